@@ -1,0 +1,1 @@
+"""The judge: decoding, metrics and the report."""

@@ -1,0 +1,31 @@
+"""The sections of ``params.yaml`` that belong to the judge. Imports no torch, so that checking them is quick."""
+
+from typing import Annotated, Literal
+
+from annotated_types import Ge
+
+from shards.section import Section
+
+
+class PredictParams(Section):
+    """How the model decodes."""
+
+    split: Literal["valid", "test"] = "test"
+    batch_size: Annotated[int, Ge(1)] = 64
+    num_beams: Annotated[int, Ge(1)] = 1
+    max_new_tokens: Annotated[int, Ge(1)] = 256
+    """Upper limit of generated tokens, end token included."""
+
+
+class ScoreParams(Section):
+    """How predictions are judged."""
+
+    bootstrap_samples: Annotated[int, Ge(100)] = 2000
+    """Resamples behind each 95 % interval."""
+
+
+class ReportParams(Section):
+    """What the report shows."""
+
+    num_samples: Annotated[int, Ge(1)] = 12
+    """Pictures in each of the groups: best, worst, random."""

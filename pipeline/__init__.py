@@ -1,0 +1,1 @@
+"""The offline half: InkML in, WebDataset shards out. Never imports torch."""

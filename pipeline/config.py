@@ -1,0 +1,88 @@
+"""The sections of ``params.yaml`` that belong to the offline half."""
+
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Le, Lt, MinLen
+
+from shards.section import Section
+
+DatasetName = Literal["synthetic", "mathwriting", "mathwriting-excerpt", "crohme", "inkml"]
+Fraction = Annotated[float, Ge(0), Lt(1)]
+
+
+class SyntheticParams(Section):
+    """The embedded dataset: random expressions, set with stroke fonts by imaginary writers."""
+
+    num_train: Annotated[int, Ge(1)] = 20_000
+    num_valid: Annotated[int, Ge(1)] = 500
+    num_test: Annotated[int, Ge(1)] = 500
+    num_writers: Annotated[int, Ge(3)] = 400
+    """Writers of all splits together; no writer is in two splits."""
+    min_tokens: Annotated[int, Ge(1)] = 1
+    max_tokens: Annotated[int, Ge(1), Le(200)] = 12
+    max_depth: Annotated[int, Ge(0), Le(4)] = 2
+    """How deep fractions, roots, scripts and matrices may nest."""
+
+
+class MathWritingParams(Section):
+    """Google's archive, read without unpacking it."""
+
+    archive: str | None = None
+    """An archive already on disk, relative to `raw`; downloaded into `raw` where not given."""
+    train_folders: Annotated[list[Literal["train", "synthetic", "symbols"]], MinLen(1)] = ["train"]
+
+
+class CrohmeParams(Section):
+    """CROHME: folders or archives of InkML, split by what the user names. Paths are relative to `raw`."""
+
+    train: Annotated[list[str], MinLen(1)] = ["crohme/train.tar.xz"]
+    valid: list[str] = []
+    test: Annotated[list[str], MinLen(1)] = ["crohme/test2014.tar.xz"]
+    valid_fraction: Fraction = 0.05
+    """Share of the training writers held out for validation where `valid` is empty."""
+
+
+class InkmlParams(Section):
+    """Any InkML: folders or archives, relative to `raw`."""
+
+    paths: Annotated[list[str], MinLen(1)] = ["inkml"]
+    label_annotations: Annotated[list[str], MinLen(1)] = ["normalizedLabel", "truth", "label"]
+    """Annotation types that hold the label, the first that is there wins."""
+    writer_annotations: list[str] = ["writer"]
+    split_by: Literal["annotation", "folder", "writer", "label"] = "label"
+    """`annotation`: the value of `split_annotation`. `folder`: a path component named train, valid or test.
+    `writer` and `label`: a hash of it decides, so that no writer or label is in two splits."""
+    split_annotation: str = "splitTagOriginal"
+    valid_fraction: Fraction = 0.05
+    test_fraction: Fraction = 0.1
+
+
+class IngestParams(Section):
+    """Limits of what is taken in."""
+
+    max_reject_rate: Annotated[float, Ge(0), Le(1)] = 0.02
+    """Stop where more than this share of all inputs is rejected (duplicates are not counted against it)."""
+    max_file_bytes: Annotated[int, Gt(0)] = 8_000_000
+    max_points: Annotated[int, Gt(0)] = 200_000
+    max_label_chars: Annotated[int, Gt(0)] = 4_000
+
+
+class VocabParams(Section):
+    """How labels become token ids."""
+
+    tokenizer: Literal["latex", "base"] = "latex"
+    """`latex`: one token per LaTeX token of the training labels. `base`: the tokenizer of `model.base`."""
+    min_count: Annotated[int, Ge(1)] = 1
+    """Tokens rarer than this in the training labels become the unknown token (`latex` only)."""
+
+
+class RasterizeParams(Section):
+    """The picture that the model sees."""
+
+    height_px: Annotated[int, Ge(8), Le(4096)] = 48
+    width_px: Annotated[int, Ge(8), Le(4096)] = 192
+    margin_px: Annotated[float, Ge(0)] = 2.0
+    pen_width_px: Annotated[float, Gt(0)] = 1.5
+    max_tokens: Annotated[int, Ge(1), Le(4096)] = 256
+    """Longer labels are rejected from training and counted; evaluation splits keep theirs, whole."""
+    samples_per_shard: Annotated[int, Ge(1)] = 1000

@@ -1,0 +1,96 @@
+"""Manifests: what an artifact was made from, and the check that its consumers run before they use it.
+
+Every stage writes ``manifest.json`` into its output folder, last of all, so that a folder with a manifest is whole.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from shards.errors import LatexifyError
+
+MANIFEST_NAME = "manifest.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What an artifact folder is and what it was made from.
+
+    kind: the stage that wrote it (``inks``, ``tokenizer``, ``shards``, ``model``, ``predictions``).
+    version: version of the artifact's format; raised whenever the same inputs and parameters give other bytes.
+    params: the parameters that shaped it, as plain JSON values.
+    inputs: fingerprint of each artifact it was made from, by kind.
+    content: what consumers need to know of it (splits, shard names and hashes, counts); not part of the fingerprint.
+    """
+
+    kind: str
+    version: int
+    params: Mapping[str, Any]
+    inputs: Mapping[str, str]
+    content: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def fingerprint(self) -> str:
+        """First 16 hex digits of the SHA-256 of kind, version, parameters and inputs: the same for the same recipe."""
+        recipe = {"kind": self.kind, "version": self.version, "params": self.params, "inputs": self.inputs}
+        return hashlib.sha256(canonical_json(recipe).encode()).hexdigest()[:16]
+
+
+def canonical_json(value: object) -> str:
+    """JSON with sorted keys and no spaces: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write ``manifest.json`` atomically. Call it last: its presence says that the folder is whole."""
+    text = json.dumps({**asdict(manifest), "fingerprint": manifest.fingerprint}, indent=2, ensure_ascii=False)
+    write_atomically(folder / MANIFEST_NAME, (text + "\n").encode())
+
+
+def read_manifest(folder: Path, kind: str, *, made_by: str) -> Manifest:
+    """Read and check the manifest of an artifact folder.
+
+    made_by: the command that makes the folder, named in the error.
+
+    Raises LatexifyError where the folder has no manifest, an unreadable one, or one of another kind.
+    """
+    path = folder / MANIFEST_NAME
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        stored = raw.pop("fingerprint")
+        manifest = Manifest(**raw)
+    except FileNotFoundError:
+        raise LatexifyError(f"{folder} is missing or incomplete (no {MANIFEST_NAME}): run `{made_by}` first") from None
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise LatexifyError(f"{path} is not a manifest ({error}): run `{made_by}` again") from None
+    if manifest.kind != kind:
+        raise LatexifyError(f"{folder} holds {manifest.kind!r}, expected {kind!r}: run `{made_by}` again")
+    if manifest.fingerprint != stored:
+        raise LatexifyError(f"{path} was edited (its fingerprint does not match): run `{made_by}` again")
+    return manifest
+
+
+def require_input(consumer: Manifest, producer: Manifest, *, where: Path, made_by: str) -> None:
+    """Refuse `consumer` (an artifact found at `where`) unless it was made from exactly this `producer`."""
+    found = consumer.inputs.get(producer.kind)
+    if found != producer.fingerprint:
+        raise LatexifyError(
+            f"{where} was made from another {producer.kind} ({found}, now {producer.fingerprint}): run `{made_by}` again"
+        )
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write `data` under a temporary name beside `path`, flush it to the disk, and rename: never half a file."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,62 @@
+"""Progress for people at a terminal, plain lines for pipes and CI."""
+
+import sys
+import time
+from typing import Self
+
+from tqdm import tqdm
+
+PLAIN_INTERVAL_S = 10.0
+
+
+class Progress:
+    """A bar with rate and remaining time on a terminal; elsewhere a plain line at most every ten seconds.
+
+    Use as a context manager. `total` is None where it cannot be known.
+    """
+
+    def __init__(self, stage: str, *, total: int | None, unit: str) -> None:
+        self._stage, self._total, self._unit = stage, total, unit
+        self._done = 0
+        self._started = self._last_line = time.monotonic()
+        self._note = ""
+        self._bar = tqdm(total=total, unit=f" {unit}", desc=stage, smoothing=0.1) if sys.stderr.isatty() else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+        else:
+            self._print_line()
+
+    def advance(self, count: int = 1, *, note: str = "") -> None:
+        """Count `count` more as done; `note` (such as the current loss) is shown behind the rate."""
+        self._done += count
+        self._note = note or self._note
+        if self._bar is not None:
+            self._bar.set_postfix_str(self._note, refresh=False)
+            self._bar.update(count)
+        elif time.monotonic() - self._last_line >= PLAIN_INTERVAL_S:
+            self._print_line()
+
+    def message(self, text: str) -> None:
+        """Print a line without tearing the bar."""
+        if self._bar is not None:
+            self._bar.write(text, file=sys.stderr)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+    def _print_line(self) -> None:
+        now = time.monotonic()
+        elapsed_s = max(now - self._started, 1e-9)
+        rate = self._done / elapsed_s
+        of_total = f"/{self._total}" if self._total is not None else ""
+        left = ""
+        if self._total is not None and 0 < self._done < self._total:
+            left = f", {(self._total - self._done) / rate:.0f} s left"
+        note = f", {self._note}" if self._note else ""
+        line = f"{self._stage}: {self._done}{of_total} {self._unit} in {elapsed_s:.0f} s, {rate:.1f}/s{left}{note}"
+        print(line, file=sys.stderr, flush=True)
+        self._last_line = now

@@ -1,0 +1,51 @@
+"""The sections of ``params.yaml`` that belong to the online half. Imports no torch, so that checking them is quick."""
+
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Le, Lt
+
+from shards.section import Section
+
+
+class ModelParams(Section):
+    """Which TrOCR to start from."""
+
+    base: str = "scratch"
+    """`scratch`, a local folder, or a name on the hub such as `microsoft/trocr-base-handwritten`."""
+    preset: Literal["tiny", "small", "base"] = "tiny"
+    """The size of a `scratch` model; ignored for any other base."""
+
+
+class TrainParams(Section):
+    """The optimisation. Steps are optimizer steps: one per global batch."""
+
+    max_steps: Annotated[int, Ge(1)] = 1500
+    global_batch: Annotated[int, Ge(1)] = 32
+    """Samples per optimizer step, over all micro-batches and ranks."""
+    micro_batch: Annotated[int, Ge(1)] = 32
+    """Samples per forward pass; the number of accumulation steps follows from it."""
+    learning_rate: Annotated[float, Gt(0)] = 1e-3
+    warmup_steps: Annotated[int, Ge(0)] = 100
+    schedule: Literal["cosine", "linear-end", "constant"] = "cosine"
+    """After the warm-up: `cosine` to zero, `linear-end` constant and then linear to zero over the last fifth, or
+    `constant`."""
+    weight_decay: Annotated[float, Ge(0)] = 0.01
+    beta2: Annotated[float, Gt(0), Lt(1)] = 0.98
+    clip_norm: Annotated[float, Gt(0)] = 1.0
+    label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0
+    dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
+    curriculum_steps: Annotated[int, Ge(0)] = 0
+    """Steps over which the longest admitted label grows from the shortest to all; 0 turns the curriculum off."""
+    precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
+    """`auto`: bf16 where the device is built for it, else fp16 on CUDA, else fp32."""
+    validate_steps: Annotated[int, Ge(1)] = 500
+    """Validate after every so many steps, and at the end."""
+    validate_samples: Annotated[int, Ge(1)] = 256
+    """Validation inks used for the curve and for choosing the best model (a fixed random subset)."""
+    checkpoint_steps: Annotated[int, Ge(1)] = 500
+    checkpoint_minutes: Annotated[float, Gt(0)] = 10.0
+    keep_checkpoints: Annotated[int, Ge(1)] = 2
+    loader_workers: Annotated[int, Ge(0), Le(64)] = 1
+    """Processes that read and decode shards; 0 reads in the training process."""
+    num_threads: Annotated[int, Ge(0)] = 0
+    """CPU threads of torch; 0 leaves torch's own choice."""

@@ -83,7 +83,9 @@ def load_params(path: Path) -> Params:
     try:
         raw = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise LatexifyError(f"{path} not found: run latexify in the project's folder, or name it with --params") from None
+        raise LatexifyError(
+            f"{path} not found: run latexify in the project's folder, or name it with --params"
+        ) from None
     except (YAMLError, UnicodeDecodeError) as error:
         raise LatexifyError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(raw, dict | None):

@@ -114,6 +114,7 @@ def _names_beside(location: tuple[Any, ...]) -> list[str]:
     model: type[Section] = Params
     for part in location[:-1]:
         annotation = model.model_fields[part].annotation
-        assert isinstance(annotation, type) and issubclass(annotation, Section)
+        assert isinstance(annotation, type)
+        assert issubclass(annotation, Section)
         model = annotation
     return list(model.model_fields)

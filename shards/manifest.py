@@ -79,7 +79,8 @@ def require_input(consumer: Manifest, producer: Manifest, *, where: Path, made_b
     found = consumer.inputs.get(producer.kind)
     if found != producer.fingerprint:
         raise LatexifyError(
-            f"{where} was made from another {producer.kind} ({found}, now {producer.fingerprint}): run `{made_by}` again"
+            f"{where} was made from another {producer.kind} ({found}, now {producer.fingerprint}): "
+            f"run `{made_by}` again"
         )
 
 

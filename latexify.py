@@ -18,11 +18,13 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Handwritten mathematics to LaTeX: InkML in, a trained and scored recogniser out.\n\n"
-    "Each command is one stage of the pipeline; `dvc repro` runs those whose inputs changed, in order. What a stage does "
-    "is set in params.yaml; switches here cannot change a result.",
+    "Each command is one stage of the pipeline; `dvc repro` runs those whose inputs changed, in order. What a stage "
+    "does is set in params.yaml; switches here cannot change a result.",
 )
 
-Jobs = Annotated[int, typer.Option(min=1, help="Worker processes. Results do not depend on it.")]
+Jobs = Annotated[
+    int, typer.Option(min=0, help="Worker processes; 0 takes one for each CPU. Results do not depend on it.")
+]
 Backend = Annotated[
     Literal["loky", "threading", "multiprocessing", "dask", "ray"],
     typer.Option(help="joblib backend. Results do not depend on it."),
@@ -81,7 +83,7 @@ def show_params(context: typer.Context) -> None:
 
 
 @app.command()
-def source(context: typer.Context, jobs: Jobs = usable_cpus()) -> None:
+def source(context: typer.Context, jobs: Jobs = 0) -> None:
     """Get the InkML: generate it (synthetic), download it (mathwriting) or list it (crohme, inkml)."""
     from pipeline import source as stage
 
@@ -89,11 +91,11 @@ def source(context: typer.Context, jobs: Jobs = usable_cpus()) -> None:
     params = workspace.params
     section = getattr(params, "mathwriting" if params.dataset == "mathwriting-excerpt" else params.dataset)
     out = workspace.data("source")
-    stage.run(section, dataset=params.dataset, seed=params.seed, raw=workspace.raw, out=out, jobs=jobs)
+    stage.run(section, dataset=params.dataset, seed=params.seed, raw=workspace.raw, out=out, jobs=jobs or usable_cpus())
 
 
 @app.command()
-def ingest(context: typer.Context, jobs: Jobs = usable_cpus(), backend: Backend = "loky") -> None:
+def ingest(context: typer.Context, jobs: Jobs = 0, backend: Backend = "loky") -> None:
     """Parse every InkML file once; each ends as a row of data/inks or as a rejection with its reason."""
     from pipeline import ingest as stage
 
@@ -103,7 +105,7 @@ def ingest(context: typer.Context, jobs: Jobs = usable_cpus(), backend: Backend 
         source=workspace.data("source"),
         out=workspace.data("inks"),
         metrics=workspace.metrics("ingest"),
-        jobs=jobs,
+        jobs=jobs or usable_cpus(),
         backend=backend,
     )
 
@@ -124,7 +126,7 @@ def vocab(context: typer.Context) -> None:
 
 
 @app.command()
-def rasterize(context: typer.Context, jobs: Jobs = usable_cpus(), backend: Backend = "loky") -> None:
+def rasterize(context: typer.Context, jobs: Jobs = 0, backend: Backend = "loky") -> None:
     """Draw every ink at the model's canvas and write pictures and token ids into WebDataset shards."""
     from pipeline import rasterize as stage
 
@@ -135,7 +137,7 @@ def rasterize(context: typer.Context, jobs: Jobs = usable_cpus(), backend: Backe
         tokenizer=workspace.data("tokenizer"),
         out=workspace.data("shards"),
         metrics=workspace.metrics("rasterize"),
-        jobs=jobs,
+        jobs=jobs or usable_cpus(),
         backend=backend,
     )
 

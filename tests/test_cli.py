@@ -10,6 +10,7 @@ STAGES = ["source", "ingest", "vocab", "rasterize", "train", "predict", "score",
 
 
 def latexify(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the installed command in `folder`."""
     script = Path(sys.executable).parent / "latexify"
     return subprocess.run([script, *arguments], cwd=folder, capture_output=True, text=True, check=False, timeout=60)
 

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel
 from ruamel.yaml import YAML
 
 from params import Params, load_params
@@ -11,6 +10,7 @@ from shards.errors import LatexifyError
 
 
 def write(folder: Path, text: str) -> Path:
+    """Write a parameter file."""
     path = folder / "params.yaml"
     path.write_text(text, encoding="utf-8")
     return path
@@ -57,13 +57,13 @@ def test_scientific_notation_is_a_number(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["a: [", "- 1\n- 2\n", "\x00"])
 def test_a_broken_file_is_one_clear_line(tmp_path: Path, text: str) -> None:
     """A parser's traceback tells a newcomer nothing."""
-    with pytest.raises(LatexifyError, match="params.yaml") as error:
+    with pytest.raises(LatexifyError, match=r"params\.yaml") as error:
         load_params(write(tmp_path, text))
     assert "\n" not in str(error.value)
 
 
 def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
-    """latexify run in the wrong folder is the commonest first mistake."""
+    """Running latexify in the wrong folder is the commonest first mistake."""
     with pytest.raises(LatexifyError, match="--params"):
         load_params(tmp_path / "params.yaml")
 
@@ -75,8 +75,7 @@ def test_committed_file_names_every_parameter(repository: Path) -> None:
 
 
 def names(value: object, prefix: str = "") -> set[str]:
-    if isinstance(value, BaseModel):
-        value = value.model_dump()
+    """Dotted names of all leaves of a nested dictionary."""
     if not isinstance(value, dict):
         return {prefix}
     return {name for key, item in value.items() for name in names(item, f"{prefix}.{key}")}

@@ -25,6 +25,7 @@ def imports(path: Path) -> Iterator[str]:
 
 
 def room_imports(repository: Path, room: str) -> Iterator[tuple[Path, str]]:
+    """Every import of every file of a room."""
     for path in sorted((repository / room).rglob("*.py")):
         for name in imports(path):
             yield path, name

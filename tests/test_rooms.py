@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 ALLOWED = {
     "shards": set(),
@@ -60,3 +61,17 @@ def test_cairo_is_imported_in_one_module(repository: Path) -> None:
         if name.split(".")[0] == "cairo"
     }
     assert users == {"pipeline/draw.py"}
+
+
+def test_every_module_is_a_dependency_of_a_stage(repository: Path) -> None:
+    """Code that DVC does not watch could change a result without its stage running again."""
+    stages = YAML(typ="safe", pure=True).load((repository / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    watched = {dependency for stage in stages.values() for dependency in stage["deps"]}
+    modules = [
+        path.relative_to(repository)
+        for room in ALLOWED
+        for path in sorted((repository / room).rglob("*.py"))
+        if path.name not in {"__init__.py", "config.py"} or path.parent.parent != repository
+    ]
+    unwatched = [m for m in modules if not {m.as_posix(), *(p.as_posix() for p in m.parents)} & watched]
+    assert not unwatched

@@ -21,19 +21,18 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.config import RasterizeParams
-from pipeline.draw import Canvas, draw_points, encode_png
+from pipeline.draw import Canvas
 from pipeline.ink import INK_SCHEMA, REJECT_SCHEMA, SPLITS, Reason, Rejection
+from pipeline.render import SCRATCH_NAME, ShardTask, render_shard
 from pipeline.vocab import encode_labels, load_tokenizer
 from shards.draft import draft_of
 from shards.errors import LatexifyError
 from shards.index import KIND, write_index
 from shards.manifest import Manifest, read_manifest, require_input, write_atomically, write_manifest
 from shards.progress import Progress
-from shards.sample import EncodedSample
-from shards.writer import WrittenShard, write_shard
+from shards.writer import WrittenShard
 
 FORMAT_VERSION = 1
-_SCRATCH_NAME = "inks.arrow"
 _ENCODE_BATCH = 8192
 
 
@@ -44,16 +43,6 @@ class _Catalogue:
     keys: list[str]
     splits: list[str]
     sources: list[str]
-    token_ids: list[npt.NDArray[np.int32]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _ShardTask:
-    """One shard to write: the rows of the scratch file that it holds, in order, and their token ids."""
-
-    split: str
-    number: int
-    rows: npt.NDArray[np.int64]
     token_ids: list[npt.NDArray[np.int32]]
 
 
@@ -71,13 +60,13 @@ def run(  # noqa: PLR0913  # the contract of every stage: parameters, inputs, ou
     if "inks" in tokenizer_manifest.inputs:  # the base model's tokenizer needs none
         require_input(tokenizer_manifest, inks_manifest, where=tokenizer, made_by="latexify vocab")
     with draft_of(out) as draft:
-        catalogue = _copy_inks(inks, draft / _SCRATCH_NAME, tokenizer=tokenizer)
+        catalogue = _copy_inks(inks, draft / SCRATCH_NAME, tokenizer=tokenizer)
         order, rejected = _order_samples(catalogue, max_tokens=params.max_tokens)
         tasks = list(_tasks(order, catalogue, samples_per_shard=params.samples_per_shard))
         if not tasks:
             raise LatexifyError(f"{inks} leaves nothing to draw: {len(rejected)} labels are too long, no other inks")
         shards = _write_shards(tasks, draft, canvas=canvas, jobs=jobs, backend=backend)
-        (draft / _SCRATCH_NAME).unlink()
+        (draft / SCRATCH_NAME).unlink()
         write_index(draft, [shard.rows for shard in shards])
         rejects = pa.Table.from_pylist([asdict(rejection) for rejection in rejected], schema=REJECT_SCHEMA)
         pq.write_table(rejects, draft / "rejects.parquet")
@@ -160,11 +149,11 @@ def _place(key: str, *, mixed: bool) -> bytes:
     return hashlib.blake2b(name, digest_size=16).digest() if mixed else name
 
 
-def _tasks(order: dict[str, list[int]], catalogue: _Catalogue, *, samples_per_shard: int) -> Iterator[_ShardTask]:
+def _tasks(order: dict[str, list[int]], catalogue: _Catalogue, *, samples_per_shard: int) -> Iterator[ShardTask]:
     for split, rows in order.items():
         for number, start in enumerate(range(0, len(rows), samples_per_shard)):
             chosen = rows[start : start + samples_per_shard]
-            yield _ShardTask(
+            yield ShardTask(
                 split=split,
                 number=number,
                 rows=np.array(chosen, dtype=np.int64),
@@ -173,12 +162,12 @@ def _tasks(order: dict[str, list[int]], catalogue: _Catalogue, *, samples_per_sh
 
 
 def _write_shards(
-    tasks: list[_ShardTask], draft: Path, *, canvas: Canvas, jobs: int, backend: str
+    tasks: list[ShardTask], draft: Path, *, canvas: Canvas, jobs: int, backend: str
 ) -> list[WrittenShard]:
     """Write all shards in parallel; returns them in the order of the tasks."""
     num_inks = sum(len(task.rows) for task in tasks)
     parallel = joblib.Parallel(n_jobs=jobs, backend=backend, return_as="generator_unordered")
-    calls = (joblib.delayed(_write_one)(place, task, draft=draft, canvas=canvas) for place, task in enumerate(tasks))
+    calls = (joblib.delayed(render_shard)(place, task, draft=draft, canvas=canvas) for place, task in enumerate(tasks))
     written: dict[int, WrittenShard] = {}
     with Progress("rasterize", total=num_inks, unit="inks") as progress:
         for place, shard in parallel(calls):
@@ -187,44 +176,7 @@ def _write_shards(
     return [written[place] for place in range(len(tasks))]
 
 
-def _write_one(place: int, task: _ShardTask, *, draft: Path, canvas: Canvas) -> tuple[int, WrittenShard]:
-    """Draw and write one shard (in a worker); `place` is handed back, to tell the results apart."""
-    with pa.memory_map(str(draft / _SCRATCH_NAME)) as mapped:
-        samples = _draw_samples(pa.ipc.open_file(mapped), task, canvas=canvas)
-        return place, write_shard(draft, split=task.split, number=task.number, samples=samples)
-
-
-def _draw_samples(reader: pa.ipc.RecordBatchFileReader, task: _ShardTask, *, canvas: Canvas) -> Iterator[EncodedSample]:
-    batches = [reader.get_batch(number) for number in range(reader.num_record_batches)]
-    starts = np.cumsum([0] + [len(batch) for batch in batches])
-    for row, token_ids in zip(task.rows, task.token_ids, strict=True):
-        number = int(np.searchsorted(starts, row, side="right")) - 1
-        yield _draw_sample(batches[number].slice(int(row - starts[number]), 1), token_ids, canvas=canvas)
-
-
-def _draw_sample(ink: pa.RecordBatch, token_ids: npt.NDArray[np.int32], *, canvas: Canvas) -> EncodedSample:
-    """Draw the one ink of a record batch."""
-    points = ink["points"].flatten().to_numpy().reshape(-1, 2)
-    key = ink["key"][0].as_py()
-    try:
-        pixels = draw_points(points, ink["stroke_lengths"].flatten().to_numpy(), canvas)
-    except LatexifyError as error:
-        raise LatexifyError(f"ink {key!r}: {error}: run `latexify ingest` again") from None
-    normalized_label = ink["normalized_label"][0].as_py()
-    description = {
-        "label": ink["label"][0].as_py(),
-        "normalized_label": normalized_label,
-        "writer": ink["writer"][0].as_py(),
-        "source": ink["source"][0].as_py(),
-        "num_strokes": ink["num_strokes"][0].as_py(),
-        "extent": np.ptp(points.astype(np.float64), axis=0).tolist(),
-    }
-    return EncodedSample(
-        key=key, label=normalized_label, png=encode_png(pixels), token_ids=token_ids, description=description
-    )
-
-
-def _splits(shards: list[WrittenShard], tasks: list[_ShardTask]) -> dict[str, Any]:
+def _splits(shards: list[WrittenShard], tasks: list[ShardTask]) -> dict[str, Any]:
     """What the manifest says of the splits; one without samples is listed too, without shards."""
     splits: dict[str, Any] = {split: {"num_samples": 0, "shards": []} for split in SPLITS}
     for shard, task in zip(shards, tasks, strict=True):

@@ -1,0 +1,106 @@
+"""Writing one shard: a tar whose bytes depend on its samples alone."""
+
+import hashlib
+import json
+import os
+import tarfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+
+from shards.index import INDEX_SCHEMA
+from shards.sample import IDS_SUFFIX, JSON_SUFFIX, PNG_SUFFIX, EncodedSample, check_key, encode_ids
+
+_END_OF_TAR = bytes(2 * tarfile.BLOCKSIZE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenShard:
+    """What is known of a shard that lies on the disk, whole. rows: a table of `INDEX_SCHEMA`, in the tar's order."""
+
+    name: str
+    num_samples: int
+    num_bytes: int
+    sha256: str
+    rows: pa.Table
+
+
+def shard_name(split: str, number: int) -> str:
+    """File name of the shard with this number, from 0."""
+    return f"{split}-{number:05d}.tar"
+
+
+def write_shard(folder: Path, *, split: str, number: int, samples: Iterable[EncodedSample]) -> WrittenShard:
+    """Write the samples into one tar in `folder`, in the order given, under a temporary name until it is whole.
+
+    The members carry no clock, user or host. Raises LatexifyError for a key that cannot name a member.
+    """
+    name = shard_name(split, number)
+    temporary = folder / f".{name}.{os.getpid()}.tmp"
+    rows = []
+    try:
+        with temporary.open("wb") as file:
+            tar = _Tar(file)
+            rows = [{"split": split, "shard": name, **_write_sample(tar, sample)} for sample in samples]
+            tar.write(_END_OF_TAR)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(folder / name)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return WrittenShard(
+        name=name,
+        num_samples=len(rows),
+        num_bytes=tar.num_bytes,
+        sha256=tar.sha256.hexdigest(),
+        rows=pa.Table.from_pylist(rows, schema=INDEX_SCHEMA),
+    )
+
+
+def _write_sample(tar: "_Tar", sample: EncodedSample) -> dict[str, str | int]:
+    """Append the members of one sample; returns its index row without split and shard."""
+    check_key(sample.key)
+    ids = encode_ids(sample.token_ids)
+    description = json.dumps(dict(sample.description), ensure_ascii=False, sort_keys=True).encode()
+    png_offset = tar.append(sample.key + PNG_SUFFIX, sample.png)
+    ids_offset = tar.append(sample.key + IDS_SUFFIX, ids)
+    json_offset = tar.append(sample.key + JSON_SUFFIX, description)
+    return {
+        "key": sample.key,
+        "label": sample.label,
+        "num_tokens": len(sample.token_ids),
+        "png_offset": png_offset,
+        "png_bytes": len(sample.png),
+        "ids_offset": ids_offset,
+        "ids_bytes": len(ids),
+        "json_offset": json_offset,
+        "json_bytes": len(description),
+    }
+
+
+class _Tar:
+    """A tar being written. Unlike `tarfile.TarFile` it tells where a member's data lies, and hashes on the way."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.num_bytes = 0
+        self.sha256 = hashlib.sha256()
+
+    def append(self, name: str, data: bytes) -> int:
+        """Append a regular file; returns the offset of its data."""
+        info = tarfile.TarInfo(name)  # its defaults: mtime 0, uid and gid 0, no names, mode 0644
+        info.size = len(data)
+        # PAX is USTAR as long as the name is ASCII and fits, and holds any other name in an extra header
+        self.write(info.tobuf(tarfile.PAX_FORMAT))
+        offset = self.num_bytes
+        self.write(data + bytes(-len(data) % tarfile.BLOCKSIZE))
+        return offset
+
+    def write(self, data: bytes) -> None:
+        """Write raw bytes."""
+        self._file.write(data)
+        self.sha256.update(data)
+        self.num_bytes += len(data)

@@ -8,7 +8,7 @@ _COMMAND_WORD = re.compile(r"\\[A-Za-z]+\Z")
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """One terminal: a LaTeX token with a glyph of its own, or the name of a function such as ``\\sin``."""
+    r"""One terminal: a LaTeX token with a glyph of its own, or the name of a function such as ``\sin``."""
 
     token: str
 
@@ -72,7 +72,7 @@ def row(*parts: Node) -> Node:
     return items[0] if len(items) == 1 else Row(tuple(items))
 
 
-def tokens(node: Node) -> list[str]:
+def tokens(node: Node) -> list[str]:  # noqa: PLR0911 (one for each kind of node)
     """The LaTeX tokens of a tree, as the normaliser orders them: scripts braced, subscript first."""
     match node:
         case Symbol(token):

@@ -81,9 +81,7 @@ def write_inks(task: Task, params: SyntheticParams, *, seed: int) -> list[tuple[
         digest = hashlib.sha256(f"{seed}/{task.split}/{index}".encode()).digest()
         sample_id = digest.hex()[:16]
         rng = Random(digest)
-        tree = expression(
-            rng, min_tokens=params.min_tokens, max_tokens=params.max_tokens, max_depth=params.max_depth
-        )
+        tree = expression(rng, min_tokens=params.min_tokens, max_tokens=params.max_tokens, max_depth=params.max_depth)
         box = typeset(tree, hand, rng)
         traces = record(box.placements, hand.style, np.random.default_rng(list(digest)))
         text = inkml(traces, label=label(tree), split=task.split, sample_id=sample_id, writer=f"w{task.writer:04d}")

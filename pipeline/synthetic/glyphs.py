@@ -11,7 +11,7 @@ import numpy.typing as npt
 from HersheyFonts import HersheyFonts
 
 from pipeline.synthetic.shapes import SHAPES
-from pipeline.synthetic.symbols import GREEK_LOWER, GREEK_UPPER, LATIN_LOWER, LATIN_UPPER, TERMINALS
+from pipeline.synthetic.symbols import GREEK_LOWER, GREEK_UPPER, LATIN_LOWER, LATIN_UPPER
 
 Outline = npt.NDArray[np.float64]
 """One stroke of a glyph: float64 [num_points, 2], in capital heights."""
@@ -29,7 +29,7 @@ _GREEK_CAPITAL_KEYS = dict(zip(GREEK_UPPER, "GDQLFYW", strict=True))
 _NOT_FROM_PRINT = {"l", "I", "x", "\\theta", "t"}
 # Script forms that a reader would take for another letter, and those with a loop that closes when small.
 _NOT_FROM_SCRIPT = set("IQrsvbVUGZAFTJeo")
-_SCRIPT_SCALE = 1.35
+_SCRIPT_SCALE = 1.2
 """The script font's small letters are that much smaller than the print font's."""
 
 
@@ -53,7 +53,7 @@ def make_glyph(strokes: list[Outline]) -> Glyph:
 
 @cache
 def variants(token: str) -> tuple[Glyph, ...]:
-    """All glyphs of a terminal that is written with one glyph (not a word such as ``\\sin``); at least one.
+    r"""All glyphs of a terminal that is written with one glyph (not a word such as ``\sin``); at least one.
 
     Raises KeyError where the token has no glyph.
     """
@@ -114,7 +114,7 @@ def _parse(shape: str) -> list[Outline]:
 
 
 def _spline(points: Outline, *, per_span: int = 12) -> Outline:
-    """A centripetal-free Catmull-Rom curve through all points (uniform knots, ends repeated)."""
+    """A uniform Catmull-Rom curve through all points."""
     padded = np.concatenate([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
     before, start, end, after = padded[:-3], padded[1:-2], padded[2:-1], padded[3:]
     t = np.linspace(0.0, 1.0, per_span, endpoint=False)[:, None, None]
@@ -148,11 +148,3 @@ def rounded(points: Outline, radius: float) -> Outline:
     head, tail = 2 * points[0] - points[reach:0:-1], 2 * points[-1] - points[-2 : -2 - reach : -1]
     padded = np.concatenate([head, points, tail])
     return np.column_stack([np.convolve(padded[:, axis], kernel, mode="valid") for axis in (0, 1)])
-
-
-def single_glyph_terminals() -> tuple[str, ...]:
-    """The terminals that `variants` knows: all but the words."""
-    return tuple(token for token in TERMINALS if not (token.startswith("\\") and token[1:] in _WORDS))
-
-
-_WORDS = {"sin", "cos", "tan", "log", "ln", "exp", "lim", "max", "min"}

@@ -4,47 +4,21 @@ After The TeXbook, appendix G, much simplified: a box has a width, an ascent and
 fractions and big delimiters are centred on the math axis. Lengths are in capital heights, y downward from the baseline.
 """
 
-from dataclasses import dataclass
+from itertools import pairwise
 from random import Random
-from typing import NamedTuple
 
 import numpy as np
 
+from pipeline.synthetic.boxes import Box, Placement, beside, place, rule, shifted
 from pipeline.synthetic.expression import Fenced, Fraction, Matrix, Node, Root, Row, Scripts, Symbol
-from pipeline.synthetic.glyphs import Glyph, Outline, resample
+from pipeline.synthetic.glyphs import Glyph
 from pipeline.synthetic.hand import Hand
 from pipeline.synthetic.symbols import ATOMS, BIG_OPERATORS, INTEGRALS, LIMITS, NAMED, Atom
 
-AXIS = 0.43
+AXIS = 0.38
 """Height of the math axis above the baseline: where bars and plus signs are centred."""
 _SMALLEST = 0.38
 """Scripts of scripts shrink no further, to stay legible."""
-_DELIMITER_EXTENT = (1.06, 0.2)
-
-
-class Placement(NamedTuple):
-    """Strokes of one glyph or rule, and where they go: each point p lands on (x + scale_x p_x, y + scale_y p_y)."""
-
-    name: str
-    strokes: tuple[Outline, ...]
-    x: float
-    y: float
-    scale_x: float
-    scale_y: float
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """A set expression. ascent, descent: reach above and below the baseline; placements: in writing order."""
-
-    width: float
-    ascent: float
-    descent: float
-    placements: tuple[Placement, ...]
-
-    def moved(self, x: float, y: float) -> tuple[Placement, ...]:
-        """The placements, shifted by (x, y)."""
-        return tuple(p._replace(x=p.x + x, y=p.y + y) for p in self.placements)
 
 
 def typeset(node: Node, hand: Hand, rng: Random) -> Box:
@@ -56,7 +30,7 @@ class _Typesetter:
     def __init__(self, hand: Hand, rng: Random) -> None:
         self._hand, self._style, self._rng = hand, hand.style, rng
 
-    def set(self, node: Node, size: float) -> Box:
+    def set(self, node: Node, size: float) -> Box:  # noqa: PLR0911 (one for each kind of node)
         match node:
             case Symbol(token):
                 return self._symbol(token, size)
@@ -83,25 +57,25 @@ class _Typesetter:
             return self._word(token[1:], size)
         if token in BIG_OPERATORS + INTEGRALS:
             return self._big(token, size * self._style.operator_scale)
-        return _place(token, self._glyph(token), size)
+        return place(token, self._glyph(token), size)
 
     def _word(self, letters: str, size: float) -> Box:
-        boxes = [_place(letter, self._glyph(letter), size) for letter in letters]
-        return _beside(boxes, [0.75 * self._style.letter_gap * size] * (len(boxes) - 1))
+        boxes = [place(letter, self._glyph(letter), size) for letter in letters]
+        return beside(boxes, [0.75 * self._style.letter_gap * size] * (len(boxes) - 1))
 
     def _big(self, token: str, size: float) -> Box:
         """A big operator, centred on the axis of the size around it."""
         glyph = self._glyph(token)
         middle = size * (glyph.top + glyph.bottom) / 2
         shift = -AXIS * size / self._style.operator_scale - middle
-        return _shifted(_place(token, glyph, size), shift)
+        return shifted(place(token, glyph, size), shift)
 
     # --- rows ---------------------------------------------------------------------------------------------------
 
     def _row(self, items: tuple[Node, ...], size: float) -> Box:
         atoms = _atoms(items)
-        gaps = [self._gap(left, right, size) for left, right in zip(atoms, atoms[1:], strict=False)]
-        return _beside([self.set(item, size) for item in items], gaps)
+        gaps = [self._gap(left, right, size) for left, right in pairwise(atoms)]
+        return beside([self.set(item, size) for item in items], gaps)
 
     def _gap(self, left: Atom, right: Atom, size: float) -> float:
         style = self._style
@@ -178,7 +152,7 @@ class _Typesetter:
         rise, drop = axis + gap + top.descent, gap + bottom.ascent - axis
         placements = (
             *top.moved((width - top.width) / 2, -rise),
-            _rule("rule", [(0.0, -axis), (width, -axis)]),
+            rule("rule", [(0.0, -axis), (width, -axis)]),
             *bottom.moved((width - bottom.width) / 2, drop),
         )
         side = 0.06 * size
@@ -192,7 +166,8 @@ class _Typesetter:
         foot = max(body.descent, 0.0) + 0.06 * size
         hook, rise = 0.2 * size, 0.34 * size
         middle = foot + 0.5 * (top - foot)
-        left, placements = 0.0, ()
+        left = 0.0
+        placements: tuple[Placement, ...] = ()
         if node.index is not None:
             index = self.set(node.index, max(0.55 * size, _SMALLEST))
             left = max(0.0, index.width - hook)
@@ -200,31 +175,26 @@ class _Typesetter:
         turn, start = left + hook + 0.02 * size, left + hook + rise
         end = start + gap / 2 + body.width + 0.1 * size
         sign = [(left, middle + 0.08 * size), (left + 0.4 * hook, middle), (turn, foot), (start, top), (end, top)]
-        placements += (_rule("root", sign), *body.moved(start + gap / 2, 0.0))
+        placements += (rule("root", sign), *body.moved(start + gap / 2, 0.0))
         ascent = max(-top, -(middle - 0.1 * size) + 0.6 * size if node.index is not None else 0.0)
         return Box(end, ascent, foot, placements)
 
     def _fenced(self, node: Fenced, size: float) -> Box:
         body = self.set(node.body, size)
         axis = AXIS * size
-        ascent, descent = (extent * size for extent in _DELIMITER_EXTENT)
-        reach = max(body.ascent - axis, body.descent + axis, 0.0) + 0.06 * size
-        if reach <= (ascent + descent) / 2 + 0.1 * size:
-            left, right = (self._delimiter(token, size, axis - 0.43 * size, 1.0) for token in (node.left, node.right))
-        else:
-            left, right = (self._delimiter(token, size, 0.0, reach) for token in (node.left, node.right))
-        gap = (0.6 if node.left != "|" else 0.8) * self._style.letter_gap * size
-        return _beside([left, body, right], [gap, gap])
+        reach = max(body.ascent - axis, body.descent + axis) + 0.06 * size
+        left, right = self._delimiter(node.left, size, reach), self._delimiter(node.right, size, reach)
+        gap = (0.8 if node.left == "|" else 0.6) * self._style.letter_gap * size
+        return beside([left, body, right], [gap, gap])
 
-    def _delimiter(self, token: str, size: float, _shift: float, reach: float) -> Box:
+    def _delimiter(self, token: str, size: float, reach: float) -> Box:
+        """A delimiter, stretched where `reach` (its extent above and below the axis) asks for more than it has."""
         glyph = self._glyph(token)
-        if reach == 1.0:
-            return _place(token, glyph, size)
-        tall = 2 * reach / (glyph.bottom - glyph.top)
+        tall = max(size, 2 * reach / (glyph.bottom - glyph.top))
         wide = size * min(1.6, (tall / size) ** 0.4)
-        y = reach - AXIS * size - glyph.bottom * tall
+        y = -AXIS * size - tall * (glyph.top + glyph.bottom) / 2
         placement = Placement(token, glyph.strokes, 0.0, y, wide, tall)
-        return Box(glyph.width * wide, reach + AXIS * size, reach - AXIS * size, (placement,))
+        return Box(glyph.width * wide, -(y + glyph.top * tall), y + glyph.bottom * tall, (placement,))
 
     def _matrix(self, rows: tuple[tuple[Node, ...], ...], size: float) -> Box:
         inner = max(0.9 * size, _SMALLEST)
@@ -266,26 +236,3 @@ def _atom(node: Node) -> Atom:
             return Atom.OPENING
         case _:
             return Atom.ORDINARY
-
-
-def _place(name: str, glyph: Glyph, size: float) -> Box:
-    placement = Placement(name, glyph.strokes, 0.0, 0.0, size, size)
-    return Box(glyph.width * size, -glyph.top * size, glyph.bottom * size, (placement,))
-
-
-def _rule(name: str, corners: list[tuple[float, float]]) -> Placement:
-    return Placement(name, (resample(np.array(corners)),), 0.0, 0.0, 1.0, 1.0)
-
-
-def _shifted(box: Box, y: float) -> Box:
-    return Box(box.width, box.ascent - y, box.descent + y, box.moved(0.0, y))
-
-
-def _beside(boxes: list[Box], gaps: list[float]) -> Box:
-    placements: list[Placement] = []
-    x = 0.0
-    for box, gap in zip(boxes, [*gaps, 0.0], strict=True):
-        placements.extend(box.moved(x, 0.0))
-        x += box.width + gap
-    ascent, descent = max(box.ascent for box in boxes), max(box.descent for box in boxes)
-    return Box(x, ascent, descent, tuple(placements))

@@ -5,10 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.synthetic.boxes import Placement
 from pipeline.synthetic.hand import Style
-from pipeline.synthetic.layout import Placement
+
+Points = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
 
 _MARGIN_PX = 20.0
+_COARSEST = 0.09
+"""Samples stand no further apart than this, in capital heights, however fast and small somebody writes."""
 _LIFT_SPEED = 2.0
 """Speed of the pen in the air, against its speed on the paper."""
 
@@ -17,8 +22,8 @@ _LIFT_SPEED = 2.0
 class Trace:
     """One recorded stroke. points_px: float64 [num_points, 2], y downward; times_ms: int64 [num_points], rising."""
 
-    points_px: npt.NDArray[np.float64]
-    times_ms: npt.NDArray[np.int64]
+    points_px: Points
+    times_ms: Counts
 
 
 def record(placements: tuple[Placement, ...], style: Style, rng: np.random.Generator) -> list[Trace]:
@@ -31,7 +36,7 @@ def record(placements: tuple[Placement, ...], style: Style, rng: np.random.Gener
     return _sampled(points, lengths, style, rng)
 
 
-def _placed(placements: tuple[Placement, ...], style: Style, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+def _placed(placements: tuple[Placement, ...], style: Style, rng: np.random.Generator) -> Points:
     """All points of all strokes where the layout puts them; each glyph a little off in place, size and angle."""
     points = np.concatenate([stroke for placement in placements for stroke in placement.strokes])
     counts = [sum(map(len, placement.strokes)) for placement in placements]
@@ -48,27 +53,28 @@ def _placed(placements: tuple[Placement, ...], style: Style, rng: np.random.Gene
     scaled = points * scale[index]
     x, y = scaled.T
     cos, sin = np.cos(angle)[index], np.sin(angle)[index]
-    return np.column_stack([x * cos - y * sin, x * sin + y * cos]) + origin[index]
+    turned: Points = np.column_stack([x * cos - y * sin, x * sin + y * cos])
+    turned += origin[index]
+    return turned
 
 
-def _along(points: npt.NDArray[np.float64], lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+def _along(points: Points, lengths: Counts) -> Points:
     """Way of the pen up to each point, on the paper only."""
     steps = np.hypot(*np.diff(points, axis=0, prepend=points[:1]).T)
     steps[np.cumsum(lengths)[:-1]] = 0.0
     return np.cumsum(steps)
 
 
-def _shake(
-    points: npt.NDArray[np.float64], lengths: npt.NDArray[np.int64], style: Style, rng: np.random.Generator
-) -> npt.NDArray[np.float64]:
+def _shake(points: Points, lengths: Counts, style: Style, rng: np.random.Generator) -> Points:
     """Smooth noise along the strokes: slow waves of the way that the pen has gone, so neighbours move together."""
     along = _along(points, lengths)[:, None, None]
     waves = rng.uniform([2.5, 5.0, 9.0], [5.0, 9.0, 14.0], (2, 3))
     sizes = style.tremor * np.array([1.0, 0.6, 0.3]) * rng.standard_normal((2, 3))
-    return points + (sizes * np.sin(along * waves + rng.uniform(0, 2 * np.pi, (2, 3)))).sum(axis=2)
+    shaken: Points = points + (sizes * np.sin(along * waves + rng.uniform(0, 2 * np.pi, (2, 3)))).sum(axis=2)
+    return shaken
 
 
-def _turned(points: npt.NDArray[np.float64], style: Style, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+def _turned(points: Points, style: Style, rng: np.random.Generator) -> Points:
     """Slant, baseline drift, aspect and rotation of the whole line."""
     x, y = points.T
     slant = style.slant + 0.03 * rng.standard_normal()
@@ -79,9 +85,7 @@ def _turned(points: npt.NDArray[np.float64], style: Style, rng: np.random.Genera
     return np.column_stack([x * np.cos(angle) - y * np.sin(angle), x * np.sin(angle) + y * np.cos(angle)])
 
 
-def _sampled(
-    points: npt.NDArray[np.float64], lengths: npt.NDArray[np.int64], style: Style, rng: np.random.Generator
-) -> list[Trace]:
+def _sampled(points: Points, lengths: Counts, style: Style, rng: np.random.Generator) -> list[Trace]:
     """Sample every stroke at equal times, the pen slow at both of its ends: points crowd where it starts and stops."""
     last = np.cumsum(lengths) - 1
     first = last - lengths + 1
@@ -89,7 +93,8 @@ def _sampled(
     lifts = np.repeat(np.arange(len(lengths)), lengths)
     along = _along(points, lengths) + lifts
     ways = along[last] - along[first]
-    counts = np.maximum(2, np.ceil(ways / style.spacing_px).astype(np.int64) + 1)
+    spacing_px = min(style.spacing_px, _COARSEST * style.capital_px)
+    counts = np.maximum(2, np.ceil(ways / spacing_px).astype(np.int64) + 1)
     stops = np.cumsum(counts)
     stroke = np.repeat(np.arange(len(counts)), counts)
     step = np.arange(stops[-1]) - (stops - counts)[stroke]
@@ -98,7 +103,7 @@ def _sampled(
     at = along[first][stroke] + part * ways[stroke]
     x, y = (np.interp(at, along, points[:, axis]) for axis in (0, 1))
     jumps = np.hypot(*(points[first[1:]] - points[last[:-1]]).T)
-    pauses = jumps / (_LIFT_SPEED * style.spacing_px) + rng.uniform(4, 12, len(jumps))
+    pauses = jumps / (_LIFT_SPEED * spacing_px) + rng.uniform(4, 12, len(jumps))
     waits = np.concatenate([[0.0], np.cumsum(pauses)])
     times = np.rint((np.arange(stops[-1]) + waits[stroke]) * style.interval_ms).astype(np.int64)
     sampled = np.column_stack([x, y])

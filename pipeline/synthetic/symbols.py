@@ -1,7 +1,7 @@
-"""The terminals of the grammar, by the part they play in an expression.
+r"""The terminals of the grammar, by the part they play in an expression.
 
-Left out on purpose, because a picture alone cannot tell them apart: ``o`` and ``O`` (beside ``0``), ``\\Sigma`` and
-``\\Pi`` (beside ``\\sum`` and ``\\prod``), the variant forms of Greek letters, and Greek capitals that look Latin.
+Left out on purpose, because a picture alone cannot tell them apart: ``o`` and ``O`` (beside ``0``), ``\Sigma`` and
+``\Pi`` (beside ``\sum`` and ``\prod``), the variant forms of Greek letters, and Greek capitals that look Latin.
 """
 
 from enum import Enum
@@ -9,13 +9,14 @@ from enum import Enum
 DIGITS = tuple("0123456789")
 LATIN_LOWER = tuple("abcdefghijklmnpqrstuvwxyz")
 LATIN_UPPER = tuple("ABCDEFGHIJKLMNPQRSTUVWXYZ")
-GREEK_LOWER = tuple(
-    f"\\{name}"
-    for name in (
-        "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi pi rho sigma tau phi chi psi omega"
-    ).split()
+# fmt: off
+GREEK_LOWER = (
+    "\\alpha", "\\beta", "\\gamma", "\\delta", "\\epsilon", "\\zeta", "\\eta",
+    "\\theta", "\\kappa", "\\lambda", "\\mu", "\\nu", "\\xi", "\\pi",
+    "\\rho", "\\sigma", "\\tau", "\\phi", "\\chi", "\\psi", "\\omega",
 )
-GREEK_UPPER = tuple(f"\\{name}" for name in "Gamma Delta Theta Lambda Phi Psi Omega".split())
+# fmt: on
+GREEK_UPPER = ("\\Gamma", "\\Delta", "\\Theta", "\\Lambda", "\\Phi", "\\Psi", "\\Omega")
 CONSTANTS = ("\\infty", "\\emptyset")
 PREFIXES = ("\\partial", "\\nabla")
 
@@ -63,9 +64,11 @@ TERMINALS = (
 )
 """Every token that is written with a pen; the rest of a label (braces, ``^``, ``\\frac``, ``&`` …) is structure."""
 
-_UNCLEAR_ALONE = {*PUNCTUATION, BAR, "/", "\\cdot", "\\circ", "\\div", *"CJKMPSUVWXYZ"}
+_ANGULAR = ("\\lfloor", "\\rfloor", "\\lceil", "\\rceil", "\\langle", "\\rangle")
+_SIZED = ("/", "\\cdot", "\\circ", "\\cup", "\\cap", "\\subset", "\\nu", *"CEJKMPSUVWXYZ")
+_UNCLEAR_ALONE = {*PUNCTUATION, BAR, *_ANGULAR, *_SIZED}
 ISOLATED = tuple(token for token in TERMINALS if token not in _UNCLEAR_ALONE)
-"""Terminals that a reader knows without neighbours: no dots and bars, no capitals that only their size gives away."""
+"""Terminals that a reader knows without neighbours: no dots and bars, nothing that only its size gives away."""
 
 
 class Atom(Enum):

@@ -25,6 +25,12 @@ _DECOMPRESSORS: tuple[tuple[bytes, Callable[[Path], object]], ...] = (
     (b"BZh", bz2.open),
     (b"\xfd7zXZ\x00", lzma.open),
 )
+# Without EOFHeaderError, the proper end. typeshed leaves all of them out.
+_HEADER_ERRORS: tuple[type[tarfile.TarError], ...] = (
+    tarfile.InvalidHeaderError,  # type: ignore[attr-defined]
+    tarfile.TruncatedHeaderError,  # type: ignore[attr-defined]
+    tarfile.EmptyHeaderError,  # type: ignore[attr-defined]
+)
 _DAMAGE = (
     tarfile.TarError,
     zipfile.BadZipFile,
@@ -131,7 +137,8 @@ def _tar_members(path: Path, *, max_bytes: int | None) -> Iterator[Member]:
         tarfile.open(fileobj=stream, mode="r:", tarinfo=_StrictTarInfo) as archive,
     ):
         while (info := archive.next()) is not None:
-            archive.members.clear()  # it would grow to half a gigabyte for MathWriting
+            # It would grow to half a gigabyte for MathWriting.
+            archive.members.clear()  # type: ignore[attr-defined]  # missing in typeshed
             if info.isdir():
                 continue
             file = archive.extractfile(info) if max_bytes is not None and _fits(info, max_bytes) else None
@@ -164,6 +171,3 @@ class _StrictTarInfo(tarfile.TarInfo):
 
 class _DamagedHeaderError(tarfile.TarError):
     """A header that is damaged or missing."""
-
-
-_HEADER_ERRORS = (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError, tarfile.EmptyHeaderError)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.ink import Reason, Stroke
-from pipeline.markup import Unusable, parse_markup
+from pipeline.markup import UnusableInkError, parse_markup
 from pipeline.points import parse_traces
 
 
@@ -36,16 +36,20 @@ class Defect:
 def parse_inkml(data: bytes, *, max_file_bytes: int, max_points: int) -> ParsedInk | Defect:
     """Parse one InkML file. Never raises for what the bytes hold; time and memory are bounded by the two limits."""
     try:
-        if len(data) > max_file_bytes:
-            raise Unusable(Reason.TOO_LARGE, f"{len(data)} bytes, at most {max_file_bytes} are allowed")
-        root = parse_markup(data)
-        if _local_name(root) != "ink":
-            raise Unusable(Reason.NOT_INKML, f"the root element is <{_local_name(root)}>, not <ink>")
-        strokes = parse_traces(list(_trace_texts(root)), channels=_channels(root), max_points=max_points)
-        if not strokes:
-            raise Unusable(Reason.NO_STROKES, "no trace holds a point")
-    except Unusable as unusable:
-        return Defect(reason=unusable.reason, detail=unusable.detail)
+        return _parse(data, max_file_bytes=max_file_bytes, max_points=max_points)
+    except UnusableInkError as error:
+        return Defect(reason=error.reason, detail=error.detail)
+
+
+def _parse(data: bytes, *, max_file_bytes: int, max_points: int) -> ParsedInk:
+    if len(data) > max_file_bytes:
+        raise UnusableInkError(Reason.TOO_LARGE, f"{len(data)} bytes, at most {max_file_bytes} are allowed")
+    root = parse_markup(data)
+    if _local_name(root) != "ink":
+        raise UnusableInkError(Reason.NOT_INKML, f"the root element is <{_local_name(root)}>, not <ink>")
+    strokes = parse_traces(list(_trace_texts(root)), channels=_channels(root), max_points=max_points)
+    if not strokes:
+        raise UnusableInkError(Reason.NO_STROKES, "no trace holds a point")
     return ParsedInk(strokes=strokes, annotations=_annotations(root))
 
 

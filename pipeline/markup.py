@@ -30,7 +30,7 @@ _DECLARED_ENCODING = re.compile(rb"\s*<\?xml\b[^>]*\bencoding\s*=\s*[\"']([A-Za-
 _TEXT_ENCODING = re.compile(r"utf|ascii|iso8859|cp\d|euc|shift_jis|gb|big5|koi8|mac", re.IGNORECASE)
 
 
-class Unusable(ValueError):
+class UnusableInkError(ValueError):
     """An input that cannot become an ink, and why; caught where it is turned into a `Rejection`."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
@@ -44,15 +44,15 @@ def parse_markup(data: bytes) -> Any:
 
     No entity is expanded, no DTD loaded, nothing fetched; libxml2's limits on depth and text length stay on.
 
-    Raises Unusable (EMPTY_FILE, MALFORMED_XML, HOSTILE_XML).
+    Raises UnusableInkError (EMPTY_FILE, MALFORMED_XML, HOSTILE_XML).
     """
     if not data.strip():
-        raise Unusable(Reason.EMPTY_FILE, "no content" if not data else "nothing but white space")
+        raise UnusableInkError(Reason.EMPTY_FILE, "no content" if not data else "nothing but white space")
     text = decode(data)
     if "\0" in text:
-        raise Unusable(Reason.MALFORMED_XML, "contains NUL characters")
+        raise UnusableInkError(Reason.MALFORMED_XML, "contains NUL characters")
     if "<!ENTITY" in text:
-        raise Unusable(Reason.HOSTILE_XML, "declares XML entities")
+        raise UnusableInkError(Reason.HOSTILE_XML, "declares XML entities")
     parser = etree.XMLParser(
         recover=True,
         resolve_entities=False,
@@ -67,11 +67,13 @@ def parse_markup(data: bytes) -> Any:
     try:
         root = etree.fromstring(_without_declaration(text).encode("utf-8", "surrogatepass"), parser)
     except etree.XMLSyntaxError as error:
-        raise Unusable(Reason.MALFORMED_XML, str(error)) from None
+        raise UnusableInkError(Reason.MALFORMED_XML, str(error)) from None
     _refuse_malformed(root, parser)
     document = root.getroottree().docinfo
     if document.system_url or document.public_id:
-        raise Unusable(Reason.HOSTILE_XML, f"refers to an external DTD: {document.system_url or document.public_id}")
+        raise UnusableInkError(
+            Reason.HOSTILE_XML, f"refers to an external DTD: {document.system_url or document.public_id}"
+        )
     return root
 
 
@@ -113,6 +115,6 @@ def _refuse_malformed(root: Any, parser: Any) -> None:
     """A name out of place or an undeclared prefix may pass; text that is not well-formed has lost some of itself."""
     fatal = parser.error_log.filter_from_fatals()
     if len(fatal):
-        raise Unusable(Reason.MALFORMED_XML, f"line {fatal[0].line}: {fatal[0].message}")
+        raise UnusableInkError(Reason.MALFORMED_XML, f"line {fatal[0].line}: {fatal[0].message}")
     if root is None:
-        raise Unusable(Reason.MALFORMED_XML, "holds no element")
+        raise UnusableInkError(Reason.MALFORMED_XML, "holds no element")

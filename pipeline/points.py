@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.ink import Reason, Stroke
-from pipeline.markup import Unusable
+from pipeline.markup import UnusableInkError
 
 MAX_VALUES_PER_POINT = 16
 """More than the channels of any pen: a point this long is a trace that lacks its commas."""
@@ -25,11 +25,11 @@ def parse_traces(texts: Sequence[str], *, channels: Sequence[str], max_points: i
 
     Returns float32 [num_points, 2] for each trace that is not empty.
 
-    Raises Unusable (TOO_LARGE, BAD_POINTS).
+    Raises UnusableInkError (TOO_LARGE, BAD_POINTS).
     """
     num_commas = sum(text.count(",") for text in texts)
     if num_commas > max_points + len(texts):
-        raise Unusable(Reason.TOO_LARGE, f"more than {max_points} points")
+        raise UnusableInkError(Reason.TOO_LARGE, f"more than {max_points} points")
     # NaN marks the end of a point and infinity the end of a trace; neither can be a coordinate.
     values = _numbers(texts)
     ends = np.flatnonzero(~np.isfinite(values))
@@ -39,7 +39,7 @@ def parse_traces(texts: Sequence[str], *, channels: Sequence[str], max_points: i
     held = counts > 0
     counts, starts, stroke_of_point = counts[held], starts[held], stroke_of_point[held]
     if counts.size > max_points:
-        raise Unusable(Reason.TOO_LARGE, f"{counts.size} points, at most {max_points} are allowed")
+        raise UnusableInkError(Reason.TOO_LARGE, f"{counts.size} points, at most {max_points} are allowed")
     _check_counts(counts)
     x_at, y_at = _coordinate_positions(channels, counts)
     points = np.stack((values[starts + x_at], values[starts + y_at]), axis=1)
@@ -52,17 +52,17 @@ def _numbers(texts: Sequence[str]) -> npt.NDArray[np.float32]:
     try:
         odd = "".join(texts).encode("ascii").translate(None, _NUMERALS)
     except UnicodeEncodeError as error:
-        raise Unusable(Reason.BAD_POINTS, f"not a number: {error.object[error.start : error.end]!r}") from None
+        raise UnusableInkError(Reason.BAD_POINTS, f"not a number: {error.object[error.start : error.end]!r}") from None
     if odd:
-        raise Unusable(Reason.BAD_POINTS, f"not numbers, they hold {odd[:20].decode('ascii')!r}")
+        raise UnusableInkError(Reason.BAD_POINTS, f"not numbers, they hold {odd[:20].decode('ascii')!r}")
     tokens = "".join(f"{text} inf " for text in texts).replace(",", " nan ").split()
     try:
         values = pc.cast(pa.array(tokens, pa.string()), pa.float32()).to_numpy(zero_copy_only=False)
     except pa.ArrowInvalid as error:
-        raise Unusable(Reason.BAD_POINTS, str(error)) from None
+        raise UnusableInkError(Reason.BAD_POINTS, str(error)) from None
     num_separators = sum(text.count(",") for text in texts) + len(texts)
     if np.count_nonzero(~np.isfinite(values)) != num_separators:
-        raise Unusable(Reason.BAD_POINTS, "a coordinate is too large for float32")
+        raise UnusableInkError(Reason.BAD_POINTS, "a coordinate is too large for float32")
     return np.asarray(values, dtype=np.float32)
 
 
@@ -70,9 +70,9 @@ def _check_counts(counts: npt.NDArray[np.int64]) -> None:
     if counts.size == 0:
         return
     if counts.min() < 2:
-        raise Unusable(Reason.BAD_POINTS, "a point has a single value, x and y are needed")
+        raise UnusableInkError(Reason.BAD_POINTS, "a point has a single value, x and y are needed")
     if counts.max() > MAX_VALUES_PER_POINT:
-        raise Unusable(Reason.BAD_POINTS, f"a point has {counts.max()} values: commas are missing")
+        raise UnusableInkError(Reason.BAD_POINTS, f"a point has {counts.max()} values: commas are missing")
 
 
 def _coordinate_positions(channels: Sequence[str], counts: npt.NDArray[np.int64]) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""The inks folder: strokes and labels as Parquet (`pipeline.ink.INK_SCHEMA`), written by ingest, read by later stages."""
+"""The inks folder: strokes and labels as Parquet (`pipeline.ink.INK_SCHEMA`), written by ingest, read by others."""
 
 import hashlib
 import itertools

@@ -70,10 +70,9 @@ def parse_markup(data: bytes) -> Any:
         raise UnusableInkError(Reason.MALFORMED_XML, str(error)) from None
     _refuse_malformed(root, parser)
     document = root.getroottree().docinfo
-    if document.system_url or document.public_id:
-        raise UnusableInkError(
-            Reason.HOSTILE_XML, f"refers to an external DTD: {document.system_url or document.public_id}"
-        )
+    external = document.system_url or document.public_id
+    if external:
+        raise UnusableInkError(Reason.HOSTILE_XML, f"refers to an external DTD: {external}")
     return root
 
 

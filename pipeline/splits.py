@@ -1,4 +1,4 @@
-"""Which split an ink belongs to: pure rules that look at one ink at a time, so that order and job count cannot matter."""
+"""Which split an ink belongs to: pure rules that look at one ink at a time, so order and job count cannot matter."""
 
 import hashlib
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from shards.section import Section
 
 SplitName = Literal["train", "valid", "test"]
 
-_SPLIT_OF_NAME: Mapping[str, SplitName] = {
+SPLIT_OF_NAME: Mapping[str, SplitName] = {
     "train": "train",
     "training": "train",
     "valid": "valid",
@@ -22,10 +22,10 @@ _SPLIT_OF_NAME: Mapping[str, SplitName] = {
     "test": "test",
     "testing": "test",
 }
+"""Names that folders and annotations give to the splits, in lower case."""
+
 # Written where the writer is not known; MfrDB's "Unknown" stands in for some 160 inks of many hands.
-_NO_WRITER = frozenset(
-    {"", "-", "?", "0", "anonymous", "n/a", "na", "nan", "nil", "none", "null", "undefined", "unknown"}
-)
+_NO_WRITER = frozenset({"", "-", "?", "anonymous", "n/a", "na", "nan", "none", "null", "undefined", "unknown"})
 
 
 class InputSplit(Section):
@@ -91,7 +91,7 @@ def assign_split(
         case FolderSplit():
             return _folder_split(rule, path)
         case AnnotationSplit():
-            return _SPLIT_OF_NAME.get(annotations.get(rule.annotation, "").strip().casefold())
+            return SPLIT_OF_NAME.get(annotations.get(rule.annotation, "").strip().casefold())
         case HashSplit():
             by_writer = rule.of == "writer" and writer is not None
             group = f"writer\0{writer}" if by_writer else f"label\0{normalized_label}"

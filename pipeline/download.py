@@ -54,7 +54,9 @@ def fetch(url: str, *, to: Path, num_bytes: int, patience: Patience | None = Non
         failures = 0
         while _size_of(partial) < num_bytes:
             have = _size_of(partial)
-            problem = _attempt(url, partial=partial, num_bytes=num_bytes, timeout_s=patience.timeout_s, progress=progress)
+            problem = _attempt(
+                url, partial=partial, num_bytes=num_bytes, timeout_s=patience.timeout_s, progress=progress
+            )
             failures = 0 if _size_of(partial) > have else failures + 1
             if failures >= patience.max_attempts:
                 raise LatexifyError(

@@ -94,11 +94,12 @@ def _read_all(  # noqa: PLR0913  (what `run` was given)
     parallel = Parallel(
         n_jobs=jobs, backend=backend, return_as="generator", pre_dispatch="2 * n_jobs", batch_size=1, max_nbytes=None
     )
-    results = []
+    results: list[ChunkResult] = []
+    num_rejected = 0
     with Progress("ingest", total=total, unit="inks") as progress:
         for result in parallel(work):
             results.append(result)
-            num_rejected = sum(len(each.rejections) for each in results)
+            num_rejected += len(result.rejections)
             progress.advance(result.num_rows + len(result.rejections), note=f"{num_rejected} rejected")
     if not results:
         raise LatexifyError(f"{', '.join(item.name for item in plan.inputs)}: no InkML (*.inkml) in there")

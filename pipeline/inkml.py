@@ -25,23 +25,12 @@ class ParsedInk:
     annotations: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Defect:
-    """Why bytes are not an ink: one of the reasons up to BAD_POINTS, and what exactly was wrong, in one line."""
+def parse_inkml(data: bytes, *, max_file_bytes: int, max_points: int) -> ParsedInk:
+    """Parse one InkML file. Time and memory are bounded by the two limits.
 
-    reason: Reason
-    detail: str
-
-
-def parse_inkml(data: bytes, *, max_file_bytes: int, max_points: int) -> ParsedInk | Defect:
-    """Parse one InkML file. Never raises for what the bytes hold; time and memory are bounded by the two limits."""
-    try:
-        return _parse(data, max_file_bytes=max_file_bytes, max_points=max_points)
-    except UnusableInkError as error:
-        return Defect(reason=error.reason, detail=error.detail)
-
-
-def _parse(data: bytes, *, max_file_bytes: int, max_points: int) -> ParsedInk:
+    Raises UnusableInkError, and nothing else, whatever the bytes: TOO_LARGE, EMPTY_FILE, MALFORMED_XML, HOSTILE_XML,
+    NOT_INKML, BAD_POINTS or NO_STROKES.
+    """
     if len(data) > max_file_bytes:
         raise UnusableInkError(Reason.TOO_LARGE, f"{len(data)} bytes, at most {max_file_bytes} are allowed")
     root = parse_markup(data)

@@ -8,11 +8,12 @@ from pipeline.archives import Member, iter_members
 from pipeline.catalogue import ink_table, part_name, write_table
 from pipeline.config import IngestParams
 from pipeline.ink import Ink, Reason, Rejection
-from pipeline.inkml import Defect, parse_inkml
+from pipeline.inkml import ParsedInk, parse_inkml
 from pipeline.inputs import SourceInput, SourcePlan, is_input, locate
 from pipeline.keys import key_of, printable
 from pipeline.latex import normalize
-from pipeline.splits import assign_split, known_writer
+from pipeline.markup import UnusableInkError
+from pipeline.splits import known_writer, require_split
 
 MEMBERS_PER_CHUNK = 1024
 BYTES_PER_CHUNK = 32_000_000
@@ -70,35 +71,19 @@ def read_member(member: Member, *, item: SourceInput, plan: SourcePlan, params: 
     """Parse one member, find its label and split. Never raises for what the member holds."""
     key = item.key_prefix + key_of(member.name)
     source = f"{item.name}/{printable(member.name)}"
-
-    def reject(reason: Reason, detail: str) -> Rejection:
-        return Rejection(key=key, source=source, reason=reason, detail=printable(detail))
-
-    if not member.is_file:
-        return reject(Reason.NOT_INKML, "a link or a device, no file")
-    if member.data is None:
-        return reject(Reason.TOO_LARGE, f"{member.num_bytes} bytes, at most {params.max_file_bytes} are allowed")
-    parsed = parse_inkml(member.data, max_file_bytes=params.max_file_bytes, max_points=params.max_points)
-    if isinstance(parsed, Defect):
-        return reject(parsed.reason, parsed.detail)
-    label = _first(parsed.annotations, plan.label_annotations)
-    if label is None:
-        return reject(Reason.NO_LABEL, f"no annotation {' or '.join(plan.label_annotations)}")
-    if len(label) > params.max_label_chars:
-        return reject(Reason.BAD_LABEL, f"{len(label)} characters, at most {params.max_label_chars} are allowed")
-    normalized_label = normalize(label)
-    if not normalized_label:
-        return reject(Reason.BAD_LABEL, f"nothing is left of {label[:80]!r} once it is normalised")
-    writer = known_writer(_first(parsed.annotations, plan.writer_annotations))
-    split = assign_split(
-        item.rule,
-        path=member.name,
-        annotations=parsed.annotations,
-        writer=writer,
-        normalized_label=normalized_label,
-    )
-    if split is None:
-        return reject(Reason.NO_SPLIT, "neither its path nor its annotations name a split")
+    try:
+        parsed = _parse(member, params=params)
+        label, normalized_label = _labels(parsed.annotations, plan=plan, params=params)
+        writer = known_writer(_first(parsed.annotations, plan.writer_annotations))
+        split = require_split(
+            item.rule,
+            path=member.name,
+            annotations=parsed.annotations,
+            writer=writer,
+            normalized_label=normalized_label,
+        )
+    except UnusableInkError as error:
+        return Rejection(key=key, source=source, reason=error.reason, detail=printable(error.detail))
     return Ink(
         key=key,
         split=split,
@@ -108,6 +93,31 @@ def read_member(member: Member, *, item: SourceInput, plan: SourcePlan, params: 
         writer=writer,
         source=source,
     )
+
+
+def _parse(member: Member, *, params: IngestParams) -> ParsedInk:
+    if not member.is_file:
+        raise UnusableInkError(Reason.NOT_INKML, "a link or a device, no file")
+    if member.data is None:
+        raise UnusableInkError(
+            Reason.TOO_LARGE, f"{member.num_bytes} bytes, at most {params.max_file_bytes} are allowed"
+        )
+    return parse_inkml(member.data, max_file_bytes=params.max_file_bytes, max_points=params.max_points)
+
+
+def _labels(annotations: Mapping[str, str], *, plan: SourcePlan, params: IngestParams) -> tuple[str, str]:
+    """The label as found, and normalised."""
+    label = _first(annotations, plan.label_annotations)
+    if label is None:
+        raise UnusableInkError(Reason.NO_LABEL, f"no annotation {' or '.join(plan.label_annotations)}")
+    if len(label) > params.max_label_chars:
+        raise UnusableInkError(
+            Reason.BAD_LABEL, f"{len(label)} characters, at most {params.max_label_chars} are allowed"
+        )
+    normalized_label = normalize(label)
+    if not normalized_label:
+        raise UnusableInkError(Reason.BAD_LABEL, f"nothing is left of {label[:80]!r} once it is normalised")
+    return label, normalized_label
 
 
 def _first(annotations: Mapping[str, str], names: Sequence[str]) -> str | None:

@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipeline.config import Fraction
+from pipeline.ink import Reason
 from pipeline.keys import path_parts
+from pipeline.markup import UnusableInkError
 from shards.section import Section
 
 SplitName = Literal["train", "valid", "test"]
@@ -81,21 +83,26 @@ def selects(rule: SplitRule, path: str) -> bool:
     return not (isinstance(rule, FolderSplit) and rule.only) or _folder_split(rule, path) is not None
 
 
-def assign_split(
+def require_split(
     rule: SplitRule, *, path: str, annotations: Mapping[str, str], writer: str | None, normalized_label: str
-) -> SplitName | None:
-    """The split of one ink; None where the rule does not say."""
+) -> SplitName:
+    """The split of one ink. Raises UnusableInkError (NO_SPLIT) where the rule does not say."""
+    split: SplitName | None
     match rule:
         case InputSplit():
-            return rule.split
+            split = rule.split
         case FolderSplit():
-            return _folder_split(rule, path)
+            split = _folder_split(rule, path)
         case AnnotationSplit():
-            return SPLIT_OF_NAME.get(annotations.get(rule.annotation, "").strip().casefold())
+            split = SPLIT_OF_NAME.get(annotations.get(rule.annotation, "").strip().casefold())
         case HashSplit():
             by_writer = rule.of == "writer" and writer is not None
             group = f"writer\0{writer}" if by_writer else f"label\0{normalized_label}"
-            return _hashed_split(rule, group)
+            split = _hashed_split(rule, group)
+    if split is None:
+        where = f"annotation {rule.annotation}" if isinstance(rule, AnnotationSplit) else "folder of its path"
+        raise UnusableInkError(Reason.NO_SPLIT, f"no {where} names a split")
+    return split
 
 
 def _folder_split(rule: FolderSplit, path: str) -> SplitName | None:

@@ -48,6 +48,7 @@ class Reason(StrEnum):
     DUPLICATE_KEY = "duplicate-key"
     DUPLICATE_INK = "duplicate-ink"
     LEAKED_INK = "leaked-ink"
+    LONG_LABEL = "long-label"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,8 +32,12 @@ INDEX_SCHEMA = pa.schema(
         pa.field("png_bytes", pa.int64(), nullable=False),
         pa.field("ids_offset", pa.int64(), nullable=False),
         pa.field("ids_bytes", pa.int64(), nullable=False),
+        pa.field("json_offset", pa.int64(), nullable=False),
+        pa.field("json_bytes", pa.int64(), nullable=False),
     ]
 )
+
+_NUMBERS = [field.name for field in INDEX_SCHEMA if pa.types.is_integer(field.type)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -41,8 +45,8 @@ class SplitIndex:
     """Every sample of one split, in the order of its shards. A sample's number in these arrays is its row.
 
     shards: file names in `folder`. shard_ids: int32 [n], positions in `shards`. keys, labels: string arrays [n], labels
-    normalised. num_tokens: int32 [n], the end id counted. png_offset, png_bytes, ids_offset, ids_bytes: int64 [n],
-    where the members' data lies in the shard. Cheap to send to a worker process.
+    normalised. num_tokens: int32 [n], the end id counted. png_offset … json_bytes: int64 [n], where the members'
+    data lies in the shard. Cheap to send to a worker process.
     """
 
     folder: Path
@@ -56,6 +60,8 @@ class SplitIndex:
     png_bytes: npt.NDArray[np.int64]
     ids_offset: npt.NDArray[np.int64]
     ids_bytes: npt.NDArray[np.int64]
+    json_offset: npt.NDArray[np.int64]
+    json_bytes: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.num_tokens)
@@ -117,8 +123,5 @@ def _read_index(folder: Path, split: str, shards: list[str], *, num_samples: int
         shard_ids=shard_ids.to_numpy(),
         keys=table["key"].combine_chunks(),
         labels=table["label"].combine_chunks(),
-        **{
-            name: table[name].to_numpy()
-            for name in ("num_tokens", "png_offset", "png_bytes", "ids_offset", "ids_bytes")
-        },
+        **{name: table[name].to_numpy() for name in _NUMBERS},
     )

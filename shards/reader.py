@@ -1,5 +1,6 @@
 """Reading samples by row, in any order and from any process."""
 
+import json
 import os
 from collections.abc import Sequence
 from typing import Any, Self
@@ -15,44 +16,65 @@ from shards.sample import Sample, decode_ids
 MAX_OPEN_SHARDS = 128
 """Far below the usual limit of 1,024 open files, also for several readers in one process."""
 
+Rows = Sequence[int] | npt.NDArray[np.integer[Any]]
+
 
 class SampleReader:
     """Reads the samples of one split. Use as a context manager, or call :meth:`close`.
 
-    Shards are opened when first needed and read by position (``pread``), so a reader may be used from several threads'
-    batches one after another, forked, or pickled into a worker, which opens the files anew.
+    Shards are opened when first needed and read by position (``pread``), so a reader may be forked, or pickled into a
+    worker process, which opens the files anew. Not for several threads at a time.
     """
 
     def __init__(self, index: SplitIndex) -> None:
         self._index = index
         self._files: dict[int, int] = {}
 
-    def read(self, rows: Sequence[int] | npt.NDArray[np.integer[Any]]) -> list[Sample]:
+    def read(self, rows: Rows) -> list[Sample]:
         """Read the samples of these rows of the index, in the order given.
 
         Raises LatexifyError that names shard and key where a sample is damaged.
         """
-        return [self._read_one(int(row)) for row in rows]
+        return [self._read_sample(int(row)) for row in rows]
 
-    def _read_one(self, row: int) -> Sample:
+    def describe(self, rows: Rows) -> list[dict[str, Any]]:
+        """Read the JSON of these rows: label (raw), normalized_label, writer, source, num_strokes, extent.
+
+        Raises LatexifyError that names shard and key where a sample is damaged.
+        """
+        return [self._read_description(int(row)) for row in rows]
+
+    def _read_sample(self, row: int) -> Sample:
         index = self._index
-        key, shard_id = index.keys[row].as_py(), int(index.shard_ids[row])
         # the token ids follow the picture with only a header between: one read brings both
-        start = int(index.png_offset[row])
-        ids_start = int(index.ids_offset[row]) - start
-        num_bytes = ids_start + int(index.ids_bytes[row])
+        start, ids_start = int(index.png_offset[row]), int(index.ids_offset[row])
         try:
-            data = os.pread(self._open(shard_id), num_bytes, start)
-            if len(data) != num_bytes:
-                raise ValueError("the shard ends before it")  # noqa: TRY301  # one handler for every kind of damage
+            data = self._pread(row, start, ids_start + int(index.ids_bytes[row]) - start)
             pixels = decode_png(data[: int(index.png_bytes[row])])
-            token_ids = decode_ids(data[ids_start:])
-            if len(token_ids) != index.num_tokens[row]:
-                raise ValueError(f"{len(token_ids)} token ids, not {index.num_tokens[row]}")  # noqa: TRY301
+            token_ids = decode_ids(data[ids_start - start :], num_tokens=int(index.num_tokens[row]))
         except (ValueError, OSError) as error:
-            shard = index.folder / index.shards[shard_id]
-            raise LatexifyError(f"{shard}: sample {key!r} cannot be read ({error}): run `{MADE_BY}` again") from None
-        return Sample(key=key, label=index.labels[row].as_py(), pixels=pixels, token_ids=token_ids)
+            raise self._damaged(row, error) from None
+        return Sample(key=index.keys[row].as_py(), label=index.labels[row].as_py(), pixels=pixels, token_ids=token_ids)
+
+    def _read_description(self, row: int) -> dict[str, Any]:
+        try:
+            data = self._pread(row, int(self._index.json_offset[row]), int(self._index.json_bytes[row]))
+            description = json.loads(data)
+        except (ValueError, OSError) as error:
+            raise self._damaged(row, error) from None
+        assert isinstance(description, dict)
+        return description
+
+    def _damaged(self, row: int, error: Exception) -> LatexifyError:
+        index = self._index
+        shard = index.folder / index.shards[index.shard_ids[row]]
+        return LatexifyError(f"{shard}: sample {index.keys[row]} cannot be read ({error}): run `{MADE_BY}` again")
+
+    def _pread(self, row: int, offset: int, num_bytes: int) -> bytes:
+        data = os.pread(self._open(int(self._index.shard_ids[row])), num_bytes, offset)
+        if len(data) != num_bytes:
+            raise ValueError("the shard ends before it does")
+        return data
 
     def _open(self, shard_id: int) -> int:
         """File descriptor of a shard; the one opened longest ago is closed where there are too many."""
@@ -71,9 +93,6 @@ class SampleReader:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __del__(self) -> None:
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:

@@ -64,9 +64,9 @@ def encode_ids(token_ids: npt.NDArray[np.int32]) -> bytes:
     return buffer.getvalue()
 
 
-def decode_ids(data: bytes) -> npt.NDArray[np.int32]:
+def decode_ids(data: bytes, *, num_tokens: int) -> npt.NDArray[np.int32]:
     """Undo :func:`encode_ids`. Raises ValueError where `data` is not int32 [num_tokens]."""
     token_ids = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
-    if token_ids.dtype != np.int32 or token_ids.ndim != 1:
-        raise ValueError(f"token ids are {token_ids.dtype} {token_ids.shape}, expected int32 [num_tokens]")
+    if token_ids.dtype != np.int32 or token_ids.shape != (num_tokens,):
+        raise ValueError(f"token ids are {token_ids.dtype} {token_ids.shape}, expected int32 ({num_tokens},)")
     return token_ids

@@ -67,7 +67,7 @@ def _write_sample(tar: "_Tar", sample: EncodedSample) -> dict[str, str | int]:
     description = json.dumps(dict(sample.description), ensure_ascii=False, sort_keys=True).encode()
     png_offset = tar.append(sample.key + PNG_SUFFIX, sample.png)
     ids_offset = tar.append(sample.key + IDS_SUFFIX, ids)
-    tar.append(sample.key + JSON_SUFFIX, description)
+    json_offset = tar.append(sample.key + JSON_SUFFIX, description)
     return {
         "key": sample.key,
         "label": sample.label,
@@ -76,6 +76,8 @@ def _write_sample(tar: "_Tar", sample: EncodedSample) -> dict[str, str | int]:
         "png_bytes": len(sample.png),
         "ids_offset": ids_offset,
         "ids_bytes": len(ids),
+        "json_offset": json_offset,
+        "json_bytes": len(description),
     }
 
 

@@ -1,0 +1,41 @@
+# `make repro`: set everything up and run the pipeline from InkML to report.
+# `make test`:  set everything up and run the tests.
+BIN := $(CURDIR)/.venv/bin
+export PATH := $(BIN):$(PATH)
+export HF_HUB_DISABLE_TELEMETRY := 1
+
+.PHONY: help setup repro test lint bench lock clean
+
+help:
+	@echo "make repro   set up, then run the pipeline: data, model, metrics, report"
+	@echo "make test    set up, then run the tests"
+	@echo "make lint    set up, then check style and types"
+	@echo "make bench   set up, then run the benchmarks"
+	@echo "make lock    write requirements.lock anew from pyproject.toml"
+	@echo "make clean   remove data, runs and metrics that the pipeline made (keeps data/raw and .venv)"
+
+setup:
+	@bash scripts/setup.sh
+
+repro: setup
+	@dvc repro
+	@dvc metrics show
+	@echo "report: $(CURDIR)/data/report/report.html"
+
+test: setup
+	@python -m pytest
+
+lint: setup
+	@ruff check .
+	@ruff format --check .
+	@mypy
+
+bench: setup
+	@python benchmarks/run.py
+
+lock:
+	@bash scripts/lock.sh
+
+clean:
+	@find data -mindepth 1 -maxdepth 1 ! -name raw -exec rm -rf {} +
+	@rm -rf runs metrics

@@ -1,0 +1,242 @@
+"""The command line: one command per stage, wiring only."""
+
+import os
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from params import Params, load_params
+from shards.errors import LatexifyError
+
+app = typer.Typer(
+    name="latexify",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Handwritten mathematics to LaTeX: InkML in, a trained and scored recogniser out.\n\n"
+    "Each command is one stage of the pipeline; `dvc repro` runs those whose inputs changed, in order. What a stage "
+    "does is set in params.yaml; switches here cannot change a result.",
+)
+
+Jobs = Annotated[
+    int, typer.Option(min=0, help="Worker processes; 0 takes one for each CPU. Results do not depend on it.")
+]
+Backend = Annotated[
+    Literal["loky", "threading", "multiprocessing", "dask", "ray"],
+    typer.Option(help="joblib backend. Results do not depend on it."),
+]
+Device = Annotated[
+    str | None, typer.Option(help="torch device such as cpu, cuda or cuda:1; the best one if not given.")
+]
+
+
+@dataclass
+class Workspace:
+    """Where a command reads its parameters and keeps its files."""
+
+    params_path: Path
+    root: Path
+
+    @cached_property
+    def params(self) -> Params:
+        """The validated parameters; read on first use, so that `--help` needs no file."""
+        return load_params(self.params_path)
+
+    @property
+    def raw(self) -> Path:
+        """Folder of the datasets that are not generated."""
+        return self.params_path.parent / self.params.raw
+
+    def data(self, name: str) -> Path:
+        """Folder of one artifact."""
+        return self.root / "data" / name
+
+    def metrics(self, stage: str) -> Path:
+        """Metrics file of one stage."""
+        return self.root / "metrics" / f"{stage}.json"
+
+
+def usable_cpus() -> int:
+    """Number of CPUs this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@app.callback()
+def main_options(
+    context: typer.Context,
+    params: Annotated[Path, typer.Option(help="Parameter file.")] = Path("params.yaml"),
+    root: Annotated[Path, typer.Option(help="Folder that holds data/, runs/ and metrics/.")] = Path(),
+) -> None:
+    """Handwritten mathematics to LaTeX."""
+    context.obj = Workspace(params, root)
+
+
+@app.command("params")
+def show_params(context: typer.Context) -> None:
+    """Check params.yaml and print every parameter with the value it has, defaults included."""
+    workspace: Workspace = context.obj
+    print(workspace.params.model_dump_json(indent=2))
+
+
+@app.command()
+def source(context: typer.Context, jobs: Jobs = 0) -> None:
+    """Get the InkML: generate it (synthetic), download it (mathwriting) or list it (crohme, inkml)."""
+    from pipeline import source as stage
+
+    workspace: Workspace = context.obj
+    params = workspace.params
+    section = getattr(params, "mathwriting" if params.dataset == "mathwriting-excerpt" else params.dataset)
+    out = workspace.data("source")
+    stage.run(section, dataset=params.dataset, seed=params.seed, raw=workspace.raw, out=out, jobs=jobs or usable_cpus())
+
+
+@app.command()
+def ingest(context: typer.Context, jobs: Jobs = 0, backend: Backend = "loky") -> None:
+    """Parse every InkML file once; each ends as a row of data/inks or as a rejection with its reason."""
+    from pipeline import ingest as stage
+
+    workspace: Workspace = context.obj
+    stage.run(
+        workspace.params.ingest,
+        source=workspace.data("source"),
+        out=workspace.data("inks"),
+        metrics=workspace.metrics("ingest"),
+        jobs=jobs or usable_cpus(),
+        backend=backend,
+    )
+
+
+@app.command()
+def vocab(context: typer.Context) -> None:
+    """Make the tokenizer from the training labels, or take the base model's, and check what it loses."""
+    from pipeline import vocab as stage
+
+    workspace: Workspace = context.obj
+    stage.run(
+        workspace.params.vocab,
+        base=workspace.params.model.base,
+        inks=workspace.data("inks"),
+        out=workspace.data("tokenizer"),
+        metrics=workspace.metrics("vocab"),
+    )
+
+
+@app.command()
+def rasterize(context: typer.Context, jobs: Jobs = 0, backend: Backend = "loky") -> None:
+    """Draw every ink at the model's canvas and write pictures and token ids into WebDataset shards."""
+    from pipeline import rasterize as stage
+
+    workspace: Workspace = context.obj
+    stage.run(
+        workspace.params.rasterize,
+        inks=workspace.data("inks"),
+        tokenizer=workspace.data("tokenizer"),
+        out=workspace.data("shards"),
+        metrics=workspace.metrics("rasterize"),
+        jobs=jobs or usable_cpus(),
+        backend=backend,
+    )
+
+
+@app.command()
+def train(context: typer.Context, device: Device = None) -> None:
+    """Train from the shards; a run that was stopped goes on where it was."""
+    from trainer import train as stage
+
+    workspace: Workspace = context.obj
+    stage.run(
+        workspace.params.train,
+        workspace.params.model,
+        seed=workspace.params.seed,
+        shards=workspace.data("shards"),
+        tokenizer=workspace.data("tokenizer"),
+        out=workspace.data("model"),
+        runs=workspace.root / "runs",
+        metrics=workspace.metrics("train"),
+        device=device,
+    )
+
+
+@app.command()
+def predict(context: typer.Context, device: Device = None) -> None:
+    """Read the evaluation inks with the trained model."""
+    from eval import predict as stage
+
+    workspace: Workspace = context.obj
+    stage.run(
+        workspace.params.predict,
+        model=workspace.data("model"),
+        shards=workspace.data("shards"),
+        out=workspace.data("predictions"),
+        device=device,
+    )
+
+
+@app.command()
+def score(
+    context: typer.Context,
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="A Parquet, CSV or JSON-lines file to score instead of data/predictions."),
+    ] = None,
+    reference_column: Annotated[str, typer.Option(help="Column of the true labels (with FILE).")] = "reference",
+    prediction_column: Annotated[str, typer.Option(help="Column of the predictions (with FILE).")] = "prediction",
+    normalize: Annotated[bool, typer.Option(help="Normalise both columns first (with FILE).")] = True,
+) -> None:
+    """Compare predictions with references: character CER, token CER, exact match, with 95 % intervals."""
+    from eval import score as stage
+
+    workspace: Workspace = context.obj
+    params = workspace.params
+    if file is not None:
+        stage.run_file(
+            params.score,
+            file=file,
+            seed=params.seed,
+            reference_column=reference_column,
+            prediction_column=prediction_column,
+            normalize=normalize,
+        )
+        return
+    stage.run(
+        params.score,
+        seed=params.seed,
+        predictions=workspace.data("predictions"),
+        metrics=workspace.metrics("score"),
+        plots=workspace.data("plots"),
+    )
+
+
+@app.command()
+def report(context: typer.Context) -> None:
+    """Write one HTML file with the figures, the curves, what was dropped, and samples to look at."""
+    from eval import report as stage
+
+    workspace: Workspace = context.obj
+    stage.run(
+        workspace.params.report,
+        seed=workspace.params.seed,
+        predictions=workspace.data("predictions"),
+        shards=workspace.data("shards"),
+        model=workspace.data("model"),
+        metrics_folder=workspace.root / "metrics",
+        parameters=workspace.params.model_dump(mode="json"),
+        out=workspace.data("report"),
+    )
+
+
+def main() -> None:
+    """Run the command line; what a user can mend is one message and exit code 1, not a traceback."""
+    try:
+        app()
+    except LatexifyError as error:
+        print(f"latexify: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

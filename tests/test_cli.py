@@ -1,0 +1,70 @@
+"""The command line: help for everything, one line for what a user can mend."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+STAGES = ["source", "ingest", "vocab", "rasterize", "train", "predict", "score", "report"]
+
+
+def latexify(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the installed command in `folder`."""
+    script = Path(sys.executable).parent / "latexify"
+    return subprocess.run([script, *arguments], cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_has_help(stage: str, tmp_path: Path) -> None:
+    """Help must work anywhere, without params.yaml and without loading torch for seconds."""
+    result = latexify(stage, "--help", folder=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "Usage" in result.stdout
+
+
+def test_stages_of_dvc_are_commands(repository: Path, tmp_path: Path) -> None:
+    """One word per stage: what `dvc repro` runs, a person can run by hand."""
+    from ruamel.yaml import YAML
+
+    pipeline = YAML(typ="safe", pure=True).load((repository / "dvc.yaml").read_text(encoding="utf-8"))
+    assert list(pipeline["stages"]) == STAGES
+    assert [stage["cmd"] for stage in pipeline["stages"].values()] == [f"latexify {name}" for name in STAGES]
+    listed = latexify("--help", folder=tmp_path).stdout
+    assert all(name in listed for name in STAGES)
+
+
+def test_misspelt_parameter_is_one_message_and_exit_code_1(tmp_path: Path) -> None:
+    """Hours of training with a silently ignored parameter is what users fear most."""
+    (tmp_path / "params.yaml").write_text("train: {learnin_rate: 1e-3}\n", encoding="utf-8")
+    result = latexify("train", folder=tmp_path)
+    assert result.returncode == 1
+    assert "train.learnin_rate: unknown parameter, did you mean `learning_rate`?" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("stage", "needs"),
+    [("ingest", "source"), ("vocab", "ingest"), ("rasterize", "ingest"), ("train", "rasterize"), ("score", "predict")],
+)
+def test_missing_input_names_the_command_that_makes_it(stage: str, needs: str, tmp_path: Path) -> None:
+    """Run out of order, a stage says which one comes first."""
+    (tmp_path / "params.yaml").write_text("{}\n", encoding="utf-8")
+    result = latexify(stage, folder=tmp_path)
+    assert result.returncode == 1, result.stderr
+    assert f"latexify {needs}" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_wrong_usage_is_exit_code_2(tmp_path: Path) -> None:
+    """Usage errors and bad data are told apart by scripts."""
+    assert latexify("rasterize", "--jobs", "none", folder=tmp_path).returncode == 2
+
+
+def test_params_prints_defaults(tmp_path: Path) -> None:
+    """The effective value of a parameter that is not in the file can be looked up."""
+    (tmp_path / "params.yaml").write_text("seed: 7\n", encoding="utf-8")
+    result = latexify("params", folder=tmp_path)
+    assert result.returncode == 0
+    assert '"seed": 7' in result.stdout
+    assert '"pen_width_px"' in result.stdout

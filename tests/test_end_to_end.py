@@ -1,0 +1,136 @@
+"""The whole pipeline through DVC, in a fresh copy of the repository."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+MINIATURE = {
+    "synthetic": {"num_train": 240, "num_valid": 24, "num_test": 24, "num_writers": 30, "max_tokens": 5},
+    "rasterize": {"height_px": 32, "width_px": 96, "samples_per_shard": 100},
+    "train": {"max_steps": 12, "warmup_steps": 2, "validate_steps": 6, "validate_samples": 16, "checkpoint_steps": 6},
+    "predict": {"max_new_tokens": 16},
+    "score": {"bootstrap_samples": 100},
+    "report": {"num_samples": 2},
+}
+
+
+class Project:
+    """A copy of the repository's tracked files under git, with a miniature parameter file."""
+
+    def __init__(self, folder: Path, repository: Path) -> None:
+        self.folder = folder
+        listed = self._git("-C", str(repository), "ls-files", "--cached", "--others", "--exclude-standard", "-z")
+        for name in filter(None, listed.split("\0")):
+            if (repository / name).is_file():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (folder / name).write_bytes((repository / name).read_bytes())
+        self.set(MINIATURE)
+        self._git("init", "--quiet")
+        self._git("add", "--all")
+        self._git("-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "--quiet", "-m", "copy")
+
+    def _git(self, *arguments: str) -> str:
+        return subprocess.run(
+            ["git", *arguments], cwd=self.folder, check=True, capture_output=True, text=True, timeout=60
+        ).stdout
+
+    def set(self, changes: dict[str, dict[str, object]]) -> None:
+        """Change parameters in params.yaml."""
+        path, yaml = self.folder / "params.yaml", YAML()
+        params = yaml.load(path.read_text(encoding="utf-8"))
+        for section, values in changes.items():
+            params[section].update(values)
+        with path.open("w", encoding="utf-8") as file:
+            yaml.dump(params, file)
+
+    def dvc(self, *arguments: str, timeout_s: float = 300) -> str:
+        """Run dvc, with this interpreter's commands first on the path; returns what it printed."""
+        binaries = str(Path(sys.executable).parent)
+        environment = {**os.environ, "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}", "OMP_NUM_THREADS": "2"}
+        environment.pop("MAKEFLAGS", None)
+        result = subprocess.run(
+            [f"{binaries}/dvc", *arguments],
+            cwd=self.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout_s,
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout + result.stderr
+
+    def stages_to_run(self) -> list[str]:
+        """Stages that `dvc repro` would run now, in order."""
+        lines = self.dvc("repro", "--dry").splitlines()
+        return [line.split("'")[1] for line in lines if line.startswith("Running stage '")]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Project:
+    """The pipeline, run once from nothing to report."""
+    project = Project(tmp_path_factory.mktemp("project"), repository)
+    project.dvc("repro")
+    return project
+
+
+@pytest.mark.slow
+def test_repro_ends_with_a_model_figures_and_a_report(project: Project) -> None:
+    """The promise of the first screen of the README."""
+    data = project.folder / "data"
+    assert (data / "model" / "model.safetensors").is_file()
+    assert (data / "report" / "report.html").stat().st_size > 10_000
+    figures = json.loads((project.folder / "metrics" / "score.json").read_text(encoding="utf-8"))
+    assert figures["num_samples"] == MINIATURE["synthetic"]["num_test"]
+    ingested = json.loads((project.folder / "metrics" / "ingest.json").read_text(encoding="utf-8"))
+    assert ingested["inputs"] == 288
+
+
+@pytest.mark.slow
+def test_second_repro_runs_nothing(project: Project) -> None:
+    """Otherwise every look at the results would cost hours of training."""
+    assert project.stages_to_run() == []
+
+
+@pytest.mark.slow
+def test_metrics_and_plots_show(project: Project) -> None:
+    """`dvc metrics show` and `dvc plots show` are how DVC's users read results."""
+    assert "cer" in project.dvc("metrics", "show")
+    project.dvc("plots", "show")
+    assert list(project.folder.glob("dvc_plots/index.html"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("section", "values", "first"),
+    [
+        ("rasterize", {"pen_width_px": 2.5}, "rasterize"),
+        ("train", {"learning_rate": 2e-3}, "train"),
+        ("predict", {"num_beams": 2}, "predict"),
+        ("report", {"num_samples": 3}, "report"),
+    ],
+)
+def test_a_changed_parameter_runs_its_stage_and_what_follows(
+    project: Project, section: str, values: dict[str, object], first: str
+) -> None:
+    """A new pen width must not parse 600,000 files again, and a new learning rate must not draw them again."""
+    before = (project.folder / "params.yaml").read_text(encoding="utf-8")
+    try:
+        project.set({section: values})
+        assert project.stages_to_run()[0] == first
+    finally:
+        (project.folder / "params.yaml").write_text(before, encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_experiments_change_one_parameter(project: Project) -> None:
+    """`dvc exp run -S` is the documented way to try a setting."""
+    project.dvc("exp", "run", "-S", "score.bootstrap_samples=200")
+    assert "200" in (project.folder / "params.yaml").read_text(encoding="utf-8")
+    listed = project.dvc("exp", "show", "--csv")
+    assert "cer" in listed

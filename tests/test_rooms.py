@@ -1,0 +1,77 @@
+"""The rooms keep apart: who may import whom, and who may import torch and cairo."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+ALLOWED = {
+    "shards": set(),
+    "pipeline": {"shards"},
+    "trainer": {"shards"},
+    "eval": {"shards", "trainer", "pipeline"},
+}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Dotted names of every module that a source file imports, at any depth."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def room_imports(repository: Path, room: str) -> Iterator[tuple[Path, str]]:
+    """Every import of every file of a room."""
+    for path in sorted((repository / room).rglob("*.py")):
+        for name in imports(path):
+            yield path, name
+
+
+@pytest.mark.parametrize("room", ALLOWED)
+def test_a_room_imports_only_what_it_may(repository: Path, room: str) -> None:
+    """A shortcut between the halves would make a training machine need cairo, or a rendering machine torch."""
+    forbidden = set(ALLOWED) - ALLOWED[room] - {room} | {"latexify", "params"}
+    wrong = [(path.name, name) for path, name in room_imports(repository, room) if name.split(".")[0] in forbidden]
+    assert not wrong
+
+
+def test_eval_takes_only_latex_from_the_pipeline(repository: Path) -> None:
+    """The judge needs the lexer and the normaliser, not the offline half."""
+    taken = {name for _, name in room_imports(repository, "eval") if name.startswith("pipeline")}
+    assert all(name.startswith("pipeline.latex") or name == "pipeline" for name in taken), taken
+
+
+@pytest.mark.parametrize("room", ["pipeline", "shards"])
+def test_offline_half_needs_no_torch(repository: Path, room: str) -> None:
+    """A rendering machine has no GPU stack."""
+    assert not [path for path, name in room_imports(repository, room) if name.split(".")[0] == "torch"]
+
+
+def test_cairo_is_imported_in_one_module(repository: Path) -> None:
+    """Only drawing needs cairo."""
+    users = {
+        path.relative_to(repository).as_posix()
+        for room in ALLOWED
+        for path, name in room_imports(repository, room)
+        if name.split(".")[0] == "cairo"
+    }
+    assert users == {"pipeline/draw.py"}
+
+
+def test_every_module_is_a_dependency_of_a_stage(repository: Path) -> None:
+    """Code that DVC does not watch could change a result without its stage running again."""
+    stages = YAML(typ="safe", pure=True).load((repository / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    watched = {dependency for stage in stages.values() for dependency in stage["deps"]}
+    modules = [
+        path.relative_to(repository)
+        for room in ALLOWED
+        for path in sorted((repository / room).rglob("*.py"))
+        if path.name not in {"__init__.py", "config.py"} or path.parent.parent != repository
+    ]
+    unwatched = [m for m in modules if not {m.as_posix(), *(p.as_posix() for p in m.parents)} & watched]
+    assert not unwatched

@@ -29,8 +29,9 @@ _GREEK_CAPITAL_KEYS = dict(zip(GREEK_UPPER, "GDQLFYW", strict=True))
 _NOT_FROM_PRINT = {"l", "I", "x", "\\theta", "t"}
 # Script forms that a reader would take for another letter, and those with a loop that closes when small.
 _NOT_FROM_SCRIPT = set("IQrsvbVUGZAFTJeo")
-_SCRIPT_SCALE = 1.2
-"""The script font's small letters are that much smaller than the print font's."""
+_SCRIPT_SCALE = 1.4
+_SCRIPT_ASCENDER_SCALE = 1.15
+"""How much the script font's small letters must grow to stand beside the print font's; its ascenders are tall."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,14 @@ def _from_fonts(token: str) -> list[Glyph]:
         if token not in _NOT_FROM_PRINT:
             glyphs.append(_hershey("futural", token, 1.0))
         if token in LATIN_LOWER + LATIN_UPPER and token not in _NOT_FROM_SCRIPT:
-            glyphs.append(_hershey("scripts", token, _SCRIPT_SCALE if token.islower() else 1.0))
+            glyphs.append(_hershey("scripts", token, _script_scale(token)))
     return glyphs
+
+
+def _script_scale(letter: str) -> float:
+    if letter.isupper():
+        return 1.0
+    return _SCRIPT_ASCENDER_SCALE if letter in "bdfhklt" else _SCRIPT_SCALE
 
 
 @cache

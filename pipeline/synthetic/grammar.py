@@ -54,6 +54,12 @@ def _quantified(grow: Growth, size: int, depth: int) -> Node:
     return row(*head) if size == 4 else row(*head, Symbol(":"), _relation(grow, size - 5, depth))
 
 
+def _sequence(grow: Growth, size: int, depth: int) -> Node:
+    first, last = grow.divide(size - 3, 2)
+    comma = Symbol(",")
+    return row(grow.factor(first, depth), comma, Symbol("\\dots"), comma, grow.factor(last, depth))
+
+
 def _limit(grow: Growth, size: int, depth: int) -> Node:
     body, target = grow.divide(size - 6, 2)
     goals = {"\\infty": 5, "0": 4, "1": 1, "a": 1, "x": 1}
@@ -170,24 +176,28 @@ def _measure(grow: Growth) -> tuple[Symbol, Symbol]:
 
 RULES = {
     "statement": (
-        Rule(8, 1, ANY, Growth.sum),
+        Rule(10, 1, ANY, Growth.sum),
         Rule(9, 3, ANY, _relation),
         Rule(0.8, 3, 9, _membership),
         Rule(0.6, 3, ANY, _arrow),
         Rule(0.5, 5, 12, _mapping),
+        Rule(0.5, 5, ANY, _sequence),
         Rule(0.3, 4, 4, _quantified),
         Rule(0.5, 8, ANY, _quantified),
         Rule(1, 8, ANY, _limit, nests=True),
         Rule(0.4, 6, ANY, _extremum, nests=True),
     ),
     "sum": (
-        Rule(5, 1, 14, Growth.term),
+        Rule(5, 1, 4, Growth.term),
+        Rule(10, 5, 16, Growth.term),
         Rule(1, 2, 12, _negation),
         Rule(6, 3, ANY, _addition),
         Rule(0.3, 5, ANY, _series),
     ),
     "term": (
-        Rule(5, 1, ANY, Growth.factor),
+        Rule(5, 1, 1, Growth.factor),
+        Rule(2, 2, 2, Growth.factor),
+        Rule(9, 3, ANY, Growth.factor),
         Rule(1.2, 1, 3, number),
         Rule(4, 2, ANY, _product),
         Rule(1, 3, ANY, _multiplication),

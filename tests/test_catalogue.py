@@ -60,6 +60,14 @@ def test_hash_tells_strokes_apart() -> None:
     assert content_hash(joined.strokes) != content_hash(parted.strokes)
 
 
+def test_hash_ignores_points_that_draw_nothing() -> None:
+    """36 training inks of CROHME occur a second time with repeated points; going back to a point is a movement."""
+    once, repeated = make_ink([[(1, 2), (3, 4)]]), make_ink([[(1, 2), (1, 2), (3, 4), (3, 4)]])
+    back = make_ink([[(1, 2), (3, 4), (1, 2)]])
+    assert content_hash(once.strokes) == content_hash(repeated.strokes) != content_hash(back.strokes)
+    assert content_hash(make_ink([[(1, 2)] * 3]).strokes) == content_hash(make_ink([[(1, 2)]]).strokes)
+
+
 def test_folder_is_read_in_order_and_by_batches(tmp_path: Path) -> None:
     """Later stages stream the catalogue: in order, without holding it, and only the columns they need."""
     for part in range(2):

@@ -254,7 +254,7 @@ def test_changed_and_damaged_sources_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.real
 def test_crohme_comes_in_whole(tmp_path: Path) -> None:
-    """The published CROHME files, defects included: one empty file, eight pairs in training, one pair in test."""
+    """The published CROHME files, defects included: one empty file, 42 pairs of equal inks in training."""
     real = os.environ.get("LATEXIFY_REAL_DATA")
     if real is None:
         pytest.skip("LATEXIFY_REAL_DATA is not set: it names the folder that holds crohme/train.tar.xz")
@@ -263,9 +263,9 @@ def test_crohme_comes_in_whole(tmp_path: Path) -> None:
     counts = run(tmp_path, params=IngestParams(), jobs=2, backend="loky")
     assert time.monotonic() - started < 40
     assert counts["inputs"] == 8836 + 986
-    assert counts["rejected"] == {"duplicate-ink": 6, "empty-file": 1}
+    assert counts["rejected"] == {"duplicate-ink": 38, "empty-file": 1}
     rows = counts["rows"]
-    assert (rows["train"] + rows["valid"], rows["test"]) == (8836 - 7, 986)
+    assert (rows["train"] + rows["valid"], rows["test"]) == (8836 - 39, 986)
     assert 0.03 < rows["valid"] / 8836 < 0.08
     writers: dict[str, set[str]] = {"train": set(), "valid": set()}
     hashes = []
@@ -276,5 +276,5 @@ def test_crohme_comes_in_whole(tmp_path: Path) -> None:
             hashes.append(row["content_hash"])
     assert writers["valid"]
     assert not writers["train"] & writers["valid"]
-    # the pair of the test split, and two of the eight that are both in valid
-    assert len(hashes) - len(set(hashes)) == 3
+    # four pairs lie in valid, one in test
+    assert len(hashes) - len(set(hashes)) == 5

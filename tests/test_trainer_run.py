@@ -32,7 +32,7 @@ REPOSITORY = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
+def data(tmp_path_factory: pytest.TempPathFactory):
     """Shards, their tokenizer, and a base model to start from."""
     folder = tmp_path_factory.mktemp("data")
     tokenizer = make_tokenizer(folder / "tokenizer")
@@ -61,14 +61,14 @@ def _history(place: Path, *, name: str = "model/history.csv") -> list[dict]:
 
 
 @pytest.fixture(scope="module")
-def finished(data, tmp_path_factory):
+def finished(data: Path, tmp_path_factory: pytest.TempPathFactory):
     """A run that nothing interrupted."""
     place = tmp_path_factory.mktemp("finished")
     summary = _run(data, place)
     return place, summary
 
 
-def test_a_run_leaves_what_the_next_stages_and_people_need(data, finished):
+def test_a_run_leaves_what_the_next_stages_and_people_need(data: Path, finished: tuple[Path, dict]):
     """The judge needs the model, DVC the metrics, people the curve."""
     place, summary = finished
     assert json.loads((place / "metrics/train.json").read_text()) == summary
@@ -91,7 +91,9 @@ class _InterruptedError(Exception):
 
 
 @pytest.mark.parametrize("stop_after", [5, 8])
-def test_an_interrupted_run_ends_as_if_it_had_not_been(data, finished, tmp_path, monkeypatch, stop_after):
+def test_an_interrupted_run_ends_as_if_it_had_not_been(
+    data: Path, finished: tuple[Path, dict], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_after: int
+):
     """A preempted machine must cost time only: the same weights to the bit, the same curve, no row twice or missing.
 
     The interruption is a crash, without a checkpoint of its own, in the middle of an epoch and of a row.
@@ -104,9 +106,10 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(data, finished, tmp_path,
             raise _InterruptedError
         return train_batch(self, batches)
 
-    with monkeypatch.context() as patch, pytest.raises(_InterruptedError):
+    with monkeypatch.context() as patch:
         patch.setattr(Trainer, "_train_batch", crash)
-        _run(data, tmp_path)
+        with pytest.raises(_InterruptedError):
+            _run(data, tmp_path)
     # what does not shape the result may change on the way
     assert _run(data, tmp_path, loader_workers=1, checkpoint_minutes=1e-9) == summary
     assert _history(tmp_path) == _history(place)
@@ -133,7 +136,9 @@ def _assert_equal(one: object, other: object) -> None:
         assert one == other
 
 
-def test_a_finished_run_is_only_exported_again(data, finished, tmp_path, monkeypatch):
+def test_a_finished_run_is_only_exported_again(
+    data: Path, finished: tuple[Path, dict], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     """`dvc repro` deletes the model folder first; it must not cost the training a second time."""
     place, summary = finished
     monkeypatch.setattr(Trainer, "_train_batch", None)
@@ -154,7 +159,7 @@ def test_a_finished_run_is_only_exported_again(data, finished, tmp_path, monkeyp
     assert (tmp_path / "again/history.csv").read_bytes() == (place / "model/history.csv").read_bytes()
 
 
-def test_only_the_latest_checkpoints_and_reachable_bests_are_kept(finished):
+def test_only_the_latest_checkpoints_and_reachable_bests_are_kept(finished: tuple[Path, dict]):
     """Checkpoints of a real model are gigabytes: a full disk ends the run."""
     place, summary = finished
     names = {path.name for path in place.glob("runs/*/*.pt")}
@@ -163,12 +168,14 @@ def test_only_the_latest_checkpoints_and_reachable_bests_are_kept(finished):
     assert not list(place.glob("runs/*/.*"))
 
 
-def test_another_parameter_is_another_run(data, finished, tmp_path, monkeypatch):
+def test_another_parameter_is_another_run(
+    data: Path, finished: tuple[Path, dict], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     """Resuming a run with other settings mixes two experiments into one curve."""
     place, _ = finished
     monkeypatch.setattr(Trainer, "train", lambda self: (_ for _ in ()).throw(_InterruptedError(self.state.step)))
     for changes in ({"learning_rate": 0.5}, {"precision": "bf16"}):
-        with pytest.raises(_InterruptedError, match="^0$"):
+        with pytest.raises(_InterruptedError, match=r"^0$"):
             run(
                 quick_params(**changes),
                 ModelParams(base=str(data / "base")),
@@ -182,7 +189,7 @@ def test_another_parameter_is_another_run(data, finished, tmp_path, monkeypatch)
             )
 
 
-def test_a_damaged_checkpoint_is_named(data, tmp_path):
+def test_a_damaged_checkpoint_is_named(data: Path, tmp_path: Path):
     """Silently starting over would throw days of training away."""
     _run(data, tmp_path, max_steps=4, warmup_steps=0)
     latest = next(tmp_path.glob("runs/*/step-00000004.pt"))
@@ -191,7 +198,7 @@ def test_a_damaged_checkpoint_is_named(data, tmp_path):
         _run(data, tmp_path, max_steps=4, warmup_steps=0)
 
 
-def test_sigterm_writes_a_checkpoint_and_says_so(data, tmp_path):
+def test_sigterm_writes_a_checkpoint_and_says_so(data: Path, tmp_path: Path):
     """Preemption and Ctrl-C: what was learnt since the last checkpoint is kept, and the user is told how to go on."""
     code = (
         "import sys; sys.path[:0] = ['tests']\n"
@@ -216,7 +223,7 @@ def test_sigterm_writes_a_checkpoint_and_says_so(data, tmp_path):
     assert list(tmp_path.glob(f"runs/*/step-{step:08d}.pt"))
 
 
-def test_a_loss_that_is_not_finite_names_its_samples(data, tmp_path):
+def test_a_loss_that_is_not_finite_names_its_samples(data: Path, tmp_path: Path):
     """Whoever has a bad picture among 600,000 must find it."""
     with pytest.raises(LatexifyError, match=r"training failed at step \d+: .*failed-step") as caught:
         _run(data, tmp_path, learning_rate=1e30, clip_norm=1e30, weight_decay=0.0, warmup_steps=0)
@@ -226,7 +233,7 @@ def test_a_loss_that_is_not_finite_names_its_samples(data, tmp_path):
     assert "keys of its batch" in str(caught.value)
 
 
-def test_a_tiny_model_learns_sixteen_samples_by_heart(tmp_path):
+def test_a_tiny_model_learns_sixteen_samples_by_heart(tmp_path: Path):
     """A recogniser whose labels, ids, shift, loss or decoding are off by one can not."""
     tokenizer = make_tokenizer(tmp_path / "tokenizer")
     make_shards(tmp_path / "shards", num_train=16, num_valid=16, valid_is_train=True)
@@ -260,7 +267,7 @@ def test_a_tiny_model_learns_sixteen_samples_by_heart(tmp_path):
     assert not cut.finished.any()
 
 
-def test_confidence_is_the_geometric_mean_of_token_probabilities(data, finished):
+def test_confidence_is_the_geometric_mean_of_token_probabilities(data: Path, finished: tuple[Path, dict]):
     """A confidence that means something else for greedy than for beams cannot be compared."""
     place, _ = finished
     loaded = load_model(place / "model")
@@ -274,7 +281,7 @@ def test_confidence_is_the_geometric_mean_of_token_probabilities(data, finished)
     assert decoded.confidence[0] == pytest.approx(chosen.mean().exp().item(), rel=1e-4)
 
 
-def test_the_folder_loads_elsewhere_without_this_project(data, finished, tmp_path):
+def test_the_folder_loads_elsewhere_without_this_project(finished: tuple[Path, dict], tmp_path: Path):
     """The result is a plain Hugging Face folder: people serve it with nothing of ours installed."""
     place, _ = finished
     picture = tmp_path / "ink.png"
@@ -308,7 +315,7 @@ def test_the_folder_loads_elsewhere_without_this_project(data, finished, tmp_pat
     assert loaded.geometry.to_dict() == GEOMETRY
 
 
-def test_shards_of_another_tokenizer_are_refused(data, tmp_path):
+def test_shards_of_another_tokenizer_are_refused(data: Path, tmp_path: Path):
     """Ids of another vocabulary train without a complaint and mean nothing."""
     other = tmp_path / "tokenizer"
     make_tokenizer(other)

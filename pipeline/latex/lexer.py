@@ -1,0 +1,37 @@
+r"""The one definition of a LaTeX token.
+
+It is MathWriting's: ``\mathbb{R}``, ``\begin{matrix}``, ``\end{matrix}``, ``\operatorname*``, a command word, an escaped
+character, or else one character. Beyond it, environments may be starred or hold capitals (``\begin{Bmatrix}``), the
+character after a backslash may be a line break, and a backslash that ends the text is a token.
+"""
+
+import re
+from collections.abc import Iterable
+
+TOKEN_PATTERN = (
+    r"\\(?:mathbb\{[a-zA-Z]\}|begin\{[a-zA-Z]+\*?\}|end\{[a-zA-Z]+\*?\}|operatorname\*|[a-zA-Z]+|[\s\S])|[\s\S]"
+)
+"""Free of look-around and named groups, so that the engines of Python and of `tokenizers` read it alike."""
+
+_TOKEN = re.compile(TOKEN_PATTERN)
+_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+
+
+def tokenize(text: str) -> list[str]:
+    """Split any text into LaTeX tokens; spaces are tokens, and the tokens joined are `text` again."""
+    return _TOKEN.findall(text)
+
+
+def join_tokens(tokens: Iterable[str]) -> str:
+    r"""Join tokens into compact text: a space only where a command word would swallow the letter that follows it.
+
+    For the tokens of a normalised label, spaces left out, this gives the label again.
+    """
+    parts: list[str] = []
+    after_word = False
+    for token in tokens:
+        if after_word and token[:1] in _LETTERS:
+            parts.append(" ")
+        parts.append(token)
+        after_word = len(token) > 1 and token[0] == "\\" and token[-1] in _LETTERS
+    return "".join(parts)

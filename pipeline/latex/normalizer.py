@@ -1,0 +1,53 @@
+r"""One spelling for every formula, in the form of MathWriting's ``normalizedLabel``. The rules are in docs/latex.md."""
+
+import html
+import re
+
+from pipeline.latex.lexer import join_tokens, tokenize
+from pipeline.latex.parser import TooDeepError, parse
+from pipeline.latex.prepare import prepare
+from pipeline.latex.tree import write
+
+NORMALIZER_VERSION = 1
+"""Raised whenever some text gets another normal form."""
+
+_ENTITY = re.compile(r"(?<!\\)&(?:(?:amp;)*(lt|gt|quot|apos|nbsp|#39);|(?:amp;)+)")
+
+
+def normalize(text: str) -> str:
+    r"""Write the formula `text` in its one spelling; the same for the result itself. Any text has a result.
+
+    The result is compact (`join_tokens`): it holds no space but between a command word and a letter. What is no formula
+    (unbalanced braces, nesting beyond `pipeline.latex.parser.MAX_DEPTH`) is kept as far as it can be read.
+    """
+    tokens = prepare(tokenize(_clean(text)))
+    try:
+        items = parse(tokens)
+    except TooDeepError:
+        written = [token for token in tokens if " " not in token]
+    else:
+        written = []
+        write(items, written)
+    compact = join_tokens(_guard_rows(written))
+    return _ENTITY.sub(lambda match: "&{}" + match[0][1:], compact) if "&" in compact else compact
+
+
+def _clean(text: str) -> str:
+    """Make line breaks and invisible characters spaces, and read XML entities that were escaped once too often."""
+    if not text.isprintable():
+        text = "".join(character if character.isprintable() else " " for character in text)
+    if "&" in text:
+        text = _ENTITY.sub(lambda match: html.unescape(f"&{match[1] or 'amp'};").replace("\xa0", " "), text)
+    return text
+
+
+def _guard_rows(tokens: list[str]) -> list[str]:
+    r"""Put ``{}`` between ``\\`` and a star or bracket, which would otherwise be its options."""
+    if "\\\\" not in tokens:
+        return tokens
+    guarded: list[str] = []
+    for token, following in zip(tokens, [*tokens[1:], ""], strict=True):
+        guarded.append(token)
+        if token == "\\\\" and following in {"[", "*"}:
+            guarded.extend("{}")
+    return guarded

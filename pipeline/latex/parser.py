@@ -1,0 +1,269 @@
+r"""Second half of the normaliser: from prepared tokens to a tree without redundant braces.
+
+Any list of tokens has a tree: what cannot be understood (a brace without partner, a script without content) stays a
+token where it is.
+"""
+
+from pipeline.latex import tables
+from pipeline.latex.prepare import prepare
+from pipeline.latex.simplify import (
+    base_of,
+    can_carry_scripts,
+    resolve_scopes,
+    spliced,
+    with_font,
+    with_scripts,
+    without_empty_rows,
+)
+from pipeline.latex.symbols import SYMBOLS
+from pipeline.latex.text import SAME_IN_MATH, canonical_text, is_like_math, split_text
+from pipeline.latex.tree import SEPARATORS, Command, Environment, Group, Item, Items, Verbatim
+
+MAX_DEPTH = 50
+"""Levels of nesting beyond which a text is no formula (CROHME has 7)."""
+
+_MARKS = frozenset("^_'")
+_NO_ARGUMENT = _MARKS | SEPARATORS | frozenset(tables.INFIX)
+_SCOPED = frozenset(tables.INFIX) | frozenset(tables.FONT_SWITCHES)
+
+
+class TooDeepError(ValueError):
+    """A text nests deeper than `MAX_DEPTH`."""
+
+
+def parse(tokens: list[str], *, depth: int = 0) -> Items:
+    """Parse what `prepare` gives, `depth` levels inside another formula. Raises TooDeepError."""
+    return _Parser(tokens, depth).list_until(len(tokens))
+
+
+class _Parser:
+    def __init__(self, tokens: list[str], depth: int) -> None:
+        self._tokens = tokens
+        self._depth = depth
+        self._at = 0
+        self._partners = _match_braces(tokens)
+        self._has_scopes = not _SCOPED.isdisjoint(tokens)
+
+    def list_until(self, end: int, *, raised: bool = False) -> Items:
+        """Parse up to `end`; `raised`: as the content of a superscript, where leading primes are raised already."""
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise TooDeepError
+        done: Items = []
+        cell: Items = []
+        while self._at < end:
+            token = self._tokens[self._at]
+            if token in SEPARATORS:
+                self._at += 1
+                done += [*self._finish(cell), token]
+                cell = []
+            elif token == "'" and raised and not cell:
+                cell.extend(self._primes(end))
+            else:
+                found = [] if token in _MARKS else self._one(end)
+                if self._at < end and self._tokens[self._at] in _MARKS:
+                    found = self._scripted(found, end)
+                cell += spliced(found)
+        self._depth -= 1
+        return done + self._finish(cell)
+
+    def _finish(self, cell: Items) -> Items:
+        return resolve_scopes(cell) if self._has_scopes else cell
+
+    def _one(self, end: int) -> Items:
+        """Parse one thing without its scripts. It may be several items; then scripts belong to the last."""
+        token = self._tokens[self._at]
+        self._at += 1
+        if token == "{" and (partner := self._partners.get(self._at - 1)):
+            return [Group(self._group(partner))]
+        if token[0] != "\\" or token in SYMBOLS:
+            return [token]
+        if token in tables.ARITY:
+            return self._command(token, end)
+        if token in tables.TEXT_COMMANDS:
+            return [self._text(token, end)]
+        if token in tables.FONT_SWITCHES:
+            return self._switch(token)
+        if token.startswith("\\begin{"):
+            return self._environment(token[7:-1], end)
+        if token[1].isalpha() and not token.endswith("}") and token not in tables.INFIX:
+            arguments = []
+            while self._at < end and (partner := self._partners.get(self._at)):
+                self._at += 1
+                arguments.append(self._group(partner))
+            return [Command(token, arguments)] if arguments else [token]
+        return [token]
+
+    def _group(self, partner: int, *, raised: bool = False) -> Items:
+        """Parse from behind an opening brace to its partner, and step over that."""
+        items = self.list_until(partner, raised=raised)
+        self._at = partner + 1
+        return items
+
+    def _argument(self, end: int, *, raised: bool = False) -> Items | None:
+        """Parse an argument: a group, or one thing without scripts; None where there is none."""
+        switch = None
+        while self._at < end and self._tokens[self._at] in tables.FONT_SWITCHES:
+            switch = self._tokens[self._at]
+            self._at += 1
+        if self._at >= end:
+            return None
+        token = self._tokens[self._at]
+        if partner := self._partners.get(self._at):
+            self._at += 1
+            items = self._group(partner, raised=raised)
+        elif token in "{}" or token in _NO_ARGUMENT or token.startswith("\\end{"):
+            return None
+        elif token.startswith("\\begin{") and self._end_of_environment(end) is None:
+            return None
+        else:
+            items = spliced(self._nested_one(end))
+        return spliced([with_font(tables.FONT_SWITCHES[switch], items)]) if switch else items
+
+    def _nested_one(self, end: int) -> Items:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise TooDeepError
+        items = self._one(end)
+        self._depth -= 1
+        return items
+
+    def _command(self, name: str, end: int) -> Items:
+        optional = self._optional(end) if name in tables.OPTIONAL_ARGUMENT else None
+        arguments: list[Items] = []
+        while len(arguments) < tables.ARITY[name] and (argument := self._argument(end)) is not None:
+            arguments.append(argument)
+        missing = tables.ARITY[name] - len(arguments)
+        if missing:
+            return [Command(name, arguments, optional, missing)]
+        only = arguments[0][0] if len(arguments[0]) == 1 else None
+        if name == "\\not" and isinstance(only, str) and only in tables.NEGATED:
+            return [tables.NEGATED[only]]
+        if name == "\\substack":
+            return [Environment("matrix", [], without_empty_rows(arguments[0]))]
+        if name in tables.WORD_FONTS:
+            return [with_font(name, arguments[0])]
+        return [Command(name, arguments, optional)]
+
+    def _optional(self, end: int) -> Items | None:
+        if self._at >= end or self._tokens[self._at] != "[":
+            return None
+        index = self._at + 1
+        while index < end and self._tokens[index] != "]":
+            index = self._partners.get(index, index) + 1
+        if index >= end:
+            return None
+        self._at += 1
+        return self._group(index)
+
+    def _switch(self, token: str) -> Items:
+        r"""``\rm{x}`` is meant as ``\mathrm{x}``; otherwise the switch holds to the end of its group."""
+        if not (partner := self._partners.get(self._at)):
+            return [token]
+        self._at += 1
+        return [with_font(tables.FONT_SWITCHES[token], self._group(partner))]
+
+    def _text(self, name: str, end: int) -> Item:
+        text_name, font_name = tables.TEXT_COMMANDS[name]
+        if not (partner := self._partners.get(self._at)):
+            argument = self._argument(end)
+            return Command(text_name, [], None, 1) if argument is None else with_font(font_name, argument)
+        raw = self._tokens[self._at + 1 : partner]
+        self._at = partner + 1
+        items: Items = []
+        for is_math, tokens in split_text(raw):
+            if is_math:
+                items += parse(prepare(tokens), depth=self._depth)
+            elif is_like_math(tokens):
+                items.append(with_font(font_name, parse(prepare(tokens), depth=self._depth)))
+            elif len(signs := canonical_text(tokens)) == 1 and signs[0] in SAME_IN_MATH:
+                items += signs
+            else:
+                items.append(Command(text_name, [[Verbatim(signs)]]))
+        return items[0] if len(items) == 1 else Group(spliced(items))
+
+    def _end_of_environment(self, end: int) -> int | None:
+        r"""Index of the ``\end`` that belongs to the ``\begin`` here, if its name is the same."""
+        depth, index = 0, self._at
+        while index < end:
+            token = self._tokens[index]
+            depth += token.startswith("\\begin{") - token.startswith("\\end{")
+            if depth == 0:
+                return index if token[5:] == self._tokens[self._at][7:] else None
+            index = self._partners.get(index, index) + 1
+        return None
+
+    def _environment(self, name: str, end: int) -> Items:
+        self._at -= 1
+        last = self._end_of_environment(end)
+        self._at += 1
+        if last is None:
+            return [self._tokens[self._at - 1]]
+        if name.endswith("*") or name in {"array", "aligned", "gathered"}:
+            while self._tokens[self._at] == "[" and self._tokens[self._at + 2] == "]":
+                self._at += 3
+        specification: list[str] = []
+        if name == "array" and (partner := self._partners.get(self._at)):
+            specification = self._tokens[self._at : partner + 1]
+            self._at = partner + 1
+        items = without_empty_rows(self.list_until(last))
+        self._at = last + 1
+        name = name.removesuffix("*")
+        if not set(specification) <= set("lcr{}"):
+            return [Environment(name, specification, items)]
+        opening, plain, closing = tables.PLAIN_ENVIRONMENTS.get(name, ("", name, ""))
+        body: Items = [opening, Environment(plain, [], items), closing]
+        return [item for item in body if item]
+
+    def _primes(self, end: int) -> Items:
+        primes: Items = []
+        while self._at < end and self._tokens[self._at] == "'":
+            self._at += 1
+            primes.append("\\prime")
+        return primes
+
+    def _scripted(self, found: Items, end: int) -> Items:
+        """Parse the scripts that follow and attach them to the last of `found`."""
+        if found and isinstance(group := found[-1], Group):
+            found = found[:-1] + base_of(group)
+        base = found.pop() if found and can_carry_scripts(found[-1]) else None
+        if isinstance(base, Group) and not base.items:
+            base = None
+        scripted = with_scripts(base, self._scripts(end))
+        return found if scripted is None else [*found, scripted]
+
+    def _scripts(self, end: int) -> list[tuple[str, Items | None]]:
+        scripts: list[tuple[str, Items | None]] = []
+        upper: Items | None = None  # the superscript that further primes join
+        takes_script = False  # whether it is primes alone, which the first superscript joins
+        while self._at < end and (mark := self._tokens[self._at]) in _MARKS:
+            if mark == "'":
+                if upper is None:
+                    upper, takes_script = [], True
+                    scripts.append(("^", upper))
+                upper += self._primes(end)
+                continue
+            self._at += 1
+            if mark == "_":
+                scripts.append((mark, self._argument(end)))
+                continue
+            content = self._primes(end) or self._argument(end, raised=True)
+            if takes_script and upper is not None and content is not None:
+                upper += content
+            else:
+                scripts.append((mark, content))
+                upper = content
+            takes_script = False
+        return scripts
+
+
+def _match_braces(tokens: list[str]) -> dict[int, int]:
+    """Index of the closing brace for that of each opening brace that has one."""
+    partners: dict[int, int] = {}
+    stack: list[int] = []
+    for index, token in enumerate(tokens):
+        if token == "{":
+            stack.append(index)
+        elif token == "}" and stack:
+            partners[stack.pop()] = index
+    return partners

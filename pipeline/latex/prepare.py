@@ -1,0 +1,201 @@
+r"""First half of the normaliser, token by token: spelling that needs no understanding of the formula's structure.
+
+What comes out holds no spaces, no sizes, no dollars and no ``\left``; synonyms have their one spelling. The contents of
+text commands are passed on untouched, for spaces mean something there.
+"""
+
+import re
+
+from pipeline.latex.tables import (
+    CLOSING,
+    DELIMITERS,
+    DIMENSION_COMMANDS,
+    DROPPED_ENVIRONMENTS,
+    DROPPED_WITH_ARGUMENT,
+    FONT_SWITCHES,
+    INFIX,
+    OPENING,
+    REPLACEMENTS,
+    SIZED_DELIMITERS,
+    TEXT_COMMANDS,
+)
+
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-=()[]|/*<>,.:;!?^_'")
+_SCOPED = frozenset(INFIX) | frozenset(FONT_SWITCHES)
+_DELIMITER_SIGNS = OPENING | CLOSING | {"|", "\\|", "/"}
+_DOLLAR = "$ "
+"""A dollar outside text: no token of the lexer, so that it cannot be taken for one inside text."""
+# A careless replacement of `<` by `\lt` left `\ltN`. Other words with a known beginning are somebody's own commands.
+_FUSED = re.compile(r"\\(lt|gt)(?!imes|r?dot|r?less|r?approx|r?sim|r?eqq?less|cc)([a-zA-Z]+)")
+_DIMENSION = re.compile(r"[+-]?[\d.]+(?:true)?(?:pt|pc|in|bp|cm|mm|dd|cc|sp|ex|em|mu)")
+_DIMENSION_CHARS = 12
+
+
+def prepare(tokens: list[str]) -> list[str]:
+    r"""Respell the lexer's tokens of a formula in math mode; ``\mathbb{R}`` comes apart into four tokens."""
+    return _resolve_dollars(_Preparation(tokens).run())
+
+
+class _Preparation:
+    def __init__(self, tokens: list[str]) -> None:
+        self._tokens = tokens
+        self._at = 0
+        self._out: list[str] = []
+        # open braces and environments (None), and where the contents of an open `\left` begin
+        self._open: list[int | None] = []
+        self._has_scopes = not _SCOPED.isdisjoint(tokens)
+
+    def run(self) -> list[str]:
+        tokens, out = self._tokens, self._out
+        while self._at < len(tokens):
+            token = tokens[self._at]
+            self._at += 1
+            if token in _PLAIN:
+                out.append(token)
+            elif (replacement := REPLACEMENTS.get(token)) is not None:
+                out.extend(replacement)
+            else:
+                self._take(token)
+        return [token for token in out if token]
+
+    def _take(self, token: str) -> None:  # noqa: C901 (one branch for each kind of token)
+        if token in "{}":
+            self._take_brace(token)
+        elif token == "$":
+            self._out.append(_DOLLAR)
+        elif token in {"&", "\\\\"}:
+            self._close_lefts()
+            self._out.append(token)
+            if token == "\\\\":
+                self._skip_row_options()
+        elif token in SIZED_DELIMITERS:
+            self._take_sized(token)
+        elif token in TEXT_COMMANDS:
+            self._copy_text(token)
+        elif token.startswith(("\\begin", "\\end")):
+            self._take_environment(token)
+        elif token.startswith("\\mathbb{"):
+            self._out.extend(["\\mathbb", "{", token[-2], "}"])
+        elif token in DROPPED_WITH_ARGUMENT:
+            self._skip_argument()
+        elif token in DIMENSION_COMMANDS:
+            self._skip_dimension()
+        elif fused := _FUSED.fullmatch(token):
+            self._out.extend(["<" if fused[1] == "lt" else ">", *fused[2]])
+        else:
+            self._out.append(token)
+
+    def _take_brace(self, token: str) -> None:
+        if token == "{":
+            self._open.append(None)
+        else:
+            self._close_lefts()
+            if self._open:
+                self._open.pop()
+        self._out.append(token)
+
+    def _close_lefts(self) -> None:
+        r"""Forget each ``\left`` that has no ``\right`` in its own group or cell."""
+        while self._open and self._open[-1] is not None:
+            self._open.pop()
+
+    def _take_sized(self, token: str) -> None:
+        r"""Drop ``\left``, ``\right``, ``\big`` …, but keep the group they make where an infix command needs it."""
+        self._skip_spaces()
+        sign = self._tokens[self._at] if self._at < len(self._tokens) else ""
+        if sign in DELIMITERS:
+            spelt = [DELIMITERS[sign]]
+        else:
+            spelt = list(REPLACEMENTS.get(sign, (sign,)))
+            if not spelt or spelt[0] not in _DELIMITER_SIGNS:
+                sign, spelt = "", []
+        self._at += bool(sign)
+        if token == "\\right" and self._open and (start := self._open[-1]) is not None:
+            self._open.pop()
+            self._out[start] = "{"
+            self._out.append("}")
+        self._out.extend(spelt)
+        if token == "\\left" and self._has_scopes:
+            self._open.append(len(self._out))
+            self._out.append("")
+
+    def _copy_text(self, token: str) -> None:
+        self._skip_spaces()
+        end = self._end_of_group()
+        self._out.append(token)
+        self._out.extend(self._tokens[self._at : end])
+        self._at = end
+
+    def _take_environment(self, token: str) -> None:
+        r"""Write ``\begin { matrix* }`` as one token without star, and pass over environments that change nothing."""
+        kind, name = ("\\begin", token[7:-1]) if token.startswith("\\begin") else ("\\end", token[5:-1])
+        if token == kind:
+            self._skip_spaces()
+            end = self._end_of_group()
+            name = "".join(self._tokens[self._at + 1 : end - 1]).replace(" ", "")
+            if not re.fullmatch(r"[a-zA-Z]+\*?", name):
+                return
+            self._at = end
+        elif token[-1] != "}":
+            self._out.append(token)
+            return
+        if name.removesuffix("*") in DROPPED_ENVIRONMENTS:
+            return
+        self._close_lefts()
+        if kind == "\\begin":
+            self._open.append(None)
+        elif self._open:
+            self._open.pop()
+        self._out.append(f"{kind}{{{name}}}")
+
+    def _skip_row_options(self) -> None:
+        r"""Pass over the star and the distance that may follow ``\\``."""
+        rest = "".join(self._tokens[self._at : self._at + _DIMENSION_CHARS]).replace(" ", "")
+        if rest.startswith("*"):
+            self._skip_spaces()
+            self._at += 1
+        elif rest.startswith("[") and (match := _DIMENSION.match(rest, 1)) and rest[match.end() :].startswith("]"):
+            self._at = self._tokens.index("]", self._at) + 1
+
+    def _skip_argument(self) -> None:
+        if self._at < len(self._tokens) and self._tokens[self._at] == "*":
+            self._at += 1
+        self._skip_spaces()
+        self._at = self._end_of_group()
+
+    def _skip_dimension(self) -> None:
+        self._skip_spaces()
+        rest = "".join(self._tokens[self._at : self._at + _DIMENSION_CHARS])
+        if match := _DIMENSION.match(rest):
+            self._at += match.end()
+
+    def _skip_spaces(self) -> None:
+        while self._at < len(self._tokens) and REPLACEMENTS.get(self._tokens[self._at]) == ():
+            self._at += 1
+
+    def _end_of_group(self) -> int:
+        """Index behind the group that begins here; here where none begins or its end is missing."""
+        tokens, depth = self._tokens, 0
+        for index in range(self._at, len(tokens)):
+            if tokens[index] == "{":
+                depth += 1
+            elif tokens[index] == "}":
+                depth -= 1
+            if depth <= 0:
+                return index + 1 if index > self._at else self._at
+        return self._at
+
+
+def _resolve_dollars(tokens: list[str]) -> list[str]:
+    """Drop the dollars that switch to math mode.
+
+    An even number are such switches. Of an odd number those at the ends are, and one before a digit is money.
+    """
+    total = tokens.count(_DOLLAR)
+    if not total:
+        return tokens
+    if total % 2:
+        tokens = tokens[tokens[0] == _DOLLAR : len(tokens) - (len(tokens) > 1 and tokens[-1] == _DOLLAR)]
+        following = [*tokens, ""][1:]
+        tokens = ["\\$" if t == _DOLLAR and n.isdigit() else t for t, n in zip(tokens, following, strict=True)]
+    return [token for token in tokens if token != _DOLLAR]

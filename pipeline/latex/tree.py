@@ -1,0 +1,127 @@
+r"""Formulas as trees, and how a tree is written in canonical tokens.
+
+An item of a list is a token (a sign, or a stray brace or mark that could not be understood) or one of the nodes below.
+"""
+
+from dataclasses import dataclass, field
+from typing import TypeAlias, Union
+
+from pipeline.latex.tables import INFIX
+
+
+@dataclass(slots=True)
+class Group:
+    """Braces around several items that must stay together."""
+
+    items: "Items"
+
+
+@dataclass(slots=True)
+class Scripted:
+    """A base (None where there is none) with its scripts.
+
+    A script is the mark (``_`` or ``^``) and what it lifts, None where nothing followed it.
+    """
+
+    base: "Item | None"
+    scripts: "list[tuple[str, Items | None]]"
+
+
+@dataclass(slots=True)
+class Command:
+    """A command with arguments; `num_missing` of them could not be found."""
+
+    name: str
+    arguments: "list[Items]"
+    optional: "Items | None" = None
+    num_missing: int = 0
+
+
+@dataclass(slots=True)
+class Verbatim:
+    """Tokens kept as they are: text, a column specification."""
+
+    tokens: list[str] = field(default_factory=list)
+
+
+Item: TypeAlias = Union[str, Group, Scripted, Command, Verbatim, "Environment"]
+Items: TypeAlias = list[Item]
+
+
+@dataclass(slots=True)
+class Environment:
+    r"""Cells, divided by ``&`` and ``\\`` among the items."""
+
+    name: str
+    specification: list[str]
+    items: Items
+
+
+SEPARATORS = frozenset(["&", "\\\\"])
+
+
+def is_fragile(items: Items) -> bool:
+    r"""Whether a list must keep its braces, because without them its neighbours would read it otherwise.
+
+    So it is with cells and infix commands, with a loose ``\begin``, and with a last item that waits for arguments.
+    """
+    return any(isinstance(item, str) and is_boundary(item) for item in items) or (bool(items) and is_open(items[-1]))
+
+
+def is_boundary(token: str) -> bool:
+    """Whether a token divides a list, so that it can carry no scripts."""
+    return token in SEPARATORS or token in INFIX or token.startswith(("\\begin{", "\\end{"))
+
+
+def is_open(item: Item) -> bool:
+    """Whether an item would take what follows it as its argument."""
+    if isinstance(item, Command):
+        return item.num_missing > 0
+    if isinstance(item, Scripted):
+        return item.scripts[-1][1] is None
+    return False
+
+
+def write(items: Items, tokens: list[str]) -> None:
+    """Append the canonical tokens of `items` to `tokens`."""
+    for item in items:
+        if isinstance(item, str):
+            tokens.append(item)
+        elif isinstance(item, Scripted):
+            _write_scripted(item, tokens)
+        elif isinstance(item, Command):
+            _write_command(item, tokens)
+        elif isinstance(item, Group):
+            _write_braced(item.items, tokens)
+        elif isinstance(item, Verbatim):
+            tokens.extend(item.tokens)
+        else:
+            tokens.append("\\begin{" + item.name + "}")
+            tokens.extend(item.specification)
+            write(item.items, tokens)
+            tokens.append("\\end{" + item.name + "}")
+
+
+def _write_braced(items: Items, tokens: list[str]) -> None:
+    tokens.append("{")
+    write(items, tokens)
+    tokens.append("}")
+
+
+def _write_scripted(item: Scripted, tokens: list[str]) -> None:
+    write([Group([]) if item.base is None else item.base], tokens)
+    for mark, content in item.scripts:
+        tokens.append(mark)
+        if content is not None:
+            _write_braced(content, tokens)
+
+
+def _write_command(item: Command, tokens: list[str]) -> None:
+    tokens.append(item.name)
+    if item.optional:
+        inner: list[str] = []
+        write(item.optional, inner)
+        # a bare bracket would end the optional argument
+        tokens.extend(["[", "{", *inner, "}", "]"] if "]" in inner else ["[", *inner, "]"])
+    for argument in item.arguments:
+        _write_braced(argument, tokens)

@@ -27,7 +27,7 @@ class ConstantAnswer:
     is_exact: bool
 
     @property
-    def character_error_rate(self) -> float:
+    def cer(self) -> float:
         """Edits over reference characters."""
         return self.char_errors / self.num_chars
 
@@ -40,8 +40,8 @@ def best_constant_answer(
     It is chosen with the references in view, so it is the strongest such baseline: a model that cannot beat it has not
     learnt to look. candidates: the answers to choose from; the distinct references where not given.
 
-    Candidates are tried in order of a lower bound (the differences in length alone), which ends the search as soon as no
-    candidate left can win. At least one reference must hold a character.
+    Candidates are tried in order of a lower bound (the differences in length alone), which ends the search as soon as
+    no candidate left can win. At least one reference must hold a character.
     """
     times = Counter(references)
     texts = sorted(times)
@@ -65,9 +65,7 @@ def _by_lower_bound(
     candidates: list[str], lengths: npt.NDArray[np.int64], weights: npt.NDArray[np.int64]
 ) -> tuple[list[str], npt.NDArray[np.int64]]:
     """Candidates and what each costs at least, cheapest first; equal ones stay in alphabetical order."""
-    cost_of_length = {
-        length: int(np.abs(lengths - length) @ weights) for length in {len(text) for text in candidates}
-    }
+    cost_of_length = {length: int(np.abs(lengths - length) @ weights) for length in {len(text) for text in candidates}}
     costs = np.array([cost_of_length[len(text)] for text in candidates], dtype=np.int64)
     order = np.argsort(costs, kind="stable")
     return [candidates[index] for index in order], costs[order]

@@ -44,6 +44,7 @@ def run(params: ScoreParams, *, seed: int, predictions: Path, metrics: Path, plo
         "split": manifest.params["split"],
         **summarize(edits, references, num_resamples=params.bootstrap_samples, seed=seed, where=where),
         "normalizer_version": latex.NORMALIZER_VERSION,
+        "predictions": manifest.fingerprint,
     }
     plots.mkdir(parents=True, exist_ok=True)
     metrics.parent.mkdir(parents=True, exist_ok=True)

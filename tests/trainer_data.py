@@ -1,12 +1,10 @@
 """Small shards, tokenizers and models for the tests of the trainer: pictures of bars that a minute model can read."""
 
 import hashlib
-import io
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     PreTrainedTokenizerFast,
@@ -18,6 +16,7 @@ from transformers import (
 
 from shards.index import write_index
 from shards.manifest import Manifest, write_manifest
+from shards.png import encode_png
 from shards.sample import EncodedSample
 from shards.writer import write_shard
 from trainer.config import TrainParams
@@ -48,9 +47,8 @@ def tokenizer_manifest() -> Manifest:
 
 def wrap(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
     """Name the special tokens."""
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="<s>", pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
-    )
+    roles = dict(zip(("bos_token", "pad_token", "eos_token", "unk_token"), SPECIAL, strict=True))
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **roles)
 
 
 def draw(symbols: list[int]) -> np.ndarray:
@@ -63,44 +61,37 @@ def draw(symbols: list[int]) -> np.ndarray:
     return picture
 
 
-def make_sample(split: str, number: int) -> EncodedSample:
-    """A random formula of 1 to 6 symbols."""
-    digest = hashlib.sha256(f"{split}{number}".encode()).digest()
+def make_sample(split: str, number: int, *, content_of: str) -> EncodedSample:
+    """A random formula of 1 to 6 symbols; `content_of` names the split that it is drawn for."""
+    digest = hashlib.sha256(f"{content_of}{number}".encode()).digest()
     symbols = [byte % len(SYMBOLS) for byte in digest[1 : 2 + digest[0] % 6]]
-    buffer = io.BytesIO()
-    Image.fromarray(draw(symbols)).save(buffer, "PNG")
     ids = np.array([len(SPECIAL) + symbol for symbol in symbols] + [2], dtype=np.int32)
     label = "".join(SYMBOLS[symbol] for symbol in symbols)
     return EncodedSample(
-        key=f"{split}/{number:04d}", label=label, png=buffer.getvalue(), token_ids=ids, description={"label": label}
+        key=f"{split}/{number:04d}",
+        label=label,
+        png=encode_png(draw(symbols)),
+        token_ids=ids,
+        description={"label": label},
     )
 
 
 def make_shards(folder: Path, *, num_train: int = 40, num_valid: int = 8, valid_is_train: bool = False) -> None:
-    """Shards of two splits, two to a split, with the manifest that the rasterize stage writes."""
+    """Two splits in two shards each, and the manifest that the rasterize stage writes."""
     folder.mkdir(parents=True, exist_ok=True)
-    written, content = [], {}
+    rows, content = [], {}
     for split, count in (("train", num_train), ("valid", num_valid)):
-        source = "train" if valid_is_train else split
-        samples = [make_sample(source, number) for number in range(count)]
-        half = (count + 1) // 2
+        content_of = "train" if valid_is_train else split
+        samples = [make_sample(split, number, content_of=content_of) for number in range(count)]
+        half = count // 2
         shards = [
             write_shard(folder, split=split, number=number, samples=part)
             for number, part in enumerate((samples[:half], samples[half:]))
-            if part
         ]
-        content[split] = {
-            "num_samples": count,
-            "shards": [
-                {"name": s.name, "num_samples": s.num_samples, "num_bytes": s.num_bytes, "sha256": s.sha256}
-                for s in shards
-            ],
-        }
-        written += shards
-        if valid_is_train:
-            for shard in shards:
-                shard.rows.validate()
-    write_index(folder, [_unique(shard.rows, valid_is_train=valid_is_train) for shard in written])
+        rows += [shard.rows for shard in shards]
+        facts = [{n: getattr(s, n) for n in ("name", "num_samples", "num_bytes", "sha256")} for s in shards]
+        content[split] = {"num_samples": count, "shards": facts}
+    write_index(folder, rows)
     write_manifest(
         folder,
         Manifest(
@@ -111,3 +102,55 @@ def make_shards(folder: Path, *, num_train: int = 40, num_valid: int = 8, valid_
             content={"splits": content},
         ),
     )
+
+
+def make_base(folder: Path, tokenizer: PreTrainedTokenizerFast, *, size: int = 64, height_px: int = HEIGHT_PX) -> Path:
+    """A TrOCR of one or two layers as a folder that `model.base` can name, with generation settings to get rid of."""
+    torch.manual_seed(0)
+    config = VisionEncoderDecoderConfig.from_encoder_decoder_configs(
+        ViTConfig(
+            image_size=[height_px, WIDTH_PX],
+            patch_size=CELL_PX,
+            hidden_size=size,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            intermediate_size=2 * size,
+            initializer_range=0.05,
+        ),
+        TrOCRConfig(
+            vocab_size=len(tokenizer),
+            d_model=size,
+            decoder_layers=1,
+            decoder_attention_heads=2,
+            decoder_ffn_dim=2 * size,
+            max_position_embeddings=32,
+            init_std=0.07,
+        ),
+    )
+    model = VisionEncoderDecoderModel(config=config)
+    grid = grid_sinusoids(height_px // CELL_PX, WIDTH_PX // CELL_PX, size).flatten(0, 1)
+    with torch.no_grad():
+        model.encoder.embeddings.position_embeddings[0, 1:] = grid
+    model.generation_config.no_repeat_ngram_size = 3
+    model.generation_config.decoder_start_token_id = 0
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def quick_params(**changes: object) -> TrainParams:
+    """Parameters for a run of seconds: 12 steps, a checkpoint at every fourth, two micro-batches to a step."""
+    quick = TrainParams(
+        max_steps=12,
+        global_batch=8,
+        micro_batch=5,
+        warmup_steps=2,
+        log_steps=2,
+        validate_steps=6,
+        validate_samples=6,
+        checkpoint_steps=4,
+        loader_workers=0,
+        num_threads=1,
+        dropout=0.1,
+    )
+    return quick.model_copy(update=changes)

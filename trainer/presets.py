@@ -23,6 +23,9 @@ from trainer.positions import grid_sinusoids, sinusoids, square_columns, stretch
 MAX_TOKENS = 512
 """Positions of the decoder: the longest label, its end id included."""
 
+LONGEST_WAVELENGTH = 256.0
+"""Of the decoder's positions. Beyond it they repeat nothing: the other wavelengths still differ."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ViTShape:
@@ -182,6 +185,6 @@ def _initialise(model: Any, patch_positions: torch.Tensor) -> None:
     positions[0, 1:] = patch_positions
     decoder = model.decoder.model.decoder
     steps = decoder.embed_positions.weight
-    steps.copy_(sinusoids(len(steps), steps.shape[1], longest=2.0 * MAX_TOKENS))
+    steps.copy_(sinusoids(len(steps), steps.shape[1], longest=LONGEST_WAVELENGTH))
     tokens = decoder.embed_tokens.weight
     tokens.normal_(0.0, tokens.shape[1] ** -0.5)

@@ -6,10 +6,18 @@ token where it is.
 
 from pipeline.latex import tables
 from pipeline.latex.prepare import prepare
-from pipeline.latex.simplify import base_of, can_carry_scripts, resolve_scopes, spliced, with_font, with_scripts
+from pipeline.latex.simplify import (
+    base_of,
+    can_carry_scripts,
+    resolve_scopes,
+    spliced,
+    with_font,
+    with_scripts,
+    without_empty_rows,
+)
 from pipeline.latex.symbols import SYMBOLS
-from pipeline.latex.text import SAME_IN_MATH, canonical_text, split_text
-from pipeline.latex.tree import SEPARATORS, Command, Environment, Group, Item, Items
+from pipeline.latex.text import SAME_IN_MATH, canonical_text, is_like_math, split_text
+from pipeline.latex.tree import SEPARATORS, Command, Environment, Group, Item, Items, Verbatim
 
 MAX_DEPTH = 50
 """Levels of nesting beyond which a text is no formula (CROHME has 7)."""
@@ -132,7 +140,7 @@ class _Parser:
         if name == "\\not" and isinstance(only, str) and only in tables.NEGATED:
             return [tables.NEGATED[only]]
         if name == "\\substack":
-            return [Environment("matrix", [], arguments[0])]
+            return [Environment("matrix", [], without_empty_rows(arguments[0]))]
         if name in tables.WORD_FONTS:
             return [with_font(name, arguments[0])]
         return [Command(name, arguments, optional)]
@@ -166,17 +174,12 @@ class _Parser:
         for is_math, tokens in split_text(raw):
             if is_math:
                 items += parse(prepare(tokens), depth=self._depth)
-            elif not {"^", "_"}.isdisjoint(tokens):
+            elif is_like_math(tokens):
                 items.append(with_font(font_name, parse(prepare(tokens), depth=self._depth)))
+            elif len(signs := canonical_text(tokens)) == 1 and signs[0] in SAME_IN_MATH:
+                items += signs
             else:
-                content = canonical_text(tokens)
-                letters: Items = [*content.tokens]
-                if all(len(token) == 1 and token.isalnum() for token in content.tokens):
-                    items.append(with_font(font_name, letters))
-                elif len(letters) == 1 and letters[0] in SAME_IN_MATH:
-                    items += letters
-                else:
-                    items.append(Command(text_name, [[content]]))
+                items.append(Command(text_name, [[Verbatim(signs)]]))
         return items[0] if len(items) == 1 else Group(spliced(items))
 
     def _end_of_environment(self, end: int) -> int | None:
@@ -203,10 +206,8 @@ class _Parser:
         if name == "array" and (partner := self._partners.get(self._at)):
             specification = self._tokens[self._at : partner + 1]
             self._at = partner + 1
-        items = self.list_until(last)
+        items = without_empty_rows(self.list_until(last))
         self._at = last + 1
-        while items and items[-1] == "\\\\":
-            items.pop()
         name = name.removesuffix("*")
         if not set(specification) <= set("lcr{}"):
             return [Environment(name, specification, items)]

@@ -196,6 +196,6 @@ def _resolve_dollars(tokens: list[str]) -> list[str]:
         return tokens
     if total % 2:
         tokens = tokens[tokens[0] == _DOLLAR : len(tokens) - (len(tokens) > 1 and tokens[-1] == _DOLLAR)]
-        following = [*tokens[1:], ""]
+        following = [*tokens, ""][1:]
         tokens = ["\\$" if t == _DOLLAR and n.isdigit() else t for t, n in zip(tokens, following, strict=True)]
     return [token for token in tokens if token != _DOLLAR]

@@ -45,14 +45,21 @@ def _is_fenced(items: Items) -> bool:
     return False
 
 
+def without_empty_rows(items: Items) -> Items:
+    r"""Leave out the ``\\\\`` at the end of an environment."""
+    while items and items[-1] == "\\\\":
+        items = items[:-1]
+    return items
+
+
 def with_font(name: str, items: Items) -> Item:
     r"""Set `items` in a font. Upright and italic say nothing of lone letters; ``\mathrm{sin}`` is ``\sin``."""
     if name in WORD_FONTS:
         if not _has_word(items):
             return Group(items)
-        word = "".join(item if isinstance(item, str) else " " for item in items)
-        if name == "\\mathrm" and word in OPERATORS:
-            return "\\" + word
+        command = "\\" + "".join(item if isinstance(item, str) else " " for item in items)
+        if name == "\\mathrm" and command in OPERATORS:
+            return command
     return Command(name, [items])
 
 
@@ -88,7 +95,7 @@ def resolve_scopes(items: Items) -> Items:
     above, below = _resolve_switches(items[: places[0]]), _resolve_switches(items[places[0] + 1 :])
     name = INFIX[str(items[places[0]])]
     if name == "matrix":
-        return [Environment(name, [], [*above, "\\\\", *below])]
+        return [Environment(name, [], without_empty_rows([*above, "\\\\", *below]))]
     return [Command(name, [above, below])]
 
 

@@ -4,9 +4,9 @@ A command that is neither here nor in `tables.ARITY` keeps the groups behind it 
 arguments. So a sign that is missing here costs a spelling, never a meaning.
 """
 
-SYMBOLS = frozenset(
-    "\\" + name
-    for name in """
+from pipeline.latex.tables import command_names
+
+SYMBOLS = command_names("""
     alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa varkappa lambda mu nu xi pi varpi rho
     varrho sigma varsigma tau upsilon phi varphi chi psi omega digamma Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi
     Psi Omega varGamma varDelta varTheta varLambda varXi varPi varSigma varUpsilon varPhi varPsi varOmega
@@ -37,6 +37,11 @@ SYMBOLS = frozenset(
     sum prod coprod int iint iiint iiiint oint oiint bigcap bigcup bigsqcup bigvee bigwedge bigodot bigotimes bigoplus
     biguplus arccos arcsin arctan arg cos cosh cot coth csc deg det dim exp gcd hom inf ker lg lim liminf limsup ln log
     max min Pr sec sin sinh sup tan tanh varlimsup varliminf varinjlim varprojlim injlim projlim bmod
+    doteq eqsim backsimeq lneq gneq lneqq gneqq lvertneqq gvertneqq lnsim gnsim lnapprox gnapprox lesseqqgtr gtreqqless
+    eqslantless eqslantgtr nleqq ngeqq nleqslant ngeqslant nprec nsucc npreceq nsucceq precneqq succneqq precnsim
+    succnsim precapprox succapprox precnapprox succnapprox curlyeqprec curlyeqsucc nsim ncong nshortmid shortmid
+    shortparallel nshortparallel varsubsetneq varsupsetneq subsetneqq supsetneqq varsubsetneqq varsupsetneqq
+    nsubseteqq nsupseteqq nVdash nVDash ntriangleleft ntriangleright ntrianglelefteq ntrianglerighteq
+    blacktriangleleft blacktriangleright bigstar backepsilon smallsmile smallfrown Rrightarrow Lleftarrow hslash
     dots cdots vdots ddots hline S P AA
-    """.split()
-)
+""")

@@ -1,7 +1,7 @@
 r"""What the normaliser knows about single commands."""
 
 
-def _words(text: str) -> frozenset[str]:
+def command_names(text: str) -> frozenset[str]:
     """Read command names, written without their backslash."""
     return frozenset("\\" + word for word in text.split())
 
@@ -10,6 +10,10 @@ def _synonyms(text: str) -> dict[str, tuple[str, ...]]:
     r"""Read ``old=new`` pairs of command names; a `new` of one character, or that is no word, stands for itself."""
     pairs = (pair.split("=", 1) for pair in text.split())
     return {"\\" + old: ("\\" + new if len(new) > 1 and new.isalpha() else new,) for old, new in pairs}
+
+
+def _unicode(signs: str, names: str) -> dict[str, tuple[str, ...]]:
+    return {sign: ("\\" + name,) for sign, name in zip(signs, names.split(), strict=True)}
 
 
 # Two spellings of one sign, from LaTeX, amsmath, plain TeX and MediaWiki. Signs that only look alike (\epsilon and
@@ -33,14 +37,18 @@ _SYNONYMS = _synonyms(r"""
 
 # Invisible, or only about spacing, size and the place of limits. The commands of the last line act on a group that is
 # kept without them.
-_DROPPED = _words("""
+_DROPPED = (
+    command_names("""
     quad qquad enspace enskip thinspace medspace thickspace negthinspace negmedspace negthickspace space nobreakspace
     limits nolimits displaylimits displaystyle textstyle scriptstyle scriptscriptstyle tiny scriptsize footnotesize
     small normalsize large Large LARGE huge Huge strut mathstrut null nonumber notag allowbreak nobreak break
     relax noindent protect boldmath hfill hfil
     mathop mathrel mathbin mathord mathopen mathclose mathpunct mathinner mathnormal ensuremath smash
     vtop vbox vcenter
-""") | {"\\" + character for character in ",!;:> /-()[]@"} | {" ", "~", "\\"}
+""")
+    | {"\\" + character for character in ",!;:> /-()[]@"}
+    | {" ", "~", "\\"}
+)
 
 # Blackboard sets and a function of MediaWiki; bare signs that TeX reads otherwise but a label means literally.
 _EXPANSIONS = {
@@ -51,30 +59,37 @@ _EXPANSIONS = {
     "#": ("\\#",),
 }
 
+# The commonest signs that people paste instead of typing a command.
 _UNICODE = {
-    **{sign: ("\\" + name,) for sign, name in zip(
-        "×÷·±∓≤≥≠≈≡∞→∑∏∫∂∇∈∀∃√…αβγδεζηθκλμνξπρστφχψωΓΔΘΛΞΠΣΦΨΩ",
-        """times div cdot pm mp le ge ne approx equiv infty rightarrow sum prod int partial nabla in forall exists sqrt dots
+    **_unicode(
+        "\xd7\xf7\xb7\xb1∓≤≥≠≈≡∞→∑∏∫∂∇∈∀∃√…",
+        """
+        times div cdot pm mp le ge ne approx equiv infty rightarrow sum prod int partial nabla in forall exists sqrt dots
+    """,
+    ),
+    **_unicode(
+        "\u03b1βγδεζηθκλμνξπρστφχψωΓΔΘΛΞΠΣΦΨΩ",
+        """
         alpha beta gamma delta varepsilon zeta eta theta kappa lambda mu nu xi pi rho sigma tau varphi chi psi omega
-        Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega""".split(),
-        strict=True,
-    )},
-    "−": ("-",),
-    "′": ("'",),
-    "″": ("'", "'"),
-    "’": ("'",),
+        Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega
+    """,
+    ),
+    "\u2212": ("-",),
+    "\u2032": ("'",),
+    "\u2033": ("'", "'"),
+    "\u2019": ("'",),
 }
 
 REPLACEMENTS: dict[str, tuple[str, ...]] = {**dict.fromkeys(_DROPPED, ()), **_SYNONYMS, **_EXPANSIONS, **_UNICODE}
 r"""What stands for a token, whatever surrounds it. ``\ `` and ``\`` at the end of the text are spaces."""
 
-DROPPED_WITH_ARGUMENT = _words("hspace vspace phantom hphantom vphantom label color pagecolor rule textcolor")
+DROPPED_WITH_ARGUMENT = command_names("hspace vspace phantom hphantom vphantom label color pagecolor rule textcolor")
 r"""Dropped together with the group that follows (``\textcolor{red}{x}`` is ``x``)."""
 
-DIMENSION_COMMANDS = _words("hskip vskip kern mskip mkern raise lower moveleft moveright")
+DIMENSION_COMMANDS = command_names("hskip vskip kern mskip mkern raise lower moveleft moveright")
 """Dropped together with the dimension that follows."""
 
-SIZED_DELIMITERS = _words("""
+SIZED_DELIMITERS = command_names("""
     left right middle big Big bigg Bigg bigl Bigl biggl Biggl bigr Bigr biggr Biggr bigm Bigm biggm Biggm
 """)
 r"""Dropped; the delimiter that follows is kept, but for the empty one (``.``)."""
@@ -112,8 +127,8 @@ FONT_SWITCHES = {
 """Fonts that hold to the end of the group."""
 
 TEXT_COMMANDS = {
-    **dict.fromkeys(_words("text mbox hbox textrm textnormal textup fbox"), ("\\text", "\\mathrm")),
-    **dict.fromkeys(_words("textit emph textsl"), ("\\textit", "\\mathit")),
+    **dict.fromkeys(command_names("text mbox hbox textrm textnormal textup fbox"), ("\\text", "\\mathrm")),
+    **dict.fromkeys(command_names("textit emph textsl"), ("\\textit", "\\mathit")),
     "\\textbf": ("\\textbf", "\\mathbf"),
     "\\texttt": ("\\texttt", "\\mathtt"),
     "\\textsf": ("\\textsf", "\\mathsf"),
@@ -123,17 +138,17 @@ TEXT_COMMANDS = {
 WORD_FONTS = frozenset(["\\mathrm", "\\mathit"])
 """Fonts that say something of a word (one name, not a product), and nothing of a single letter."""
 
-OPERATORS = frozenset(
-    """arccos arcsin arctan arg cos cosh cot coth csc deg det dim exp gcd hom inf ker lg lim liminf limsup ln log max
-    min Pr sec sin sinh sup tan tanh""".split()
-)
+OPERATORS = command_names("""
+    arccos arcsin arctan arg cos cosh cot coth csc deg det dim exp gcd hom inf ker lg lim liminf limsup ln log max
+    min Pr sec sin sinh sup tan tanh
+""")
 """Named functions of LaTeX: an upright word of this list is the command."""
 
-OPTIONAL_ARGUMENT = _words("sqrt xrightarrow xleftarrow xleftrightarrow xRightarrow xLeftarrow")
+OPTIONAL_ARGUMENT = command_names("sqrt xrightarrow xleftarrow xleftrightarrow xRightarrow xLeftarrow")
 
 ARITY: dict[str, int] = {
     **dict.fromkeys(
-        _words("""
+        command_names("""
         sqrt xrightarrow xleftarrow xleftrightarrow xRightarrow xLeftarrow
         hat widehat check widecheck tilde widetilde acute grave dot ddot dddot ddddot breve bar vec mathring
         overline underline overrightarrow overleftarrow overleftrightarrow underrightarrow underleftarrow
@@ -143,7 +158,7 @@ ARITY: dict[str, int] = {
         """),
         1,
     ),
-    **dict.fromkeys(_words("frac binom overset underset sideset cancelto"), 2),
+    **dict.fromkeys(command_names("frac binom overset underset sideset cancelto"), 2),
 }
 """Number of arguments of the commands that take some."""
 

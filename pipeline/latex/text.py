@@ -1,7 +1,6 @@
 r"""The contents of ``\text`` and its kin, where a space is a space and ``$`` begins mathematics."""
 
 from pipeline.latex.tables import REPLACEMENTS
-from pipeline.latex.tree import Verbatim
 
 _SPACES = frozenset([" ", "~", "\\ ", "\\quad", "\\qquad", "\\enspace", "\\space"])
 SAME_IN_MATH = frozenset(".,;:()!?")
@@ -21,7 +20,12 @@ def split_text(tokens: list[str]) -> list[tuple[bool, list[str]]]:
     return parts
 
 
-def canonical_text(tokens: list[str]) -> Verbatim:
+def is_like_math(tokens: list[str]) -> bool:
+    """Whether a text reads the same in mathematics: letters and digits alone, or (by mistake) with scripts."""
+    return not {"^", "_"}.isdisjoint(tokens) or all(token.isalnum() for token in canonical_text(tokens))
+
+
+def canonical_text(tokens: list[str]) -> list[str]:
     """Write a text with ``~`` for the spaces between words, and without the others."""
     has_commands = any(token[0] == "\\" and token[1:].isalpha() for token in tokens)
     kept: list[str] = []
@@ -34,4 +38,4 @@ def canonical_text(tokens: list[str]) -> Verbatim:
             kept.append(token)
     while kept and kept[-1] == "~":
         kept.pop()
-    return Verbatim(kept)
+    return kept

@@ -10,7 +10,7 @@ from rapidfuzz import process
 from rapidfuzz.distance import Levenshtein
 
 MAX_COMPARISONS = 100_000_000
-"""Pairs of strings compared at most: every candidate for about 10,000 distinct labels."""
+"""Pairs of strings compared at most, in a few seconds: enough to try each of 10,000 distinct labels on all others."""
 CANDIDATES_AT_ONCE = 128
 
 
@@ -18,7 +18,7 @@ CANDIDATES_AT_ONCE = 128
 class ConstantAnswer:
     """The best answer that ignores its input.
 
-    is_exact: no other candidate can be better; False where the search ended at its limit.
+    is_exact: every candidate was tried on every reference; False where there were too many for that.
     """
 
     answer: str
@@ -27,7 +27,7 @@ class ConstantAnswer:
     is_exact: bool
 
     @property
-    def character_error_rate(self) -> float:
+    def cer(self) -> float:
         """Edits over reference characters."""
         return self.char_errors / self.num_chars
 
@@ -40,34 +40,35 @@ def best_constant_answer(
     It is chosen with the references in view, so it is the strongest such baseline: a model that cannot beat it has not
     learnt to look. candidates: the answers to choose from; the distinct references where not given.
 
-    Candidates are tried in order of a lower bound (the differences in length alone), which ends the search as soon as no
-    candidate left can win. At least one reference must hold a character.
+    Where there are too many pairs, an evenly spread part of the references chooses the candidates that are tried on all.
+    At least one reference must hold a character.
     """
     times = Counter(references)
     texts = sorted(times)
     weights = np.array([times[text] for text in texts], dtype=np.int64)
-    lengths = np.array([len(text) for text in texts], dtype=np.int64)
-    ordered, bounds = _by_lower_bound(sorted(set(texts if candidates is None else candidates)), lengths, weights)
-    best, fewest = "", int(lengths @ weights)  # the empty answer deletes nothing and misses everything
-    tried, budget = 0, max(CANDIDATES_AT_ONCE, max_comparisons // len(texts))
-    while tried < min(len(ordered), budget) and bounds[tried] < fewest:
-        block = ordered[tried : tried + CANDIDATES_AT_ONCE]
-        errors = process.cdist(block, texts, scorer=Levenshtein.distance, dtype=np.int32) @ weights
-        winner = int(errors.argmin())
-        if errors[winner] < fewest:
-            best, fewest = block[winner], int(errors[winner])
-        tried += len(block)
-    is_exact = tried >= len(ordered) or bool(bounds[tried] >= fewest)
-    return ConstantAnswer(answer=best, char_errors=fewest, num_chars=int(lengths @ weights), is_exact=is_exact)
+    shortlist = sorted(set(texts if candidates is None else candidates) | {""})
+    is_exact = len(shortlist) * len(texts) <= max_comparisons
+    if not is_exact:
+        half = max(1, max_comparisons // 2)
+        spread = slice(None, None, -(-len(texts) * len(shortlist) // half))
+        estimates = _costs(shortlist, texts[spread], weights[spread])
+        kept = np.argsort(estimates, kind="stable")[: max(1, half // len(texts))]
+        shortlist = [shortlist[index] for index in sorted(kept.tolist())]
+    costs = _costs(shortlist, texts, weights)
+    best = int(costs.argmin())
+    return ConstantAnswer(
+        answer=shortlist[best],
+        char_errors=int(costs[best]),
+        num_chars=sum(len(text) * count for text, count in times.items()),
+        is_exact=is_exact,
+    )
 
 
-def _by_lower_bound(
-    candidates: list[str], lengths: npt.NDArray[np.int64], weights: npt.NDArray[np.int64]
-) -> tuple[list[str], npt.NDArray[np.int64]]:
-    """Candidates and what each costs at least, cheapest first; equal ones stay in alphabetical order."""
-    cost_of_length = {
-        length: int(np.abs(lengths - length) @ weights) for length in {len(text) for text in candidates}
-    }
-    costs = np.array([cost_of_length[len(text)] for text in candidates], dtype=np.int64)
-    order = np.argsort(costs, kind="stable")
-    return [candidates[index] for index in order], costs[order]
+def _costs(candidates: Sequence[str], texts: Sequence[str], weights: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Character edits of each candidate as the answer to every text: int64 [num_candidates]."""
+    blocks = [
+        process.cdist(candidates[start : start + CANDIDATES_AT_ONCE], texts, scorer=Levenshtein.distance, dtype=np.int32)
+        @ weights
+        for start in range(0, len(candidates), CANDIDATES_AT_ONCE)
+    ]
+    return np.concatenate(blocks)

@@ -1,7 +1,7 @@
 """What is counted of a prediction, and the rates that follow from the counts.
 
-Everything is counted per sample first, so that slices, batches and bootstrap resamples are sums of the same numbers, and
-a ratio is taken only of sums. Definitions and their sources: ``docs/metrics.md``.
+Everything is counted per sample first, so that slices, batches and bootstrap resamples are sums of the same numbers,
+and a ratio is taken only of sums. Definitions and their sources: ``docs/metrics.md``.
 """
 
 from collections.abc import Sequence
@@ -18,12 +18,12 @@ from pipeline.latex import tokenize
 Counts = npt.NDArray[np.int64]
 
 RATES = {
-    "character_error_rate": ("char_errors", "num_chars"),
-    "token_error_rate": ("token_errors", "num_tokens"),
-    "exact_match_rate": ("num_exact", "num_samples"),
-    "within_1_rate": ("num_within_1", "num_samples"),
-    "within_2_rate": ("num_within_2", "num_samples"),
-    "within_3_rate": ("num_within_3", "num_samples"),
+    "cer": ("char_errors", "num_chars"),
+    "token_cer": ("token_errors", "num_tokens"),
+    "exact_match": ("num_exact", "num_samples"),
+    "within_1": ("num_within_1", "num_samples"),
+    "within_2": ("num_within_2", "num_samples"),
+    "within_3": ("num_within_3", "num_samples"),
 }
 """Every rate as (numerator, denominator), both fields of :class:`Score`."""
 
@@ -100,25 +100,24 @@ def count_edits(references: Sequence[str], predictions: Sequence[str]) -> Edits:
     references = [text.strip() for text in references]
     predictions = [text.strip() for text in predictions]
     number_of: dict[str, int] = {}  # distances compare hashes: numbers have no collisions, strings could
-
-    def numbered(text: str, *, with_spaces: bool) -> list[int]:
-        tokens = tokenize_with_spaces(text) if with_spaces else tokenize(text)
-        return [number_of.setdefault(token, len(number_of)) for token in tokens]
-
-    lengths, errors = [_lengths(references)], [_distances(references, predictions)]
-    for with_spaces in (True, False):
-        wanted = [numbered(text, with_spaces=with_spaces) for text in references]
-        given = [numbered(text, with_spaces=with_spaces) for text in predictions]
-        lengths.append(_lengths(wanted))
-        errors.append(_distances(wanted, given))
-    return Edits(
-        num_chars=lengths[0],
-        char_errors=errors[0],
-        num_tokens=lengths[1],
-        token_errors=errors[1],
-        num_symbols=lengths[2],
-        symbol_errors=errors[2],
+    wanted, given = ([_numbered(text, number_of) for text in texts] for texts in (references, predictions))
+    spaces = {number for token, number in number_of.items() if token.isspace()}
+    wanted_symbols, given_symbols = (
+        [[number for number in tokens if number not in spaces] for tokens in sequences] for sequences in (wanted, given)
     )
+    return Edits(
+        num_chars=_lengths(references),
+        char_errors=_distances(references, predictions),
+        num_tokens=_lengths(wanted),
+        token_errors=_distances(wanted, given),
+        num_symbols=_lengths(wanted_symbols),
+        symbol_errors=_distances(wanted_symbols, given_symbols),
+    )
+
+
+def _numbered(text: str, number_of: dict[str, int]) -> list[int]:
+    """The tokens of `text` as numbers; tokens not seen before are added to `number_of`."""
+    return [number_of.setdefault(token, len(number_of)) for token in tokenize(text)]
 
 
 def _lengths(sequences: Sequence[Sequence[object]]) -> Counts:
@@ -127,5 +126,5 @@ def _lengths(sequences: Sequence[Sequence[object]]) -> Counts:
 
 def _distances(references: Sequence[Sequence[object]], predictions: Sequence[Sequence[object]]) -> Counts:
     """Levenshtein distance of each pair, int64 [num_samples]."""
-    distances = process.cpdist(references, predictions, scorer=Levenshtein.distance, dtype=np.int64)  # type: ignore[call-overload]
+    distances = process.cpdist(references, predictions, scorer=Levenshtein.distance, dtype=np.int64)
     return np.asarray(distances, dtype=np.int64)

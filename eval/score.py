@@ -15,7 +15,7 @@ from eval.bootstrap import intervals
 from eval.columns import read_pairs
 from eval.config import ScoreParams
 from eval.metrics import Edits, count_edits
-from pipeline.latex import NORMALIZER_VERSION, normalize
+from pipeline import latex
 from shards.errors import LatexifyError
 from shards.manifest import read_manifest, write_atomically
 
@@ -30,10 +30,10 @@ def run(params: ScoreParams, *, seed: int, predictions: Path, metrics: Path, plo
     Writes `metrics` (a JSON file) and `plots`/error_by_length.csv and token_errors.csv. Returns the metrics.
     """
     manifest = read_manifest(predictions, "predictions", made_by="latexify predict")
-    if manifest.params.get("normalizer_version") != NORMALIZER_VERSION:
+    if manifest.params.get("normalizer_version") != latex.NORMALIZER_VERSION:
         raise LatexifyError(
             f"{predictions} was normalised by version {manifest.params.get('normalizer_version')}, this is version "
-            f"{NORMALIZER_VERSION}: run `latexify predict` again"
+            f"{latex.NORMALIZER_VERSION}: run `latexify predict` again"
         )
     references, predicted = read_pairs(
         predictions / "predictions.parquet", reference_column="reference", prediction_column="prediction"
@@ -43,7 +43,8 @@ def run(params: ScoreParams, *, seed: int, predictions: Path, metrics: Path, plo
     result = {
         "split": manifest.params["split"],
         **summarize(edits, references, num_resamples=params.bootstrap_samples, seed=seed, where=where),
-        "normalizer_version": NORMALIZER_VERSION,
+        "normalizer_version": latex.NORMALIZER_VERSION,
+        "predictions": manifest.fingerprint,
     }
     plots.mkdir(parents=True, exist_ok=True)
     metrics.parent.mkdir(parents=True, exist_ok=True)
@@ -53,32 +54,31 @@ def run(params: ScoreParams, *, seed: int, predictions: Path, metrics: Path, plo
     return result
 
 
-def score_file(
-    path: Path,
+def run_file(  # noqa: PLR0913  # all are named
+    params: ScoreParams,
     *,
+    file: Path,
+    seed: int,
     reference_column: str = "reference",
     prediction_column: str = "prediction",
-    normalize_labels: bool = True,
-    num_resamples: int = ScoreParams().bootstrap_samples,
-    seed: int = 1,
+    normalize: bool = True,
 ) -> dict[str, Any]:
-    """Judge any table (.parquet, .csv, .jsonl) of references and predictions, whoever made it.
+    """Judge any table (.parquet, .csv, .jsonl) of references and predictions, whoever made it. Writes nothing.
 
-    normalize_labels: bring both columns into the normal form first; otherwise they are compared as they stand.
+    normalize: bring both columns into the normal form first; otherwise they are compared as they stand.
     """
-    references, predictions = read_pairs(path, reference_column=reference_column, prediction_column=prediction_column)
-    if normalize_labels:
-        references, predictions = [normalize(text) for text in references], [normalize(text) for text in predictions]
+    references, predictions = read_pairs(file, reference_column=reference_column, prediction_column=prediction_column)
+    if normalize:
+        references = [latex.normalize(text) for text in references]
+        predictions = [latex.normalize(text) for text in predictions]
     edits = count_edits(references, predictions)
     return {
-        **summarize(edits, references, num_resamples=num_resamples, seed=seed, where=str(path)),
-        "normalizer_version": NORMALIZER_VERSION if normalize_labels else None,
+        **summarize(edits, references, num_resamples=params.bootstrap_samples, seed=seed, where=str(file)),
+        "normalizer_version": latex.NORMALIZER_VERSION if normalize else None,
     }
 
 
-def summarize(
-    edits: Edits, references: Sequence[str], *, num_resamples: int, seed: int, where: str
-) -> dict[str, Any]:
+def summarize(edits: Edits, references: Sequence[str], *, num_resamples: int, seed: int, where: str) -> dict[str, Any]:
     """Every rate with its 95 % interval, the counts behind them, and the best constant answer."""
     score = edits.score()
     if score.num_chars == 0:
@@ -86,15 +86,14 @@ def summarize(
     bounds = intervals(edits, num_resamples=num_resamples, seed=seed)
     constant = best_constant_answer([text.strip() for text in references])
     rates = {
-        name: {"value": value, "low": bounds[name][0], "high": bounds[name][1]}
-        for name, value in score.rates().items()
+        name: {"value": value, "low": bounds[name][0], "high": bounds[name][1]} for name, value in score.rates().items()
     }
     return {
         **rates,
-        "counts": asdict(score),
+        **asdict(score),
         "constant_answer": {
             "answer": constant.answer,
-            "character_error_rate": constant.character_error_rate,
+            "cer": constant.cer,
             "is_exact": constant.is_exact,
         },
         "bootstrap_samples": num_resamples,
@@ -110,7 +109,7 @@ def error_by_length(edits: Edits) -> list[dict[str, Any]]:
             continue
         score = edits.select(in_bin).score()
         label = f"{first}+" if last is None else f"{first}-{last}" if first != last else f"{first}"
-        rates = {name: score.rates()[name] for name in ("character_error_rate", "token_error_rate", "exact_match_rate")}
+        rates = {name: score.rates()[name] for name in ("cer", "token_cer", "exact_match")}
         rows.append({"symbols": label, "num_samples": score.num_samples, **rates})
     return rows
 

@@ -10,9 +10,9 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
 
 from latex2mathml import exceptions as latex2mathml_errors
-from ziamath import Math
 from ziamath.escapes import unescape
 from ziamath.tex import tex2mml
+from ziamath.zmath import Math
 
 MAX_CHARS = 2000
 MAX_EFFORT = 10_000
@@ -152,7 +152,7 @@ def _unknown_command(mathml: ET.Element) -> str:
 
 
 def _glyph_id(name: str) -> str:
-    """ziafont's name of a glyph, with nothing in it but letters, digits, `_` and `-`."""
+    """The name that ziafont gives a glyph, with nothing in it but letters, digits, `_` and `-`."""
     return "glyph-" + re.sub(r"[^\w-]", "", name.removeprefix("#"), flags=re.ASCII)
 
 

@@ -177,8 +177,9 @@ def _content_hash(tokenizer: PreTrainedTokenizerBase) -> str:
 def _save(tokenizer: PreTrainedTokenizerBase, out: Path) -> None:
     """Save into `out`, which loses the files of an earlier tokenizer, its manifest first."""
     out.mkdir(parents=True, exist_ok=True)
-    (out / MANIFEST_NAME).unlink(missing_ok=True)
-    for path in out.iterdir():
-        if path.is_file():
-            path.unlink()
+    if (out / MANIFEST_NAME).exists():
+        (out / MANIFEST_NAME).unlink()
+        for path in out.iterdir():
+            if path.is_file():
+                path.unlink()
     tokenizer.save_pretrained(out)

@@ -34,10 +34,12 @@ class TrainParams(Section):
     clip_norm: Annotated[float, Gt(0)] = 1.0
     label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
-    curriculum_steps: Annotated[int, Ge(0)] = 0
-    """Steps over which the longest admitted label grows from the shortest to all; 0 turns the curriculum off."""
+    curriculum_epochs: Annotated[int, Ge(0)] = 0
+    """The first so many epochs run from short labels to long; 0 turns the curriculum off."""
     precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
     """`auto`: bf16 where the device is built for it, else fp16 on CUDA, else fp32."""
+    log_steps: Annotated[int, Ge(1)] = 50
+    """A row of `history.csv` after every so many steps, and after every validation."""
     validate_steps: Annotated[int, Ge(1)] = 500
     """Validate after every so many steps, and at the end."""
     validate_samples: Annotated[int, Ge(1)] = 256

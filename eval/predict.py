@@ -1,0 +1,175 @@
+"""The ``predict`` stage: read every picture of a split with the trained model."""
+
+import json
+import tarfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from eval.config import PredictParams
+from pipeline.latex import NORMALIZER_VERSION, normalize
+from shards.errors import LatexifyError
+from shards.index import KIND as SHARDS_KIND
+from shards.index import MADE_BY as SHARDS_MADE_BY
+from shards.index import SplitIndex, open_split
+from shards.manifest import MANIFEST_NAME, Manifest, read_manifest, write_manifest
+from shards.progress import Progress
+from shards.reader import SampleReader
+from shards.sample import JSON_SUFFIX
+from trainer.decoding import generate_ids
+from trainer.model import KIND as MODEL_KIND
+from trainer.model import MADE_BY as MODEL_MADE_BY
+from trainer.model import Geometry, LoadedModel, load_model
+from trainer.precision import choose_device
+
+KIND = "predictions"
+VERSION = 1
+PREDICTIONS_NAME = "predictions.parquet"
+
+PREDICTION_SCHEMA = pa.schema(
+    [
+        pa.field("key", pa.string(), nullable=False),
+        # as found in the InkML
+        pa.field("label", pa.string(), nullable=False),
+        # normalised
+        pa.field("reference", pa.string(), nullable=False),
+        pa.field("prediction", pa.string(), nullable=False),
+        # as the model wrote it
+        pa.field("prediction_raw", pa.string(), nullable=False),
+        # geometric mean of the probabilities of the tokens, 0 to 1
+        pa.field("confidence", pa.float32(), nullable=False),
+        # share of its batch's time
+        pa.field("seconds", pa.float32(), nullable=False),
+        # generated, end token included
+        pa.field("num_tokens", pa.int32(), nullable=False),
+    ]
+)
+
+
+def run(params: PredictParams, *, model: Path, shards: Path, out: Path, device: str | None) -> dict[str, Any]:
+    """Decode `params.split` of `shards` with `model`, in float32, into `out`/predictions.parquet, in index order.
+
+    Returns {"num_samples", "num_unfinished", "seconds"}; unfinished: cut off at max_new_tokens.
+
+    Raises LatexifyError where model and shards do not fit each other, or a batch does not fit the device's memory.
+    """
+    model_manifest = read_manifest(model, MODEL_KIND, made_by=MODEL_MADE_BY)
+    shards_manifest = read_manifest(shards, SHARDS_KIND, made_by=SHARDS_MADE_BY)
+    index = open_split(shards, params.split)
+    loaded = load_model(model)
+    _require_fit(loaded, model_manifest, shards_manifest, where=model)
+    loaded.model.to(choose_device(device))
+    table, num_unfinished, elapsed_s = _decode_all(loaded, index, params)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / MANIFEST_NAME).unlink(missing_ok=True)
+    pq.write_table(table, out / PREDICTIONS_NAME, compression="zstd")
+    summary = {"num_samples": len(table), "num_unfinished": num_unfinished, "seconds": round(elapsed_s, 2)}
+    manifest = Manifest(
+        kind=KIND,
+        version=VERSION,
+        params={**params.model_dump(mode="json"), "normalizer_version": NORMALIZER_VERSION},
+        inputs={MODEL_KIND: model_manifest.fingerprint, SHARDS_KIND: shards_manifest.fingerprint},
+        content=summary,
+    )
+    write_manifest(out, manifest)
+    return summary
+
+
+def _require_fit(loaded: LoadedModel, model: Manifest, shards: Manifest, *, where: Path) -> None:
+    """A model reads only pictures drawn like those it learnt from, and is compared in its own vocabulary."""
+    drawn = Geometry.from_params(shards.params)
+    if loaded.geometry != drawn:
+        raise LatexifyError(
+            f"{where} reads pictures of {_describe(loaded.geometry)}, the shards hold {_describe(drawn)}: "
+            f"set `rasterize` as it was, or run `{MODEL_MADE_BY}` again"
+        )
+    if model.inputs.get("tokenizer") != shards.inputs.get("tokenizer"):
+        raise LatexifyError(
+            f"{where} was trained with another tokenizer ({model.inputs.get('tokenizer')}) than the shards were made "
+            f"with ({shards.inputs.get('tokenizer')}): run `{MODEL_MADE_BY}` again"
+        )
+
+
+def _describe(geometry: Geometry) -> str:
+    return (
+        f"{geometry.height_px}x{geometry.width_px} px (margin {geometry.margin_px:g} px, "
+        f"pen {geometry.pen_width_px:g} px)"
+    )
+
+
+def _decode_all(loaded: LoadedModel, index: SplitIndex, params: PredictParams) -> tuple[pa.Table, int, float]:
+    """Every row of the index decoded: (table of PREDICTION_SCHEMA, number of unfinished rows, seconds)."""
+    labels = raw_labels(index)
+    # Samples of like length share a batch, which ends with its longest member. A matter of speed: greedy or with beams,
+    # a sample's answer does not depend on its neighbours.
+    order = np.argsort(index.num_tokens, kind="stable")[::-1]
+    rows: dict[int, dict[str, Any]] = {}
+    num_unfinished, started = 0, time.perf_counter()
+    with SampleReader(index) as reader, Progress("predict", total=len(index), unit="inks") as progress:
+        for start in range(0, len(index), params.batch_size):
+            batch = order[start : start + params.batch_size]
+            decoded, unfinished = _decode_batch(loaded, reader, batch, params)
+            for row, fields in zip(batch.tolist(), decoded, strict=True):
+                rows[row] = {**fields, "label": labels[fields["key"]]}
+            num_unfinished += unfinished
+            progress.advance(len(batch))
+    table = pa.Table.from_pylist([rows[row] for row in range(len(index))], schema=PREDICTION_SCHEMA)
+    return table, num_unfinished, time.perf_counter() - started
+
+
+def _decode_batch(
+    loaded: LoadedModel, reader: SampleReader, batch: npt.NDArray[np.int64], params: PredictParams
+) -> tuple[list[dict[str, Any]], int]:
+    started = time.perf_counter()
+    samples = reader.read(batch)
+    pixels = torch.from_numpy(np.stack([sample.pixels for sample in samples]))
+    try:
+        decoded = generate_ids(loaded, pixels, num_beams=params.num_beams, max_new_tokens=params.max_new_tokens)
+    except torch.OutOfMemoryError:
+        raise LatexifyError(
+            f"{len(batch)} pictures with {params.num_beams} beam(s) do not fit into the memory of "
+            f"{loaded.model.device}: lower predict.batch_size"
+        ) from None
+    texts = loaded.texts(decoded.ids)
+    seconds = (time.perf_counter() - started) / len(batch)
+    rows = [
+        {
+            "key": sample.key,
+            "reference": sample.label,
+            "prediction": normalize(text),
+            "prediction_raw": text,
+            "confidence": float(confidence),
+            "seconds": seconds,
+            "num_tokens": len(ids) + bool(finished),
+        }
+        for sample, text, ids, confidence, finished in zip(
+            samples, texts, decoded.ids, decoded.confidence, decoded.finished, strict=True
+        )
+    ]
+    return rows, int((~decoded.finished).sum())
+
+
+def raw_labels(index: SplitIndex) -> dict[str, str]:
+    """The label of each key as its InkML had it, from the JSON members of the split's shards."""
+    labels = {}
+    for name in index.shards:
+        path = index.folder / name
+        try:
+            with tarfile.open(path, "r:") as archive:
+                for member in archive:
+                    if member.name.endswith(JSON_SUFFIX):
+                        content = archive.extractfile(member)
+                        assert content is not None
+                        labels[member.name.removesuffix(JSON_SUFFIX)] = json.load(content)["label"]
+        except (tarfile.TarError, ValueError, KeyError) as error:
+            raise LatexifyError(f"{path} is damaged ({error}): run `{SHARDS_MADE_BY}` again") from None
+    missing = [key for key in index.keys.to_pylist() if key not in labels]
+    if missing:
+        raise LatexifyError(f"{index.folder}: sample {missing[0]!r} has no JSON: run `{SHARDS_MADE_BY}` again")
+    return labels

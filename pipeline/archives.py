@@ -1,0 +1,173 @@
+"""Files of a folder, a tar (plain, gzip, bzip2, xz) or a zip, one after another, without unpacking it.
+
+Nothing is written, so a member's name cannot lead out of the archive; links and devices are reported, never followed.
+"""
+
+import bz2
+import gzip
+import lzma
+import os
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Literal, Self, cast
+
+from shards.errors import LatexifyError
+
+Kind = Literal["archive", "folder"]
+
+_DECOMPRESSORS: tuple[tuple[bytes, Callable[[Path], object]], ...] = (
+    (b"\x1f\x8b", gzip.open),
+    (b"BZh", bz2.open),
+    (b"\xfd7zXZ\x00", lzma.open),
+)
+# Without EOFHeaderError, the proper end. typeshed leaves all of them out.
+_HEADER_ERRORS: tuple[type[tarfile.TarError], ...] = (
+    tarfile.InvalidHeaderError,  # type: ignore[attr-defined]
+    tarfile.TruncatedHeaderError,  # type: ignore[attr-defined]
+    tarfile.EmptyHeaderError,  # type: ignore[attr-defined]
+)
+_DAMAGE = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    gzip.BadGzipFile,
+    EOFError,
+    NotImplementedError,  # zip: an unknown compression method
+    RuntimeError,  # zip: encrypted
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One file of a source.
+
+    name: its path inside, components separated by `/`; may hold surrogates where it is not UTF-8.
+    num_bytes: its size as the archive says.
+    data: its content; None where it is no regular file, is larger than asked for, or names only were asked for.
+    is_file: False for links and devices.
+    """
+
+    name: str
+    num_bytes: int
+    data: bytes | None
+    is_file: bool
+
+
+def kind_of(path: Path) -> Kind:
+    """Whether `path` is a folder or a file. Raises LatexifyError where it is neither."""
+    if path.is_dir():
+        return "folder"
+    if path.is_file():
+        return "archive"
+    raise LatexifyError(f"{path} does not exist: put the data there, or name another path in params.yaml")
+
+
+def iter_members(path: Path, *, max_bytes: int | None) -> Iterator[Member]:
+    """Yield the files of a folder (sorted by path) or of an archive (in its own order); archives are told by content.
+
+    max_bytes: members larger than this come without data; None: all come without (to list them).
+
+    Raises LatexifyError where the archive is damaged, cut short, encrypted, or none.
+    """
+    if kind_of(path) == "folder":
+        return _folder_members(path, max_bytes=max_bytes)
+    return _archive_members(path, max_bytes=max_bytes)
+
+
+def _archive_members(path: Path, *, max_bytes: int | None) -> Iterator[Member]:
+    with _damage_reported(path):
+        if zipfile.is_zipfile(path):
+            yield from _zip_members(path, max_bytes=max_bytes)
+        else:
+            yield from _tar_members(path, max_bytes=max_bytes)
+
+
+@contextmanager
+def _damage_reported(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except _DAMAGE as error:
+        raise LatexifyError(
+            f"{path} cannot be read as a tar or zip archive ({error}): it is damaged or incomplete, fetch it again"
+        ) from error
+
+
+def _folder_members(folder: Path, *, max_bytes: int | None) -> Iterator[Member]:
+    for name in _relative_paths(folder):
+        file = folder / name
+        num_bytes = file.stat().st_size
+        data = file.read_bytes() if max_bytes is not None and num_bytes <= max_bytes else None
+        yield Member(name=name, num_bytes=num_bytes, data=data, is_file=True)
+
+
+def _relative_paths(folder: Path) -> list[str]:
+    """Regular files, linked ones included (the folder is the user's own); linked folders are not entered."""
+
+    def stop(error: OSError) -> None:
+        raise LatexifyError(f"{folder} cannot be listed ({error}): check its permissions") from error
+
+    found = []
+    for parent, _, files in os.walk(folder, onerror=stop):
+        found += [Path(parent, file).relative_to(folder).as_posix() for file in files if Path(parent, file).is_file()]
+    return sorted(found)
+
+
+def _zip_members(path: Path, *, max_bytes: int | None) -> Iterator[Member]:
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            if info.is_dir():
+                continue
+            is_link = (info.external_attr >> 16) & 0o170000 == 0o120000
+            wanted = max_bytes is not None and info.file_size <= max_bytes and not is_link
+            # Some Windows programs separate components by backslashes.
+            name = info.filename.replace("\\", "/")
+            data = archive.read(info) if wanted else None
+            yield Member(name=name, num_bytes=info.file_size, data=data, is_file=not is_link)
+
+
+def _tar_members(path: Path, *, max_bytes: int | None) -> Iterator[Member]:
+    with (
+        _open_decompressed(path) as stream,
+        tarfile.open(fileobj=stream, mode="r:", tarinfo=_StrictTarInfo) as archive,
+    ):
+        while (info := archive.next()) is not None:
+            # It would grow to half a gigabyte for MathWriting.
+            archive.members.clear()  # type: ignore[attr-defined]  # missing in typeshed
+            if info.isdir():
+                continue
+            file = archive.extractfile(info) if max_bytes is not None and _fits(info, max_bytes) else None
+            yield Member(name=info.name, num_bytes=info.size, data=file.read() if file else None, is_file=info.isreg())
+
+
+def _fits(info: tarfile.TarInfo, max_bytes: int) -> bool:
+    return info.isreg() and info.size <= max_bytes
+
+
+def _open_decompressed(path: Path) -> IO[bytes]:
+    with path.open("rb") as file:
+        magic = file.read(6)
+    for prefix, opener in _DECOMPRESSORS:
+        if magic.startswith(prefix):
+            return cast("IO[bytes]", opener(path))
+    return path.open("rb")
+
+
+class _StrictTarInfo(tarfile.TarInfo):
+    """Takes a damaged header for an error; `tarfile` takes one behind the first member for the archive's end."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(tarfile)
+        except _HEADER_ERRORS as error:
+            raise _DamagedHeaderError(f"{error} at byte {tarfile.offset}") from error
+
+
+class _DamagedHeaderError(tarfile.TarError):
+    """A header that is damaged or missing."""

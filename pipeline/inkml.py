@@ -1,0 +1,79 @@
+"""InkML bytes in, strokes and annotations out: a pure function, and the only place that knows the format.
+
+Format: Ink Markup Language (InkML), W3C Recommendation of 20 September 2011, as CROHME and MathWriting write it.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.ink import Reason, Stroke
+from pipeline.markup import UnusableInkError, parse_markup
+from pipeline.points import parse_traces
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedInk:
+    """What one InkML file holds.
+
+    strokes: in document order, each float32 [num_points, 2] (x to the right, y downward), all finite, at least one.
+    annotations: text of the root's own annotations by type, stripped; the first of a type wins. Annotations of trace
+        groups (labels of single symbols) and MathML are not among them.
+    """
+
+    strokes: list[Stroke]
+    annotations: Mapping[str, str]
+
+
+def parse_inkml(data: bytes, *, max_file_bytes: int, max_points: int) -> ParsedInk:
+    """Parse one InkML file. Time and memory are bounded by the two limits.
+
+    Raises UnusableInkError, and nothing else, whatever the bytes: TOO_LARGE, EMPTY_FILE, MALFORMED_XML, HOSTILE_XML,
+    NOT_INKML, BAD_POINTS or NO_STROKES.
+    """
+    if len(data) > max_file_bytes:
+        raise UnusableInkError(Reason.TOO_LARGE, f"{len(data)} bytes, at most {max_file_bytes} are allowed")
+    root = parse_markup(data)
+    if _local_name(root) != "ink":
+        raise UnusableInkError(Reason.NOT_INKML, f"the root element is <{_local_name(root)}>, not <ink>")
+    strokes = parse_traces(list(_trace_texts(root)), channels=_channels(root), max_points=max_points)
+    if not strokes:
+        raise UnusableInkError(Reason.NO_STROKES, "no trace holds a point")
+    return ParsedInk(strokes=strokes, annotations=_annotations(root))
+
+
+def _local_name(element: Any) -> str:
+    return str(element.tag).rpartition("}")[2]
+
+
+def _text(element: Any) -> str:
+    return (element.text or "") if len(element) == 0 else "".join(element.itertext())
+
+
+def _trace_texts(root: Any) -> Iterator[str]:
+    """Content of the traces that are ink, in groups or not.
+
+    A lifted pen leaves no ink, and traces under `definitions` are templates, unless the file has no others: then views
+    refer to them.
+    """
+    traces = [trace for trace in root.iter("{*}trace") if trace.get("type", "penDown").lower() != "penup"]
+    drawn = [trace for trace in traces if next(trace.iterancestors("{*}definitions"), None) is None]
+    return map(_text, drawn or traces)
+
+
+def _channels(root: Any) -> list[str]:
+    """Names of the channels of the first trace format, upper case."""
+    trace_format = next(root.iter("{*}traceFormat"), None)
+    if trace_format is None:
+        return []
+    return [channel.get("name", "").upper() for channel in trace_format.iter("{*}channel")]
+
+
+def _annotations(root: Any) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for child in root.iterchildren("{*}annotation"):
+        # `typx` is a misspelling in a handful of CROHME files.
+        kind = child.get("type") or child.get("typx")
+        if kind is not None:
+            found.setdefault(kind.strip(), _text(child).strip())
+    return found

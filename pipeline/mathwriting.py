@@ -1,0 +1,55 @@
+"""Where Google publishes MathWriting-2024, and how its archive is laid out.
+
+Source: Gervais et al., MathWriting: A Dataset For Handwritten Mathematical Expression Recognition (arXiv:2404.10690);
+the archive's own readme. Licence of the data: CC BY-NC-SA 4.0.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.config import MathWritingParams
+from pipeline.download import fetch
+from pipeline.inputs import Wanted
+from pipeline.splits import FolderSplit, SplitName
+from shards.errors import LatexifyError
+
+LABEL_ANNOTATIONS = ["normalizedLabel", "label"]
+"""`symbols/` has no normalised labels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedArchive:
+    """An archive as Google serves it."""
+
+    url: str
+    num_bytes: int
+
+
+PUBLISHED = {
+    "mathwriting": PublishedArchive(
+        url="https://storage.googleapis.com/mathwriting_data/mathwriting-2024.tgz", num_bytes=3_096_141_721
+    ),
+    "mathwriting-excerpt": PublishedArchive(
+        url="https://storage.googleapis.com/mathwriting_data/mathwriting-2024-excerpt.tgz", num_bytes=1_620_634
+    ),
+}
+
+_LIST_UP_TO_BYTES = 100_000_000
+"""Counting the files of a larger archive first would decompress gigabytes twice."""
+
+
+def wanted_mathwriting(section: MathWritingParams, *, dataset: str, raw: Path) -> list[Wanted]:
+    """The archive (downloaded into `raw` unless named), its published splits, and the training folders chosen."""
+    published = PUBLISHED[dataset]
+    if section.archive is None:
+        path = raw / published.url.rpartition("/")[2]
+        fetch(published.url, to=path, num_bytes=published.num_bytes)
+    else:
+        path = raw / section.archive
+    if not path.exists():
+        raise LatexifyError(f"mathwriting.archive: {path} does not exist: put it there, or leave it out to download it")
+    folders: dict[str, SplitName] = {"valid": "valid", "test": "test"}
+    folders |= dict.fromkeys(section.train_folders, "train")
+    rule = FolderSplit(folders=folders, only=True)
+    listed = path.is_dir() or path.stat().st_size <= _LIST_UP_TO_BYTES
+    return [Wanted(path=path, name=path.name, rule=rule, listed=listed)]

@@ -1,0 +1,96 @@
+"""Stage ``source``: get the InkML - generate, download, or list what the user has - and say how to read it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.config import CrohmeParams, InkmlParams, MathWritingParams, SyntheticParams
+from pipeline.ink import SPLITS
+from pipeline.inputs import SourcePlan, Wanted, survey
+from pipeline.mathwriting import LABEL_ANNOTATIONS, wanted_mathwriting
+from pipeline.splits import SPLIT_OF_NAME, AnnotationSplit, FolderSplit, HashSplit, InputSplit, SplitName, SplitRule
+from shards.manifest import MANIFEST_NAME, Manifest, write_manifest
+
+SOURCE_KIND = "source"
+SOURCE_VERSION = 1
+
+DatasetSection = SyntheticParams | MathWritingParams | CrohmeParams | InkmlParams
+
+
+def run(  # noqa: PLR0913  (the contract of all stages: parameters, then where, then how)
+    section: DatasetSection, *, dataset: str, seed: int, raw: Path, out: Path, jobs: int
+) -> None:
+    """Write ``out/manifest.json`` (its content: `SourcePlan`) and, for the synthetic dataset, the archives beside it.
+
+    section: the section of ``params.yaml`` that belongs to `dataset`.
+    raw: folder of the datasets that are not generated; paths in `section` are relative to it.
+    jobs: parallel workers of the generator.
+
+    Raises LatexifyError where data is missing or damaged, or cannot be downloaded.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    (out / MANIFEST_NAME).unlink(missing_ok=True)
+    writers = ["writer"]
+    match section:
+        case SyntheticParams():
+            wanted, labels = _generate(section, seed=seed, out=out, jobs=jobs), ["normalizedLabel", "truth", "label"]
+        case MathWritingParams():
+            wanted, labels = wanted_mathwriting(section, dataset=dataset, raw=raw), LABEL_ANNOTATIONS
+        case CrohmeParams():
+            wanted, labels = _crohme(section, seed=seed, raw=raw), ["truth"]
+        case InkmlParams():
+            rule = _inkml_rule(section, seed=seed)
+            wanted = _named(section.paths, rule=rule, raw=raw)
+            labels, writers = section.label_annotations, section.writer_annotations
+    plan = SourcePlan(inputs=survey(wanted, base=out), label_annotations=labels, writer_annotations=writers)
+    uses_seed = dataset == "synthetic" or any(isinstance(item.rule, HashSplit) for item in wanted)
+    params = {"dataset": dataset, **section.model_dump()} | ({"seed": seed} if uses_seed else {})
+    write_manifest(
+        out,
+        Manifest(
+            kind=SOURCE_KIND,
+            version=SOURCE_VERSION,
+            params=params,
+            inputs={item.name: item.sha256 for item in plan.inputs},
+            content=plan.model_dump(),
+        ),
+    )
+
+
+def _generate(section: SyntheticParams, *, seed: int, out: Path, jobs: int) -> list[Wanted]:
+    from pipeline.synthetic import generate  # noqa: PLC0415  (fonts and grammar load only where they are needed)
+
+    generate(section, seed=seed, out=out, jobs=jobs)
+    return [
+        Wanted(path=out / f"{split}.tar", name=f"{split}.tar", rule=InputSplit(split=SPLIT_OF_NAME[split]))
+        for split in SPLITS
+    ]
+
+
+def _crohme(section: CrohmeParams, *, seed: int, raw: Path) -> list[Wanted]:
+    carved = HashSplit(of="writer", seed=seed, valid_fraction=section.valid_fraction, test_fraction=0)
+    train = InputSplit(split="train") if section.valid or section.valid_fraction == 0 else carved
+    return [
+        *_named(section.train, rule=train, raw=raw),
+        *_named(section.valid, rule=InputSplit(split="valid"), raw=raw),
+        *_named(section.test, rule=InputSplit(split="test"), raw=raw),
+    ]
+
+
+def _inkml_rule(section: InkmlParams, *, seed: int) -> SplitRule:
+    match section.split_by:
+        case "annotation":
+            return AnnotationSplit(annotation=section.split_annotation)
+        case "folder":
+            folders: dict[str, SplitName] = dict(SPLIT_OF_NAME)
+            return FolderSplit(folders=folders, only=False)
+        case "writer" | "label":
+            return HashSplit(
+                of=section.split_by,
+                seed=seed,
+                valid_fraction=section.valid_fraction,
+                test_fraction=section.test_fraction,
+            )
+
+
+def _named(paths: Sequence[str], *, rule: SplitRule, raw: Path) -> list[Wanted]:
+    return [Wanted(path=raw / path, name=path, rule=rule) for path in paths]

@@ -1,0 +1,183 @@
+"""A model ready to train, and a trained one ready to read: building, special ids, and the folder it is loaded from."""
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from transformers import AutoTokenizer, GenerationConfig, PreTrainedTokenizerBase, VisionEncoderDecoderModel
+from transformers.utils import logging as transformers_logging
+
+from shards.errors import LatexifyError
+from shards.manifest import read_manifest
+from trainer import presets
+from trainer.base import load_base
+from trainer.config import ModelParams
+
+KIND = "model"
+MADE_BY = "latexify train"
+GEOMETRY_NAME = "latexify.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Geometry:
+    """The picture that the model was trained on, enough to draw an ink for it. All in pixels."""
+
+    height_px: int
+    width_px: int
+    margin_px: float
+    pen_width_px: float
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> Self:
+        """Take what is needed from the parameters of the shards, or from ``latexify.json``."""
+        return cls(**{name: params[name] for name in cls.__dataclass_fields__})
+
+    def to_dict(self) -> dict[str, float]:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedModel:
+    """All that reading a picture takes. fingerprint: of the model's manifest."""
+
+    model: VisionEncoderDecoderModel
+    tokenizer: PreTrainedTokenizerBase
+    geometry: Geometry
+    fingerprint: str
+
+    @property
+    def height_px(self) -> int:
+        """Height of the pictures that the model reads."""
+        return self.geometry.height_px
+
+    @property
+    def width_px(self) -> int:
+        """Width of the pictures that the model reads."""
+        return self.geometry.width_px
+
+    def texts(self, ids: list[list[int]]) -> list[str]:
+        """The text of each sequence of token ids, without special tokens."""
+        return [
+            self.tokenizer.decode(sequence, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+            for sequence in ids
+        ]
+
+
+def load_tokenizer(folder: Path, *, made_by: str) -> PreTrainedTokenizerBase:
+    """Load a tokenizer folder. Raises LatexifyError where it is none, or lacks one of the four special tokens."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise LatexifyError(f"{folder} holds no tokenizer ({_first_line(error)}): run `{made_by}` again") from None
+    for role in ("pad_token_id", "bos_token_id", "eos_token_id", "unk_token_id"):
+        if getattr(tokenizer, role) is None:
+            raise LatexifyError(f"the tokenizer in {folder} has no {role}: run `{made_by}` again")
+    return tokenizer
+
+
+def make_model(  # noqa: PLR0913  # what a model depends on; all are named
+    params: ModelParams,
+    *,
+    tokenizer: PreTrainedTokenizerBase,
+    height_px: int,
+    width_px: int,
+    dropout: float,
+    seed: int,
+) -> VisionEncoderDecoderModel:
+    """A model for this canvas and this vocabulary, before training, in float32 on the CPU.
+
+    The same `seed` gives the same weights. Raises LatexifyError where the base cannot be had or does not fit.
+    """
+    torch.manual_seed(seed)
+    if params.base == "scratch":
+        model = presets.build(
+            params.preset,
+            vocab_size=vocabulary_size(tokenizer),
+            height_px=height_px,
+            width_px=width_px,
+            dropout=dropout,
+        )
+    else:
+        model = load_base(params.base, tokenizer=tokenizer, height_px=height_px, width_px=width_px, dropout=dropout)
+    set_special_ids(model, tokenizer)
+    return model
+
+
+def vocabulary_size(tokenizer: PreTrainedTokenizerBase) -> int:
+    """Rows that an embedding needs: one more than the largest id, which may exceed the number of tokens."""
+    return int(max(tokenizer.get_vocab().values())) + 1
+
+
+def set_special_ids(model: VisionEncoderDecoderModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Write the tokenizer's ids into the configuration, and a generation configuration of them and a length only.
+
+    Decoding starts with the end id, as TrOCR was trained, not with the start id that its configuration class suggests.
+    What a base model brings for generation (beams, a length of 20, n-grams that must not repeat) is dropped: nearly
+    half of all formulas repeat a trigram.
+    """
+    ids = {
+        "pad_token_id": tokenizer.pad_token_id,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "decoder_start_token_id": tokenizer.eos_token_id,
+    }
+    for config in (model.config, model.config.decoder):
+        for name, value in ids.items():
+            setattr(config, name, value)
+    model.generation_config = GenerationConfig(**ids, max_length=max_positions(model), num_beams=1, do_sample=False)
+
+
+def max_positions(model: VisionEncoderDecoderModel) -> int:
+    """The longest sequence the decoder has positions for, start token included."""
+    return int(model.config.decoder.max_position_embeddings)
+
+
+def model_input(pixels: torch.Tensor, model: VisionEncoderDecoderModel) -> torch.Tensor:
+    """Turn grey pictures into what the encoder takes, on the model's device.
+
+    pixels: uint8 [batch, height, width], ink 0, paper 255. Returns float32 [batch, channels, height, width], ink -1,
+    paper +1, the same as TrOCR's image processor gives (rescale by 1/255, mean 0.5, standard deviation 0.5).
+    """
+    grey = pixels.to(model.device, non_blocking=True).float() / 127.5 - 1
+    return grey[:, None].expand(-1, model.config.encoder.num_channels, -1, -1)
+
+
+@contextlib.contextmanager
+def no_bars() -> Iterator[None]:
+    """Without transformers' progress bars, which appear in pipes too. For local files only: it hides downloads as well."""
+    was_enabled = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            transformers_logging.enable_progress_bar()
+
+
+def load_model(folder: Path) -> LoadedModel:
+    """Load a trained model from the folder that the train stage wrote, in evaluation mode on the CPU.
+
+    Raises LatexifyError where the folder is missing, incomplete or damaged.
+    """
+    manifest = read_manifest(folder, KIND, made_by=MADE_BY)
+    try:
+        geometry = Geometry.from_params(json.loads((folder / GEOMETRY_NAME).read_text(encoding="utf-8")))
+        with no_bars():
+            model = VisionEncoderDecoderModel.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise LatexifyError(f"{folder} holds no whole model ({_first_line(error)}): run `{MADE_BY}` again") from None
+    return LoadedModel(
+        model=model.eval(),
+        tokenizer=load_tokenizer(folder, made_by=MADE_BY),
+        geometry=geometry,
+        fingerprint=manifest.fingerprint,
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0].rstrip(". ")

@@ -23,8 +23,8 @@ import pyarrow.parquet as pq
 from pipeline.config import RasterizeParams
 from pipeline.draw import Canvas
 from pipeline.ink import INK_SCHEMA, REJECT_SCHEMA, SPLITS, Reason, Rejection
+from pipeline.label_tokenizer import encode_labels, load_tokenizer
 from pipeline.render import SCRATCH_NAME, ShardTask, render_shard
-from pipeline.vocab import encode_labels, load_tokenizer
 from shards.draft import draft_of
 from shards.errors import LatexifyError
 from shards.index import KIND, write_index
@@ -57,8 +57,7 @@ def run(  # noqa: PLR0913  # the contract of every stage: parameters, inputs, ou
     canvas = _canvas(params)
     inks_manifest = read_manifest(inks, "inks", made_by="latexify ingest")
     tokenizer_manifest = read_manifest(tokenizer, "tokenizer", made_by="latexify vocab")
-    if "inks" in tokenizer_manifest.inputs:  # the base model's tokenizer needs none
-        require_input(tokenizer_manifest, inks_manifest, where=tokenizer, made_by="latexify vocab")
+    require_input(tokenizer_manifest, inks_manifest, where=tokenizer, made_by="latexify vocab")
     with draft_of(out) as draft:
         catalogue = _copy_inks(inks, draft / SCRATCH_NAME, tokenizer=tokenizer)
         order, rejected = _order_samples(catalogue, max_tokens=params.max_tokens)

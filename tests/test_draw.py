@@ -2,13 +2,16 @@
 
 import itertools
 import os
+import tarfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lxml import etree
 from PIL import Image
 
 from pipeline.draw import Canvas, draw_ink, draw_points, encode_png
@@ -179,3 +182,27 @@ def test_canvas_without_room_is_refused() -> None:
     """The ink would be turned inside out by a negative scale."""
     with pytest.raises(LatexifyError, match="no room"):
         Canvas(height_px=8, width_px=64, margin_px=3, pen_width_px=2)
+
+
+def crohme_strokes(archive: Path, count: int) -> Iterator[list[Stroke]]:
+    """Strokes of the first inks of a CROHME archive, read with the least of code; ingest does it properly."""
+    parser = etree.XMLParser(recover=True)
+    with tarfile.open(archive) as tar:
+        files = (member for member in tar if member.name.endswith(".inkml"))
+        for member in itertools.islice(files, count):
+            file = tar.extractfile(member)
+            assert file is not None
+            traces = etree.parse(file, parser).iter("{*}trace")
+            points = [[pair.split()[:2] for pair in trace.text.split(",")] for trace in traces]
+            yield [np.array(stroke, dtype=np.float32) for stroke in points]
+
+
+@pytest.mark.real
+def test_real_inks_fill_the_canvas(real_data: Path) -> None:
+    """Units differ a hundred thousandfold between the sources of CROHME: none may come out tiny or cut off."""
+    for strokes in crohme_strokes(real_data / "crohme" / "test2014.tar.xz", 300):
+        pixels = draw_ink(strokes, CANVAS)
+        box = inked_box(pixels)
+        assert min(box) >= 1
+        assert min(box[0], box[2]) <= 2, "one of the sides is filled"
+        assert (pixels < 128).sum() >= 20

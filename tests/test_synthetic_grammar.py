@@ -4,7 +4,7 @@ from itertools import pairwise
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.latex import normalize, tokenize
@@ -46,6 +46,7 @@ def sample(count: int, **limits: int) -> list[Node]:
     return [expression(Random(f"{number}"), **limits) for number in range(count)]
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.integers(0, 10**9), st.integers(1, 40), st.integers(0, 60), st.integers(0, 4))
 def test_length_and_nesting_stay_within_their_limits(seed: int, least: int, spare: int, depth: int):
     """A label longer than `max_tokens` would be cut or rejected later; a deeper one would be illegibly small."""

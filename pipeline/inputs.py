@@ -120,7 +120,7 @@ def locate(item: SourceInput, *, base: Path) -> Path:
 
     Raises LatexifyError where it is gone or its size is not what it was when `source` looked.
     """
-    path = base.resolve() / item.path
+    path = Path(os.path.normpath(base.resolve() / item.path))
     changed = kind_of(path) != item.kind
     if not changed and item.kind == "archive":
         changed = path.stat().st_size != item.num_bytes

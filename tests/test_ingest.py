@@ -247,6 +247,8 @@ def test_changed_and_damaged_sources_are_refused(tmp_path: Path) -> None:
     path.write_bytes(data[:1000] + bytes(500) + data[1500:])
     with pytest.raises(LatexifyError, match=r"t\.tgz cannot be read"):
         run(tmp_path, jobs=2, backend="threading")
+    with pytest.raises(LatexifyError, match="use `loky` or `threading`"):
+        run(tmp_path, jobs=2, backend="multiprocessing")
     path.unlink()
     with pytest.raises(LatexifyError, match="does not exist"):
         run(tmp_path)

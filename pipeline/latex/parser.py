@@ -17,7 +17,7 @@ from pipeline.latex.simplify import (
 )
 from pipeline.latex.symbols import SYMBOLS
 from pipeline.latex.text import SAME_IN_MATH, canonical_text, is_like_math, split_text
-from pipeline.latex.tree import SEPARATORS, Command, Environment, Group, Item, Items, Verbatim
+from pipeline.latex.tree import SEPARATORS, Command, Environment, Group, Item, Items, Verbatim, is_loose, is_open
 
 MAX_DEPTH = 50
 """Levels of nesting beyond which a text is no formula (CROHME has 7)."""
@@ -70,7 +70,7 @@ class _Parser:
     def _finish(self, cell: Items) -> Items:
         return resolve_scopes(cell) if self._has_scopes else cell
 
-    def _one(self, end: int) -> Items:
+    def _one(self, end: int) -> Items:  # noqa: PLR0911 (one return for each kind of token)
         """Parse one thing without its scripts. It may be several items; then scripts belong to the last."""
         token = self._tokens[self._at]
         self._at += 1
@@ -112,13 +112,17 @@ class _Parser:
         if partner := self._partners.get(self._at):
             self._at += 1
             items = self._group(partner, raised=raised)
-        elif token in "{}" or token in _NO_ARGUMENT or token.startswith("\\end{"):
-            return None
-        elif token.startswith("\\begin{") and self._end_of_environment(end) is None:
+        elif not self._begins_argument(token, end):
             return None
         else:
             items = spliced(self._nested_one(end))
         return spliced([with_font(tables.FONT_SWITCHES[switch], items)]) if switch else items
+
+    def _begins_argument(self, token: str, end: int) -> bool:
+        """Whether `token`, which is no opening brace with a partner, is an argument or begins one."""
+        if token.startswith("\\begin{"):
+            return self._end_of_environment(end) is not None
+        return not (token in "{}" or token in _NO_ARGUMENT or token.startswith("\\end{"))
 
     def _nested_one(self, end: int) -> Items:
         self._depth += 1
@@ -139,7 +143,7 @@ class _Parser:
         only = arguments[0][0] if len(arguments[0]) == 1 else None
         if name == "\\not" and isinstance(only, str) and only in tables.NEGATED:
             return [tables.NEGATED[only]]
-        if name == "\\substack":
+        if name == "\\substack" and not any(isinstance(item, str) and is_loose(item) for item in arguments[0]):
             return [Environment("matrix", [], without_empty_rows(arguments[0]))]
         if name in tables.WORD_FONTS:
             return [with_font(name, arguments[0])]
@@ -149,9 +153,9 @@ class _Parser:
         if self._at >= end or self._tokens[self._at] != "[":
             return None
         index = self._at + 1
-        while index < end and self._tokens[index] != "]":
+        while index < end and self._tokens[index] != "]" and not self._is_stray(index):
             index = self._partners.get(index, index) + 1
-        if index >= end:
+        if index >= end or self._tokens[index] != "]":
             return None
         self._at += 1
         return self._group(index)
@@ -185,13 +189,17 @@ class _Parser:
     def _end_of_environment(self, end: int) -> int | None:
         r"""Index of the ``\end`` that belongs to the ``\begin`` here, if its name is the same."""
         depth, index = 0, self._at
-        while index < end:
+        while index < end and not self._is_stray(index):
             token = self._tokens[index]
             depth += token.startswith("\\begin{") - token.startswith("\\end{")
             if depth == 0:
                 return index if token[5:] == self._tokens[self._at][7:] else None
             index = self._partners.get(index, index) + 1
         return None
+
+    def _is_stray(self, index: int) -> bool:
+        """Whether a brace without partner is at `index`, where an opening one with a partner may be."""
+        return self._tokens[index] in "{}" and index not in self._partners
 
     def _environment(self, name: str, end: int) -> Items:
         self._at -= 1
@@ -238,7 +246,7 @@ class _Parser:
         takes_script = False  # whether it is primes alone, which the first superscript joins
         while self._at < end and (mark := self._tokens[self._at]) in _MARKS:
             if mark == "'":
-                if upper is None:
+                if upper is None or (upper and is_open(upper[-1])):
                     upper, takes_script = [], True
                     scripts.append(("^", upper))
                 upper += self._primes(end)

@@ -45,6 +45,11 @@ def _is_fenced(items: Items) -> bool:
     return False
 
 
+def kept_apart(items: Items) -> Items:
+    """Put braces around a list that needs them."""
+    return [Group(items)] if is_fragile(items) else items
+
+
 def without_empty_rows(items: Items) -> Items:
     r"""Leave out the ``\\\\`` at the end of an environment."""
     while items and items[-1] == "\\\\":
@@ -86,16 +91,20 @@ def _parts(item: Item) -> list[Items]:
 
 
 def resolve_scopes(items: Items) -> Items:
-    r"""Rewrite ``a \over b`` and ``\rm a`` within one cell; what TeX calls ambiguous (two infix commands) stays."""
+    r"""Rewrite ``a \over b`` and ``\rm a`` within one cell; what TeX rejects stays.
+
+    That is two infix commands, which are ambiguous, and a brace without partner. Font switches are lost there.
+    """
     places = [index for index, item in enumerate(items) if isinstance(item, str) and item in INFIX]
-    if len(places) > 1:
-        return items
+    if len(places) > 1 or "{" in items or "}" in items:
+        return [item for item in items if not (isinstance(item, str) and item in FONT_SWITCHES)]
     if not places:
         return _resolve_switches(items)
     above, below = _resolve_switches(items[: places[0]]), _resolve_switches(items[places[0] + 1 :])
     name = INFIX[str(items[places[0]])]
     if name == "matrix":
-        return [Environment(name, [], without_empty_rows([*above, "\\\\", *below]))]
+        rows: Items = [*kept_apart(above), "\\\\", *kept_apart(below)]
+        return [Environment(name, [], without_empty_rows(rows))]
     return [Command(name, [above, below])]
 
 
@@ -123,4 +132,4 @@ def with_scripts(base: Item | None, scripts: list[tuple[str, Items | None]]) -> 
 
 def can_carry_scripts(item: Item) -> bool:
     """Whether a script that follows belongs to `item`, and not to nothing."""
-    return not (isinstance(item, str) and (is_boundary(item) or item in FONT_SWITCHES))
+    return not (isinstance(item, str) and (is_boundary(item) or item in FONT_SWITCHES or item in "{}"))

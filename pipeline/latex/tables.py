@@ -62,13 +62,14 @@ _EXPANSIONS = {
 # The commonest signs that people paste instead of typing a command.
 _UNICODE = {
     **_unicode(
-        "\xd7\xf7\xb7\xb1∓≤≥≠≈≡∞→∑∏∫∂∇∈∀∃√…",
+        "\xd7\xf7\xb7\xb1∓≤≥≠≈≡∞→∑∏∫∂∇∈∀∃√\u2026",
         """
-        times div cdot pm mp le ge ne approx equiv infty rightarrow sum prod int partial nabla in forall exists sqrt dots
+        times div cdot pm mp le ge ne approx equiv infty rightarrow sum prod int partial nabla in forall exists sqrt
+        dots
     """,
     ),
     **_unicode(
-        "\u03b1βγδεζηθκλμνξπρστφχψωΓΔΘΛΞΠΣΦΨΩ",
+        "\u03b1β\u03b3δεζηθκλμ\u03bdξπ\u03c1\u03c3τφχψωΓΔΘΛΞΠΣΦΨΩ",
         """
         alpha beta gamma delta varepsilon zeta eta theta kappa lambda mu nu xi pi rho sigma tau varphi chi psi omega
         Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega

@@ -70,7 +70,12 @@ def is_fragile(items: Items) -> bool:
 
 def is_boundary(token: str) -> bool:
     """Whether a token divides a list, so that it can carry no scripts."""
-    return token in SEPARATORS or token in INFIX or token.startswith(("\\begin{", "\\end{"))
+    return token in SEPARATORS or token in INFIX or is_loose(token)
+
+
+def is_loose(token: str) -> bool:
+    """Whether a token is one end of an environment that lacks the other."""
+    return token.startswith(("\\begin{", "\\end{"))
 
 
 def is_open(item: Item) -> bool:

@@ -80,20 +80,21 @@ class Hand:
     def __init__(self, seed: int, number: int) -> None:
         self._seed = (seed, number)
         self.style = draw_style(np.random.default_rng((seed, number)))
-        self._forms: dict[str, tuple[Glyph, ...]] = {}
+        self._forms: dict[tuple[str, bool], Glyph] = {}
 
     def glyph(self, token: str, chance: float) -> Glyph:
         """A form of a terminal; `chance`, uniform in [0, 1), decides between the writer's first and second form."""
-        forms = self._forms.get(token)
-        if forms is None:
-            forms = self._forms[token] = self._make_forms(token)
-        return forms[-1] if chance < self.style.second_form else forms[0]
+        second = chance < self.style.second_form
+        form = self._forms.get((token, second))
+        if form is None:
+            form = self._forms[token, second] = self._make_form(token, second=second)
+        return form
 
-    def _make_forms(self, token: str) -> tuple[Glyph, ...]:
-        rng = np.random.default_rng((*self._seed, *token.encode()))
+    def _make_form(self, token: str, *, second: bool) -> Glyph:
         models = variants(token)
-        chosen = rng.permutation(len(models))[:2]
-        return tuple(self._personal(models[number], rng) for number in chosen)
+        preferences = np.random.default_rng((*self._seed, *token.encode())).permutation(len(models))
+        model = models[preferences[second % len(models)]]
+        return self._personal(model, np.random.default_rng((*self._seed, second, *token.encode())))
 
     def _personal(self, model: Glyph, rng: np.random.Generator) -> Glyph:
         """The model glyph, bent a little: stretched, sheared, and pushed along slow waves across its height."""

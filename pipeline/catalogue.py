@@ -29,17 +29,13 @@ def content_hash(strokes: Sequence[Stroke]) -> str:
 
     Points that repeat the one before are left out: they draw nothing, and CROHME has the same inks with and without.
     """
-    thinned = [stroke[_moves(stroke)] for stroke in strokes]
-    lengths = np.array([len(stroke) for stroke in thinned], dtype="<i4")
-    points = np.concatenate(thinned).astype("<f4", copy=False)
-    return hashlib.sha256(lengths.tobytes() + points.tobytes()).hexdigest()[:32]
-
-
-def _moves(stroke: Stroke) -> npt.NDArray[np.bool_]:
-    """Which points of a stroke differ from the one before; the first does."""
-    differs = np.ones(len(stroke), dtype=np.bool_)
-    np.any(stroke[1:] != stroke[:-1], axis=1, out=differs[1:])
-    return differs
+    points = np.concatenate(strokes).astype("<f4", copy=False)
+    starts = np.cumsum([0, *(len(stroke) for stroke in strokes[:-1])])
+    moves = np.ones(len(points), dtype=np.bool_)
+    np.any(points[1:] != points[:-1], axis=1, out=moves[1:])
+    moves[starts] = True
+    lengths = np.add.reduceat(moves, starts, dtype="<i4")
+    return hashlib.sha256(lengths.tobytes() + points[moves].tobytes()).hexdigest()[:32]
 
 
 def ink_table(inks: Sequence[Ink]) -> pa.Table:

@@ -32,32 +32,18 @@ def run(  # noqa: PLR0913  (the contract of all stages: parameters, then where, 
 ) -> dict[str, Any]:
     """Read all inputs that the source folder names into `out`, and write the counts to the JSON file `metrics`.
 
-    jobs, backend: joblib's; neither changes a byte of the output.
+    jobs, backend: joblib's (`loky`, `threading`, `sequential` or a registered one); neither changes a byte.
 
     Raises LatexifyError where the source is missing, changed or damaged, where more than `params.max_reject_rate` of
     the inputs are rejected (``rejects.parquet`` is written all the same), or where nothing is left to train on.
     """
+    if backend == "multiprocessing":
+        raise LatexifyError("the backend `multiprocessing` cannot stream its results: use `loky` or `threading`")
     made_from = read_manifest(source, SOURCE_KIND, made_by="latexify source")
     plan = SourcePlan.from_content(made_from.content, where=source / MANIFEST_NAME)
     _clear(out)
     results = _read_all(plan, params=params, source=source, out=out, jobs=jobs, backend=backend)
-    parts = [result.index for result in results if result.num_rows]
-    rows = _identities(out, parts)
-    splits = rows["split"].to_pylist()
-    duplicates = find_duplicates(
-        rows["key"].to_pylist(), splits=splits, content_hashes=rows["content_hash"].to_pylist()
-    )
-    rejections = [rejection for result in results for rejection in result.rejections]
-    rejections += _as_rejections(duplicates, rows)
-    write_rejects(out / REJECTS_NAME, rejections)
-    counts = {
-        "inputs": sum(result.num_rows + len(result.rejections) for result in results),
-        "rows": _count_kept(splits, dropped=duplicates),
-        "rejected": dict(sorted(Counter(rejection.reason.value for rejection in rejections).items())),
-    }
-    _require_sound(counts, rejections=rejections, params=params, out=out)
-    kept = _drop_rows(out, parts, dropped=duplicates)
-    assert counts["inputs"] == sum(part["num_rows"] for part in kept) + len(rejections)
+    counts, parts = _settle(results, params=params, out=out)
     metrics.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(metrics, (canonical_json(counts) + "\n").encode())
     recipe = params.model_dump() | {"normalizer_version": NORMALIZER_VERSION}
@@ -68,7 +54,7 @@ def run(  # noqa: PLR0913  (the contract of all stages: parameters, then where, 
             version=INKS_VERSION,
             params=recipe,
             inputs={SOURCE_KIND: made_from.fingerprint},
-            content={**counts, "parts": kept},
+            content={**counts, "parts": parts},
         ),
     )
     return counts
@@ -104,6 +90,30 @@ def _read_all(  # noqa: PLR0913  (what `run` was given)
     if not results:
         raise LatexifyError(f"{', '.join(item.name for item in plan.inputs)}: no InkML (*.inkml) in there")
     return results
+
+
+def _settle(
+    results: Sequence[ChunkResult], *, params: IngestParams, out: Path
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Decide on duplicates, write the rejections, drop the rows; returns the counts and the parts that remain."""
+    parts = [result.index for result in results if result.num_rows]
+    rows = _identities(out, parts)
+    splits = rows["split"].to_pylist()
+    duplicates = find_duplicates(
+        rows["key"].to_pylist(), splits=splits, content_hashes=rows["content_hash"].to_pylist()
+    )
+    rejections = [rejection for result in results for rejection in result.rejections]
+    rejections += _as_rejections(duplicates, rows)
+    write_rejects(out / REJECTS_NAME, rejections)
+    counts = {
+        "inputs": sum(result.num_rows + len(result.rejections) for result in results),
+        "rows": _count_kept(splits, dropped=duplicates),
+        "rejected": dict(sorted(Counter(rejection.reason.value for rejection in rejections).items())),
+    }
+    _require_sound(counts, rejections=rejections, params=params, out=out)
+    kept = _drop_rows(out, parts, dropped=duplicates)
+    assert counts["inputs"] == sum(part["num_rows"] for part in kept) + len(rejections)
+    return counts, kept
 
 
 def _identities(out: Path, parts: Sequence[int]) -> pa.Table:

@@ -120,15 +120,18 @@ def locate(item: SourceInput, *, base: Path) -> Path:
 
     Raises LatexifyError where it is gone or its size is not what it was when `source` looked.
     """
-    path = base.resolve() / item.path
+    path = Path(os.path.normpath(base.resolve() / item.path))
     changed = kind_of(path) != item.kind
     if not changed and item.kind == "archive":
         changed = path.stat().st_size != item.num_bytes
     if changed:
-        raise LatexifyError(
-            f"{item.name} has changed since `latexify source` looked at it: run `latexify source` again"
-        )
+        raise changed_since(item)
     return path
+
+
+def changed_since(item: SourceInput) -> LatexifyError:
+    """The error for an input that is not what `source` saw."""
+    return LatexifyError(f"{item.name} has changed since `latexify source` looked at it: run `latexify source` again")
 
 
 def _look_at(item: Wanted) -> _Listing:

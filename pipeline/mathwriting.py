@@ -14,7 +14,7 @@ from pipeline.splits import FolderSplit, SplitName
 from shards.errors import LatexifyError
 
 LABEL_ANNOTATIONS = ["normalizedLabel", "label"]
-"""`symbols/` has no normalised labels."""
+"""`symbols/` has no normalised labels. The generated dataset is annotated in the same way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

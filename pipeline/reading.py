@@ -9,7 +9,7 @@ from pipeline.catalogue import ink_table, part_name, write_table
 from pipeline.config import IngestParams
 from pipeline.ink import Ink, Reason, Rejection
 from pipeline.inkml import ParsedInk, parse_inkml
-from pipeline.inputs import SourceInput, SourcePlan, is_input, locate
+from pipeline.inputs import SourceInput, SourcePlan, changed_since, is_input, locate
 from pipeline.keys import key_of, printable
 from pipeline.latex import normalize
 from pipeline.markup import UnusableInkError
@@ -38,12 +38,14 @@ class ChunkResult:
 
 
 def iter_chunks(plan: SourcePlan, *, base: Path, max_file_bytes: int) -> Iterator[Chunk]:
-    """Yield all inputs of the plan in chunks that depend on the inputs only. `base` is the source folder."""
-    index, members, num_bytes = 0, [], 0
+    """Yield all inputs of the plan in chunks that depend on the inputs only. `base` is the source folder.
+
+    Raises LatexifyError where an input is damaged, or is not what it was when `source` looked at it.
+    """
+    index, num_bytes = 0, 0
+    members: list[tuple[SourceInput, Member]] = []
     for item in plan.inputs:
-        for member in iter_members(locate(item, base=base), max_bytes=max_file_bytes):
-            if not is_input(member.name, rule=item.rule):
-                continue
+        for member in _iter_inputs(item, base=base, max_file_bytes=max_file_bytes):
             members.append((item, member))
             num_bytes += len(member.data or b"")
             if len(members) >= MEMBERS_PER_CHUNK or num_bytes >= BYTES_PER_CHUNK:
@@ -51,6 +53,19 @@ def iter_chunks(plan: SourcePlan, *, base: Path, max_file_bytes: int) -> Iterato
                 index, members, num_bytes = index + 1, [], 0
     if members:
         yield Chunk(index=index, members=members)
+
+
+def _iter_inputs(item: SourceInput, *, base: Path, max_file_bytes: int) -> Iterator[Member]:
+    """The InkML members of one input; counts and sizes are compared with what `source` saw once all were yielded."""
+    num_inputs, num_bytes = 0, 0
+    for member in iter_members(locate(item, base=base), max_bytes=max_file_bytes):
+        if is_input(member.name, rule=item.rule):
+            num_inputs += 1
+            num_bytes += member.num_bytes
+            yield member
+    is_same_size = item.kind == "archive" or num_bytes == item.num_bytes
+    if item.num_inputs not in {None, num_inputs} or not is_same_size:
+        raise changed_since(item)
 
 
 def read_chunk(chunk: Chunk, *, plan: SourcePlan, params: IngestParams, out: Path) -> ChunkResult:

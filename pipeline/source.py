@@ -32,7 +32,7 @@ def run(  # noqa: PLR0913  (the contract of all stages: parameters, then where, 
     writers = ["writer"]
     match section:
         case SyntheticParams():
-            wanted, labels = _generate(section, seed=seed, out=out, jobs=jobs), ["normalizedLabel", "truth", "label"]
+            wanted, labels = _generate(section, seed=seed, out=out, jobs=jobs), LABEL_ANNOTATIONS
         case MathWritingParams():
             wanted, labels = wanted_mathwriting(section, dataset=dataset, raw=raw), LABEL_ANNOTATIONS
         case CrohmeParams():

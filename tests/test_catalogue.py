@@ -64,6 +64,8 @@ def test_hash_ignores_points_that_draw_nothing() -> None:
     """36 training inks of CROHME occur a second time with repeated points; going back to a point is a movement."""
     once, repeated = make_ink([[(1, 2), (3, 4)]]), make_ink([[(1, 2), (1, 2), (3, 4), (3, 4)]])
     back = make_ink([[(1, 2), (3, 4), (1, 2)]])
+    dots = make_ink([[(1, 2)], [(1, 2)], [(1, 2)]])
+    assert content_hash(dots.strokes) == hashlib.sha256(struct.pack("<3i6f", 1, 1, 1, *[1, 2] * 3)).hexdigest()[:32]
     assert content_hash(once.strokes) == content_hash(repeated.strokes) != content_hash(back.strokes)
     assert content_hash(make_ink([[(1, 2)] * 3]).strokes) == content_hash(make_ink([[(1, 2)]]).strokes)
 

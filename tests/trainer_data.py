@@ -31,7 +31,7 @@ GEOMETRY = {"height_px": HEIGHT_PX, "width_px": WIDTH_PX, "margin_px": 2.0, "pen
 def make_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     """A LaTeX tokenizer as the vocab stage writes it: a word for each symbol, special ids 0 to 3."""
     words = {word: number for number, word in enumerate([*SPECIAL, *SYMBOLS])}
-    tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))  # noqa: S106  # no password
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
     tokenizer.decoder = decoders.Fuse()
     fast = wrap(tokenizer)

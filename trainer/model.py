@@ -149,7 +149,7 @@ def model_input(pixels: torch.Tensor, model: VisionEncoderDecoderModel) -> torch
 
 @contextlib.contextmanager
 def no_bars() -> Iterator[None]:
-    """Without transformers' progress bars, which appear in pipes too. For local files only: it hides downloads as well."""
+    """Without transformers' progress bars, which appear in pipes too. For local files: downloads are hidden as well."""
     was_enabled = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()
     try:

@@ -40,8 +40,8 @@ def best_constant_answer(
     It is chosen with the references in view, so it is the strongest such baseline: a model that cannot beat it has not
     learnt to look. candidates: the answers to choose from; the distinct references where not given.
 
-    Where there are too many pairs, an evenly spread part of the references chooses the candidates that are tried on all.
-    At least one reference must hold a character.
+    Where there are too many pairs, an evenly spread part of the references chooses the candidates that are tried on
+    all. At least one reference must hold a character.
     """
     times = Counter(references)
     texts = sorted(times)
@@ -67,7 +67,9 @@ def best_constant_answer(
 def _costs(candidates: Sequence[str], texts: Sequence[str], weights: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Character edits of each candidate as the answer to every text: int64 [num_candidates]."""
     blocks = [
-        process.cdist(candidates[start : start + CANDIDATES_AT_ONCE], texts, scorer=Levenshtein.distance, dtype=np.int32)
+        process.cdist(
+            candidates[start : start + CANDIDATES_AT_ONCE], texts, scorer=Levenshtein.distance, dtype=np.int32
+        )
         @ weights
         for start in range(0, len(candidates), CANDIDATES_AT_ONCE)
     ]

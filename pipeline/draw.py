@@ -1,6 +1,6 @@
 """Drawing ink: strokes in, a grey picture out, at the size the model sees. The one module that imports cairo."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cairo
@@ -22,6 +22,10 @@ MIN_RELATIVE_EXTENT = 2.0**-18
 
 CELLS_PER_PX = 2
 """Consecutive points in the same cell of a grid this fine are drawn as one."""
+
+
+MAX_PATH_POINTS = 1024
+"""Few expressions have more points once thinned."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,15 +116,34 @@ def _paint(
     context.set_line_join(cairo.LINE_JOIN_ROUND)
     # ANTIALIAS_FAST would save a third of the time, but misses coverage by up to 100 of 255 on thin lines
     context.set_antialias(cairo.ANTIALIAS_GRAY)
-    line_to, coordinates = context.line_to, points.tolist()
-    start = 0
-    for length in stroke_lengths.tolist():
-        x, y = coordinates[start]
-        context.move_to(x, y)
-        line_to(x, y)  # with round caps, a line to where it begins is the dot of a stroke of one point
-        for x, y in coordinates[start + 1 : start + length]:
-            line_to(x, y)
-        start += length
-    context.stroke()  # all at once: where strokes cross, ink is not laid twice
+    for path in _paths(points, stroke_lengths):
+        for line in path:
+            context.move_to(*line[0])
+            for x, y in line:  # with round caps, the line to where it begins is the dot of a stroke of one point
+                context.line_to(x, y)
+        context.stroke()
     surface.finish()
     return 255 - coverage[:, : canvas.width_px]
+
+
+def _paths(points: npt.NDArray[np.float64], stroke_lengths: npt.NDArray[np.intp]) -> Iterator[list[list[list[float]]]]:
+    """Gather strokes into the paths that cairo paints at once: lists of lines, each a list of [x, y].
+
+    One path is best, as ink is not laid twice where its strokes cross; but cairo's time grows with the square of a
+    path's length, so a scribble is painted in several, and a stroke that is longer than a path goes on in the next.
+    """
+    path: list[list[list[float]]] = []
+    num_points = start = 0
+    for length in stroke_lengths.tolist():
+        end = start + length
+        while start < end:
+            line = points[start : min(end, start + MAX_PATH_POINTS)].tolist()
+            path.append(line)
+            num_points += len(line)
+            # the next line of the same stroke begins where this one ended
+            start += len(line) if start + len(line) == end else len(line) - 1
+            if num_points >= MAX_PATH_POINTS:
+                yield path
+                path, num_points = [], 0
+    if path:
+        yield path

@@ -73,7 +73,7 @@ INK_SCHEMA = pa.schema(
         pa.field("stroke_lengths", pa.list_(pa.field("item", pa.int32(), nullable=False)), nullable=False),
         pa.field("writer", pa.string()),
         pa.field("source", pa.string(), nullable=False),
-        # SHA-256 of stroke lengths and points, first 32 hex digits
+        # SHA-256 of stroke lengths and points without repeated ones, first 32 hex digits: `catalogue.content_hash`
         pa.field("content_hash", pa.string(), nullable=False),
         pa.field("num_strokes", pa.int32(), nullable=False),
         pa.field("num_points", pa.int32(), nullable=False),

@@ -66,7 +66,7 @@ class SourcePlan(Section):
 class Wanted:
     """One folder or archive that a dataset consists of.
 
-    listed: whether to look inside for the number of its files and the names at its top.
+    listed: whether to look inside for its files; needed where there is more than one input.
     """
 
     path: Path
@@ -80,7 +80,7 @@ class _Listing:
     kind: Kind
     num_inputs: int | None
     num_bytes: int
-    top_names: frozenset[str]
+    keys: frozenset[str]
     sha256: str
 
 
@@ -150,7 +150,7 @@ def _look_at_archive(item: Wanted) -> _Listing:
         kind="archive",
         num_inputs=len(names) if item.listed else None,
         num_bytes=item.path.stat().st_size,
-        top_names=_top_names(names),
+        keys=frozenset(map(key_of, names)),
         sha256=digest,
     )
 
@@ -169,7 +169,7 @@ def _look_at_folder(item: Wanted) -> _Listing:
         kind="folder",
         num_inputs=len(names),
         num_bytes=num_bytes,
-        top_names=_top_names(names),
+        keys=frozenset(map(key_of, names)),
         sha256=digest.hexdigest(),
     )
 
@@ -179,15 +179,10 @@ def is_input(name: str, *, rule: SplitRule) -> bool:
     return is_inkml_name(name) and selects(rule, name)
 
 
-def _top_names(names: Sequence[str]) -> frozenset[str]:
-    """First components of the keys; a file at the top counts without its suffix, as its key does."""
-    return frozenset(key_of(name).partition("/")[0] for name in names)
-
-
 def _key_prefixes(wanted: Sequence[Wanted], listings: Sequence[_Listing]) -> list[str]:
-    """No prefix where nothing at the top of one input is in another; otherwise the inputs' names, made different."""
-    tops = Counter(top for listing in listings for top in listing.top_names)
-    if not tops or max(tops.values()) == 1:
+    """No prefix where no key is in two inputs; otherwise the inputs' own names, made different."""
+    num_keys = sum(len(listing.keys) for listing in listings)
+    if len(frozenset().union(*(listing.keys for listing in listings))) == num_keys:
         return [""] * len(wanted)
     stems = [key_of(item.path.name.partition(".")[0] or item.path.name) for item in wanted]
     repeated = {stem for stem, count in Counter(stems).items() if count > 1}

@@ -57,9 +57,9 @@ def run(  # noqa: PLR0913  (the contract of all stages: parameters, then where, 
 
 
 def _generate(section: SyntheticParams, *, seed: int, out: Path, jobs: int) -> list[Wanted]:
-    from pipeline import synthetic  # noqa: PLC0415  (fonts and grammar load only where they are needed)
+    from pipeline.synthetic import generate  # noqa: PLC0415  (fonts and grammar load only where they are needed)
 
-    synthetic.generate(section, seed=seed, out=out, jobs=jobs)
+    generate(section, seed=seed, out=out, jobs=jobs)
     return [
         Wanted(path=out / f"{split}.tar", name=f"{split}.tar", rule=InputSplit(split=SPLIT_OF_NAME[split]))
         for split in SPLITS

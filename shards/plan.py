@@ -9,6 +9,9 @@ import numpy.typing as npt
 
 from shards.errors import LatexifyError
 
+LENGTH_JITTER = 0.1
+"""Share of its length by which a sample may be taken for longer than it is, where batches are grouped by length."""
+
 Rows = npt.NDArray[np.int64]
 
 
@@ -31,9 +34,9 @@ def plan_epoch(  # noqa: PLR0913  # two columns of the index, and the five numbe
     window the samples are shuffled, then grouped by length, so that a batch wastes little on padding; the batches of a
     window are shuffled, or, with `short_first`, all batches of the epoch run from short labels to long.
 
-    Returns the global batches: int64 [global_batch] row numbers each, from short labels to long within the batch. No
-    row comes twice. The remainder, fewer than `global_batch` samples and others in each epoch, is left out; a split
-    smaller than one batch gives one batch of all. Raises LatexifyError where there are no samples.
+    Returns the global batches: int64 [global_batch] row numbers each, in no particular order. No row comes twice. The
+    remainder, fewer than `global_batch` samples and others in each epoch, is left out; a split smaller than one batch
+    gives one batch of all. Raises LatexifyError where there are no samples.
     """
     num_samples = len(num_tokens)
     if num_samples == 0:
@@ -47,10 +50,10 @@ def plan_epoch(  # noqa: PLR0913  # two columns of the index, and the five numbe
         mixed = _shuffled(order[start : start + window], bits)
         # dropped before the grouping by length: else it would always be the longest labels that are left out
         mixed = mixed[: len(mixed) // batch * batch]
-        grouped = mixed[np.argsort(num_tokens[mixed], kind="stable")].reshape(-1, batch)
+        grouped = _by_length(mixed, num_tokens, bits).reshape(-1, batch)
         batches.extend(_shuffled(grouped, bits))
     if short_first:
-        batches.sort(key=lambda rows: (int(num_tokens[rows[-1]]), int(num_tokens[rows].sum())))
+        batches.sort(key=lambda rows: (int(num_tokens[rows].max()), int(num_tokens[rows].sum())))
     return batches
 
 
@@ -60,6 +63,15 @@ def _shuffle_shards(shard_ids: npt.NDArray[np.int32], bits: np.random.Philox) ->
     place = np.empty(len(names), dtype=np.int64)
     place[_shuffled(np.arange(len(names)), bits)] = np.arange(len(names))
     return np.argsort(place[shard_of_row], kind="stable")
+
+
+def _by_length(rows: Rows, num_tokens: npt.NDArray[np.int32], bits: np.random.Philox) -> Rows:
+    """Rows from short to long, give or take `LENGTH_JITTER`.
+
+    Exactly sorted, a split no larger than the window would make much the same batches in every epoch.
+    """
+    jitter = bits.random_raw(len(rows)) * (LENGTH_JITTER / 2.0**64)
+    return rows[np.argsort(num_tokens[rows] * (1 + jitter), kind="stable")]
 
 
 def _shuffled(rows: Rows, bits: np.random.Philox) -> Rows:

@@ -7,6 +7,8 @@ import lzma
 import os
 import tarfile
 import zipfile
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -30,20 +32,20 @@ def tar_bytes(files: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def contents(path, *, max_bytes: int | None = 1000) -> dict[str, bytes | None]:
+def contents(path: Path, *, max_bytes: int | None = 1000) -> dict[str, bytes | None]:
     """Members by name."""
     return {member.name: member.data for member in iter_members(path, max_bytes=max_bytes)}
 
 
 @pytest.mark.parametrize("compress", [bytes, gzip.compress, bz2.compress, lzma.compress])
-def test_tars_are_read_whatever_their_name_says(tmp_path, compress):
+def test_tars_are_read_whatever_their_name_says(tmp_path: Path, compress: Callable[[bytes], bytes]):
     """Archives are renamed by browsers and people; the content tells what they are."""
     path = tmp_path / "download"
     path.write_bytes(compress(tar_bytes(FILES)))
     assert contents(path) == FILES
 
 
-def test_folder_and_zip_give_the_same_files(tmp_path):
+def test_folder_and_zip_give_the_same_files(tmp_path: Path):
     """A dataset must not change with the way it is packed."""
     for name, data in FILES.items():
         (tmp_path / "folder" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -55,7 +57,7 @@ def test_folder_and_zip_give_the_same_files(tmp_path):
     assert contents(tmp_path / "folder") == contents(tmp_path / "z.zip") == FILES
 
 
-def test_folders_are_read_in_one_order(tmp_path):
+def test_folders_are_read_in_one_order(tmp_path: Path):
     """The order decides which of two equal inks stays, so it must not depend on the file system."""
     for name in ("b", "a/c", "a.x", "B"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -63,7 +65,7 @@ def test_folders_are_read_in_one_order(tmp_path):
     assert list(contents(tmp_path)) == ["B", "a.x", "a/c", "b"]
 
 
-def test_large_members_come_without_data(tmp_path):
+def test_large_members_come_without_data(tmp_path: Path):
     """One member of 100 GB must not fill the memory."""
     path = tmp_path / "t.tar"
     path.write_bytes(tar_bytes(FILES))
@@ -71,7 +73,7 @@ def test_large_members_come_without_data(tmp_path):
     assert contents(path, max_bytes=None) == dict.fromkeys(FILES)
 
 
-def test_links_and_devices_are_reported_and_not_followed(tmp_path):
+def test_links_and_devices_are_reported_and_not_followed(tmp_path: Path):
     """An archive from the net must not make ingest read /etc/passwd, nor wait for a device."""
     path = tmp_path / "t.tar"
     with tarfile.open(path, "w") as archive:
@@ -89,7 +91,7 @@ def test_links_and_devices_are_reported_and_not_followed(tmp_path):
     assert (member.is_file, member.data) == (False, None)
 
 
-def test_linked_folders_and_pipes_in_a_folder_are_skipped(tmp_path):
+def test_linked_folders_and_pipes_in_a_folder_are_skipped(tmp_path: Path):
     """A link to the parent folder would never end, a pipe would never answer; a linked file is the user's wish."""
     (tmp_path / "real").write_bytes(b"1")
     (tmp_path / "folder").mkdir()
@@ -102,7 +104,7 @@ def test_linked_folders_and_pipes_in_a_folder_are_skipped(tmp_path):
 
 @pytest.mark.parametrize("compress", [bytes, gzip.compress, lzma.compress])
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.7])
-def test_truncated_archives_are_errors(tmp_path, compress, share):
+def test_truncated_archives_are_errors(tmp_path: Path, compress: Callable[[bytes], bytes], share: float):
     """Half a download must not pass for a smaller dataset."""
     random_files = {f"{n}.inkml": os.urandom(700) for n in range(20)}
     data = compress(tar_bytes(random_files))
@@ -112,7 +114,7 @@ def test_truncated_archives_are_errors(tmp_path, compress, share):
         contents(path)
 
 
-def test_damaged_header_inside_a_tar_is_an_error(tmp_path):
+def test_damaged_header_inside_a_tar_is_an_error(tmp_path: Path):
     """Python's tarfile takes a broken header for the archive's end, and the rest of the data would be missing."""
     data = bytearray(tar_bytes({f"{n}.inkml": b"x" * 10 for n in range(4)}))
     data[2 * 1024 + 150] ^= 0xFF
@@ -122,7 +124,7 @@ def test_damaged_header_inside_a_tar_is_an_error(tmp_path):
         contents(path)
 
 
-def test_tar_cut_between_two_members_is_an_error(tmp_path):
+def test_tar_cut_between_two_members_is_an_error(tmp_path: Path):
     """The only sign of this loss is the missing end mark."""
     path = tmp_path / "t.tar"
     path.write_bytes(tar_bytes({f"{n}.inkml": b"x" * 10 for n in range(4)})[: 2 * 1024])
@@ -130,7 +132,7 @@ def test_tar_cut_between_two_members_is_an_error(tmp_path):
         contents(path)
 
 
-def test_damaged_zip_member_is_an_error(tmp_path):
+def test_damaged_zip_member_is_an_error(tmp_path: Path):
     """A zip's checksums are there to be believed."""
     path = tmp_path / "z.zip"
     with zipfile.ZipFile(path, "w") as archive:
@@ -141,7 +143,7 @@ def test_damaged_zip_member_is_an_error(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"neither", b"\x1f\x8b", gzip.compress(b"no tar inside")])
-def test_other_files_are_no_archives(tmp_path, content):
+def test_other_files_are_no_archives(tmp_path: Path, content: bytes):
     """A readme named by mistake gets a sentence, not a traceback."""
     (tmp_path / "f").write_bytes(content)
     with pytest.raises(LatexifyError, match="cannot be read as a tar or zip"):
@@ -161,7 +163,7 @@ def test_other_files_are_no_archives(tmp_path, content):
         ("__MACOSX/a/b.inkml", False),
     ],
 )
-def test_which_members_are_inputs(name, is_ink):
+def test_which_members_are_inputs(name: str, *, is_ink: bool):
     """The shadow files of macOS would all be rejected, and stop the stage."""
     assert is_inkml_name(name) is is_ink
 
@@ -180,7 +182,7 @@ def test_which_members_are_inputs(name, is_ink):
         ("\udcff.inkml", "%FF"),
     ],
 )
-def test_keys(name, key):
+def test_keys(name: str, key: str):
     """Webdataset splits names at the first dot: a key with one would lose its sample."""
     assert key_of(name) == key
 
@@ -189,7 +191,7 @@ name_text = st.text(st.characters(codec="utf-8", exclude_characters="/"), min_si
 
 
 @given(st.lists(name_text, min_size=2, max_size=2, unique=True))
-def test_different_names_have_different_keys(names):
+def test_different_names_have_different_keys(names: list[str]):
     """Two files that share a key would be one sample."""
     keys = [key_of(f"{name}.inkml") for name in names]
     assert len(set(keys)) == len(names)

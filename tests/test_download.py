@@ -4,6 +4,7 @@ import http.server
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +20,9 @@ class Server(http.server.ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, *, honours_range: bool = True, sends_at_most: int | None = None, status: int | None = None):
+    def __init__(
+        self, *, honours_range: bool = True, sends_at_most: int | None = None, status: int | None = None
+    ) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.honours_range, self.sends_at_most, self.status = honours_range, sends_at_most, status
         self.data = DATA
@@ -62,7 +65,7 @@ def serving(**behaviour: object) -> Iterator[tuple[str, Server]]:
             server.shutdown()
 
 
-def test_download_is_whole_and_done_once(tmp_path):
+def test_download_is_whole_and_done_once(tmp_path: Path):
     """The file appears under its name only when whole, and is not fetched again."""
     to = tmp_path / "new" / "data.tgz"
     with serving() as (url, server):
@@ -73,7 +76,7 @@ def test_download_is_whole_and_done_once(tmp_path):
     assert server.requests == [None]
 
 
-def test_broken_lines_are_resumed(tmp_path):
+def test_broken_lines_are_resumed(tmp_path: Path):
     """3 GB over a line that breaks every few minutes must arrive, without starting over each time."""
     with serving(sends_at_most=400_000) as (url, server):
         fetch(url, to=tmp_path / "f", num_bytes=len(DATA), patience=PATIENCE)
@@ -81,7 +84,7 @@ def test_broken_lines_are_resumed(tmp_path):
     assert server.requests == [None, "bytes=400000-", "bytes=800000-"]
 
 
-def test_interrupted_run_goes_on_where_it_stopped(tmp_path):
+def test_interrupted_run_goes_on_where_it_stopped(tmp_path: Path):
     """What a killed process has left is used by the next."""
     (tmp_path / "f.partial").write_bytes(DATA[:1000])
     with serving() as (url, server):
@@ -90,14 +93,14 @@ def test_interrupted_run_goes_on_where_it_stopped(tmp_path):
     assert server.requests == ["bytes=1000-"]
 
 
-def test_complete_partial_needs_no_server(tmp_path):
+def test_complete_partial_needs_no_server(tmp_path: Path):
     """Killed between the last byte and the renaming: nothing is left to fetch."""
     (tmp_path / "f.partial").write_bytes(DATA)
     fetch("http://127.0.0.1:9/", to=tmp_path / "f", num_bytes=len(DATA), patience=PATIENCE)
     assert (tmp_path / "f").read_bytes() == DATA
 
 
-def test_server_that_ignores_ranges_starts_over(tmp_path):
+def test_server_that_ignores_ranges_starts_over(tmp_path: Path):
     """Appending a full answer to a partial file would give a damaged archive of any length."""
     (tmp_path / "f.partial").write_bytes(b"z" * 1000)
     with serving(honours_range=False) as (url, _):
@@ -105,7 +108,7 @@ def test_server_that_ignores_ranges_starts_over(tmp_path):
     assert (tmp_path / "f").read_bytes() == DATA
 
 
-def test_too_long_partial_is_discarded(tmp_path):
+def test_too_long_partial_is_discarded(tmp_path: Path):
     """A partial file of something else must not be completed."""
     (tmp_path / "f.partial").write_bytes(b"z" * (len(DATA) + 1))
     with serving() as (url, _):
@@ -113,7 +116,7 @@ def test_too_long_partial_is_discarded(tmp_path):
     assert (tmp_path / "f").read_bytes() == DATA
 
 
-def test_line_that_brings_nothing_is_given_up(tmp_path):
+def test_line_that_brings_nothing_is_given_up(tmp_path: Path):
     """A dead line ends in a sentence that says what can be done, and what came is kept."""
     (tmp_path / "f.partial").write_bytes(DATA[:10])
     with serving(sends_at_most=0) as (url, server), pytest.raises(LatexifyError, match="it resumes"):
@@ -122,7 +125,7 @@ def test_line_that_brings_nothing_is_given_up(tmp_path):
     assert (tmp_path / "f.partial").read_bytes() == DATA[:10]
 
 
-def test_no_network(tmp_path):
+def test_no_network(tmp_path: Path):
     """Without network the message names the address and the file to put in place by hand."""
     with serving() as (url, _):
         pass
@@ -131,14 +134,14 @@ def test_no_network(tmp_path):
 
 
 @pytest.mark.parametrize(("status", "num_requests"), [(404, 1), (403, 1), (503, 2), (429, 2)])
-def test_refusals(tmp_path, status, num_requests):
+def test_refusals(tmp_path: Path, status: int, num_requests: int):
     """A missing file is not asked for again; a busy server is."""
     with serving(status=status) as (url, server), pytest.raises(LatexifyError, match=str(status)):
         fetch(url, to=tmp_path / "f", num_bytes=len(DATA), patience=PATIENCE)
     assert len(server.requests) == num_requests
 
 
-def test_refused_range_starts_over(tmp_path):
+def test_refused_range_starts_over(tmp_path: Path):
     """Status 416 says that the partial file is of no use; keeping it would fail for ever."""
     (tmp_path / "f.partial").write_bytes(DATA[:10])
     with serving(status=416) as (url, server), pytest.raises(LatexifyError, match="416"):
@@ -147,7 +150,7 @@ def test_refused_range_starts_over(tmp_path):
 
 
 @pytest.mark.parametrize("have", [0, 10])
-def test_other_size_is_refused_at_once(tmp_path, have):
+def test_other_size_is_refused_at_once(tmp_path: Path, have: int):
     """A login page instead of an archive, or a replaced file, must not be downloaded to the end."""
     if have:
         (tmp_path / "f.partial").write_bytes(DATA[:have])
@@ -157,14 +160,14 @@ def test_other_size_is_refused_at_once(tmp_path, have):
     assert not (tmp_path / "f").exists()
 
 
-def test_existing_file_of_another_size_is_refused(tmp_path):
+def test_existing_file_of_another_size_is_refused(tmp_path: Path):
     """A file that the user put there is neither trusted nor overwritten."""
     (tmp_path / "f").write_bytes(b"short")
     with pytest.raises(LatexifyError, match="has 5 bytes, expected 9"):
         fetch("http://127.0.0.1:9/", to=tmp_path / "f", num_bytes=9, patience=PATIENCE)
 
 
-def test_full_disk_is_noticed_before(tmp_path):
+def test_full_disk_is_noticed_before(tmp_path: Path):
     """An hour of download must not end with a full disk."""
     with pytest.raises(LatexifyError, match="make room"):
         fetch("http://127.0.0.1:9/", to=tmp_path / "f", num_bytes=10**18, patience=PATIENCE)

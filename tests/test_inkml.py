@@ -3,6 +3,7 @@
 import codecs
 import time
 import tracemalloc
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -84,7 +85,7 @@ def test_mathwriting_layout_is_read():
         ("XYT", "1 2 5, 3 4", [[1, 2], [3, 4]]),
     ],
 )
-def test_declared_channels_count_only_where_they_fit(channels, trace, expected):
+def test_declared_channels_count_only_where_they_fit(channels: str, trace: str, expected: list[list[float]]):
     """81 CROHME files declare X Y F and hold two values; other programs put time or Y first."""
     declared = "".join(f'<channel name="{name}"/>' for name in channels)
     assert points_of(f"<traceFormat>{declared}</traceFormat><trace>{trace}</trace>") == [expected]
@@ -103,7 +104,7 @@ def test_declared_channels_count_only_where_they_fit(channels, trace, expected):
         ("<![CDATA[1 2, 3 4]]>", [[1, 2], [3, 4]]),
     ],
 )
-def test_unusual_number_texts_are_read(trace, expected):
+def test_unusual_number_texts_are_read(trace: str, expected: list[list[float]]):
     """Scientific notation, stray commas, repeated points, comments and CDATA occur in files found in the wild."""
     assert points_of(f"<trace>{trace}</trace>") == [expected]
 
@@ -126,7 +127,7 @@ def test_unusual_number_texts_are_read(trace, expected):
         "'1 2",
     ],
 )
-def test_points_that_are_no_numbers_reject_the_ink(trace):
+def test_points_that_are_no_numbers_reject_the_ink(trace: str):
     """A stroke with a broken coordinate must not be drawn as if the rest of it were all."""
     assert reason_of(ink(f"<trace>1 2, 3 4</trace><trace>{trace}</trace>")) is Reason.BAD_POINTS
 
@@ -153,13 +154,13 @@ def test_traces_only_in_definitions_are_the_ink():
 
 
 @pytest.mark.parametrize("body", ["", "<trace/>", "<trace> , </trace>", '<trace type="penUp">1 2</trace>'])
-def test_ink_without_points_is_rejected(body):
+def test_ink_without_points_is_rejected(body: str):
     """An empty picture with a label would teach the model to guess."""
     assert reason_of(ink(body)) is Reason.NO_STROKES
 
 
 @pytest.mark.parametrize("namespace", ["", NAMESPACE, 'xmlns="urn:other"'])
-def test_namespace_does_not_matter(namespace):
+def test_namespace_does_not_matter(namespace: str):
     """Files come with the InkML namespace, with another, and with none."""
     assert len(parse(ink(f"{LABEL}<trace>1 2</trace>", namespace=namespace)).strokes) == 1
 
@@ -187,12 +188,12 @@ def test_labels_come_from_the_root_only():
         ("a &lt; b &amp; c", "a < b & c"),
         ("<![CDATA[a < b & c]]>", "a < b & c"),
         ("a<!-- no -->b", "ab"),
-        ("&#x3b1;", "α"),
+        ("&#x5d0;", "א"),
         ("수식", "수식"),
         ("a<i>b</i>c", "abc"),
     ],
 )
-def test_label_text_is_complete(written, read):
+def test_label_text_is_complete(written: str, read: str):
     """Entities, CDATA, comments and markup inside a label must not cut it short."""
     assert parse(ink(f'<annotation type="t">{written}</annotation><trace>1 2</trace>')).annotations["t"] == read
 
@@ -214,7 +215,7 @@ def test_label_text_is_complete(written, read):
         lambda text: ('<?xml version="1.0" encoding="UTF-16"?>' + text).encode("utf-16"),
     ],
 )
-def test_encodings(encode):
+def test_encodings(encode: Callable[[str], bytes]):
     """Byte order marks, wrong declarations and raw Latin-1 bytes (MfrDB0104) must not lose a file."""
     data = encode(ink('<annotation type="t">a·é</annotation><trace>1 2</trace>'))
     assert parse(data).annotations == {"t": "a·é"}
@@ -241,7 +242,7 @@ def test_encodings(encode):
         (b"<ink>" + b"<traceGroup>" * 5000 + b"</traceGroup>" * 5000 + b"</ink>", Reason.MALFORMED_XML),
     ],
 )
-def test_unusable_files_are_rejected_with_a_reason(data, reason):
+def test_unusable_files_are_rejected_with_a_reason(data: bytes, reason: Reason):
     """A truncated file above all: recovery would keep its label and silently drop the strokes that are missing."""
     assert reason_of(data) is reason
 
@@ -276,25 +277,33 @@ def test_limits():
 
 @given(st.binary(max_size=300))
 @example(b"<ink><trace>1 2</trace></ink>")
-def test_any_bytes_give_an_ink_or_a_reason(data):
+def test_any_bytes_give_an_ink_or_a_reason(data: bytes):
     """An exception of another kind would stop the run of a whole dataset for one file."""
     wrapped = b"<ink><annotation type='t'>" + data + b"</annotation><trace>" + data + b"</trace></ink>"
     for each in (data, wrapped):
-        try:
-            parsed = parse(each)
-        except UnusableInkError as error:
-            assert 0 < len(error.detail) <= MAX_DETAIL_CHARS
-            assert "\n" not in error.detail
+        outcome = _outcome(each)
+        if isinstance(outcome, str):
+            assert 0 < len(outcome) <= MAX_DETAIL_CHARS
+            assert "\n" not in outcome
         else:
-            assert all(np.isfinite(stroke).all() and len(stroke) for stroke in parsed.strokes)
+            assert all(np.isfinite(stroke).all() and len(stroke) for stroke in outcome.strokes)
 
 
-coordinate = st.floats(width=32, allow_nan=False, allow_infinity=False)
-strokes_strategy = st.lists(st.lists(st.tuples(coordinate, coordinate), min_size=1, max_size=8), min_size=1, max_size=8)
+def _outcome(data: bytes) -> ParsedInk | str:
+    try:
+        return parse(data)
+    except UnusableInkError as error:
+        return error.detail
+
+
+coordinates = st.floats(width=32, allow_nan=False, allow_infinity=False)
+strokes_strategy = st.lists(
+    st.lists(st.tuples(coordinates, coordinates), min_size=1, max_size=8), min_size=1, max_size=8
+)
 
 
 @given(strokes_strategy, st.sampled_from([",", ", ", " ,\n"]), st.sampled_from(["", " 7"]))
-def test_written_strokes_come_back_bit_for_bit(strokes, comma, extra):
+def test_written_strokes_come_back_bit_for_bit(strokes: list[list[tuple[float, float]]], comma: str, extra: str):
     """Parsing all traces at once must not move a point to another stroke nor change its last digit."""
     traces = [comma.join(f"{x!r} {y!r}{extra}" for x, y in stroke) for stroke in strokes]
     parsed = parse(ink("".join(f"<trace>{trace}</trace>" for trace in traces)))

@@ -70,7 +70,7 @@ def test_input_decides():
 
 
 @given(st.text(), st.text(), st.text(), st.integers(0, 5))
-def test_no_writer_is_in_two_splits(writer, label, other_label, seed):
+def test_no_writer_is_in_two_splits(writer: str, label: str, other_label: str, seed: int):
     """A model that has seen a writer's hand scores better on it than on strangers."""
     rule = by_hash("writer", seed=seed)
     assert split_of(rule, writer=writer, label=label) == split_of(rule, writer=writer, label=other_label)
@@ -78,7 +78,7 @@ def test_no_writer_is_in_two_splits(writer, label, other_label, seed):
 
 
 @given(st.text(), st.text(), st.text())
-def test_no_label_is_in_two_splits(writer, other_writer, label):
+def test_no_label_is_in_two_splits(writer: str, other_writer: str, label: str):
     """Splitting by label asks for formulas that were never seen."""
     rule = by_hash("label")
     assert split_of(rule, writer=writer, label=label) == split_of(rule, writer=other_writer, label=label)
@@ -105,7 +105,7 @@ def test_seed_matters_and_no_fraction_means_no_ink():
 
 
 @pytest.mark.parametrize("text", [None, "", "  ", "Unknown", "NONE", "n/a", "?"])
-def test_placeholders_are_no_writers(text):
+def test_placeholders_are_no_writers(text: str | None):
     """164 inks of MfrDB have the writer "Unknown": as one writer, all would move together."""
     assert known_writer(text) is None
     assert known_writer(" depart027 ") == "depart027"
@@ -114,7 +114,7 @@ def test_placeholders_are_no_writers(text):
 @pytest.mark.parametrize(
     "rule", [FOLDERS, by_hash("label"), InputSplit(split="valid"), AnnotationSplit(annotation="a")]
 )
-def test_rules_survive_the_manifest(rule):
+def test_rules_survive_the_manifest(rule: SplitRule):
     """Source writes them as JSON, ingest must read the same rule."""
     adapter = TypeAdapter(SplitRule)
     assert adapter.validate_python(rule.model_dump()) == rule
@@ -135,7 +135,7 @@ def test_later_duplicate_leaves_the_training_split():
 
 
 @pytest.mark.parametrize("split", ["valid", "test"])
-def test_evaluation_splits_keep_their_duplicates(split):
+def test_evaluation_splits_keep_their_duplicates(split: str):
     """CROHME 2014 has one pair; scores are published over all 986."""
     assert drop(("a", split, "1"), ("b", split, "1")) == {}
 
@@ -157,7 +157,7 @@ def test_repeated_keys_go_first():
 @given(
     st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from(["train", "valid", "test"]), st.sampled_from("123")))
 )
-def test_what_stays_is_sound(rows):
+def test_what_stays_is_sound(rows: list[tuple[str, str, str]]):
     """Whatever comes: keys unique, no content in two splits, none twice in train, and no content lost altogether."""
     if not rows:
         return

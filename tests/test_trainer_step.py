@@ -10,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from trainer_data import make_base, make_shards, make_tokenizer, quick_params
+from transformers import PreTrainedTokenizerFast, VisionEncoderDecoderModel
 
 from shards.index import open_split
 from shards.reader import SampleReader
@@ -25,21 +26,24 @@ CPU = Precision(name="fp32", device=torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
-def shards(tmp_path_factory):
+def shards(tmp_path_factory: pytest.TempPathFactory):
+    """Forty samples."""
     folder = tmp_path_factory.mktemp("data") / "shards"
     make_shards(folder)
     return folder
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory):
+def base(tmp_path_factory: pytest.TempPathFactory):
+    """A small TrOCR and its tokenizer."""
     folder = tmp_path_factory.mktemp("base")
     tokenizer = make_tokenizer(folder / "tokenizer")
     return make_base(folder / "model", tokenizer), tokenizer
 
 
 @pytest.fixture
-def model(base):
+def model(base: tuple[Path, PreTrainedTokenizerFast]):
+    """Made from the base, as the stage makes it."""
     folder, tokenizer = base
     return make_model(
         ModelParams(base=str(folder)), tokenizer=tokenizer, height_px=16, width_px=64, dropout=0.0, seed=1
@@ -58,7 +62,9 @@ def _global_batch(shards: Path, *, micro_batch: int) -> list[MicroBatch]:
 
 
 @pytest.mark.parametrize("micro_batch", [1, 3, 5])
-def test_micro_batches_give_the_gradient_of_the_whole_batch(model, shards, micro_batch):
+def test_micro_batches_give_the_gradient_of_the_whole_batch(
+    model: VisionEncoderDecoderModel, shards: Path, micro_batch: int
+):
     """Otherwise a smaller graphics card would train another model: long labels of a small micro-batch weigh less."""
     gradients = []
     for size in (8, micro_batch):
@@ -73,7 +79,7 @@ def test_micro_batches_give_the_gradient_of_the_whole_batch(model, shards, micro
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
 
 
-def test_padding_does_not_change_the_loss(model, shards):
+def test_padding_does_not_change_the_loss(model: VisionEncoderDecoderModel, shards: Path):
     """A loss on padding teaches the model to write padding, the defect of the code this project started from."""
     micro = _global_batch(shards, micro_batch=8)[0]
     padded = torch.nn.functional.pad(micro.labels, (0, 7), value=IGNORED)
@@ -88,7 +94,7 @@ def test_padding_does_not_change_the_loss(model, shards):
     assert alone.item() == pytest.approx(token_loss(model, micro.pixels, micro.labels).item(), rel=1e-4)
 
 
-def test_the_decoder_sees_the_label_one_step_late(model, shards):
+def test_the_decoder_sees_the_label_one_step_late(model: VisionEncoderDecoderModel, shards: Path):
     """Shifting twice, or not at all, trains a model that reads nothing."""
     micro = _global_batch(shards, micro_batch=8)[0]
     model.eval()
@@ -102,7 +108,7 @@ def test_the_decoder_sees_the_label_one_step_late(model, shards):
     assert (fed[:, 1:][~valid] == 1).all()
 
 
-def test_special_ids_are_those_of_the_tokenizer(model):
+def test_special_ids_are_those_of_the_tokenizer(model: VisionEncoderDecoderModel):
     """TrOCR starts with the end id; starting with `<s>` as its config class says costs accuracy silently."""
     for config in (model.config, model.config.decoder, model.generation_config):
         assert (config.decoder_start_token_id, config.pad_token_id, config.eos_token_id) == (2, 1, 2)
@@ -110,7 +116,7 @@ def test_special_ids_are_those_of_the_tokenizer(model):
     assert model.generation_config.max_length == 32
 
 
-def test_label_smoothing_is_used(model, shards):
+def test_label_smoothing_is_used(model: VisionEncoderDecoderModel, shards: Path):
     """A parameter that does nothing misleads whoever tunes it."""
     micro = _global_batch(shards, micro_batch=8)[0]
     model.eval()
@@ -118,7 +124,7 @@ def test_label_smoothing_is_used(model, shards):
     assert token_loss(model, micro.pixels, micro.labels, label_smoothing=0.5) != plain
 
 
-def test_biases_norms_and_embeddings_do_not_decay(model):
+def test_biases_norms_and_embeddings_do_not_decay(model: VisionEncoderDecoderModel):
     """Decay on them pulls rare tokens and norms to zero."""
     decayed, exempt = make_optimizer(model, quick_params(weight_decay=0.3)).param_groups
     names = {id(parameter): name for name, parameter in model.named_parameters()}
@@ -134,7 +140,7 @@ def test_biases_norms_and_embeddings_do_not_decay(model):
     assert len(decayed["params"]) + len(exempt["params"]) == len(list(model.parameters()))
 
 
-def test_a_loss_that_is_not_finite_changes_nothing(model, shards):
+def test_a_loss_that_is_not_finite_changes_nothing(model: VisionEncoderDecoderModel, shards: Path):
     """Otherwise one bad batch turns every weight into NaN, and hours later someone notices."""
     stepper = Stepper(model, quick_params(), precision=CPU, seed=1)
     with torch.no_grad():
@@ -146,7 +152,7 @@ def test_a_loss_that_is_not_finite_changes_nothing(model, shards):
         torch.testing.assert_close(value, before[name], equal_nan=True, rtol=0, atol=0)
 
 
-def test_an_overflow_in_fp16_skips_the_step(model, shards):
+def test_an_overflow_in_fp16_skips_the_step(model: VisionEncoderDecoderModel, shards: Path):
     """fp16 training meets overflows; taking the step destroys the weights, and counting it moves the schedule."""
     stepper = Stepper(model, quick_params(), precision=replace(CPU, name="fp16"), seed=1)
     stepper.scaler = torch.amp.GradScaler("cpu", init_scale=1e38)
@@ -162,7 +168,7 @@ def test_an_overflow_in_fp16_skips_the_step(model, shards):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_the_order_does_not_depend_on_the_workers(shards, workers):
+def test_the_order_does_not_depend_on_the_workers(shards: Path, workers: int):
     """Else a machine with more cores would train another model."""
     index = open_split(shards, "train")
     params = quick_params(loader_workers=workers)
@@ -177,7 +183,7 @@ def test_the_order_does_not_depend_on_the_workers(shards, workers):
 
 
 @given(start=st.integers(0, 30))
-def test_resuming_is_slicing(shards, start):
+def test_resuming_is_slicing(shards: Path, start: int):
     """Going on from any batch gives what would have come there: a resumed run sees each sample as often as any."""
     index = open_split(shards, "train")
     params = quick_params()
@@ -191,7 +197,7 @@ def test_resuming_is_slicing(shards, start):
     assert first.position == after.position == position
 
 
-def test_the_curriculum_goes_from_short_to_long(shards):
+def test_the_curriculum_goes_from_short_to_long(shards: Path):
     """A curriculum that never ends, or never starts, is not the one that was asked for."""
     index = open_split(shards, "train")
     first = slices(index, quick_params(curriculum_epochs=1, micro_batch=8), seed=1, start=Position())
@@ -208,14 +214,14 @@ def test_the_curriculum_goes_from_short_to_long(shards):
         ("linear-end", {10: 1.0, 79: 1.0, 80: 1.0, 90: 0.5, 99: 0.05}),
     ],
 )
-def test_schedules(schedule, expected):
+def test_schedules(schedule: str, expected: dict[int, float]):
     """The curve that was asked for, in optimizer steps."""
     params = quick_params(max_steps=100, warmup_steps=10, learning_rate=2.0, schedule=schedule)
     for step, share in expected.items():
         assert learning_rate(step, params) == pytest.approx(2 * share)
 
 
-def test_precision_follows_the_device(monkeypatch):
+def test_precision_follows_the_device(monkeypatch: pytest.MonkeyPatch):
     """bf16 on a processor that emulates it is thirty times slower; on a T4 it is not there at all."""
     cuda = torch.device("cuda")
     assert choose_precision("auto", device=torch.device("cpu")).name == "fp32"
@@ -233,10 +239,13 @@ def test_an_unusable_device_is_one_sentence():
             choose_device(name)
 
 
-def test_special_ids_follow_another_tokenizer(model, base):
+def test_special_ids_follow_another_tokenizer(
+    model: VisionEncoderDecoderModel, base: tuple[Path, PreTrainedTokenizerFast]
+):
     """Base tokenizers have other ids than ours; a wrong end id never ends."""
     _, tokenizer = base
-    other = type(tokenizer)(tokenizer_object=tokenizer.backend_tokenizer, bos_token="x", pad_token="y", eos_token="2")
+    roles = {"bos_token": "x", "pad_token": "y", "eos_token": "2"}
+    other = PreTrainedTokenizerFast(tokenizer_object=tokenizer.backend_tokenizer, **roles)
     set_special_ids(model, other)
     assert model.generation_config.decoder_start_token_id == model.generation_config.eos_token_id == 6
     assert model.config.pad_token_id == 5

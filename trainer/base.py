@@ -81,7 +81,8 @@ def _fetch(auto_class: Any, base: str, what: str, **options: object) -> Any:
     if looks_local and not folder.is_dir():
         raise LatexifyError(f"model.base `{base}` is not a folder: correct it, or use `scratch` or a name on the hub")
     try:
-        return auto_class.from_pretrained(str(folder) if looks_local else base, **options)
+        with no_bars():
+            return auto_class.from_pretrained(str(folder) if looks_local else base, **options)
     except (OSError, ValueError, KeyError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(". ")
         mend = "correct the folder" if looks_local else "check the name and the network, or name a folder that holds it"

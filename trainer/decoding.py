@@ -39,7 +39,7 @@ def generate_ids(loaded: LoadedModel, pixels: torch.Tensor, *, num_beams: int, m
         pixel_values=model_input(pixels, model),
         num_beams=num_beams,
         do_sample=False,
-        max_new_tokens=limit,
+        max_length=1 + limit,  # unlike max_new_tokens it does not argue with the generation configuration
         return_dict_in_generate=True,
         output_scores=num_beams > 1,
         logits_processor=LogitsProcessorList([recorder] if num_beams == 1 else []),

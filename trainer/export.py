@@ -7,7 +7,7 @@ from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPi
 
 from shards.manifest import MANIFEST_NAME, Manifest, write_atomically, write_manifest
 from trainer.history import HISTORY_NAME, Row, write_history
-from trainer.model import GEOMETRY_NAME, LoadedModel
+from trainer.model import GEOMETRY_NAME, LoadedModel, no_bars
 
 
 def export_model(loaded: LoadedModel, out: Path, *, manifest: Manifest, rows: list[Row]) -> None:
@@ -18,7 +18,8 @@ def export_model(loaded: LoadedModel, out: Path, *, manifest: Manifest, rows: li
     """
     out.mkdir(parents=True, exist_ok=True)
     (out / MANIFEST_NAME).unlink(missing_ok=True)
-    loaded.model.save_pretrained(out)
+    with no_bars():
+        loaded.model.save_pretrained(out)
     loaded.tokenizer.save_pretrained(out)
     _image_processor(loaded).save_pretrained(out)
     geometry = json.dumps(loaded.geometry.to_dict(), indent=2) + "\n"

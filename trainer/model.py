@@ -1,13 +1,15 @@
 """A model ready to train, and a trained one ready to read: building, special ids, and the folder it is loaded from."""
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import torch
 from transformers import AutoTokenizer, GenerationConfig, PreTrainedTokenizerBase, VisionEncoderDecoderModel
+from transformers.utils import logging as transformers_logging
 
 from shards.errors import LatexifyError
 from shards.manifest import read_manifest
@@ -145,6 +147,18 @@ def model_input(pixels: torch.Tensor, model: VisionEncoderDecoderModel) -> torch
     return grey[:, None].expand(-1, model.config.encoder.num_channels, -1, -1)
 
 
+@contextlib.contextmanager
+def no_bars() -> Iterator[None]:
+    """Without transformers' progress bars, which appear in pipes too. For local files only: it hides downloads as well."""
+    was_enabled = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            transformers_logging.enable_progress_bar()
+
+
 def load_model(folder: Path) -> LoadedModel:
     """Load a trained model from the folder that the train stage wrote, in evaluation mode on the CPU.
 
@@ -153,7 +167,8 @@ def load_model(folder: Path) -> LoadedModel:
     manifest = read_manifest(folder, KIND, made_by=MADE_BY)
     try:
         geometry = Geometry.from_params(json.loads((folder / GEOMETRY_NAME).read_text(encoding="utf-8")))
-        model = VisionEncoderDecoderModel.from_pretrained(folder, local_files_only=True)
+        with no_bars():
+            model = VisionEncoderDecoderModel.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
         raise LatexifyError(f"{folder} holds no whole model ({_first_line(error)}): run `{MADE_BY}` again") from None
     return LoadedModel(

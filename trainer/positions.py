@@ -46,19 +46,18 @@ def _resizing(old: int, new: int) -> torch.Tensor:
     return nn.functional.interpolate(basis, size=new, mode="linear")[:, 0].T
 
 
-def square_columns(rows: int, columns: int, *, width_px: int) -> tuple[int, int]:
-    """How to give a grid of `rows` a square number of learned positions: (side, pixels per column).
+def square_positions(rows: int, columns: int, *, width_px: int) -> tuple[int, int] | None:
+    """How to give a grid a square number of learned positions: (side, pixels per column), or None.
 
     transformers' DPT keeps (image height / patch height) · (image width / patch width) positions, takes them for a
-    square and resizes it to the grid. A patch width, which it uses for nothing else, makes it a square; we take the
-    smallest one on which every row and column has its own position, else the largest.
+    square and resizes it to the grid. A patch width, which it uses for nothing else, makes it a square. We take the
+    smallest one on which every row and every column has its own position; else the largest, but at least half as fine:
+    with that, a short training was measured to go no worse, and beyond, the columns at the edges would look the same.
     """
     found: list[tuple[int, int]] = []
     for pixels in range(1, width_px + 1):
         side = math.isqrt(rows * (width_px // pixels))
-        if side > 0 and side * side == rows * (width_px // pixels):
+        if 2 * side >= max(rows, columns) and side * side == rows * (width_px // pixels):
             found.append((side, pixels))
     enough = [option for option in found if option[0] >= max(rows, columns)]
-    if not found:
-        raise ValueError(f"no square number of positions for {rows} rows in {width_px} pixels")
-    return min(enough) if enough else max(found)
+    return min(enough) if enough else max(found, default=None)

@@ -18,7 +18,7 @@ from transformers import (
 )
 
 from shards.errors import LatexifyError
-from trainer.positions import grid_sinusoids, sinusoids, square_columns, stretched
+from trainer.positions import grid_sinusoids, sinusoids, square_positions, stretched
 
 MAX_TOKENS = 512
 """Positions of the decoder: the longest label, its end id included."""
@@ -47,6 +47,7 @@ class ViTShape:
             num_hidden_layers=self.layers,
             num_attention_heads=self.heads,
             intermediate_size=4 * self.size,
+            qkv_bias=False,
             hidden_dropout_prob=dropout,
             initializer_range=self.init_std,
         )
@@ -55,6 +56,10 @@ class ViTShape:
         """The learned positions that stand for `grid` (float32 [rows, columns, size]): float32 [positions, size]."""
         del width_px
         return grid.flatten(0, 1)
+
+    def fits(self, *, height_px: int, width_px: int) -> bool:
+        """Any canvas of whole cells will do."""
+        return height_px > 0 and width_px > 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +82,8 @@ class HybridShape:
     def config(self, *, height_px: int, width_px: int, dropout: float) -> DPTConfig:
         """The configuration of this encoder for a canvas."""
         rows, columns = height_px // self.cell_px, width_px // self.cell_px
-        _, column_px = square_columns(rows, columns, width_px=width_px)
+        square = square_positions(rows, columns, width_px=width_px)
+        assert square is not None, "the canvas was checked"
         backbone = ResNetConfig(
             num_channels=3,
             embedding_size=self.stem_channels,
@@ -94,7 +100,7 @@ class HybridShape:
             neck_hidden_sizes=[16] * 4,
             fusion_hidden_size=16,
             image_size=[height_px, width_px],
-            patch_size=[self.cell_px, column_px],
+            patch_size=[self.cell_px, square[1]],
             num_channels=3,
             hidden_size=self.size,
             num_hidden_layers=self.layers,
@@ -107,8 +113,14 @@ class HybridShape:
 
     def positions(self, grid: torch.Tensor, *, width_px: int) -> torch.Tensor:
         """The learned positions that become `grid` (float32 [rows, columns, size]): float32 [side², size]."""
-        side, _ = square_columns(*grid.shape[:2], width_px=width_px)
-        return stretched(grid, side=side).flatten(0, 1)
+        square = square_positions(*grid.shape[:2], width_px=width_px)
+        assert square is not None, "the canvas was checked"
+        return stretched(grid, side=square[0]).flatten(0, 1)
+
+    def fits(self, *, height_px: int, width_px: int) -> bool:
+        """Whether the positions of this canvas can be kept as a square."""
+        rows, columns = height_px // self.cell_px, width_px // self.cell_px
+        return square_positions(rows, columns, width_px=width_px) is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,11 +132,12 @@ class DecoderShape:
     heads: int
     init_std: float = 0.07
 
-    def config(self, *, vocab_size: int, dropout: float) -> TrOCRConfig:
-        """The configuration of this decoder for a vocabulary."""
+    def config(self, *, vocab_size: int, encoder_size: int, dropout: float) -> TrOCRConfig:
+        """The configuration of this decoder for a vocabulary and the size of the encoder that it attends to."""
         return TrOCRConfig(
             vocab_size=vocab_size,
             d_model=self.size,
+            cross_attention_hidden_size=encoder_size,
             decoder_layers=self.layers,
             decoder_attention_heads=self.heads,
             decoder_ffn_dim=4 * self.size,
@@ -159,7 +172,7 @@ def build(
 ) -> VisionEncoderDecoderModel:
     """A randomly initialised TrOCR for pictures of `height_px` x `width_px` in three channels.
 
-    Draws from torch's global generator. Raises LatexifyError where the canvas is no multiple of the encoder's cells.
+    Draws from torch's global generator. Raises LatexifyError where the encoder cannot take the canvas.
     """
     encoder, decoder = PRESETS[preset]
     if height_px % encoder.cell_px or width_px % encoder.cell_px:
@@ -167,14 +180,33 @@ def build(
             f"model.preset `{preset}` sees the picture in cells of {encoder.cell_px} pixels: make "
             f"rasterize.height_px and width_px multiples of it (found {height_px} and {width_px})"
         )
+    if not encoder.fits(height_px=height_px, width_px=width_px):
+        raise LatexifyError(
+            f"model.preset `{preset}` cannot place {height_px}x{width_px} pixels on a square of positions: "
+            f"set rasterize.width_px to {_nearest_widths(encoder, height_px=height_px, width_px=width_px)}"
+        )
     config = VisionEncoderDecoderConfig.from_encoder_decoder_configs(
         encoder.config(height_px=height_px, width_px=width_px, dropout=dropout),
-        decoder.config(vocab_size=vocab_size, dropout=dropout),
+        decoder.config(vocab_size=vocab_size, encoder_size=encoder.size, dropout=dropout),
     )
     model = VisionEncoderDecoderModel(config=config)
     grid = grid_sinusoids(height_px // encoder.cell_px, width_px // encoder.cell_px, encoder.size)
     _initialise(model, encoder.positions(grid, width_px=width_px))
     return model
+
+
+def _nearest_widths(encoder: ViTShape | HybridShape, *, height_px: int, width_px: int) -> str:
+    """The nearest widths that fit: there is always one within the height's squares."""
+    cell, rows = encoder.cell_px, height_px // encoder.cell_px
+    widths = range(cell, cell * cell * rows * max(rows, width_px) + cell, cell)
+    fitting = (width for width in widths if encoder.fits(height_px=height_px, width_px=width))
+    smaller, larger = None, None
+    for width in fitting:
+        if width > width_px:
+            larger = width
+            break
+        smaller = width
+    return " or ".join(str(width) for width in (smaller, larger) if width is not None)
 
 
 @torch.no_grad()

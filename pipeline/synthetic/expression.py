@@ -1,9 +1,8 @@
 """Expression trees: what the grammar grows, the layout sets, and the label spells."""
 
-import re
 from dataclasses import dataclass
 
-_COMMAND_WORD = re.compile(r"\\[A-Za-z]+\Z")
+from pipeline.latex import join_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +91,8 @@ def tokens(node: Node) -> list[str]:  # noqa: PLR0911 (one for each kind of node
 
 
 def label(node: Node) -> str:
-    """The LaTeX of a tree in canonical compact form: a space only between a command word and a letter behind it."""
-    text: list[str] = []
-    previous = ""
-    for token in tokens(node):
-        if token[0].isalpha() and _COMMAND_WORD.match(previous):
-            text.append(" ")
-        text.append(token)
-        previous = token
-    return "".join(text)
+    """The LaTeX of a tree, in the normaliser's compact form."""
+    return join_tokens(tokens(node))
 
 
 def _braced(node: Node) -> list[str]:

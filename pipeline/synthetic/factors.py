@@ -71,16 +71,13 @@ def _power(grow: Growth, size: int, depth: int) -> Node:
     base, exponent = grow.divide(size - 3, 2) if grow.happens(0.3) else (1, size - 4)
     if base == 2:
         return row(grow.symbol("23456789"), Scripts(letter(grow), sup=_exponent(grow, exponent, depth)))
-    return Scripts(_base(grow, base, depth), sup=_exponent(grow, exponent, depth))
-
-
-def _base(grow: Growth, size: int, depth: int) -> Node:
-    if size > 1:
-        return _bracket(grow, size, depth)
-    return grow.symbol(symbols.DIGITS[1:]) if grow.happens(0.15) else letter(grow)
+    if base == 1 and grow.happens(0.12):
+        return Scripts(grow.symbol(symbols.DIGITS[1:]), sup=grow.sum(exponent, depth))
+    return Scripts(letter(grow) if base == 1 else _bracket(grow, base, depth), sup=_exponent(grow, exponent, depth))
 
 
 def _exponent(grow: Growth, size: int, depth: int) -> Node:
+    """The exponent, or the mark, of a letter or bracket."""
     if size > 1:
         return grow.sum(size, depth)
     marks = {"\\prime": 1.5, "*": 0.4, "+": 0.3, "-": 0.3, "T": 0.5}

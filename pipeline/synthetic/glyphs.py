@@ -29,8 +29,8 @@ _GREEK_CAPITAL_KEYS = dict(zip(GREEK_UPPER, "GDQLFYW", strict=True))
 _NOT_FROM_PRINT = {"l", "I", "x", "\\theta", "t"}
 # Script forms that a reader would take for another letter, and those with a loop that closes when small.
 _NOT_FROM_SCRIPT = set("IQrsvbVUGZAFTJeo")
-_SCRIPT_SCALE = 1.4
-_SCRIPT_ASCENDER_SCALE = 1.15
+_SCRIPT_SCALE = 1.25
+_SCRIPT_ASCENDER_SCALE = 1.05
 """How much the script font's small letters must grow to stand beside the print font's; its ascenders are tall."""
 
 
@@ -81,7 +81,7 @@ def _from_fonts(token: str) -> list[Glyph]:
 def _script_scale(letter: str) -> float:
     if letter.isupper():
         return 1.0
-    return _SCRIPT_ASCENDER_SCALE if letter in "bdfhklt" else _SCRIPT_SCALE
+    return _SCRIPT_ASCENDER_SCALE if letter in "bdfhjklt" else _SCRIPT_SCALE
 
 
 @cache

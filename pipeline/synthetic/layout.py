@@ -89,7 +89,7 @@ class _Typesetter:
         elif left is Atom.PUNCTUATION or Atom.INNER in (left, right):
             gap += looseness * 0.14
         elif Atom.OPERATOR in (left, right) and right is not Atom.OPENING:
-            gap += looseness * 0.16
+            gap += looseness * 0.24
         return gap * size * self._rng.uniform(0.85, 1.15)
 
     # --- scripts ------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """The score of not looking: one and the same answer for every ink."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,21 +40,19 @@ def best_constant_answer(
     It is chosen with the references in view, so it is the strongest such baseline: a model that cannot beat it has not
     learnt to look. candidates: the answers to choose from; the distinct references where not given.
 
-    Where there are too many pairs, an evenly spread part of the references chooses the candidates that are tried on all.
-    At least one reference must hold a character.
+    Where there are too many pairs, an evenly spread part of the references chooses the candidates that are tried on
+    all. At least one reference must hold a character.
     """
     times = Counter(references)
-    texts = sorted(times)
-    weights = np.array([times[text] for text in texts], dtype=np.int64)
-    shortlist = sorted(set(texts if candidates is None else candidates) | {""})
-    is_exact = len(shortlist) * len(texts) <= max_comparisons
+    shortlist = sorted(set(times if candidates is None else candidates) | {""})
+    is_exact = len(shortlist) * len(times) <= max_comparisons
     if not is_exact:
         half = max(1, max_comparisons // 2)
-        spread = slice(None, None, -(-len(texts) * len(shortlist) // half))
-        estimates = _costs(shortlist, texts[spread], weights[spread])
-        kept = np.argsort(estimates, kind="stable")[: max(1, half // len(texts))]
+        step = -(-len(references) * len(shortlist) // half)
+        estimates = _costs(shortlist, Counter(sorted(references)[::step]))
+        kept = np.argsort(estimates, kind="stable")[: max(1, half // len(times))]
         shortlist = [shortlist[index] for index in sorted(kept.tolist())]
-    costs = _costs(shortlist, texts, weights)
+    costs = _costs(shortlist, times)
     best = int(costs.argmin())
     return ConstantAnswer(
         answer=shortlist[best],
@@ -64,10 +62,13 @@ def best_constant_answer(
     )
 
 
-def _costs(candidates: Sequence[str], texts: Sequence[str], weights: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Character edits of each candidate as the answer to every text: int64 [num_candidates]."""
+def _costs(candidates: Sequence[str], times: Mapping[str, int]) -> npt.NDArray[np.int64]:
+    """Character edits of each candidate as the answer to every text, so many times each: int64 [num_candidates]."""
+    texts, weights = list(times), np.array(list(times.values()), dtype=np.int64)
     blocks = [
-        process.cdist(candidates[start : start + CANDIDATES_AT_ONCE], texts, scorer=Levenshtein.distance, dtype=np.int32)
+        process.cdist(
+            candidates[start : start + CANDIDATES_AT_ONCE], texts, scorer=Levenshtein.distance, dtype=np.int32
+        )
         @ weights
         for start in range(0, len(candidates), CANDIDATES_AT_ONCE)
     ]

@@ -1,4 +1,4 @@
-"""Charts for the report as inline SVG: crisp at any size, coloured by the page's style sheet, so dark mode is its matter.
+"""Charts for the report as inline SVG: crisp at any size, coloured by the page's style sheet.
 
 Classes that the page styles: `grid`, `axis`, `line line-0`, `dot dot-0`, `bar`, `reference`, and text `tick`, `name`.
 """
@@ -35,8 +35,7 @@ def line_chart(series: Sequence[Series], *, title: str, x_name: str, percent: bo
     """Lines over a common x axis, each named at its end. Series without points are left out."""
     drawn = [one for one in series if len(one.x)]
     xs = [x for one in drawn for x in one.x]
-    x_ticks = MaxNLocator(6, integer=True).tick_values(min(xs), max(xs))
-    x_ticks = x_ticks[(x_ticks >= min(xs)) & (x_ticks <= max(xs))]
+    x_ticks = [x for x in MaxNLocator(6, integer=True).tick_values(min(xs), max(xs)) if min(xs) <= x <= max(xs)]
     root, y_of = _frame(title, top_value=max(y for one in drawn for y in one.y), percent=percent)
     low, span = min(xs), max(max(xs) - min(xs), 1e-9)
 
@@ -77,7 +76,12 @@ def bar_chart(bars: Sequence[Bar], *, title: str, x_name: str, percent: bool, re
         _text(root, _spell(bar.value, percent=percent), middle, y - 5, "value", anchor="middle")
         _text(root, bar.label, middle, HEIGHT - BOTTOM + 18, "tick", anchor="middle")
     if reference is not None:
-        place = {"x1": f"{LEFT}", "x2": f"{WIDTH - RIGHT}", "y1": f"{y_of(reference):.1f}", "y2": f"{y_of(reference):.1f}"}
+        place = {
+            "x1": f"{LEFT}",
+            "x2": f"{WIDTH - RIGHT}",
+            "y1": f"{y_of(reference):.1f}",
+            "y2": f"{y_of(reference):.1f}",
+        }
         ET.SubElement(root, "line", {"class": "reference", **place})
         _text(root, "all", WIDTH - RIGHT + 6, y_of(reference) + 4, "name", anchor="start")
     _text(root, x_name, (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, "name", anchor="middle")
@@ -116,7 +120,7 @@ def _text(  # noqa: PLR0913  # where and what
 
 def _spell(value: float, *, percent: bool) -> str:
     if percent:
-        return f"{100 * value:.3g} %"
+        return f"{100 * value:.1f}".removesuffix(".0") + " %"
     return f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:.2g}"
 
 

@@ -201,9 +201,7 @@ def _charts(inputs: _Inputs) -> list[dict[str, Any]]:
 
 def _series(history: list[dict[str, str]], column: str, name: str) -> Series:
     measured = [row for row in history if row.get(column)]
-    return Series(
-        name=name, x=[float(row["step"]) for row in measured], y=[float(row[column]) for row in measured]
-    )
+    return Series(name=name, x=[float(row["step"]) for row in measured], y=[float(row[column]) for row in measured])
 
 
 def _points(series: list[Series]) -> list[dict[str, Any]]:
@@ -226,17 +224,17 @@ def flatten(tree: Mapping[str, Any], *, prefix: str = "") -> list[tuple[str, Any
 
 def percent(value: float | None) -> str:
     """A fraction as a percentage with one decimal."""
-    return "–" if value is None else f"{100 * value:.1f} %"
+    return "n/a" if value is None else f"{100 * value:.1f} %"
 
 
 def number(value: Any) -> str:
     """A value for a table: integers grouped by thousands, fractions to four digits, lists spelt out."""
     if value is None:
-        return "–"
+        return "n/a"
     if isinstance(value, bool | str):
         return str(value)
     if isinstance(value, int | np.integer):
-        return f"{value:,}".replace(",", "\u2009")
+        return f"{value:,}".replace(",", "\u202f")
     if isinstance(value, float):
         return f"{value:.4g}"
     return json.dumps(value, ensure_ascii=False)

@@ -160,6 +160,8 @@ def _describe(error: BaseException) -> str:
     """latex2mathml's errors speak through their names: ``DoubleSubscriptsError`` -> ``double subscripts``."""
     if isinstance(error, RecursionError):
         return "nested too deep"
+    if isinstance(error, latex2mathml_errors.NoAvailableTokensError | AssertionError):
+        return "an argument is missing"  # ziamath asserts the number of arguments
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__.removesuffix("Error").replace("Script", "script"))
     known = isinstance(error, _FAILURES[: _FAILURES.index(ET.ParseError)])
     return words.lower() if known else f"the typesetter failed ({words.lower()})"

@@ -26,8 +26,7 @@ Jobs = Annotated[
     int, typer.Option(min=0, help="Worker processes; 0 takes one for each CPU. Results do not depend on it.")
 ]
 Backend = Annotated[
-    Literal["loky", "threading", "multiprocessing", "dask", "ray"],
-    typer.Option(help="joblib backend. Results do not depend on it."),
+    Literal["loky", "threading"], typer.Option(help="Processes (loky) or threads. Results do not depend on it.")
 ]
 Device = Annotated[
     str | None, typer.Option(help="torch device such as cpu, cuda or cuda:1; the best one if not given.")

@@ -192,7 +192,7 @@ def score(
     workspace: Workspace = context.obj
     params = workspace.params
     if file is not None:
-        stage.run_file(
+        result = stage.run_file(
             params.score,
             file=file,
             seed=params.seed,
@@ -200,14 +200,15 @@ def score(
             prediction_column=prediction_column,
             normalize=normalize,
         )
-        return
-    stage.run(
-        params.score,
-        seed=params.seed,
-        predictions=workspace.data("predictions"),
-        metrics=workspace.metrics("score"),
-        plots=workspace.data("plots"),
-    )
+    else:
+        result = stage.run(
+            params.score,
+            seed=params.seed,
+            predictions=workspace.data("predictions"),
+            metrics=workspace.metrics("score"),
+            plots=workspace.data("plots"),
+        )
+    print(stage.describe(result))
 
 
 @app.command()
@@ -216,7 +217,7 @@ def report(context: typer.Context) -> None:
     from eval import report as stage
 
     workspace: Workspace = context.obj
-    stage.run(
+    path = stage.run(
         workspace.params.report,
         seed=workspace.params.seed,
         predictions=workspace.data("predictions"),
@@ -226,6 +227,7 @@ def report(context: typer.Context) -> None:
         parameters=workspace.params.model_dump(mode="json"),
         out=workspace.data("report"),
     )
+    print(path)
 
 
 def main() -> None:

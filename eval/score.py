@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from eval.baseline import best_constant_answer
 from eval.bootstrap import intervals
 from eval.columns import read_pairs
 from eval.config import ScoreParams
-from eval.metrics import Edits, count_edits
+from eval.metrics import RATES, Edits, count_edits
 from pipeline import latex
 from shards.errors import LatexifyError
 from shards.manifest import read_manifest, write_atomically
@@ -22,6 +22,14 @@ from shards.manifest import read_manifest, write_atomically
 LENGTH_BINS = ((0, 0), (1, 5), (6, 10), (11, 15), (16, 20), (21, 30), (31, 40), (41, 60), (61, None))
 """Symbols of a reference, first and last of each bin; the last bin is open."""
 MOST_ERRORS_SHOWN = 10
+TITLES = {
+    "cer": "character error rate",
+    "token_cer": "token error rate",
+    "exact_match": "exact match",
+    "within_1": "at most one error",
+    "within_2": "at most two errors",
+    "within_3": "at most three errors",
+}
 
 
 def run(params: ScoreParams, *, seed: int, predictions: Path, metrics: Path, plots: Path) -> dict[str, Any]:
@@ -98,6 +106,23 @@ def summarize(edits: Edits, references: Sequence[str], *, num_resamples: int, se
         },
         "bootstrap_samples": num_resamples,
     }
+
+
+def describe(result: Mapping[str, Any]) -> str:
+    """What :func:`run` and :func:`run_file` found, for a terminal."""
+    lines = [
+        f"{TITLES[name]:<22}{result[name]['value']:>7.1%}   95 % interval {result[name]['low']:.1%} to "
+        f"{result[name]['high']:.1%}"
+        for name in RATES
+    ]
+    constant = result["constant_answer"]
+    return "\n".join(
+        [
+            f"{result['num_samples']} samples",
+            *lines,
+            f"best constant answer: {constant['cer']:.1%} character error rate, with {constant['answer']!r}",
+        ]
+    )
 
 
 def error_by_length(edits: Edits) -> list[dict[str, Any]]:

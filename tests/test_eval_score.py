@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from eval.config import ScoreParams
-from eval.score import run, run_file
+from eval.score import describe, run, run_file
 from pipeline.latex import NORMALIZER_VERSION
 from shards.errors import LatexifyError
 from shards.manifest import Manifest, write_manifest
@@ -51,6 +51,15 @@ def test_any_table_gets_the_same_score(tmp_path: Path, suffix: str) -> None:
     result = run_file(PARAMS, file=file, seed=1, reference_column="truth", prediction_column="output")
     assert (result["num_samples"], result["num_exact"], result["char_errors"]) == (4, 2, 6)
     assert result["normalizer_version"] == NORMALIZER_VERSION
+
+
+def test_terminal_shows_every_figure(tmp_path: Path) -> None:
+    """`latexify score FILE` writes no file: what it prints is all there is."""
+    file = write_table(tmp_path / "a.csv", {"reference": TRUE, "prediction": READ})
+    text = describe(run_file(PARAMS, file=file, seed=1))
+    assert "4 samples" in text
+    assert "exact match             50.0%" in text
+    assert "best constant answer" in text
 
 
 def test_without_normalising_the_text_counts_as_it_stands(tmp_path: Path) -> None:

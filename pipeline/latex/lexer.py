@@ -1,8 +1,9 @@
 r"""The one definition of a LaTeX token.
 
 It is MathWriting's: ``\mathbb{R}``, ``\begin{matrix}``, ``\end{matrix}``, ``\operatorname*``, a command word, an
-escaped character, or else one character. Beyond it, environments may be starred or hold capitals (``\begin{Bmatrix}``), the
-character after a backslash may be a line break, and a backslash that ends the text is a token.
+escaped character, or else one character. Beyond it, environments may be starred or hold capitals
+(``\begin{Bmatrix}``), the character after a backslash may be a line break, and a backslash that ends the text is a
+token.
 """
 
 import re

@@ -11,7 +11,8 @@ from pipeline.latex.tree import write
 NORMALIZER_VERSION = 1
 """Raised whenever some text gets another normal form."""
 
-_ENTITY = re.compile(r"(?<!\\)&(?:(?:amp;)*(lt|gt|quot|apos|nbsp|#39);|(?:amp;)+)")
+# an escaped character, which hides an entity, or an entity
+_ENTITY = re.compile(r"\\[\s\S]|&(?:(?:amp;)*(?P<name>lt|gt|quot|apos|nbsp|#39);|(?:amp;)+)")
 
 
 def normalize(text: str) -> str:
@@ -29,7 +30,7 @@ def normalize(text: str) -> str:
         written = []
         write(items, written)
     compact = join_tokens(_guard_rows(written))
-    return _ENTITY.sub(lambda match: "&{}" + match[0][1:], compact) if "&" in compact else compact
+    return _ENTITY.sub(_guarded_entity, compact) if "&" in compact else compact
 
 
 def _clean(text: str) -> str:
@@ -37,8 +38,19 @@ def _clean(text: str) -> str:
     if not text.isprintable():
         text = "".join(character if character.isprintable() else " " for character in text)
     if "&" in text:
-        text = _ENTITY.sub(lambda match: html.unescape(f"&{match[1] or 'amp'};").replace("\xa0", " "), text)
+        text = _ENTITY.sub(_read_entity, text)
     return text
+
+
+def _read_entity(match: re.Match[str]) -> str:
+    if match[0][0] == "\\":
+        return match[0]
+    return html.unescape(f"&{match['name'] or 'amp'};").replace("\xa0", " ")
+
+
+def _guarded_entity(match: re.Match[str]) -> str:
+    """Keep a cell that begins with ``lt;`` from being read as an entity the next time."""
+    return match[0] if match[0][0] == "\\" else "&{}" + match[0][1:]
 
 
 def _guard_rows(tokens: list[str]) -> list[str]:

@@ -40,7 +40,7 @@ def build_latex_tokenizer(tokens: Iterable[str]) -> PreTrainedTokenizerBase:
         single="$A </s>", pair="$A </s> $B </s>", special_tokens=[("</s>", SPECIAL_TOKENS.index("</s>"))]
     )
     tokenizer.decoder = _joining_decoder()
-    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]  # transformers leaves it untyped
+    return PreTrainedTokenizerFast(  # transformers leaves it untyped
         tokenizer_object=tokenizer,
         bos_token="<s>",
         pad_token="<pad>",

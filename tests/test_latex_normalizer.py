@@ -150,11 +150,7 @@ LATEX_LIKE = st.lists(st.tuples(st.sampled_from(_PIECES.split()), st.sampled_fro
 )
 
 
-<<<<<<< HEAD
-@settings(max_examples=int(os.environ.get("MX", "1500")), deadline=None)
-=======
 @settings(max_examples=1000, deadline=None)
->>>>>>> latex
 @given(LATEX_LIKE)
 def test_normalising_twice_changes_nothing_for_broken_latex(text: str):
     """A prediction, however broken, must be comparable with a label: its normal form is its own normal form."""

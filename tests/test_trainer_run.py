@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +25,10 @@ from trainer.config import ModelParams
 from trainer.decoding import generate_ids
 from trainer.history import CLOCK_COLUMNS, COLUMNS
 from trainer.loop import Trainer
-from trainer.model import load_model, model_input
+from trainer.model import LoadedModel, load_model, model_input
+from trainer.step import Stepper, StepResult
 from trainer.train import run
+from trainer.validation import Validation, Validator
 
 torch.set_num_threads(1)
 REPOSITORY = Path(__file__).parent.parent
@@ -75,6 +78,7 @@ def test_a_run_leaves_what_the_next_stages_and_people_need(data: Path, finished:
     assert summary["steps"] == 12
     assert summary["samples_seen"] == 12 * 8
     assert summary["best_step"] in {6, 12}
+    assert 0 < summary["valid_cer"] < 2  # twelve steps teach little
     rows = _history(place)
     assert [int(row["step"]) for row in rows] == [2, 4, 6, 8, 10, 12]
     assert [row["valid_cer"] != "" for row in rows] == [False, False, True, False, False, True]
@@ -112,6 +116,7 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(
             _run(data, tmp_path)
     # what does not shape the result may change on the way
     assert _run(data, tmp_path, loader_workers=1, checkpoint_minutes=1e-9) == summary
+    assert len(list((tmp_path / "runs").iterdir())) == 1
     assert _history(tmp_path) == _history(place)
     expected = load_file(place / "model/model.safetensors")
     for name, value in load_file(tmp_path / "model/model.safetensors").items():
@@ -163,9 +168,45 @@ def test_only_the_latest_checkpoints_and_reachable_bests_are_kept(finished: tupl
     """Checkpoints of a real model are gigabytes: a full disk ends the run."""
     place, summary = finished
     names = {path.name for path in place.glob("runs/*/*.pt")}
-    assert {name for name in names if name.startswith("step")} == {"step-00000008.pt", "step-00000012.pt"}
+    assert {name for name in names if name.startswith("step")} == {"step-00000009.pt", "step-00000012.pt"}
     assert f"best-{summary['best_step']:08d}.pt" in names
     assert not list(place.glob("runs/*/.*"))
+
+
+def test_the_best_model_is_exported_not_the_last(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A run that got worse at its end must not lose its best model."""
+    scores = iter([Validation(loss=1.0, cer=0.2), Validation(loss=0.5, cer=0.3)])
+    seen = []
+
+    def validate(_self: Validator, loaded: LoadedModel) -> Validation:
+        seen.append({name: value.clone() for name, value in loaded.model.state_dict().items()})
+        return next(scores)
+
+    monkeypatch.setattr(Validator, "validate", validate)
+    assert _run(data, tmp_path)["best_step"] == 6
+    exported = load_model(tmp_path / "model").model.state_dict()
+    name = "decoder.model.decoder.embed_tokens.weight"
+    assert torch.equal(exported[name], seen[0][name])
+    assert not torch.equal(exported[name], seen[1][name])
+
+
+def test_a_skipped_step_is_not_counted(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Overflows of fp16 must not shorten the training or move the schedule, and the next batch must be another one."""
+    step, rates, positions = Stepper.step, [], []
+
+    def overflowing(self: Stepper, micro_batches: object, *, learning_rate: float) -> StepResult:
+        result = step(self, micro_batches, learning_rate=learning_rate)
+        rates.append(learning_rate)
+        positions.append(micro_batches.last.slice.position)
+        return replace(result, applied=len(rates) not in {2, 3}, grad_norm=1.0)
+
+    monkeypatch.setattr(Stepper, "step", overflowing)
+    summary = _run(data, tmp_path)
+    assert summary["steps"] == 12
+    assert summary["samples_seen"] == 14 * 8
+    assert rates[1] == rates[2] == rates[3] != rates[0]
+    assert len(set(positions)) == 14
+    assert [int(row["step"]) for row in _history(tmp_path)] == [2, 4, 6, 8, 10, 12]
 
 
 def test_another_parameter_is_another_run(

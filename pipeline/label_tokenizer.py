@@ -109,5 +109,18 @@ def encode_labels(tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]) -> 
     """Encode labels as a decoder learns them: int32 [num_tokens] each, one end id last and no start id."""
     if not labels:
         return []
-    encoded = tokenizer(list(labels), add_special_tokens=False, split_special_tokens=True, verbose=False)
+    texts = without_special_tokens(tokenizer, labels)
+    encoded = tokenizer(texts, add_special_tokens=False, split_special_tokens=True, verbose=False)
     return [np.array([*ids, tokenizer.eos_token_id], dtype=np.int32) for ids in encoded["input_ids"]]
+
+
+def without_special_tokens(tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]) -> list[str]:
+    """Put a space into whatever reads like a special token, so that it is encoded as the signs it is.
+
+    A SentencePiece model has special tokens among its pieces, and finds them even where `split_special_tokens` is set.
+    The space means nothing in LaTeX, and the normaliser takes it away from what is decoded.
+    """
+    texts = list(labels)
+    for token in tokenizer.all_special_tokens:
+        texts = [text.replace(token, f"{token[0]} {token[1:]}") for text in texts]
+    return texts

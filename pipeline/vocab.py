@@ -14,7 +14,13 @@ from transformers import PreTrainedTokenizerBase
 
 from pipeline.config import VocabParams
 from pipeline.ink import SPLITS
-from pipeline.label_tokenizer import build_latex_tokenizer, encode_labels, load_base_tokenizer, load_tokenizer
+from pipeline.label_tokenizer import (
+    build_latex_tokenizer,
+    encode_labels,
+    load_base_tokenizer,
+    load_tokenizer,
+    without_special_tokens,
+)
 from pipeline.latex import NORMALIZER_VERSION, normalize, tokenize
 from shards.errors import LatexifyError
 from shards.manifest import MANIFEST_NAME, Manifest, read_manifest, write_atomically, write_manifest
@@ -97,21 +103,22 @@ def measure_coverage(tokenizer: PreTrainedTokenizerBase, labels: Counter[str]) -
     texts = sorted(labels)
     for start in range(0, len(texts), _BATCH_LABELS):
         batch = texts[start : start + _BATCH_LABELS]
+        spelt = without_special_tokens(tokenizer, batch)
         encoded = tokenizer(
-            batch, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True, verbose=False
+            spelt, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True, verbose=False
         )
         decoded = tokenizer.batch_decode(encoded["input_ids"], skip_special_tokens=True)
-        for label, ids, spans, text in zip(
-            batch, encoded["input_ids"], encoded["offset_mapping"], decoded, strict=True
+        for label, text, ids, spans, back in zip(
+            batch, spelt, encoded["input_ids"], encoded["offset_mapping"], decoded, strict=True
         ):
             count = labels[label]
             coverage.num_labels += count
             coverage.num_tokens += count * (len(ids) + 1)
             coverage.num_characters += count * len(label)
-            coverage.num_edits += count * _num_edits(label, text)
+            coverage.num_edits += count * _num_edits(label, back)
             for token_id, (begin, end) in zip(ids, spans, strict=True):
                 if token_id == tokenizer.unk_token_id:
-                    coverage.unknown[label[begin:end]] += count
+                    coverage.unknown[text[begin:end]] += count
         yield len(batch), coverage
 
 

@@ -5,7 +5,7 @@ token where it is.
 """
 
 from pipeline.latex import tables
-from pipeline.latex.prepare import prepare
+from pipeline.latex.prepare import match_braces, prepare
 from pipeline.latex.simplify import (
     base_of,
     can_carry_scripts,
@@ -41,7 +41,7 @@ class _Parser:
         self._tokens = tokens
         self._depth = depth
         self._at = 0
-        self._partners = _match_braces(tokens)
+        self._partners = match_braces(tokens)
         self._has_scopes = not _SCOPED.isdisjoint(tokens)
 
     def list_until(self, end: int, *, raised: bool = False) -> Items:
@@ -263,15 +263,3 @@ class _Parser:
                 upper = content
             takes_script = False
         return scripts
-
-
-def _match_braces(tokens: list[str]) -> dict[int, int]:
-    """Index of the closing brace for that of each opening brace that has one."""
-    partners: dict[int, int] = {}
-    stack: list[int] = []
-    for index, token in enumerate(tokens):
-        if token == "{":
-            stack.append(index)
-        elif token == "}" and stack:
-            partners[stack.pop()] = index
-    return partners

@@ -199,3 +199,15 @@ def _resolve_dollars(tokens: list[str]) -> list[str]:
         following = [*tokens, ""][1:]
         tokens = ["\\$" if t == _DOLLAR and n.isdigit() else t for t, n in zip(tokens, following, strict=True)]
     return [token for token in tokens if token != _DOLLAR]
+
+
+def match_braces(tokens: list[str]) -> dict[int, int]:
+    """Index of the closing brace for that of each opening brace that has one."""
+    partners: dict[int, int] = {}
+    stack: list[int] = []
+    for index, token in enumerate(tokens):
+        if token == "{":
+            stack.append(index)
+        elif token == "}" and stack:
+            partners[stack.pop()] = index
+    return partners

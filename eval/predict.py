@@ -1,7 +1,5 @@
 """The ``predict`` stage: read every picture of a split with the trained model."""
 
-import json
-import tarfile
 import time
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,6 @@ from shards.index import SplitIndex, open_split
 from shards.manifest import MANIFEST_NAME, Manifest, read_manifest, write_manifest
 from shards.progress import Progress
 from shards.reader import SampleReader
-from shards.sample import JSON_SUFFIX
 from trainer.decoding import generate_ids
 from trainer.model import KIND as MODEL_KIND
 from trainer.model import MADE_BY as MODEL_MADE_BY
@@ -105,7 +102,6 @@ def _describe(geometry: Geometry) -> str:
 
 def _decode_all(loaded: LoadedModel, index: SplitIndex, params: PredictParams) -> tuple[pa.Table, int, float]:
     """Every row of the index decoded: (table of PREDICTION_SCHEMA, number of unfinished rows, seconds)."""
-    labels = raw_labels(index)
     # Samples of like length share a batch, which ends with its longest member. A matter of speed: greedy or with beams,
     # a sample's answer does not depend on its neighbours.
     order = np.argsort(index.num_tokens, kind="stable")[::-1]
@@ -115,8 +111,7 @@ def _decode_all(loaded: LoadedModel, index: SplitIndex, params: PredictParams) -
         for start in range(0, len(index), params.batch_size):
             batch = order[start : start + params.batch_size]
             decoded, unfinished = _decode_batch(loaded, reader, batch, params)
-            for row, fields in zip(batch.tolist(), decoded, strict=True):
-                rows[row] = {**fields, "label": labels[fields["key"]]}
+            rows.update(zip(batch.tolist(), decoded, strict=True))
             num_unfinished += unfinished
             progress.advance(len(batch))
     table = pa.Table.from_pylist([rows[row] for row in range(len(index))], schema=PREDICTION_SCHEMA)
@@ -127,7 +122,7 @@ def _decode_batch(
     loaded: LoadedModel, reader: SampleReader, batch: npt.NDArray[np.int64], params: PredictParams
 ) -> tuple[list[dict[str, Any]], int]:
     started = time.perf_counter()
-    samples = reader.read(batch)
+    samples, descriptions = reader.read(batch), reader.describe(batch)
     pixels = torch.from_numpy(np.stack([sample.pixels for sample in samples]))
     try:
         decoded = generate_ids(loaded, pixels, num_beams=params.num_beams, max_new_tokens=params.max_new_tokens)
@@ -141,6 +136,7 @@ def _decode_batch(
     rows = [
         {
             "key": sample.key,
+            "label": description["label"],
             "reference": sample.label,
             "prediction": normalize(text),
             "prediction_raw": text,
@@ -148,28 +144,8 @@ def _decode_batch(
             "seconds": seconds,
             "num_tokens": len(ids) + bool(finished),
         }
-        for sample, text, ids, confidence, finished in zip(
-            samples, texts, decoded.ids, decoded.confidence, decoded.finished, strict=True
+        for sample, description, text, ids, confidence, finished in zip(
+            samples, descriptions, texts, decoded.ids, decoded.confidence, decoded.finished, strict=True
         )
     ]
     return rows, int((~decoded.finished).sum())
-
-
-def raw_labels(index: SplitIndex) -> dict[str, str]:
-    """The label of each key as its InkML had it, from the JSON members of the split's shards."""
-    labels = {}
-    for name in index.shards:
-        path = index.folder / name
-        try:
-            with tarfile.open(path, "r:") as archive:
-                for member in archive:
-                    if member.name.endswith(JSON_SUFFIX):
-                        content = archive.extractfile(member)
-                        assert content is not None
-                        labels[member.name.removesuffix(JSON_SUFFIX)] = json.load(content)["label"]
-        except (tarfile.TarError, ValueError, KeyError) as error:
-            raise LatexifyError(f"{path} is damaged ({error}): run `{SHARDS_MADE_BY}` again") from None
-    missing = [key for key in index.keys.to_pylist() if key not in labels]
-    if missing:
-        raise LatexifyError(f"{index.folder}: sample {missing[0]!r} has no JSON: run `{SHARDS_MADE_BY}` again")
-    return labels

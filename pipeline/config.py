@@ -13,10 +13,10 @@ Fraction = Annotated[float, Ge(0), Lt(1)]
 class SyntheticParams(Section):
     """The embedded dataset: random expressions, set with stroke fonts by imaginary writers."""
 
-    num_train: Annotated[int, Ge(1)] = 20_000
+    num_train: Annotated[int, Ge(1)] = 40_000
     num_valid: Annotated[int, Ge(1)] = 500
     num_test: Annotated[int, Ge(1)] = 500
-    num_writers: Annotated[int, Ge(3)] = 400
+    num_writers: Annotated[int, Ge(3)] = 800
     """Writers of all splits together; no writer is in two splits."""
     min_tokens: Annotated[int, Ge(1)] = 1
     max_tokens: Annotated[int, Ge(1), Le(200)] = 12
@@ -79,8 +79,8 @@ class VocabParams(Section):
 class RasterizeParams(Section):
     """The picture that the model sees."""
 
-    height_px: Annotated[int, Ge(8), Le(4096)] = 48
-    width_px: Annotated[int, Ge(8), Le(4096)] = 192
+    height_px: Annotated[int, Ge(8), Le(4096)] = 32
+    width_px: Annotated[int, Ge(8), Le(4096)] = 128
     margin_px: Annotated[float, Ge(0)] = 2.0
     pen_width_px: Annotated[float, Gt(0)] = 1.5
     max_tokens: Annotated[int, Ge(1), Le(4096)] = 256

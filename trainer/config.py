@@ -19,7 +19,7 @@ class ModelParams(Section):
 class TrainParams(Section):
     """The optimisation. Steps are optimizer steps: one per global batch."""
 
-    max_steps: Annotated[int, Ge(1)] = 1500
+    max_steps: Annotated[int, Ge(1)] = 2000
     global_batch: Annotated[int, Ge(1)] = 32
     """Samples per optimizer step, over all micro-batches and ranks."""
     micro_batch: Annotated[int, Ge(1)] = 32

@@ -33,10 +33,10 @@ Python's headers and venv with your package manager, then run make again"
 install_locked() {
     # torch first and alone: which build it is (CPU, CUDA) is the machine's choice, so it cannot carry a hash.
     echo "setup: installing torch (large)"
-    "$VENV/bin/pip" install --quiet --disable-pip-version-check -r requirements-torch.lock
+    "$VENV/bin/pip" install -qq --disable-pip-version-check -r requirements-torch.lock
     echo "setup: installing the other locked packages"
-    "$VENV/bin/pip" install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
-    "$VENV/bin/pip" install --quiet --disable-pip-version-check --no-deps --editable .
+    "$VENV/bin/pip" install -qq --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+    "$VENV/bin/pip" install -qq --disable-pip-version-check --no-deps --editable .
 }
 
 "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \

@@ -240,7 +240,10 @@ def test_a_damaged_checkpoint_is_named(data: Path, tmp_path: Path):
 
 
 def test_sigterm_writes_a_checkpoint_and_says_so(data: Path, tmp_path: Path):
-    """Preemption and Ctrl-C: what was learnt since the last checkpoint is kept, and the user is told how to go on."""
+    """Preemption: what was learnt since the last checkpoint is kept, and the user is told how to go on.
+
+    Schedulers signal the whole process group, the loader processes included.
+    """
     code = (
         "import sys; sys.path[:0] = ['tests']\n"
         "from pathlib import Path; from test_trainer_run import _run; from shards.errors import LatexifyError\n"
@@ -248,12 +251,14 @@ def test_sigterm_writes_a_checkpoint_and_says_so(data: Path, tmp_path: Path):
         "except LatexifyError as error: print(error); sys.exit(1)\n"
     )
     command = [sys.executable, "-c", code, str(data), str(tmp_path)]
-    process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, env=_environment())
+    process = subprocess.Popen(
+        command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, env=_environment(), start_new_session=True
+    )
     try:
         deadline = time.monotonic() + 60
         while not list(tmp_path.glob("runs/*/history.csv")) and time.monotonic() < deadline:
             time.sleep(0.05)
-        process.send_signal(signal.SIGTERM)
+        os.killpg(process.pid, signal.SIGTERM)
         output, _ = process.communicate(timeout=60)
     finally:
         process.kill()

@@ -160,9 +160,10 @@ def open_loader(
 
 
 def _leave_signals_to_parent(_worker: int) -> None:
-    """Ctrl-C reaches the whole process group: only the parent, which writes the checkpoint, shall act on it.
+    """Ctrl-C reaches the whole process group, and so does a scheduler's SIGTERM: only the parent shall act on them.
 
-    (torch itself sets one thread in its loader processes, and ends them with their parent.)
+    It needs its loader processes until the checkpoint is written; they end with it, or when it tells them to.
+    (torch itself sets one thread in its loader processes.)
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -21,10 +21,11 @@ from eval.samples import Groups, choose, mark_differences, picture
 from eval.score import error_by_length, error_distribution
 from eval.typeset import Typesetter
 from shards.errors import LatexifyError
+from shards.files import write_atomically
 from shards.index import KIND as SHARDS_KIND
 from shards.index import MADE_BY as SHARDS_MADE_BY
 from shards.index import open_split
-from shards.manifest import Manifest, read_manifest, require_input, write_atomically
+from shards.manifest import Manifest, read_manifest, require_input
 from shards.reader import SampleReader
 from trainer.history import HISTORY_NAME
 from trainer.model import KIND as MODEL_KIND

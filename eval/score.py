@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +16,8 @@ from eval.config import ScoreParams
 from eval.metrics import RATES, Edits, count_edits
 from pipeline import latex
 from shards.errors import LatexifyError
-from shards.manifest import read_manifest, write_atomically
+from shards.files import write_atomically, write_json
+from shards.manifest import read_manifest
 
 LENGTH_BINS = ((0, 0), (1, 5), (6, 10), (11, 15), (16, 20), (21, 30), (31, 40), (41, 60), (61, None))
 """Symbols of a reference, first and last of each bin; the last bin is open."""
@@ -54,11 +54,9 @@ def run(params: ScoreParams, *, seed: int, predictions: Path, metrics: Path, plo
         "normalizer_version": latex.NORMALIZER_VERSION,
         "predictions": manifest.fingerprint,
     }
-    plots.mkdir(parents=True, exist_ok=True)
-    metrics.parent.mkdir(parents=True, exist_ok=True)
     _write_csv(plots / "error_by_length.csv", error_by_length(edits))
     _write_csv(plots / "token_errors.csv", error_distribution(edits))
-    write_atomically(metrics, (json.dumps(result, indent=2, ensure_ascii=False) + "\n").encode())
+    write_json(metrics, result)
     return result
 
 

@@ -19,7 +19,8 @@ from pipeline.latex import NORMALIZER_VERSION
 from pipeline.reading import ChunkResult, iter_chunks, read_chunk
 from pipeline.source import SOURCE_KIND
 from shards.errors import LatexifyError
-from shards.manifest import MANIFEST_NAME, Manifest, canonical_json, read_manifest, write_atomically, write_manifest
+from shards.files import write_json
+from shards.manifest import MANIFEST_NAME, Manifest, read_manifest, write_manifest
 from shards.progress import Progress
 
 INKS_VERSION = 1
@@ -44,8 +45,7 @@ def run(  # noqa: PLR0913  (the contract of all stages: parameters, then where, 
     _clear(out)
     results = _read_all(plan, params=params, source=source, out=out, jobs=jobs, backend=backend)
     counts, parts = _settle(results, params=params, out=out)
-    metrics.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(metrics, (canonical_json(counts) + "\n").encode())
+    write_json(metrics, counts)
     recipe = params.model_dump() | {"normalizer_version": NORMALIZER_VERSION}
     write_manifest(
         out,

@@ -6,7 +6,6 @@ and hash. So memory stays flat, and no shard's bytes depend on how many workers 
 """
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -27,8 +26,9 @@ from pipeline.label_tokenizer import encode_labels, load_tokenizer
 from pipeline.render import SCRATCH_NAME, ShardTask, render_shard
 from shards.draft import draft_of
 from shards.errors import LatexifyError
+from shards.files import write_json
 from shards.index import KIND, write_index
-from shards.manifest import Manifest, read_manifest, require_input, write_atomically, write_manifest
+from shards.manifest import Manifest, read_manifest, require_input, write_manifest
 from shards.progress import Progress
 from shards.writer import WrittenShard
 
@@ -80,8 +80,7 @@ def run(  # noqa: PLR0913  # the contract of every stage: parameters, inputs, ou
         )
         write_manifest(draft, manifest)
     summary = _summarise(shards, splits, rejected)
-    metrics.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(metrics, (json.dumps(summary, indent=2) + "\n").encode())
+    write_json(metrics, summary)
     return summary
 
 

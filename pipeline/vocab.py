@@ -1,7 +1,6 @@
 """The stage `vocab`: a tokenizer for the labels, and how much of them survives it."""
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -23,7 +22,8 @@ from pipeline.label_tokenizer import (
 )
 from pipeline.latex import NORMALIZER_VERSION, normalize, tokenize
 from shards.errors import LatexifyError
-from shards.manifest import MANIFEST_NAME, Manifest, read_manifest, write_atomically, write_manifest
+from shards.files import write_json
+from shards.manifest import MANIFEST_NAME, Manifest, read_manifest, write_manifest
 from shards.progress import Progress
 
 __all__ = ["Coverage", "encode_labels", "load_tokenizer", "measure_coverage", "run"]
@@ -81,8 +81,7 @@ def run(params: VocabParams, *, base: str, inks: Path, out: Path, metrics: Path)
         "unknown": {split: dict(found.unknown.most_common(_NUM_LISTED)) for split, found in coverage.items()},
     }
     result = {"size": content["size"], "splits": content["coverage"]}
-    metrics.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(metrics, (json.dumps(result, indent=2) + "\n").encode())
+    write_json(metrics, result)
     manifest = Manifest(
         kind="tokenizer",
         version=FORMAT_VERSION,

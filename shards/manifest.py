@@ -5,13 +5,13 @@ Every stage writes ``manifest.json`` into its output folder, last of all, so tha
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from shards.errors import LatexifyError
+from shards.files import write_json
 
 MANIFEST_NAME = "manifest.json"
 
@@ -47,8 +47,7 @@ def canonical_json(value: object) -> str:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write ``manifest.json`` atomically. Call it last: its presence says that the folder is whole."""
-    text = json.dumps({**asdict(manifest), "fingerprint": manifest.fingerprint}, indent=2, ensure_ascii=False)
-    write_atomically(folder / MANIFEST_NAME, (text + "\n").encode())
+    write_json(folder / MANIFEST_NAME, {**asdict(manifest), "fingerprint": manifest.fingerprint})
 
 
 def read_manifest(folder: Path, kind: str, *, made_by: str) -> Manifest:
@@ -82,16 +81,3 @@ def require_input(consumer: Manifest, producer: Manifest, *, where: Path, made_b
             f"{where} was made from another {producer.kind} ({found}, now {producer.fingerprint}): "
             f"run `{made_by}` again"
         )
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write `data` under a temporary name beside `path`, flush it to the disk, and rename: never half a file."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
-from shards.manifest import MANIFEST_NAME, Manifest, write_atomically, write_manifest
+from shards.files import write_atomically
+from shards.manifest import MANIFEST_NAME, Manifest, write_manifest
 from trainer.history import HISTORY_NAME, Row, write_history
 from trainer.model import GEOMETRY_NAME, LoadedModel, no_bars
 

@@ -5,7 +5,7 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from shards.manifest import write_atomically
+from shards.files import write_atomically
 from trainer.step import StepResult
 
 HISTORY_NAME = "history.csv"

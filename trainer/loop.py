@@ -1,6 +1,5 @@
 """The training loop: steps, rows of the curve, validations, checkpoints; interruptible anywhere between two steps."""
 
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,8 +8,8 @@ from pathlib import Path
 from torch.utils.data import DataLoader
 
 from shards.errors import LatexifyError
+from shards.files import write_json
 from shards.index import SplitIndex
-from shards.manifest import write_atomically
 from shards.progress import Progress
 from trainer.batches import MicroBatch, open_loader
 from trainer.checkpoint import Best, CheckpointFolder, RunState
@@ -134,7 +133,7 @@ class Trainer:
         step = self.state.step
         keys = [self._inputs.train_index.keys[int(row)].as_py() for row in source.last.slice.global_rows]
         path = self._inputs.folder / f"failed-step-{step:08d}.json"
-        write_atomically(path, json.dumps({"step": step, "problem": problem, "keys": keys}, indent=1).encode())
+        write_json(path, {"step": step, "problem": problem, "keys": keys})
         return LatexifyError(
             f"training failed at step {step}: {problem}; the keys of its batch are in {path}: "
             f"lower train.learning_rate, or set train.precision to bf16 or fp32"

@@ -1,6 +1,5 @@
 """The train stage: shards and a tokenizer in, a model folder out; the same command again goes on where it stopped."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,10 +7,11 @@ from typing import Any
 import torch
 
 from shards.errors import LatexifyError
+from shards.files import write_json
 from shards.index import KIND as SHARDS_KIND
 from shards.index import MADE_BY as SHARDS_MADE_BY
 from shards.index import SplitIndex, open_split
-from shards.manifest import Manifest, read_manifest, require_input, write_atomically, write_manifest
+from shards.manifest import Manifest, read_manifest, require_input, write_manifest
 from trainer.base import base_version
 from trainer.checkpoint import CHECKPOINT_VERSION
 from trainer.config import ModelParams, TrainParams
@@ -89,8 +89,7 @@ def run(  # noqa: PLR0913  # the stage's contract
         "samples_seen": state.samples_seen,
         "parameters": trained.model.num_parameters(),
     }
-    metrics.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(metrics, (json.dumps(summary, indent=2) + "\n").encode())
+    write_json(metrics, summary)
     return summary
 
 

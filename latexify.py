@@ -84,10 +84,10 @@ def show_params(context: typer.Context) -> None:
 @app.command()
 def source(context: typer.Context, jobs: Jobs = 0) -> None:
     """Get the InkML: generate it (synthetic), download it (mathwriting) or list it (crohme, inkml)."""
-    from pipeline import source as stage
-
     workspace: Workspace = context.obj
     params = workspace.params
+    from pipeline import source as stage
+
     section = getattr(params, "mathwriting" if params.dataset == "mathwriting-excerpt" else params.dataset)
     out = workspace.data("source")
     stage.run(section, dataset=params.dataset, seed=params.seed, raw=workspace.raw, out=out, jobs=jobs or usable_cpus())
@@ -96,11 +96,12 @@ def source(context: typer.Context, jobs: Jobs = 0) -> None:
 @app.command()
 def ingest(context: typer.Context, jobs: Jobs = 0, backend: Backend = "loky") -> None:
     """Parse every InkML file once; each ends as a row of data/inks or as a rejection with its reason."""
+    workspace: Workspace = context.obj
+    params = workspace.params
     from pipeline import ingest as stage
 
-    workspace: Workspace = context.obj
     stage.run(
-        workspace.params.ingest,
+        params.ingest,
         source=workspace.data("source"),
         out=workspace.data("inks"),
         metrics=workspace.metrics("ingest"),
@@ -112,12 +113,13 @@ def ingest(context: typer.Context, jobs: Jobs = 0, backend: Backend = "loky") ->
 @app.command()
 def vocab(context: typer.Context) -> None:
     """Make the tokenizer from the training labels, or take the base model's, and check what it loses."""
+    workspace: Workspace = context.obj
+    params = workspace.params
     from pipeline import vocab as stage
 
-    workspace: Workspace = context.obj
     stage.run(
-        workspace.params.vocab,
-        base=workspace.params.model.base,
+        params.vocab,
+        base=params.model.base,
         inks=workspace.data("inks"),
         out=workspace.data("tokenizer"),
         metrics=workspace.metrics("vocab"),
@@ -127,11 +129,12 @@ def vocab(context: typer.Context) -> None:
 @app.command()
 def rasterize(context: typer.Context, jobs: Jobs = 0, backend: Backend = "loky") -> None:
     """Draw every ink at the model's canvas and write pictures and token ids into WebDataset shards."""
+    workspace: Workspace = context.obj
+    params = workspace.params
     from pipeline import rasterize as stage
 
-    workspace: Workspace = context.obj
     stage.run(
-        workspace.params.rasterize,
+        params.rasterize,
         inks=workspace.data("inks"),
         tokenizer=workspace.data("tokenizer"),
         out=workspace.data("shards"),
@@ -144,13 +147,14 @@ def rasterize(context: typer.Context, jobs: Jobs = 0, backend: Backend = "loky")
 @app.command()
 def train(context: typer.Context, device: Device = None) -> None:
     """Train from the shards; a run that was stopped goes on where it was."""
+    workspace: Workspace = context.obj
+    params = workspace.params
     from trainer import train as stage
 
-    workspace: Workspace = context.obj
     stage.run(
-        workspace.params.train,
-        workspace.params.model,
-        seed=workspace.params.seed,
+        params.train,
+        params.model,
+        seed=params.seed,
         shards=workspace.data("shards"),
         tokenizer=workspace.data("tokenizer"),
         out=workspace.data("model"),
@@ -163,11 +167,12 @@ def train(context: typer.Context, device: Device = None) -> None:
 @app.command()
 def predict(context: typer.Context, device: Device = None) -> None:
     """Read the evaluation inks with the trained model."""
+    workspace: Workspace = context.obj
+    params = workspace.params
     from eval import predict as stage
 
-    workspace: Workspace = context.obj
     stage.run(
-        workspace.params.predict,
+        params.predict,
         model=workspace.data("model"),
         shards=workspace.data("shards"),
         out=workspace.data("predictions"),
@@ -187,10 +192,11 @@ def score(
     normalize: Annotated[bool, typer.Option(help="Normalise both columns first (with FILE).")] = True,
 ) -> None:
     """Compare predictions with references: character CER, token CER, exact match, with 95 % intervals."""
+    workspace: Workspace = context.obj
+    # a file of answers can be scored anywhere, without a params.yaml
+    params = Params() if file is not None and not workspace.params_path.exists() else workspace.params
     from eval import score as stage
 
-    workspace: Workspace = context.obj
-    params = workspace.params
     if file is not None:
         result = stage.run_file(
             params.score,
@@ -214,17 +220,18 @@ def score(
 @app.command()
 def report(context: typer.Context) -> None:
     """Write one HTML file with the figures, the curves, what was dropped, and samples to look at."""
+    workspace: Workspace = context.obj
+    params = workspace.params
     from eval import report as stage
 
-    workspace: Workspace = context.obj
     path = stage.run(
-        workspace.params.report,
-        seed=workspace.params.seed,
+        params.report,
+        seed=params.seed,
         predictions=workspace.data("predictions"),
         shards=workspace.data("shards"),
         model=workspace.data("model"),
         metrics_folder=workspace.root / "metrics",
-        parameters=workspace.params.model_dump(mode="json"),
+        parameters=params.model_dump(mode="json"),
         out=workspace.data("report"),
     )
     print(path)

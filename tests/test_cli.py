@@ -68,3 +68,17 @@ def test_params_prints_defaults(tmp_path: Path) -> None:
     assert result.returncode == 0
     assert '"seed": 7' in result.stdout
     assert '"pen_width_px"' in result.stdout
+
+
+def test_a_file_of_answers_is_scored_anywhere(tmp_path: Path) -> None:
+    """People compare other systems' answers, in folders that have no params.yaml."""
+    (tmp_path / "answers.csv").write_text("truth,answer\nx^2,x^{2}\na+b,a-b\n", encoding="utf-8")
+    columns = ("--reference-column", "truth", "--prediction-column", "answer")
+    result = latexify("score", "answers.csv", *columns, folder=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "2 samples" in result.stdout
+    assert "exact match" in result.stdout
+    assert "50.0%" in result.stdout
+    wrong = latexify("score", "answers.csv", folder=tmp_path)
+    assert wrong.returncode == 1
+    assert "truth" in wrong.stderr

@@ -34,6 +34,8 @@ class TrainParams(Section):
     clip_norm: Annotated[float, Gt(0)] = 1.0
     label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
+    augmentation: Annotated[float, Ge(0), Le(1)] = 0.0
+    """How strongly pictures are bent on the device: scale, stretch, slant, rotation, place, darkness; 0 is off."""
     curriculum_epochs: Annotated[int, Ge(0)] = 0
     """The first so many epochs run from short labels to long; 0 turns the curriculum off."""
     precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from transformers import VisionEncoderDecoderModel
 
+from trainer.augment import Augmentation
 from trainer.batches import IGNORED, MicroBatch, Position
 from trainer.config import TrainParams
 from trainer.model import model_input
@@ -94,6 +95,7 @@ class Stepper:
         self.optimizer = make_optimizer(model, params)
         self.scaler = torch.amp.GradScaler(precision.device.type, enabled=precision.needs_scaler)
         self._params, self._precision, self._seed = params, precision, seed
+        self._augment = Augmentation(strength=params.augmentation, seed=seed)
 
     def step(self, micro_batches: Iterable[MicroBatch], *, learning_rate: float) -> StepResult:
         """Train on one global batch: the loss is its token losses ÷ all its tokens, however it is cut up.
@@ -110,8 +112,11 @@ class Stepper:
         for micro in micro_batches:
             if num_samples == 0:
                 seed_batch(self._seed, micro.slice.position)
+            epoch, rows = micro.slice.position.epoch, micro.slice.rows
+            pixels = micro.pixels.to(self._precision.device, non_blocking=True)
+            pixels = self._augment(pixels, rows=rows, epoch=epoch)
             with self._precision.autocast():
-                loss = token_loss(self.model, micro.pixels, micro.labels, label_smoothing=self._params.label_smoothing)
+                loss = token_loss(self.model, pixels, micro.labels, label_smoothing=self._params.label_smoothing)
             self.scaler.scale(loss / micro.slice.global_tokens).backward()  # type: ignore[no-untyped-call]
             loss_sum += loss.detach()
             num_tokens = micro.slice.global_tokens

@@ -63,7 +63,8 @@ def run(  # noqa: PLR0913  # the stage's contract
     if params.num_threads:
         torch.set_num_threads(params.num_threads)
     trained = _make_loaded(params, model, seed=seed, tokenizer=tokenizer, manifest=manifest, inputs=inputs)
-    trained.model.to(precision.device)
+    # convolutions are a tenth faster with the channels innermost, on a CPU too
+    trained.model.to(precision.device, memory_format=torch.channels_last)
     trainer = Trainer(
         RunInputs(
             params=params,

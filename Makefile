@@ -33,7 +33,7 @@ lint: setup
 bench: setup
 	@python benchmarks/run.py
 
-lock:
+lock: setup
 	@bash scripts/lock.sh
 
 clean:

@@ -1,5 +1,6 @@
 """The command line: one command per stage, wiring only."""
 
+import errno
 import os
 import sys
 from dataclasses import dataclass
@@ -21,6 +22,13 @@ app = typer.Typer(
     "Each command is one stage of the pipeline; `dvc repro` runs those whose inputs changed, in order. What a stage "
     "does is set in params.yaml; switches here cannot change a result.",
 )
+
+DISK_TROUBLE = {
+    errno.ENOSPC: "the disk is full: make room and run the same command again",
+    errno.EDQUOT: "the disk quota is used up: make room and run the same command again",
+    errno.EACCES: "a file or folder may not be written or read: change its permissions, or choose another --root",
+    errno.EROFS: "the file system is read-only: choose another --root",
+}
 
 Jobs = Annotated[
     int, typer.Option(min=0, help="Worker processes; 0 takes one for each CPU. Results do not depend on it.")
@@ -243,7 +251,14 @@ def main() -> None:
         app()
     except LatexifyError as error:
         print(f"latexify: {error}", file=sys.stderr)
-        sys.exit(1)
+    except OSError as error:
+        if error.errno not in DISK_TROUBLE:
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        print(f"latexify: {DISK_TROUBLE[error.errno]}{where}; nothing half-written is left", file=sys.stderr)
+    else:
+        return
+    sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -56,6 +56,35 @@ def test_missing_input_names_the_command_that_makes_it(stage: str, needs: str, t
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a device that is always full")
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    """Nobody finds "the disk is full" in forty lines of traceback."""
+    (tmp_path / "params.yaml").write_text(
+        "synthetic: {num_train: 6, num_valid: 3, num_test: 3, num_writers: 3}\n", encoding="utf-8"
+    )
+    (tmp_path / "data" / "source").mkdir(parents=True)
+    command = """
+import pathlib, latexify
+real = pathlib.Path.open
+def full(self, mode="r", *rest, **named):
+    return real(pathlib.Path("/dev/full") if "w" in mode else self, mode, *rest, **named)
+pathlib.Path.open = full
+latexify.main()
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", command, "source", "--jobs", "1"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert result.returncode == 1, result.stderr
+    assert "latexify: the disk is full" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "data" / "source" / "manifest.json").exists()
+
+
 def test_wrong_usage_is_exit_code_2(tmp_path: Path) -> None:
     """Usage errors and bad data are told apart by scripts."""
     assert latexify("rasterize", "--jobs", "none", folder=tmp_path).returncode == 2

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -267,6 +268,20 @@ def test_sigterm_writes_a_checkpoint_and_says_so(data: Path, tmp_path: Path):
     assert "run the same command to go on" in output
     step = int(output.split("after step ")[1].split()[0])
     assert list(tmp_path.glob(f"runs/*/step-{step:08d}.pt"))
+
+
+@pytest.mark.parametrize("loader_workers", [0, 1])
+def test_a_damaged_sample_is_one_line(data: Path, tmp_path: Path, loader_workers: int):
+    """Raised in a loader process, the error would come with the traceback of that process in its text."""
+    shutil.copytree(data / "shards", tmp_path / "shards")
+    shutil.copytree(data / "tokenizer", tmp_path / "tokenizer")
+    for shard in (tmp_path / "shards").glob("train-*.tar"):
+        content = bytearray(shard.read_bytes())
+        content[512:520] = b"no  PNG "  # the first member's data follows its header
+        shard.write_bytes(content)
+    with pytest.raises(LatexifyError, match=r"train-\d+\.tar: sample .* cannot be read") as caught:
+        _run(tmp_path, tmp_path, loader_workers=loader_workers)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_loss_that_is_not_finite_names_its_samples(data: Path, tmp_path: Path):

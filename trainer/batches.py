@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from shards.errors import LatexifyError
 from shards.index import SplitIndex
 from shards.plan import plan_epoch
 from shards.reader import SampleReader
@@ -122,14 +123,21 @@ def _cut(
         )
 
 
-class _Shards(Dataset[MicroBatch]):
-    """Reads a slice; an item of this data set is a whole micro-batch."""
+class _Shards(Dataset[MicroBatch | LatexifyError]):
+    """Reads a slice; an item of this data set is a whole micro-batch.
+
+    A damaged sample comes back as the error that names it: raised in a loader process, it would reach the user as a
+    traceback in text.
+    """
 
     def __init__(self, index: SplitIndex) -> None:
         self._reader = SampleReader(index)
 
-    def __getitem__(self, slice_: Slice) -> MicroBatch:
-        pixels, labels = collate(self._reader.read(slice_.rows))
+    def __getitem__(self, slice_: Slice) -> MicroBatch | LatexifyError:
+        try:
+            pixels, labels = collate(self._reader.read(slice_.rows))
+        except LatexifyError as error:
+            return error
         return MicroBatch(pixels=pixels, labels=labels, slice=slice_)
 
 
@@ -146,8 +154,11 @@ class _Slices:
 
 def open_loader(
     index: SplitIndex, params: TrainParams, *, seed: int, start: Position, pin_memory: bool
-) -> DataLoader[MicroBatch]:
-    """An endless loader of micro-batches in the order of the plan, read by `params.loader_workers` processes."""
+) -> DataLoader[MicroBatch | LatexifyError]:
+    """An endless loader of micro-batches in the order of the plan, read by `params.loader_workers` processes.
+
+    In place of a micro-batch with a damaged sample stands the error that names it.
+    """
     return DataLoader(
         _Shards(index),
         batch_size=None,

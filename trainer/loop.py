@@ -101,7 +101,7 @@ class Trainer:
         self._inputs.loaded.model.load_state_dict(self._checkpoints.load_best(best.step))
         return best
 
-    def _open_loader(self) -> DataLoader[MicroBatch]:
+    def _open_loader(self) -> DataLoader[MicroBatch | LatexifyError]:
         return open_loader(
             self._inputs.train_index,
             self._params,
@@ -110,7 +110,7 @@ class Trainer:
             pin_memory=self._inputs.precision.device.type == "cuda",
         )
 
-    def _train_batch(self, batches: Iterator[MicroBatch]) -> StepResult:
+    def _train_batch(self, batches: Iterator[MicroBatch | LatexifyError]) -> StepResult:
         """One global batch: train on it, move the plan on, count it."""
         state = self.state
         source = _GlobalBatch(batches)
@@ -197,19 +197,22 @@ class Trainer:
 
 
 class _GlobalBatch:
-    """The micro-batches of one global batch, and how long we waited for them."""
+    """The micro-batches of one global batch, and how long we waited for them. Raises what the loader found damaged."""
 
     last: MicroBatch
 
-    def __init__(self, batches: Iterator[MicroBatch]) -> None:
+    def __init__(self, batches: Iterator[MicroBatch | LatexifyError]) -> None:
         self._batches = batches
         self.wait_s = 0.0
 
     def __iter__(self) -> Iterator[MicroBatch]:
         while True:
             started = time.perf_counter()
-            self.last = next(self._batches)
+            batch = next(self._batches)
             self.wait_s += time.perf_counter() - started
+            if isinstance(batch, LatexifyError):
+                raise batch
+            self.last = batch
             yield self.last
             if self.last.slice.is_last:
                 return

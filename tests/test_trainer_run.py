@@ -280,7 +280,7 @@ def test_a_damaged_sample_is_one_line(data: Path, tmp_path: Path, loader_workers
         content[512:520] = b"no  PNG "  # the first member's data follows its header
         shard.write_bytes(content)
     with pytest.raises(LatexifyError, match=r"train-\d+\.tar: sample .* cannot be read") as caught:
-        _run(tmp_path, tmp_path, loader_workers=loader_workers)
+        _run(tmp_path, tmp_path, base=str(data / "base"), loader_workers=loader_workers)
     assert "\n" not in str(caught.value)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch.utils.data import DataLoader, Dataset
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from shards.errors import LatexifyError
 from shards.index import SplitIndex
@@ -170,11 +171,21 @@ def open_loader(
     )
 
 
+def close_loader(batches: Iterator[MicroBatch | LatexifyError]) -> None:
+    """End the loader processes of an iterator over :func:`open_loader`.
+
+    Whoever leaves the iterator before its end must call this, also on an error: Python would otherwise send them a
+    SIGTERM when it exits, which they ignore, and wait for them for ever.
+    """
+    if isinstance(batches, _MultiProcessingDataLoaderIter):
+        batches._shutdown_workers()  # noqa: SLF001  # torch has no public way
+
+
 def _leave_signals_to_parent(_worker: int) -> None:
     """Ctrl-C reaches the whole process group, and so does a scheduler's SIGTERM: only the parent shall act on them.
 
-    It needs its loader processes until the checkpoint is written; they end with it, or when it tells them to.
-    (torch itself sets one thread in its loader processes.)
+    It needs its loader processes until the checkpoint is written. They end when `close_loader` tells them to or, should
+    the parent be killed, when torch's watchdog notices. (torch itself sets one thread in its loader processes.)
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -11,7 +11,7 @@ from shards.errors import LatexifyError
 from shards.files import write_json
 from shards.index import SplitIndex
 from shards.progress import Progress
-from trainer.batches import MicroBatch, open_loader
+from trainer.batches import MicroBatch, close_loader, open_loader
 from trainer.checkpoint import Best, CheckpointFolder, RunState
 from trainer.config import TrainParams
 from trainer.history import HISTORY_NAME, Row, Window, write_history
@@ -79,20 +79,27 @@ class Trainer:
         if left <= 0:
             return
         batch = min(self._params.global_batch, len(self._inputs.train_index))
-        loader = self._open_loader()
-        with StopSignals() as signals, Progress("train", total=left * batch, unit="samples") as progress:
-            batches = iter(loader)
-            while self.state.step < self._params.max_steps:
-                result = self._train_batch(batches)
-                progress.advance(result.num_samples, note=self._note())
-                if result.applied:
-                    self._after_step(progress)
-                if signals.received and self.state.step < self._params.max_steps:
-                    path = self._save()
-                    raise LatexifyError(
-                        f"stopped by {signals.received} after step {self.state.step} of {self._params.max_steps}; "
-                        f"{path} is written: run the same command to go on"
-                    )
+        batches = iter(self._open_loader())
+        try:
+            with StopSignals() as signals, Progress("train", total=left * batch, unit="samples") as progress:
+                self._train_until_stopped(batches, signals, progress)
+        finally:
+            close_loader(batches)
+
+    def _train_until_stopped(
+        self, batches: Iterator[MicroBatch | LatexifyError], signals: StopSignals, progress: Progress
+    ) -> None:
+        while self.state.step < self._params.max_steps:
+            result = self._train_batch(batches)
+            progress.advance(result.num_samples, note=self._note())
+            if result.applied:
+                self._after_step(progress)
+            if signals.received and self.state.step < self._params.max_steps:
+                path = self._save()
+                raise LatexifyError(
+                    f"stopped by {signals.received} after step {self.state.step} of {self._params.max_steps}; "
+                    f"{path} is written: run the same command to go on"
+                )
 
     def load_best(self) -> Best:
         """Put the best weights into the model; they are what is exported."""

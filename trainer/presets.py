@@ -154,7 +154,7 @@ PRESETS: dict[str, tuple[ViTShape | HybridShape, DecoderShape]] = {
         HybridShape(stem_channels=48, stage_channels=(64, 128), stage_depths=(2, 2), size=192, layers=2, heads=4),
         DecoderShape(size=192, layers=2, heads=4),
     ),
-    # for an hour on a CPU
+    # for hours on a CPU
     "small": (
         HybridShape(stem_channels=64, stage_channels=(64, 160), stage_depths=(2, 2), size=256, layers=4, heads=4),
         DecoderShape(size=256, layers=3, heads=4),

@@ -41,7 +41,7 @@ def set_up(checkout: Path, **environment: str) -> subprocess.CompletedProcess[st
 
 
 def test_without_root_it_says_what_to_run(checkout: Path) -> None:
-    """pycairo's own error, fifty lines of a failed build, does not name the packages."""
+    """The error of pycairo itself, fifty lines of a failed build, does not name the packages."""
     stand_in(checkout, "pkg-config", "exit 1")
     stand_in(checkout, "id", "echo 1000")
     stand_in(checkout, "sudo", "exit 1")
@@ -60,13 +60,3 @@ def test_an_old_python_is_named(checkout: Path) -> None:
     assert result.returncode == 1
     assert "3.10.12" in result.stderr
     assert "PYTHON=python3.12" in result.stderr
-
-
-def test_nothing_is_done_where_nothing_is_missing(repository: Path) -> None:
-    """`make repro` and `make test` run it every time."""
-    if not (repository / ".venv" / ".installed").exists():
-        pytest.skip("this environment was not made by scripts/setup.sh")
-    result = subprocess.run(
-        ["bash", "scripts/setup.sh"], cwd=repository, capture_output=True, text=True, check=False, timeout=30
-    )
-    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")

@@ -19,7 +19,7 @@ setup:
 
 repro: setup
 	@dvc repro
-	@dvc metrics show
+	@latexify score data/predictions/predictions.parquet --no-normalize
 	@echo "report: $(CURDIR)/data/report/report.html"
 
 test: setup

@@ -23,6 +23,7 @@ def plan_epoch(  # noqa: PLR0913  # two columns of the index, and the five numbe
     epoch: int,
     global_batch: int,
     window: int = 8192,
+    by_length: bool = True,
     short_first: bool = False,
 ) -> list[Rows]:
     """Plan one epoch over the samples of a split.
@@ -31,8 +32,9 @@ def plan_epoch(  # noqa: PLR0913  # two columns of the index, and the five numbe
     rounded down to whole batches, but at least one.
 
     The shards are shuffled. Windows are cut from their samples in that order, so that a window touches few shards. In a
-    window the samples are shuffled, then grouped by length, so that a batch wastes little on padding; the batches of a
-    window are shuffled, or, with `short_first`, all batches of the epoch run from short labels to long.
+    window the samples are shuffled, then grouped by length, so that a batch wastes little on padding; without
+    `by_length` they are not, and a batch holds all lengths. The batches of a window are shuffled, or, with
+    `short_first`, grouped by length in any case, all batches of the epoch run from short labels to long.
 
     Returns the global batches: int64 [global_batch] row numbers each, in no particular order. No row comes twice. The
     remainder, fewer than `global_batch` samples and others in each epoch, is left out; a split smaller than one batch
@@ -50,8 +52,9 @@ def plan_epoch(  # noqa: PLR0913  # two columns of the index, and the five numbe
         mixed = _shuffled(order[start : start + window], bits)
         # dropped before the grouping by length: else it would always be the longest labels that are left out
         mixed = mixed[: len(mixed) // batch * batch]
-        grouped = _by_length(mixed, num_tokens, bits).reshape(-1, batch)
-        batches.extend(_shuffled(grouped, bits))
+        if by_length or short_first:
+            mixed = _by_length(mixed, num_tokens, bits)
+        batches.extend(_shuffled(mixed.reshape(-1, batch), bits))
     if short_first:
         batches.sort(key=lambda rows: (int(num_tokens[rows].max()), int(num_tokens[rows].sum())))
     return batches

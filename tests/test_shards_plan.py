@@ -109,3 +109,16 @@ def test_no_samples_is_said() -> None:
     """A training loop over no batches would never end."""
     with pytest.raises(LatexifyError, match="no samples"):
         plan(0)
+
+
+def test_without_grouping_every_batch_holds_all_lengths():
+    """Batch norms learn statistics of their batch: in batches of one length, those of that length only."""
+    rng = np.random.default_rng(0)
+    num_tokens = rng.integers(1, 60, 4096).astype(np.int32)
+    shard_ids = np.repeat(np.arange(4, dtype=np.int32), 1024)
+    mixed = plan_epoch(num_tokens, shard_ids, seed=1, epoch=0, global_batch=32, by_length=False)
+    grouped = plan_epoch(num_tokens, shard_ids, seed=1, epoch=0, global_batch=32)
+    assert sorted(np.concatenate(mixed)) == list(range(4096))
+    means = np.array([num_tokens[rows].mean() for rows in mixed])
+    assert abs(means - num_tokens.mean()).max() < 12  # four standard errors of 32 lengths
+    assert np.ptp([num_tokens[rows].mean() for rows in grouped]) > 50

@@ -20,7 +20,7 @@ from transformers import (
 from shards.errors import LatexifyError
 from trainer.base import base_version, load_base
 from trainer.config import ModelParams
-from trainer.model import load_model, make_model, model_input
+from trainer.model import has_batch_norm, load_model, make_model, model_input
 from trainer.positions import grid_sinusoids
 from trainer.presets import PRESETS, build
 from trainer.train import run
@@ -258,3 +258,17 @@ def test_the_seed_decides_the_weights(latex: PreTrainedTokenizerFast):
     name = "decoder.model.decoder.embed_tokens.weight"
     assert torch.equal(one.state_dict()[name], same.state_dict()[name])
     assert not torch.equal(one.state_dict()[name], other.state_dict()[name])
+
+
+@pytest.mark.parametrize("preset", ["tiny", "small"])
+def test_models_with_batch_norm_are_known(preset: str):
+    """They get batches of mixed lengths; grouped by length, they read short formulas worst of all."""
+    assert has_batch_norm(build(preset, vocab_size=20, height_px=32, width_px=128))
+
+
+def test_a_vit_has_no_batch_norm(tmp_path: Path):
+    """TrOCR itself keeps the batches that save padding."""
+    tokenizer = make_tokenizer(tmp_path / "tokenizer")
+    make_base(tmp_path / "base", tokenizer)
+    model = load_base(str(tmp_path / "base"), tokenizer=tokenizer, height_px=16, width_px=64, dropout=0.0)
+    assert not has_batch_norm(model)

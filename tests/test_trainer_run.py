@@ -21,6 +21,7 @@ from trainer_data import GEOMETRY, draw, make_base, make_shards, make_tokenizer,
 from shards.errors import LatexifyError
 from shards.index import open_split
 from shards.manifest import read_manifest
+from shards.plan import plan_epoch
 from shards.reader import SampleReader
 from trainer.config import ModelParams
 from trainer.decoding import generate_ids
@@ -374,6 +375,22 @@ def test_the_folder_loads_elsewhere_without_this_project(finished: tuple[Path, d
     assert [i for i in ids[1:] if i != 2] == decoded.ids[0]
     assert text == loaded.texts(decoded.ids)[0]
     assert loaded.geometry.to_dict() == GEOMETRY
+
+
+@pytest.mark.parametrize("batch_norm", [True, False])
+def test_batches_are_mixed_for_batch_norm_only(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, batch_norm: bool
+):
+    """The one place where the model decides on the order of the data."""
+    asked = []
+    monkeypatch.setattr("trainer.loop.has_batch_norm", lambda _model: batch_norm)
+    monkeypatch.setattr(
+        "trainer.batches.plan_epoch",
+        lambda *rest, **named: asked.append(named["by_length"]) or plan_epoch(*rest, **named),
+    )
+    _run(data, tmp_path, max_steps=2, warmup_steps=0, loader_workers=0)
+    assert asked
+    assert set(asked) == {not batch_norm}
 
 
 def test_shards_of_another_tokenizer_are_refused(data: Path, tmp_path: Path):

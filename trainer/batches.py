@@ -83,7 +83,9 @@ def collate(samples: list[Sample]) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(np.stack([sample.pixels for sample in samples])), torch.from_numpy(labels)
 
 
-def slices(index: SplitIndex, params: TrainParams, *, seed: int, start: Position) -> Iterator[Slice]:
+def slices(
+    index: SplitIndex, params: TrainParams, *, seed: int, start: Position, by_length: bool = True
+) -> Iterator[Slice]:
     """The micro-batches of all epochs from `start` on, without end.
 
     A pure function of its arguments: stopping anywhere and starting again there gives the same sequence.
@@ -96,6 +98,7 @@ def slices(index: SplitIndex, params: TrainParams, *, seed: int, start: Position
             seed=seed,
             epoch=epoch,
             global_batch=params.global_batch,
+            by_length=by_length,
             short_first=epoch < params.curriculum_epochs,
         )
         for number in range(first, len(batches)):
@@ -145,16 +148,16 @@ class _Shards(Dataset[MicroBatch | LatexifyError]):
 class _Slices:
     """The sampler: what to read next. An object rather than a generator, since the loader asks for an iterable."""
 
-    def __init__(self, index: SplitIndex, params: TrainParams, *, seed: int, start: Position) -> None:
-        self._arguments = (index, params, seed, start)
+    def __init__(self, index: SplitIndex, params: TrainParams, *, seed: int, start: Position, by_length: bool) -> None:
+        self._arguments = (index, params, seed, start, by_length)
 
     def __iter__(self) -> Iterator[Slice]:
-        index, params, seed, start = self._arguments
-        return slices(index, params, seed=seed, start=start)
+        index, params, seed, start, by_length = self._arguments
+        return slices(index, params, seed=seed, start=start, by_length=by_length)
 
 
-def open_loader(
-    index: SplitIndex, params: TrainParams, *, seed: int, start: Position, pin_memory: bool
+def open_loader(  # noqa: PLR0913  # all but the first two are named
+    index: SplitIndex, params: TrainParams, *, seed: int, start: Position, pin_memory: bool, by_length: bool = True
 ) -> DataLoader[MicroBatch | LatexifyError]:
     """An endless loader of micro-batches in the order of the plan, read by `params.loader_workers` processes.
 
@@ -163,7 +166,7 @@ def open_loader(
     return DataLoader(
         _Shards(index),
         batch_size=None,
-        sampler=_Slices(index, params, seed=seed, start=start),
+        sampler=_Slices(index, params, seed=seed, start=start, by_length=by_length),
         num_workers=params.loader_workers,
         prefetch_factor=PREFETCHED if params.loader_workers else None,
         pin_memory=pin_memory,

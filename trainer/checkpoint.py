@@ -13,7 +13,7 @@ from shards.errors import LatexifyError
 from trainer.batches import Position
 from trainer.history import Row, Window
 
-CHECKPOINT_VERSION = 1
+CHECKPOINT_VERSION = 2
 """Version of what is in a checkpoint and of the arithmetic of a step: raised whenever a resumed run would differ."""
 
 

@@ -15,7 +15,7 @@ from trainer.batches import MicroBatch, close_loader, open_loader
 from trainer.checkpoint import Best, CheckpointFolder, RunState
 from trainer.config import TrainParams
 from trainer.history import HISTORY_NAME, Row, Window, write_history
-from trainer.model import LoadedModel
+from trainer.model import LoadedModel, has_batch_norm
 from trainer.precision import Precision
 from trainer.schedule import learning_rate
 from trainer.signals import StopSignals
@@ -115,6 +115,7 @@ class Trainer:
             seed=self._inputs.seed,
             start=self.state.position,
             pin_memory=self._inputs.precision.device.type == "cuda",
+            by_length=not has_batch_norm(self._inputs.loaded.model),
         )
 
     def _train_batch(self, batches: Iterator[MicroBatch | LatexifyError]) -> StepResult:

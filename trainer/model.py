@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
+from torch import nn
 from transformers import AutoTokenizer, GenerationConfig, PreTrainedTokenizerBase, VisionEncoderDecoderModel
 from transformers.utils import logging as transformers_logging
 
@@ -135,6 +136,15 @@ def set_special_ids(model: VisionEncoderDecoderModel, tokenizer: PreTrainedToken
 def max_positions(model: VisionEncoderDecoderModel) -> int:
     """The longest sequence the decoder has positions for, start token included."""
     return int(model.config.decoder.max_position_embeddings)
+
+
+def has_batch_norm(model: nn.Module) -> bool:
+    """Whether what the model learns from a sample depends on the others of its batch.
+
+    Batches of one length would then teach it statistics of that length, which it does not meet again when it reads:
+    short formulas, whose strokes are drawn large, came out worst of all.
+    """
+    return any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
 
 
 def model_input(pixels: torch.Tensor, model: VisionEncoderDecoderModel) -> torch.Tensor:

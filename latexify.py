@@ -107,14 +107,14 @@ def ingest(context: typer.Context, jobs: Jobs = 0, backend: Backend = "loky") ->
     workspace: Workspace = context.obj
     params = workspace.params
     from pipeline import ingest as stage
+    from pipeline.engine import Engine
 
     stage.run(
         params.ingest,
         source=workspace.data("source"),
         out=workspace.data("inks"),
         metrics=workspace.metrics("ingest"),
-        jobs=jobs or usable_cpus(),
-        backend=backend,
+        engine=Engine(backend=backend, jobs=jobs or usable_cpus()),
     )
 
 
@@ -140,6 +140,7 @@ def rasterize(context: typer.Context, jobs: Jobs = 0, backend: Backend = "loky")
     workspace: Workspace = context.obj
     params = workspace.params
     from pipeline import rasterize as stage
+    from pipeline.engine import Engine
 
     stage.run(
         params.rasterize,
@@ -147,8 +148,7 @@ def rasterize(context: typer.Context, jobs: Jobs = 0, backend: Backend = "loky")
         tokenizer=workspace.data("tokenizer"),
         out=workspace.data("shards"),
         metrics=workspace.metrics("rasterize"),
-        jobs=jobs or usable_cpus(),
-        backend=backend,
+        engine=Engine(backend=backend, jobs=jobs or usable_cpus()),
     )
 
 

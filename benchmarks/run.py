@@ -17,6 +17,7 @@ from typing import Any
 
 from params import Params
 from pipeline import ingest, rasterize, source, vocab
+from pipeline.engine import Engine
 
 JOBS = len(os.sched_getaffinity(0))
 
@@ -39,7 +40,7 @@ def timed(stage: Callable[..., Any], *arguments: Any, **options: Any) -> float:
 def run_stages(params: Params, raw: Path, folder: Path) -> dict[str, float]:
     """Run the offline stages in `folder`; seconds of each."""
     data, metrics = folder / "data", folder / "metrics"
-    parallel: dict[str, Any] = {"jobs": JOBS, "backend": "loky"}
+    parallel: dict[str, Any] = {"engine": Engine(jobs=JOBS)}
     section = getattr(params, params.dataset)
     return {
         "source": timed(

@@ -2,17 +2,16 @@
 
 import hashlib
 import itertools
-import os
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.ink import INK_SCHEMA, REJECT_SCHEMA, Ink, Rejection, Stroke
+from shards.files import open_parquet, write_parquet
 from shards.manifest import Manifest, read_manifest
+from shards.place import Place
 
 INKS_KIND = "inks"
 REJECTS_NAME = "rejects.parquet"
@@ -80,38 +79,27 @@ def inks_of(batch: pa.RecordBatch) -> Iterator[Ink]:
         yield Ink(strokes=strokes, **text)
 
 
-def read_inks_manifest(inks: Path) -> Manifest:
+def read_inks_manifest(inks: Place) -> Manifest:
     """Manifest of an inks folder; `content["parts"]` lists its parts. Raises LatexifyError where it is not whole."""
     return read_manifest(inks, INKS_KIND, made_by="latexify ingest")
 
 
-def read_batches(inks: Path, *, columns: Sequence[str] | None = None, max_rows: int = 1024) -> Iterator[pa.RecordBatch]:
+def read_batches(
+    inks: Place, *, columns: Sequence[str] | None = None, max_rows: int = 1024
+) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a whole inks folder in their order, at most `max_rows` at a time, only the `columns` named."""
     for part in read_inks_manifest(inks).content["parts"]:
-        with pq.ParquetFile(inks / part["name"]) as file:
+        with open_parquet(inks / part["name"]) as file:
             yield from file.iter_batches(batch_size=max_rows, columns=columns)
 
 
-def read_inks(inks: Path) -> Iterator[Ink]:
+def read_inks(inks: Place) -> Iterator[Ink]:
     """Yield every ink of a whole inks folder in its order, holding one batch in memory."""
     return itertools.chain.from_iterable(map(inks_of, read_batches(inks)))
 
 
-def write_table(path: Path, table: pa.Table) -> None:
-    """Write Parquet (zstd) under a temporary name, flush it to the disk, and rename: never half a file."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            pq.write_table(table, file, compression="zstd")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_rejects(path: Path, rejections: Iterable[Rejection]) -> None:
+def write_rejects(path: Place, rejections: Iterable[Rejection]) -> None:
     """Write `REJECT_SCHEMA` rows, in the order given."""
     rows = [(r.key, r.source, r.reason.value, r.detail) for r in rejections]
     columns = zip(*rows, strict=True) if rows else ([] for _ in REJECT_SCHEMA)
-    write_table(path, pa.table([pa.array(column, pa.string()) for column in columns], schema=REJECT_SCHEMA))
+    write_parquet(path, pa.table([pa.array(column, pa.string()) for column in columns], schema=REJECT_SCHEMA))

@@ -8,18 +8,19 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from joblib import Parallel, delayed
+from joblib import delayed
 
-from pipeline.catalogue import INKS_KIND, PART_PATTERN, REJECTS_NAME, part_name, write_rejects, write_table
+from pipeline.catalogue import INKS_KIND, PART_PATTERN, REJECTS_NAME, part_name, write_rejects
 from pipeline.config import IngestParams
 from pipeline.duplicates import find_duplicates
+from pipeline.engine import Engine
 from pipeline.ink import SPLITS, Reason, Rejection
 from pipeline.inputs import SourcePlan
 from pipeline.latex import NORMALIZER_VERSION
 from pipeline.reading import ChunkResult, iter_chunks, read_chunk
 from pipeline.source import SOURCE_KIND
 from shards.errors import LatexifyError
-from shards.files import write_json
+from shards.files import write_json, write_parquet
 from shards.manifest import MANIFEST_NAME, Manifest, read_manifest, write_manifest
 from shards.progress import Progress
 
@@ -28,22 +29,18 @@ INKS_VERSION = 1
 _DUPLICATES = frozenset({Reason.DUPLICATE_KEY, Reason.DUPLICATE_INK, Reason.LEAKED_INK})
 
 
-def run(  # noqa: PLR0913  (the contract of all stages: parameters, then where, then how)
-    params: IngestParams, *, source: Path, out: Path, metrics: Path, jobs: int, backend: str = "loky"
-) -> dict[str, Any]:
+def run(params: IngestParams, *, source: Path, out: Path, metrics: Path, engine: Engine) -> dict[str, Any]:
     """Read all inputs that the source folder names into `out`, and write the counts to the JSON file `metrics`.
 
-    jobs, backend: joblib's (`loky`, `threading`, `sequential` or a registered one); neither changes a byte.
+    engine: where the parsing runs; it changes no byte.
 
     Raises LatexifyError where the source is missing, changed or damaged, where more than `params.max_reject_rate` of
     the inputs are rejected (``rejects.parquet`` is written all the same), or where nothing is left to train on.
     """
-    if backend == "multiprocessing":
-        raise LatexifyError("the backend `multiprocessing` cannot stream its results: use `loky` or `threading`")
     made_from = read_manifest(source, SOURCE_KIND, made_by="latexify source")
     plan = SourcePlan.from_content(made_from.content, where=source / MANIFEST_NAME)
     _clear(out)
-    results = _read_all(plan, params=params, source=source, out=out, jobs=jobs, backend=backend)
+    results = _read_all(plan, params=params, source=source, out=out, engine=engine)
     counts, parts = _settle(results, params=params, out=out)
     write_json(metrics, counts)
     recipe = params.model_dump() | {"normalizer_version": NORMALIZER_VERSION}
@@ -67,9 +64,7 @@ def _clear(out: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _read_all(  # noqa: PLR0913  (what `run` was given)
-    plan: SourcePlan, *, params: IngestParams, source: Path, out: Path, jobs: int, backend: str
-) -> list[ChunkResult]:
+def _read_all(plan: SourcePlan, *, params: IngestParams, source: Path, out: Path, engine: Engine) -> list[ChunkResult]:
     """Parse everything; results in the order of the chunks. A few chunks per worker are held in memory, no more."""
     sizes = [item.num_inputs for item in plan.inputs]
     total = None if None in sizes else sum(size for size in sizes if size is not None)
@@ -77,13 +72,10 @@ def _read_all(  # noqa: PLR0913  (what `run` was given)
         delayed(read_chunk)(chunk, plan=plan, params=params, out=out)
         for chunk in iter_chunks(plan, base=source, max_file_bytes=params.max_file_bytes)
     )
-    parallel = Parallel(
-        n_jobs=jobs, backend=backend, return_as="generator", pre_dispatch="2 * n_jobs", batch_size=1, max_nbytes=None
-    )
     results: list[ChunkResult] = []
     num_rejected = 0
     with Progress("ingest", total=total, unit="inks") as progress:
-        for result in parallel(work):
+        for result in engine.run(work, in_order=True):
             results.append(result)
             num_rejected += len(result.rejections)
             progress.advance(result.num_rows + len(result.rejections), note=f"{num_rejected} rejected")
@@ -147,7 +139,7 @@ def _drop_rows(out: Path, parts: Sequence[int], *, dropped: Collection[int]) -> 
         keep = np.array([row not in dropped for row in range(first_row, first_row + num_rows)])
         first_row += num_rows
         if not keep.all():
-            write_table(path, pq.read_table(path).filter(pa.array(keep)))
+            write_parquet(path, pq.read_table(path).filter(pa.array(keep)))
         if keep.any():
             remaining.append({"name": path.name, "num_rows": int(keep.sum())})
         else:

@@ -8,7 +8,7 @@ and hash. So memory stays flat, and no shard's bytes depend on how many workers 
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,16 @@ import pyarrow.parquet as pq
 
 from pipeline.config import RasterizeParams
 from pipeline.draw import Canvas
+from pipeline.engine import Engine
 from pipeline.ink import INK_SCHEMA, REJECT_SCHEMA, SPLITS, Reason, Rejection
 from pipeline.label_tokenizer import encode_labels, load_tokenizer
 from pipeline.render import SCRATCH_NAME, ShardTask, render_shard
 from shards.draft import draft_of
 from shards.errors import LatexifyError
-from shards.files import write_json
+from shards.files import write_json, write_parquet
 from shards.index import KIND, write_index
 from shards.manifest import Manifest, read_manifest, require_input, write_manifest
+from shards.place import is_local
 from shards.progress import Progress
 from shards.writer import WrittenShard
 
@@ -47,38 +49,33 @@ class _Catalogue:
 
 
 def run(  # noqa: PLR0913  # the contract of every stage: parameters, inputs, outputs, and how to run
-    params: RasterizeParams, *, inks: Path, tokenizer: Path, out: Path, metrics: Path, jobs: int, backend: str
+    params: RasterizeParams, *, inks: Path, tokenizer: Path, out: Path, metrics: Path, engine: Engine
 ) -> dict[str, Any]:
     """Draw every ink of the folder `inks` and write the shard folder `out`; see docs/shards.md for its format.
 
-    jobs, backend: as joblib takes them; they change no byte. Returns what it writes to `metrics`. Raises LatexifyError
+    engine: where the drawing runs; it changes no byte. Returns what it writes to `metrics`. Raises LatexifyError
     where an input is missing, was made from other inks, or leaves no sample.
     """
     canvas = _canvas(params)
     inks_manifest = read_manifest(inks, "inks", made_by="latexify ingest")
     tokenizer_manifest = read_manifest(tokenizer, "tokenizer", made_by="latexify vocab")
     require_input(tokenizer_manifest, inks_manifest, where=tokenizer, made_by="latexify vocab")
-    with draft_of(out) as draft:
+    inputs = {manifest.kind: manifest.fingerprint for manifest in (inks_manifest, tokenizer_manifest)}
+    recipe = Manifest(kind=KIND, version=FORMAT_VERSION, params=params.model_dump(), inputs=inputs)
+    with draft_of(out, recipe=recipe.fingerprint) as draft:
+        assert is_local(draft), "`out` is a local folder"
         catalogue = _copy_inks(inks, draft / SCRATCH_NAME, tokenizer=tokenizer)
         order, rejected = _order_samples(catalogue, max_tokens=params.max_tokens)
         tasks = list(_tasks(order, catalogue, samples_per_shard=params.samples_per_shard))
         if not tasks:
             raise LatexifyError(f"{inks} leaves nothing to draw: {len(rejected)} labels are too long, no other inks")
-        shards = _write_shards(tasks, draft, canvas=canvas, jobs=jobs, backend=backend)
+        shards = _write_shards(tasks, draft, canvas=canvas, engine=engine)
         (draft / SCRATCH_NAME).unlink()
         write_index(draft, [shard.rows for shard in shards])
         rejects = pa.Table.from_pylist([asdict(rejection) for rejection in rejected], schema=REJECT_SCHEMA)
-        pq.write_table(rejects, draft / "rejects.parquet")
+        write_parquet(draft / "rejects.parquet", rejects)
         splits = _splits(shards, tasks)
-        inputs = {manifest.kind: manifest.fingerprint for manifest in (inks_manifest, tokenizer_manifest)}
-        manifest = Manifest(
-            kind=KIND,
-            version=FORMAT_VERSION,
-            params=params.model_dump(),
-            inputs=inputs,
-            content={"splits": splits, "num_rejected": len(rejected)},
-        )
-        write_manifest(draft, manifest)
+        write_manifest(draft, replace(recipe, content={"splits": splits, "num_rejected": len(rejected)}))
     summary = _summarise(shards, splits, rejected)
     write_json(metrics, summary)
     return summary
@@ -159,16 +156,13 @@ def _tasks(order: dict[str, list[int]], catalogue: _Catalogue, *, samples_per_sh
             )
 
 
-def _write_shards(
-    tasks: list[ShardTask], draft: Path, *, canvas: Canvas, jobs: int, backend: str
-) -> list[WrittenShard]:
+def _write_shards(tasks: list[ShardTask], draft: Path, *, canvas: Canvas, engine: Engine) -> list[WrittenShard]:
     """Write all shards in parallel; returns them in the order of the tasks."""
     num_inks = sum(len(task.rows) for task in tasks)
-    parallel = joblib.Parallel(n_jobs=jobs, backend=backend, return_as="generator_unordered")
     calls = (joblib.delayed(render_shard)(place, task, draft=draft, canvas=canvas) for place, task in enumerate(tasks))
     written: dict[int, WrittenShard] = {}
     with Progress("rasterize", total=num_inks, unit="inks") as progress:
-        for place, shard in parallel(calls):
+        for place, shard in engine.run(calls, in_order=False):
             written[place] = shard
             progress.advance(shard.num_samples)
     return [written[place] for place in range(len(tasks))]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.archives import Member, iter_members
-from pipeline.catalogue import ink_table, part_name, write_table
+from pipeline.catalogue import ink_table, part_name
 from pipeline.config import IngestParams
 from pipeline.ink import Ink, Reason, Rejection
 from pipeline.inkml import ParsedInk, parse_inkml
@@ -14,6 +14,8 @@ from pipeline.keys import key_of, printable
 from pipeline.latex import normalize
 from pipeline.markup import UnusableInkError
 from pipeline.splits import known_writer, require_split
+from shards.files import write_parquet
+from shards.place import Place
 
 MEMBERS_PER_CHUNK = 1024
 BYTES_PER_CHUNK = 32_000_000
@@ -68,7 +70,7 @@ def _iter_inputs(item: SourceInput, *, base: Path, max_file_bytes: int) -> Itera
         raise changed_since(item)
 
 
-def read_chunk(chunk: Chunk, *, plan: SourcePlan, params: IngestParams, out: Path) -> ChunkResult:
+def read_chunk(chunk: Chunk, *, plan: SourcePlan, params: IngestParams, out: Place) -> ChunkResult:
     """Parse a chunk and write its inks as part `chunk.index` in `out` (none where all were rejected)."""
     inks, rejections = [], []
     for item, member in chunk.members:
@@ -78,7 +80,7 @@ def read_chunk(chunk: Chunk, *, plan: SourcePlan, params: IngestParams, out: Pat
         else:
             rejections.append(result)
     if inks:
-        write_table(out / part_name(chunk.index), ink_table(inks))
+        write_parquet(out / part_name(chunk.index), ink_table(inks))
     return ChunkResult(index=chunk.index, num_rows=len(inks), rejections=rejections)
 
 

@@ -11,7 +11,8 @@ trap 'rm -rf "$work"' EXIT
 import tomllib
 with open("pyproject.toml", "rb") as file:
     project = tomllib.load(file)["project"]
-wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+extras = project["optional-dependencies"].values()
+wanted = [*project["dependencies"], *(name for extra in extras for name in extra)]
 wanted = [name for name in wanted if not name.startswith("torch")]
 print("\n".join([*wanted, "filelock", "fsspec", "jinja2", "networkx", "setuptools", "sympy", "typing-extensions"]))
 PY

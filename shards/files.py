@@ -1,14 +1,27 @@
-"""Writing a file so that nobody ever sees half of it."""
+"""Reading and writing files so that nobody ever sees half of one."""
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write `data` under a temporary name beside `path`, flush it to the disk, and rename. Makes missing folders."""
+from shards.place import Place, is_local
+
+
+def write_atomically(path: Place, data: bytes | memoryview) -> None:
+    """Write `data` so that the file is there whole or not at all. Makes missing folders.
+
+    On this machine: under a temporary name beside `path`, flushed to the disk, renamed. In an object store one upload
+    is atomic.
+    """
+    if not is_local(path):
+        path.write_bytes(bytes(data))
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_of(path)
     try:
         with temporary.open("wb") as file:
             file.write(data)
@@ -19,6 +32,34 @@ def write_atomically(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def write_json(path: Path, value: object) -> None:
+def temporary_of(path: Path) -> Path:
+    """The name under which this process writes `path` before it is whole."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def write_json(path: Place, value: object) -> None:
     """Write `value` as indented JSON, atomically."""
     write_atomically(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def write_parquet(path: Place, table: pa.Table) -> None:
+    """Write a table as Parquet (zstd), atomically. It is encoded in memory first."""
+    buffer = pa.BufferOutputStream()
+    pq.write_table(table, buffer, compression="zstd")
+    write_atomically(path, memoryview(buffer.getvalue()))
+
+
+def read_parquet(path: Place, *, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a table, or the named columns of it. Raises FileNotFoundError, or pyarrow.ArrowInvalid where damaged."""
+    with open_parquet(path) as file:
+        return file.read(columns=columns)
+
+
+def open_parquet(path: Place) -> pq.ParquetFile:
+    """Open a Parquet file to read it in pieces; close it, or use it as a context manager.
+
+    Raises FileNotFoundError, or pyarrow.ArrowInvalid where it is damaged.
+    """
+    if is_local(path):
+        return pq.ParquetFile(path)
+    return pq.ParquetFile(path.path, filesystem=path.fs)

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from shards.errors import LatexifyError
+from shards.files import write_parquet
 from shards.manifest import read_manifest
 
 INDEX_NAME = "index.parquet"
@@ -77,7 +78,7 @@ def write_index(folder: Path, tables: list[pa.Table]) -> None:
     repeated = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
     if len(repeated):
         raise LatexifyError(f"{len(repeated)} keys name more than one sample, such as {repeated[0].as_py()!r}")
-    pq.write_table(table, folder / INDEX_NAME, compression="zstd")
+    write_parquet(folder / INDEX_NAME, table)
 
 
 def open_split(folder: Path, split: str) -> SplitIndex:

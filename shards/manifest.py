@@ -7,11 +7,11 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from shards.errors import LatexifyError
 from shards.files import write_json
+from shards.place import Place
 
 MANIFEST_NAME = "manifest.json"
 
@@ -45,12 +45,12 @@ def canonical_json(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
+def write_manifest(folder: Place, manifest: Manifest) -> None:
     """Write ``manifest.json`` atomically. Call it last: its presence says that the folder is whole."""
     write_json(folder / MANIFEST_NAME, {**asdict(manifest), "fingerprint": manifest.fingerprint})
 
 
-def read_manifest(folder: Path, kind: str, *, made_by: str) -> Manifest:
+def read_manifest(folder: Place, kind: str, *, made_by: str) -> Manifest:
     """Read and check the manifest of an artifact folder.
 
     made_by: the command that makes the folder, named in the error.
@@ -73,7 +73,7 @@ def read_manifest(folder: Path, kind: str, *, made_by: str) -> Manifest:
     return manifest
 
 
-def require_input(consumer: Manifest, producer: Manifest, *, where: Path, made_by: str) -> None:
+def require_input(consumer: Manifest, producer: Manifest, *, where: Place, made_by: str) -> None:
     """Refuse `consumer` (an artifact found at `where`) unless it was made from exactly this `producer`."""
     found = consumer.inputs.get(producer.kind)
     if found != producer.fingerprint:

@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerFast
 
 from pipeline.config import RasterizeParams
 from pipeline.draw import Canvas, draw_ink
+from pipeline.engine import Backend, Engine
 from pipeline.ink import INK_SCHEMA
 from pipeline.rasterize import run
 from shards.errors import LatexifyError
@@ -92,7 +93,7 @@ def rasterize(tmp_path: Path, tokenizer: Path) -> Rasterize:
     """Run the stage on an inks folder into tmp_path/out."""
 
     def call(inks: Path, *, params: RasterizeParams = PARAMS, out: str = "out", **options: Any) -> dict[str, Any]:
-        options = {"tokenizer": tokenizer, "jobs": 1, "backend": "loky", **options}
+        options = {"tokenizer": tokenizer, "engine": Engine(), **options}
         return run(params, inks=inks, out=tmp_path / out, metrics=tmp_path / "metrics" / "rasterize.json", **options)
 
     return call
@@ -170,11 +171,11 @@ def test_metrics_and_manifest_count_alike(rasterize: Rasterize, inks: Path, tmp_
 
 @pytest.mark.parametrize(("jobs", "backend"), [(2, "loky"), (2, "threading"), (3, "threading")])
 def test_bytes_do_not_depend_on_jobs_or_backend(
-    rasterize: Rasterize, inks: Path, tmp_path: Path, jobs: int, backend: str
+    rasterize: Rasterize, inks: Path, tmp_path: Path, jobs: int, backend: Backend
 ) -> None:
     """DVC on another machine would see other data, and train anew."""
     rasterize(inks, out="alone")
-    rasterize(inks, out="parallel", jobs=jobs, backend=backend)
+    rasterize(inks, out="parallel", engine=Engine(jobs=jobs, backend=backend))
     assert bytes_of(tmp_path / "alone") == bytes_of(tmp_path / "parallel")
 
 
@@ -241,7 +242,7 @@ def test_inks_that_break_the_contract_are_named(
     """Inks made by another program must fail by name, also from a worker, and leave no half-written folder."""
     broken = [{**row, **change} if row["key"] == "train/writer1/ink001" else row for row in rows]
     with pytest.raises(LatexifyError, match=message):
-        rasterize(write_inks(tmp_path / "broken", broken), jobs=2)
+        rasterize(write_inks(tmp_path / "broken", broken), engine=Engine(jobs=2))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["broken"]
 
 

@@ -18,6 +18,7 @@ from shards.draft import draft_of
 from shards.errors import LatexifyError
 from shards.index import SplitIndex, open_split, write_index
 from shards.manifest import Manifest, write_manifest
+from shards.place import place_of
 from shards.png import decode_png, encode_png
 from shards.reader import MAX_OPEN_SHARDS, SampleReader
 from shards.sample import EncodedSample
@@ -236,30 +237,53 @@ def test_png_of_another_kind_is_refused() -> None:
         decode_png(buffer.getvalue())
 
 
-def test_draft_replaces_the_folder_only_when_whole(tmp_path: Path) -> None:
-    """An interrupted run would otherwise cost the results of the one before."""
-    out = tmp_path / "out"
-    write_manifest_in(out, "old")
+def leave_draft(out: Path, *, recipe: str, name: str) -> None:
+    """What a run that is interrupted leaves."""
 
     def interrupted() -> None:
-        with draft_of(out) as draft:
-            (draft / "half").touch()
+        with draft_of(out, recipe=recipe) as draft:
+            (draft / name).touch()
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+
+
+def test_draft_replaces_the_folder_only_when_whole(tmp_path: Path) -> None:
+    """An interrupted run would otherwise cost the results of the one before."""
+    out = tmp_path / "out"
+    write_manifest_in(out, "old")
+    leave_draft(out, recipe="b", name="half")
     assert sorted(path.name for path in out.iterdir()) == ["manifest.json", "old"]
-    with draft_of(out) as draft:
+    with draft_of(out, recipe="b") as draft:
+        (draft / "other half").touch()
+    assert sorted(path.name for path in out.iterdir()) == ["half", "other half"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+
+
+def test_draft_of_another_recipe_is_not_used(tmp_path: Path) -> None:
+    """Shards of changed parameters would mix with those of the old."""
+    out = tmp_path / "out"
+    leave_draft(out, recipe="a", name="old half")
+    with draft_of(out, recipe="b") as draft:
         (draft / "new").touch()
     assert [path.name for path in out.iterdir()] == ["new"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+
+
+def test_draft_in_an_object_store_is_made_in_place(tmp_path: Path) -> None:
+    """Object stores cannot rename folders; a killed run must go on there too, and not mix recipes."""
+    out = place_of(f"memory://{tmp_path.name}/out")
+    leave_draft(out, recipe="a", name="old half")
+    leave_draft(out, recipe="b", name="half")
+    with draft_of(out, recipe="b") as draft:
+        (draft / "other half").touch()
+    assert sorted(path.name for path in out.iterdir()) == ["half", "other half"]
 
 
 def test_draft_spares_folders_that_no_stage_wrote(tmp_path: Path) -> None:
     """A mistyped path must not delete somebody's files."""
     (tmp_path / "thesis.tex").touch()
-    with pytest.raises(LatexifyError, match="holds something else"), draft_of(tmp_path):
+    with pytest.raises(LatexifyError, match="holds something else"), draft_of(tmp_path, recipe="a"):
         pass
     assert (tmp_path / "thesis.tex").exists()
 

@@ -1,0 +1,37 @@
+"""Places: a folder or file on this machine, or one in an object store (``s3://…``, ``gs://…``), used alike.
+
+A place on this machine is a `pathlib.Path`; any other URL is a `upath.UPath`, which has the same methods on top of
+fsspec. Settings of a store (endpoint, credentials) come from its own environment variables or from fsspec's
+configuration, never from a location, so that locations may be logged.
+"""
+
+from pathlib import Path
+
+from typing_extensions import TypeIs
+from upath import UPath
+
+from shards.errors import LatexifyError
+
+Place = Path | UPath
+
+
+def place_of(location: str) -> Place:
+    """The place that a path or URL names.
+
+    Raises LatexifyError where the URL's protocol is not known, or its package is not installed.
+    """
+    if "://" not in location:
+        return Path(location)
+    try:
+        place = UPath(location)
+        if place.protocol in {"file", "local"}:
+            return Path(place.path)
+        _ = place.fs  # imports the package of the protocol
+    except (ImportError, ValueError) as error:
+        raise LatexifyError(f"{location} cannot be opened: {error}") from None
+    return place
+
+
+def is_local(place: Place) -> TypeIs[Path]:
+    """Whether the place lies on this machine, in folders that can be renamed and locked."""
+    return isinstance(place, Path)

@@ -70,6 +70,8 @@ def _combination_problems(params: Params) -> list[str]:
         problems.append("train.micro_batch: must divide train.global_batch")
     if params.train.warmup_steps > params.train.max_steps:
         problems.append("train.warmup_steps: larger than train.max_steps")
+    if params.model.base == "scratch" and (params.train.freeze or params.train.layer_decay < 1):
+        problems.append("train.freeze, train.layer_decay: of no use to a model that starts from nothing (model.base)")
     if params.inkml.valid_fraction + params.inkml.test_fraction >= 1:
         problems.append("inkml.valid_fraction: with inkml.test_fraction leaves nothing to train on")
     return problems

@@ -17,9 +17,10 @@ from shards.reader import SampleReader
 from trainer.batches import IGNORED, MicroBatch, Position, collate, open_loader, slices
 from trainer.config import ModelParams
 from trainer.model import make_model, set_special_ids
+from trainer.optimizer import make_optimizer
 from trainer.precision import Precision, choose_device, choose_precision
 from trainer.schedule import learning_rate
-from trainer.step import NonFiniteError, Stepper, make_optimizer, token_loss
+from trainer.step import NonFiniteError, Stepper, token_loss
 
 torch.set_num_threads(1)
 CPU = Precision(name="fp32", device=torch.device("cpu"))

@@ -8,6 +8,10 @@ import torch
 from torch import nn
 from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase, VisionEncoderDecoderModel
 from transformers import VisionEncoderDecoderConfig as Config
+from transformers.models.trocr.modeling_trocr import (
+    TrOCRLearnedPositionalEmbedding,
+    TrOCRSinusoidalPositionalEmbedding,
+)
 
 from shards.errors import LatexifyError
 
@@ -30,6 +34,7 @@ def load_base(
     weights, or cannot take the canvas.
     """
     model = _load_weights(base, dropout=dropout)
+    store_positions(model)
     fit_canvas(model, base=base, height_px=height_px, width_px=width_px)
     fit_vocabulary(model, tokenizer, base_tokenizer=_fetch(AutoTokenizer, base, "tokenizer"))
     return model
@@ -86,6 +91,24 @@ def _fetch(auto_class: Any, base: str, what: str, **options: object) -> Any:
         reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(". ")
         mend = "correct the folder" if looks_local else "check the name and the network, or name a folder that holds it"
         raise LatexifyError(f"the {what} of model.base `{base}` cannot be loaded ({reason}): {mend}") from None
+
+
+@torch.no_grad()
+def store_positions(model: VisionEncoderDecoderModel) -> None:
+    """Turn computed positions of the decoder (TrOCR small, large-printed, stage1) into weights of the same values.
+
+    transformers 5 keeps the computed table in a plain attribute, which is empty after `from_pretrained` and does not
+    follow the model to a GPU. Stored, it is there and does, and the saved folder loads anywhere.
+    """
+    config, stack = model.config.decoder, model.decoder.model.decoder
+    if config.use_learned_position_embeddings:
+        return
+    stored = TrOCRLearnedPositionalEmbedding(config.max_position_embeddings, config.d_model)
+    # both count positions from 2, behind the padding's 1
+    table = TrOCRSinusoidalPositionalEmbedding.get_embedding(stored.num_embeddings, config.d_model, config.pad_token_id)
+    stored.weight.copy_(table)
+    stack.embed_positions = stored
+    config.use_learned_position_embeddings = True
 
 
 def fit_canvas(model: VisionEncoderDecoderModel, *, base: str, height_px: int, width_px: int) -> None:
@@ -173,9 +196,11 @@ def _spellings(tokenizer: PreTrainedTokenizerBase, base_tokenizer: PreTrainedTok
     """For each id of `tokenizer` the base's ids that spell it; empty where it cannot."""
     vocabulary = tokenizer.get_vocab()
     spelling: list[list[int]] = [[] for _ in range(max(vocabulary.values()) + 1)]
+    # SentencePiece puts a word's beginning before everything, often as a piece of its own that spells nothing
+    silent = {base_tokenizer.unk_token_id, base_tokenizer.convert_tokens_to_ids("\N{LOWER ONE EIGHTH BLOCK}")}
     for token, token_id in vocabulary.items():
         pieces = base_tokenizer.encode(token, add_special_tokens=False)
-        spelling[token_id] = [piece for piece in pieces if piece != base_tokenizer.unk_token_id]
+        spelling[token_id] = [piece for piece in pieces if piece not in silent]
     for role in ("pad_token_id", "bos_token_id", "eos_token_id", "unk_token_id"):
         base_id = getattr(base_tokenizer, role)
         spelling[getattr(tokenizer, role)] = [] if base_id is None else [base_id]

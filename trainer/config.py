@@ -31,6 +31,11 @@ class TrainParams(Section):
     `constant`."""
     weight_decay: Annotated[float, Ge(0)] = 0.01
     beta2: Annotated[float, Gt(0), Lt(1)] = 0.98
+    layer_decay: Annotated[float, Gt(0), Le(1)] = 1.0
+    """Each layer of encoder and decoder learns this much more slowly than the one above it; 1: all alike."""
+    freeze: list[Literal["encoder", "embeddings"]] = []
+    """Parts that stay as they are in `model.base`: the whole encoder, the decoder's token embeddings (with its output
+    where they are the same weights)."""
     clip_norm: Annotated[float, Gt(0)] = 1.0
     label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.0

@@ -13,9 +13,8 @@ from trainer.augment import Augmentation
 from trainer.batches import IGNORED, MicroBatch, Position
 from trainer.config import TrainParams
 from trainer.model import model_input
+from trainer.optimizer import freeze, make_optimizer, set_learning_rate, set_training
 from trainer.precision import Precision
-
-BETA1 = 0.9
 
 
 class NonFiniteError(ArithmeticError):
@@ -64,18 +63,6 @@ def token_loss(
     )
 
 
-def make_optimizer(model: nn.Module, params: TrainParams) -> torch.optim.AdamW:
-    """AdamW; biases, norms and embeddings (of tokens and positions) do not decay."""
-    decayed: list[nn.Parameter] = []
-    exempt: list[nn.Parameter] = []
-    embeddings = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
-    for name, parameter in model.named_parameters():
-        is_exempt = parameter.ndim < 2 or id(parameter) in embeddings or "position" in name or "_token" in name
-        (exempt if is_exempt else decayed).append(parameter)
-    groups = [{"params": decayed, "weight_decay": params.weight_decay}, {"params": exempt, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=params.learning_rate, betas=(BETA1, params.beta2))
-
-
 def seed_batch(seed: int, position: Position) -> None:
     """Seed torch for one global batch, from its place in the plan.
 
@@ -92,6 +79,7 @@ class Stepper:
         self, model: VisionEncoderDecoderModel, params: TrainParams, *, precision: Precision, seed: int
     ) -> None:
         self.model = model
+        freeze(model, params)
         self.optimizer = make_optimizer(model, params)
         self.scaler = torch.amp.GradScaler(precision.device.type, enabled=precision.needs_scaler)
         self._params, self._precision, self._seed = params, precision, seed
@@ -103,9 +91,8 @@ class Stepper:
         Raises NonFiniteError before the weights change. An overflow of fp16 gradients is no error: the step is skipped
         and the scale lowered.
         """
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate
-        self.model.train()
+        set_learning_rate(self.optimizer, learning_rate)
+        set_training(self.model, self._params)
         self.optimizer.zero_grad(set_to_none=True)
         loss_sum = torch.zeros((), device=self._precision.device)
         num_tokens = num_samples = num_slots = 0

@@ -1,17 +1,22 @@
 """The command line: one command per stage, wiring only."""
 
 import errno
-import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from params import Params, load_params
 from shards.errors import LatexifyError
+from shards.place import Place, is_local, place_of
+
+if TYPE_CHECKING:
+    from pipeline.engine import Engine
 
 app = typer.Typer(
     name="latexify",
@@ -31,10 +36,20 @@ DISK_TROUBLE = {
 }
 
 Jobs = Annotated[
-    int, typer.Option(min=0, help="Worker processes; 0 takes one for each CPU. Results do not depend on it.")
+    int,
+    typer.Option(
+        min=0,
+        help="Tasks at a time; 0 takes one for each CPU of this machine, or all workers of the cluster. Results do not "
+        "depend on it.",
+    ),
 ]
 Backend = Annotated[
-    Literal["loky", "threading"], typer.Option(help="Processes (loky) or threads. Results do not depend on it.")
+    Literal["loky", "threading", "dask", "ray"],
+    typer.Option(help="Processes (loky) or threads of this machine, or a cluster. Results do not depend on it."),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(help="Of the cluster: dask tcp://HOST:8786, ray HOST:6379 or ray://HOST:10001."),
 ]
 Device = Annotated[
     str | None, typer.Option(help="torch device such as cpu, cuda or cuda:1; the best one if not given.")
@@ -47,6 +62,8 @@ class Workspace:
 
     params_path: Path
     root: Path
+    inks_location: str | None
+    shards_location: str | None
 
     @cached_property
     def params(self) -> Params:
@@ -54,9 +71,20 @@ class Workspace:
         return load_params(self.params_path)
 
     @property
-    def raw(self) -> Path:
+    def raw(self) -> Place:
         """Folder of the datasets that are not generated."""
-        return self.params_path.parent / self.params.raw
+        raw = self.params.raw
+        return place_of(raw) if "://" in raw else self.params_path.parent / raw
+
+    @property
+    def inks(self) -> Place:
+        """Folder of the inks."""
+        return place_of(self.inks_location) if self.inks_location else self.data("inks")
+
+    @property
+    def shards(self) -> Place:
+        """Folder of the shards."""
+        return place_of(self.shards_location) if self.shards_location else self.data("shards")
 
     def data(self, name: str) -> Path:
         """Folder of one artifact."""
@@ -67,9 +95,22 @@ class Workspace:
         return self.root / "metrics" / f"{stage}.json"
 
 
-def usable_cpus() -> int:
-    """Number of CPUs this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+@contextmanager
+def engine_for(
+    *places: Place, backend: Literal["loky", "threading", "dask", "ray"], jobs: int, address: str | None
+) -> Iterator["Engine"]:
+    """Yield the engine, once all its workers are known to see `places`."""
+    from pipeline.engine import open_engine
+
+    with open_engine(backend, jobs=jobs, address=address) as engine:
+        for place in places:
+            engine.require_sees(place)
+        yield engine
+
+
+def seen_from_anywhere(place: Place) -> Place:
+    """A place whose name does not depend on the current folder, which is another one for a worker."""
+    return place.absolute() if is_local(place) else place
 
 
 @app.callback()
@@ -77,9 +118,15 @@ def main_options(
     context: typer.Context,
     params: Annotated[Path, typer.Option(help="Parameter file.")] = Path("params.yaml"),
     root: Annotated[Path, typer.Option(help="Folder that holds data/, runs/ and metrics/.")] = Path(),
+    inks: Annotated[
+        str | None, typer.Option(help="Where the inks are, a folder or URL such as s3://bucket/inks; ROOT/data/inks.")
+    ] = None,
+    shards: Annotated[
+        str | None, typer.Option(help="Where the shards are, a folder or a URL; ROOT/data/shards.")
+    ] = None,
 ) -> None:
     """Handwritten mathematics to LaTeX."""
-    context.obj = Workspace(params, root)
+    context.obj = Workspace(params, root, inks, shards)
 
 
 @app.command("params")
@@ -95,6 +142,7 @@ def source(context: typer.Context, jobs: Jobs = 0) -> None:
     workspace: Workspace = context.obj
     params = workspace.params
     from pipeline import source as stage
+    from pipeline.engine import usable_cpus
 
     section = getattr(params, "mathwriting" if params.dataset == "mathwriting-excerpt" else params.dataset)
     out = workspace.data("source")
@@ -102,20 +150,23 @@ def source(context: typer.Context, jobs: Jobs = 0) -> None:
 
 
 @app.command()
-def ingest(context: typer.Context, jobs: Jobs = 0, backend: Backend = "loky") -> None:
+def ingest(
+    context: typer.Context, jobs: Jobs = 0, backend: Backend = "loky", address: Address = None
+) -> None:
     """Parse every InkML file once; each ends as a row of data/inks or as a rejection with its reason."""
     workspace: Workspace = context.obj
     params = workspace.params
     from pipeline import ingest as stage
-    from pipeline.engine import Engine
 
-    stage.run(
-        params.ingest,
-        source=workspace.data("source"),
-        out=workspace.data("inks"),
-        metrics=workspace.metrics("ingest"),
-        engine=Engine(backend=backend, jobs=jobs or usable_cpus()),
-    )
+    out = seen_from_anywhere(workspace.inks)
+    with engine_for(out, backend=backend, jobs=jobs, address=address) as engine:
+        stage.run(
+            params.ingest,
+            source=workspace.data("source"),
+            out=out,
+            metrics=workspace.metrics("ingest"),
+            engine=engine,
+        )
 
 
 @app.command()
@@ -128,28 +179,31 @@ def vocab(context: typer.Context) -> None:
     stage.run(
         params.vocab,
         base=params.model.base,
-        inks=workspace.data("inks"),
+        inks=workspace.inks,
         out=workspace.data("tokenizer"),
         metrics=workspace.metrics("vocab"),
     )
 
 
 @app.command()
-def rasterize(context: typer.Context, jobs: Jobs = 0, backend: Backend = "loky") -> None:
+def rasterize(
+    context: typer.Context, jobs: Jobs = 0, backend: Backend = "loky", address: Address = None
+) -> None:
     """Draw every ink at the model's canvas and write pictures and token ids into WebDataset shards."""
     workspace: Workspace = context.obj
     params = workspace.params
     from pipeline import rasterize as stage
-    from pipeline.engine import Engine
 
-    stage.run(
-        params.rasterize,
-        inks=workspace.data("inks"),
-        tokenizer=workspace.data("tokenizer"),
-        out=workspace.data("shards"),
-        metrics=workspace.metrics("rasterize"),
-        engine=Engine(backend=backend, jobs=jobs or usable_cpus()),
-    )
+    inks, out = seen_from_anywhere(workspace.inks), seen_from_anywhere(workspace.shards)
+    with engine_for(inks, out, backend=backend, jobs=jobs, address=address) as engine:
+        stage.run(
+            params.rasterize,
+            inks=inks,
+            tokenizer=workspace.data("tokenizer"),
+            out=out,
+            metrics=workspace.metrics("rasterize"),
+            engine=engine,
+        )
 
 
 @app.command()
@@ -163,7 +217,7 @@ def train(context: typer.Context, device: Device = None) -> None:
         params.train,
         params.model,
         seed=params.seed,
-        shards=workspace.data("shards"),
+        shards=workspace.shards,
         tokenizer=workspace.data("tokenizer"),
         out=workspace.data("model"),
         runs=workspace.root / "runs",
@@ -182,7 +236,7 @@ def predict(context: typer.Context, device: Device = None) -> None:
     stage.run(
         params.predict,
         model=workspace.data("model"),
-        shards=workspace.data("shards"),
+        shards=workspace.shards,
         out=workspace.data("predictions"),
         device=device,
     )
@@ -236,7 +290,7 @@ def report(context: typer.Context) -> None:
         params.report,
         seed=params.seed,
         predictions=workspace.data("predictions"),
-        shards=workspace.data("shards"),
+        shards=workspace.shards,
         model=workspace.data("model"),
         metrics_folder=workspace.root / "metrics",
         parameters=params.model_dump(mode="json"),

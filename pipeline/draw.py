@@ -11,7 +11,7 @@ from pipeline.ink import Stroke
 from shards.errors import LatexifyError
 from shards.png import encode_png
 
-__all__ = ["Canvas", "draw_ink", "draw_points", "encode_png"]
+__all__ = ["Canvas", "cairo_version", "draw_ink", "draw_points", "encode_png"]
 
 MIN_EXTENT = 1 / 32
 """Units of the file. Smaller ink is drawn as if it were this large: it is a tap or a rounding error, not an expression.
@@ -46,6 +46,11 @@ class Canvas:
                 f"a canvas of {self.height_px} x {self.width_px} px has no room within margins of {self.margin_px} px "
                 f"for a pen of {self.pen_width_px} px: choose a larger canvas, a smaller margin or a thinner pen"
             )
+
+
+def cairo_version() -> str:
+    """Version of the library that draws; another one may draw a little otherwise."""
+    return cairo.cairo_version_string()
 
 
 def draw_ink(strokes: Sequence[Stroke], canvas: Canvas) -> npt.NDArray[np.uint8]:

@@ -1,0 +1,118 @@
+"""Tasks on a Ray cluster."""
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, InvalidStateError
+from typing import Any
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from pipeline.cluster import CONNECT_TIMEOUT_S, Cluster
+from shards.errors import LatexifyError
+
+START = "`ray start --head --port 6379` on one machine, `ray start --address HOST:6379` on the others and on this one"
+_CHECK_INTERVAL_S = 2.0
+
+
+class RayCluster(Cluster):
+    """A Ray head at ``host:6379`` with this machine a node of its cluster, or at ``ray://host:10001`` from outside."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        # Ray would try for more than a minute, and end the process rather than raise
+        if not _answers(address, timeout_s=CONNECT_TIMEOUT_S):
+            raise LatexifyError(f"no Ray head answers at {address}: start {START}")
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise LatexifyError(f"Ray at {address} cannot be joined ({error}): start {START}") from None
+        self._remote = ray.remote(_run)
+        self._pending: set[Future[Any]] = set()
+        self._ended = threading.Event()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def num_slots(self) -> int:
+        """CPUs of all nodes."""
+        return int(ray.cluster_resources().get("CPU", 0))
+
+    def start(self, task: Callable[[], Any]) -> "Future[Any]":
+        """Submit the task; Ray keeps its data until it is done."""
+        future: Future[Any] = self._remote.remote(task).future()
+        self._pending.add(future)
+        future.add_done_callback(self._pending.discard)
+        return future
+
+    def ask_each(self, question: Callable[..., Any], *arguments: Any) -> Mapping[str, Any]:
+        """Run `question` once on every node that has CPUs."""
+        nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+        asked = {
+            node["NodeManagerAddress"]: self._remote.options(
+                num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            ).remote(question, *arguments)
+            for node in nodes
+        }
+        return {name: _answer(reference) for name, reference in asked.items()}
+
+    def explain(self, error: BaseException) -> BaseException:
+        """Take off the wrapping of a task's own error; tell of workers that died, and of the head."""
+        match error:
+            case RayTaskError():
+                return error.cause
+            case RayError() | ConnectionError():
+                return LatexifyError(
+                    f"Ray at {self._address} gave a task up ({_first_line(error)}): look at its logs; "
+                    "then run the same command again, it goes on"
+                )
+        return error
+
+    def close(self) -> None:
+        """Disconnect, which gives up tasks under way."""
+        self._ended.set()
+        ray.shutdown()
+
+    def _watch(self) -> None:
+        """Fail what waits for a head that is gone: Ray itself says nothing for a minute, then ends the process."""
+        last_answer_s = time.monotonic()
+        while not self._ended.wait(_CHECK_INTERVAL_S):
+            if _answers(self._address, timeout_s=_CHECK_INTERVAL_S):
+                last_answer_s = time.monotonic()
+            elif time.monotonic() - last_answer_s > CONNECT_TIMEOUT_S:
+                for future in list(self._pending):
+                    _fail(future, ConnectionError("the head does not answer any more"))
+
+
+def _run(task: Callable[..., Any], *arguments: Any) -> Any:
+    return task(*arguments)
+
+
+def _answer(reference: Any) -> Any:
+    try:
+        return ray.get(reference, timeout=CONNECT_TIMEOUT_S)
+    except RayError as error:
+        return error
+
+
+def _fail(future: "Future[Any]", error: Exception) -> None:
+    try:
+        future.set_exception(error)
+    except InvalidStateError:
+        pass  # done in the meantime
+
+
+def _answers(address: str, *, timeout_s: float) -> bool:
+    """Whether somebody listens at ``host:port`` or ``ray://host:port``."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=timeout_s):
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

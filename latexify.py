@@ -150,9 +150,7 @@ def source(context: typer.Context, jobs: Jobs = 0) -> None:
 
 
 @app.command()
-def ingest(
-    context: typer.Context, jobs: Jobs = 0, backend: Backend = "loky", address: Address = None
-) -> None:
+def ingest(context: typer.Context, jobs: Jobs = 0, backend: Backend = "loky", address: Address = None) -> None:
     """Parse every InkML file once; each ends as a row of data/inks or as a rejection with its reason."""
     workspace: Workspace = context.obj
     params = workspace.params
@@ -186,19 +184,17 @@ def vocab(context: typer.Context) -> None:
 
 
 @app.command()
-def rasterize(
-    context: typer.Context, jobs: Jobs = 0, backend: Backend = "loky", address: Address = None
-) -> None:
+def rasterize(context: typer.Context, jobs: Jobs = 0, backend: Backend = "loky", address: Address = None) -> None:
     """Draw every ink at the model's canvas and write pictures and token ids into WebDataset shards."""
     workspace: Workspace = context.obj
     params = workspace.params
     from pipeline import rasterize as stage
 
-    inks, out = seen_from_anywhere(workspace.inks), seen_from_anywhere(workspace.shards)
-    with engine_for(inks, out, backend=backend, jobs=jobs, address=address) as engine:
+    out = seen_from_anywhere(workspace.shards)
+    with engine_for(out, backend=backend, jobs=jobs, address=address) as engine:
         stage.run(
             params.rasterize,
-            inks=inks,
+            inks=workspace.inks,
             tokenizer=workspace.data("tokenizer"),
             out=out,
             metrics=workspace.metrics("rasterize"),

@@ -1,26 +1,34 @@
 """Files of a folder, a tar (plain, gzip, bzip2, xz) or a zip, one after another, without unpacking it.
 
+Folders and archives may lie in an object store: tars are streamed, of zips and folders only what is wanted is fetched.
 Nothing is written, so a member's name cannot lead out of the archive; links and devices are reported, never followed.
 """
 
 import bz2
 import gzip
+import itertools
 import lzma
 import os
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal, Self, cast
 
+from upath import UPath
+
 from shards.errors import LatexifyError
+from shards.place import Place, is_local
 
 Kind = Literal["archive", "folder"]
 
-_DECOMPRESSORS: tuple[tuple[bytes, Callable[[Path], object]], ...] = (
+FETCHED_AT_ONCE = 64
+"""Files of a folder in an object store; one at a time, each would wait for the one before."""
+
+_DECOMPRESSORS: tuple[tuple[bytes, Callable[[IO[bytes]], object]], ...] = (
     (b"\x1f\x8b", gzip.open),
     (b"BZh", bz2.open),
     (b"\xfd7zXZ\x00", lzma.open),
@@ -59,7 +67,7 @@ class Member:
     is_file: bool
 
 
-def kind_of(path: Path) -> Kind:
+def kind_of(path: Place) -> Kind:
     """Whether `path` is a folder or a file. Raises LatexifyError where it is neither."""
     if path.is_dir():
         return "folder"
@@ -68,7 +76,7 @@ def kind_of(path: Path) -> Kind:
     raise LatexifyError(f"{path} does not exist: put the data there, or name another path in params.yaml")
 
 
-def iter_members(path: Path, *, max_bytes: int | None) -> Iterator[Member]:
+def iter_members(path: Place, *, max_bytes: int | None) -> Iterator[Member]:
     """Yield the files of a folder (sorted by path) or of an archive (in its own order); archives are told by content.
 
     max_bytes: members larger than this come without data; None: all come without (to list them).
@@ -76,20 +84,21 @@ def iter_members(path: Path, *, max_bytes: int | None) -> Iterator[Member]:
     Raises LatexifyError where the archive is damaged, cut short, encrypted, or none.
     """
     if kind_of(path) == "folder":
-        return _folder_members(path, max_bytes=max_bytes)
+        return (
+            _folder_members(path, max_bytes=max_bytes) if is_local(path) else _stored_members(path, max_bytes=max_bytes)
+        )
     return _archive_members(path, max_bytes=max_bytes)
 
 
-def _archive_members(path: Path, *, max_bytes: int | None) -> Iterator[Member]:
-    with _damage_reported(path):
-        if zipfile.is_zipfile(path):
-            yield from _zip_members(path, max_bytes=max_bytes)
-        else:
-            yield from _tar_members(path, max_bytes=max_bytes)
+def _archive_members(path: Place, *, max_bytes: int | None) -> Iterator[Member]:
+    with _damage_reported(path), path.open("rb") as file:
+        members = _zip_members if zipfile.is_zipfile(file) else _tar_members
+        file.seek(0)
+        yield from members(file, max_bytes=max_bytes)
 
 
 @contextmanager
-def _damage_reported(path: Path) -> Iterator[None]:
+def _damage_reported(path: Place) -> Iterator[None]:
     try:
         yield
     except _DAMAGE as error:
@@ -106,6 +115,25 @@ def _folder_members(folder: Path, *, max_bytes: int | None) -> Iterator[Member]:
         yield Member(name=name, num_bytes=num_bytes, data=data, is_file=True)
 
 
+def _stored_members(folder: UPath, *, max_bytes: int | None) -> Iterator[Member]:
+    """The same for a folder in an object store: a few files at a time."""
+    sizes = _sizes(folder)
+    names = iter(sorted(sizes))
+    while batch := list(itertools.islice(names, FETCHED_AT_ONCE)):
+        wanted = [folder / name for name in batch if max_bytes is not None and sizes[name] <= max_bytes]
+        contents = folder.fs.cat([place.path for place in wanted]) if wanted else {}
+        for name in batch:
+            data = contents.get((folder / name).path)
+            yield Member(name=name, num_bytes=sizes[name], data=data, is_file=True)
+
+
+def _sizes(folder: UPath) -> Mapping[str, int]:
+    """Bytes of each file, by its path in the folder."""
+    root = folder.path.rstrip("/") + "/"
+    found = folder.fs.find(folder.path, detail=True)
+    return {path.removeprefix(root): info["size"] for path, info in found.items() if not path.endswith("/")}
+
+
 def _relative_paths(folder: Path) -> list[str]:
     """Regular files, linked ones included (the folder is the user's own); linked folders are not entered."""
 
@@ -118,8 +146,8 @@ def _relative_paths(folder: Path) -> list[str]:
     return sorted(found)
 
 
-def _zip_members(path: Path, *, max_bytes: int | None) -> Iterator[Member]:
-    with zipfile.ZipFile(path) as archive:
+def _zip_members(file: IO[bytes], *, max_bytes: int | None) -> Iterator[Member]:
+    with zipfile.ZipFile(file) as archive:
         for info in archive.infolist():
             if info.is_dir():
                 continue
@@ -131,9 +159,9 @@ def _zip_members(path: Path, *, max_bytes: int | None) -> Iterator[Member]:
             yield Member(name=name, num_bytes=info.file_size, data=data, is_file=not is_link)
 
 
-def _tar_members(path: Path, *, max_bytes: int | None) -> Iterator[Member]:
+def _tar_members(file: IO[bytes], *, max_bytes: int | None) -> Iterator[Member]:
     with (
-        _open_decompressed(path) as stream,
+        _decompressed(file) as stream,
         tarfile.open(fileobj=stream, mode="r:", tarinfo=_StrictTarInfo) as archive,
     ):
         while (info := archive.next()) is not None:
@@ -141,21 +169,22 @@ def _tar_members(path: Path, *, max_bytes: int | None) -> Iterator[Member]:
             archive.members.clear()  # type: ignore[attr-defined]  # missing in typeshed
             if info.isdir():
                 continue
-            file = archive.extractfile(info) if max_bytes is not None and _fits(info, max_bytes) else None
-            yield Member(name=info.name, num_bytes=info.size, data=file.read() if file else None, is_file=info.isreg())
+            member = archive.extractfile(info) if max_bytes is not None and _fits(info, max_bytes) else None
+            data = member.read() if member else None
+            yield Member(name=info.name, num_bytes=info.size, data=data, is_file=info.isreg())
 
 
 def _fits(info: tarfile.TarInfo, max_bytes: int) -> bool:
     return info.isreg() and info.size <= max_bytes
 
 
-def _open_decompressed(path: Path) -> IO[bytes]:
-    with path.open("rb") as file:
-        magic = file.read(6)
+def _decompressed(file: IO[bytes]) -> IO[bytes]:
+    magic = file.read(6)
+    file.seek(0)
     for prefix, opener in _DECOMPRESSORS:
         if magic.startswith(prefix):
-            return cast("IO[bytes]", opener(path))
-    return path.open("rb")
+            return cast("IO[bytes]", opener(file))
+    return file
 
 
 class _StrictTarInfo(tarfile.TarInfo):

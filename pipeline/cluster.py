@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from joblib.parallel import ParallelBackendBase
 
@@ -26,8 +26,14 @@ _NUM_NAMED = 3
 class Cluster(ABC):
     """Workers that were started by others, connected to until the end of the context.
 
-    The constructor takes the address, as its `connect` says, and raises LatexifyError where nobody answers there.
+    how_to_start: what the constructor's errors recommend.
     """
+
+    how_to_start: ClassVar[str]
+
+    @abstractmethod
+    def __init__(self, address: str) -> None:
+        """Connect. Raises LatexifyError where nobody answers, or there are no workers."""
 
     @abstractmethod
     def num_slots(self) -> int:
@@ -42,8 +48,8 @@ class Cluster(ABC):
         """Answers of every worker, by its name; an exception stands for the answer where it could not be given."""
 
     @abstractmethod
-    def explain(self, error: BaseException) -> BaseException:
-        """What to raise for an error of a task: its own, or a LatexifyError where the cluster is to blame."""
+    def result_of(self, future: "Future[Any]") -> Any:
+        """The result of a task that is done; raises its own error, or LatexifyError where the cluster is to blame."""
 
     @abstractmethod
     def close(self) -> None:
@@ -66,8 +72,8 @@ class Cluster(ABC):
                 faults[name] = ", ".join(unlike)
         if faults:
             raise LatexifyError(
-                f"{_listed(faults)}: bytes depend on these, install the same latexify and libraries (requirements.lock) "
-                "for every worker and start it again"
+                f"{_listed(faults)}: bytes depend on these; install the same latexify and libraries "
+                "(requirements.lock) for every worker and start it again"
             )
 
     def require_sees(self, place: Place) -> None:
@@ -139,7 +145,4 @@ class FuturesBackend(ParallelBackendBase):  # type: ignore[misc]  # joblib has n
 
     def retrieve_result_callback(self, out: "Future[Any]") -> Any:
         """The results of a batch, or its error."""
-        try:
-            return out.result()
-        except BaseException as error:
-            raise self._cluster.explain(error) from None
+        return self._cluster.result_of(out)

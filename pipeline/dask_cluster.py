@@ -9,15 +9,16 @@ from uuid import uuid4
 from dask import config
 from distributed import Client, KilledWorker
 from distributed.client import FutureCancelledError
+from distributed.comm import CommClosedError
 
 from pipeline.cluster import CONNECT_TIMEOUT_S, Cluster
 from shards.errors import LatexifyError
 
-START = "`dask scheduler` on one machine, `dask worker tcp://HOST:8786 --nthreads 1 --nworkers auto` on all"
-
 
 class DaskCluster(Cluster):
     """A scheduler at ``tcp://host:8786`` (or ``tls://…``) and its workers."""
+
+    how_to_start = "`dask scheduler` on one machine, `dask worker tcp://HOST:8786 --nthreads 1 --nworkers auto` on all"
 
     def __init__(self, address: str) -> None:
         self._address = address
@@ -27,12 +28,14 @@ class DaskCluster(Cluster):
         try:
             self._client = Client(address, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
         except (OSError, ValueError) as error:
-            raise LatexifyError(f"no Dask scheduler answers at {address} ({error}): start {START}") from None
+            raise LatexifyError(
+                f"no Dask scheduler answers at {address} ({error}): start {self.how_to_start}"
+            ) from None
         try:
             self._client.wait_for_workers(1, timeout=CONNECT_TIMEOUT_S)
         except TimeoutError:
             self.close()
-            raise LatexifyError(f"the Dask scheduler at {address} has no workers: start {START}") from None
+            raise LatexifyError(f"the Dask scheduler at {address} has no workers: start {self.how_to_start}") from None
 
     def num_slots(self) -> int:
         """Threads of all workers."""
@@ -48,20 +51,20 @@ class DaskCluster(Cluster):
         answers: Mapping[str, Any] = self._client.run(question, *arguments, on_error="return")
         return answers
 
-    def explain(self, error: BaseException) -> BaseException:
-        """Tell of workers that died, and of the scheduler."""
-        match error:
-            case KilledWorker():
-                return LatexifyError(
-                    f"a task ended {error.last_worker.address} and the workers before, most likely for want of memory: "
-                    "look at the workers' logs, then run the same command again, it goes on"
-                )
-            case FutureCancelledError() | OSError():
-                return LatexifyError(
-                    f"the connection to the Dask scheduler at {self._address} was lost ({error}): "
-                    "when it is back, run the same command again, it goes on"
-                )
-        return error
+    def result_of(self, future: "Future[Any]") -> Any:
+        """Tell of workers that died, and of a scheduler that is gone."""
+        try:
+            return future.result()
+        except KilledWorker as error:
+            raise LatexifyError(
+                f"several workers died at the same task, {error.last_worker.address} the last, most likely for want of "
+                "memory: look at their logs, then run the same command again, it goes on"
+            ) from None
+        except (FutureCancelledError, CommClosedError):
+            raise LatexifyError(
+                f"the connection to the Dask scheduler at {self._address} was lost: when it is back, run the same "
+                "command again, it goes on"
+            ) from None
 
     def close(self) -> None:
         """Disconnect, which gives up tasks under way."""

@@ -49,8 +49,8 @@ class Canvas:
 
 
 def cairo_version() -> str:
-    """Version of the library that draws; another one may draw a little otherwise."""
-    return cairo.cairo_version_string()
+    """Version of the cairo library (not of pycairo): another may draw a little otherwise."""
+    return str(cairo.cairo_version_string())
 
 
 def draw_ink(strokes: Sequence[Stroke], canvas: Canvas) -> npt.NDArray[np.uint8]:

@@ -91,19 +91,26 @@ def open_engine(backend: Backend, *, jobs: int, address: str | None = None) -> I
 
 
 def _connect(backend: Backend, address: str | None) -> Cluster:
-    """Import what the backend needs, and only that: each takes a second, and is an extra."""
     try:
-        if backend == "dask":
-            from pipeline.dask_cluster import START, DaskCluster as Chosen  # noqa: PLC0415
-        else:
-            from pipeline.ray_cluster import START, RayCluster as Chosen  # noqa: PLC0415
+        chosen = _cluster_of(backend)
     except ModuleNotFoundError as error:
         raise LatexifyError(
             f"--backend {backend} needs the package {error.name}: pip install 'latexify[cluster]'"
         ) from None
     if address is None:
-        raise LatexifyError(f"--backend {backend} needs --address: start {START}, and name it")
-    return Chosen(address)
+        raise LatexifyError(f"--backend {backend} needs --address: start {chosen.how_to_start}, and name it")
+    return chosen(address)
+
+
+def _cluster_of(backend: Backend) -> type[Cluster]:
+    """Import what the backend needs, and only that: each takes a second, and is an extra."""
+    if backend == "dask":
+        from pipeline.dask_cluster import DaskCluster  # noqa: PLC0415
+
+        return DaskCluster
+    from pipeline.ray_cluster import RayCluster  # noqa: PLC0415
+
+    return RayCluster
 
 
 def usable_cpus() -> int:

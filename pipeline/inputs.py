@@ -1,28 +1,31 @@
 """What `source` tells `ingest`: which folders and archives to read, and how splits, labels and writers are found."""
 
 import hashlib
+import io
 import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
-from pipeline.archives import Kind, iter_members, kind_of
+from pipeline.archives import Kind, Member, iter_members, kind_of
 from pipeline.keys import is_inkml_name, key_of
 from pipeline.splits import SplitRule, selects
 from shards.errors import LatexifyError
+from shards.place import Place, is_local, place_of
 from shards.section import Section
 
-BLOCK_BYTES = 1 << 20
+HASHED_AT_ONCE_BYTES = 1 << 24
+"""A larger file of a folder is hashed in pieces."""
 
 
 class SourceInput(Section):
     """One folder or archive of InkML.
 
-    path: relative to the source folder (so that the project can be moved), with `/`.
+    path: relative to the source folder (so that the project can be moved), with `/`; or a URL.
     name: as the user knows it; the `source` column begins with it.
     key_prefix: before every key, or empty.
     num_inputs: InkML files in it, None where counting would mean to decompress gigabytes.
@@ -69,7 +72,7 @@ class Wanted:
     listed: whether to look inside for its files; needed where there is more than one input.
     """
 
-    path: Path
+    path: Place
     name: str
     rule: SplitRule
     listed: bool = True
@@ -84,6 +87,11 @@ class _Listing:
     sha256: str
 
 
+def located(path: str, *, raw: Place) -> Place:
+    """The folder or archive that a parameter names: a URL, or a path relative to the folder `raw`."""
+    return place_of(path) if "://" in path else raw / path
+
+
 def survey(wanted: Sequence[Wanted], *, base: Path) -> list[SourceInput]:
     """Look at each input: does it exist, how many InkML files does it hold, what are its bytes.
 
@@ -91,7 +99,7 @@ def survey(wanted: Sequence[Wanted], *, base: Path) -> list[SourceInput]:
 
     Raises LatexifyError where one is missing, damaged, or holds no InkML, or where one is named twice.
     """
-    twice = [name for name, count in Counter(str(item.path.resolve()) for item in wanted).items() if count > 1]
+    twice = [name for name, count in Counter(_full_name(item.path) for item in wanted).items() if count > 1]
     if twice:
         raise LatexifyError(f"{twice[0]} is named twice in params.yaml: name each folder or archive once")
     listings = [_look_at(item) for item in wanted]
@@ -111,16 +119,20 @@ def survey(wanted: Sequence[Wanted], *, base: Path) -> list[SourceInput]:
     ]
 
 
-def _relative(path: Path, *, base: Path) -> str:
-    return Path(os.path.relpath(path.resolve(), base.resolve())).as_posix()
+def _full_name(path: Place) -> str:
+    return str(path.resolve() if is_local(path) else path)
 
 
-def locate(item: SourceInput, *, base: Path) -> Path:
+def _relative(path: Place, *, base: Path) -> str:
+    return Path(os.path.relpath(path.resolve(), base.resolve())).as_posix() if is_local(path) else str(path)
+
+
+def locate(item: SourceInput, *, base: Path) -> Place:
     """Where the input lies, seen from the source folder `base`.
 
     Raises LatexifyError where it is gone or its size is not what it was when `source` looked.
     """
-    path = Path(os.path.normpath(base.resolve() / item.path))
+    path = place_of(item.path) if "://" in item.path else Path(os.path.normpath(base.resolve() / item.path))
     changed = kind_of(path) != item.kind
     if not changed and item.kind == "archive":
         changed = path.stat().st_size != item.num_bytes
@@ -147,8 +159,7 @@ def _look_at_archive(item: Wanted) -> _Listing:
     if item.listed:
         members = iter_members(item.path, max_bytes=None)
         names = [member.name for member in members if is_input(member.name, rule=item.rule)]
-    with item.path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = _digest(item.path).hex()
     return _Listing(
         kind="archive",
         num_inputs=len(names) if item.listed else None,
@@ -158,13 +169,17 @@ def _look_at_archive(item: Wanted) -> _Listing:
     )
 
 
+def _digest(file: Place) -> bytes:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(cast("io.BufferedReader", opened), "sha256").digest()
+
+
 def _look_at_folder(item: Wanted) -> _Listing:
     names, num_bytes, digest = [], 0, hashlib.sha256()
-    for member in iter_members(item.path, max_bytes=None):
+    for member in iter_members(item.path, max_bytes=HASHED_AT_ONCE_BYTES):
         if not is_input(member.name, rule=item.rule):
             continue
-        with (item.path / member.name).open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").digest()
+        content = _hash(member, folder=item.path)
         digest.update(member.name.encode("utf-8", "surrogateescape") + b"\0" + content)
         names.append(member.name)
         num_bytes += member.num_bytes
@@ -175,6 +190,12 @@ def _look_at_folder(item: Wanted) -> _Listing:
         keys=frozenset(map(key_of, names)),
         sha256=digest.hexdigest(),
     )
+
+
+def _hash(member: Member, *, folder: Place) -> bytes:
+    if member.data is not None:
+        return hashlib.sha256(member.data).digest()
+    return _digest(folder / member.name)
 
 
 def is_input(name: str, *, rule: SplitRule) -> bool:

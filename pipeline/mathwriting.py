@@ -5,13 +5,13 @@ the archive's own readme. Licence of the data: CC BY-NC-SA 4.0.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from pipeline.config import MathWritingParams
 from pipeline.download import fetch
-from pipeline.inputs import Wanted
+from pipeline.inputs import Wanted, located
 from pipeline.splits import FolderSplit, SplitName
 from shards.errors import LatexifyError
+from shards.place import Place, is_local
 
 LABEL_ANNOTATIONS = ["normalizedLabel", "label"]
 """`symbols/` has no normalised labels. The generated dataset is annotated in the same way."""
@@ -38,14 +38,15 @@ _LIST_UP_TO_BYTES = 100_000_000
 """Counting the files of a larger archive first would decompress gigabytes twice."""
 
 
-def wanted_mathwriting(section: MathWritingParams, *, dataset: str, raw: Path) -> list[Wanted]:
+def wanted_mathwriting(section: MathWritingParams, *, dataset: str, raw: Place) -> list[Wanted]:
     """The archive (downloaded into `raw` unless named), its published splits, and the training folders chosen."""
     published = PUBLISHED[dataset]
     if section.archive is None:
         path = raw / published.url.rpartition("/")[2]
-        fetch(published.url, to=path, num_bytes=published.num_bytes)
+        if is_local(path):
+            fetch(published.url, to=path, num_bytes=published.num_bytes)
     else:
-        path = raw / section.archive
+        path = located(section.archive, raw=raw)
     if not path.exists():
         raise LatexifyError(f"mathwriting.archive: {path} does not exist: put it there, or leave it out to download it")
     folders: dict[str, SplitName] = {"valid": "valid", "test": "test"}

@@ -1,5 +1,6 @@
 """Tasks on a Ray cluster."""
 
+import contextlib
 import logging
 import socket
 import threading
@@ -15,22 +16,25 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from pipeline.cluster import CONNECT_TIMEOUT_S, Cluster
 from shards.errors import LatexifyError
 
-START = "`ray start --head --port 6379` on one machine, `ray start --address HOST:6379` on the others and on this one"
 _CHECK_INTERVAL_S = 2.0
 
 
 class RayCluster(Cluster):
     """A Ray head at ``host:6379`` with this machine a node of its cluster, or at ``ray://host:10001`` from outside."""
 
+    how_to_start = (
+        "`ray start --head --port 6379` on one machine, `ray start --address HOST:6379` on the others and on this one"
+    )
+
     def __init__(self, address: str) -> None:
         self._address = address
         # Ray would try for more than a minute, and end the process rather than raise
         if not _answers(address, timeout_s=CONNECT_TIMEOUT_S):
-            raise LatexifyError(f"no Ray head answers at {address}: start {START}")
+            raise LatexifyError(f"no Ray head answers at {address}: start {self.how_to_start}")
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, RuntimeError, ValueError) as error:
-            raise LatexifyError(f"Ray at {address} cannot be joined ({error}): start {START}") from None
+            raise LatexifyError(f"Ray at {address} cannot be joined ({error}): start {self.how_to_start}") from None
         self._remote = ray.remote(_run)
         self._pending: set[Future[Any]] = set()
         self._ended = threading.Event()
@@ -58,17 +62,17 @@ class RayCluster(Cluster):
         }
         return {name: _answer(reference) for name, reference in asked.items()}
 
-    def explain(self, error: BaseException) -> BaseException:
-        """Take off the wrapping of a task's own error; tell of workers that died, and of the head."""
-        match error:
-            case RayTaskError():
-                return error.cause
-            case RayError() | ConnectionError():
-                return LatexifyError(
-                    f"Ray at {self._address} gave a task up ({_first_line(error)}): look at its logs; "
-                    "then run the same command again, it goes on"
-                )
-        return error
+    def result_of(self, future: "Future[Any]") -> Any:
+        """Take off Ray's wrapping of a task's own error; tell of workers that died, and of a head that is gone."""
+        try:
+            return future.result()
+        except RayTaskError as error:
+            raise error.cause from None
+        except (RayError, ConnectionError) as error:
+            raise LatexifyError(
+                f"Ray at {self._address} gave a task up ({_first_line(error)}): look at its logs, then run the same "
+                "command again, it goes on"
+            ) from None
 
     def close(self) -> None:
         """Disconnect, which gives up tasks under way."""
@@ -98,10 +102,8 @@ def _answer(reference: Any) -> Any:
 
 
 def _fail(future: "Future[Any]", error: Exception) -> None:
-    try:
+    with contextlib.suppress(InvalidStateError):  # done in the meantime
         future.set_exception(error)
-    except InvalidStateError:
-        pass  # done in the meantime
 
 
 def _answers(address: str, *, timeout_s: float) -> bool:

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from pipeline.config import CrohmeParams, InkmlParams, MathWritingParams, SyntheticParams
 from pipeline.ink import SPLITS
-from pipeline.inputs import SourcePlan, Wanted, survey
+from pipeline.inputs import SourcePlan, Wanted, located, survey
 from pipeline.mathwriting import LABEL_ANNOTATIONS, wanted_mathwriting
 from pipeline.splits import SPLIT_OF_NAME, AnnotationSplit, FolderSplit, HashSplit, InputSplit, SplitName, SplitRule
 from shards.manifest import MANIFEST_NAME, Manifest, write_manifest
+from shards.place import Place
 
 SOURCE_KIND = "source"
 SOURCE_VERSION = 1
@@ -17,12 +18,12 @@ DatasetSection = SyntheticParams | MathWritingParams | CrohmeParams | InkmlParam
 
 
 def run(  # noqa: PLR0913  (the contract of all stages: parameters, then where, then how)
-    section: DatasetSection, *, dataset: str, seed: int, raw: Path, out: Path, jobs: int
+    section: DatasetSection, *, dataset: str, seed: int, raw: Place, out: Path, jobs: int
 ) -> None:
     """Write ``out/manifest.json`` (its content: `SourcePlan`) and, for the synthetic dataset, the archives beside it.
 
     section: the section of ``params.yaml`` that belongs to `dataset`.
-    raw: folder of the datasets that are not generated; paths in `section` are relative to it.
+    raw: folder of the datasets that are not generated; paths in `section` are relative to it, or URLs.
     jobs: parallel workers of the generator.
 
     Raises LatexifyError where data is missing or damaged, or cannot be downloaded.
@@ -66,7 +67,7 @@ def _generate(section: SyntheticParams, *, seed: int, out: Path, jobs: int) -> l
     ]
 
 
-def _crohme(section: CrohmeParams, *, seed: int, raw: Path) -> list[Wanted]:
+def _crohme(section: CrohmeParams, *, seed: int, raw: Place) -> list[Wanted]:
     carved = HashSplit(of="writer", seed=seed, valid_fraction=section.valid_fraction, test_fraction=0)
     train = InputSplit(split="train") if section.valid or section.valid_fraction == 0 else carved
     return [
@@ -92,5 +93,5 @@ def _inkml_rule(section: InkmlParams, *, seed: int) -> SplitRule:
             )
 
 
-def _named(paths: Sequence[str], *, rule: SplitRule, raw: Path) -> list[Wanted]:
-    return [Wanted(path=raw / path, name=path, rule=rule) for path in paths]
+def _named(paths: Sequence[str], *, rule: SplitRule, raw: Place) -> list[Wanted]:
+    return [Wanted(path=located(path, raw=raw), name=path, rule=rule) for path in paths]

@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from typing import Any
 from uuid import uuid4
 
+import cloudpickle
 from dask import config
 from distributed import Client, KilledWorker
 from distributed.client import FutureCancelledError
@@ -22,6 +23,7 @@ class DaskCluster(Cluster):
 
     def __init__(self, address: str) -> None:
         self._address = address
+        self._unpack_and_run = _unpack_and_run()
         # losing the scheduler is reported once, by us; a chunk of InkML is a large graph to Dask
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         config.set({"distributed.admin.large-graph-warning-threshold": "1GiB"})
@@ -43,7 +45,8 @@ class DaskCluster(Cluster):
 
     def start(self, task: Callable[[], Any]) -> "Future[Any]":
         """Submit the task whole, with its data, so that the scheduler can give it to another worker."""
-        future: Future[Any] = self._client.submit(task, pure=False, key=f"latexify-{uuid4().hex}")
+        packed = cloudpickle.dumps(task)
+        future: Future[Any] = self._client.submit(self._unpack_and_run, packed, key=f"latexify-{uuid4().hex}")
         return future
 
     def ask_each(self, question: Callable[..., Any], *arguments: Any) -> Mapping[str, Any]:
@@ -69,3 +72,17 @@ class DaskCluster(Cluster):
     def close(self) -> None:
         """Disconnect, which gives up tasks under way."""
         self._client.close(timeout=CONNECT_TIMEOUT_S)
+
+
+def _unpack_and_run() -> Callable[[bytes], Any]:
+    """A function that travels as code, not by name, for tasks that travel as bytes.
+
+    The scheduler opens what it is sent: so it needs no latexify, and takes no megabytes of InkML apart.
+    """
+
+    def run(packed: bytes) -> Any:
+        import pickle  # noqa: PLC0415  # on the worker
+
+        return pickle.loads(packed)()  # noqa: S301  # from our own client
+
+    return run

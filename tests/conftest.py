@@ -1,9 +1,11 @@
 """Fixtures that several test files share."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cluster_processes import dask_processes, ray_head, s3_server
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -23,3 +25,30 @@ def real_data() -> Path:
     path = Path(folder)
     assert path.is_dir(), f"LATEXIFY_REAL_DATA={folder} is not a folder"
     return path
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of an empty bucket on an S3-compatible server, which this process and its children are set to talk to."""
+    import fsspec
+
+    with s3_server(tmp_path_factory.mktemp("s3")) as settings, pytest.MonkeyPatch.context() as environment:
+        for name, value in settings.items():
+            environment.setenv(name, value)
+        fsspec.filesystem("s3").mkdir("bucket")
+        yield "s3://bucket"
+
+
+@pytest.fixture(scope="session")
+def dask_address(tmp_path_factory: pytest.TempPathFactory, s3: str) -> Iterator[str]:
+    """A Dask scheduler with two workers, which know the S3 server."""
+    assert s3
+    with dask_processes(tmp_path_factory.mktemp("dask"), code=[REPOSITORY] * 2) as processes:
+        yield processes.address
+
+
+@pytest.fixture(scope="session")
+def ray_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Ray head with two CPUs."""
+    with ray_head(tmp_path_factory.mktemp("ray"), code=REPOSITORY) as address:
+        yield address

@@ -13,7 +13,7 @@ import typer
 
 from params import Params, load_params
 from shards.errors import LatexifyError
-from shards.place import Place, is_local, place_of
+from shards.place import Place, is_local, place_of, store_errors
 
 if TYPE_CHECKING:
     from pipeline.engine import Engine
@@ -306,6 +306,12 @@ def main() -> None:
             raise
         where = f" ({error.filename})" if error.filename else ""
         print(f"latexify: {DISK_TROUBLE[error.errno]}{where}; nothing half-written is left", file=sys.stderr)
+    except store_errors() as error:
+        print(
+            f"latexify: the object store does not answer as it should ({' '.join(str(error).split())}): check its "
+            "settings in the environment (docs/scale.md), then run the same command again",
+            file=sys.stderr,
+        )
     else:
         return
     sys.exit(1)

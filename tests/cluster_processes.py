@@ -6,8 +6,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,12 +58,9 @@ def running(
     try:
         yield process
     finally:
-        for sign in (signal.SIGTERM, signal.SIGKILL):
-            try:
-                os.killpg(process.pid, sign)
-                process.wait(timeout=5)
-            except (ProcessLookupError, subprocess.TimeoutExpired):
-                continue
+        with suppress(ProcessLookupError):  # it ended by itself, or was ended by the test
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(timeout=PATIENCE_S)
 
 
 def wait_for_port(port: int, *, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -110,19 +107,23 @@ def dask_processes(
 
 
 @contextmanager
-def ray_head(folder: Path, *, code: Path) -> Iterator[str]:
-    """A Ray head with two CPUs that runs the latexify in `code`; yields its address."""
+def ray_head(folder: Path, *, code: Path) -> Iterator[Callable[[], str]]:
+    """A Ray head with two CPUs that runs the latexify in `code`; yields what waits for it and returns its address."""
     port = free_port()
     command = ["start", "--head", "--block", f"--node-ip-address={HOST}", f"--port={port}", "--num-cpus=2"]
-    # a store of the least size Ray takes; its socket's name would be too long in pytest's folder
+    # a store of the least size Ray takes
     command += [f"--object-store-memory={80 * 1024**2}", "--include-dashboard=false", "--disable-usage-stats"]
     command += [f"--ray-client-server-port={free_port()}", "--min-worker-port=0", "--max-worker-port=0"]
     ray = Path(sys.executable).parent / "ray"
     log = folder / "ray.log"
     environment = {**runs(code), "RAY_USAGE_STATS_ENABLED": "0"}
     with running(str(ray), *command, log=log, environment=environment) as process:
-        wait_for_port(port, process=process, log=log)
-        yield f"{HOST}:{port}"
+
+        def wait() -> str:
+            wait_for_port(port, process=process, log=log)
+            return f"{HOST}:{port}"
+
+        yield wait
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Fixtures that several test files share."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -40,15 +40,24 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def dask_address(tmp_path_factory: pytest.TempPathFactory, s3: str) -> Iterator[str]:
+def dask_address(
+    tmp_path_factory: pytest.TempPathFactory,
+    s3: str,  # noqa: ARG001  # workers take its settings from the environment
+    starting_ray: Callable[[], str],  # noqa: ARG001  # takes ten seconds, mostly of waiting: do it meanwhile
+) -> Iterator[str]:
     """A Dask scheduler with two workers, which know the S3 server."""
-    assert s3
     with dask_processes(tmp_path_factory.mktemp("dask"), code=[REPOSITORY] * 2) as processes:
         yield processes.address
 
 
 @pytest.fixture(scope="session")
-def ray_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Ray head with two CPUs."""
-    with ray_head(tmp_path_factory.mktemp("ray"), code=REPOSITORY) as address:
-        yield address
+def starting_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
+    """A Ray head with two CPUs; call it to wait for its address."""
+    with ray_head(tmp_path_factory.mktemp("ray"), code=REPOSITORY) as wait:
+        yield wait
+
+
+@pytest.fixture(scope="session")
+def ray_address(starting_ray: Callable[[], str]) -> str:
+    """The address of a Ray head."""
+    return starting_ray()

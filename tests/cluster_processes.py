@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -117,7 +118,11 @@ def ray_head(folder: Path, *, code: Path) -> Iterator[Callable[[], str]]:
     ray = Path(sys.executable).parent / "ray"
     log = folder / "ray.log"
     environment = {**runs(code), "RAY_USAGE_STATS_ENABLED": "0"}
-    with running(str(ray), *command, log=log, environment=environment) as process:
+    with (
+        # the names of its sockets would be too long in pytest's folder
+        tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as session,
+        running(str(ray), *command, f"--temp-dir={session}", log=log, environment=environment) as process,
+    ):
 
         def wait() -> str:
             wait_for_port(port, process=process, log=log)

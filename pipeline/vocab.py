@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import jiwer
-import pyarrow.parquet as pq
 from transformers import PreTrainedTokenizerBase
 
+from pipeline.catalogue import read_batches, read_inks_manifest
 from pipeline.config import VocabParams
 from pipeline.ink import SPLITS
 from pipeline.label_tokenizer import (
@@ -23,7 +23,8 @@ from pipeline.label_tokenizer import (
 from pipeline.latex import NORMALIZER_VERSION, normalize, tokenize
 from shards.errors import LatexifyError
 from shards.files import write_json
-from shards.manifest import MANIFEST_NAME, Manifest, read_manifest, write_manifest
+from shards.manifest import MANIFEST_NAME, Manifest, write_manifest
+from shards.place import Place
 from shards.progress import Progress
 
 __all__ = ["Coverage", "encode_labels", "load_tokenizer", "measure_coverage", "run"]
@@ -53,14 +54,14 @@ class Coverage:
         return self.num_edits / self.num_characters if self.num_characters else 0.0
 
 
-def run(params: VocabParams, *, base: str, inks: Path, out: Path, metrics: Path) -> dict[str, Any]:
+def run(params: VocabParams, *, base: str, inks: Place, out: Path, metrics: Path) -> dict[str, Any]:
     """Make the tokenizer folder `out` for the labels of `inks`, and write and return the metrics.
 
     base: the base model, for `params.tokenizer` = `base`.
 
     Raises LatexifyError where the inks are missing or have no training label, or the base tokenizer cannot be loaded.
     """
-    inks_manifest = read_manifest(inks, "inks", made_by="latexify ingest")
+    inks_manifest = read_inks_manifest(inks)
     labels = _read_labels(inks)
     if not labels["train"]:
         raise LatexifyError(f"{inks} holds no training labels: a tokenizer cannot be made, check the splits")
@@ -128,14 +129,13 @@ def _num_edits(label: str, decoded: str) -> int:
     return int(alignment.substitutions + alignment.insertions + alignment.deletions)
 
 
-def _read_labels(inks: Path) -> dict[str, Counter[str]]:
+def _read_labels(inks: Place) -> dict[str, Counter[str]]:
     """How often each normalised label occurs, by split."""
     labels: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
-    for path in sorted(inks.glob("part-*.parquet")):
-        for batch in pq.ParquetFile(path).iter_batches(columns=["split", "normalized_label"]):
-            columns = (batch.column("split").to_pylist(), batch.column("normalized_label").to_pylist())
-            for split, label in zip(*columns, strict=True):
-                labels[split][label] += 1
+    for batch in read_batches(inks, columns=["split", "normalized_label"]):
+        columns = (batch.column("split").to_pylist(), batch.column("normalized_label").to_pylist())
+        for split, label in zip(*columns, strict=True):
+            labels[split][label] += 1
     return labels
 
 

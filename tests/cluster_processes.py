@@ -85,7 +85,7 @@ def dask_processes(
 ) -> Iterator[DaskProcesses]:
     """A Dask scheduler, and for each folder of `code` a worker with one thread that runs the latexify in there.
 
-    environment: added to that of the scheduler.
+    environment: added to that of all of them.
     """
     port = free_port()
     address = f"tcp://{HOST}:{port}"
@@ -96,7 +96,9 @@ def dask_processes(
         command = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--host", HOST, "--nthreads", "1"]
         command += ["--no-nanny", "--no-dashboard", "--memory-limit", "0", "--local-directory", str(folder / "local")]
         workers = [
-            stack.enter_context(running(*command, log=folder / f"worker{number}.log", environment=runs(root)))
+            stack.enter_context(
+                running(*command, log=folder / f"worker{number}.log", environment={**(environment or {}), **runs(root)})
+            )
             for number, root in enumerate(code)
         ]
         wait_for_port(port, process=scheduler, log=log)

@@ -1,11 +1,13 @@
 """Fixtures that several test files share."""
 
 import os
-from collections.abc import Callable, Iterator
+import secrets
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from cluster_processes import dask_processes, ray_head, s3_server
+from small_project import make_project
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -28,25 +30,43 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of an empty bucket on an S3-compatible server, which this process and its children are set to talk to."""
-    import fsspec
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of sixty inks, its offline stages run one after another on this machine. Not to be changed."""
+    root = tmp_path_factory.mktemp("project")
+    make_project(root)
+    return root
 
-    with s3_server(tmp_path_factory.mktemp("s3")) as settings, pytest.MonkeyPatch.context() as environment:
-        for name, value in settings.items():
+
+@pytest.fixture(scope="session")
+def s3_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
+    """An S3-compatible server: the environment variables by which clients find it."""
+    with s3_server(tmp_path_factory.mktemp("s3")) as settings:
+        yield settings
+
+
+@pytest.fixture(scope="module")
+def s3(s3_settings: Mapping[str, str]) -> Iterator[str]:
+    """URL of an empty bucket on an S3-compatible server, which this process and its children are set to talk to."""
+    from s3fs import S3FileSystem
+
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in s3_settings.items():
             environment.setenv(name, value)
-        fsspec.filesystem("s3").mkdir("bucket")
-        yield "s3://bucket"
+        S3FileSystem.clear_instance_cache()  # they remember the server they talked to
+        bucket = f"bucket-{secrets.token_hex(4)}"
+        S3FileSystem().mkdir(bucket)
+        yield f"s3://{bucket}"
+        S3FileSystem.clear_instance_cache()
 
 
 @pytest.fixture(scope="session")
 def dask_address(
     tmp_path_factory: pytest.TempPathFactory,
-    s3: str,  # noqa: ARG001  # workers take its settings from the environment
+    s3_settings: Mapping[str, str],
     starting_ray: Callable[[], str],  # noqa: ARG001  # takes ten seconds, mostly of waiting: do it meanwhile
 ) -> Iterator[str]:
     """A Dask scheduler with two workers, which know the S3 server."""
-    with dask_processes(tmp_path_factory.mktemp("dask"), code=[REPOSITORY] * 2) as processes:
+    with dask_processes(tmp_path_factory.mktemp("dask"), code=[REPOSITORY] * 2, environment=s3_settings) as processes:
         yield processes.address
 
 

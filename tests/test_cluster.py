@@ -15,24 +15,11 @@ import pytest
 from cluster_calls import end_the_process, refuse, slow, stamped
 from cluster_processes import DaskProcesses, dask_processes, runs
 from joblib import delayed
+from small_project import bytes_of, run_ingest, run_rasterize
 from upath import UPath
 
-from pipeline import ingest, rasterize, reading, source, vocab
-from pipeline.config import IngestParams, RasterizeParams, SyntheticParams, VocabParams
 from pipeline.engine import Engine, open_engine
 from shards.errors import LatexifyError
-
-PARAMS = """
-synthetic: {num_train: 40, num_valid: 10, num_test: 10, num_writers: 6}
-rasterize: {height_px: 32, width_px: 128, samples_per_shard: 12}
-"""
-SYNTHETIC = SyntheticParams(num_train=40, num_valid=10, num_test=10, num_writers=6)
-CANVAS = RasterizeParams(height_px=32, width_px=128, samples_per_shard=12)
-
-
-def bytes_of(folder: Path) -> dict[str, bytes]:
-    """Content of every file of a folder."""
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
 @pytest.fixture(scope="module", params=["dask", "ray"])
@@ -41,32 +28,6 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Engine]:
     address = request.getfixturevalue(f"{request.param}_address")
     with open_engine(request.param, jobs=0, address=address) as engine:
         yield engine
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project of sixty inks, its stages run one after another on this machine."""
-    root = tmp_path_factory.mktemp("project")
-    (root / "params.yaml").write_text(PARAMS, encoding="utf-8")
-    data = root / "data"
-    source.run(SYNTHETIC, dataset="synthetic", seed=1, raw=root, out=data / "source", jobs=1)
-    run_ingest(data, out=data / "inks", engine=Engine(backend="sequential"))
-    vocab.run(VocabParams(), base="scratch", inks=data / "inks", out=data / "tokenizer", metrics=root / "vocab.json")
-    run_rasterize(data, out=data / "shards", engine=Engine(backend="sequential"))
-    return root
-
-
-def run_ingest(data: Path, *, out: Path, engine: Engine) -> None:
-    """Run the stage in several chunks."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "MEMBERS_PER_CHUNK", 7)
-        ingest.run(IngestParams(), source=data / "source", out=out, metrics=out.parent / "ingest.json", engine=engine)
-
-
-def run_rasterize(data: Path, *, out: Path, engine: Engine) -> None:
-    """Run the stage."""
-    metrics = out.parent / "rasterize.json"
-    rasterize.run(CANVAS, inks=data / "inks", tokenizer=data / "tokenizer", out=out, metrics=metrics, engine=engine)
 
 
 def test_results_stream_from_a_cluster(cluster: Engine) -> None:

@@ -1,0 +1,47 @@
+"""A small project whose offline half was run on this machine: what clusters and object stores are compared with."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline import ingest, rasterize, reading, source, vocab
+from pipeline.config import IngestParams, RasterizeParams, SyntheticParams, VocabParams
+from pipeline.engine import Engine
+from shards.place import Place
+
+PARAMS = """
+synthetic: {num_train: 40, num_valid: 10, num_test: 10, num_writers: 6}
+rasterize: {height_px: 32, width_px: 128, samples_per_shard: 12}
+"""
+SYNTHETIC = SyntheticParams(num_train=40, num_valid=10, num_test=10, num_writers=6)
+CANVAS = RasterizeParams(height_px=32, width_px=128, samples_per_shard=12)
+
+
+def make_project(root: Path) -> None:
+    """Sixty inks, the offline stages run one after another in this process."""
+    (root / "params.yaml").write_text(PARAMS, encoding="utf-8")
+    data = root / "data"
+    source.run(SYNTHETIC, dataset="synthetic", seed=1, raw=root, out=data / "source", jobs=1)
+    run_ingest(data, out=data / "inks", engine=Engine(backend="sequential"))
+    vocab.run(VocabParams(), base="scratch", inks=data / "inks", out=data / "tokenizer", metrics=root / "vocab.json")
+    run_rasterize(data, out=data / "shards", engine=Engine(backend="sequential"))
+
+
+def run_ingest(data: Path, *, out: Place, engine: Engine) -> None:
+    """Run the stage in several chunks."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading, "MEMBERS_PER_CHUNK", 7)
+        ingest.run(IngestParams(), source=data / "source", out=out, metrics=data / "ingest.json", engine=engine)
+
+
+def run_rasterize(data: Path, *, out: Place, engine: Engine, inks: Place | None = None) -> None:
+    """Run the stage."""
+    metrics = data / "rasterize.json"
+    rasterize.run(
+        CANVAS, inks=inks or data / "inks", tokenizer=data / "tokenizer", out=out, metrics=metrics, engine=engine
+    )
+
+
+def bytes_of(folder: Place) -> dict[str, bytes]:
+    """Content of every file of a folder."""
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}

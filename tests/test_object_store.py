@@ -1,0 +1,161 @@
+"""Inputs, inks and shards in an object store: a server that speaks S3, in a process of its own, through s3fs."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cluster_processes import HOST, free_port, runs
+from small_project import bytes_of, run_ingest, run_rasterize
+
+from pipeline import source
+from pipeline.archives import iter_members
+from pipeline.catalogue import read_inks
+from pipeline.config import CrohmeParams, InkmlParams, MathWritingParams
+from pipeline.engine import Engine, open_engine
+from shards.errors import LatexifyError
+from shards.index import open_split
+from shards.place import Place, place_of
+from shards.reader import SampleReader
+
+
+def upload(local: Path, to: str) -> Place:
+    """Put a folder or file into the store."""
+    place = place_of(to)
+    place.fs.put(str(local), place.path, recursive=local.is_dir())
+    return place
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Path:
+    """The project's inks as users keep them: a folder, and archives of every kind."""
+    folder = tmp_path_factory.mktemp("raw")
+    with tarfile.open(project / "data" / "source" / "train.tar") as archive:
+        archive.extractall(folder / "train", filter="data")
+    for kind in ("gztar", "xztar", "zip"):
+        shutil.make_archive(str(folder / f"train-{kind}"), kind, folder / "train")
+    return folder
+
+
+def test_members_are_those_of_the_local_copy(s3: str, raw: Path) -> None:
+    """The bytes of an ink do not depend on where its archive lies."""
+    stored = upload(raw, f"{s3}/members")
+    paths = sorted(path.name for path in raw.iterdir())
+    assert len(paths) == 4
+    for name in paths:
+        for max_bytes in (None, 1500, 1 << 20):
+            local = sorted(iter_members(raw / name, max_bytes=max_bytes), key=lambda member: member.name)
+            found = sorted(iter_members(stored / name, max_bytes=max_bytes), key=lambda member: member.name)
+            assert found == local
+            assert len(found) == 40
+
+
+def test_a_damaged_archive_in_the_store_is_named(s3: str, tmp_path: Path) -> None:
+    """An upload that was cut short is one line that names the URL."""
+    (tmp_path / "cut.tgz").write_bytes(b"\x1f\x8b\x08 cut")
+    place = upload(tmp_path / "cut.tgz", f"{s3}/cut.tgz")
+    with pytest.raises(LatexifyError, match=r"s3://.*/cut\.tgz cannot be read"):
+        list(iter_members(place, max_bytes=None))
+
+
+def test_inks_from_a_store_are_those_of_a_folder(s3: str, raw: Path, tmp_path: Path) -> None:
+    """`raw: s3://bucket/raw` instead of a local folder changes no byte of the inks."""
+    stored = upload(raw, f"{s3}/raw")
+    section = CrohmeParams(train=["train", "train-xztar.tar.xz"], valid=[], test=[], valid_fraction=0)
+    inks = {}
+    for name, folder in (("local", raw), ("stored", stored)):
+        source.run(section, dataset="crohme", seed=1, raw=folder, out=tmp_path / name / "source", jobs=1)
+        run_ingest(tmp_path / name, out=tmp_path / name / "inks", engine=Engine(backend="sequential"))
+        inks[name] = list(read_inks(tmp_path / name / "inks"))
+    assert len(inks["local"]) == 40
+    assert [(ink.key, ink.label, ink.source) for ink in inks["stored"]] == [
+        (ink.key, ink.label, ink.source) for ink in inks["local"]
+    ]
+
+
+def test_single_inputs_may_be_urls(s3: str, raw: Path, tmp_path: Path) -> None:
+    """Some of a dataset lies in the store, some beside: each path of params.yaml may be a URL."""
+    stored = upload(raw / "train-zip.zip", f"{s3}/one/train-zip.zip")
+    section = InkmlParams(paths=[str(stored)], label_annotations=["label"])
+    source.run(section, dataset="inkml", seed=1, raw=tmp_path, out=tmp_path / "source", jobs=1)
+    run_ingest(tmp_path, out=tmp_path / "inks", engine=Engine(backend="sequential"))
+    assert all(ink.source.startswith(f"{stored}/") for ink in read_inks(tmp_path / "inks"))
+    missing = InkmlParams(paths=[f"{s3}/one/none.zip"], label_annotations=["label"])
+    with pytest.raises(LatexifyError, match=r"none\.zip does not exist"):
+        source.run(missing, dataset="inkml", seed=1, raw=tmp_path, out=tmp_path / "source", jobs=1)
+    with pytest.raises(LatexifyError, match=r"mathwriting-2024\.tgz does not exist"):
+        source.run(
+            MathWritingParams(), dataset="mathwriting", seed=1, raw=place_of(s3), out=tmp_path / "source", jobs=1
+        )
+
+
+@pytest.mark.parametrize("backend", ["loky", "dask"])
+def test_stages_write_the_same_bytes_into_a_store(
+    backend: str, s3: str, project: Path, request: pytest.FixtureRequest
+) -> None:
+    """Workers write straight to the store; what is there at the end is what a local run leaves on the disk."""
+    address = request.getfixturevalue("dask_address") if backend == "dask" else None
+    inks, shards = place_of(f"{s3}/{backend}/inks"), place_of(f"{s3}/{backend}/shards")
+    with open_engine(backend, jobs=2, address=address) as engine:
+        engine.require_sees(inks)
+        run_ingest(project / "data", out=inks, engine=engine)
+        assert bytes_of(inks) == bytes_of(project / "data" / "inks")
+        run_rasterize(project / "data", inks=inks, out=shards, engine=engine)
+    assert bytes_of(shards) == bytes_of(project / "data" / "shards")
+
+
+def test_shards_stream_back_from_the_store(
+    s3: str, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a cluster wrote, a training machine reads from where it is."""
+    monkeypatch.setenv("LATEXIFY_CACHE", str(tmp_path / "cache"))
+    local = project / "data" / "shards"
+    with open_engine("loky", jobs=2) as engine:
+        run_rasterize(project / "data", out=place_of(f"{s3}/back"), engine=engine)
+    for split in ("train", "valid"):
+        here, there = open_split(local, split), open_split(place_of(f"{s3}/back"), split)
+        with SampleReader(here) as ours, SampleReader(there) as stored:
+            for expected, found in zip(ours.read(range(len(here))), stored.read(range(len(there))), strict=True):
+                assert (found.key, found.label) == (expected.key, expected.label)
+                assert np.array_equal(found.pixels, expected.pixels)
+                assert np.array_equal(found.token_ids, expected.token_ids)
+
+
+def latexify(*arguments: str, folder: Path, code: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run the command line of this checkout."""
+    return subprocess.run(
+        [sys.executable, "-m", "latexify", *arguments],
+        cwd=folder,
+        env={**os.environ, **runs(code), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+
+
+def test_the_command_line_takes_urls(s3: str, project: Path, repository: Path, tmp_path: Path) -> None:
+    """`--inks` and `--shards` are understood by every stage that reads or writes them."""
+    (tmp_path / "params.yaml").write_text((project / "params.yaml").read_text(), encoding="utf-8")
+    shutil.copytree(project / "data" / "tokenizer", tmp_path / "data" / "tokenizer")
+    upload(project / "data" / "inks", f"{s3}/cli/inks")
+    places = ("--inks", f"{s3}/cli/inks", "--shards", f"{s3}/cli/shards")
+    for stage in ("vocab", "rasterize"):
+        result = latexify(*places, stage, folder=tmp_path, code=repository)
+        assert result.returncode == 0, result.stderr
+    assert bytes_of(place_of(f"{s3}/cli/shards")) == bytes_of(project / "data" / "shards")
+
+
+def test_a_store_that_does_not_answer_is_one_line(repository: Path, tmp_path: Path) -> None:
+    """A wrong endpoint is the commonest mistake of all."""
+    (tmp_path / "params.yaml").write_text("{}\n", encoding="utf-8")
+    settings = {"AWS_ENDPOINT_URL": f"http://{HOST}:{free_port()}", "AWS_MAX_ATTEMPTS": "1"}
+    settings |= {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}
+    result = latexify("--inks", "s3://bucket/inks", "vocab", folder=tmp_path, code=repository, **settings)
+    assert result.returncode == 1
+    assert "latexify: the object store does not answer" in result.stderr
+    assert "Traceback" not in result.stderr

@@ -33,6 +33,8 @@ _DECOMPRESSORS: tuple[tuple[bytes, Callable[[IO[bytes]], object]], ...] = (
     (b"BZh", bz2.open),
     (b"\xfd7zXZ\x00", lzma.open),
 )
+_ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")  # a member, or the end of an archive without any
+_MAGIC_BYTES = 6
 # Without EOFHeaderError, the proper end. typeshed leaves all of them out.
 _HEADER_ERRORS: tuple[type[tarfile.TarError], ...] = (
     tarfile.InvalidHeaderError,  # type: ignore[attr-defined]
@@ -92,9 +94,12 @@ def iter_members(path: Place, *, max_bytes: int | None) -> Iterator[Member]:
 
 def _archive_members(path: Place, *, max_bytes: int | None) -> Iterator[Member]:
     with _damage_reported(path), path.open("rb") as file:
-        members = _zip_members if zipfile.is_zipfile(file) else _tar_members
+        magic = file.read(_MAGIC_BYTES)
         file.seek(0)
-        yield from members(file, max_bytes=max_bytes)
+        if magic.startswith(_ZIP_MAGIC):
+            yield from _zip_members(file, max_bytes=max_bytes)
+        else:
+            yield from _tar_members(file, magic=magic, max_bytes=max_bytes)
 
 
 @contextmanager
@@ -159,9 +164,9 @@ def _zip_members(file: IO[bytes], *, max_bytes: int | None) -> Iterator[Member]:
             yield Member(name=name, num_bytes=info.file_size, data=data, is_file=not is_link)
 
 
-def _tar_members(file: IO[bytes], *, max_bytes: int | None) -> Iterator[Member]:
+def _tar_members(file: IO[bytes], *, magic: bytes, max_bytes: int | None) -> Iterator[Member]:
     with (
-        _decompressed(file) as stream,
+        _decompressed(file, magic=magic) as stream,
         tarfile.open(fileobj=stream, mode="r:", tarinfo=_StrictTarInfo) as archive,
     ):
         while (info := archive.next()) is not None:
@@ -178,9 +183,7 @@ def _fits(info: tarfile.TarInfo, max_bytes: int) -> bool:
     return info.isreg() and info.size <= max_bytes
 
 
-def _decompressed(file: IO[bytes]) -> IO[bytes]:
-    magic = file.read(6)
-    file.seek(0)
+def _decompressed(file: IO[bytes], *, magic: bytes) -> IO[bytes]:
     for prefix, opener in _DECOMPRESSORS:
         if magic.startswith(prefix):
             return cast("IO[bytes]", opener(file))

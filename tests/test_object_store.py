@@ -36,6 +36,8 @@ def raw(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Path:
     folder = tmp_path_factory.mktemp("raw")
     with tarfile.open(project / "data" / "source" / "train.tar") as archive:
         archive.extractall(folder / "train", filter="data")
+    for path in [folder / "train", *(folder / "train").rglob("*")]:
+        os.utime(path, (1e9, 1e9))  # zip knows no 1970
     for kind in ("gztar", "xztar", "zip"):
         shutil.make_archive(str(folder / f"train-{kind}"), kind, folder / "train")
     return folder

@@ -37,7 +37,8 @@ def write_inks(folder: Path, labels: dict[str, list[str]]) -> Path:
         for index, label in enumerate(texts)
     ]
     pq.write_table(pa.Table.from_pylist(rows, schema=INK_SCHEMA), folder / "part-00000.parquet")
-    write_manifest(folder, Manifest(kind="inks", version=1, params={}, inputs={}))
+    parts = [{"name": "part-00000.parquet", "num_rows": len(rows)}]
+    write_manifest(folder, Manifest(kind="inks", version=1, params={}, inputs={}, content={"parts": parts}))
     return folder
 
 

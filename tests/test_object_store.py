@@ -22,8 +22,7 @@ from pipeline.engine import Engine, open_engine
 from shards.errors import LatexifyError
 from shards.index import open_split
 from shards.place import Place, place_of
-from trainer.batches import MicroBatch, close_loader, open_loader
-from trainer.positions import Position
+from trainer.batches import MicroBatch, Position, close_loader, open_loader
 
 
 def upload(local: Path, to: str) -> Place:

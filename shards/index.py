@@ -35,6 +35,9 @@ INDEX_SCHEMA = pa.schema(
         pa.field("ids_bytes", pa.int64(), nullable=False),
         pa.field("json_offset", pa.int64(), nullable=False),
         pa.field("json_bytes", pa.int64(), nullable=False),
+        # CRC-32 (as zlib's) of the PNG's bytes and then those of the ids; and of the JSON's
+        pa.field("sample_crc32", pa.uint32(), nullable=False),
+        pa.field("json_crc32", pa.uint32(), nullable=False),
     ]
 )
 
@@ -47,7 +50,7 @@ class SplitIndex:
 
     shards: file names in `folder`. shard_ids: int32 [n], positions in `shards`. keys, labels: string arrays [n], labels
     normalised. num_tokens: int32 [n], the end id counted. png_offset … json_bytes: int64 [n], where the members'
-    data lies in the shard. Cheap to send to a worker process.
+    data lies in the shard. sample_crc32, json_crc32: uint32 [n], of the PNG and the ids in one, and of the JSON.
     """
 
     folder: Path
@@ -63,6 +66,8 @@ class SplitIndex:
     ids_bytes: npt.NDArray[np.int64]
     json_offset: npt.NDArray[np.int64]
     json_bytes: npt.NDArray[np.int64]
+    sample_crc32: npt.NDArray[np.uint32]
+    json_crc32: npt.NDArray[np.uint32]
 
     def __len__(self) -> int:
         return len(self.num_tokens)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import zlib
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -50,8 +51,11 @@ class SampleReader:
         start, ids_start = int(index.png_offset[row]), int(index.ids_offset[row])
         try:
             data = self._pread(row, start, ids_start + int(index.ids_bytes[row]) - start)
-            pixels = decode_png(data[: int(index.png_bytes[row])])
-            token_ids = decode_ids(data[ids_start - start :], num_tokens=int(index.num_tokens[row]))
+            png, ids = data[: int(index.png_bytes[row])], data[ids_start - start :]
+            # before anything is decoded: in the token ids, any flipped bit would make another label
+            if zlib.crc32(ids, zlib.crc32(png)) != index.sample_crc32[row]:
+                raise ValueError("its CRC-32 is not the index's")
+            pixels, token_ids = decode_png(png), decode_ids(ids, num_tokens=int(index.num_tokens[row]))
         except (ValueError, OSError) as error:
             raise self._damaged(row, error) from None
         return Sample(key=index.keys[row].as_py(), label=index.labels[row].as_py(), pixels=pixels, token_ids=token_ids)
@@ -59,6 +63,8 @@ class SampleReader:
     def _read_description(self, row: int) -> dict[str, Any]:
         try:
             data = self._pread(row, int(self._index.json_offset[row]), int(self._index.json_bytes[row]))
+            if zlib.crc32(data) != self._index.json_crc32[row]:
+                raise ValueError("the CRC-32 of its JSON is not the index's")
             description = json.loads(data)
         except (ValueError, OSError) as error:
             raise self._damaged(row, error) from None

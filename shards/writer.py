@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import tarfile
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +79,8 @@ def _write_sample(tar: "_Tar", sample: EncodedSample) -> dict[str, str | int]:
         "ids_bytes": len(ids),
         "json_offset": json_offset,
         "json_bytes": len(description),
+        "sample_crc32": zlib.crc32(ids, zlib.crc32(sample.png)),
+        "json_crc32": zlib.crc32(description),
     }
 
 

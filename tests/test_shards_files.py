@@ -174,12 +174,18 @@ def test_damage_is_named(index: SplitIndex) -> None:
     """A training run must say which sample of which shard is broken, not crash in a decoder or train on noise."""
     path = index.folder / index.shards[0]
     whole = path.read_bytes()
-    for offset in (int(index.png_offset[1]) + 50, int(index.ids_offset[1]) + 3):
+    last_id = int(index.ids_offset[1] + index.ids_bytes[1]) - 4
+    for offset in (int(index.png_offset[1]) + 50, int(index.ids_offset[1]) + 3, last_id):
         damaged = bytearray(whole)
         damaged[offset] ^= 0xFF
         path.write_bytes(damaged)
         with SampleReader(index) as reader, pytest.raises(LatexifyError, match=r"train-00000.tar: sample a%2Eb/ü"):
             reader.read([0, 1])
+    damaged = bytearray(whole)
+    damaged[int(index.json_offset[1]) + 12] ^= 1
+    path.write_bytes(damaged)
+    with SampleReader(index) as reader, pytest.raises(LatexifyError, match="CRC-32 of its JSON"):
+        reader.describe([0, 1])
     path.write_bytes(whole[: int(index.ids_offset[2])])
     with SampleReader(index) as reader, pytest.raises(LatexifyError, match="ends before"):
         reader.read([2])

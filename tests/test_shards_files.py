@@ -54,7 +54,8 @@ def write_folder(folder: Path, keys: list[list[str]]) -> SplitIndex:
     write_index(folder, [shard.rows for shard in written])
     splits = {"train": split_entry(written), "valid": split_entry([])}
     content = {"splits": splits}
-    write_manifest(folder, Manifest(kind="shards", version=1, params={}, inputs={}, content=content))
+    params = {"height_px": 6, "width_px": 11}
+    write_manifest(folder, Manifest(kind="shards", version=1, params=params, inputs={}, content=content))
     return open_split(folder, "train")
 
 

@@ -385,7 +385,7 @@ def test_batches_are_mixed_for_batch_norm_only(
     asked = []
     monkeypatch.setattr("trainer.loop.has_batch_norm", lambda _model: batch_norm)
     monkeypatch.setattr(
-        "trainer.batches.plan_epoch",
+        "trainer.slices.plan_epoch",
         lambda *rest, **named: asked.append(named["by_length"]) or plan_epoch(*rest, **named),
     )
     _run(data, tmp_path, max_steps=2, warmup_steps=0, loader_workers=0)

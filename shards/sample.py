@@ -65,8 +65,14 @@ def encode_ids(token_ids: npt.NDArray[np.int32]) -> bytes:
 
 
 def decode_ids(data: bytes, *, num_tokens: int) -> npt.NDArray[np.int32]:
-    """Undo :func:`encode_ids`. Raises ValueError where `data` is not int32 [num_tokens]."""
-    token_ids = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
-    if token_ids.dtype != np.int32 or token_ids.shape != (num_tokens,):
-        raise ValueError(f"token ids are {token_ids.dtype} {token_ids.shape}, expected int32 ({num_tokens},)")
-    return token_ids
+    """Undo :func:`encode_ids`; the array cannot be written to. Raises ValueError where it is not int32 [num_tokens].
+
+    Unlike `numpy.load`, it allocates nothing that the header asks for before that is known to be right.
+    """
+    file = io.BytesIO(data)
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError("token ids are not a .npy file of version 1.0")
+    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    if dtype != np.dtype("<i4") or shape != (num_tokens,) or len(data) - file.tell() != 4 * num_tokens:
+        raise ValueError(f"token ids are {dtype} {shape}, expected int32 ({num_tokens},)")
+    return np.frombuffer(data, dtype=np.int32, offset=file.tell())

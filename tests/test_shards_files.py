@@ -8,6 +8,7 @@ import tarfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import webdataset
 from hypothesis import given, settings
@@ -16,6 +17,7 @@ from PIL import Image
 
 from shards.draft import draft_of
 from shards.errors import LatexifyError
+from shards.files import read_parquet, write_parquet
 from shards.index import SplitIndex, open_split, write_index
 from shards.manifest import Manifest, write_manifest
 from shards.place import place_of
@@ -215,6 +217,39 @@ def test_index_of_other_shards_is_refused(index: SplitIndex, tmp_path: Path) -> 
     other = write_folder(tmp_path / "other", [["one"]])
     (other.folder / "index.parquet").replace(index.folder / "index.parquet")
     with pytest.raises(LatexifyError, match="does not match the manifest"):
+        open_split(index.folder, "train")
+
+
+@pytest.mark.parametrize("name", ["../../etc/train-00000.tar", "/etc/passwd", "train-00000.tar/..", "train.tar"])
+def test_shards_outside_the_folder_are_refused(index: SplitIndex, name: str) -> None:
+    """A manifest from a stranger must not make us read, or keep copies, anywhere else."""
+    path = index.folder / "manifest.json"
+    path.write_text(path.read_text().replace('"train-00000.tar"', json.dumps(name)))
+    with pytest.raises(LatexifyError, match="names a shard that we never write"):
+        open_split(index.folder, "train")
+
+
+@pytest.mark.parametrize("column", ["png_offset", "png_bytes", "ids_offset", "ids_bytes", "json_offset", "json_bytes"])
+@pytest.mark.parametrize("value", [-1, 0, 2**62, 2**63 - 1, -(2**63)])
+def test_samples_outside_their_shard_are_refused(index: SplitIndex, column: str, value: int) -> None:
+    """Reading them would ask for memory without limit, or for bytes of other samples."""
+    if (column, value) == ("png_offset", 0):
+        return  # the header of the first member: a wrong place, but within; its CRC-32 tells
+    path = index.folder / "index.parquet"
+    table = read_parquet(path)
+    values = table[column].to_pylist()
+    values[2] = value
+    place = table.schema.get_field_index(column)
+    write_parquet(path, table.set_column(place, table.schema.field(place), pa.array(values, pa.int64())))
+    with pytest.raises(LatexifyError, match="does not match the manifest"):
+        open_split(index.folder, "train")
+
+
+def test_an_index_of_an_older_format_is_refused(index: SplitIndex) -> None:
+    """Shards of before the CRC-32 would stop training with a traceback."""
+    path = index.folder / "index.parquet"
+    write_parquet(path, read_parquet(path).drop_columns(["sample_crc32"]))
+    with pytest.raises(LatexifyError, match="older latexify"):
         open_split(index.folder, "train")
 
 

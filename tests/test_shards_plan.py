@@ -1,12 +1,14 @@
 """The epoch plan: every rank, worker and resumed run must see the same batches."""
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shards.errors import LatexifyError
-from shards.plan import EpochPlan, plan_epoch
+from shards.plan import EpochPlan, num_micro_batches, plan_epoch
 
 sizes = st.integers(1, 300)
 batches = st.integers(1, 40)
@@ -125,3 +127,70 @@ def test_without_grouping_every_batch_holds_all_lengths():
     means = np.array([num_tokens[rows].mean() for rows in mixed.rows])
     assert abs(means - num_tokens.mean()).max() < 12  # four standard errors of 32 lengths
     assert np.ptp([num_tokens[rows].mean() for rows in grouped.rows]) > 50
+
+
+@given(
+    num_samples=sizes,
+    global_batch=st.integers(1, 64),
+    micro_batch=st.integers(1, 20),
+    world_size=st.integers(1, 9),
+    seed=seeds,
+)
+def test_ranks_share_a_batch_out(
+    num_samples: int, global_batch: int, micro_batch: int, world_size: int, seed: int
+) -> None:
+    """A row on two ranks weighs twice; a rank with fewer micro-batches leaves the others waiting for ever."""
+    found = plan(num_samples, seed=seed, global_batch=global_batch)
+    try:
+        parts = num_micro_batches(found.global_batch, micro_batch=micro_batch, world_size=world_size)
+    except LatexifyError:
+        assert world_size > found.global_batch or (micro_batch == 1 and found.global_batch % world_size)
+        return
+    for batch in range(len(found)):
+        ranks = [
+            found.slice(batch, micro_batch=micro_batch, rank=rank, world_size=world_size) for rank in range(world_size)
+        ]
+        assert sorted(np.concatenate([part for rank in ranks for part in rank])) == sorted(found.rows[batch])
+        assert {len(rank) for rank in ranks} == {parts}
+        sizes_of_parts = [len(part) for rank in ranks for part in rank]
+        assert min(sizes_of_parts) >= 1
+        assert max(sizes_of_parts) <= micro_batch
+        assert max(sizes_of_parts) - min(sizes_of_parts) <= 1
+        of_ranks = [sum(len(part) for part in rank) for rank in ranks]
+        assert max(of_ranks) - min(of_ranks) <= 1
+
+
+@pytest.mark.parametrize("by_length", [True, False])
+def test_ranks_have_equal_work(*, by_length: bool) -> None:
+    """All ranks wait for the one with the longest labels, in every step."""
+    num_tokens, shard_ids = columns(4096)
+    found = plan_epoch(num_tokens, shard_ids, seed=1, epoch=0, global_batch=64, by_length=by_length)
+    for batch in range(len(found)):
+        of_ranks = [
+            int(num_tokens[np.concatenate(found.slice(batch, micro_batch=8, rank=rank, world_size=4))].sum())
+            for rank in range(4)
+        ]
+        assert max(of_ranks) <= 1.04 * min(of_ranks) + 1
+
+
+def test_a_rank_keeps_the_order_of_the_plan() -> None:
+    """Sorted, the micro-batches of a mixed batch would hold labels of one length; batch norms need all."""
+    num_tokens, shard_ids = columns(512)
+    found = plan_epoch(num_tokens, shard_ids, seed=1, epoch=0, global_batch=32, by_length=False)
+    for batch in range(len(found)):
+        place = {row: number for number, row in enumerate(found.rows[batch].tolist())}
+        places = [place[row] for row in np.concatenate(found.slice(batch, micro_batch=4, rank=1, world_size=2))]
+        assert places == sorted(places)
+    alone = np.concatenate(found.slice(0, micro_batch=32))
+    assert np.array_equal(alone, found.rows[0])
+
+
+def test_a_million_samples_are_planned_in_a_second() -> None:
+    """Training, and every resumed run, would begin with a wait."""
+    num_tokens, shard_ids = columns(1_000_000, samples_per_shard=1000)
+    elapsed_s = []
+    for epoch in range(3):
+        started = time.perf_counter()
+        plan_epoch(num_tokens, shard_ids, seed=1, epoch=epoch, global_batch=32).waste(micro_batch=32)
+        elapsed_s.append(time.perf_counter() - started)
+    assert min(elapsed_s) < 1

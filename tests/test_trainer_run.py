@@ -107,10 +107,10 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(
     place, summary = finished
     train_batch = Trainer._train_batch
 
-    def crash(self: Trainer, batches: object) -> object:
+    def crash(self: Trainer, *arguments: object) -> object:
         if self.state.step == stop_after:
             raise _InterruptedError
-        return train_batch(self, batches)
+        return train_batch(self, *arguments)
 
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "_train_batch", crash)

@@ -5,6 +5,7 @@ The order comes from `trainer.slices` alone, so the number of processes changes 
 
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -155,6 +156,24 @@ def close_loader(batches: Iterator[MicroBatch | LatexifyError]) -> None:
     """
     if isinstance(batches, _MultiProcessingDataLoaderIter):
         batches._shutdown_workers()  # noqa: SLF001  # torch has no public way
+
+
+@contextmanager
+def naming_dead_workers() -> Iterator[None]:
+    """Make one clear error of what is raised, at any moment, when a loader process was killed.
+
+    torch raises a RuntimeError; fetching a tensor from the process that made it fails with its connection.
+    """
+    try:
+        yield
+    except (RuntimeError, ConnectionError, EOFError) as error:
+        if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
+            raise
+        reason = (str(error) or type(error).__name__).splitlines()[0].strip()
+        raise LatexifyError(
+            f"a loader process died ({reason}), most often for want of memory: lower train.loader_workers or "
+            f"train.micro_batch, then run the same command to go on"
+        ) from None
 
 
 def _leave_signals_to_parent(_worker: int) -> None:

@@ -12,7 +12,7 @@ from shards.errors import LatexifyError
 from shards.files import write_json
 from shards.index import SplitIndex
 from shards.progress import Progress
-from trainer.batches import Damage, MicroBatch, close_loader, open_loader
+from trainer.batches import Damage, MicroBatch, close_loader, naming_dead_workers, open_loader
 from trainer.checkpoint import Best, CheckpointFolder, RunState
 from trainer.config import TrainParams
 from trainer.history import HISTORY_NAME, Row, Window, write_history
@@ -83,7 +83,11 @@ class Trainer:
         batch = min(self._params.global_batch, len(self._inputs.train_index))
         batches = iter(self._open_loader())
         try:
-            with StopSignals() as signals, Progress("train", total=left * batch, unit="samples") as progress:
+            with (
+                naming_dead_workers(),
+                StopSignals() as signals,
+                Progress("train", total=left * batch, unit="samples") as progress,
+            ):
                 progress.message(f"train: {self.padding_waste:.1%} of the label slots are padding")
                 self._train_until_stopped(batches, signals, progress)
         finally:

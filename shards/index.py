@@ -114,6 +114,7 @@ def open_split(folder: Place, split: str) -> SplitIndex:
     _check_names(shards, where=folder)
     _check_sizes(folder, shards)
     table = _read_table(folder / INDEX_NAME, split)
+    # of rows that are not one behind the other, those of other splits have no place among these shards
     shard_ids = pc.index_in(table["shard"], pa.array([shard["name"] for shard in shards], pa.string()))
     index = SplitIndex(
         folder=folder,
@@ -164,14 +165,17 @@ def _listed_sizes(folder: UPath) -> dict[str, int | None]:
 
 
 def _read_table(path: Place, split: str) -> pa.Table:
+    """The rows of a split; its columns `split` and `shard` are dictionaries."""
     try:
-        with open_parquet(path) as file:
+        with open_parquet(path, dictionaries=("split", "shard")) as file:
             if not set(INDEX_SCHEMA.names) <= set(file.schema_arrow.names):
                 raise LatexifyError(f"{path} was written by an older latexify: run `{MADE_BY}` again")
             table = file.read(columns=INDEX_SCHEMA.names)
-        return table.filter(pc.equal(table["split"], split)).cast(INDEX_SCHEMA).combine_chunks()
     except (FileNotFoundError, pa.ArrowInvalid) as error:
         raise LatexifyError(f"{path} cannot be read ({error}): run `{MADE_BY}` again") from None
+    # the splits stand one behind the other: a slice copies nothing, a filter all the strings
+    rows = np.flatnonzero(pc.equal(table["split"], split).to_numpy())
+    return table.slice(rows[0] if len(rows) else 0, len(rows)).combine_chunks()
 
 
 def _lies_within(index: SplitIndex) -> bool:

@@ -154,8 +154,22 @@ def close_loader(batches: Iterator[MicroBatch | LatexifyError]) -> None:
     Whoever leaves the iterator before its end must call this, also on an error: Python would otherwise send them a
     SIGTERM when it exits, which they ignore, and wait for them for ever.
     """
-    if isinstance(batches, _MultiProcessingDataLoaderIter):
+    if not isinstance(batches, _MultiProcessingDataLoaderIter):
+        return
+    try:
         batches._shutdown_workers()  # noqa: SLF001  # torch has no public way
+    except RuntimeError as error:
+        if not _is_dead_worker(error):  # that one is dead is no reason not to end the others
+            raise
+    finally:
+        for worker in batches._workers:  # noqa: SLF001
+            if worker.is_alive():
+                worker.kill()
+                worker.join()
+
+
+def _is_dead_worker(error: BaseException) -> bool:
+    return isinstance(error, RuntimeError) and "DataLoader worker" in str(error)
 
 
 @contextmanager
@@ -167,7 +181,7 @@ def naming_dead_workers() -> Iterator[None]:
     try:
         yield
     except (RuntimeError, ConnectionError, EOFError) as error:
-        if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
+        if isinstance(error, RuntimeError) and not _is_dead_worker(error):
             raise
         reason = (str(error) or type(error).__name__).splitlines()[0].strip()
         raise LatexifyError(

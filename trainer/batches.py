@@ -176,17 +176,20 @@ def _is_dead_worker(error: BaseException) -> bool:
 def naming_dead_workers() -> Iterator[None]:
     """Make one clear error of what is raised, at any moment, when a loader process was killed.
 
-    torch raises a RuntimeError; fetching a tensor from the process that made it fails with its connection.
+    torch raises a RuntimeError from its signal handler; that may come while we handle the other trace of such a death,
+    the broken connection to the process that made a tensor.
     """
     try:
-        yield
-    except (RuntimeError, ConnectionError, EOFError) as error:
-        if isinstance(error, RuntimeError) and not _is_dead_worker(error):
+        try:
+            yield
+        except (ConnectionError, EOFError) as error:
+            raise RuntimeError(f"DataLoader worker is gone: {error or type(error).__name__}") from error
+    except RuntimeError as error:
+        if not _is_dead_worker(error):
             raise
-        reason = (str(error) or type(error).__name__).splitlines()[0].strip()
         raise LatexifyError(
-            f"a loader process died ({reason}), most often for want of memory: lower train.loader_workers or "
-            f"train.micro_batch, then run the same command to go on"
+            f"a loader process died ({str(error).splitlines()[0].strip()}), most often for want of memory: lower "
+            f"train.loader_workers or train.micro_batch, then run the same command to go on"
         ) from None
 
 

@@ -37,7 +37,7 @@ def encode_png(pixels: npt.NDArray[np.uint8]) -> bytes:
     first, end = (int(inked[0]), int(inked[-1]) + 1) if len(inked) else (0, 0)
     lines = np.zeros((end - first, 1 + width), dtype=np.uint8)  # a line begins with the number of its filter: 0
     lines[:, 1:] = pixels[first:end]
-    ink = memoryview(lines).cast("B") if len(lines) else b""
+    ink = lines.data
     above, below = _paper_lines(first, width), _paper_lines(height - end, width)
     checksum = isal_zlib.adler32(below, isal_zlib.adler32(ink, isal_zlib.adler32(above)))
     data = b"".join(
@@ -126,7 +126,7 @@ def _inflate(compressed: bytes | memoryview, *, height: int, width: int) -> npt.
     inflater = isal_zlib.decompressobj()
     try:
         lines = inflater.decompress(compressed, num_bytes + 1)  # compares the Adler-32 at the end
-    except isal_zlib.error as error:
+    except isal_zlib.error as error:  # type: ignore[misc]  # its stub takes the class for an instance
         raise ValueError(f"not a whole PNG: {error}") from None
     if not inflater.eof or inflater.unused_data or len(lines) != num_bytes:
         raise ValueError("not a whole PNG: its pixels are not as many as its header says")

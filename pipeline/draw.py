@@ -45,25 +45,30 @@ def draw_inks(
     stroke_lengths: npt.NDArray[np.integer],
     num_strokes: npt.NDArray[np.integer],
     canvas: Canvas,
+    *,
+    pen_widths_px: npt.NDArray[np.float64] | None = None,
 ) -> Iterator[Pixels]:
     """:func:`draw_points` for many inks that stand one after another, in less time; the pictures are the same.
 
-    num_strokes: [num_inks], each at least 1, their sum is the number of stroke lengths. Raises LatexifyError in the
-    turn of an ink that cannot be drawn.
+    num_strokes: [num_inks], each at least 1, their sum is the number of stroke lengths. pen_widths_px: [num_inks],
+    where not all are the canvas's. Raises LatexifyError in the turn of an ink that cannot be drawn.
     """
-    placed = place_inks(points, stroke_lengths, num_strokes, canvas)
+    placed = place_inks(points, stroke_lengths, num_strokes, canvas, pen_widths_px=pen_widths_px)
     x_px, y_px, lengths = placed.x_px.tolist(), placed.y_px.tolist(), placed.stroke_lengths.tolist()
     start = first = 0
-    for count, is_finite in zip(placed.num_strokes.tolist(), placed.finite.tolist(), strict=True):
+    facts = zip(placed.num_strokes.tolist(), placed.pen_widths_px.tolist(), placed.finite.tolist(), strict=True)
+    for count, pen_width_px, is_finite in facts:
         if not is_finite:
             raise LatexifyError("the ink cannot be drawn: a coordinate is not a finite number")
         ink_lengths = lengths[first : first + count]
         end = start + sum(ink_lengths)
-        yield _paint(x_px[start:end], y_px[start:end], ink_lengths, canvas)
+        yield _paint(x_px[start:end], y_px[start:end], ink_lengths, canvas, pen_width_px)
         start, first = end, first + count
 
 
-def _paint(x_px: list[float], y_px: list[float], stroke_lengths: list[int], canvas: Canvas) -> Pixels:
+def _paint(
+    x_px: list[float], y_px: list[float], stroke_lengths: list[int], canvas: Canvas, pen_width_px: float
+) -> Pixels:
     """Stroke the lines between points with a round pen."""
     stride = cairo.ImageSurface.format_stride_for_width(cairo.FORMAT_A8, canvas.width_px)
     coverage = np.zeros((canvas.height_px, stride), dtype=np.uint8)
@@ -71,7 +76,7 @@ def _paint(x_px: list[float], y_px: list[float], stroke_lengths: list[int], canv
         coverage.data, cairo.FORMAT_A8, canvas.width_px, canvas.height_px, stride
     )
     context = cairo.Context(surface)
-    context.set_line_width(canvas.pen_width_px)
+    context.set_line_width(pen_width_px)
     context.set_line_cap(cairo.LINE_CAP_ROUND)
     context.set_line_join(cairo.LINE_JOIN_ROUND)
     # ANTIALIAS_FAST would save a third of the time, but misses coverage by up to 100 of 255 on thin lines

@@ -5,7 +5,7 @@ products, quotients, square roots, minima and maxima of float64 are the same to 
 ink's are its own, so what comes out depends neither on the machine nor on the company.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -54,49 +54,67 @@ class PlacedInks:
     """Inks in pixels, one after another, as far as they are drawn.
 
     x_px, y_px: float64 [num_points]. stroke_lengths: [num_strokes], points of each stroke, at least 1.
-    num_strokes: [num_inks], strokes of each ink, at least 1. finite: bool [num_inks]; what is not, cannot be drawn.
+    num_strokes: [num_inks], strokes of each ink, at least 1. pen_widths_px: float64 [num_inks].
+    finite: bool [num_inks]; what is not, cannot be drawn.
     """
 
     x_px: Floats
     y_px: Floats
     stroke_lengths: Counts
     num_strokes: Counts
+    pen_widths_px: Floats
     finite: npt.NDArray[np.bool_]
 
 
 def place_inks(
-    points: npt.NDArray[np.floating], stroke_lengths: Counts, num_strokes: Counts, canvas: Canvas
+    points: npt.NDArray[np.floating],
+    stroke_lengths: Counts,
+    num_strokes: Counts,
+    canvas: Canvas,
+    *,
+    pen_widths_px: Floats | None = None,
 ) -> PlacedInks:
     """Scale every ink, its aspect ratio kept, until its pen touches the margins; centre it; and thin it.
 
     points: [num_points, 2], x to the right, y downward, in any units. stroke_lengths: [num_strokes], at least 1 each,
     their sum is num_points. num_strokes: [num_inks], at least 1 each, their sum is the number of stroke lengths.
+    pen_widths_px: [num_inks], where not all are the canvas's. Raises LatexifyError where there is no room for one.
     """
+    if pen_widths_px is None:
+        pen_widths_px = np.full(len(num_strokes), canvas.pen_width_px, dtype=np.float64)
+    replace(canvas, pen_width_px=float(pen_widths_px.max()))  # is there room?
     ink_lengths = np.add.reduceat(stroke_lengths, _starts(num_strokes), dtype=np.intp)
     x, y = points[:, 0].astype(np.float64), points[:, 1].astype(np.float64)
     starts = _starts(ink_lengths)
     finite = np.logical_and.reduceat(np.isfinite(x) & np.isfinite(y), starts)
     with np.errstate(invalid="ignore"):  # of inks that are not finite
-        x, y = _fit(x, y, ink_lengths, canvas)
+        x, y = _fit(x, y, ink_lengths, canvas, pen_widths_px)
         x, y, thinned = thin(x, y, stroke_lengths)
-    return PlacedInks(x_px=x, y_px=y, stroke_lengths=thinned, num_strokes=num_strokes, finite=finite)
+    return PlacedInks(
+        x_px=x,
+        y_px=y,
+        stroke_lengths=thinned,
+        num_strokes=num_strokes,
+        pen_widths_px=pen_widths_px,
+        finite=finite,
+    )
 
 
 def _starts(lengths: Counts) -> Counts:
     return np.cumsum(lengths) - lengths
 
 
-def _fit(x: Floats, y: Floats, ink_lengths: Counts, canvas: Canvas) -> tuple[Floats, Floats]:
+def _fit(x: Floats, y: Floats, ink_lengths: Counts, canvas: Canvas, pen_widths_px: Floats) -> tuple[Floats, Floats]:
     """Map points from their own units to pixels, so that the pen's outline touches the margins."""
     starts = _starts(ink_lengths)
     low_x, high_x = np.minimum.reduceat(x, starts), np.maximum.reduceat(x, starts)
     low_y, high_y = np.minimum.reduceat(y, starts), np.maximum.reduceat(y, starts)
-    taken_px = 2 * canvas.margin_px + canvas.pen_width_px
+    taken_px = 2 * canvas.margin_px + pen_widths_px
     room_x_px, room_y_px = canvas.width_px - taken_px, canvas.height_px - taken_px
     largest = np.maximum(np.maximum(abs(low_x), abs(high_x)), np.maximum(abs(low_y), abs(high_y)))
     least = np.maximum(MIN_EXTENT, largest * MIN_RELATIVE_EXTENT)
     widest = np.maximum((high_x - low_x) / room_x_px, (high_y - low_y) / room_y_px)  # as a share of its room
-    scale = 1 / np.maximum(widest, least / min(room_x_px, room_y_px))
+    scale = 1 / np.maximum(widest, least / np.minimum(room_x_px, room_y_px))
     middle_x, middle_y, scale = np.repeat([(low_x + high_x) / 2, (low_y + high_y) / 2, scale], ink_lengths, axis=1)
     return (x - middle_x) * scale + canvas.width_px / 2, (y - middle_y) * scale + canvas.height_px / 2
 

@@ -12,6 +12,8 @@ from shards.index import INDEX_SCHEMA
 from shards.sample import IDS_SUFFIX, JSON_SUFFIX, PNG_SUFFIX, EncodedSample, check_key, encode_ids
 from shards.tar import TarWriter
 
+_JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenShard:
@@ -60,7 +62,7 @@ def _write_sample(tar: TarWriter, sample: EncodedSample) -> dict[str, str | int]
     """Append the members of one sample; returns its index row without split and shard."""
     check_key(sample.key)
     ids = encode_ids(sample.token_ids)
-    description = json.dumps(dict(sample.description), ensure_ascii=False, sort_keys=True).encode()
+    description = _JSON.encode(dict(sample.description)).encode()
     png_offset = tar.append(sample.key + PNG_SUFFIX, sample.png)
     ids_offset = tar.append(sample.key + IDS_SUFFIX, ids)
     json_offset = tar.append(sample.key + JSON_SUFFIX, description)

@@ -11,8 +11,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import webdataset
-from hypothesis import given, settings
-from hypothesis.extra import numpy as npst
 from PIL import Image
 
 from shards.draft import draft_of
@@ -21,7 +19,7 @@ from shards.files import read_parquet, write_parquet
 from shards.index import SplitIndex, open_split, write_index
 from shards.manifest import Manifest, write_manifest
 from shards.place import place_of
-from shards.png import decode_png, encode_png
+from shards.png import encode_png
 from shards.reader import MAX_OPEN_SHARDS, SampleReader
 from shards.sample import EncodedSample
 from shards.writer import WrittenShard, write_shard
@@ -259,24 +257,6 @@ def test_unknown_and_empty_splits_are_refused(index: SplitIndex) -> None:
         open_split(index.folder, "tset")
     with pytest.raises(LatexifyError, match=r"'valid' in .* is empty"):
         open_split(index.folder, "valid")
-
-
-@settings(max_examples=40)
-@given(pixels=npst.arrays(np.uint8, npst.array_shapes(min_dims=2, max_dims=2, max_side=70)))
-def test_png_round_trip(pixels: np.ndarray) -> None:
-    """Every picture, of any size, reaches the model as it was drawn; other programs can open it."""
-    data = encode_png(pixels)
-    assert np.array_equal(decode_png(data), pixels)
-    with Image.open(io.BytesIO(data)) as image:
-        assert (image.mode, image.size) == ("L", pixels.shape[::-1])
-
-
-def test_png_of_another_kind_is_refused() -> None:
-    """A colour picture would give batches of another shape."""
-    buffer = io.BytesIO()
-    Image.new("RGB", (3, 2)).save(buffer, "PNG")
-    with pytest.raises(ValueError, match="mode RGB"):
-        decode_png(buffer.getvalue())
 
 
 def leave_draft(out: Path, *, recipe: str, name: str) -> None:

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from joblib import Parallel
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+from shards.errors import LatexifyError
 
 Backend = Literal["loky", "threading", "sequential"]
 
@@ -23,6 +26,8 @@ class Engine:
         """Yield the results as they come, or in the order of the calls; only a few calls and results are in memory.
 
         calls: taken one by one, a few ahead of the workers.
+
+        Raises LatexifyError where a worker process dies.
         """
         parallel = Parallel(
             n_jobs=self.jobs,
@@ -32,4 +37,10 @@ class Engine:
             batch_size=1,
             max_nbytes=None,  # arrays travel with their task: a file of them would outlive a killed run
         )
-        yield from parallel(calls)
+        try:
+            yield from parallel(calls)
+        except TerminatedWorkerError:
+            raise LatexifyError(
+                "a worker process died, most likely killed for want of memory: run the same command again, it goes on; "
+                "with fewer --jobs if it happens again"
+            ) from None

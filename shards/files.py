@@ -33,8 +33,11 @@ def write_atomically(path: Place, data: bytes | memoryview) -> None:
 
 
 def temporary_of(path: Path) -> Path:
-    """The name under which this process writes `path` before it is whole."""
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """The name under which `path` is written before it is whole.
+
+    Always the same: what a killed process leaves there is overwritten when the same file is written again.
+    """
+    return path.with_name(f".{path.name}.tmp")
 
 
 def write_json(path: Place, value: object) -> None:

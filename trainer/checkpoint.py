@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from shards.errors import LatexifyError
+from shards.files import temporary_of
 from trainer.history import Row, Window
 from trainer.slices import Position
 
@@ -111,7 +112,7 @@ class CheckpointFolder:
 def _save(content: dict[str, Any], path: Path) -> None:
     """`torch.save` under a temporary name, flushed and renamed; streamed, since a checkpoint may be gigabytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_of(path)
     try:
         with temporary.open("wb") as file:
             torch.save(content, file)

@@ -142,14 +142,14 @@ def _content_problems(
     """What is wrong in the members themselves. data: from the beginning of the first member's header."""
     start = plans[0].begin
     png, ids, description = (bytes(data[plan.offset - start : plan.offset - start + plan.num_bytes]) for plan in plans)
+    in_png = png_problem(png, height_px=task.height_px, width_px=task.width_px)
+    in_ids = ids_problem(ids, num_tokens=row.num_tokens, expected=token_ids)
     if zlib.crc32(ids, zlib.crc32(png)) != row.sample_crc32:
-        yield "the CRC-32 of picture and token ids is not the index's"
-    problem = png_problem(png, height_px=task.height_px, width_px=task.width_px)
-    if problem:
-        yield problem
-    problem = ids_problem(ids, num_tokens=row.num_tokens, expected=token_ids)
-    if problem:
-        yield problem
+        damaged = [name for name, problem in (("picture", in_png), ("token ids", in_ids)) if problem]
+        yield f"damaged: {' and '.join(damaged) or 'picture or token ids'} (CRC-32)"
+    else:  # as they were written; but were they written right?
+        yield from filter(None, (in_png, in_ids))
     if zlib.crc32(description) != row.json_crc32:
-        yield "the CRC-32 of the JSON is not the index's"
-    yield from json_problems(description, row=row)
+        yield "damaged: JSON (CRC-32)"
+    else:
+        yield from json_problems(description, row=row)

@@ -1,7 +1,7 @@
 """The commands that look at data and change none: ``verify`` and ``inspect``. Wiring only."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -49,5 +49,29 @@ def verify(  # noqa: PLR0913, PLR0917  # a switch each
         raise LatexifyError(check.summary_of_damage(found))
 
 
-def inspect(context: typer.Context) -> None:
+def inspect(  # noqa: PLR0913, PLR0917  # a switch each
+    paths: Annotated[
+        list[str],
+        typer.Argument(help="InkML (file, folder, archive), inks, shards (folder or tar), or rejects.parquet."),
+    ],
+    sheet: Annotated[Path | None, typer.Option(help="Write a contact sheet into this PNG file.")] = None,
+    count: Annotated[int, typer.Option(min=1, max=1000, help="How many to show of each path.")] = 24,
+    pick: Annotated[
+        Literal["random", "longest", "widest", "smallest", "most-strokes"], typer.Option(help="Which ones.")
+    ] = "random",
+    label: Annotated[
+        str | None,
+        typer.Option(help="Only labels that hold this text or, if none does, match it as a regular expression."),
+    ] = None,
+    key: Annotated[str | None, typer.Option(help="Only those whose key or source holds this text.")] = None,
+    split: Annotated[str | None, typer.Option(help="Only this split.")] = None,
+    seed: Annotated[int, typer.Option(help="Another one picks other random ones.")] = 0,
+) -> None:
     """Say in words what data holds, and draw a sheet of samples to look at."""
+    from pipeline.inspection.choosing import Choice
+    from pipeline.inspection.looking import look
+    from shards.place import place_of
+
+    choice = Choice(pick=pick, count=count, label=label, key=key, split=split, seed=seed)
+    for line in look([place_of(path) for path in paths], choice, sheet=sheet):
+        print(line)

@@ -248,7 +248,7 @@ def test_a_wrong_expression_is_one_line() -> None:
         choose(ENTRIES, Choice(label=r"\frac{("))
 
 
-@pytest.mark.parametrize("count", [1, 2, 7, 24, 500])
+@pytest.mark.parametrize("count", [1, 2, 7, 100])
 def test_sheet_has_room_for_everything(count: int) -> None:
     """Any number of pictures of any shape, with labels of any length, without a viewer that refuses the file."""
     entries = [

@@ -1,16 +1,15 @@
 """The command line: one command per stage, wiring only."""
 
 import errno
-import os
 import sys
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from params import Params, load_params
+import cli_looking
+from cli_options import Backend, Device, Jobs, Workspace, usable_cpus
+from params import Params
 from shards.errors import LatexifyError
 
 app = typer.Typer(
@@ -29,47 +28,6 @@ DISK_TROUBLE = {
     errno.EACCES: "a file or folder may not be written or read: change its permissions, or choose another --root",
     errno.EROFS: "the file system is read-only: choose another --root",
 }
-
-Jobs = Annotated[
-    int, typer.Option(min=0, help="Worker processes; 0 takes one for each CPU. Results do not depend on it.")
-]
-Backend = Annotated[
-    Literal["loky", "threading"], typer.Option(help="Processes (loky) or threads. Results do not depend on it.")
-]
-Device = Annotated[
-    str | None, typer.Option(help="torch device such as cpu, cuda or cuda:1; the best one if not given.")
-]
-
-
-@dataclass
-class Workspace:
-    """Where a command reads its parameters and keeps its files."""
-
-    params_path: Path
-    root: Path
-
-    @cached_property
-    def params(self) -> Params:
-        """The validated parameters; read on first use, so that `--help` needs no file."""
-        return load_params(self.params_path)
-
-    @property
-    def raw(self) -> Path:
-        """Folder of the datasets that are not generated."""
-        return self.params_path.parent / self.params.raw
-
-    def data(self, name: str) -> Path:
-        """Folder of one artifact."""
-        return self.root / "data" / name
-
-    def metrics(self, stage: str) -> Path:
-        """Metrics file of one stage."""
-        return self.root / "metrics" / f"{stage}.json"
-
-
-def usable_cpus() -> int:
-    """Number of CPUs this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @app.callback()
@@ -243,6 +201,10 @@ def report(context: typer.Context) -> None:
         out=workspace.data("report"),
     )
     print(path)
+
+
+app.command()(cli_looking.verify)
+app.command()(cli_looking.inspect)
 
 
 def main() -> None:

@@ -2,21 +2,16 @@
 
 import errno
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from params import Params, load_params
+import cli_looking
+from cli_options import Address, Backend, Device, Jobs, Workspace, engine_for, seen_from_anywhere
+from params import Params
 from shards.errors import LatexifyError
-from shards.place import Place, is_local, place_of, store_errors
-
-if TYPE_CHECKING:
-    from pipeline.engine import Engine
+from shards.place import store_errors
 
 app = typer.Typer(
     name="latexify",
@@ -34,83 +29,6 @@ DISK_TROUBLE = {
     errno.EACCES: "a file or folder may not be written or read: change its permissions, or choose another --root",
     errno.EROFS: "the file system is read-only: choose another --root",
 }
-
-Jobs = Annotated[
-    int,
-    typer.Option(
-        min=0,
-        help="Tasks at a time; 0 takes one for each CPU of this machine, or all workers of the cluster. Results do not "
-        "depend on it.",
-    ),
-]
-Backend = Annotated[
-    Literal["loky", "threading", "dask", "ray"],
-    typer.Option(help="Processes (loky) or threads of this machine, or a cluster. Results do not depend on it."),
-]
-Address = Annotated[
-    str | None,
-    typer.Option(help="Of the cluster: dask tcp://HOST:8786, ray HOST:6379 or ray://HOST:10001."),
-]
-Device = Annotated[
-    str | None, typer.Option(help="torch device such as cpu, cuda or cuda:1; the best one if not given.")
-]
-
-
-@dataclass
-class Workspace:
-    """Where a command reads its parameters and keeps its files."""
-
-    params_path: Path
-    root: Path
-    inks_location: str | None
-    shards_location: str | None
-
-    @cached_property
-    def params(self) -> Params:
-        """The validated parameters; read on first use, so that `--help` needs no file."""
-        return load_params(self.params_path)
-
-    @property
-    def raw(self) -> Place:
-        """Folder of the datasets that are not generated."""
-        raw = self.params.raw
-        return place_of(raw) if "://" in raw else self.params_path.parent / raw
-
-    @property
-    def inks(self) -> Place:
-        """Folder of the inks."""
-        return place_of(self.inks_location) if self.inks_location else self.data("inks")
-
-    @property
-    def shards(self) -> Place:
-        """Folder of the shards."""
-        return place_of(self.shards_location) if self.shards_location else self.data("shards")
-
-    def data(self, name: str) -> Path:
-        """Folder of one artifact."""
-        return self.root / "data" / name
-
-    def metrics(self, stage: str) -> Path:
-        """Metrics file of one stage."""
-        return self.root / "metrics" / f"{stage}.json"
-
-
-@contextmanager
-def engine_for(
-    *places: Place, backend: Literal["loky", "threading", "dask", "ray"], jobs: int, address: str | None
-) -> Iterator["Engine"]:
-    """Yield the engine, once all its workers are known to see `places`."""
-    from pipeline.engine import open_engine
-
-    with open_engine(backend, jobs=jobs, address=address) as engine:
-        for place in places:
-            engine.require_sees(place)
-        yield engine
-
-
-def seen_from_anywhere(place: Place) -> Place:
-    """A place whose name does not depend on the current folder, which is another one for a worker."""
-    return place.absolute() if is_local(place) else place
 
 
 @app.callback()
@@ -293,6 +211,10 @@ def report(context: typer.Context) -> None:
         out=workspace.data("report"),
     )
     print(path)
+
+
+app.command()(cli_looking.verify)
+app.command()(cli_looking.inspect)
 
 
 def main() -> None:

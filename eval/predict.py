@@ -17,6 +17,7 @@ from shards.index import KIND as SHARDS_KIND
 from shards.index import MADE_BY as SHARDS_MADE_BY
 from shards.index import SplitIndex, open_split
 from shards.manifest import MANIFEST_NAME, Manifest, read_manifest, write_manifest
+from shards.place import Place
 from shards.progress import Progress
 from shards.reader import SampleReader
 from trainer.decoding import generate_ids
@@ -49,7 +50,7 @@ PREDICTION_SCHEMA = pa.schema(
 )
 
 
-def run(params: PredictParams, *, model: Path, shards: Path, out: Path, device: str | None) -> dict[str, Any]:
+def run(params: PredictParams, *, model: Path, shards: Place, out: Path, device: str | None) -> dict[str, Any]:
     """Decode `params.split` of `shards` with `model`, in float32, into `out`/predictions.parquet, in index order.
 
     Returns {"num_samples", "num_unfinished", "seconds"}; unfinished: cut off at max_new_tokens.

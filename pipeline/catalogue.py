@@ -2,14 +2,15 @@
 
 import hashlib
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.ink import INK_SCHEMA, REJECT_SCHEMA, Ink, Rejection, Stroke
-from shards.files import open_parquet, write_parquet
+from pipeline.ink import INK_SCHEMA, REJECT_SCHEMA, Ink, Rejection, Stroke, StrokeColumns
+from shards.files import open_parquet
 from shards.manifest import Manifest, read_manifest
 from shards.place import Place
 
@@ -24,44 +25,64 @@ def part_name(index: int) -> str:
 
 
 def content_hash(strokes: Sequence[Stroke]) -> str:
-    """First 32 hex digits of the SHA-256 of the stroke lengths (int32) and all points (float32), little-endian.
+    """The hash of one ink: see `content_hashes`."""
+    return content_hashes(StrokeColumns.of([strokes]))[0]
 
-    Points that repeat the one before are left out: they draw nothing, and CROHME has the same inks with and without.
+
+def content_hashes(strokes: StrokeColumns) -> list[str]:
+    """Of each ink (all have strokes), 32 hex digits that say whether two are the same.
+
+    The first of the SHA-256 of the stroke lengths (int32) and all points (float32), little-endian. Points that repeat
+    the one before are left out: they draw nothing, and CROHME has the same inks with and without.
     """
-    points = np.concatenate(strokes).astype("<f4", copy=False)
-    starts = np.cumsum([0, *(len(stroke) for stroke in strokes[:-1])])
+    if not len(strokes.num_strokes):
+        return []
+    points = strokes.points.astype("<f4", copy=False)
+    starts = np.cumsum(strokes.stroke_lengths) - strokes.stroke_lengths
+    differ = points[1:] != points[:-1]
     moves = np.ones(len(points), dtype=np.bool_)
-    np.any(points[1:] != points[:-1], axis=1, out=moves[1:])
+    np.logical_or(differ[:, 0], differ[:, 1], out=moves[1:])
     moves[starts] = True
     lengths = np.add.reduceat(moves, starts, dtype="<i4")
-    return hashlib.sha256(lengths.tobytes() + points[moves].tobytes()).hexdigest()[:32]
+    last_stroke = np.cumsum(strokes.num_strokes)
+    last_point = np.cumsum(lengths)[last_stroke - 1]
+    lengths_bytes, points_bytes = lengths.data.cast("B"), points[moves].data.cast("B")
+    hashes, stroke, point = [], 0, 0
+    for next_stroke, next_point in zip(last_stroke.tolist(), last_point.tolist(), strict=True):
+        digest = hashlib.sha256(lengths_bytes[4 * stroke : 4 * next_stroke])
+        digest.update(points_bytes[8 * point : 8 * next_point])
+        hashes.append(digest.hexdigest()[:32])
+        stroke, point = next_stroke, next_point
+    return hashes
 
 
 def ink_table(inks: Sequence[Ink]) -> pa.Table:
     """Rows of `INK_SCHEMA`, in the order given."""
-    lengths = [[len(stroke) for stroke in ink.strokes] for ink in inks]
+    names = ("key", "split", "label", "normalized_label", "writer", "source")
+    texts = {name: [getattr(ink, name) for ink in inks] for name in names}
+    return table_of(texts, strokes=StrokeColumns.of([ink.strokes for ink in inks]))
+
+
+def table_of(texts: Mapping[str, Sequence[str | None]], *, strokes: StrokeColumns) -> pa.Table:
+    """Rows of `INK_SCHEMA` from columns.
+
+    texts: key, split, label, normalized_label, writer and source of each ink; strokes: theirs, at least one each.
+    """
     columns = {
-        "key": [ink.key for ink in inks],
-        "split": [ink.split for ink in inks],
-        "label": [ink.label for ink in inks],
-        "normalized_label": [ink.normalized_label for ink in inks],
-        "points": _points_column(inks),
-        "stroke_lengths": lengths,
-        "writer": [ink.writer for ink in inks],
-        "source": [ink.source for ink in inks],
-        "content_hash": [content_hash(ink.strokes) for ink in inks],
-        "num_strokes": [len(ink.strokes) for ink in inks],
-        "num_points": [sum(row) for row in lengths],
+        **texts,
+        "points": _list_column("points", strokes.points.reshape(-1), lengths=2 * strokes.num_points),
+        "stroke_lengths": _list_column("stroke_lengths", strokes.stroke_lengths, lengths=strokes.num_strokes),
+        "content_hash": content_hashes(strokes),
+        "num_strokes": strokes.num_strokes,
+        "num_points": strokes.num_points,
     }
-    return pa.table(columns, schema=INK_SCHEMA)
+    return pa.table({name: columns[name] for name in INK_SCHEMA.names}, schema=INK_SCHEMA)
 
 
-def _points_column(inks: Sequence[Ink]) -> pa.Array:
-    strokes = [stroke.reshape(-1) for ink in inks for stroke in ink.strokes]
-    values = np.concatenate(strokes).astype(np.float32, copy=False) if strokes else np.empty(0, np.float32)
-    sizes = [sum(stroke.size for stroke in ink.strokes) for ink in inks]
-    offsets = np.cumsum([0, *sizes], dtype=np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values), type=INK_SCHEMA.field("points").type)
+def _list_column(name: str, values: npt.NDArray[Any], *, lengths: npt.NDArray[np.int32]) -> pa.Array:
+    offsets = np.zeros(len(lengths) + 1, np.int32)
+    np.cumsum(lengths, out=offsets[1:])
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values), type=INK_SCHEMA.field(name).type)
 
 
 def strokes_of(points: npt.NDArray[np.float32], stroke_lengths: Sequence[int]) -> list[Stroke]:
@@ -98,8 +119,8 @@ def read_inks(inks: Place) -> Iterator[Ink]:
     return itertools.chain.from_iterable(map(inks_of, read_batches(inks)))
 
 
-def write_rejects(path: Place, rejections: Iterable[Rejection]) -> None:
-    """Write `REJECT_SCHEMA` rows, in the order given."""
+def rejects_table(rejections: Iterable[Rejection]) -> pa.Table:
+    """`REJECT_SCHEMA` rows, in the order given."""
     rows = [(r.key, r.source, r.reason.value, r.detail) for r in rejections]
     columns = zip(*rows, strict=True) if rows else ([] for _ in REJECT_SCHEMA)
-    write_parquet(path, pa.table([pa.array(column, pa.string()) for column in columns], schema=REJECT_SCHEMA))
+    return pa.table([pa.array(column, pa.string()) for column in columns], schema=REJECT_SCHEMA)

@@ -1,167 +1,154 @@
-"""Stage ``ingest``: InkML to Parquet, in parallel; every input ends as a row or as a rejection."""
+"""Stage ``ingest``: InkML to Parquet, in parallel; every input ends as a row or as a rejection.
 
+Workers write the parts and their records straight into the draft of the folder; the main process holds a few chunks and
+some 50 bytes of each ink. A run that was killed goes on from its draft: see `pipeline.settling` for its last steps.
+"""
+
+import sys
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from joblib import delayed
+from lxml import etree
 
-from pipeline.catalogue import INKS_KIND, PART_PATTERN, REJECTS_NAME, part_name, write_rejects
+from pipeline.catalogue import INKS_KIND, REJECTS_NAME
+from pipeline.chunks import iter_chunks, read_record, record_name, require_unchanged
 from pipeline.config import IngestParams
-from pipeline.duplicates import find_duplicates
-from pipeline.engine import Engine
-from pipeline.ink import SPLITS, Reason, Rejection
+from pipeline.engine import Call, Engine
+from pipeline.ink import Reason
 from pipeline.inputs import SourcePlan
 from pipeline.latex import NORMALIZER_VERSION
-from pipeline.reading import ChunkResult, iter_chunks, read_chunk
+from pipeline.reading import ChunkCounts, read_chunk
+from pipeline.settling import DECISION_NAME, Decision, carry_out, decide, read_decision
 from pipeline.source import SOURCE_KIND
+from shards.draft import RECIPE_NAME, draft_of
 from shards.errors import LatexifyError
-from shards.files import write_json, write_parquet
+from shards.files import read_parquet, write_json
 from shards.manifest import MANIFEST_NAME, Manifest, read_manifest, write_manifest
+from shards.place import Place, is_local
 from shards.progress import Progress
 
-INKS_VERSION = 1
+INKS_VERSION = 2
 
-_DUPLICATES = frozenset({Reason.DUPLICATE_KEY, Reason.DUPLICATE_INK, Reason.LEAKED_INK})
+_DUPLICATES = frozenset({Reason.DUPLICATE_KEY.value, Reason.DUPLICATE_INK.value, Reason.LEAKED_INK.value})
 
 
-def run(params: IngestParams, *, source: Path, out: Path, metrics: Path, engine: Engine) -> dict[str, Any]:
+def run(params: IngestParams, *, source: Path, out: Place, metrics: Place, engine: Engine) -> dict[str, Any]:
     """Read all inputs that the source folder names into `out`, and write the counts to the JSON file `metrics`.
 
-    engine: where the parsing runs; it changes no byte.
+    engine: where the parsing runs; it changes no byte. A run that was interrupted goes on from its draft, see
+    `shards.draft`, and ends with the same bytes.
 
     Raises LatexifyError where the source is missing, changed or damaged, where more than `params.max_reject_rate` of
-    the inputs are rejected (``rejects.parquet`` is written all the same), or where nothing is left to train on.
+    the inputs are rejected (the message names the ``rejects.parquet`` that lists them), or where nothing is left to
+    train on.
     """
     made_from = read_manifest(source, SOURCE_KIND, made_by="latexify source")
     plan = SourcePlan.from_content(made_from.content, where=source / MANIFEST_NAME)
-    _clear(out)
-    results = _read_all(plan, params=params, source=source, out=out, engine=engine)
-    counts, parts = _settle(results, params=params, out=out)
-    write_json(metrics, counts)
-    recipe = params.model_dump() | {"normalizer_version": NORMALIZER_VERSION}
-    write_manifest(
-        out,
-        Manifest(
-            kind=INKS_KIND,
-            version=INKS_VERSION,
-            params=recipe,
-            inputs={SOURCE_KIND: made_from.fingerprint},
-            content={**counts, "parts": parts},
-        ),
+    manifest = Manifest(
+        kind=INKS_KIND,
+        version=INKS_VERSION,
+        params=params.model_dump() | {"normalizer_version": NORMALIZER_VERSION},
+        inputs={SOURCE_KIND: made_from.fingerprint},
     )
-    return counts
+    # workers may have another working directory
+    source, out = source.absolute(), out.absolute() if is_local(out) else out
+    with draft_of(out, recipe=_draft_recipe(manifest)) as draft:
+        decision = _earlier_decision(draft)
+        if decision is None:
+            num_chunks = _read_all(plan, params=params, source=source, out=draft, engine=engine)
+            decision = decide(draft, num_chunks=num_chunks)
+        else:
+            require_unchanged(plan, base=source)
+        _require_sound(decision.counts, params=params, out=draft)
+        carry_out(decision, folder=draft, engine=engine)
+        write_json(metrics, decision.counts)
+        _finish(draft, replace(manifest, content={**decision.counts, "parts": decision.parts}))
+    return dict(decision.counts)
 
 
-def _clear(out: Path) -> None:
-    """Remove what an earlier run left, the manifest first: from here on the folder is not whole."""
-    out.mkdir(parents=True, exist_ok=True)
-    for path in (out / MANIFEST_NAME, out / REJECTS_NAME, *out.glob(PART_PATTERN)):
-        path.unlink(missing_ok=True)
+def _draft_recipe(manifest: Manifest) -> str:
+    """Fingerprint of all that shapes the parts: the libraries too, but not how many rejections are too many."""
+    params = {name: value for name, value in manifest.params.items() if name != "max_reject_rate"}
+    versions = {
+        "python": list(sys.version_info[:2]),  # its Unicode tables
+        "pyarrow": pa.__version__,
+        "libxml2": list(etree.LIBXML_VERSION),
+    }
+    return replace(manifest, params={**params, "versions": versions}).fingerprint
 
 
-def _read_all(plan: SourcePlan, *, params: IngestParams, source: Path, out: Path, engine: Engine) -> list[ChunkResult]:
-    """Parse everything; results in the order of the chunks. A few chunks per worker are held in memory, no more."""
+def _earlier_decision(draft: Place) -> Decision | None:
+    """What an interrupted run has decided; one that had nothing left to do but to move the folder leaves a manifest."""
+    if not (draft / MANIFEST_NAME).is_file():
+        return read_decision(draft)
+    content = dict(read_manifest(draft, INKS_KIND, made_by="latexify ingest").content)
+    return Decision(parts=content.pop("parts"), counts=content, changes=[])
+
+
+def _read_all(plan: SourcePlan, *, params: IngestParams, source: Path, out: Place, engine: Engine) -> int:
+    """Parse everything that has no record yet; returns the number of chunks."""
     sizes = [item.num_inputs for item in plan.inputs]
     total = None if None in sizes else sum(size for size in sizes if size is not None)
-    work = (
-        delayed(read_chunk)(chunk, plan=plan, params=params, out=out)
-        for chunk in iter_chunks(plan, base=source, max_file_bytes=params.max_file_bytes)
-    )
-    results: list[ChunkResult] = []
-    num_rejected = 0
+    num_chunks, num_rejected = 0, 0
     with Progress("ingest", total=total, unit="inks") as progress:
-        for result in engine.run(work, in_order=True):
-            results.append(result)
-            num_rejected += len(result.rejections)
-            progress.advance(result.num_rows + len(result.rejections), note=f"{num_rejected} rejected")
-    if not results:
+        is_here = engine.backend in {"loky", "threading", "sequential"}
+        calls = _calls(plan, params=params, source=source, out=out, read_by_workers=is_here)
+        for counts in engine.run(calls, in_order=False):
+            num_chunks += 1
+            num_rejected += counts.num_rejected
+            progress.advance(counts.num_rows + counts.num_rejected, note=f"{num_rejected} rejected")
+    if not num_chunks:
         raise LatexifyError(f"{', '.join(item.name for item in plan.inputs)}: no InkML (*.inkml) in there")
-    return results
+    return num_chunks
 
 
-def _settle(
-    results: Sequence[ChunkResult], *, params: IngestParams, out: Path
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Decide on duplicates, write the rejections, drop the rows; returns the counts and the parts that remain."""
-    parts = [result.index for result in results if result.num_rows]
-    rows = _identities(out, parts)
-    splits = rows["split"].to_pylist()
-    duplicates = find_duplicates(
-        rows["key"].to_pylist(), splits=splits, content_hashes=rows["content_hash"].to_pylist()
-    )
-    rejections = [rejection for result in results for rejection in result.rejections]
-    rejections += _as_rejections(duplicates, rows)
-    write_rejects(out / REJECTS_NAME, rejections)
-    counts = {
-        "inputs": sum(result.num_rows + len(result.rejections) for result in results),
-        "rows": _count_kept(splits, dropped=duplicates),
-        "rejected": dict(sorted(Counter(rejection.reason.value for rejection in rejections).items())),
-    }
-    _require_sound(counts, rejections=rejections, params=params, out=out)
-    kept = _drop_rows(out, parts, dropped=duplicates)
-    assert counts["inputs"] == sum(part["num_rows"] for part in kept) + len(rejections)
-    return counts, kept
+def _calls(
+    plan: SourcePlan, *, params: IngestParams, source: Path, out: Place, read_by_workers: bool
+) -> Iterator[Call]:
+    """One call for each chunk; where an interrupted run has left the record of the same chunk, one that only counts."""
+    recorded = {path.name for path in out.iterdir()}
+    chunks = iter_chunks(plan, base=source, max_file_bytes=params.max_file_bytes, read_by_workers=read_by_workers)
+    for chunk in chunks:
+        if record_name(chunk.index) in recorded:
+            record = read_record(out, chunk.index)
+            if record.identity == chunk.identity:
+                num_rejected = len(record.rejections)
+                yield delayed(ChunkCounts)(num_rows=record.num_rows, num_rejected=num_rejected)
+                continue
+        yield delayed(read_chunk)(chunk, plan=plan, params=params, base=source, out=out)
 
 
-def _identities(out: Path, parts: Sequence[int]) -> pa.Table:
-    """Keys, splits, hashes and sources of all rows, in the order of the parts."""
-    columns = ["key", "split", "content_hash", "source"]
-    schema = pa.schema([(name, pa.string()) for name in columns])
-    tables = [pq.read_table(out / part_name(index), columns=columns).cast(schema) for index in parts]
-    return pa.concat_tables([schema.empty_table(), *tables])
-
-
-def _as_rejections(duplicates: Mapping[int, tuple[Reason, str]], rows: pa.Table) -> list[Rejection]:
-    found = sorted(duplicates.items())
-    dropped = rows.take([row for row, _ in found] or pa.array([], pa.int64())).to_pylist()
-    return [
-        Rejection(key=row["key"], source=row["source"], reason=reason, detail=detail)
-        for row, (_, (reason, detail)) in zip(dropped, found, strict=True)
-    ]
-
-
-def _count_kept(splits: Sequence[str], *, dropped: Collection[int]) -> dict[str, int]:
-    counts = Counter(split for row, split in enumerate(splits) if row not in dropped)
-    return {split: counts[split] for split in SPLITS}
-
-
-def _drop_rows(out: Path, parts: Sequence[int], *, dropped: Collection[int]) -> list[dict[str, Any]]:
-    """Rewrite the parts that lose rows; returns name and length of each part that still has some."""
-    remaining, first_row = [], 0
-    for index in parts:
-        path = out / part_name(index)
-        num_rows = pq.read_metadata(path).num_rows
-        keep = np.array([row not in dropped for row in range(first_row, first_row + num_rows)])
-        first_row += num_rows
-        if not keep.all():
-            write_parquet(path, pq.read_table(path).filter(pa.array(keep)))
-        if keep.any():
-            remaining.append({"name": path.name, "num_rows": int(keep.sum())})
-        else:
-            path.unlink()
-    return remaining
-
-
-def _require_sound(
-    counts: Mapping[str, Any], *, rejections: Sequence[Rejection], params: IngestParams, out: Path
-) -> None:
+def _require_sound(counts: Mapping[str, Any], *, params: IngestParams, out: Place) -> None:
     """Refuse to go on with too many rejections, or with nothing to train on."""
-    faulty = [rejection for rejection in rejections if rejection.reason not in _DUPLICATES]
-    rate = len(faulty) / counts["inputs"]
+    faulty = Counter({reason: number for reason, number in counts["rejected"].items() if reason not in _DUPLICATES})
+    rate = faulty.total() / counts["inputs"]
     if rate > params.max_reject_rate:
-        reasons = Counter(rejection.reason.value for rejection in faulty).most_common(3)
+        rejects = read_parquet(out / REJECTS_NAME).to_pylist()
+        first = next(row for row in rejects if row["reason"] not in _DUPLICATES)
         raise LatexifyError(
-            f"{len(faulty)} of {counts['inputs']} inputs are unusable ({rate:.1%}, ingest.max_reject_rate allows "
-            f"{params.max_reject_rate:.1%}), mostly {', '.join(f'{reason} ({number})' for reason, number in reasons)}; "
-            f"such as {faulty[0].source}: {faulty[0].detail}; {out / REJECTS_NAME} lists them all"
+            f"{faulty.total()} of {counts['inputs']} inputs are unusable ({rate:.1%}, ingest.max_reject_rate allows "
+            f"{params.max_reject_rate:.1%}), mostly "
+            f"{', '.join(f'{reason} ({number})' for reason, number in faulty.most_common(3))}; "
+            f"such as {first['source']}: {first['detail']}; {out / REJECTS_NAME} lists them all"
         )
     if not counts["rows"]["train"]:
         raise LatexifyError(
             f"no ink is in the training split ({counts['rows']}): look at {out / REJECTS_NAME} and at how params.yaml "
             "splits the dataset"
         )
+
+
+def _finish(draft: Place, manifest: Manifest) -> None:
+    """Leave only what belongs to the artifact. The decision goes last: until then it can be carried out again."""
+    wanted = {part["name"] for part in manifest.content["parts"]}
+    wanted |= {REJECTS_NAME, MANIFEST_NAME, DECISION_NAME, RECIPE_NAME}
+    for path in draft.iterdir():
+        if path.name not in wanted:
+            path.unlink()
+    write_manifest(draft, manifest)
+    (draft / DECISION_NAME).unlink(missing_ok=True)

@@ -1,7 +1,9 @@
 """The data that flows through the offline half: inks, rejections, and their Parquet schema."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +32,67 @@ class Ink:
     strokes: list[Stroke]
     writer: str | None
     source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrokeColumns:
+    """The strokes of many inks, one after another, in the order of the inks.
+
+    points: float32 [num_points, 2], as in `Stroke`.
+    stroke_lengths: int32 [num_strokes], the number of points of each stroke, at least one.
+    num_strokes: int32 [num_inks], the number of strokes of each ink.
+    """
+
+    points: npt.NDArray[np.float32]
+    stroke_lengths: npt.NDArray[np.int32]
+    num_strokes: npt.NDArray[np.int32]
+
+    @classmethod
+    def of(cls, inks: Sequence[Sequence[Stroke]]) -> Self:
+        """The columns of inks that each have their strokes."""
+        strokes = [stroke for ink in inks for stroke in ink]
+        return cls(
+            points=np.concatenate([np.empty((0, 2), np.float32), *strokes]).astype(np.float32, copy=False),
+            stroke_lengths=np.array([len(stroke) for stroke in strokes], np.int32),
+            num_strokes=np.array([len(ink) for ink in inks], np.int32),
+        )
+
+    @classmethod
+    def without_strokes(cls, num_inks: int) -> Self:
+        """Inks that have none."""
+        return cls.of([[]] * num_inks)
+
+    @classmethod
+    def concatenate(cls, pieces: Sequence[Self]) -> Self:
+        """The inks of all pieces, in their order."""
+        pieces = [cls.without_strokes(0), *pieces]
+        return cls(
+            points=np.concatenate([piece.points for piece in pieces]),
+            stroke_lengths=np.concatenate([piece.stroke_lengths for piece in pieces]),
+            num_strokes=np.concatenate([piece.num_strokes for piece in pieces]),
+        )
+
+    @property
+    def num_points(self) -> npt.NDArray[np.int32]:
+        """int32 [num_inks]: the number of points of each ink."""
+        total = np.zeros(len(self.stroke_lengths) + 1, np.int32)
+        np.cumsum(self.stroke_lengths, out=total[1:])
+        return np.diff(total[np.cumsum(self.num_strokes)], prepend=np.int32(0))
+
+    def take(self, inks: npt.NDArray[np.bool_]) -> Self:
+        """Only the inks marked."""
+        if inks.all():
+            return self
+        stroke_is_taken = np.repeat(inks, self.num_strokes)
+        return type(self)(
+            points=self.points[np.repeat(stroke_is_taken, self.stroke_lengths)],
+            stroke_lengths=self.stroke_lengths[stroke_is_taken],
+            num_strokes=self.num_strokes[inks],
+        )
+
+    def strokes(self) -> list[Stroke]:
+        """All strokes, as views."""
+        return list(np.split(self.points, np.cumsum(self.stroke_lengths)[:-1])) if len(self.stroke_lengths) else []
 
 
 class Reason(StrEnum):

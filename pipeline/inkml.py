@@ -3,13 +3,13 @@
 Format: Ink Markup Language (InkML), W3C Recommendation of 20 September 2011, as CROHME and MathWriting write it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pipeline.ink import Reason, Stroke
 from pipeline.markup import UnusableInkError, parse_markup
-from pipeline.points import parse_traces
+from pipeline.points import TraceTexts, parse_traces
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,21 +25,46 @@ class ParsedInk:
     annotations: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """An InkML file taken apart, its numbers still text. annotations: as in `ParsedInk`."""
+
+    traces: TraceTexts
+    annotations: Mapping[str, str]
+
+
 def parse_inkml(data: bytes, *, max_file_bytes: int, max_points: int) -> ParsedInk:
     """Parse one InkML file. Time and memory are bounded by the two limits.
 
     Raises UnusableInkError, and nothing else, whatever the bytes: TOO_LARGE, EMPTY_FILE, MALFORMED_XML, HOSTILE_XML,
     NOT_INKML, BAD_POINTS or NO_STROKES.
     """
+    document = read_document(data, max_file_bytes=max_file_bytes)
+    columns, refused = parse_traces([document.traces], max_points=max_points)
+    if refused:
+        raise refused[0]
+    if not len(columns.points):
+        raise no_strokes()
+    return ParsedInk(strokes=columns.strokes(), annotations=document.annotations)
+
+
+def no_strokes() -> UnusableInkError:
+    """The refusal of a file whose traces hold no point."""
+    return UnusableInkError(Reason.NO_STROKES, "no trace holds a point")
+
+
+def read_document(data: bytes, *, max_file_bytes: int) -> Document:
+    """Take one InkML file apart, so that the numbers of many can be converted together (`parse_traces`).
+
+    Raises UnusableInkError, and nothing else: TOO_LARGE, EMPTY_FILE, MALFORMED_XML, HOSTILE_XML or NOT_INKML.
+    """
     if len(data) > max_file_bytes:
         raise UnusableInkError(Reason.TOO_LARGE, f"{len(data)} bytes, at most {max_file_bytes} are allowed")
     root = parse_markup(data)
     if _local_name(root) != "ink":
         raise UnusableInkError(Reason.NOT_INKML, f"the root element is <{_local_name(root)}>, not <ink>")
-    strokes = parse_traces(list(_trace_texts(root)), channels=_channels(root), max_points=max_points)
-    if not strokes:
-        raise UnusableInkError(Reason.NO_STROKES, "no trace holds a point")
-    return ParsedInk(strokes=strokes, annotations=_annotations(root))
+    traces = TraceTexts(texts=_trace_texts(root), channels=_channels(root))
+    return Document(traces=traces, annotations=_annotations(root))
 
 
 def _local_name(element: Any) -> str:
@@ -50,15 +75,17 @@ def _text(element: Any) -> str:
     return (element.text or "") if len(element) == 0 else "".join(element.itertext())
 
 
-def _trace_texts(root: Any) -> Iterator[str]:
+def _trace_texts(root: Any) -> list[str]:
     """Content of the traces that are ink, in groups or not.
 
     A lifted pen leaves no ink, and traces under `definitions` are templates, unless the file has no others: then views
     refer to them.
     """
     traces = [trace for trace in root.iter("{*}trace") if trace.get("type", "penDown").lower() != "penup"]
-    drawn = [trace for trace in traces if next(trace.iterancestors("{*}definitions"), None) is None]
-    return map(_text, drawn or traces)
+    if next(root.iter("{*}definitions"), None) is not None:
+        drawn = [trace for trace in traces if next(trace.iterancestors("{*}definitions"), None) is None]
+        traces = drawn or traces
+    return list(map(_text, traces))
 
 
 def _channels(root: Any) -> list[str]:

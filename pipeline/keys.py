@@ -1,8 +1,12 @@
 """Names of archive members in, keys that a shard can hold out."""
 
+import re
 import urllib.parse
 
 INKML_SUFFIX = ".inkml"
+
+_PLAIN = re.compile(r"[A-Za-z0-9_.~/+=,-]*")
+"""Names that need no percent-encoding but of their dots."""
 
 
 def is_inkml_name(name: str) -> bool:
@@ -25,11 +29,15 @@ def key_of(name: str) -> str:
     parts = path_parts(name)
     if parts and parts[-1].lower().endswith(INKML_SUFFIX):
         parts[-1] = parts[-1][: -len(INKML_SUFFIX)]
-    path = "/".join(parts).encode("utf-8", "surrogateescape")
-    return urllib.parse.quote(path, safe="/+=,").replace(".", "%2E")
+    path = "/".join(parts)
+    if not _PLAIN.fullmatch(path):
+        path = urllib.parse.quote(path.encode("utf-8", "surrogateescape"), safe="/+=,")
+    return path.replace(".", "%2E")
 
 
 def printable(name: str) -> str:
     """`name` as valid Unicode in one line: for messages and the `source` column, not for keys."""
+    if name.isprintable():
+        return name
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

@@ -1,72 +1,176 @@
-"""Texts of InkML traces in, strokes out: all numbers of an ink are converted in one call."""
+"""Texts of InkML traces in, strokes out: the numbers of many inks are converted in one call."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.ink import Reason, Stroke
+from pipeline.ink import Reason, StrokeColumns
 from pipeline.markup import UnusableInkError
 
 MAX_VALUES_PER_POINT = 16
 """More than the channels of any pen: a point this long is a trace that lacks its commas."""
 
-_NUMERALS = b"0123456789+-.eE, \t\r\n"
+_CHARS_PER_BATCH = 1 << 20
+"""Text converted in one call: enough to forget the cost of the call, little enough for the processor's cache."""
+
+_SPACE, _NUMERAL, _POINT_END, _TRACE_END, _ODD = range(5)
+_TRACE_MARK = ";"
+_NUMERALS = b"0123456789+-.eE"
+_SPACES = b" \t\r\n"
+_NO_NUMERALS = _SPACES + b"," + _TRACE_MARK.encode()
 
 
-def parse_traces(texts: Sequence[str], *, channels: Sequence[str], max_points: int) -> list[Stroke]:
-    """Strokes of the traces that hold a point, in the order given.
+_KINDS = bytes(
+    _NUMERAL if code in _NUMERALS else _SPACE if code in _SPACES else {44: _POINT_END, 59: _TRACE_END}.get(code, _ODD)
+    for code in range(256)
+)
+"""The kind of each character: 44 is the comma, 59 the mark."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceTexts:
+    """The traces of one ink as they stand in its file.
 
     texts: content of each trace: points separated by commas, values within a point by white space.
     channels: names of the declared channels, upper case. They say where X and Y are wherever every point has as many
         values as there are names; otherwise the first two values of a point are its x and y, declared or not.
-
-    Returns float32 [num_points, 2] for each trace that is not empty.
-
-    Raises UnusableInkError (TOO_LARGE, BAD_POINTS).
     """
-    num_commas = sum(text.count(",") for text in texts)
-    if num_commas > max_points + len(texts):
-        raise UnusableInkError(Reason.TOO_LARGE, f"more than {max_points} points")
-    # NaN marks the end of a point and infinity the end of a trace; neither can be a coordinate.
-    values = _numbers(texts)
-    ends = np.flatnonzero(~np.isfinite(values))
-    starts = np.concatenate(([0], ends[:-1] + 1))
-    counts = ends - starts
-    stroke_of_point = np.cumsum(np.isinf(values[ends])) - np.isinf(values[ends])
-    held = counts > 0
-    counts, starts, stroke_of_point = counts[held], starts[held], stroke_of_point[held]
-    if counts.size > max_points:
-        raise UnusableInkError(Reason.TOO_LARGE, f"{counts.size} points, at most {max_points} are allowed")
-    _check_counts(counts)
-    x_at, y_at = _coordinate_positions(channels, counts)
-    points = np.stack((values[starts + x_at], values[starts + y_at]), axis=1)
-    bounds = np.flatnonzero(np.diff(stroke_of_point)) + 1
-    return list(np.split(points, bounds)) if len(points) else []
+
+    texts: Sequence[str]
+    channels: Sequence[str]
 
 
-def _numbers(texts: Sequence[str]) -> npt.NDArray[np.float32]:
-    """All values as float32, each point ended by NaN or, at the end of its trace, by infinity."""
+def parse_traces(inks: Sequence[TraceTexts], *, max_points: int) -> tuple[StrokeColumns, dict[int, UnusableInkError]]:
+    """Strokes of the traces that hold a point, in the order given, as float32, each rounded once from its text.
+
+    Returns a row for each ink, and by row the errors (TOO_LARGE, BAD_POINTS) of the inks that are refused: their rows
+    hold no stroke. An ink is judged alone, whatever stands beside it.
+    """
+    pieces: list[StrokeColumns] = []
+    refused: dict[int, UnusableInkError] = {}
+    for first, batch in _batches(inks):
+        for row, piece in _convert(batch, first=first, max_points=max_points):
+            if isinstance(piece, UnusableInkError):
+                refused[row] = piece
+                pieces.append(StrokeColumns.without_strokes(1))
+            else:
+                pieces.append(piece)
+    return StrokeColumns.concatenate(pieces), refused
+
+
+def _batches(inks: Sequence[TraceTexts]) -> Iterator[tuple[int, Sequence[TraceTexts]]]:
+    first, num_chars = 0, 0
+    for row, ink in enumerate(inks):
+        num_chars += sum(map(len, ink.texts))
+        if num_chars >= _CHARS_PER_BATCH:
+            yield first, inks[first : row + 1]
+            first, num_chars = row + 1, 0
+    if first < len(inks):
+        yield first, inks[first:]
+
+
+def _convert(
+    inks: Sequence[TraceTexts], *, first: int, max_points: int
+) -> Iterator[tuple[int, StrokeColumns | UnusableInkError]]:
+    """Convert together what can be; where something is refused, in halves, down to the ink that is to blame."""
+    if len(inks) == 1:
+        try:
+            _refuse_odd(inks[0], max_points=max_points)
+            yield first, _columns(inks, max_points=max_points)
+        except UnusableInkError as error:
+            yield first, error
+        return
     try:
-        odd = "".join(texts).encode("ascii").translate(None, _NUMERALS)
+        yield first, _columns(inks, max_points=max_points)
+    except (UnusableInkError, UnicodeEncodeError):
+        middle = len(inks) // 2
+        yield from _convert(inks[:middle], first=first, max_points=max_points)
+        yield from _convert(inks[middle:], first=first + middle, max_points=max_points)
+
+
+def _refuse_odd(ink: TraceTexts, *, max_points: int) -> None:
+    """Refuse one ink for what can be said before its numbers are read; `_columns` does so without saying why."""
+    if sum(text.count(",") for text in ink.texts) > max_points + len(ink.texts):
+        raise UnusableInkError(Reason.TOO_LARGE, f"more than {max_points} points")
+    try:
+        odd = "".join(ink.texts).encode("ascii").translate(None, _NUMERALS + _SPACES + b",")
     except UnicodeEncodeError as error:
         raise UnusableInkError(Reason.BAD_POINTS, f"not a number: {error.object[error.start : error.end]!r}") from None
     if odd:
         raise UnusableInkError(Reason.BAD_POINTS, f"not numbers, they hold {odd[:20].decode('ascii')!r}")
-    tokens = "".join(f"{text} inf " for text in texts).replace(",", " nan ").split()
+
+
+def _columns(inks: Sequence[TraceTexts], *, max_points: int) -> StrokeColumns:
+    """Convert inks together. Raises UnusableInkError or UnicodeEncodeError where any of them is to be refused."""
+    num_traces = np.array([len(ink.texts) for ink in inks])
+    if not num_traces.sum():
+        return StrokeColumns.without_strokes(len(inks))
+    text = (_TRACE_MARK.join(chain.from_iterable(ink.texts for ink in inks)) + _TRACE_MARK).encode("ascii")
+    kinds = np.frombuffer(text.translate(_KINDS), np.uint8)
+    if kinds.max() == _ODD or np.count_nonzero(kinds == _TRACE_END) != num_traces.sum():
+        raise UnusableInkError(Reason.BAD_POINTS, "not numbers")
+    values = _numbers(text, kinds)
+    counts, ends_trace = _values_per_point(kinds)
+
+    ink_of_trace = np.repeat(np.arange(len(inks)), num_traces)
+    trace: npt.NDArray[np.int64] = np.cumsum(ends_trace) - ends_trace
+    commas = np.bincount(ink_of_trace[trace], minlength=len(inks)) - num_traces
+    if np.any(commas > max_points + num_traces):
+        raise UnusableInkError(Reason.TOO_LARGE, f"more than {max_points} points")
+    starts, held = np.cumsum(counts) - counts, counts > 0
+    counts, starts, trace = counts[held], starts[held], trace[held]
+    ink = ink_of_trace[trace]
+    _check_counts(counts, np.bincount(ink, minlength=len(inks)), max_points=max_points)
+
+    x_at, y_at = _coordinate_positions(inks, counts, ink)
+    points = np.stack((values[starts + x_at], values[starts + y_at]), axis=1)
+    lengths = np.bincount(trace, minlength=len(ink_of_trace))
+    drawn = lengths > 0
+    return StrokeColumns(
+        points=points,
+        stroke_lengths=lengths[drawn].astype(np.int32),
+        num_strokes=np.bincount(ink_of_trace[drawn], minlength=len(inks)).astype(np.int32),
+    )
+
+
+def _numbers(text: bytes, kinds: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """All numbers of the text. Arrow wants them one directly after another, with the offset of each."""
+    in_number = np.zeros(len(kinds) + 1, np.bool_)
+    np.equal(kinds, _NUMERAL, out=in_number[1:])
+    edges = np.flatnonzero(in_number[1:] != in_number[:-1])
+    offsets = np.zeros(len(edges) // 2 + 1, np.int32)
+    np.cumsum(edges[1::2] - edges[::2], out=offsets[1:])
+    numerals = pa.StringArray.from_buffers(
+        len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(text.translate(None, _NO_NUMERALS))
+    )
     try:
-        values = pc.cast(pa.array(tokens, pa.string()), pa.float32()).to_numpy(zero_copy_only=False)
+        values = pc.cast(numerals, pa.float32()).to_numpy(zero_copy_only=False)
     except pa.ArrowInvalid as error:
         raise UnusableInkError(Reason.BAD_POINTS, str(error)) from None
-    num_separators = sum(text.count(",") for text in texts) + len(texts)
-    if np.count_nonzero(~np.isfinite(values)) != num_separators:
+    if not np.isfinite(values).all():
         raise UnusableInkError(Reason.BAD_POINTS, "a coordinate is too large for float32")
     return np.asarray(values, dtype=np.float32)
 
 
-def _check_counts(counts: npt.NDArray[np.int64]) -> None:
+def _values_per_point(kinds: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Of each point, how many values it has (none between two commas, say), and whether it is the last of its trace."""
+    events = kinds >= _POINT_END
+    events[0] |= kinds[0] == _NUMERAL
+    events[1:] |= (kinds[1:] == _NUMERAL) & (kinds[:-1] != _NUMERAL)
+    kinds_of_events = kinds[events]
+    ends = np.flatnonzero(kinds_of_events >= _POINT_END)
+    return np.diff(ends, prepend=-1) - 1, kinds_of_events[ends] == _TRACE_END
+
+
+def _check_counts(counts: npt.NDArray[np.int64], num_points: npt.NDArray[np.int64], *, max_points: int) -> None:
+    if num_points.max() > max_points:
+        raise UnusableInkError(Reason.TOO_LARGE, f"{num_points.max()} points, at most {max_points} are allowed")
     if counts.size == 0:
         return
     if counts.min() < 2:
@@ -75,6 +179,22 @@ def _check_counts(counts: npt.NDArray[np.int64]) -> None:
         raise UnusableInkError(Reason.BAD_POINTS, f"a point has {counts.max()} values: commas are missing")
 
 
-def _coordinate_positions(channels: Sequence[str], counts: npt.NDArray[np.int64]) -> tuple[int, int]:
-    trusted = "X" in channels and "Y" in channels and bool(np.all(counts == len(channels)))
-    return (channels.index("X"), channels.index("Y")) if trusted else (0, 1)
+def _coordinate_positions(
+    inks: Sequence[TraceTexts], counts: npt.NDArray[np.int64], ink: npt.NDArray[np.int64]
+) -> tuple[Any, Any]:
+    """Which of a point's values are x and y: for each point, or for all where they are the first two everywhere."""
+    found = [
+        (row, ink.channels.index("X"), ink.channels.index("Y"), len(ink.channels))
+        for row, ink in enumerate(inks)
+        if "X" in ink.channels and "Y" in ink.channels
+    ]
+    if all((x_at, y_at) == (0, 1) for _, x_at, y_at, _ in found):
+        return 0, 1
+    positions = np.tile(np.array([0, 1]), (len(inks), 1))
+    declared = np.full(len(inks), -1)
+    for row, x_at, y_at, num_channels in found:
+        positions[row], declared[row] = (x_at, y_at), num_channels
+    fits = np.ones(len(inks), np.bool_)
+    np.logical_and.at(fits, ink, counts == declared[ink])
+    positions[~fits] = 0, 1
+    return positions[ink, 0], positions[ink, 1]

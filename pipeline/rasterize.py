@@ -34,7 +34,7 @@ from shards.place import is_local
 from shards.progress import Progress
 from shards.writer import WrittenShard
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _ENCODE_BATCH = 8192
 
 

@@ -1,129 +1,158 @@
-"""One member of a source in, one ink or one rejection out; and chunks of them, written as parts of the catalogue."""
+"""A chunk of members in, its part of the catalogue and its record out: what the workers of ingest do."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
-from pipeline.archives import Member, iter_members
-from pipeline.catalogue import ink_table, part_name
+import numpy as np
+import pyarrow as pa
+
+from pipeline.archives import Member
+from pipeline.catalogue import part_name, table_of
+from pipeline.chunks import Chunk, ChunkRecord, write_record
 from pipeline.config import IngestParams
-from pipeline.ink import Ink, Reason, Rejection
-from pipeline.inkml import ParsedInk, parse_inkml
-from pipeline.inputs import SourceInput, SourcePlan, changed_since, is_input, locate
+from pipeline.ink import Reason, Rejection
+from pipeline.inkml import Document, no_strokes, read_document
+from pipeline.inputs import SourceInput, SourcePlan, changed_since, locate
 from pipeline.keys import key_of, printable
 from pipeline.latex import normalize
 from pipeline.markup import UnusableInkError
+from pipeline.points import TraceTexts, parse_traces
 from pipeline.splits import known_writer, require_split
+from shards.draft import RECIPE_NAME
+from shards.errors import LatexifyError
 from shards.files import write_parquet
 from shards.place import Place
 
-MEMBERS_PER_CHUNK = 1024
-BYTES_PER_CHUNK = 32_000_000
-"""A chunk ends at whichever limit comes first, so that a worker's memory is bounded for files of any size."""
+_NO_TRACES = TraceTexts(texts=(), channels=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chunk:
-    """Consecutive members, each with the input that it is from; `index` numbers the chunks of a dataset."""
+class ChunkCounts:
+    """How many inks of a chunk became rows, and how many rejections."""
 
-    index: int
-    members: Sequence[tuple[SourceInput, Member]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChunkResult:
-    """What became of a chunk; its rows are in the part of the same index."""
-
-    index: int
     num_rows: int
-    rejections: Sequence[Rejection]
+    num_rejected: int
 
 
-def iter_chunks(plan: SourcePlan, *, base: Path, max_file_bytes: int) -> Iterator[Chunk]:
-    """Yield all inputs of the plan in chunks that depend on the inputs only. `base` is the source folder.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Texts:
+    """The text columns of an ink but for key and source."""
 
-    Raises LatexifyError where an input is damaged, or is not what it was when `source` looked at it.
+    split: str
+    label: str
+    normalized_label: str
+    writer: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Candidate:
+    """A member that is read but for its numbers, with what is wrong with it: its file, or only its texts."""
+
+    key: str
+    source: str
+    traces: TraceTexts = _NO_TRACES
+    texts: _Texts | None = None
+    unreadable: UnusableInkError | None = None
+    unlabelled: UnusableInkError | None = None
+
+
+def read_chunk(chunk: Chunk, *, plan: SourcePlan, params: IngestParams, base: Path, out: Place) -> ChunkCounts:
+    """Parse a chunk, write its inks as part `chunk.index` in `out` (none where all were rejected), then its record.
+
+    base: the source folder; out: the draft of the inks folder. Both must be places that the worker sees.
+
+    Raises LatexifyError where it does not, or where a file of a folder has changed since `source` looked at it.
     """
-    index, num_bytes = 0, 0
-    members: list[tuple[SourceInput, Member]] = []
-    for item in plan.inputs:
-        for member in _iter_inputs(item, base=base, max_file_bytes=max_file_bytes):
-            members.append((item, member))
-            num_bytes += len(member.data or b"")
-            if len(members) >= MEMBERS_PER_CHUNK or num_bytes >= BYTES_PER_CHUNK:
-                yield Chunk(index=index, members=members)
-                index, members, num_bytes = index + 1, [], 0
-    if members:
-        yield Chunk(index=index, members=members)
+    if not (out / RECIPE_NAME).is_file():
+        raise LatexifyError(
+            f"{out} is not there for a worker: name a folder that all machines share, or a URL such as s3://bucket/data"
+        )
+    inks, rejections = _parse(chunk, plan=plan, params=params, base=base)
+    part = out / part_name(chunk.index)
+    if inks.num_rows:
+        write_parquet(part, inks)
+    else:
+        part.unlink(missing_ok=True)
+    record = ChunkRecord(identity=chunk.identity, num_rows=inks.num_rows, rejections=rejections)
+    write_record(out, chunk.index, record)
+    return ChunkCounts(num_rows=inks.num_rows, num_rejected=len(rejections))
 
 
-def _iter_inputs(item: SourceInput, *, base: Path, max_file_bytes: int) -> Iterator[Member]:
-    """The InkML members of one input; counts and sizes are compared with what `source` saw once all were yielded."""
-    num_inputs, num_bytes = 0, 0
-    for member in iter_members(locate(item, base=base), max_bytes=max_file_bytes):
-        if is_input(member.name, rule=item.rule):
-            num_inputs += 1
-            num_bytes += member.num_bytes
-            yield member
-    is_same_size = item.kind == "archive" or num_bytes == item.num_bytes
-    if item.num_inputs not in {None, num_inputs} or not is_same_size:
-        raise changed_since(item)
-
-
-def read_chunk(chunk: Chunk, *, plan: SourcePlan, params: IngestParams, out: Place) -> ChunkResult:
-    """Parse a chunk and write its inks as part `chunk.index` in `out` (none where all were rejected)."""
-    inks, rejections = [], []
+def _parse(chunk: Chunk, *, plan: SourcePlan, params: IngestParams, base: Path) -> tuple[pa.Table, list[Rejection]]:
+    """The inks and the rejections of a chunk; the numbers of all its inks are converted together."""
+    items = {item.path: item for item, _ in chunk.members}
+    folders = {path: locate(item, base=base) for path, item in items.items() if item.kind == "folder"}
+    normalize_once = lru_cache(maxsize=None)(normalize)  # a third of CROHME's labels repeat
+    candidates = []
     for item, member in chunk.members:
-        result = read_member(member, item=item, plan=plan, params=params)
-        if isinstance(result, Ink):
-            inks.append(result)
-        else:
-            rejections.append(result)
-    if inks:
-        write_parquet(out / part_name(chunk.index), ink_table(inks))
-    return ChunkResult(index=chunk.index, num_rows=len(inks), rejections=rejections)
+        if member.data is None and item.path in folders:
+            member = _load(member, folder=folders[item.path], item=item, params=params)  # noqa: PLW2901
+        candidates.append(_read(member, item=item, plan=plan, params=params, normalize=normalize_once))
+    strokes, refused = parse_traces([each.traces for each in candidates], max_points=params.max_points)
+    rejections = []
+    is_ink = np.zeros(len(candidates), np.bool_)
+    for row, candidate in enumerate(candidates):
+        empty = None if strokes.num_strokes[row] else no_strokes()
+        problem = candidate.unreadable or refused.get(row) or empty or candidate.unlabelled
+        is_ink[row] = problem is None
+        if problem is not None:
+            rejections.append(_rejection(candidate, problem))
+    inks = [candidate for candidate, taken in zip(candidates, is_ink.tolist(), strict=True) if taken]
+    return table_of(_text_columns(inks), strokes=strokes.take(is_ink)), rejections
 
 
-def read_member(member: Member, *, item: SourceInput, plan: SourcePlan, params: IngestParams) -> Ink | Rejection:
-    """Parse one member, find its label and split. Never raises for what the member holds."""
+def _load(member: Member, *, folder: Place, item: SourceInput, params: IngestParams) -> Member:
+    """The member of a folder with its data, unless it is too large."""
+    if member.num_bytes > params.max_file_bytes:
+        return member
+    try:
+        data = (folder / member.name).read_bytes()
+    except FileNotFoundError:
+        raise changed_since(item) from None
+    if len(data) != member.num_bytes:
+        raise changed_since(item)
+    return Member(name=member.name, num_bytes=member.num_bytes, data=data, is_file=True)
+
+
+def _read(
+    member: Member, *, item: SourceInput, plan: SourcePlan, params: IngestParams, normalize: Callable[[str], str]
+) -> _Candidate:
+    """Take one member apart, find its label and split. Never raises for what the member holds."""
     key = item.key_prefix + key_of(member.name)
     source = f"{item.name}/{printable(member.name)}"
     try:
-        parsed = _parse(member, params=params)
-        label, normalized_label = _labels(parsed.annotations, plan=plan, params=params)
-        writer = known_writer(_first(parsed.annotations, plan.writer_annotations))
-        split = require_split(
-            item.rule,
-            path=member.name,
-            annotations=parsed.annotations,
-            writer=writer,
-            normalized_label=normalized_label,
-        )
+        document = _document(member, params=params)
     except UnusableInkError as error:
-        return Rejection(key=key, source=source, reason=error.reason, detail=printable(error.detail))
-    return Ink(
-        key=key,
-        split=split,
-        label=label,
-        normalized_label=normalized_label,
-        strokes=parsed.strokes,
-        writer=writer,
-        source=source,
-    )
+        return _Candidate(key=key, source=source, unreadable=error)
+    try:
+        texts = _texts(document, path=member.name, item=item, plan=plan, params=params, normalize=normalize)
+    except UnusableInkError as error:
+        return _Candidate(key=key, source=source, traces=document.traces, unlabelled=error)
+    return _Candidate(key=key, source=source, traces=document.traces, texts=texts)
 
 
-def _parse(member: Member, *, params: IngestParams) -> ParsedInk:
+def _document(member: Member, *, params: IngestParams) -> Document:
     if not member.is_file:
         raise UnusableInkError(Reason.NOT_INKML, "a link or a device, no file")
     if member.data is None:
         raise UnusableInkError(
             Reason.TOO_LARGE, f"{member.num_bytes} bytes, at most {params.max_file_bytes} are allowed"
         )
-    return parse_inkml(member.data, max_file_bytes=params.max_file_bytes, max_points=params.max_points)
+    return read_document(member.data, max_file_bytes=params.max_file_bytes)
 
 
-def _labels(annotations: Mapping[str, str], *, plan: SourcePlan, params: IngestParams) -> tuple[str, str]:
-    """The label as found, and normalised."""
+def _texts(  # noqa: PLR0913  # all that a label and a split may depend on
+    document: Document,
+    *,
+    path: str,
+    item: SourceInput,
+    plan: SourcePlan,
+    params: IngestParams,
+    normalize: Callable[[str], str],
+) -> _Texts:
+    annotations = document.annotations
     label = _first(annotations, plan.label_annotations)
     if label is None:
         raise UnusableInkError(Reason.NO_LABEL, f"no annotation {' or '.join(plan.label_annotations)}")
@@ -134,8 +163,30 @@ def _labels(annotations: Mapping[str, str], *, plan: SourcePlan, params: IngestP
     normalized_label = normalize(label)
     if not normalized_label:
         raise UnusableInkError(Reason.BAD_LABEL, f"nothing is left of {label[:80]!r} once it is normalised")
-    return label, normalized_label
+    writer = known_writer(_first(annotations, plan.writer_annotations))
+    split = require_split(
+        item.rule, path=path, annotations=annotations, writer=writer, normalized_label=normalized_label
+    )
+    return _Texts(split=split, label=label, normalized_label=normalized_label, writer=writer)
 
 
 def _first(annotations: Mapping[str, str], names: Sequence[str]) -> str | None:
     return next((annotations[name] for name in names if name in annotations), None)
+
+
+def _rejection(candidate: _Candidate, problem: UnusableInkError) -> Rejection:
+    detail = printable(problem.detail)
+    return Rejection(key=candidate.key, source=candidate.source, reason=problem.reason, detail=detail)
+
+
+def _text_columns(inks: Sequence[_Candidate]) -> dict[str, list[str | None]]:
+    texts = [ink.texts for ink in inks if ink.texts is not None]
+    assert len(texts) == len(inks)
+    return {
+        "key": [ink.key for ink in inks],
+        "source": [ink.source for ink in inks],
+        "split": [text.split for text in texts],
+        "label": [text.label for text in texts],
+        "normalized_label": [text.normalized_label for text in texts],
+        "writer": [text.writer for text in texts],
+    }

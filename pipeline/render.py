@@ -11,13 +11,19 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.draw import Canvas, draw_points, encode_png
+from pipeline.draw import Canvas, draw_inks, encode_png
 from shards.errors import LatexifyError
 from shards.sample import EncodedSample
 from shards.writer import WrittenShard, write_shard
 
 SCRATCH_NAME = "inks.arrow"
 """In the draft folder: all inks in one uncompressed Arrow file of `INK_SCHEMA`."""
+
+DRAWN_AT_ONCE = 32
+"""Inks are placed on the canvas in batches: enough that NumPy's calls cost little, few enough to stay in the cache."""
+
+DESCRIBED = ("label", "normalized_label", "writer", "source", "num_strokes")
+"""Columns that go into a sample's JSON as they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,28 +46,29 @@ def render_shard(place: int, task: ShardTask, *, draft: Path, canvas: Canvas) ->
 def _draw_samples(reader: pa.ipc.RecordBatchFileReader, task: ShardTask, *, canvas: Canvas) -> Iterator[EncodedSample]:
     batches = [reader.get_batch(number) for number in range(reader.num_record_batches)]
     starts = np.cumsum([0] + [len(batch) for batch in batches])
-    for row, token_ids in zip(task.rows, task.token_ids, strict=True):
-        number = int(np.searchsorted(starts, row, side="right")) - 1
-        yield _draw_sample(batches[number].slice(int(row - starts[number]), 1), token_ids, canvas=canvas)
+    for first in range(0, len(task.rows), DRAWN_AT_ONCE):
+        rows = task.rows[first : first + DRAWN_AT_ONCE]
+        numbers = np.searchsorted(starts, rows, side="right") - 1
+        inks = [batches[number].slice(row - starts[number], 1) for row, number in zip(rows, numbers, strict=True)]
+        yield from _draw_together(inks, task.token_ids[first : first + DRAWN_AT_ONCE], canvas=canvas)
 
 
-def _draw_sample(ink: pa.RecordBatch, token_ids: npt.NDArray[np.int32], *, canvas: Canvas) -> EncodedSample:
-    """Draw the one ink of a record batch."""
-    points = ink["points"].flatten().to_numpy().reshape(-1, 2)
-    key = ink["key"][0].as_py()
-    try:
-        pixels = draw_points(points, ink["stroke_lengths"].flatten().to_numpy(), canvas)
-    except LatexifyError as error:
-        raise LatexifyError(f"ink {key!r}: {error}: run `latexify ingest` again") from None
-    normalized_label = ink["normalized_label"][0].as_py()
-    description = {
-        "label": ink["label"][0].as_py(),
-        "normalized_label": normalized_label,
-        "writer": ink["writer"][0].as_py(),
-        "source": ink["source"][0].as_py(),
-        "num_strokes": ink["num_strokes"][0].as_py(),
-        "extent": np.ptp(points.astype(np.float64), axis=0).tolist(),
-    }
-    return EncodedSample(
-        key=key, label=normalized_label, png=encode_png(pixels), token_ids=token_ids, description=description
-    )
+def _draw_together(
+    inks: list[pa.RecordBatch], token_ids: list[npt.NDArray[np.int32]], *, canvas: Canvas
+) -> Iterator[EncodedSample]:
+    """Draw the one ink of each record batch."""
+    points = [ink["points"].flatten().to_numpy().reshape(-1, 2) for ink in inks]
+    stroke_lengths = [ink["stroke_lengths"].flatten().to_numpy() for ink in inks]
+    num_strokes = np.array([len(lengths) for lengths in stroke_lengths])
+    pictures = draw_inks(np.concatenate(points), np.concatenate(stroke_lengths), num_strokes, canvas)
+    for ink, own_points, own_ids in zip(inks, points, token_ids, strict=True):
+        description = {name: ink[name][0].as_py() for name in DESCRIBED}
+        key = ink["key"][0].as_py()
+        try:
+            png = encode_png(next(pictures))
+        except LatexifyError as error:
+            raise LatexifyError(f"ink {key!r}: {error}: run `latexify ingest` again") from None
+        # float32 is exact in float64, so the difference of the ends is that of all points
+        description["extent"] = (own_points.max(axis=0).astype(np.float64) - own_points.min(axis=0)).tolist()
+        label = description["normalized_label"]
+        yield EncodedSample(key=key, label=label, png=png, token_ids=own_ids, description=description)

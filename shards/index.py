@@ -1,7 +1,8 @@
 """The index of a shard folder: where every sample lies, so that any of them is read without scanning a tar."""
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,15 +11,19 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
+from upath import UPath
 
 from shards.errors import LatexifyError
-from shards.files import write_parquet
-from shards.manifest import read_manifest
+from shards.files import open_parquet, write_parquet
+from shards.manifest import MANIFEST_NAME, read_manifest
+from shards.place import Place, is_local
 
 INDEX_NAME = "index.parquet"
 KIND = "shards"
 MADE_BY = "latexify rasterize"
+
+_SHARD_NAME = re.compile(r"[a-z]+-\d{5,}\.tar")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 INDEX_SCHEMA = pa.schema(
     [
@@ -35,6 +40,9 @@ INDEX_SCHEMA = pa.schema(
         pa.field("ids_bytes", pa.int64(), nullable=False),
         pa.field("json_offset", pa.int64(), nullable=False),
         pa.field("json_bytes", pa.int64(), nullable=False),
+        # CRC-32 (as zlib's) of the PNG's bytes and then those of the ids; and of the JSON's
+        pa.field("sample_crc32", pa.uint32(), nullable=False),
+        pa.field("json_crc32", pa.uint32(), nullable=False),
     ]
 )
 
@@ -45,14 +53,20 @@ _NUMBERS = [field.name for field in INDEX_SCHEMA if pa.types.is_integer(field.ty
 class SplitIndex:
     """Every sample of one split, in the order of its shards. A sample's number in these arrays is its row.
 
-    shards: file names in `folder`. shard_ids: int32 [n], positions in `shards`. keys, labels: string arrays [n], labels
-    normalised. num_tokens: int32 [n], the end id counted. png_offset … json_bytes: int64 [n], where the members'
-    data lies in the shard. Cheap to send to a worker process.
+    shards: file names in `folder`; shard_bytes, shard_sha256: the size and hash of each. height_px, width_px: of every
+    picture. shard_ids: int32 [n], positions in `shards`. keys, labels: string arrays [n], labels normalised.
+    num_tokens: int32 [n], the end id counted. png_offset … json_bytes: int64 [n], where the members' data lies in the
+    shard, checked to lie within it. sample_crc32, json_crc32: uint32 [n], of the PNG and the ids in one, and of the
+    JSON. Cheap to send to a worker process: about 130 bytes a sample.
     """
 
-    folder: Path
+    folder: Place
     split: str
+    height_px: int
+    width_px: int
     shards: list[str]
+    shard_bytes: list[int]
+    shard_sha256: list[str]
     shard_ids: npt.NDArray[np.int32]
     keys: pa.StringArray
     labels: pa.StringArray
@@ -63,12 +77,14 @@ class SplitIndex:
     ids_bytes: npt.NDArray[np.int64]
     json_offset: npt.NDArray[np.int64]
     json_bytes: npt.NDArray[np.int64]
+    sample_crc32: npt.NDArray[np.uint32]
+    json_crc32: npt.NDArray[np.uint32]
 
     def __len__(self) -> int:
         return len(self.num_tokens)
 
 
-def write_index(folder: Path, tables: list[pa.Table]) -> None:
+def write_index(folder: Place, tables: list[pa.Table]) -> None:
     """Write ``index.parquet`` from the rows of the shards, in the order given.
 
     Raises LatexifyError where two samples have the same key.
@@ -81,11 +97,12 @@ def write_index(folder: Path, tables: list[pa.Table]) -> None:
     write_parquet(folder / INDEX_NAME, table)
 
 
-def open_split(folder: Path, split: str) -> SplitIndex:
+def open_split(folder: Place, split: str) -> SplitIndex:
     """Open one split of a shard folder: read its manifest and index, and check that its shards are there.
 
-    Raises LatexifyError where the folder is missing, incomplete or not of shards, has no such split or an empty one,
-    lacks a shard, or holds one of another size than the manifest says.
+    folder: on this machine, or a URL that fsspec opens. Raises LatexifyError where it is missing, incomplete, not of
+    shards or of an older format, has no such split or an empty one, lacks a shard, holds one of another size than the
+    manifest says, or has an index that does not match.
     """
     manifest = read_manifest(folder, KIND, made_by=MADE_BY)
     splits = manifest.content["splits"]
@@ -94,35 +111,85 @@ def open_split(folder: Path, split: str) -> SplitIndex:
     if splits[split]["num_samples"] == 0:
         raise LatexifyError(f"split {split!r} in {folder} is empty: see {folder / 'rejects.parquet'} for the reasons")
     shards = splits[split]["shards"]
-    for shard in shards:
-        _check_size(folder / shard["name"], shard)
-    return _read_index(folder, split, [shard["name"] for shard in shards], num_samples=splits[split]["num_samples"])
-
-
-def _check_size(path: Path, shard: Mapping[str, Any]) -> None:
-    try:
-        found = os.stat(path).st_size  # noqa: PTH116  # half the cost of Path.stat over hundreds of shards
-    except FileNotFoundError:
-        raise LatexifyError(f"{path} is missing: run `{MADE_BY}` again") from None
-    if found != shard["num_bytes"]:
-        raise LatexifyError(f"{path} has {found} bytes, not {shard['num_bytes']}: run `{MADE_BY}` again")
-
-
-def _read_index(folder: Path, split: str, shards: list[str], *, num_samples: int) -> SplitIndex:
-    path = folder / INDEX_NAME
-    try:
-        table = pq.read_table(path, schema=INDEX_SCHEMA, filters=[("split", "==", split)]).combine_chunks()
-    except (FileNotFoundError, pa.ArrowInvalid) as error:
-        raise LatexifyError(f"{path} cannot be read ({error}): run `{MADE_BY}` again") from None
-    shard_ids = pc.index_in(table["shard"], pa.array(shards, pa.string()))
-    if len(table) != num_samples or shard_ids.null_count:
-        raise LatexifyError(f"{path} does not match the manifest beside it: run `{MADE_BY}` again")
-    return SplitIndex(
+    _check_names(shards, where=folder)
+    _check_sizes(folder, shards)
+    table = _read_table(folder / INDEX_NAME, split)
+    # of rows that are not one behind the other, those of other splits have no place among these shards
+    shard_ids = pc.index_in(table["shard"], pa.array([shard["name"] for shard in shards], pa.string()))
+    index = SplitIndex(
         folder=folder,
         split=split,
-        shards=shards,
-        shard_ids=shard_ids.to_numpy(),
+        height_px=manifest.params["height_px"],
+        width_px=manifest.params["width_px"],
+        shards=[shard["name"] for shard in shards],
+        shard_bytes=[shard["num_bytes"] for shard in shards],
+        shard_sha256=[shard["sha256"] for shard in shards],
+        shard_ids=shard_ids.fill_null(-1).to_numpy(),
         keys=table["key"].combine_chunks(),
         labels=table["label"].combine_chunks(),
         **{name: table[name].to_numpy() for name in _NUMBERS},
+    )
+    if len(index) != splits[split]["num_samples"] or not _lies_within(index):
+        raise LatexifyError(f"{folder / INDEX_NAME} does not match the manifest beside it: run `{MADE_BY}` again")
+    return index
+
+
+def _check_names(shards: Sequence[Mapping[str, Any]], *, where: Place) -> None:
+    """Refuse a manifest that would have us read, or keep a copy, outside the folder."""
+    for shard in shards:
+        if not _SHARD_NAME.fullmatch(shard["name"]) or not _SHA256.fullmatch(shard["sha256"]):
+            raise LatexifyError(
+                f"{where / MANIFEST_NAME} names a shard that we never write ({shard['name']!r}): run `{MADE_BY}` again"
+            )
+
+
+def _check_sizes(folder: Place, shards: Sequence[Mapping[str, Any]]) -> None:
+    found = _local_sizes(folder) if is_local(folder) else _listed_sizes(folder)
+    for shard in shards:
+        path = folder / shard["name"]
+        if shard["name"] not in found:
+            raise LatexifyError(f"{path} is missing: run `{MADE_BY}` again")
+        num_bytes = found[shard["name"]]
+        if num_bytes not in {None, shard["num_bytes"]}:
+            raise LatexifyError(f"{path} has {num_bytes} bytes, not {shard['num_bytes']}: run `{MADE_BY}` again")
+
+
+def _local_sizes(folder: Path) -> dict[str, int | None]:
+    return {entry.name: entry.stat().st_size for entry in os.scandir(folder) if entry.is_file()}
+
+
+def _listed_sizes(folder: UPath) -> dict[str, int | None]:
+    """Sizes from one listing, not from a request for each shard; None where the store does not tell, as plain HTTP."""
+    entries = folder.fs.ls(folder.path, detail=True)
+    return {entry["name"].rstrip("/").rpartition("/")[2]: entry["size"] for entry in entries}
+
+
+def _read_table(path: Place, split: str) -> pa.Table:
+    """The rows of a split; its columns `split` and `shard` are dictionaries."""
+    try:
+        with open_parquet(path, dictionaries=("split", "shard")) as file:
+            if not set(INDEX_SCHEMA.names) <= set(file.schema_arrow.names):
+                raise LatexifyError(f"{path} was written by an older latexify: run `{MADE_BY}` again")
+            table = file.read(columns=INDEX_SCHEMA.names)
+    except (FileNotFoundError, pa.ArrowInvalid) as error:
+        raise LatexifyError(f"{path} cannot be read ({error}): run `{MADE_BY}` again") from None
+    # the splits stand one behind the other: a slice copies nothing, a filter all the strings
+    rows = np.flatnonzero(pc.equal(table["split"], split).to_numpy())
+    return table.slice(rows[0] if len(rows) else 0, len(rows)).combine_chunks()
+
+
+def _lies_within(index: SplitIndex) -> bool:
+    """Whether the members of every sample lie one behind the other within a shard of the manifest."""
+    if index.shard_ids.min() < 0:
+        return False
+    shard_bytes = np.array(index.shard_bytes, dtype=np.int64)[index.shard_ids]
+    starts = (index.png_offset, index.ids_offset, index.json_offset)
+    lengths = (index.png_bytes, index.ids_bytes, index.json_bytes)
+    return bool(
+        all((start >= 0).all() for start in starts)
+        and all((length > 0).all() for length in (*lengths, index.num_tokens))
+        and all(
+            (length <= end - start).all()
+            for start, length, end in zip(starts, lengths, (*starts[1:], shard_bytes), strict=True)
+        )
     )

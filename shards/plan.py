@@ -4,6 +4,8 @@ A pure function of the index, the seed and the epoch. Ranks and workers take sli
 of them sees the same batches, and resuming means to begin at a later batch.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -12,20 +14,95 @@ from shards.errors import LatexifyError
 LENGTH_JITTER = 0.1
 """Share of its length by which a sample may be taken for longer than it is, where batches are grouped by length."""
 
+DEFAULT_WINDOW = 8192
+"""Samples mixed at a time."""
+
 Rows = npt.NDArray[np.int64]
 
 
-def plan_epoch(  # noqa: PLR0913  # two columns of the index, and the five numbers that make a plan
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class EpochPlan:
+    """The global batches of one epoch.
+
+    rows: int64 [num_batches, global_batch], row numbers of the index. num_tokens: int32 of the same shape, the lengths
+    of their labels; the sum over a batch is the divisor of its loss, on whichever rank and even if a sample of it
+    cannot be read.
+    """
+
+    rows: Rows
+    num_tokens: npt.NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def global_batch(self) -> int:
+        """Samples in every batch."""
+        return int(self.rows.shape[1])
+
+    def batch_tokens(self, batch: int) -> int:
+        """Label tokens of a global batch, over all ranks."""
+        return int(self.num_tokens[batch].sum())
+
+    def slice(self, batch: int, *, micro_batch: int, rank: int = 0, world_size: int = 1) -> list[Rows]:
+        """What one rank reads of a global batch: the rows of each of its micro-batches, in the order of the plan.
+
+        The ranks share the batch out among them: every row goes to exactly one, every rank gets as many as any other,
+        give or take one, and labels as long in sum: sorted by length, the rows are dealt forth and back
+        (0 1 2 2 1 0 0 …). All ranks have the same number of micro-batches, none of them empty, as few and as equal in
+        size as `micro_batch` allows; so ranks that exchange gradients once per step, or once per micro-batch, meet.
+
+        Raises LatexifyError where the batch cannot be shared out like that.
+        """
+        parts = num_micro_batches(self.global_batch, micro_batch=micro_batch, world_size=world_size)
+        dealt, seat = divmod(_places(self.num_tokens[batch]), world_size)
+        owner = np.where(dealt % 2 == 0, seat, world_size - 1 - seat)
+        return np.array_split(self.rows[batch][owner == rank], parts)
+
+    def waste(self, *, micro_batch: int) -> float:
+        """Share of token slots, 0 to 1, that are padding where each micro-batch is padded to its longest label.
+
+        For a single rank; several waste much the same.
+        """
+        parts = num_micro_batches(self.global_batch, micro_batch=micro_batch)
+        slots = sum(
+            int(part.max(axis=1).sum(dtype=np.int64)) * int(part.shape[1])
+            for part in np.array_split(self.num_tokens, parts, axis=1)
+        )
+        return 1 - int(self.num_tokens.sum(dtype=np.int64)) / slots
+
+
+def num_micro_batches(global_batch: int, *, micro_batch: int, world_size: int = 1) -> int:
+    """Micro-batches that every rank has of every global batch.
+
+    Raises LatexifyError where a rank would have no sample for one of them, and the others wait for it for ever.
+    """
+    fewest, rest = divmod(global_batch, world_size)
+    parts = -(-(fewest + (rest > 0)) // micro_batch)
+    if fewest == 0:
+        raise LatexifyError(
+            f"{world_size} ranks cannot share a global batch of {global_batch} samples: "
+            f"raise train.global_batch, render more inks, or start fewer ranks"
+        )
+    if fewest < parts:  # only where micro-batches are single samples
+        raise LatexifyError(
+            f"{world_size} ranks cannot share a global batch of {global_batch} samples in micro-batches of "
+            f"{micro_batch}: make train.global_batch a multiple of {world_size}, or set train.micro_batch to 2"
+        )
+    return parts
+
+
+def plan_epoch(  # noqa: PLR0913  # two columns of the index, and the numbers that make a plan
     num_tokens: npt.NDArray[np.int32],
     shard_ids: npt.NDArray[np.int32],
     *,
     seed: int,
     epoch: int,
     global_batch: int,
-    window: int = 8192,
+    window: int = DEFAULT_WINDOW,
     by_length: bool = True,
     short_first: bool = False,
-) -> list[Rows]:
+) -> EpochPlan:
     """Plan one epoch over the samples of a split.
 
     num_tokens, shard_ids: int32 [n], as in `shards.index.SplitIndex`. window: how many samples are mixed at a time;
@@ -36,9 +113,8 @@ def plan_epoch(  # noqa: PLR0913  # two columns of the index, and the five numbe
     `by_length` they are not, and a batch holds all lengths. The batches of a window are shuffled, or, with
     `short_first`, grouped by length in any case, all batches of the epoch run from short labels to long.
 
-    Returns the global batches: int64 [global_batch] row numbers each, in no particular order. No row comes twice. The
-    remainder, fewer than `global_batch` samples and others in each epoch, is left out; a split smaller than one batch
-    gives one batch of all. Raises LatexifyError where there are no samples.
+    No row comes twice. The remainder, fewer than `global_batch` samples and others in each epoch, is left out; a split
+    smaller than one batch gives one batch of all. Raises LatexifyError where there are no samples.
     """
     num_samples = len(num_tokens)
     if num_samples == 0:
@@ -47,17 +123,20 @@ def plan_epoch(  # noqa: PLR0913  # two columns of the index, and the five numbe
     batch = min(global_batch, num_samples)
     window = max(window // batch, 1) * batch
     order = _shuffle_shards(shard_ids, bits)
-    batches: list[Rows] = []
+    windows = []
     for start in range(0, num_samples, window):
         mixed = _shuffled(order[start : start + window], bits)
         # dropped before the grouping by length: else it would always be the longest labels that are left out
         mixed = mixed[: len(mixed) // batch * batch]
         if by_length or short_first:
             mixed = _by_length(mixed, num_tokens, bits)
-        batches.extend(_shuffled(mixed.reshape(-1, batch), bits))
+        windows.append(_shuffled(mixed.reshape(-1, batch), bits))
+    rows = np.concatenate(windows)
+    lengths = num_tokens[rows]
     if short_first:
-        batches.sort(key=lambda rows: (int(num_tokens[rows].max()), int(num_tokens[rows].sum())))
-    return batches
+        first = np.lexsort((lengths.sum(axis=1, dtype=np.int64), lengths.max(axis=1)))
+        rows, lengths = rows[first], lengths[first]
+    return EpochPlan(rows=rows, num_tokens=lengths)
 
 
 def _shuffle_shards(shard_ids: npt.NDArray[np.int32], bits: np.random.Philox) -> Rows:
@@ -86,8 +165,8 @@ def _shuffled(rows: Rows, bits: np.random.Philox) -> Rows:
     return rows[np.argsort(bits.random_raw(len(rows)), kind="stable")]
 
 
-def padding_waste(num_tokens: npt.NDArray[np.int32], batches: list[Rows]) -> float:
-    """Share of token slots, 0 to 1, that are padding where each batch is padded to its longest label."""
-    used = sum(int(num_tokens[rows].sum()) for rows in batches)
-    slots = sum(len(rows) * int(num_tokens[rows].max()) for rows in batches)
-    return 1 - used / slots
+def _places(lengths: npt.NDArray[np.int32]) -> Rows:
+    """The place of each sample when they stand in order of length."""
+    places = np.empty(len(lengths), dtype=np.int64)
+    places[np.argsort(lengths, kind="stable")] = np.arange(len(lengths))
+    return places

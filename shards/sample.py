@@ -7,6 +7,8 @@ part of the name before the first dot.
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -59,14 +61,39 @@ def check_key(key: str) -> None:
 
 def encode_ids(token_ids: npt.NDArray[np.int32]) -> bytes:
     """Token ids (int32 [num_tokens]) as the bytes of a ``.npy`` file, version 1.0."""
-    buffer = io.BytesIO()
-    np.lib.format.write_array(buffer, token_ids.astype("<i4", copy=False), version=(1, 0), allow_pickle=False)
-    return buffer.getvalue()
+    return _ids_header(len(token_ids)) + token_ids.astype("<i4", copy=False).tobytes()
 
 
 def decode_ids(data: bytes, *, num_tokens: int) -> npt.NDArray[np.int32]:
-    """Undo :func:`encode_ids`. Raises ValueError where `data` is not int32 [num_tokens]."""
-    token_ids = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
-    if token_ids.dtype != np.int32 or token_ids.shape != (num_tokens,):
-        raise ValueError(f"token ids are {token_ids.dtype} {token_ids.shape}, expected int32 ({num_tokens},)")
-    return token_ids
+    """Undo :func:`encode_ids`. Raises ValueError where `data` is not int32 [num_tokens].
+
+    Unlike `numpy.load`, it allocates nothing that the header asks for before that is known to be right.
+    """
+    header = _ids_header(num_tokens)
+    if data[: len(header)] != header:  # by another version of NumPy, or damaged
+        header = _check_ids_header(data, num_tokens=num_tokens)
+    if len(data) - len(header) != 4 * num_tokens:
+        raise ValueError(f"token ids take {len(data) - len(header)} bytes, expected 4 x {num_tokens}")
+    return np.frombuffer(data, dtype="<i4", offset=len(header)).astype(np.int32)
+
+
+@lru_cache(maxsize=1024)
+def _ids_header(num_tokens: int) -> bytes:
+    buffer = io.BytesIO()
+    description = {"descr": "<i4", "fortran_order": False, "shape": (num_tokens,)}
+    np.lib.format.write_array_header_1_0(buffer, description)
+    return buffer.getvalue()
+
+
+def _check_ids_header(data: bytes, *, num_tokens: int) -> bytes:
+    """The header of a ``.npy`` file; raises ValueError where it is not that of int32 [num_tokens]."""
+    buffer = io.BytesIO(data)
+    try:
+        if np.lib.format.read_magic(buffer) != (1, 0):
+            raise ValueError("token ids are no .npy file of version 1.0")
+        shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(buffer)
+    except (SyntaxError, TokenError) as error:  # the header is a Python literal
+        raise ValueError(f"the header of the token ids cannot be read: {error}") from None
+    if dtype != np.dtype("<i4") or shape != (num_tokens,) or fortran_order:
+        raise ValueError(f"token ids are {dtype} {shape}, expected int32 ({num_tokens},)")
+    return data[: buffer.tell()]

@@ -1,20 +1,19 @@
 """Writing one shard: a tar whose bytes depend on its samples alone."""
 
-import hashlib
 import json
 import os
-import tarfile
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import pyarrow as pa
 
 from shards.index import INDEX_SCHEMA
 from shards.sample import IDS_SUFFIX, JSON_SUFFIX, PNG_SUFFIX, EncodedSample, check_key, encode_ids
+from shards.tar import TarWriter
 
-_END_OF_TAR = bytes(2 * tarfile.BLOCKSIZE)
+_JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +42,9 @@ def write_shard(folder: Path, *, split: str, number: int, samples: Iterable[Enco
     rows = []
     try:
         with temporary.open("wb") as file:
-            tar = _Tar(file)
+            tar = TarWriter(file)
             rows = [{"split": split, "shard": name, **_write_sample(tar, sample)} for sample in samples]
-            tar.write(_END_OF_TAR)
+            tar.finish()
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(folder / name)
@@ -60,11 +59,11 @@ def write_shard(folder: Path, *, split: str, number: int, samples: Iterable[Enco
     )
 
 
-def _write_sample(tar: "_Tar", sample: EncodedSample) -> dict[str, str | int]:
+def _write_sample(tar: TarWriter, sample: EncodedSample) -> dict[str, str | int]:
     """Append the members of one sample; returns its index row without split and shard."""
     check_key(sample.key)
     ids = encode_ids(sample.token_ids)
-    description = json.dumps(dict(sample.description), ensure_ascii=False, sort_keys=True).encode()
+    description = _JSON.encode(dict(sample.description)).encode()
     png_offset = tar.append(sample.key + PNG_SUFFIX, sample.png)
     ids_offset = tar.append(sample.key + IDS_SUFFIX, ids)
     json_offset = tar.append(sample.key + JSON_SUFFIX, description)
@@ -78,29 +77,6 @@ def _write_sample(tar: "_Tar", sample: EncodedSample) -> dict[str, str | int]:
         "ids_bytes": len(ids),
         "json_offset": json_offset,
         "json_bytes": len(description),
+        "sample_crc32": zlib.crc32(ids, zlib.crc32(sample.png)),
+        "json_crc32": zlib.crc32(description),
     }
-
-
-class _Tar:
-    """A tar being written. Unlike `tarfile.TarFile` it tells where a member's data lies, and hashes on the way."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.num_bytes = 0
-        self.sha256 = hashlib.sha256()
-
-    def append(self, name: str, data: bytes) -> int:
-        """Append a regular file; returns the offset of its data."""
-        info = tarfile.TarInfo(name)  # its defaults: mtime 0, uid and gid 0, no names, mode 0644
-        info.size = len(data)
-        # PAX is USTAR as long as the name is ASCII and fits, and holds any other name in an extra header
-        self.write(info.tobuf(tarfile.PAX_FORMAT))
-        offset = self.num_bytes
-        self.write(data + bytes(-len(data) % tarfile.BLOCKSIZE))
-        return offset
-
-    def write(self, data: bytes) -> None:
-        """Write raw bytes."""
-        self._file.write(data)
-        self.sha256.update(data)
-        self.num_bytes += len(data)

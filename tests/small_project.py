@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import ingest, rasterize, reading, source, vocab
+from pipeline import chunks, ingest, rasterize, source, vocab
 from pipeline.config import IngestParams, RasterizeParams, SyntheticParams, VocabParams
 from pipeline.engine import Engine
 from shards.place import Place
@@ -30,7 +30,7 @@ def make_project(root: Path) -> None:
 def run_ingest(data: Path, *, out: Place, engine: Engine) -> None:
     """Run the stage in several chunks."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "MEMBERS_PER_CHUNK", 7)
+        patch.setattr(chunks, "MEMBERS_PER_CHUNK", 7)
         ingest.run(IngestParams(), source=data / "source", out=out, metrics=data / "ingest.json", engine=engine)
 
 

@@ -5,12 +5,11 @@ import struct
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.catalogue import content_hash, ink_table, inks_of, read_batches, read_inks, write_rejects
+from pipeline.catalogue import content_hash, ink_table, inks_of, read_batches, read_inks, rejects_table
 from pipeline.ink import INK_SCHEMA, REJECT_SCHEMA, Ink, Reason, Rejection
 from shards.errors import LatexifyError
 from shards.files import write_parquet
@@ -86,12 +85,9 @@ def test_folder_is_read_in_order_and_by_batches(tmp_path: Path) -> None:
     assert batches[0].schema.names == ["key"]
 
 
-def test_rejects_are_written_even_if_none(tmp_path: Path) -> None:
+def test_rejections_are_a_table_even_if_none() -> None:
     """A missing file would look like a stage that forgot to count."""
-    write_rejects(tmp_path / "r.parquet", [])
-    assert pq.read_table(tmp_path / "r.parquet").num_rows == 0
-    write_rejects(tmp_path / "r.parquet", [Rejection(key="k", source="s", reason=Reason.NO_LABEL, detail="d")])
-    table = pq.read_table(tmp_path / "r.parquet")
+    assert rejects_table([]).schema == REJECT_SCHEMA
+    table = rejects_table([Rejection(key="k", source="s", reason=Reason.NO_LABEL, detail="d")])
     assert table.schema == REJECT_SCHEMA
     assert table.to_pylist() == [{"key": "k", "source": "s", "reason": "no-label", "detail": "d"}]
-    assert [path.name for path in tmp_path.iterdir()] == ["r.parquet"]

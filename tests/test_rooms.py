@@ -13,6 +13,8 @@ ALLOWED = {
     "trainer": {"shards"},
     "eval": {"shards", "trainer", "pipeline"},
 }
+LOOKING = {"pipeline/inspection", "pipeline/round_trip.py"}
+"""What `latexify verify` and `latexify inspect` consist of: no stage, and no part of one."""
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -35,7 +37,7 @@ def room_imports(repository: Path, room: str) -> Iterator[tuple[Path, str]]:
 @pytest.mark.parametrize("room", ALLOWED)
 def test_a_room_imports_only_what_it_may(repository: Path, room: str) -> None:
     """A shortcut between the halves would make a training machine need cairo, or a rendering machine torch."""
-    forbidden = set(ALLOWED) - ALLOWED[room] - {room} | {"latexify", "params"}
+    forbidden = set(ALLOWED) - ALLOWED[room] - {room} | {"cli_looking", "cli_options", "latexify", "params"}
     wrong = [(path.name, name) for path, name in room_imports(repository, room) if name.split(".")[0] in forbidden]
     assert not wrong
 
@@ -73,5 +75,22 @@ def test_every_module_is_a_dependency_of_a_stage(repository: Path) -> None:
         for path in sorted((repository / room).rglob("*.py"))
         if path.name not in {"__init__.py", "config.py"} or path.parent.parent != repository
     ]
-    unwatched = [m for m in modules if not {m.as_posix(), *(p.as_posix() for p in m.parents)} & watched]
+    unwatched = [m for m in modules if not names_of(m) & (watched | LOOKING)]
     assert not unwatched
+
+
+def test_no_stage_uses_what_only_looks(repository: Path) -> None:
+    """DVC does not watch these modules: a result that depended on one would not be made anew when it changes."""
+    looking = tuple(name.removesuffix(".py").replace("/", ".") for name in LOOKING)
+    users = {
+        path.relative_to(repository)
+        for room in ALLOWED
+        for path, name in room_imports(repository, room)
+        if name.startswith(looking)
+    }
+    assert not [path for path in users if not names_of(path) & LOOKING]
+
+
+def names_of(module: Path) -> set[str]:
+    """A module's path and the folders that it is in."""
+    return {module.as_posix(), *(parent.as_posix() for parent in module.parents)}

@@ -1,12 +1,13 @@
 """Split rules and duplicates: nothing is judged on what it was trained on, and nothing hinges on order."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from pipeline.duplicates import find_duplicates
-from pipeline.ink import Reason
+from pipeline.duplicates import digests_of, find_duplicates
+from pipeline.ink import SPLITS, Reason
 from pipeline.markup import UnusableInkError
 from pipeline.splits import (
     AnnotationSplit,
@@ -122,8 +123,17 @@ def test_rules_survive_the_manifest(rule: SplitRule):
 
 def drop(*rows: tuple[str, str, str]) -> dict[int, Reason]:
     """Reasons by row, of (key, split, content) rows."""
-    keys, splits, hashes = zip(*rows, strict=True)
-    return {row: reason for row, (reason, _) in find_duplicates(keys, splits=splits, content_hashes=hashes).items()}
+    keys, splits, contents = zip(*rows, strict=True)
+    found = find_duplicates(
+        digests_of(keys),
+        splits=np.array([SPLITS.index(split) for split in splits], np.uint8),
+        contents=digests_of(contents),
+    )
+    reasons = {}
+    for row, kept, same_key in zip(found.rows.tolist(), found.kept.tolist(), found.same_key.tolist(), strict=True):
+        same_split = Reason.DUPLICATE_INK if splits[row] == splits[kept] else Reason.LEAKED_INK
+        reasons[row] = Reason.DUPLICATE_KEY if same_key else same_split
+    return reasons
 
 
 def test_later_duplicate_leaves_the_training_split():

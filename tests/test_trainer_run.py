@@ -107,10 +107,10 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(
     place, summary = finished
     train_batch = Trainer._train_batch
 
-    def crash(self: Trainer, batches: object) -> object:
+    def crash(self: Trainer, *arguments: object) -> object:
         if self.state.step == stop_after:
             raise _InterruptedError
-        return train_batch(self, batches)
+        return train_batch(self, *arguments)
 
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "_train_batch", crash)
@@ -285,6 +285,36 @@ def test_a_damaged_sample_is_one_line(data: Path, tmp_path: Path, loader_workers
     assert "\n" not in str(caught.value)
 
 
+def test_damaged_samples_within_the_limit_are_left_out(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """One bad sector must not end a training of days; and nobody may find out only afterwards, or not at all."""
+    shutil.copytree(data / "shards", tmp_path / "shards")
+    shutil.copytree(data / "tokenizer", tmp_path / "tokenizer")
+    index = open_split(tmp_path / "shards", "train")
+    for row in (3, 30):
+        path = index.folder / index.shards[index.shard_ids[row]]
+        content = bytearray(path.read_bytes())
+        content[index.png_offset[row] + 60] ^= 1
+        path.write_bytes(content)
+    place = tmp_path / "a"
+    summary = _run(tmp_path, place, base=str(data / "base"), max_damaged_rate=0.05)
+    lines = [line for line in capsys.readouterr().err.splitlines() if "left out" in line]
+    assert len(lines) == summary["damaged_samples"] == 2  # in two epochs, each counted once
+    assert all("of at most 2" in line and "CRC-32" in line for line in lines)
+    assert {index.keys[row].as_py() for row in (3, 30)} == {line.split("sample ")[1].split()[0] for line in lines}
+    with pytest.raises(LatexifyError, match=r"raise train.max_damaged_rate: it allows 1 damaged of 40 .* number 2"):
+        _run(tmp_path, tmp_path / "b", base=str(data / "base"), max_damaged_rate=0.049)
+    resumed = _run(tmp_path, tmp_path / "b", base=str(data / "base"), max_damaged_rate=0.05, loader_workers=1)
+    assert resumed == summary
+    assert _history(tmp_path / "b") == _history(place)
+
+
+def test_padding_is_said_before_training(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """Whoever trains should know that much of the time goes into padding while it can still be changed."""
+    summary = _run(data, tmp_path, max_steps=1, warmup_steps=0)
+    assert f"{summary['padding_waste']:.1%} of the label slots are padding" in capsys.readouterr().err
+    assert 0 < summary["padding_waste"] < 0.5
+
+
 def test_a_loss_that_is_not_finite_names_its_samples(data: Path, tmp_path: Path):
     """Whoever has a bad picture among 600,000 must find it."""
     with pytest.raises(LatexifyError, match=r"training failed at step \d+: .*failed-step") as caught:
@@ -385,7 +415,7 @@ def test_batches_are_mixed_for_batch_norm_only(
     asked = []
     monkeypatch.setattr("trainer.loop.has_batch_norm", lambda _model: batch_norm)
     monkeypatch.setattr(
-        "trainer.batches.plan_epoch",
+        "trainer.slices.plan_epoch",
         lambda *rest, **named: asked.append(named["by_length"]) or plan_epoch(*rest, **named),
     )
     _run(data, tmp_path, max_steps=2, warmup_steps=0, loader_workers=0)

@@ -1,24 +1,26 @@
-"""Micro-batches from shards: the plan of the epochs, cut up, read and padded by loader processes.
+"""Micro-batches from shards, read and padded by loader processes.
 
-The order comes from the plan alone, so the number of processes changes the speed and nothing else.
+The order comes from `trainer.slices` alone, so the number of processes changes the speed and nothing else.
 """
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from shards.errors import LatexifyError
 from shards.index import SplitIndex
-from shards.plan import plan_epoch
-from shards.reader import SampleReader
+from shards.plan import num_micro_batches
+from shards.reader import DamagedSampleError, SampleReader
 from shards.sample import Sample
 from trainer.config import TrainParams
+from trainer.slices import WHOLE, Position, Share, Slice, slices
 
 IGNORED = -100
 """Label of a padded position, left out of the loss; `torch.nn.functional.cross_entropy` calls it `ignore_index`."""
@@ -28,35 +30,11 @@ PREFETCHED = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Position:
-    """A place in the plan: the global batch to be trained on next."""
+class Damage:
+    """A sample that could not be read. row: of the index. reason: one line that names shard and key."""
 
-    epoch: int = 0
-    batch: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Slice:
-    """The rows of one micro-batch, and what the loop must know of the global batch that they are cut from.
-
-    rows: int64 [n]. position: of the global batch. is_last: ends the global batch. global_rows: int64, all rows of the
-    global batch. global_tokens: label tokens of the global batch, the divisor of its loss. epoch_ends: the global batch
-    is the last of its epoch.
-    """
-
-    rows: npt.NDArray[np.int64]
-    position: Position
-    is_last: bool
-    global_rows: npt.NDArray[np.int64]
-    global_tokens: int
-    epoch_ends: bool
-
-    @property
-    def next_position(self) -> Position:
-        """Where training goes on after this global batch."""
-        if self.epoch_ends:
-            return Position(epoch=self.position.epoch + 1)
-        return Position(epoch=self.position.epoch, batch=self.position.batch + 1)
+    row: int
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +42,14 @@ class MicroBatch:
     """Samples of one forward pass.
 
     pixels: uint8 [batch, height, width], ink 0, paper 255. labels: int64 [batch, longest], padded with `IGNORED`.
+    damaged: the samples that keep their place as an empty paper whose label is all `IGNORED`. They cost nothing and
+    teach nothing; the divisor of the loss stays what the plan says, so that it is the same on every rank.
     """
 
     pixels: torch.Tensor
     labels: torch.Tensor
     slice: Slice
+    damaged: tuple[Damage, ...] = ()
 
     def pin_memory(self) -> "MicroBatch":
         """Called by the loader for CUDA: page-locked memory, from which copies do not block."""
@@ -83,90 +64,83 @@ def collate(samples: list[Sample]) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(np.stack([sample.pixels for sample in samples])), torch.from_numpy(labels)
 
 
-def slices(
-    index: SplitIndex, params: TrainParams, *, seed: int, start: Position, by_length: bool = True
-) -> Iterator[Slice]:
-    """The micro-batches of all epochs from `start` on, without end.
-
-    A pure function of its arguments: stopping anywhere and starting again there gives the same sequence.
-    """
-    epoch, first = start.epoch, start.batch
-    while True:
-        batches = plan_epoch(
-            index.num_tokens,
-            index.shard_ids,
-            seed=seed,
-            epoch=epoch,
-            global_batch=params.global_batch,
-            by_length=by_length,
-            short_first=epoch < params.curriculum_epochs,
-        )
-        for number in range(first, len(batches)):
-            yield from _cut(
-                batches[number],
-                index,
-                micro_batch=params.micro_batch,
-                position=Position(epoch=epoch, batch=number),
-                epoch_ends=number == len(batches) - 1,
-            )
-        epoch, first = epoch + 1, 0
-
-
-def _cut(
-    rows: npt.NDArray[np.int64], index: SplitIndex, *, micro_batch: int, position: Position, epoch_ends: bool
-) -> Iterator[Slice]:
-    global_tokens = int(index.num_tokens[rows].sum())
-    for begin in range(0, len(rows), micro_batch):
-        yield Slice(
-            rows=rows[begin : begin + micro_batch],
-            position=position,
-            is_last=begin + micro_batch >= len(rows),
-            global_rows=rows,
-            global_tokens=global_tokens,
-            epoch_ends=epoch_ends,
-        )
-
-
 class _Shards(Dataset[MicroBatch | LatexifyError]):
     """Reads a slice; an item of this data set is a whole micro-batch.
 
-    A damaged sample comes back as the error that names it: raised in a loader process, it would reach the user as a
-    traceback in text.
+    A shard that cannot be read comes back as the error that names it: raised in a loader process, it would reach the
+    user as a traceback in text.
     """
 
     def __init__(self, index: SplitIndex) -> None:
+        self._index = index
         self._reader = SampleReader(index)
 
     def __getitem__(self, slice_: Slice) -> MicroBatch | LatexifyError:
         try:
-            pixels, labels = collate(self._reader.read(slice_.rows))
+            found = self._reader.read_or_reject(slice_.rows)
         except LatexifyError as error:
             return error
-        return MicroBatch(pixels=pixels, labels=labels, slice=slice_)
+        damaged = []
+        samples = []
+        for row, sample in zip(slice_.rows.tolist(), found, strict=True):
+            if isinstance(sample, DamagedSampleError):
+                damaged.append(Damage(row=row, reason=str(sample)))
+                samples.append(self._blank(row))
+            else:
+                samples.append(sample)
+        pixels, labels = collate(samples)
+        return MicroBatch(pixels=pixels, labels=labels, slice=slice_, damaged=tuple(damaged))
+
+    def _blank(self, row: int) -> Sample:
+        """Stands for a damaged sample: as long as its label, so that a micro-batch has the same shape without it."""
+        index = self._index
+        return Sample(
+            key=index.keys[row].as_py(),
+            label="",
+            pixels=np.full((index.height_px, index.width_px), 255, dtype=np.uint8),
+            token_ids=np.full(index.num_tokens[row], IGNORED, dtype=np.int32),
+        )
 
 
 class _Slices:
     """The sampler: what to read next. An object rather than a generator, since the loader asks for an iterable."""
 
-    def __init__(self, index: SplitIndex, params: TrainParams, *, seed: int, start: Position, by_length: bool) -> None:
-        self._arguments = (index, params, seed, start, by_length)
+    def __init__(self, make: Callable[[], Iterator[Slice]]) -> None:
+        self._make = make
 
     def __iter__(self) -> Iterator[Slice]:
-        index, params, seed, start, by_length = self._arguments
-        return slices(index, params, seed=seed, start=start, by_length=by_length)
+        return self._make()
 
 
 def open_loader(  # noqa: PLR0913  # all but the first two are named
-    index: SplitIndex, params: TrainParams, *, seed: int, start: Position, pin_memory: bool, by_length: bool = True
+    index: SplitIndex,
+    params: TrainParams,
+    *,
+    seed: int,
+    start: Position,
+    pin_memory: bool,
+    by_length: bool = True,
+    share: Share = WHOLE,
 ) -> DataLoader[MicroBatch | LatexifyError]:
-    """An endless loader of micro-batches in the order of the plan, read by `params.loader_workers` processes.
+    """An endless loader of micro-batches in the order of :func:`slices`, read by `params.loader_workers` processes.
 
-    In place of a micro-batch with a damaged sample stands the error that names it.
+    A damaged sample is named in its micro-batch; in place of a micro-batch whose shard cannot be read stands the error
+    that names it.
+
+    For training on several ranks: each opens its own loader with its `share`, and divides its token losses by
+    `slice.global_tokens`. The *sum* over the ranks of such gradients is that of the whole global batch, so what
+    averages them (DistributedDataParallel) must have its result multiplied by the world size.
+
+    Raises LatexifyError where the ranks cannot share a global batch.
     """
+    batch = min(params.global_batch, len(index))
+    num_micro_batches(batch, micro_batch=params.micro_batch, world_size=share.world_size)
     return DataLoader(
         _Shards(index),
         batch_size=None,
-        sampler=_Slices(index, params, seed=seed, start=start, by_length=by_length),
+        sampler=_Slices(
+            partial(slices, index, params, seed=seed, start=start, by_length=by_length, share=share),
+        ),
         num_workers=params.loader_workers,
         prefetch_factor=PREFETCHED if params.loader_workers else None,
         pin_memory=pin_memory,
@@ -180,8 +154,43 @@ def close_loader(batches: Iterator[MicroBatch | LatexifyError]) -> None:
     Whoever leaves the iterator before its end must call this, also on an error: Python would otherwise send them a
     SIGTERM when it exits, which they ignore, and wait for them for ever.
     """
-    if isinstance(batches, _MultiProcessingDataLoaderIter):
+    if not isinstance(batches, _MultiProcessingDataLoaderIter):
+        return
+    try:
         batches._shutdown_workers()  # noqa: SLF001  # torch has no public way
+    except RuntimeError as error:
+        if not _is_dead_worker(error):  # that one is dead is no reason not to end the others
+            raise
+    finally:
+        for worker in batches._workers:  # noqa: SLF001
+            if worker.is_alive():
+                worker.kill()
+                worker.join()
+
+
+def _is_dead_worker(error: BaseException) -> bool:
+    return isinstance(error, RuntimeError) and "DataLoader worker" in str(error)
+
+
+@contextmanager
+def naming_dead_workers() -> Iterator[None]:
+    """Make one clear error of what is raised, at any moment, when a loader process was killed.
+
+    torch raises a RuntimeError from its signal handler; that may come while we handle the other trace of such a death,
+    the broken connection to the process that made a tensor.
+    """
+    try:
+        try:
+            yield
+        except (ConnectionError, EOFError) as error:
+            raise RuntimeError(f"DataLoader worker is gone: {error or type(error).__name__}") from error
+    except RuntimeError as error:
+        if not _is_dead_worker(error):
+            raise
+        raise LatexifyError(
+            f"a loader process died ({str(error).splitlines()[0].strip()}), most often for want of memory: lower "
+            f"train.loader_workers or train.micro_batch, then run the same command to go on"
+        ) from None
 
 
 def _leave_signals_to_parent(_worker: int) -> None:

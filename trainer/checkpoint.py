@@ -10,10 +10,11 @@ from typing import Any
 import torch
 
 from shards.errors import LatexifyError
-from trainer.batches import Position
+from shards.files import temporary_of
 from trainer.history import Row, Window
+from trainer.slices import Position
 
-CHECKPOINT_VERSION = 2
+CHECKPOINT_VERSION = 3
 """Version of what is in a checkpoint and of the arithmetic of a step: raised whenever a resumed run would differ."""
 
 
@@ -31,13 +32,15 @@ class RunState:
     """Where a run stands, besides weights, optimizer and scaler.
 
     step: optimizer steps done. position: the next global batch. num_skipped: steps skipped in a row, fp16 only.
-    seconds: time spent on the steps of all finished rows.
+    damaged: rows of the training samples that could not be read, in the order of their finding. seconds: time spent on
+    the steps of all finished rows.
     """
 
     step: int = 0
     position: Position = field(default_factory=Position)
     samples_seen: int = 0
     num_skipped: int = 0
+    damaged: list[int] = field(default_factory=list)
     best: Best | None = None
     window: Window = field(default_factory=Window)
     rows: list[Row] = field(default_factory=list)
@@ -109,7 +112,7 @@ class CheckpointFolder:
 def _save(content: dict[str, Any], path: Path) -> None:
     """`torch.save` under a temporary name, flushed and renamed; streamed, since a checkpoint may be gigabytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_of(path)
     try:
         with temporary.open("wb") as file:
             torch.save(content, file)

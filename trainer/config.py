@@ -41,6 +41,8 @@ class TrainParams(Section):
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
     augmentation: Annotated[float, Ge(0), Le(1)] = 0.0
     """How strongly pictures are bent on the device: scale, stretch, slant, rotation, place, darkness; 0 is off."""
+    window: Annotated[int, Ge(1)] = 8192
+    """Samples that are mixed at a time; a window that reaches over few shards suits remote shards."""
     curriculum_epochs: Annotated[int, Ge(0)] = 0
     """The first so many epochs run from short labels to long; 0 turns the curriculum off."""
     precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
@@ -54,6 +56,8 @@ class TrainParams(Section):
     checkpoint_steps: Annotated[int, Ge(1)] = 500
     checkpoint_minutes: Annotated[float, Gt(0)] = 10.0
     keep_checkpoints: Annotated[int, Ge(1)] = 2
+    max_damaged_rate: Annotated[float, Ge(0), Le(1)] = 0.001
+    """Stop where a larger share of the training samples than this cannot be read; until then they are left out."""
     loader_workers: Annotated[int, Ge(0), Le(64)] = 1
     """Processes that read and decode shards; 0 reads in the training process."""
     num_threads: Annotated[int, Ge(0)] = 0

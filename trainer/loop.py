@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from torch.utils.data import DataLoader
@@ -11,7 +12,7 @@ from shards.errors import LatexifyError
 from shards.files import write_json
 from shards.index import SplitIndex
 from shards.progress import Progress
-from trainer.batches import MicroBatch, close_loader, open_loader
+from trainer.batches import Damage, MicroBatch, close_loader, naming_dead_workers, open_loader
 from trainer.checkpoint import Best, CheckpointFolder, RunState
 from trainer.config import TrainParams
 from trainer.history import HISTORY_NAME, Row, Window, write_history
@@ -19,6 +20,7 @@ from trainer.model import LoadedModel, has_batch_norm
 from trainer.precision import Precision
 from trainer.schedule import learning_rate
 from trainer.signals import StopSignals
+from trainer.slices import plan
 from trainer.step import NonFiniteError, Stepper, StepResult
 from trainer.validation import Validation, Validator
 
@@ -81,7 +83,12 @@ class Trainer:
         batch = min(self._params.global_batch, len(self._inputs.train_index))
         batches = iter(self._open_loader())
         try:
-            with StopSignals() as signals, Progress("train", total=left * batch, unit="samples") as progress:
+            with (
+                naming_dead_workers(),
+                StopSignals() as signals,
+                Progress("train", total=left * batch, unit="samples") as progress,
+            ):
+                progress.message(f"train: {self.padding_waste:.1%} of the label slots are padding")
                 self._train_until_stopped(batches, signals, progress)
         finally:
             close_loader(batches)
@@ -90,7 +97,7 @@ class Trainer:
         self, batches: Iterator[MicroBatch | LatexifyError], signals: StopSignals, progress: Progress
     ) -> None:
         while self.state.step < self._params.max_steps:
-            result = self._train_batch(batches)
+            result = self._train_batch(batches, progress)
             progress.advance(result.num_samples, note=self._note())
             if result.applied:
                 self._after_step(progress)
@@ -108,6 +115,17 @@ class Trainer:
         self._inputs.loaded.model.load_state_dict(self._checkpoints.load_best(best.step))
         return best
 
+    @cached_property
+    def padding_waste(self) -> float:
+        """Share of label slots, 0 to 1, that are padding in the first epoch's plan."""
+        inputs = self._inputs
+        first = plan(inputs.train_index, self._params, seed=inputs.seed, epoch=0, by_length=self._by_length)
+        return first.waste(micro_batch=self._params.micro_batch)
+
+    @property
+    def _by_length(self) -> bool:
+        return not has_batch_norm(self._inputs.loaded.model)
+
     def _open_loader(self) -> DataLoader[MicroBatch | LatexifyError]:
         return open_loader(
             self._inputs.train_index,
@@ -115,10 +133,10 @@ class Trainer:
             seed=self._inputs.seed,
             start=self.state.position,
             pin_memory=self._inputs.precision.device.type == "cuda",
-            by_length=not has_batch_norm(self._inputs.loaded.model),
+            by_length=self._by_length,
         )
 
-    def _train_batch(self, batches: Iterator[MicroBatch | LatexifyError]) -> StepResult:
+    def _train_batch(self, batches: Iterator[MicroBatch | LatexifyError], progress: Progress) -> StepResult:
         """One global batch: train on it, move the plan on, count it."""
         state = self.state
         source = _GlobalBatch(batches)
@@ -127,6 +145,7 @@ class Trainer:
             result = self._stepper.step(source, learning_rate=learning_rate(state.step, self._params))
         except NonFiniteError as error:
             raise self._report(source, str(error)) from None
+        self._count_damage(source, progress)
         state.window.add(result, wait_s=source.wait_s, elapsed_s=time.perf_counter() - started)
         state.position = source.last.slice.next_position
         state.samples_seen += result.num_samples
@@ -135,6 +154,21 @@ class Trainer:
         if state.num_skipped > MAX_SKIPPED:
             raise self._report(source, f"{state.num_skipped} steps in a row overflowed in fp16")
         return result
+
+    def _count_damage(self, source: "_GlobalBatch", progress: Progress) -> None:
+        """Name the samples that were left out for the first time. Raises LatexifyError where they are too many."""
+        known, num_samples = self.state.damaged, len(self._inputs.train_index)
+        limit = int(self._params.max_damaged_rate * num_samples)
+        for damage in source.damaged:
+            if damage.row in known:
+                continue
+            known.append(damage.row)
+            if len(known) > limit:
+                raise LatexifyError(
+                    f"{damage.reason}, or raise train.max_damaged_rate: "
+                    f"it allows {limit} damaged of {num_samples} samples, this is number {len(known)}"
+                )
+            progress.message(f"train: left out ({len(known)} of at most {limit}): {damage.reason}")
 
     def _report(self, source: "_GlobalBatch", problem: str) -> LatexifyError:
         """Write down which samples the batch held, for whoever has to find the bad one."""
@@ -212,6 +246,7 @@ class _GlobalBatch:
     def __init__(self, batches: Iterator[MicroBatch | LatexifyError]) -> None:
         self._batches = batches
         self.wait_s = 0.0
+        self.damaged: list[Damage] = []
 
     def __iter__(self) -> Iterator[MicroBatch]:
         while True:
@@ -221,6 +256,7 @@ class _GlobalBatch:
             if isinstance(batch, LatexifyError):
                 raise batch
             self.last = batch
+            self.damaged += batch.damaged
             yield self.last
             if self.last.slice.is_last:
                 return

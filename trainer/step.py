@@ -10,11 +10,12 @@ from torch import nn
 from transformers import VisionEncoderDecoderModel
 
 from trainer.augment import Augmentation
-from trainer.batches import IGNORED, MicroBatch, Position
+from trainer.batches import IGNORED, MicroBatch
 from trainer.config import TrainParams
 from trainer.model import model_input
 from trainer.optimizer import freeze, make_optimizer, set_learning_rate, set_training
 from trainer.precision import Precision
+from trainer.slices import Position
 
 
 class NonFiniteError(ArithmeticError):

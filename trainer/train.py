@@ -12,6 +12,7 @@ from shards.index import KIND as SHARDS_KIND
 from shards.index import MADE_BY as SHARDS_MADE_BY
 from shards.index import SplitIndex, open_split
 from shards.manifest import Manifest, read_manifest, require_input, write_manifest
+from shards.place import Place
 from trainer.base import base_version
 from trainer.checkpoint import CHECKPOINT_VERSION
 from trainer.config import ModelParams, TrainParams
@@ -22,7 +23,14 @@ from trainer.precision import Precision, choose_device, choose_precision
 
 TOKENIZER_MADE_BY = "latexify vocab"
 
-OPERATIONAL = {"checkpoint_steps", "checkpoint_minutes", "keep_checkpoints", "loader_workers", "num_threads"}
+OPERATIONAL = {
+    "checkpoint_steps",
+    "checkpoint_minutes",
+    "keep_checkpoints",
+    "loader_workers",
+    "max_damaged_rate",
+    "num_threads",
+}
 """Parameters that change how a run is carried out but not what comes out of it (the number of threads: not beyond
 rounding): a run may be resumed with other values."""
 
@@ -42,7 +50,7 @@ def run(  # noqa: PLR0913  # the stage's contract
     model: ModelParams,
     *,
     seed: int,
-    shards: Path,
+    shards: Place,
     tokenizer: Path,
     out: Path,
     runs: Path,
@@ -88,13 +96,15 @@ def run(  # noqa: PLR0913  # the stage's contract
         "valid_cer": best.valid_cer,
         "valid_loss": best.valid_loss,
         "samples_seen": state.samples_seen,
+        "damaged_samples": len(state.damaged),
+        "padding_waste": trainer.padding_waste,
         "parameters": trained.model.num_parameters(),
     }
     write_json(metrics, summary)
     return summary
 
 
-def _check_inputs(shards: Path, tokenizer: Path) -> _Inputs:
+def _check_inputs(shards: Place, tokenizer: Path) -> _Inputs:
     tokenizer_manifest = read_manifest(tokenizer, "tokenizer", made_by=TOKENIZER_MADE_BY)
     shards_manifest = read_manifest(shards, SHARDS_KIND, made_by=SHARDS_MADE_BY)
     require_input(shards_manifest, tokenizer_manifest, where=shards, made_by=SHARDS_MADE_BY)

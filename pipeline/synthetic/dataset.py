@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import os
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from pipeline.synthetic.hand import Hand
 from pipeline.synthetic.inkml import inkml
 from pipeline.synthetic.layout import typeset
 from pipeline.synthetic.pen import record
+from shards.files import temporary_of
 from shards.progress import Progress
 
 EVALUATION_WRITERS_SHARE = 0.1
@@ -91,7 +91,7 @@ def write_inks(task: Task, params: SyntheticParams, *, seed: int) -> list[tuple[
 
 def _write_tar(path: Path, batches: Iterator[list[tuple[str, bytes]]], progress: Progress) -> None:
     """Write the members in the order they come, under a temporary name until all are there."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_of(path)
     try:
         with tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar:
             for members in batches:

@@ -1,0 +1,75 @@
+"""Tars whose bytes depend on names and contents alone: no clock, user or host."""
+
+import hashlib
+import tarfile
+from typing import BinaryIO
+
+# Where the fields stand in a header, and how long they are (POSIX.1-2017, pax, "ustar Interchange Format").
+_NAME_BYTES = 100
+_SIZE = slice(124, 136)
+_CHECKSUM = slice(148, 156)
+_LARGEST_SIZE = 8**11 - 1  # of eleven octal digits
+
+_END = bytes(2 * tarfile.BLOCKSIZE)
+_PADDING = bytes(tarfile.BLOCKSIZE)
+
+# a file without a name and without content, by tarfile: mtime 0, uid and gid 0, no names, mode 0644
+_EMPTY = tarfile.TarInfo().tobuf(tarfile.PAX_FORMAT)
+_BEFORE_CHECKSUM = _EMPTY[_SIZE.stop : _CHECKSUM.start]
+_BEFORE_SIZE = _EMPTY[_NAME_BYTES : _SIZE.start]
+_AFTER_CHECKSUM = _EMPTY[_CHECKSUM.stop :]
+# the sum of all bytes, those of the checksum itself taken as spaces, without those of name and size
+_CONSTANT_SUM = sum(_BEFORE_SIZE) + sum(_BEFORE_CHECKSUM) + sum(_AFTER_CHECKSUM) + 8 * ord(" ")
+
+
+def member_header(name: str, num_bytes: int) -> bytes:
+    """The header of a regular file, as `tarfile` writes it in PAX format, at a tenth of its time.
+
+    PAX is USTAR as long as the name is ASCII of at most 100 characters; any other name stands in an extra header, which
+    `tarfile` makes.
+    """
+    if len(name) > _NAME_BYTES or not name.isascii() or num_bytes > _LARGEST_SIZE:
+        info = tarfile.TarInfo(name)
+        info.size = num_bytes
+        return info.tobuf(tarfile.PAX_FORMAT)
+    name_field = name.encode("ascii")
+    size_field = b"%011o\0" % num_bytes
+    checksum = _CONSTANT_SUM + sum(name_field) + sum(size_field)
+    return b"".join(
+        (
+            name_field.ljust(_NAME_BYTES, b"\0"),
+            _BEFORE_SIZE,
+            size_field,
+            _BEFORE_CHECKSUM,
+            b"%06o\0 " % checksum,
+            _AFTER_CHECKSUM,
+        )
+    )
+
+
+class TarWriter:
+    """A tar being written. Unlike `tarfile.TarFile` it tells where a member's data lies, and hashes on the way.
+
+    num_bytes: how long the tar is so far. sha256: the hash of that.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.num_bytes = 0
+        self.sha256 = hashlib.sha256()
+
+    def append(self, name: str, data: bytes) -> int:
+        """Append a regular file; returns the offset of its data."""
+        header = member_header(name, len(data))
+        offset = self.num_bytes + len(header)
+        self._write(b"".join((header, data, _PADDING[: -len(data) % tarfile.BLOCKSIZE])))
+        return offset
+
+    def finish(self) -> None:
+        """Write the end-of-archive mark. The file is not closed."""
+        self._write(_END)
+
+    def _write(self, data: bytes) -> None:
+        self._file.write(data)
+        self.sha256.update(data)
+        self.num_bytes += len(data)

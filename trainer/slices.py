@@ -1,0 +1,109 @@
+"""What to read: the plan of every epoch, cut into the micro-batches of one rank."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from shards.index import SplitIndex
+from shards.plan import EpochPlan, plan_epoch
+from trainer.config import TrainParams
+
+
+@dataclass(frozen=True, kw_only=True)
+class Position:
+    """A place in the plan: the global batch to be trained on next."""
+
+    epoch: int = 0
+    batch: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """Which part of every global batch this process trains on. rank: 0 to world_size - 1."""
+
+    rank: int = 0
+    world_size: int = 1
+
+    def __post_init__(self) -> None:
+        assert 0 <= self.rank < self.world_size
+
+
+WHOLE = Share()
+"""The share of a process that trains alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slice:
+    """The rows of one micro-batch, and what the loop must know of the global batch that they are cut from.
+
+    rows: int64 [n]. position: of the global batch. is_last: ends this rank's part of the global batch. global_rows:
+    int64, all rows of the global batch, over all ranks. global_tokens: label tokens of the global batch, over all
+    ranks: the divisor of its loss. epoch_ends: the global batch is the last of its epoch.
+    """
+
+    rows: npt.NDArray[np.int64]
+    position: Position
+    is_last: bool
+    global_rows: npt.NDArray[np.int64]
+    global_tokens: int
+    epoch_ends: bool
+
+    @property
+    def next_position(self) -> Position:
+        """Where training goes on after this global batch."""
+        if self.epoch_ends:
+            return Position(epoch=self.position.epoch + 1)
+        return Position(epoch=self.position.epoch, batch=self.position.batch + 1)
+
+
+def plan(index: SplitIndex, params: TrainParams, *, seed: int, epoch: int, by_length: bool = True) -> EpochPlan:
+    """The plan of an epoch as `params` want it; ranks, micro-batches and loader processes do not change it."""
+    return plan_epoch(
+        index.num_tokens,
+        index.shard_ids,
+        seed=seed,
+        epoch=epoch,
+        global_batch=params.global_batch,
+        window=params.window,
+        by_length=by_length,
+        short_first=epoch < params.curriculum_epochs,
+    )
+
+
+def slices(  # noqa: PLR0913  # all but the first two are named
+    index: SplitIndex,
+    params: TrainParams,
+    *,
+    seed: int,
+    start: Position,
+    by_length: bool = True,
+    share: Share = WHOLE,
+) -> Iterator[Slice]:
+    """The micro-batches of all epochs from `start` on, without end; of `share` the part of each global batch.
+
+    A pure function of its arguments: stopping anywhere and starting again there gives the same sequence, and with any
+    number of ranks each global batch holds the same rows. All ranks have as many micro-batches in each global batch.
+    Raises LatexifyError where the ranks cannot share a global batch.
+    """
+    epoch, first = start.epoch, start.batch
+    while True:
+        of_epoch = plan(index, params, seed=seed, epoch=epoch, by_length=by_length)
+        for number in range(first, len(of_epoch)):
+            yield from _cut(of_epoch, number, micro_batch=params.micro_batch, epoch=epoch, share=share)
+        epoch, first = epoch + 1, 0
+
+
+def _cut(of_epoch: EpochPlan, number: int, *, micro_batch: int, epoch: int, share: Share) -> Iterator[Slice]:
+    parts = of_epoch.slice(number, micro_batch=micro_batch, rank=share.rank, world_size=share.world_size)
+    global_tokens = of_epoch.batch_tokens(number)
+    for place, rows in enumerate(parts):
+        yield Slice(
+            rows=rows,
+            position=Position(epoch=epoch, batch=number),
+            is_last=place == len(parts) - 1,
+            global_rows=of_epoch.rows[number],
+            global_tokens=global_tokens,
+            epoch_ends=number == len(of_epoch) - 1,
+        )

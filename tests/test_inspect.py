@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from benchmarks.damage import make_folder
 from latexify import app
-from pipeline.catalogue import INKS_KIND, ink_table, part_name, write_rejects
+from pipeline.catalogue import INKS_KIND, ink_table, part_name, rejects_table
 from pipeline.ink import Ink, Reason, Rejection
 from pipeline.inputs import SourcePlan, Wanted, survey
 from pipeline.inspection.choosing import Choice, choose
@@ -86,19 +86,17 @@ def data(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_parquet(root / INKS_KIND / part_name(0), ink_table(inks[:2]))
     write_parquet(root / INKS_KIND / part_name(1), ink_table(inks[2:]))
     parts = [{"name": part_name(0), "num_rows": 2}, {"name": part_name(1), "num_rows": 1}]
-    write_rejects(
-        root / INKS_KIND / "rejects.parquet",
-        [
-            Rejection(key=f"bad/{name}", source=f"inkml/bad/{name}.inkml", reason=reason, detail="as it is")
-            for name, reason in (("empty", Reason.EMPTY_FILE), ("unlabelled", Reason.BAD_LABEL))
-        ],
-    )
+    rejections = [
+        Rejection(key=f"bad/{name}", source=f"inkml/bad/{name}.inkml", reason=reason, detail="as it is")
+        for name, reason in (("empty", Reason.EMPTY_FILE), ("unlabelled", Reason.BAD_LABEL))
+    ]
+    write_parquet(root / INKS_KIND / "rejects.parquet", rejects_table(rejections))
     write_manifest(
         root / INKS_KIND, Manifest(kind=INKS_KIND, version=1, params={}, inputs={}, content={"parts": parts})
     )
     make_folder(root / "shards")
     long = Rejection(key="a/two", source="inkml/a/two.inkml", reason=Reason.LONG_LABEL, detail="999 tokens")
-    write_rejects(root / "shards" / "rejects.parquet", [long])
+    write_parquet(root / "shards" / "rejects.parquet", rejects_table([long]))
     return root
 
 

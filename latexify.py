@@ -102,6 +102,7 @@ def rasterize(context: typer.Context, jobs: Jobs = 0, backend: Backend = "loky")
 
     stage.run(
         params.rasterize,
+        seed=params.seed,
         inks=workspace.data("inks"),
         tokenizer=workspace.data("tokenizer"),
         out=workspace.data("shards"),

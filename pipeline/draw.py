@@ -12,12 +12,17 @@ from pipeline.placing import Canvas, place_inks
 from shards.errors import LatexifyError
 from shards.png import encode_png
 
-__all__ = ["Canvas", "draw_ink", "draw_inks", "draw_points", "encode_png"]
+__all__ = ["Canvas", "cairo_version", "draw_ink", "draw_inks", "draw_points", "encode_png"]
 
 MAX_PATH_POINTS = 1024
 """Few expressions have more points once thinned."""
 
 Pixels = npt.NDArray[np.uint8]
+
+
+def cairo_version() -> str:
+    """Version of the cairo library (not of pycairo): another may draw a little otherwise."""
+    return str(cairo.cairo_version_string())
 
 
 def draw_ink(strokes: Sequence[Stroke], canvas: Canvas) -> Pixels:

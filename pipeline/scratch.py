@@ -87,7 +87,10 @@ class Scratch:
             self._mapped.madvise(mmap.MADV_DONTNEED)
         places = np.empty_like(order)
         places[order] = np.arange(len(order))
-        return pa.concat_batches(pieces).take(pa.array(places))
+        taken = pa.concat_batches(pieces).take(pa.array(places))
+        del pieces
+        pa.default_memory_pool().release_unused()  # Arrow would keep what the pieces took, and more each time
+        return taken
 
 
 @contextmanager

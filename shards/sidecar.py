@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shards.draft import NOTES_NAME
-from shards.files import open_parquet, write_parquet
+from shards.files import open_parquet
 from shards.index import INDEX_NAME, INDEX_SCHEMA
 from shards.place import Place, is_local
 from shards.writer import WrittenShard, whole_file
@@ -43,7 +43,10 @@ def write_sidecar(folder: Place, shard: WrittenShard, *, recipe: str) -> ShardNo
         sha256=shard.sha256,
     )
     entry = json.dumps({"recipe": recipe, "note": asdict(note)})
-    write_parquet(sidecar_of(folder, shard.name), shard.rows.replace_schema_metadata({_ENTRY: entry}))
+    if is_local(folder):
+        (folder / NOTES_NAME).mkdir(exist_ok=True)
+    with whole_file(sidecar_of(folder, shard.name)) as file:
+        pq.write_table(shard.rows.replace_schema_metadata({_ENTRY: entry}), file, compression="zstd")
     return note
 
 

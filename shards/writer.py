@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import uuid
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -11,7 +12,6 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
-from shards.files import temporary_of
 from shards.index import INDEX_SCHEMA
 from shards.place import Place, is_local
 from shards.sample import IDS_SUFFIX, JSON_SUFFIX, PNG_SUFFIX, EncodedSample, check_key, encode_ids
@@ -60,13 +60,14 @@ def whole_file(path: Place) -> Iterator[BinaryIO]:
     """Yield a file to write; it is `path` when the block ends, unless an error ended it.
 
     For an object store it is gathered in memory: fsspec would upload the first half of a file that is left by an error.
+    On this machine its temporary name is new each time: a worker that outlived its run may be writing the same file.
     """
     if not is_local(path):
         buffer = io.BytesIO()
         yield buffer
         path.write_bytes(buffer.getvalue())
         return
-    temporary = temporary_of(path)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         with temporary.open("wb") as file:
             yield file

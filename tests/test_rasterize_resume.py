@@ -11,12 +11,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import psutil
+import pyarrow as pa
 import pytest
 import rasterize_data
 from rasterize_data import PARAMS, Rasterize, bytes_of, ink_row, runner, some_rows, write_inks, write_tokenizer
 
 from pipeline import render
 from pipeline.engine import Engine
+from pipeline.ink import INK_SCHEMA
+from pipeline.scratch import scratch_file
 from shards.draft import NOTES_NAME, RECIPE_NAME, draft_of, keep_only, require_draft
 from shards.errors import LatexifyError
 from shards.files import write_json
@@ -295,6 +300,23 @@ def test_a_sidecar_that_is_no_sidecar_is_not_believed(rasterize: Rasterize, inks
     sidecar.parent.mkdir()
     sidecar.write_bytes((out / "index.parquet").read_bytes())
     assert find_finished(out, "train-00000.tar", recipe="a") is None
+
+
+def test_memory_does_not_grow_with_the_inks(tmp_path: Path) -> None:
+    """Pages of the inks would add up until the main process holds all of them."""
+    row = {**ink_row(1, "train", "ab"), "points": [1.0] * 4000, "stroke_lengths": [2000]}
+    batch = pa.RecordBatch.from_pylist([row] * 500, schema=INK_SCHEMA)
+    with scratch_file(tmp_path) as writer:
+        for _ in range(16):
+            writer.append(batch, [np.arange(3, dtype=np.int32)] * len(batch))
+        scratch = writer.finish()
+        rows = np.random.default_rng(1).permutation(8000).reshape(-1, 100)  # of 128 MB
+        scratch.take(rows[0])
+        before = psutil.Process().memory_info().rss
+        for some in rows:
+            assert scratch.take(some).num_rows == 100
+        assert psutil.Process().memory_info().rss - before < 20e6
+    assert not list(tmp_path.iterdir())
 
 
 def test_only_the_results_stay(tmp_path: Path) -> None:

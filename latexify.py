@@ -112,6 +112,7 @@ def rasterize(context: typer.Context, jobs: Jobs = 0, backend: Backend = "loky",
     with engine_for(out, backend=backend, jobs=jobs, address=address) as engine:
         stage.run(
             params.rasterize,
+            seed=params.seed,
             inks=workspace.inks,
             tokenizer=workspace.data("tokenizer"),
             out=out,

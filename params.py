@@ -64,7 +64,9 @@ def _combination_problems(params: Params) -> list[str]:
     if params.synthetic.min_tokens > params.synthetic.max_tokens:
         problems.append("synthetic.min_tokens: larger than synthetic.max_tokens")
     canvas = params.rasterize
-    if 2 * canvas.margin_px + canvas.pen_width_px >= min(canvas.height_px, canvas.width_px):
+    if canvas.variants > 1 and canvas.variation == canvas.stroke_dropout == 0:
+        problems.append("rasterize.variants: would all be alike without rasterize.variation or stroke_dropout")
+    if 2 * canvas.margin_px + canvas.widest_pen_px >= min(canvas.height_px, canvas.width_px):
         problems.append("rasterize.margin_px: two margins and the pen leave no room on the canvas")
     if params.train.global_batch % min(params.train.micro_batch, params.train.global_batch):
         problems.append("train.micro_batch: must divide train.global_batch")

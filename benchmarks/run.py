@@ -71,6 +71,7 @@ def run_stages(params: Params, raw: Path, folder: Path) -> dict[str, float]:
         "rasterize": timed(
             rasterize.run,
             params.rasterize,
+            seed=params.seed,
             inks=data / "inks",
             tokenizer=data / "tokenizer",
             out=data / "shards",

@@ -9,6 +9,9 @@ from shards.section import Section
 DatasetName = Literal["synthetic", "mathwriting", "mathwriting-excerpt", "crohme", "inkml"]
 Fraction = Annotated[float, Ge(0), Lt(1)]
 
+MAX_PEN_CHANGE = 0.3
+"""By which share variants of an ink may make the pen wider or finer."""
+
 
 class SyntheticParams(Section):
     """The embedded dataset: random expressions, set with stroke fonts by imaginary writers."""
@@ -86,3 +89,14 @@ class RasterizeParams(Section):
     max_tokens: Annotated[int, Ge(1), Le(4096)] = 256
     """Longer labels are rejected from training and counted; evaluation splits keep theirs, whole."""
     samples_per_shard: Annotated[int, Ge(1)] = 1000
+    variants: Annotated[int, Ge(1), Le(100)] = 1
+    """Drawings of each training ink: the first is the ink as it is, the others are written a little otherwise."""
+    variation: Annotated[float, Ge(0), Le(1)] = 1.0
+    """How much variants differ in slant, proportions, rotation, course of the strokes and pen width."""
+    stroke_dropout: Fraction = 0.0
+    """Probability that a variant lacks a stroke. Its label stays, so this teaches to guess."""
+
+    @property
+    def widest_pen_px(self) -> float:
+        """The pen at its widest, of all variants."""
+        return self.pen_width_px * (1 + MAX_PEN_CHANGE * self.variation * (self.variants > 1))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeAlias
 
 import numpy as np
@@ -12,6 +13,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedToken
 from pipeline.latex import TOKEN_PATTERN
 from shards.errors import LatexifyError
 from shards.manifest import read_manifest
+from shards.place import Place, is_local
 
 TokenIds: TypeAlias = npt.NDArray[np.int32]
 
@@ -97,10 +99,14 @@ def load_base_tokenizer(base: str) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+def load_tokenizer(folder: Place) -> PreTrainedTokenizerBase:
     """Load the tokenizer that the stage `vocab` wrote into `folder`. Raises LatexifyError where it is not whole."""
     read_manifest(folder, "tokenizer", made_by="latexify vocab")
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    with TemporaryDirectory() as copy:  # transformers reads from this machine alone
+        if not is_local(folder):
+            for path in folder.iterdir():
+                (Path(copy) / path.name).write_bytes(path.read_bytes())
+        tokenizer = AutoTokenizer.from_pretrained(folder if is_local(folder) else copy)
     assert isinstance(tokenizer, PreTrainedTokenizerBase)
     return tokenizer
 

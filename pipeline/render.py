@@ -1,23 +1,29 @@
-"""Render one shard: the work of one worker of the rasterize stage.
+"""Render one shard: the work of one worker of the rasterize stage, on this machine or another.
 
 Apart from `pipeline.rasterize`, so that workers do not wait for the import of transformers.
 """
 
-from collections.abc import Iterator
+import hashlib
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
+import isal
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.draw import Canvas, draw_inks, encode_png
+from pipeline.draw import Canvas, cairo_version, draw_inks, encode_png
+from pipeline.variants import Variation, VariedInk, variant_key, vary_ink
+from shards.draft import require_draft
 from shards.errors import LatexifyError
+from shards.manifest import canonical_json
+from shards.place import Place
 from shards.sample import EncodedSample
-from shards.writer import WrittenShard, write_shard
-
-SCRATCH_NAME = "inks.arrow"
-"""In the draft folder: all inks in one uncompressed Arrow file of `INK_SCHEMA`."""
+from shards.sidecar import ShardNote, find_finished, write_sidecar
+from shards.writer import write_shard
 
 DRAWN_AT_ONCE = 32
 """Inks are placed on the canvas in batches: enough that NumPy's calls cost little, few enough to stay in the cache."""
@@ -27,48 +33,125 @@ DESCRIBED = ("label", "normalized_label", "writer", "source", "num_strokes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """All that the bytes of a shard follow from, beside its inks.
+
+    artifact: fingerprint of the shard folder that is being made. libraries: versions of those that shape the bytes.
+    """
+
+    artifact: str
+    canvas: Canvas
+    variation: Variation
+    libraries: Mapping[str, str]
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells drafts apart that must not be mixed."""
+        return hashlib.sha256(canonical_json([self.artifact, dict(self.libraries)]).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ShardTask:
-    """One shard to write: the rows of the scratch file that it holds, in order, and their token ids."""
+    """One shard to write. inks: a batch of `SCRATCH_SCHEMA`, in the shard's order. variants: int32 [n], of each ink."""
 
     split: str
     number: int
-    rows: npt.NDArray[np.int64]
-    token_ids: list[npt.NDArray[np.int32]]
+    inks: pa.RecordBatch
+    variants: npt.NDArray[np.int32]
 
 
-def render_shard(place: int, task: ShardTask, *, draft: Path, canvas: Canvas) -> tuple[int, WrittenShard]:
-    """Draw and write one shard (in a worker); `place` is handed back, to tell the results apart."""
-    with pa.memory_map(str(draft / SCRATCH_NAME)) as mapped:
-        samples = _draw_samples(pa.ipc.open_file(mapped), task, canvas=canvas)
-        return place, write_shard(draft, split=task.split, number=task.number, samples=samples)
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that shape the bytes of a shard."""
+    return {
+        "cairo": cairo_version(),
+        "isal": isal.__version__,
+        "numpy": np.__version__,
+        "pyarrow": pa.__version__,
+        "zlib": zlib.ZLIB_RUNTIME_VERSION,
+    }
 
 
-def _draw_samples(reader: pa.ipc.RecordBatchFileReader, task: ShardTask, *, canvas: Canvas) -> Iterator[EncodedSample]:
-    batches = [reader.get_batch(number) for number in range(reader.num_record_batches)]
-    starts = np.cumsum([0] + [len(batch) for batch in batches])
-    for first in range(0, len(task.rows), DRAWN_AT_ONCE):
-        rows = task.rows[first : first + DRAWN_AT_ONCE]
-        numbers = np.searchsorted(starts, rows, side="right") - 1
-        inks = [batches[number].slice(row - starts[number], 1) for row, number in zip(rows, numbers, strict=True)]
-        yield from _draw_together(inks, task.token_ids[first : first + DRAWN_AT_ONCE], canvas=canvas)
+def render_shard(place: int, task: ShardTask, *, draft: Place, recipe: Recipe) -> tuple[int, ShardNote]:
+    """Draw and write one shard and its sidecar (in a worker); `place` is handed back, to tell the results apart.
+
+    Raises LatexifyError where `draft` is not to be seen from here or belongs to another run, where this machine has
+    other libraries than the main process, or where an ink cannot be drawn.
+    """
+    _require_libraries(recipe.libraries)
+    require_draft(draft, recipe=recipe.fingerprint)
+    shard = write_shard(draft, split=task.split, number=task.number, samples=_samples(task, draft=draft, recipe=recipe))
+    return place, write_sidecar(draft, shard, recipe=recipe.fingerprint)
 
 
-def _draw_together(
-    inks: list[pa.RecordBatch], token_ids: list[npt.NDArray[np.int32]], *, canvas: Canvas
-) -> Iterator[EncodedSample]:
-    """Draw the one ink of each record batch."""
-    points = [ink["points"].flatten().to_numpy().reshape(-1, 2) for ink in inks]
-    stroke_lengths = [ink["stroke_lengths"].flatten().to_numpy() for ink in inks]
-    num_strokes = np.array([len(lengths) for lengths in stroke_lengths])
-    pictures = draw_inks(np.concatenate(points), np.concatenate(stroke_lengths), num_strokes, canvas)
-    for ink, own_points, own_ids in zip(inks, points, token_ids, strict=True):
-        description = {name: ink[name][0].as_py() for name in DESCRIBED}
-        key = ink["key"][0].as_py()
-        try:
+def look_for_shard(place: int, name: str, *, draft: Place, recipe: Recipe) -> tuple[int, ShardNote | None]:
+    """What is known of the shard `name` if an interrupted run finished it (in a worker); see :func:`render_shard`."""
+    return place, find_finished(draft, name, recipe=recipe.fingerprint)
+
+
+def _require_libraries(wanted: Mapping[str, str]) -> None:
+    found = library_versions()
+    wrong = [f"{name} {found[name]} (not {version})" for name, version in wanted.items() if found[name] != version]
+    if wrong:
+        raise LatexifyError(
+            f"a worker has {', '.join(wrong)}: its shards would differ from the others: "
+            "install the versions of requirements.lock on every machine"
+        )
+
+
+def _samples(task: ShardTask, *, draft: Place, recipe: Recipe) -> Iterator[EncodedSample]:
+    for first in range(0, len(task.variants), DRAWN_AT_ONCE):
+        inks = task.inks.slice(first, DRAWN_AT_ONCE)
+        yield from _draw_together(inks, task.variants[first : first + DRAWN_AT_ONCE].tolist(), recipe=recipe)
+    # a worker that outlived its killed run must not put its shard among those of the next
+    require_draft(draft, recipe=recipe.fingerprint)
+
+
+def _draw_together(inks: pa.RecordBatch, variants: list[int], *, recipe: Recipe) -> Iterator[EncodedSample]:
+    keys = [variant_key(key, variant) for key, variant in zip(inks["key"].to_pylist(), variants, strict=True)]
+    points = [coordinates.reshape(-1, 2) for coordinates in _lists(inks["points"])]
+    strokes = zip(points, _lists(inks["stroke_lengths"]), keys, variants, strict=True)
+    written = [_write(*ink, variation=recipe.variation) for ink in strokes]
+    pictures = draw_inks(
+        np.concatenate([ink.points for ink in written]),
+        np.concatenate([ink.stroke_lengths for ink in written]),
+        np.array([len(ink.stroke_lengths) for ink in written]),
+        recipe.canvas,
+        pen_widths_px=recipe.canvas.pen_width_px * np.array([ink.pen_scale for ink in written]),
+    )
+    samples = zip(keys, variants, points, inks.select(DESCRIBED).to_pylist(), _lists(inks["token_ids"]), strict=True)
+    for key, variant, own_points, description, token_ids in samples:
+        with _naming(key):
             png = encode_png(next(pictures))
-        except LatexifyError as error:
-            raise LatexifyError(f"ink {key!r}: {error}: run `latexify ingest` again") from None
         # float32 is exact in float64, so the difference of the ends is that of all points
-        description["extent"] = (own_points.max(axis=0).astype(np.float64) - own_points.min(axis=0)).tolist()
+        extent = own_points.max(axis=0).astype(np.float64) - own_points.min(axis=0)
+        description |= {"extent": extent.tolist(), "variant": variant}
         label = description["normalized_label"]
-        yield EncodedSample(key=key, label=label, png=png, token_ids=own_ids, description=description)
+        yield EncodedSample(key=key, label=label, png=png, token_ids=token_ids, description=description)
+
+
+def _write(
+    points: npt.NDArray[np.float32],
+    stroke_lengths: npt.NDArray[np.int32],
+    key: str,
+    variant: int,
+    *,
+    variation: Variation,
+) -> VariedInk:
+    if variant == 0:
+        return VariedInk(points=points, stroke_lengths=stroke_lengths, pen_scale=1.0)
+    with _naming(key):
+        return vary_ink(points, stroke_lengths, key=key, variation=variation)
+
+
+@contextmanager
+def _naming(key: str) -> Iterator[None]:
+    """Say which ink it is that cannot be drawn."""
+    try:
+        yield
+    except LatexifyError as error:
+        raise LatexifyError(f"ink {key!r}: {error}: run `latexify ingest` again") from None
+
+
+def _lists(column: pa.ListArray) -> list[npt.NDArray[Any]]:
+    """The rows of a list column, without copying them."""
+    return np.split(column.flatten().to_numpy(), (column.offsets.to_numpy() - column.offsets[0].as_py())[1:-1])

@@ -1,8 +1,11 @@
 """Writing an artifact folder so that it is whole or not there, and so that an interrupted run can go on."""
 
+import errno
+import fcntl
 import json
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +17,12 @@ from shards.place import Place, is_local
 RECIPE_NAME = "recipe.json"
 """In an unfinished folder: what it is being made from. What lies beside another recipe is never used."""
 
+NOTES_NAME = "notes"
+"""In an unfinished folder: a folder for what helps to go on with it, and is no part of the artifact."""
+
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
+"""Answers of file systems that cannot lock."""
+
 
 @contextmanager
 def draft_of(out: Place, *, recipe: str) -> Iterator[Place]:
@@ -22,32 +31,90 @@ def draft_of(out: Place, *, recipe: str) -> Iterator[Place]:
     recipe: fingerprint of everything that shapes the artifact. The folder holds what an interrupted run of the same
     recipe left, the files of which are whole where they were written with `shards.files`; otherwise it is empty.
 
-    On this machine it is a folder beside `out` that takes its place at the end, and `out` stays untouched until then.
-    An object store cannot rename folders: there it is `out` itself, which is not whole while it lacks a manifest.
+    On this machine it is a folder beside `out` that takes its place at the end, and `out` stays untouched until then;
+    a lock beside it keeps a second run out. An object store cannot rename folders or lock: there it is `out` itself,
+    which is not whole while it lacks a manifest.
 
-    Raises LatexifyError where `out` holds something that no stage wrote.
+    Raises LatexifyError where `out` holds something that no stage wrote, or another run is writing it.
     """
     if is_local(out):
-        with _draft_beside(out, recipe=recipe) as draft:
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise LatexifyError(f"{out} cannot be made: {out.parent} is not a folder") from None
+        with _sole_writer(out), _draft_beside(out, recipe=recipe) as draft:
             yield draft
     else:
         _require_ours(out)
         (out / MANIFEST_NAME).unlink(missing_ok=True)
         _go_on_or_clear(out, recipe=recipe)
         yield out
+        if (out / NOTES_NAME).exists():
+            out.fs.rm((out / NOTES_NAME).path, recursive=True)
         (out / RECIPE_NAME).unlink()
+
+
+def require_draft(folder: Place, *, recipe: str) -> None:
+    """Refuse to write into `folder` unless it is the draft of this recipe: for workers, before they write.
+
+    Raises LatexifyError where it is not to be seen from here, or belongs to another run by now.
+    """
+    found = _recipe_in(folder)
+    if found is None:
+        raise LatexifyError(
+            f"a worker finds no {RECIPE_NAME} in {folder}: where workers run on other machines, the output must be a "
+            "folder that all of them share, or a URL such as s3://…"
+        )
+    if found != recipe:
+        raise LatexifyError(f"{folder} is being written by another run with other inputs or parameters: wait for it")
+
+
+def keep_only(folder: Place, names: Collection[str]) -> None:
+    """Delete every file of a draft but those named: what killed workers left. Recipe and notes go in the end."""
+    paths: list[Place] = list(folder.iterdir())
+    for path in paths:
+        if path.name not in {*names, RECIPE_NAME, NOTES_NAME}:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _sole_writer(out: Path) -> Iterator[None]:
+    """Hold the lock of `out`. It goes with the process that holds it, however that ends."""
+    path = out.with_name(f".{out.name}.lock")
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # the run that held the lock may have ended, and deleted the file, after it was opened here
+            ours = path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat())
+        except BlockingIOError:
+            ours = False
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            ours = True  # nothing to hold; two runs of one recipe would still write equal files
+        if not ours:
+            raise LatexifyError(f"another run is writing {out}: wait until it is done, or stop it")
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 @contextmanager
 def _draft_beside(out: Path, *, recipe: str) -> Iterator[Path]:
     _require_ours(out)
-    draft = out.with_name(f".{out.name}.draft")
+    draft, old = (out.with_name(f".{out.name}.{what}") for what in ("draft", "old"))
+    if old.exists():
+        shutil.rmtree(old)
     _go_on_or_clear(draft, recipe=recipe)
     yield draft
-    if out.exists():
-        shutil.rmtree(out)
+    # deleting takes long, renaming does not: a run that is killed now has lost nothing, or is done
+    old.mkdir()
+    for path in (draft / NOTES_NAME, draft / RECIPE_NAME, out):
+        if path.exists():
+            path.rename(old / path.name)
     draft.rename(out)
-    (out / RECIPE_NAME).unlink()
+    shutil.rmtree(old)
 
 
 def _require_ours(out: Place) -> None:

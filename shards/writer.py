@@ -1,15 +1,19 @@
 """Writing one shard: a tar whose bytes depend on its samples alone."""
 
+import io
 import json
 import os
+import uuid
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 
 from shards.index import INDEX_SCHEMA
+from shards.place import Place, is_local
 from shards.sample import IDS_SUFFIX, JSON_SUFFIX, PNG_SUFFIX, EncodedSample, check_key, encode_ids
 from shards.tar import TarWriter
 
@@ -32,24 +36,16 @@ def shard_name(split: str, number: int) -> str:
     return f"{split}-{number:05d}.tar"
 
 
-def write_shard(folder: Path, *, split: str, number: int, samples: Iterable[EncodedSample]) -> WrittenShard:
-    """Write the samples into one tar in `folder`, in the order given, under a temporary name until it is whole.
+def write_shard(folder: Place, *, split: str, number: int, samples: Iterable[EncodedSample]) -> WrittenShard:
+    """Write the samples into one tar in `folder`, in the order given; it is there whole or not at all.
 
     The members carry no clock, user or host. Raises LatexifyError for a key that cannot name a member.
     """
     name = shard_name(split, number)
-    temporary = folder / f".{name}.{os.getpid()}.tmp"
-    rows = []
-    try:
-        with temporary.open("wb") as file:
-            tar = TarWriter(file)
-            rows = [{"split": split, "shard": name, **_write_sample(tar, sample)} for sample in samples]
-            tar.finish()
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(folder / name)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(folder / name) as file:
+        tar = TarWriter(file)
+        rows = [{"split": split, "shard": name, **_write_sample(tar, sample)} for sample in samples]
+        tar.finish()
     return WrittenShard(
         name=name,
         num_samples=len(rows),
@@ -57,6 +53,29 @@ def write_shard(folder: Path, *, split: str, number: int, samples: Iterable[Enco
         sha256=tar.sha256.hexdigest(),
         rows=pa.Table.from_pylist(rows, schema=INDEX_SCHEMA),
     )
+
+
+@contextmanager
+def whole_file(path: Place) -> Iterator[BinaryIO]:
+    """Yield a file to write; it is `path` when the block ends, unless an error ended it.
+
+    For an object store it is gathered in memory: fsspec would upload the first half of a file that is left by an error.
+    On this machine its temporary name is new each time: a worker that outlived its run may be writing the same file.
+    """
+    if not is_local(path):
+        buffer = io.BytesIO()
+        yield buffer
+        path.write_bytes(buffer.getvalue())
+        return
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _write_sample(tar: TarWriter, sample: EncodedSample) -> dict[str, str | int]:

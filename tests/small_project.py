@@ -38,7 +38,13 @@ def run_rasterize(data: Path, *, out: Place, engine: Engine, inks: Place | None 
     """Run the stage."""
     metrics = data / "rasterize.json"
     rasterize.run(
-        CANVAS, inks=inks or data / "inks", tokenizer=data / "tokenizer", out=out, metrics=metrics, engine=engine
+        CANVAS,
+        seed=1,
+        inks=inks or data / "inks",
+        tokenizer=data / "tokenizer",
+        out=out,
+        metrics=metrics,
+        engine=engine,
     )
 
 

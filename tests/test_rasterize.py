@@ -2,112 +2,54 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tokenizers import Regex, Tokenizer, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
+from rasterize_data import (
+    LETTERS,
+    PARAMS,
+    Rasterize,
+    bytes_of,
+    runner,
+    some_rows,
+    strokes_of,
+    write_inks,
+    write_tokenizer,
+)
 
-from pipeline.config import RasterizeParams
 from pipeline.draw import Canvas, draw_ink
 from pipeline.engine import Backend, Engine
-from pipeline.ink import INK_SCHEMA
-from pipeline.rasterize import run
 from shards.errors import LatexifyError
 from shards.index import open_split
 from shards.manifest import Manifest, read_manifest, write_manifest
 from shards.reader import SampleReader
 
-PARAMS = RasterizeParams(height_px=16, width_px=40, margin_px=1.0, max_tokens=6, samples_per_shard=7)
-LETTERS = "abcdefghij"
-INKS = Manifest(kind="inks", version=1, params={}, inputs={})
-
-
-def strokes_of(number: int) -> list[np.ndarray]:
-    """An ink of one to three strokes, one of them a dot."""
-    rng = np.random.default_rng(number)
-    lines = [rng.uniform(0, 50, (rng.integers(2, 9), 2)) for _ in range(number % 3)]
-    return [stroke.astype(np.float32) for stroke in [*lines, rng.uniform(0, 50, (1, 2))]]
-
-
-def ink_row(number: int, split: str, label: str) -> dict[str, Any]:
-    """A row of `INK_SCHEMA`."""
-    strokes = strokes_of(number)
-    return {
-        "key": f"{split}/writer{number % 4}/ink{number:03d}",
-        "split": split,
-        "label": f"${label}$",
-        "normalized_label": label,
-        "points": np.concatenate(strokes).ravel(),
-        "stroke_lengths": [len(stroke) for stroke in strokes],
-        "writer": None if number % 4 == 0 else f"writer{number % 4}",
-        "source": f"archive.zip:{number}",
-        "content_hash": f"{number:032x}",
-        "num_strokes": len(strokes),
-        "num_points": sum(map(len, strokes)),
-    }
-
-
-def write_inks(folder: Path, rows: list[dict[str, Any]], *, rows_per_part: int = 13) -> Path:
-    """An inks folder as ingest writes it."""
-    folder.mkdir(parents=True)
-    for part, start in enumerate(range(0, len(rows), rows_per_part)):
-        table = pa.Table.from_pylist(rows[start : start + rows_per_part], schema=INK_SCHEMA)
-        pq.write_table(table, folder / f"part-{part:05d}.parquet", row_group_size=5)
-    write_manifest(folder, INKS)
-    return folder
-
 
 @pytest.fixture(scope="module")
 def rows() -> list[dict[str, Any]]:
-    """Thirty training inks, two of them with long labels, four to validate, five to test, one of these long."""
-    training = [ink_row(number, "train", LETTERS[: 8 if number in (3, 20) else 1 + number % 4]) for number in range(30)]
-    valid = [ink_row(number, "valid", "ab") for number in range(100, 104)]
-    test = [ink_row(number, "test", LETTERS if number == 200 else "c") for number in range(204, 199, -1)]
-    return [*test, *training, *valid]
+    """Inks of all splits."""
+    return some_rows()
 
 
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tokenizer folder: a token for each letter."""
-    folder = tmp_path_factory.mktemp("data") / "tokenizer"
-    special = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
-    names = [*special.values(), *LETTERS]
-    model = Tokenizer(models.WordLevel({name: place for place, name in enumerate(names)}, unk_token="<unk>"))
-    model.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
-    PreTrainedTokenizerFast(tokenizer_object=model, **special).save_pretrained(folder)
-    write_manifest(folder, Manifest(kind="tokenizer", version=1, params={}, inputs={"inks": INKS.fingerprint}))
-    return folder
-
-
-Rasterize = Callable[..., dict[str, Any]]
+    """A tokenizer folder."""
+    return write_tokenizer(tmp_path_factory.mktemp("data") / "tokenizer")
 
 
 @pytest.fixture
 def rasterize(tmp_path: Path, tokenizer: Path) -> Rasterize:
     """Run the stage on an inks folder into tmp_path/out."""
-
-    def call(inks: Path, *, params: RasterizeParams = PARAMS, out: str = "out", **options: Any) -> dict[str, Any]:
-        options = {"tokenizer": tokenizer, "engine": Engine(), **options}
-        return run(params, inks=inks, out=tmp_path / out, metrics=tmp_path / "metrics" / "rasterize.json", **options)
-
-    return call
+    return runner(tmp_path, tokenizer)
 
 
 @pytest.fixture
 def inks(tmp_path: Path, rows: list[dict[str, Any]]) -> Path:
     """The inks folder of `rows`."""
     return write_inks(tmp_path / "inks", rows)
-
-
-def bytes_of(folder: Path) -> dict[str, bytes]:
-    """Content of every file of a folder."""
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
 def test_samples_are_their_inks(rasterize: Rasterize, inks: Path, rows: list[dict[str, Any]], tmp_path: Path) -> None:
@@ -132,6 +74,7 @@ def test_samples_are_their_inks(rasterize: Rasterize, inks: Path, rows: list[dic
                 assert description == {
                     **{name: row[name] for name in ("label", "normalized_label", "writer", "source", "num_strokes")},
                     "extent": np.ptp(points, axis=0).tolist(),
+                    "variant": 0,
                 }
     rejected = pq.read_table(tmp_path / "out" / "rejects.parquet")["key"].to_pylist()
     assert sorted([*seen, *rejected]) == sorted(by_key), "every ink is written or rejected, once"
@@ -239,11 +182,12 @@ def test_inputs_are_checked(rasterize: Rasterize, inks: Path, tokenizer: Path, t
 def test_inks_that_break_the_contract_are_named(
     rasterize: Rasterize, rows: list[dict[str, Any]], tmp_path: Path, change: dict[str, Any], message: str
 ) -> None:
-    """Inks made by another program must fail by name, also from a worker, and leave no half-written folder."""
+    """Inks made by another program must fail by name, also from a worker, and leave nothing that looks whole."""
     broken = [{**row, **change} if row["key"] == "train/writer1/ink001" else row for row in rows]
     with pytest.raises(LatexifyError, match=message):
         rasterize(write_inks(tmp_path / "broken", broken), engine=Engine(jobs=2))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["broken"]
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "metrics").exists()
 
 
 def test_a_second_run_replaces_the_first(rasterize: Rasterize, inks: Path, tmp_path: Path) -> None:
@@ -251,3 +195,13 @@ def test_a_second_run_replaces_the_first(rasterize: Rasterize, inks: Path, tmp_p
     rasterize(inks, params=PARAMS.model_copy(update={"samples_per_shard": 2}))
     rasterize(inks)
     assert len(list((tmp_path / "out").glob("train-*.tar"))) == 4
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_two_inks_of_one_key_are_named(
+    rasterize: Rasterize, rows: list[dict[str, Any]], tmp_path: Path, split: str
+) -> None:
+    """One would hide the other wherever samples are told apart by their keys; said before hours of drawing."""
+    twin = {**rows[-1], "key": "train/writer1/ink001", "split": split}
+    with pytest.raises(LatexifyError, match="more than one ink 'train/writer1/ink001'"):
+        rasterize(write_inks(tmp_path / "inks", [*rows, twin]))

@@ -1,0 +1,116 @@
+"""Notes beside the shards of an unfinished folder: how a run that goes on knows them, and what the index is made of."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from shards.draft import NOTES_NAME
+from shards.files import open_parquet
+from shards.index import INDEX_NAME, INDEX_SCHEMA
+from shards.place import Place, is_local
+from shards.writer import WrittenShard, whole_file
+
+_SUFFIX = ".parquet"
+_ENTRY = b"latexify.shard"
+"""Entry of the Parquet file's metadata: recipe and note, as JSON."""
+
+_GROUP_ROWS = 65_536
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardNote:
+    """What is known of a shard that lies whole in its folder. num_tokens: of all its samples together."""
+
+    name: str
+    num_samples: int
+    num_tokens: int
+    num_bytes: int
+    sha256: str
+
+
+def write_sidecar(folder: Place, shard: WrittenShard, *, recipe: str) -> ShardNote:
+    """Note that `shard` lies whole in `folder`, and its rows of the index. Call it after the tar."""
+    note = ShardNote(
+        name=shard.name,
+        num_samples=shard.num_samples,
+        num_tokens=sum(shard.rows["num_tokens"].to_pylist()),
+        num_bytes=shard.num_bytes,
+        sha256=shard.sha256,
+    )
+    entry = json.dumps({"recipe": recipe, "note": asdict(note)})
+    if is_local(folder):
+        (folder / NOTES_NAME).mkdir(exist_ok=True)
+    with whole_file(sidecar_of(folder, shard.name)) as file:
+        pq.write_table(shard.rows.replace_schema_metadata({_ENTRY: entry}), file, compression="zstd")
+    return note
+
+
+def noted_shards(folder: Place) -> set[str]:
+    """File names of the shards in `folder` that have a sidecar."""
+    notes = folder / NOTES_NAME
+    if not notes.is_dir():
+        return set()
+    return {path.name.removesuffix(_SUFFIX) for path in notes.iterdir() if path.name.endswith(_SUFFIX)}
+
+
+def sidecar_of(folder: Place, name: str) -> Place:
+    """Where the sidecar of the shard `name` lies."""
+    return folder / NOTES_NAME / f"{name}{_SUFFIX}"
+
+
+def find_finished(folder: Place, name: str, *, recipe: str) -> ShardNote | None:
+    """What is known of the shard `name`, if it lies in `folder` as its sidecar says and is of this recipe.
+
+    On this machine its content is hashed; of an object in a store, whose upload was atomic and checked, the size is
+    compared.
+    """
+    try:
+        rows = _rows(folder, name)
+        entry = json.loads(rows.schema.metadata[_ENTRY])
+        note = ShardNote(**entry["note"])
+        same_recipe = entry["recipe"] == recipe
+    except (OSError, pa.ArrowInvalid, ValueError, KeyError, TypeError):  # OSError: a damaged page, says pyarrow
+        return None
+    whole = same_recipe and rows.schema.equals(INDEX_SCHEMA) and len(rows) == note.num_samples
+    return note if whole and _is_intact(folder / name, note) else None
+
+
+def write_index_of(folder: Place, names: Iterable[str]) -> None:
+    """Write ``index.parquet`` from the sidecars of these shards, in this order; only a few are in memory at a time."""
+    with whole_file(folder / INDEX_NAME) as file, pq.ParquetWriter(file, INDEX_SCHEMA, compression="zstd") as writer:
+        for group in _groups(_rows(folder, name).replace_schema_metadata(None) for name in names):
+            writer.write_table(group, row_group_size=len(group))
+
+
+def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Join tables until they are large enough for a row group. In one piece: how a table is cut shows in the bytes."""
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting.append(table)
+        if sum(map(len, waiting)) >= _GROUP_ROWS:
+            yield pa.concat_tables(waiting).combine_chunks()
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting).combine_chunks()
+
+
+def _rows(folder: Place, name: str) -> pa.Table:
+    with open_parquet(sidecar_of(folder, name)) as file:
+        return file.read()
+
+
+def _is_intact(path: Place, note: ShardNote) -> bool:
+    try:
+        return path.stat().st_size == note.num_bytes and (not is_local(path) or _sha256(path) == note.sha256)
+    except FileNotFoundError:
+        return False
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -15,6 +15,7 @@ from pipeline.keys import is_inkml_name, key_of, printable
 from pipeline.latex import normalize
 from pipeline.markup import UnusableInkError
 from shards.errors import LatexifyError
+from shards.place import Place
 
 LIMITS = IngestParams()
 
@@ -40,7 +41,7 @@ class RawCollection:
         return [drawn.get(entry.key) for entry in entries]
 
 
-def members_of(path: Path) -> Iterator[Member]:
+def members_of(path: Place) -> Iterator[Member]:
     """The InkML files of a folder or an archive, or the one that `path` is."""
     if path.is_file() and is_inkml_name(path.name):
         num_bytes = path.stat().st_size

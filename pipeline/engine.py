@@ -62,7 +62,11 @@ class Engine:
         num_slots = self.cluster.num_slots()
         # the next call waits beside a worker while it is busy, unless the user wants no more than `jobs`
         in_flight = self.jobs or 2 * num_slots
-        return {"n_jobs": num_slots, "backend": FuturesBackend(self.cluster), "pre_dispatch": in_flight}
+        return {
+            "n_jobs": min(num_slots, in_flight),
+            "backend": FuturesBackend(self.cluster),
+            "pre_dispatch": in_flight,
+        }
 
     def require_sees(self, place: Place) -> None:
         """Raise LatexifyError where a worker cannot read what this process writes beside `place`."""

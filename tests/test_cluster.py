@@ -131,8 +131,9 @@ def test_workers_with_other_code_are_refused(start_dask: Start, repository: Path
     other, none = tmp_path / "other", tmp_path / "none"
     for room in ("pipeline", "shards"):
         shutil.copytree(repository / room, other / room, ignore=shutil.ignore_patterns("__pycache__"))
-        (none / room).mkdir(parents=True)
-        (none / room / "__init__.py").touch()
+    (none / "pipeline").mkdir(parents=True)
+    absent = "raise ModuleNotFoundError(\"No module named 'pipeline'\")\n"
+    (none / "pipeline" / "__init__.py").write_text(absent, encoding="utf-8")
     with (other / "pipeline" / "draw.py").open("a", encoding="utf-8") as file:
         file.write("# drawn otherwise\n")
     processes = start_dask(repository, other, none)

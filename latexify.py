@@ -122,23 +122,33 @@ def rasterize(context: typer.Context, jobs: Jobs = 0, backend: Backend = "loky",
 
 
 @app.command()
-def train(context: typer.Context, device: Device = None) -> None:
-    """Train from the shards; a run that was stopped goes on where it was."""
+def train(
+    context: typer.Context,
+    device: Device = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Measure a few steps and say what the training would take; write nothing.")
+    ] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write the curve for TensorBoard as well.")
+    ] = False,
+) -> None:
+    """Train from the shards; a run that was stopped goes on where it was. Several ranks: start it by torchrun."""
     workspace: Workspace = context.obj
     params = workspace.params
     from trainer import train as stage
 
-    stage.run(
-        params.train,
-        params.model,
-        seed=params.seed,
-        shards=workspace.shards,
-        tokenizer=workspace.data("tokenizer"),
-        out=workspace.data("model"),
-        runs=workspace.root / "runs",
-        metrics=workspace.metrics("train"),
-        device=device,
-    )
+    inputs = {
+        "seed": params.seed,
+        "shards": workspace.shards,
+        "tokenizer": workspace.data("tokenizer"),
+        "runs": workspace.root / "runs",
+        "device": device,
+    }
+    if dry_run:
+        print(stage.dry_run(params.train, params.model, **inputs))
+        return
+    out, metrics = workspace.data("model"), workspace.metrics("train")
+    stage.run(params.train, params.model, **inputs, out=out, metrics=metrics, board=tensorboard)
 
 
 @app.command()

@@ -68,8 +68,6 @@ def _combination_problems(params: Params) -> list[str]:
         problems.append("rasterize.variants: would all be alike without rasterize.variation or stroke_dropout")
     if 2 * canvas.margin_px + canvas.widest_pen_px >= min(canvas.height_px, canvas.width_px):
         problems.append("rasterize.margin_px: two margins and the pen leave no room on the canvas")
-    if params.train.global_batch % min(params.train.micro_batch, params.train.global_batch):
-        problems.append("train.micro_batch: must divide train.global_batch")
     if params.train.warmup_steps > params.train.max_steps:
         problems.append("train.warmup_steps: larger than train.max_steps")
     if params.model.base == "scratch" and (params.train.freeze or params.train.layer_decay < 1):

@@ -44,20 +44,19 @@ class EpochPlan:
         """Label tokens of a global batch, over all ranks."""
         return int(self.num_tokens[batch].sum())
 
-    def slice(self, batch: int, *, micro_batch: int, rank: int = 0, world_size: int = 1) -> list[Rows]:
-        """What one rank reads of a global batch: the rows of each of its micro-batches, in the order of the plan.
+    def micro_batches(self, batch: int, *, micro_batch: int, world_size: int = 1) -> list[Rows]:
+        """A global batch, cut into micro-batches; rank r of n takes number r, r + n, r + 2n … of them.
 
-        The ranks share the batch out among them: every row goes to exactly one, every rank gets as many as any other,
-        give or take one, and labels as long in sum: sorted by length, the rows are dealt forth and back
-        (0 1 2 2 1 0 0 …). All ranks have the same number of micro-batches, none of them empty, as few and as equal in
-        size as `micro_batch` allows; so ranks that exchange gradients once per step, or once per micro-batch, meet.
+        As few as `micro_batch` allows, as many for every rank, none empty; equal in size, give or take one, and labels
+        as long in sum: sorted by length, the rows are dealt forth and back (0 1 2 2 1 0 0 …); within a micro-batch they
+        keep the order of the plan. They are cut before they are dealt out to ranks: where their number suits both, one
+        rank and several compute on the very same ones.
 
-        Raises LatexifyError where the batch cannot be shared out like that.
+        Raises LatexifyError where the ranks cannot share the batch.
         """
         parts = num_micro_batches(self.global_batch, micro_batch=micro_batch, world_size=world_size)
-        dealt, seat = divmod(_places(self.num_tokens[batch]), world_size)
-        owner = np.where(dealt % 2 == 0, seat, world_size - 1 - seat)
-        return np.array_split(self.rows[batch][owner == rank], parts)
+        owner = _dealt(self.global_batch, parts)[_places(self.num_tokens[batch])]
+        return [self.rows[batch][owner == part] for part in range(parts)]
 
     def waste(self, *, micro_batch: int) -> float:
         """Share of token slots, 0 to 1, that are padding where each micro-batch is padded to its longest label.
@@ -65,31 +64,28 @@ class EpochPlan:
         For a single rank; several waste much the same.
         """
         parts = num_micro_batches(self.global_batch, micro_batch=micro_batch)
-        slots = sum(
-            int(part.max(axis=1).sum(dtype=np.int64)) * int(part.shape[1])
-            for part in np.array_split(self.num_tokens, parts, axis=1)
-        )
+        by_length = np.sort(self.num_tokens, axis=1)
+        owner = _dealt(self.global_batch, parts)
+        slots = 0
+        for part in range(parts):
+            places = np.flatnonzero(owner == part)
+            slots += int(by_length[:, places[-1]].sum(dtype=np.int64)) * len(places)
         return 1 - int(self.num_tokens.sum(dtype=np.int64)) / slots
 
 
 def num_micro_batches(global_batch: int, *, micro_batch: int, world_size: int = 1) -> int:
-    """Micro-batches that every rank has of every global batch.
+    """Micro-batches of every global batch, over all ranks: a multiple of `world_size`.
 
     Raises LatexifyError where a rank would have no sample for one of them, and the others wait for it for ever.
     """
-    fewest, rest = divmod(global_batch, world_size)
-    parts = -(-(fewest + (rest > 0)) // micro_batch)
-    if fewest == 0:
-        raise LatexifyError(
-            f"{world_size} ranks cannot share a global batch of {global_batch} samples: "
-            f"raise train.global_batch, render more inks, or start fewer ranks"
-        )
-    if fewest < parts:  # only where micro-batches are single samples
+    of_each_rank = -(-global_batch // (micro_batch * world_size))
+    if of_each_rank * world_size > global_batch:
         raise LatexifyError(
             f"{world_size} ranks cannot share a global batch of {global_batch} samples in micro-batches of "
-            f"{micro_batch}: make train.global_batch a multiple of {world_size}, or set train.micro_batch to 2"
+            f"{micro_batch}: make train.global_batch a multiple of {world_size} (an epoch must hold as many samples), "
+            "or start fewer ranks"
         )
-    return parts
+    return of_each_rank * world_size
 
 
 def plan_epoch(  # noqa: PLR0913  # two columns of the index, and the numbers that make a plan
@@ -163,6 +159,12 @@ def _shuffled(rows: Rows, bits: np.random.Philox) -> Rows:
     (NEP 19), and a run must resume after an upgrade as it would have gone on before.
     """
     return rows[np.argsort(bits.random_raw(len(rows)), kind="stable")]
+
+
+def _dealt(num_samples: int, parts: int) -> Rows:
+    """To which part each sample goes, from the shortest to the longest (0 1 2 2 1 0 0 …)."""
+    turn, seat = divmod(np.arange(num_samples), parts)
+    return np.where(turn % 2 == 0, seat, parts - 1 - seat)
 
 
 def _places(lengths: npt.NDArray[np.int32]) -> Rows:

@@ -12,15 +12,17 @@ PLAIN_INTERVAL_S = 10.0
 class Progress:
     """A bar with rate and remaining time on a terminal; elsewhere a plain line at most every ten seconds.
 
-    Use as a context manager. `total` is None where it cannot be known.
+    Use as a context manager. `total` is None where it cannot be known. `silent`: of several processes that do the same
+    work, one should speak.
     """
 
-    def __init__(self, stage: str, *, total: int | None, unit: str) -> None:
-        self._stage, self._total, self._unit = stage, total, unit
+    def __init__(self, stage: str, *, total: int | None, unit: str, silent: bool = False) -> None:
+        self._stage, self._total, self._unit, self._silent = stage, total, unit, silent
         self._done = 0
         self._started = self._last_line = time.monotonic()
         self._note = ""
-        self._bar = tqdm(total=total, unit=f" {unit}", desc=stage, smoothing=0.1) if sys.stderr.isatty() else None
+        is_terminal = sys.stderr.isatty() and not silent
+        self._bar = tqdm(total=total, unit=f" {unit}", desc=stage, smoothing=0.1) if is_terminal else None
 
     def __enter__(self) -> Self:
         return self
@@ -43,12 +45,16 @@ class Progress:
 
     def message(self, text: str) -> None:
         """Print a line without tearing the bar."""
+        if self._silent:
+            return
         if self._bar is not None:
             self._bar.write(text, file=sys.stderr)
         else:
             print(text, file=sys.stderr, flush=True)
 
     def _print_line(self) -> None:
+        if self._silent:
+            return
         now = time.monotonic()
         elapsed_s = max(now - self._started, 1e-9)
         rate = self._done / elapsed_s

@@ -36,7 +36,7 @@ def test_every_mistake_is_reported_together(tmp_path: Path) -> None:
     ("text", "named"),
     [
         ("vocab: {tokenizer: base}", "vocab.tokenizer"),
-        ("train: {global_batch: 32, micro_batch: 5}", "train.micro_batch"),
+        ("train: {freeze: [encoder]}", "train.freeze"),
         ("synthetic: {min_tokens: 9, max_tokens: 3}", "synthetic.min_tokens"),
         ("rasterize: {height_px: 16, margin_px: 8}", "rasterize.margin_px"),
         ("train: {max_steps: 10, warmup_steps: 11}", "train.warmup_steps"),

@@ -144,20 +144,18 @@ def test_ranks_share_a_batch_out(
     try:
         parts = num_micro_batches(found.global_batch, micro_batch=micro_batch, world_size=world_size)
     except LatexifyError:
-        assert world_size > found.global_batch or (micro_batch == 1 and found.global_batch % world_size)
+        of_each_rank = -(-found.global_batch // (micro_batch * world_size))
+        assert of_each_rank * world_size > found.global_batch  # a micro-batch would be empty
         return
     for batch in range(len(found)):
-        ranks = [
-            found.slice(batch, micro_batch=micro_batch, rank=rank, world_size=world_size) for rank in range(world_size)
-        ]
+        cut = found.micro_batches(batch, micro_batch=micro_batch, world_size=world_size)
+        ranks = [cut[rank::world_size] for rank in range(world_size)]
         assert sorted(np.concatenate([part for rank in ranks for part in rank])) == sorted(found.rows[batch])
-        assert {len(rank) for rank in ranks} == {parts}
+        assert {len(rank) for rank in ranks} == {parts // world_size}
         sizes_of_parts = [len(part) for rank in ranks for part in rank]
         assert min(sizes_of_parts) >= 1
         assert max(sizes_of_parts) <= micro_batch
         assert max(sizes_of_parts) - min(sizes_of_parts) <= 1
-        of_ranks = [sum(len(part) for part in rank) for rank in ranks]
-        assert max(of_ranks) - min(of_ranks) <= 1
 
 
 @pytest.mark.parametrize("by_length", [True, False])
@@ -166,10 +164,8 @@ def test_ranks_have_equal_work(*, by_length: bool) -> None:
     num_tokens, shard_ids = columns(4096)
     found = plan_epoch(num_tokens, shard_ids, seed=1, epoch=0, global_batch=64, by_length=by_length)
     for batch in range(len(found)):
-        of_ranks = [
-            int(num_tokens[np.concatenate(found.slice(batch, micro_batch=8, rank=rank, world_size=4))].sum())
-            for rank in range(4)
-        ]
+        cut = found.micro_batches(batch, micro_batch=8, world_size=4)
+        of_ranks = [int(num_tokens[np.concatenate(cut[rank::4])].sum()) for rank in range(4)]
         assert max(of_ranks) <= 1.04 * min(of_ranks) + 1
 
 
@@ -179,10 +175,22 @@ def test_a_rank_keeps_the_order_of_the_plan() -> None:
     found = plan_epoch(num_tokens, shard_ids, seed=1, epoch=0, global_batch=32, by_length=False)
     for batch in range(len(found)):
         place = {row: number for number, row in enumerate(found.rows[batch].tolist())}
-        places = [place[row] for row in np.concatenate(found.slice(batch, micro_batch=4, rank=1, world_size=2))]
-        assert places == sorted(places)
-    alone = np.concatenate(found.slice(0, micro_batch=32))
+        for part in found.micro_batches(batch, micro_batch=4, world_size=2):
+            places = [place[row] for row in part]
+            assert places == sorted(places)
+    (alone,) = found.micro_batches(0, micro_batch=32)
     assert np.array_equal(alone, found.rows[0])
+
+
+@given(num_samples=sizes, global_batch=st.integers(1, 64), micro_batch=st.integers(1, 20), seed=seeds)
+def test_waste_is_that_of_the_micro_batches(num_samples: int, global_batch: int, micro_batch: int, seed: int) -> None:
+    """The figure decides on windows and batch sizes: it must be of the batches that are trained on."""
+    num_tokens, _ = columns(num_samples)
+    found = plan(num_samples, seed=seed, global_batch=global_batch)
+    parts = [part for batch in range(len(found)) for part in found.micro_batches(batch, micro_batch=micro_batch)]
+    slots = sum(len(part) * int(num_tokens[part].max()) for part in parts)
+    used = sum(int(num_tokens[part].sum()) for part in parts)
+    assert found.waste(micro_batch=micro_batch) == pytest.approx(1 - used / slots)
 
 
 def test_a_million_samples_are_planned_in_a_second() -> None:

@@ -177,7 +177,7 @@ def test_only_the_latest_checkpoints_and_reachable_bests_are_kept(finished: tupl
 
 def test_the_best_model_is_exported_not_the_last(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A run that got worse at its end must not lose its best model."""
-    scores = iter([Validation(loss=1.0, cer=0.2), Validation(loss=0.5, cer=0.3)])
+    scores = iter([Validation(loss=1.0, cer=0.2, examples=[]), Validation(loss=0.5, cer=0.3, examples=[])])
     seen = []
 
     def validate(_self: Validator, loaded: LoadedModel) -> Validation:
@@ -199,7 +199,7 @@ def test_a_skipped_step_is_not_counted(data: Path, tmp_path: Path, monkeypatch: 
     def overflowing(self: Stepper, micro_batches: object, *, learning_rate: float) -> StepResult:
         result = step(self, micro_batches, learning_rate=learning_rate)
         rates.append(learning_rate)
-        positions.append(micro_batches.last.slice.position)
+        positions.append(micro_batches[0].slice.position)
         return replace(result, applied=len(rates) not in {2, 3}, grad_norm=1.0)
 
     monkeypatch.setattr(Stepper, "step", overflowing)

@@ -1,6 +1,6 @@
 """Augmentation on the device: every picture is bent a little, in another way in each epoch, and never drawn anew.
 
-Everything is an affine map and a change of stroke darkness, so that one call of `grid_sample` serves a batch.
+An affine map (one call of `grid_sample` serves a batch), thicker or thinner strokes, faint or dark ink, noisy paper.
 """
 
 import math
@@ -20,7 +20,11 @@ MAX_SHEAR = 0.3
 MAX_ROTATION_RAD = math.radians(5)
 MAX_GAIN = 0.5
 """Ink is made darker and thereby wider, or fainter, by up to this share."""
-NUM_DRAWS = 7
+MAX_THICKENING = 0.7
+"""How far a stroke goes towards being a pixel wider, or half as far narrower, on every side."""
+MAX_NOISE = 24.0
+"""Standard deviation of the paper's grey, of 255."""
+NUM_DRAWS = 9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +47,23 @@ class Augmentation:
         maps = _inverse_maps(draws, self.strength, aspect=pixels.shape[2] / pixels.shape[1])
         grid = nn.functional.affine_grid(maps, list(ink.shape), align_corners=False)
         bent = nn.functional.grid_sample(ink, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-        gain = 1 + self.strength * MAX_GAIN * draws[:, 6]
-        bent = bent.squeeze(1) * gain[:, None, None]
+        bent = _thicken(bent, self.strength * MAX_THICKENING * draws[:, 7]).squeeze(1)
+        bent = bent * (1 + self.strength * MAX_GAIN * draws[:, 6])[:, None, None]
+        # as often as not the paper stays clean, as it is drawn
+        amplitude = self.strength * MAX_NOISE * draws[:, 8].clamp(min=0)
+        bent = bent + amplitude[:, None, None] * self._noise(bent, rows=rows, epoch=epoch)
         return 255 - bent.clamp(0, 255).round().to(torch.uint8)
+
+    def _noise(self, like: torch.Tensor, *, rows: npt.NDArray[np.int64], epoch: int) -> torch.Tensor:
+        """White noise of variance 1 for every pixel of a batch, from (seed, epoch, row) alone: float32, as `like`.
+
+        A hash of the pixel's number: a generator on the device would have to be seeded anew for each sample.
+        """
+        keys = [np.random.SeedSequence((self.seed, epoch, int(row), 1)).generate_state(1)[0] for row in rows]
+        key = torch.tensor([int(key) for key in keys], device=like.device)[:, None]
+        number = torch.arange(like[0].numel(), device=like.device)[None]
+        uniform = _hash32(_hash32(number) ^ key).reshape(like.shape).float() / 2.0**32
+        return (uniform - 0.5) * math.sqrt(12)
 
     def _draws(self, rows: npt.NDArray[np.int64], *, epoch: int) -> npt.NDArray[np.float32]:
         """Uniform numbers from -1 to 1 for each sample: float32 [batch, NUM_DRAWS]."""
@@ -53,6 +71,27 @@ class Augmentation:
             np.random.Philox(np.random.SeedSequence((self.seed, epoch, int(row)))).random_raw(NUM_DRAWS) for row in rows
         ]
         return (np.stack(raw) / 2.0**63 - 1).astype(np.float32)
+
+
+def _hash32(number: torch.Tensor) -> torch.Tensor:
+    """A 32-bit hash of each number: int64 in, int64 from 0 to 2³² - 1 out.
+
+    Source: `lowbias32` of C. Wellons, "Prospecting for hash functions" (2018).
+    """
+    mixed = (number ^ (number >> 16)) * 0x7FEB352D & 0xFFFFFFFF
+    mixed = (mixed ^ (mixed >> 15)) * 0x846CA68B & 0xFFFFFFFF
+    return mixed ^ (mixed >> 16)
+
+
+def _thicken(ink: torch.Tensor, amount: torch.Tensor) -> torch.Tensor:
+    """Mix each picture with its dilation (amount above 0) or its erosion (below, at half the effect).
+
+    ink: float32 [batch, 1, height, width], paper 0. amount: float32 [batch], -1 to 1.
+    """
+    share = amount[:, None, None, None]
+    wider = nn.functional.max_pool2d(ink, 3, stride=1, padding=1)
+    narrower = -nn.functional.max_pool2d(-ink, 3, stride=1, padding=1)
+    return ink + share.clamp(min=0) * (wider - ink) + (share / 2).clamp(max=0) * (ink - narrower)
 
 
 def _inverse_maps(draws: torch.Tensor, strength: float, *, aspect: float) -> torch.Tensor:

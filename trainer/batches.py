@@ -134,7 +134,7 @@ def open_loader(  # noqa: PLR0913  # all but the first two are named
     Raises LatexifyError where the ranks cannot share a global batch.
     """
     batch = min(params.global_batch, len(index))
-    num_micro_batches(batch, micro_batch=params.micro_batch, world_size=share.world_size)
+    num_micro_batches(batch, micro_batch=params.micro_batch_size, world_size=share.world_size)
     return DataLoader(
         _Shards(index),
         batch_size=None,

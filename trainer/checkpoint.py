@@ -14,7 +14,7 @@ from shards.files import temporary_of
 from trainer.history import Row, Window
 from trainer.slices import Position
 
-CHECKPOINT_VERSION = 3
+CHECKPOINT_VERSION = 4
 """Version of what is in a checkpoint and of the arithmetic of a step: raised whenever a resumed run would differ."""
 
 
@@ -32,6 +32,7 @@ class RunState:
     """Where a run stands, besides weights, optimizer and scaler.
 
     step: optimizer steps done. position: the next global batch. num_skipped: steps skipped in a row, fp16 only.
+    num_stale: validations in a row that were no better than the best. finished: nothing is left to train.
     damaged: rows of the training samples that could not be read, in the order of their finding. seconds: time spent on
     the steps of all finished rows.
     """
@@ -40,6 +41,8 @@ class RunState:
     position: Position = field(default_factory=Position)
     samples_seen: int = 0
     num_skipped: int = 0
+    num_stale: int = 0
+    finished: bool = False
     damaged: list[int] = field(default_factory=list)
     best: Best | None = None
     window: Window = field(default_factory=Window)
@@ -65,7 +68,10 @@ class CheckpointFolder:
         self._keep = keep
 
     def save(self, state: RunState, tensors: dict[str, Any]) -> Path:
-        """Write a checkpoint and forget the oldest. tensors: state dictionaries of model, optimizer and scaler."""
+        """Write a checkpoint and forget the oldest.
+
+        tensors: state dictionaries of model, average, optimizer and scaler.
+        """
         path = self.folder / f"step-{state.step:08d}.pt"
         _save({"version": CHECKPOINT_VERSION, "state": asdict(state), **tensors}, path)
         self._prune()

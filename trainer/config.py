@@ -22,8 +22,9 @@ class TrainParams(Section):
     max_steps: Annotated[int, Ge(1)] = 2000
     global_batch: Annotated[int, Ge(1)] = 32
     """Samples per optimizer step, over all micro-batches and ranks."""
-    micro_batch: Annotated[int, Ge(1)] = 32
-    """Samples per forward pass; the number of accumulation steps follows from it."""
+    micro_batch: Annotated[int, Ge(1)] | Literal["auto"] = 32
+    """Samples per forward pass at most; the number of accumulation steps follows from it. `auto`: as many as fit into
+    the device's memory."""
     learning_rate: Annotated[float, Gt(0)] = 1e-3
     warmup_steps: Annotated[int, Ge(0)] = 100
     schedule: Literal["cosine", "linear-end", "constant"] = "cosine"
@@ -40,11 +41,22 @@ class TrainParams(Section):
     label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
     augmentation: Annotated[float, Ge(0), Le(1)] = 0.0
-    """How strongly pictures are bent on the device: scale, stretch, slant, rotation, place, darkness; 0 is off."""
+    """How strongly pictures are changed on the device: scale, stretch, slant, rotation, place, thickness and darkness
+    of the strokes, noise of the paper; 0 is off."""
     window: Annotated[int, Ge(1)] = 8192
     """Samples that are mixed at a time; a window that reaches over few shards suits remote shards."""
     curriculum_epochs: Annotated[int, Ge(0)] = 0
     """The first so many epochs run from short labels to long; 0 turns the curriculum off."""
+    ema_decay: Annotated[float, Ge(0), Lt(1)] = 0.0
+    """Decay per step of an exponential moving average of the weights, which is then validated and exported; 0: none."""
+    patience: Annotated[int, Ge(0)] = 0
+    """Stop after so many validations in a row without a better one; 0: never."""
+    max_hours: Annotated[float, Gt(0)] | None = None
+    """Stop after so many hours of training, all sessions together."""
+    gradient_checkpointing: bool = False
+    """Compute activations twice instead of keeping them: about half the memory, for about a third more time."""
+    compile: bool = False
+    """Compile the forward and backward pass (torch.compile): minutes at the start, faster steps on a GPU."""
     precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
     """`auto`: bf16 where the device is built for it, else fp16 on CUDA, else fp32."""
     log_steps: Annotated[int, Ge(1)] = 50
@@ -53,6 +65,10 @@ class TrainParams(Section):
     """Validate after every so many steps, and at the end."""
     validate_samples: Annotated[int, Ge(1)] = 256
     """Validation inks used for the curve and for choosing the best model (a fixed random subset)."""
+    resume_from: str | None = None
+    """A folder of another run to go on from where this one has no checkpoint of its own, such as `runs/1a2b3c…`."""
+    resume_changes: list[str] = []
+    """Parameters of this section in which `resume_from` may differ, such as `max_steps`."""
     checkpoint_steps: Annotated[int, Ge(1)] = 500
     checkpoint_minutes: Annotated[float, Gt(0)] = 10.0
     keep_checkpoints: Annotated[int, Ge(1)] = 2
@@ -62,3 +78,9 @@ class TrainParams(Section):
     """Processes that read and decode shards; 0 reads in the training process."""
     num_threads: Annotated[int, Ge(0)] = 0
     """CPU threads of torch; 0 leaves torch's own choice."""
+
+    @property
+    def micro_batch_size(self) -> int:
+        """`micro_batch`, once it is a number: `trainer.memory.resolve_micro_batch` makes one of `auto`."""
+        assert self.micro_batch != "auto"
+        return self.micro_batch

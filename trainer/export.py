@@ -7,7 +7,7 @@ from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPi
 
 from shards.files import write_atomically
 from shards.manifest import MANIFEST_NAME, Manifest, write_manifest
-from trainer.history import HISTORY_NAME, Row, write_history
+from trainer.history import Row, write_history
 from trainer.model import GEOMETRY_NAME, LoadedModel, no_bars
 
 
@@ -25,7 +25,7 @@ def export_model(loaded: LoadedModel, out: Path, *, manifest: Manifest, rows: li
     _image_processor(loaded).save_pretrained(out)
     geometry = json.dumps(loaded.geometry.to_dict(), indent=2) + "\n"
     write_atomically(out / GEOMETRY_NAME, geometry.encode())
-    write_history(out / HISTORY_NAME, rows)
+    write_history(out, rows)
     write_manifest(out, manifest)
 
 

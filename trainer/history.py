@@ -2,13 +2,19 @@
 
 import csv
 import io
+import json
+import resource
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+import torch
 
 from shards.files import write_atomically
 from trainer.step import StepResult
 
 HISTORY_NAME = "history.csv"
+HISTORY_LINES_NAME = "history.jsonl"
 COLUMNS = (
     "step",
     "epoch",
@@ -18,11 +24,13 @@ COLUMNS = (
     "valid_loss",
     "valid_cer",
     "samples_per_s",
+    "tokens_per_s",
     "data_wait_share",
     "padding_waste",
+    "memory_mib",
     "seconds",
 )
-CLOCK_COLUMNS = ("samples_per_s", "data_wait_share", "seconds")
+CLOCK_COLUMNS = ("samples_per_s", "tokens_per_s", "data_wait_share", "memory_mib", "seconds")
 """Depend on the machine; all others on inputs and parameters alone."""
 
 Row = dict[str, int | float | None]
@@ -58,22 +66,38 @@ class Window:
         """Mean loss per label token."""
         return self.loss_sum / self.num_tokens
 
-    def row(self, *, seconds_before: float) -> Row:
-        """The columns that this window fills. seconds_before: time spent training before it."""
-        return {
-            "train_loss": self.train_loss,
-            "grad_norm": self.grad_norm_sum / max(self.num_steps, 1),
-            "samples_per_s": round(self.num_samples / self.elapsed_s, 2),
-            "data_wait_share": round(self.wait_s / self.elapsed_s, 4),
-            "padding_waste": 1 - self.num_tokens / self.num_slots,
-            "seconds": round(seconds_before + self.elapsed_s, 2),
-        }
+
+def make_row(window: Window, *, seconds_before: float, device: torch.device, **columns: float | None) -> Row:
+    """Close a window into a row. columns: what is not of the window (step, learning rate, validation).
+
+    seconds_before: time spent training before the window. memory_mib: the most that the process, or its GPU, ever took.
+    """
+    return columns | {
+        "train_loss": window.train_loss,
+        "grad_norm": window.grad_norm_sum / max(window.num_steps, 1),
+        "samples_per_s": round(window.num_samples / window.elapsed_s, 2),
+        "tokens_per_s": round(window.num_tokens / window.elapsed_s, 1),
+        "data_wait_share": round(window.wait_s / window.elapsed_s, 4),
+        "padding_waste": 1 - window.num_tokens / window.num_slots,
+        "memory_mib": round(peak_bytes(device) / 2**20),
+        "seconds": round(seconds_before + window.elapsed_s, 2),
+    }
 
 
-def write_history(path: Path, rows: list[Row]) -> None:
-    """Write all rows as CSV, atomically; a value that was not measured at a row is left empty."""
+def peak_bytes(device: torch.device) -> int:
+    """The most memory that this process, or its GPU, has taken so far."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB
+
+
+def write_history(folder: Path, rows: list[Row]) -> None:
+    """Write all rows as CSV and as JSON lines, atomically; what was not measured at a row is left empty, or null."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_atomically(path, text.getvalue().encode())
+    write_atomically(folder / HISTORY_NAME, text.getvalue().encode())
+    lines = [json.dumps({column: row.get(column) for column in COLUMNS}) + "\n" for row in rows]
+    write_atomically(folder / HISTORY_LINES_NAME, "".join(lines).encode())

@@ -38,13 +38,15 @@ WHOLE = Share()
 class Slice:
     """The rows of one micro-batch, and what the loop must know of the global batch that they are cut from.
 
-    rows: int64 [n]. position: of the global batch. is_last: ends this rank's part of the global batch. global_rows:
-    int64, all rows of the global batch, over all ranks. global_tokens: label tokens of the global batch, over all
-    ranks: the divisor of its loss. epoch_ends: the global batch is the last of its epoch.
+    rows: int64 [n]. position: of the global batch. number: of the micro-batch among all of its global batch, over all
+    ranks. is_last: ends this rank's part of the global batch. global_rows: int64, all rows of the global batch, over
+    all ranks. global_tokens: label tokens of the global batch, over all ranks: the divisor of its loss. epoch_ends: the
+    global batch is the last of its epoch.
     """
 
     rows: npt.NDArray[np.int64]
     position: Position
+    number: int
     is_last: bool
     global_rows: npt.NDArray[np.int64]
     global_tokens: int
@@ -91,18 +93,19 @@ def slices(  # noqa: PLR0913  # all but the first two are named
     while True:
         of_epoch = plan(index, params, seed=seed, epoch=epoch, by_length=by_length)
         for number in range(first, len(of_epoch)):
-            yield from _cut(of_epoch, number, micro_batch=params.micro_batch, epoch=epoch, share=share)
+            yield from _cut(of_epoch, number, micro_batch=params.micro_batch_size, epoch=epoch, share=share)
         epoch, first = epoch + 1, 0
 
 
 def _cut(of_epoch: EpochPlan, number: int, *, micro_batch: int, epoch: int, share: Share) -> Iterator[Slice]:
-    parts = of_epoch.slice(number, micro_batch=micro_batch, rank=share.rank, world_size=share.world_size)
+    parts = of_epoch.micro_batches(number, micro_batch=micro_batch, world_size=share.world_size)
     global_tokens = of_epoch.batch_tokens(number)
-    for place, rows in enumerate(parts):
+    for part in range(share.rank, len(parts), share.world_size):
         yield Slice(
-            rows=rows,
+            rows=parts[part],
             position=Position(epoch=epoch, batch=number),
-            is_last=place == len(parts) - 1,
+            number=part,
+            is_last=part + share.world_size >= len(parts),
             global_rows=of_epoch.rows[number],
             global_tokens=global_tokens,
             epoch_ends=number == len(of_epoch) - 1,

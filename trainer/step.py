@@ -1,8 +1,10 @@
 """One optimizer step: micro-batches, scaled loss, unscale, clip, step, update; once per global batch."""
 
+import contextlib
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,12 +12,14 @@ from torch import nn
 from transformers import VisionEncoderDecoderModel
 
 from trainer.augment import Augmentation
+from trainer.averaging import Averaging
 from trainer.batches import IGNORED, MicroBatch
 from trainer.config import TrainParams
 from trainer.model import model_input
 from trainer.optimizer import freeze, make_optimizer, set_learning_rate, set_training
 from trainer.precision import Precision
-from trainer.slices import Position
+from trainer.ranks import Ranks
+from trainer.slices import Slice
 
 
 class NonFiniteError(ArithmeticError):
@@ -39,11 +43,18 @@ class StepResult:
 
 
 def token_loss(
-    model: VisionEncoderDecoderModel, pixels: torch.Tensor, labels: torch.Tensor, *, label_smoothing: float = 0.0
+    model: VisionEncoderDecoderModel,
+    pixels: torch.Tensor,
+    labels: torch.Tensor,
+    *,
+    label_smoothing: float = 0.0,
+    forward: Callable[..., Any] | None = None,
 ) -> torch.Tensor:
     """Sum of the cross-entropies of all label tokens, by teacher forcing; computed in float32: float32 [].
 
     pixels: uint8 [batch, height, width]. labels: int64 [batch, longest], padded with `IGNORED`, which costs nothing.
+    forward: called in place of the model, where it is wrapped or compiled.
+
     We shift the labels and compute the loss ourselves: transformers' own shifts twice in versions 4.50 to 4.57, and
     averages each micro-batch by itself.
     """
@@ -52,7 +63,7 @@ def token_loss(
     start = labels.new_full((len(labels), 1), config.decoder_start_token_id)
     # padding stands behind the label, where the causal mask hides it from every position that counts
     previous = labels[:, :-1].masked_fill(labels[:, :-1] == IGNORED, config.pad_token_id)
-    logits = model(
+    logits = (model if forward is None else forward)(
         pixel_values=model_input(pixels, model), decoder_input_ids=torch.cat([start, previous], dim=1), use_cache=False
     ).logits
     return nn.functional.cross_entropy(
@@ -64,61 +75,91 @@ def token_loss(
     )
 
 
-def seed_batch(seed: int, position: Position) -> None:
-    """Seed torch for one global batch, from its place in the plan.
+def seed_micro_batch(seed: int, place: Slice) -> None:
+    """Seed torch for one micro-batch, from its place in the plan.
 
-    So dropout is the same whenever and wherever the batch is trained on, and a checkpoint holds no generator's state.
+    So dropout is the same whenever, wherever and by whichever rank the micro-batch is trained on, and a checkpoint
+    holds no generator's state.
     """
-    sequence = np.random.SeedSequence((seed, position.epoch, position.batch))
+    sequence = np.random.SeedSequence((seed, place.position.epoch, place.position.batch, place.number))
     torch.manual_seed(int(sequence.generate_state(1, np.uint64)[0]))
 
 
 class Stepper:
-    """Applies global batches to a model. Owns the optimizer and, for fp16, the loss scaler."""
+    """Applies global batches to a model. Owns the optimizer, the average of the weights and, for fp16, the loss scaler.
+
+    With several ranks every one of them must call :meth:`step` for every global batch.
+    """
 
     def __init__(
-        self, model: VisionEncoderDecoderModel, params: TrainParams, *, precision: Precision, seed: int
+        self,
+        model: VisionEncoderDecoderModel,
+        params: TrainParams,
+        *,
+        precision: Precision,
+        seed: int,
+        ranks: Ranks | None = None,
     ) -> None:
         self.model = model
         freeze(model, params)
         self.optimizer = make_optimizer(model, params)
+        self.averaging = Averaging(model, decay=params.ema_decay)
         self.scaler = torch.amp.GradScaler(precision.device.type, enabled=precision.needs_scaler)
+        self._ranks = ranks or Ranks()
+        if params.gradient_checkpointing:
+            model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        self._shared = self._ranks.wrap(model)
+        # lengths change from batch to batch: without `dynamic` each would be compiled anew
+        self._forward = torch.compile(self._shared, dynamic=True) if params.compile else self._shared
         self._params, self._precision, self._seed = params, precision, seed
         self._augment = Augmentation(strength=params.augmentation, seed=seed)
 
-    def step(self, micro_batches: Iterable[MicroBatch], *, learning_rate: float) -> StepResult:
-        """Train on one global batch: the loss is its token losses ÷ all its tokens, however it is cut up.
+    def step(self, micro_batches: Sequence[MicroBatch], *, learning_rate: float) -> StepResult:
+        """Train on one global batch: the loss is its token losses ÷ all its tokens, however it is cut up and dealt out.
 
-        Raises NonFiniteError before the weights change. An overflow of fp16 gradients is no error: the step is skipped
-        and the scale lowered.
+        micro_batches: those of this rank, at least one. The result is that of all ranks.
+
+        Raises NonFiniteError before the weights change, on every rank. An overflow of fp16 gradients is no error: the
+        step is skipped and the scale lowered.
         """
         set_learning_rate(self.optimizer, learning_rate)
         set_training(self.model, self._params)
         self.optimizer.zero_grad(set_to_none=True)
         loss_sum = torch.zeros((), device=self._precision.device)
-        num_tokens = num_samples = num_slots = 0
-        for micro in micro_batches:
-            if num_samples == 0:
-                seed_batch(self._seed, micro.slice.position)
-            epoch, rows = micro.slice.position.epoch, micro.slice.rows
-            pixels = micro.pixels.to(self._precision.device, non_blocking=True)
-            pixels = self._augment(pixels, rows=rows, epoch=epoch)
-            with self._precision.autocast():
-                loss = token_loss(self.model, pixels, micro.labels, label_smoothing=self._params.label_smoothing)
-            self.scaler.scale(loss / micro.slice.global_tokens).backward()  # type: ignore[no-untyped-call]
-            loss_sum += loss.detach()
-            num_tokens = micro.slice.global_tokens
-            num_samples += len(micro.labels)
-            num_slots += micro.labels.numel()
-        grad_norm, applied = self._apply(loss_sum.item())
+        for number, micro in enumerate(micro_batches, start=1):
+            # gradients travel between ranks once, with the last backward pass
+            with contextlib.nullcontext() if number == len(micro_batches) else self._alone():
+                loss_sum += self._backward(micro)
+        counts = [float(loss_sum), *_counts(micro_batches)]
+        total, num_samples, num_slots = self._ranks.sums(counts)
+        grad_norm, applied = self._apply(total)
         return StepResult(
-            loss_sum=loss_sum.item(),
-            num_tokens=num_tokens,
-            num_samples=num_samples,
-            num_slots=num_slots,
+            loss_sum=total,
+            num_tokens=micro_batches[0].slice.global_tokens,
+            num_samples=int(num_samples),
+            num_slots=int(num_slots),
             grad_norm=grad_norm,
             applied=applied,
         )
+
+    def _backward(self, micro: MicroBatch) -> torch.Tensor:
+        """Add the gradient of one micro-batch; returns the sum of its token losses."""
+        seed_micro_batch(self._seed, micro.slice)
+        pixels = micro.pixels.to(self._precision.device, non_blocking=True)
+        pixels = self._augment(pixels, rows=micro.slice.rows, epoch=micro.slice.position.epoch)
+        with self._precision.autocast():
+            loss = token_loss(
+                self.model, pixels, micro.labels, label_smoothing=self._params.label_smoothing, forward=self._forward
+            )
+        # ranks average their gradients, and we want the sum
+        share = loss * (self._ranks.world_size / micro.slice.global_tokens)
+        self.scaler.scale(share).backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
+    def _alone(self) -> contextlib.AbstractContextManager[object]:
+        if isinstance(self._shared, nn.parallel.DistributedDataParallel):
+            return self._shared.no_sync()
+        return contextlib.nullcontext()
 
     def _apply(self, loss_sum: float) -> tuple[float, bool]:
         """Unscale, clip, step and update; returns the norm before clipping and whether the weights changed."""
@@ -131,4 +172,12 @@ class Stepper:
         scale = self.scaler.get_scale()
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        return norm, self.scaler.get_scale() >= scale
+        applied = self.scaler.get_scale() >= scale
+        if applied:
+            self.averaging.update()
+        return norm, applied
+
+
+def _counts(micro_batches: Sequence[MicroBatch]) -> tuple[int, int]:
+    """Samples, and label positions with padding."""
+    return sum(len(micro.labels) for micro in micro_batches), sum(micro.labels.numel() for micro in micro_batches)

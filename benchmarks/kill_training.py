@@ -1,0 +1,124 @@
+"""Kill trainings at random moments and compare what comes out in the end: `make kill-training`.
+
+A small training is run once undisturbed. Then it is run again and again in other folders, its process group killed with
+SIGKILL after random times, the same command started after each kill, until it is done. Weights and history must be
+those of the undisturbed run, to the bit.
+"""
+
+import argparse
+import csv
+import hashlib
+import os
+import platform
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+
+from trainer.history import CLOCK_COLUMNS
+
+REPOSITORY = Path(__file__).parent.parent
+PARAMS = """\
+dataset: synthetic
+synthetic: {num_train: 300, num_valid: 40, num_test: 10, num_writers: 30, max_tokens: 6}
+rasterize: {height_px: 32, width_px: 64, samples_per_shard: 100}
+train:
+  {max_steps: 60, global_batch: 8, micro_batch: 4, warmup_steps: 5, dropout: 0.1, augmentation: 0.5, ema_decay: 0.9,
+   log_steps: 4, validate_steps: 15, validate_samples: 24, checkpoint_steps: 3, keep_checkpoints: 2, num_threads: 1}
+"""
+
+
+def latexify(folder: Path, *stage: str) -> subprocess.Popen[bytes]:
+    """Start a stage in a folder, as the leader of a process group."""
+    command = [sys.executable, "-m", "latexify", "--params", str(folder / "params.yaml"), "--root", str(folder), *stage]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    return subprocess.Popen(  # noqa: S603  # our own command
+        command, cwd=REPOSITORY, env=environment, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+
+
+def digest(folder: Path) -> tuple[str, str]:
+    """Hashes of the exported weights, and of the history without what the clock says."""
+    weights = hashlib.sha256((folder / "data/model/model.safetensors").read_bytes()).hexdigest()
+    with (folder / "data/model/history.csv").open() as file:
+        rows = [[(k, v) for k, v in row.items() if k not in CLOCK_COLUMNS] for row in csv.DictReader(file)]
+    return weights, hashlib.sha256(repr(rows).encode()).hexdigest()
+
+
+def phase(folder: Path) -> str:
+    """Where a run was when it was killed, as far as its files tell."""
+    runs = list((folder / "runs").glob("*"))
+    if not runs or not list(runs[0].glob("step-*.pt")):
+        return "before the first checkpoint"
+    if list(runs[0].glob(".step-*")) or list(runs[0].glob(".best-*")):
+        return "while writing a checkpoint"
+    if (folder / "data/model").exists():
+        return "while exporting"
+    return "between checkpoints"
+
+
+def kill_once(folder: Path, *, after_s: float) -> bool:
+    """Start the training and kill it after some time; False where it was done before."""
+    process = latexify(folder, "train")
+    try:
+        code = process.wait(timeout=after_s)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return True
+    assert code == 0, f"the training failed with {code}"
+    return False
+
+
+def prepare(folder: Path) -> float:
+    """Make shards, train undisturbed; seconds that the training took."""
+    (folder / "params.yaml").write_text(PARAMS)
+    for stage in ("source", "ingest", "vocab", "rasterize"):
+        assert latexify(folder, stage).wait() == 0, stage
+    started = time.monotonic()
+    assert latexify(folder, "train").wait() == 0
+    return time.monotonic() - started
+
+
+def main() -> None:
+    """Kill, resume, compare; ends with 1 where anything differs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    moments = random.Random(options.seed)
+    with tempfile.TemporaryDirectory() as work:
+        whole = Path(work, "whole")
+        whole.mkdir()
+        duration_s = prepare(whole)
+        expected = digest(whole)
+        kills: Counter[str] = Counter()
+        num_runs = num_identical = 0
+        while kills.total() < options.kills:
+            folder = Path(work, f"run{num_runs}")
+            shutil.copytree(whole, folder, ignore=shutil.ignore_patterns("runs", "model", "metrics"))
+            while kill_once(folder, after_s=moments.uniform(0.2, 1.1) * duration_s):
+                kills[phase(folder)] += 1
+            num_runs += 1
+            found = digest(folder)
+            num_identical += found == expected
+            for name, one, other in zip(("weights", "history"), expected, found, strict=True):
+                if one != other:
+                    print(f"run {num_runs}: the {name} differ")
+            shutil.rmtree(folder)
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)  # noqa: S607
+    print(f"{datetime.now(UTC):%Y-%m-%d}, commit {commit.stdout.strip()}, {platform.machine()}, seed {options.seed}")
+    print(f"an undisturbed run: {duration_s:.1f} s")
+    print(f"{kills.total()} kills: " + ", ".join(f"{count} {name}" for name, count in kills.most_common()))
+    print(f"{num_runs} runs finished, {num_identical} with the weights and the history of the undisturbed one")
+    sys.exit(num_identical != num_runs)
+
+
+if __name__ == "__main__":
+    main()

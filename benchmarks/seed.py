@@ -71,7 +71,8 @@ def draw_ink(strokes: Points) -> Image.Image:
         context.stroke()
     surface.flush()
     size = (width_px, height_px)
-    return Image.frombuffer("RGB", size, bytes(surface.get_data()), "raw", "BGRX", surface.get_stride(), 1)
+    data: Any = surface.get_data()  # any buffer will do, though the stubs do not say so
+    return Image.frombuffer("RGB", size, data, "raw", "BGRX", surface.get_stride(), 1)
 
 
 def make_processor(*, height_px: int = SIDE_PX, width_px: int = SIDE_PX, **options: Any) -> Any:

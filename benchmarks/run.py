@@ -41,7 +41,6 @@ class Effort:
     """How much of everything."""
 
     sizes: compare.Sizes
-    step_inks: int
     planned_samples: int
     scale_inks: tuple[int, int]
     synthetic_inks: int
@@ -50,7 +49,6 @@ class Effort:
 
 FULL = Effort(
     sizes=compare.Sizes(num_inks=320, num_copies=10, repeats=5),
-    step_inks=640,
     planned_samples=1_000_000,
     scale_inks=(10_000, 100_000),
     synthetic_inks=5_000,
@@ -58,7 +56,6 @@ FULL = Effort(
 )
 QUICK = Effort(
     sizes=compare.Sizes(num_inks=32, num_copies=4, repeats=1),
-    step_inks=64,
     planned_samples=100_000,
     scale_inks=(100, 200),
     synthetic_inks=100,
@@ -99,7 +96,7 @@ class Bench:
         if Part.COMPARE in self.parts:
             self._add(*compare.run(workspace, paths, inks=name, sizes=sizes, pools=pools))
         if Part.STEPS in self.parts:
-            num_inks = effort.step_inks
+            num_inks = sizes.num_inks * sizes.num_copies
             self._add(steps.run(workspace, inks=name, num_inks=num_inks, repeats=sizes.repeats, pools=pools))
         if Part.PLAN in self.parts and is_first:
             shards = project.shards_of(workspace, height_px=training.HEIGHT_PX, width_px=training.WIDTH_PX)

@@ -1,169 +1,74 @@
-"""What each step of a stage costs, measured by calling the step's own function on the same inks, on one core."""
+"""What each step of a stage costs an ink, on one core, while the stage runs on all the inks of a workspace."""
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import SimpleNamespace
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import torch
-
+from benchmarks import project
 from benchmarks.cores import Pools
 from benchmarks.measured import Job, Measured, take_turns
-from benchmarks.project import Workspace, read_pngs, shards_of
-from pipeline import draw
-from pipeline.archives import iter_members
-from pipeline.catalogue import content_hash, ink_table, read_inks
-from pipeline.config import IngestParams, RasterizeParams
-from pipeline.draw import Canvas
-from pipeline.ink import Ink
-from pipeline.inkml import parse_inkml
-from pipeline.inputs import SourcePlan
-from pipeline.latex import normalize
-from pipeline.markup import parse_markup
-from pipeline.reading import read_member
-from shards.files import write_parquet
-from shards.index import open_split
-from shards.manifest import read_manifest
-from shards.png import decode_png, encode_png
-from shards.reader import SampleReader
-from shards.sample import EncodedSample
-from shards.writer import write_shard
-from trainer.batches import collate
-from trainer.model import model_input
+from benchmarks.project import SIDE_PX, Workspace
+from benchmarks.stopwatch import time_steps
 
-SIDE_PX = 384
-BATCH = 32
-
-
-class Clock:
-    """Seconds spent in each step, by name."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Add what the block takes to a step."""
-        started = time.perf_counter()
-        yield
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
-
-    def microseconds(self, num_inks: int) -> dict[str, float]:
-        """Microseconds an ink of each step, none below zero where one was found by subtraction."""
-        return {name: max(elapsed_s, 0.0) / num_inks * 1e6 for name, elapsed_s in self.seconds.items()}
-
-
-def time_ingest(workspace: Workspace, *, num_inks: int) -> dict[str, float]:
-    """Microseconds an ink of the steps of ingest."""
-    plan = SourcePlan.from_content(
-        read_manifest(workspace.data("source"), "source", made_by="latexify source").content, where=workspace.folder
-    )
-    limits, clock = IngestParams(), Clock()
-    item = plan.inputs[0]
-    with clock.step("archive"):
-        members = [
-            member
-            for _, member in zip(
-                range(num_inks),
-                iter_members(workspace.raw / "inks.tar", max_bytes=limits.max_file_bytes),
-                strict=False,
-            )
-        ]
-    datas = [member.data or b"" for member in members]
-    with clock.step("XML"):
-        for data in datas:
-            parse_markup(data)
-    with clock.step("parsing"):
-        for data in datas:
-            parse_inkml(data, max_file_bytes=limits.max_file_bytes, max_points=limits.max_points)
-    with clock.step("whole member"):
-        results = [read_member(member, item=item, plan=plan, params=limits) for member in members]
-    inks = [result for result in results if isinstance(result, Ink)]
-    with clock.step("label"):
-        for ink in inks:
-            normalize(ink.label)
-    with clock.step("content hash"):
-        for ink in inks:
-            content_hash(ink.strokes)
-    with clock.step("table"):
-        table = ink_table(inks)
-    with clock.step("Parquet"):
-        write_parquet(workspace.folder / "steps.parquet", table)
-    taken = clock.seconds
-    taken["numbers"] = taken.pop("parsing") - taken["XML"]
-    taken["key, split, checks"] = taken.pop("whole member") - taken["XML"] - taken["numbers"] - taken["label"]
-    taken["Arrow table"] = taken.pop("table") - taken["content hash"]
-    order = ["archive", "XML", "numbers", "label", "key, split, checks", "content hash", "Arrow table", "Parquet"]
-    clock.seconds = {name: taken[name] for name in order}
-    return clock.microseconds(len(members))
-
-
-def time_rasterize(workspace: Workspace, *, num_inks: int) -> dict[str, float]:
-    """Microseconds an ink of the steps of rasterize, at 384x384 px."""
-    params, clock = RasterizeParams(), Clock()
-    canvas = Canvas(height_px=SIDE_PX, width_px=SIDE_PX, margin_px=params.margin_px, pen_width_px=params.pen_width_px)
-    with clock.step("read Parquet"):
-        inks = [ink for _, ink in zip(range(num_inks), read_inks(workspace.data("inks")), strict=False)]
-    flat = [(np.concatenate(ink.strokes), np.array([len(stroke) for stroke in ink.strokes])) for ink in inks]
-    with clock.step("fit and thin"):
-        thinned = [draw._thin(draw._fit(points.astype(np.float64), canvas), lengths) for points, lengths in flat]  # noqa: SLF001
-    with clock.step("draw"):
-        pictures = [draw._paint(points, lengths, canvas) for points, lengths in thinned]  # noqa: SLF001
-    with clock.step("PNG"):
-        pngs = [encode_png(pixels) for pixels in pictures]
-    ids = np.arange(16, dtype=np.int32)
-    samples = [
-        EncodedSample(key=ink.key, label=ink.label, png=png, token_ids=ids, description={"label": ink.label})
-        for ink, png in zip(inks, pngs, strict=True)
-    ]
-    folder = workspace.data("steps")
-    folder.mkdir(parents=True, exist_ok=True)
-    with clock.step("tar, hash, index rows"):
-        write_shard(folder, split="train", number=0, samples=samples)
-    return clock.microseconds(len(inks))
-
-
-def time_stream(workspace: Workspace, *, num_inks: int) -> dict[str, float]:
-    """Microseconds an ink of the steps of the stream, of pictures of 384x384 px."""
-    clock, shards = Clock(), shards_of(workspace)
-    index = open_split(shards, "train")
-    rows = list(range(min(num_inks, len(index))))
-    with SampleReader(index) as reader:
-        reader.read(rows[:1])
-        with clock.step("samples"):
-            samples = reader.read(rows)
-    pngs = read_pngs(shards, num_samples=len(rows))
-    with clock.step("decode PNG"):
-        for data in pngs:
-            decode_png(data)
-    with clock.step("collate"):
-        batches = [collate(samples[start : start + BATCH]) for start in range(0, len(samples), BATCH)]
-    model: Any = SimpleNamespace(
-        device=torch.device("cpu"), config=SimpleNamespace(encoder=SimpleNamespace(num_channels=3))
-    )
-    with clock.step("to float32"):
-        for pixels, _ in batches:
-            model_input(pixels, model)
-    clock.seconds["read, ids, keys"] = clock.seconds.pop("samples") - clock.seconds["decode PNG"]
-    order = ["read, ids, keys", "decode PNG", "collate", "to float32"]
-    clock.seconds = {name: clock.seconds[name] for name in order}
-    return clock.microseconds(len(rows))
-
-
-STAGES: dict[str, Callable[..., dict[str, float]]] = {
-    "ingest": time_ingest,
-    "rasterize": time_rasterize,
-    "stream": time_stream,
+STEPS: dict[str, dict[str, Sequence[str]]] = {
+    "ingest": {
+        "archive": ("pipeline.archives._tar_members",),
+        "XML": ("pipeline.markup.parse_markup",),
+        "traces and annotations": ("pipeline.inkml.read_document", "pipeline.inkml.parse_inkml"),
+        "numbers": ("pipeline.points.parse_traces",),
+        "label": ("pipeline.latex.normalizer.normalize",),
+        "content hash": ("pipeline.catalogue.content_hash", "pipeline.catalogue.content_hashes"),
+        "Arrow table": ("pipeline.catalogue.ink_table", "pipeline.catalogue.table_of"),
+        "Parquet": ("shards.files.write_parquet",),
+    },
+    "rasterize": {
+        "Parquet and scratch file": (
+            "pipeline.rasterize._copy_inks",
+            "pipeline.scratch.ScratchWriter.append",
+            "pipeline.scratch.ScratchWriter.write",
+            "pipeline.scratch.Scratch.take",
+            "pipeline.catalogue.read_batches",
+        ),
+        "label to tokens": ("pipeline.label_tokenizer.encode_labels",),
+        "place and thin": ("pipeline.draw._fit", "pipeline.draw._thin", "pipeline.placing.place_inks"),
+        "draw": ("pipeline.draw._paint",),
+        "PNG": ("shards.png.encode_png",),
+        "tar and hash": ("shards.writer._Tar.append", "shards.tar.TarWriter.append"),
+        "index and flush": ("shards.writer.write_shard", "shards.index.write_index"),
+    },
+    "stream": {
+        "plan": ("shards.plan.plan_epoch",),
+        "read": ("shards.reader.SampleReader._pread",),
+        "decode PNG": ("shards.png.decode_png", "shards.png.decode_png_into"),
+        "token ids": ("shards.sample.decode_ids",),
+        "collate": ("trainer.batches.collate",),
+        "to float32": ("trainer.model.model_input",),
+    },
 }
-"""The functions above, by stage."""
+"""The functions that each step of each stage consists of; names of several versions where they changed."""
+
+
+def time_stage(stage: str, *, workspace: Workspace, num_inks: int) -> dict[str, float]:
+    """Microseconds an ink of each step of a stage, and of the rest of it."""
+    shards = project.shards_of(workspace)
+    num_batches = max(1, num_inks // project.MICRO_BATCH)
+    canvas = {"height_px": SIDE_PX, "width_px": SIDE_PX}
+    calls: Mapping[str, tuple[Callable[[], Any], int]] = {
+        "ingest": (lambda: project.time_ingest(workspace, jobs=1), num_inks),
+        "rasterize": (lambda: project.time_rasterize(workspace, jobs=1, **canvas), num_inks),
+        # the first batch is not timed there
+        "stream": (
+            lambda: project.time_stream(shards, workers=0, num_batches=num_batches, to_float=True),
+            (num_batches + 1) * project.MICRO_BATCH,
+        ),
+    }
+    work, number = calls[stage]
+    return {step: elapsed_s / number * 1e6 for step, elapsed_s in time_steps(work, STEPS[stage]).items()}
 
 
 def run(workspace: Workspace, *, inks: str, num_inks: int, repeats: int, pools: Pools) -> list[Measured]:
-    """Microseconds an ink of every step of every stage; `inks` is their name in the tables."""
+    """Microseconds an ink of every step of every stage; inks: their name, num_inks: their number."""
     arguments = {"workspace": workspace, "num_inks": num_inks}
-    jobs = {stage: Job(pool=pools.one, call=call, arguments=arguments) for stage, call in STAGES.items()}
+    jobs = {stage: Job(pool=pools.one, call=time_stage, arguments={"stage": stage, **arguments}) for stage in STEPS}
     times = take_turns(jobs, repeats=repeats, title=f"steps {inks}")
     return [
         Measured(part=stage, name=step, inks=inks, unit="µs/ink", values=values)

@@ -13,6 +13,7 @@ from benchmarks.cores import Pools, open_cores
 from benchmarks.inks import RawInk, choose, copies, synthetic_inks
 from benchmarks.measured import Job, Measured, Target, ratios, summed_rate, take_turns
 from benchmarks.project import Workspace
+from benchmarks.stopwatch import REST, time_steps
 from pipeline.config import IngestParams
 from pipeline.inkml import parse_inkml
 from shards.index import open_split
@@ -115,12 +116,41 @@ def test_comparison_measures_every_row_and_target(workspace: tuple[Workspace, li
     assert len(targets) == 4
 
 
-def test_steps_add_up_to_the_stage(workspace: tuple[Workspace, list[Path]], pools: Pools) -> None:
-    """A step that is missing from the table would be looked for in the others."""
+def test_every_step_is_found_in_its_stage(workspace: tuple[Workspace, list[Path]], pools: Pools) -> None:
+    """A function that was renamed or is no longer called would leave its step at nothing, its time among the rest."""
     space, _ = workspace
-    measured = steps.run(space, inks="synthetic", num_inks=12, repeats=1, pools=pools)
+    measured = steps.run(space, inks="synthetic", num_inks=72, repeats=1, pools=pools)
     assert {row.part for row in measured} == {"ingest", "rasterize", "stream"}
-    assert all(row.unit == "µs/ink" and row.median >= 0 for row in measured)
+    assert not [(row.part, row.name) for row in measured if row.median <= 0]
+
+
+def test_steps_do_not_count_each_other_and_add_up() -> None:
+    """Shares of more than the whole, or of time that two steps both claim, would send us to the wrong place."""
+    import time
+
+    from pipeline import draw
+
+    original = draw._paint
+
+    def work() -> None:
+        points = np.array([[0.0, 0.0], [50.0, 20.0]])
+        draw.draw_points(points, np.array([2]), draw.Canvas(height_px=32, width_px=64, margin_px=2, pen_width_px=2))
+        time.sleep(0.02)
+
+    parts = {"paint": ["pipeline.draw._paint"], "whole": ["pipeline.draw.draw_points", "pipeline.draw.gone"]}
+    started = time.perf_counter()
+    seconds = time_steps(work, parts)
+    elapsed_s = time.perf_counter() - started
+    assert list(seconds) == ["paint", "whole", REST]
+    assert min(seconds.values()) > 0
+    assert 0.02 <= seconds[REST] <= sum(seconds.values()) <= elapsed_s
+    assert draw._paint is original
+
+
+def test_a_step_without_a_function_is_an_error() -> None:
+    """It would be measured as costing nothing."""
+    with pytest.raises(LookupError, match="none of pipeline"):
+        time_steps(lambda: None, {"step": ["pipeline.draw.gone", "pipeline.gone.too", "pipeline.draw.Gone.method"]})
 
 
 def test_a_tiled_folder_opens_and_reads_like_a_drawn_one(

@@ -16,6 +16,7 @@ from shards.errors import LatexifyError
 from shards.index import INDEX_NAME, open_split
 from shards.manifest import MANIFEST_NAME
 from shards.plan import plan_epoch
+from shards.writer import shard_name
 from trainer.batches import Position, close_loader, open_loader
 from trainer.config import TrainParams
 
@@ -26,8 +27,8 @@ GLOBAL_BATCH = 64
 def tile_shards(shards: Path, out: Path, *, num_samples: int) -> int:
     """Make a shard folder of at least `num_samples` training samples out of a small one; returns their number.
 
-    The training shards are linked under new names, as often as it takes, and the index says so: nothing but the keys
-    repeats, and whoever opens or reads the folder does the same work as for one that was drawn.
+    The training shards are linked under new names, as often as it takes, and the index says so: only the keys
+    repeat, and whoever opens or reads the folder does the same work as for one that was drawn.
     """
     manifest = json.loads((shards / MANIFEST_NAME).read_text(encoding="utf-8"))
     train = manifest["content"]["splits"]["train"]
@@ -36,7 +37,8 @@ def tile_shards(shards: Path, out: Path, *, num_samples: int) -> int:
     out.mkdir(parents=True)
     tables, entries = [], []
     for turn in range(times):
-        names = {shard["name"]: f"train-{turn:04d}-{number:05d}.tar" for number, shard in enumerate(train["shards"])}
+        first = turn * len(train["shards"])
+        names = {shard["name"]: shard_name("train", first + place) for place, shard in enumerate(train["shards"])}
         for old, new in names.items():
             os.link(shards / old, out / new)
         renamed = pa.array([names[name] for name in index["shard"].to_pylist()], pa.string())

@@ -17,8 +17,9 @@ from shards.index import INDEX_NAME, open_split
 from shards.manifest import MANIFEST_NAME
 from shards.plan import plan_epoch
 from shards.writer import shard_name
-from trainer.batches import Position, close_loader, open_loader
+from trainer.batches import close_loader, open_loader
 from trainer.config import TrainParams
+from trainer.slices import Position
 
 SAMPLES_PER_SHARD = 1000
 GLOBAL_BATCH = 64

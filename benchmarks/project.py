@@ -22,9 +22,10 @@ from pipeline.engine import Engine
 from shards.errors import LatexifyError
 from shards.index import open_split
 from shards.png import decode_png
-from trainer.batches import PREFETCHED, Position, close_loader, open_loader
+from trainer.batches import PREFETCHED, close_loader, open_loader
 from trainer.config import TrainParams
 from trainer.model import model_input
+from trainer.slices import Position
 
 SIDE_PX = 384
 MICRO_BATCH = 32

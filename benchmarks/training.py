@@ -20,10 +20,11 @@ from benchmarks.project import Workspace, shards_of
 from benchmarks.seed import SeedInks, make_processor
 from shards.errors import LatexifyError
 from shards.index import open_split
-from trainer.batches import Position, close_loader, open_loader
+from trainer.batches import close_loader, open_loader
 from trainer.config import ModelParams, TrainParams
 from trainer.model import has_batch_norm, load_tokenizer, make_model
 from trainer.precision import choose_precision
+from trainer.slices import Position
 from trainer.step import Stepper
 
 HEIGHT_PX, WIDTH_PX = 32, 128

@@ -33,10 +33,10 @@ lint: setup
 	@mypy
 
 bench: setup
-	@python -m benchmarks.run --write-docs
+	@python -m benchmarks --write-docs
 
 bench-scale: setup
-	@python -m benchmarks.run --only scale
+	@python -m benchmarks --only scale
 
 damage: setup
 	@PYTHONPATH=. python benchmarks/damage.py

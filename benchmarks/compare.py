@@ -5,11 +5,11 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import png_csv, project, seed
+from benchmarks import png_csv, seed, stages, streams
 from benchmarks.cores import Pools
 from benchmarks.inks import RawInk, copies, write_files, write_tar
 from benchmarks.measured import Job, Measured, Target, ratios, summed_rate, take_turns
-from benchmarks.project import SIDE_PX, Workspace
+from benchmarks.stages import SIDE_PX, Workspace
 
 CANVASES = ((32, 128), (64, 256))
 """Height and width in pixels of the canvases that models from scratch are trained on."""
@@ -37,11 +37,11 @@ def prepare(folder: Path, inks: Sequence[RawInk], *, sizes: Sizes, cores: Execut
     workspace.raw.mkdir(parents=True)
     write_tar(workspace.raw / "inks.tar", copies(inks, num_inks=len(inks) * sizes.num_copies))
     paths = write_files(folder / "files", inks)
-    cores.submit(project.run_source, workspace).result()
-    cores.submit(project.time_ingest, workspace, jobs=1).result()
-    cores.submit(project.run_vocab, workspace).result()
+    cores.submit(stages.run_source, workspace).result()
+    cores.submit(stages.time_ingest, workspace, jobs=1).result()
+    cores.submit(stages.run_vocab, workspace).result()
     for height_px, width_px in (*CANVASES, (SIDE_PX, SIDE_PX)):
-        cores.submit(project.time_rasterize, workspace, jobs=1, height_px=height_px, width_px=width_px).result()
+        cores.submit(stages.time_rasterize, workspace, jobs=1, height_px=height_px, width_px=width_px).result()
     cores.submit(png_csv.write_all, paths, folder=folder / "png", jobs=1).result()
     return workspace, paths
 
@@ -72,7 +72,7 @@ def _jobs(  # noqa: PLR0913  # all but the first two are named
     workers = 0 if cores == 1 else cores
     few = {"paths": list(paths[:WARM_UP_INKS])}
     png = workspace.folder / f"png-{cores}"
-    stream = {"shards": project.shards_of(workspace), "workers": workers, "num_batches": _num_batches(sizes)}
+    stream = {"shards": stages.shards_of(workspace), "workers": workers, "num_batches": _num_batches(sizes)}
     calls = {
         "seed loader": Job(
             pool=theirs, call=seed.time_loader, arguments={"paths": paths, "workers": workers, **tokenizer}, warm=few
@@ -81,9 +81,9 @@ def _jobs(  # noqa: PLR0913  # all but the first two are named
         "png loader": Job(
             pool=theirs, call=png_csv.time_loader, arguments={"folder": png, "workers": workers, **tokenizer}
         ),
-        "stages": Job(pool=ours, call=project.time_stages, arguments={"workspace": workspace, "jobs": cores}),
-        "stream uint8": Job(pool=ours, call=project.time_stream, arguments={**stream, "to_float": False}),
-        "stream float": Job(pool=ours, call=project.time_stream, arguments={**stream, "to_float": True}),
+        "stages": Job(pool=ours, call=stages.time_stages, arguments={"workspace": workspace, "jobs": cores}),
+        "stream uint8": Job(pool=ours, call=streams.time_stream, arguments={**stream, "to_float": False}),
+        "stream float": Job(pool=ours, call=streams.time_stream, arguments={**stream, "to_float": True}),
     }
     return {f"{name} {cores}": job for name, job in calls.items()}
 
@@ -94,18 +94,18 @@ def _single_core_jobs(workspace: Workspace, paths: Sequence[Path], *, sizes: Siz
         "seed steps 1": Job(pool=pool, call=seed.time_steps, arguments={"paths": paths}, warm=few),
         "decoding 1": Job(
             pool=pool,
-            call=project.time_decoding,
-            arguments={"shards": project.shards_of(workspace), "num_samples": sizes.num_inks * 2},
+            call=streams.time_decoding,
+            arguments={"shards": stages.shards_of(workspace), "num_samples": sizes.num_inks * 2},
         ),
     }
     for height_px, width_px in CANVASES:
         canvas = {"workspace": workspace, "jobs": 1, "height_px": height_px, "width_px": width_px}
-        jobs[f"rasterize {height_px}x{width_px} 1"] = Job(pool=pool, call=project.time_rasterize, arguments=canvas)
+        jobs[f"rasterize {height_px}x{width_px} 1"] = Job(pool=pool, call=stages.time_rasterize, arguments=canvas)
     return jobs
 
 
 def _num_batches(sizes: Sizes) -> int:
-    return max(1, sizes.num_inks * sizes.num_copies // project.MICRO_BATCH)
+    return max(1, sizes.num_inks * sizes.num_copies // streams.MICRO_BATCH)
 
 
 def _rates(times: Times, *, cores: int) -> dict[str, list[float]]:
@@ -145,13 +145,19 @@ def _targets(times: Times, *, inks: str, cores: int) -> list[Target]:
         ("ingest + rasterize against the seed's parse + draw + resize", ratios(rates[whole], rendering), 10, "x"),
         ("rasterize from Parquet against the same", ratios(redrawn, rendering), 15, "x"),
         (
-            "stream to float32 batches against the seed's loader",
+            "stream to batches against the seed's loader",
+            ratios(rates["latexify: stream, uint8"], rates["seed: data loader"]),
+            30,
+            "x",
+        ),
+        (
+            "the same, with the conversion to float32 on this core",
             ratios(rates["latexify: stream, float32"], rates["seed: data loader"]),
             30,
             "x",
         ),
         (
-            "stream to uint8 batches against bare PNG decoding (the faster decoder)",
+            "stream to batches against bare PNG decoding (the faster decoder)",
             ratios(rates["latexify: stream, uint8"], decoding),
             0.7,
             "share",

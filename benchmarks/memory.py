@@ -10,11 +10,11 @@ from typing import Any
 
 import psutil
 
-from benchmarks import project
+from benchmarks import stages
 from benchmarks.cores import num_cpus, open_cores
 from benchmarks.inks import RawInk, copies, write_tar
 from benchmarks.measured import Measured, Target, say
-from benchmarks.project import SIDE_PX, Workspace
+from benchmarks.stages import SIDE_PX, Workspace
 
 INTERVAL_S = 0.02
 MIB = 1 << 20
@@ -55,19 +55,16 @@ def watch(pid: int, until: Future[Any]) -> Peaks:
     return peaks
 
 
-def run_watched(call: Callable[..., dict[str, float]], *arguments: Any, **options: Any) -> tuple[float, Peaks]:
-    """Run a stage as the command line does, in a process of its own with workers of its own; seconds and peaks."""
+def run_watched(call: Callable[..., Any], *arguments: Any, **options: Any) -> tuple[Any, Peaks]:
+    """Run a stage as the command line does, in a process of its own with workers of its own; its result and peaks.
+
+    The process imports the module of `call` and nothing else of ours.
+    """
     with open_cores(num_cpus()) as pool:
         pid = pool.submit(os.getpid).result()
-        future = pool.submit(_seconds, call, *arguments, **options)
+        future = pool.submit(call, *arguments, **options)
         peaks = watch(pid, future)
         return future.result(), peaks
-
-
-def _seconds(call: Callable[..., dict[str, float]], *arguments: Any, **options: Any) -> float:
-    started = time.perf_counter()
-    call(*arguments, **options)
-    return time.perf_counter() - started
 
 
 def measure(folder: Path, inks: Sequence[RawInk], *, name: str, num_inks: int, repeats: int) -> dict[str, Measured]:
@@ -75,15 +72,17 @@ def measure(folder: Path, inks: Sequence[RawInk], *, name: str, num_inks: int, r
     workspace = Workspace(folder=folder)
     workspace.raw.mkdir(parents=True)
     write_tar(workspace.raw / "inks.tar", copies(inks, num_inks=num_inks))
-    project.run_source(workspace)
+    stages.run_source(workspace)
     jobs = num_cpus()
     canvas = {"height_px": SIDE_PX, "width_px": SIDE_PX}
     found: dict[str, list[float]] = {}
     for turn in range(repeats):
-        ingest_s, ingest = run_watched(project.time_ingest, workspace, jobs=jobs)
+        rates, ingest = run_watched(stages.time_ingest, workspace, jobs=jobs)
+        ingest_s = num_inks / rates["ingest"]
         if turn == 0:
-            run_watched(_vocab, workspace)
-        rasterize_s, rasterize = run_watched(project.time_rasterize, workspace, jobs=jobs, **canvas)
+            run_watched(stages.run_vocab, workspace)
+        rates, rasterize = run_watched(stages.time_rasterize, workspace, jobs=jobs, **canvas)
+        rasterize_s = num_inks / rates["rasterize"]
         values = {
             "ingest + rasterize": ingest_s + rasterize_s,
             "ingest: main process": ingest.parent_mib,
@@ -105,11 +104,6 @@ def measure(folder: Path, inks: Sequence[RawInk], *, name: str, num_inks: int, r
         )
         for key, values in found.items()
     }
-
-
-def _vocab(workspace: Workspace) -> dict[str, float]:
-    project.run_vocab(workspace)
-    return {}
 
 
 def targets(runs: dict[int, dict[str, Measured]], *, name: str) -> list[Target]:

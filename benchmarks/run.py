@@ -1,6 +1,6 @@
 """`make bench`: everything measured in one run, beside the baselines and the targets; see docs/performance.md.
 
-Run from the project's folder as `python -m benchmarks.run`.
+Run from the project's folder as `python -m benchmarks`.
 """
 
 import json
@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks import compare, machine, memory, plans, project, steps, tables, training
+from benchmarks import compare, machine, memory, plans, stages, steps, tables, training
 from benchmarks.cores import Pools, open_pools
 from benchmarks.inks import RawInk, choose, crohme_inks, real_data, synthetic_inks
 from benchmarks.measured import Measured, Target
@@ -99,7 +99,7 @@ class Bench:
             num_inks = sizes.num_inks * sizes.num_copies
             self._add(steps.run(workspace, inks=name, num_inks=num_inks, repeats=sizes.repeats, pools=pools))
         if Part.PLAN in self.parts and is_first:
-            shards = project.shards_of(workspace, height_px=training.HEIGHT_PX, width_px=training.WIDTH_PX)
+            shards = stages.shards_of(workspace, height_px=training.HEIGHT_PX, width_px=training.WIDTH_PX)
             tiled, total = self.folder / "tiled", effort.planned_samples
             self._add(*plans.run(shards, folder=tiled, num_samples=total, repeats=sizes.repeats, pools=pools))
         if Part.TRAINING in self.parts and is_first:
@@ -150,7 +150,7 @@ def measure(parts: Sequence[Part], *, effort: Effort) -> dict[str, Any]:
         bench.run()
     return {
         "machine": about,
-        "settings": {"command": " ".join(["python -m benchmarks.run", *sys.argv[1:]]), "repeats": effort.sizes.repeats},
+        "settings": {"command": " ".join(["python -m benchmarks", *sys.argv[1:]]), "repeats": effort.sizes.repeats},
         "measured": [asdict(row) for row in bench.measured],
         "targets": [asdict(target) for target in bench.targets],
     }
@@ -163,7 +163,3 @@ def keep(found: dict[str, Any], folder: Path, *, is_quick: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / f"{name}.md").write_text(tables.markdown(found), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from benchmarks import project
+from benchmarks import stages, streams
 from benchmarks.cores import Pools
 from benchmarks.measured import Job, Measured, take_turns
-from benchmarks.project import SIDE_PX, Workspace
+from benchmarks.stages import SIDE_PX, Workspace
 from benchmarks.stopwatch import time_steps
 
 STEPS: dict[str, dict[str, Sequence[str]]] = {
@@ -49,16 +49,16 @@ STEPS: dict[str, dict[str, Sequence[str]]] = {
 
 def time_stage(stage: str, *, workspace: Workspace, num_inks: int) -> dict[str, float]:
     """Microseconds an ink of each step of a stage, and of the rest of it."""
-    shards = project.shards_of(workspace)
-    num_batches = max(1, num_inks // project.MICRO_BATCH)
+    shards = stages.shards_of(workspace)
+    num_batches = max(1, num_inks // streams.MICRO_BATCH)
     canvas = {"height_px": SIDE_PX, "width_px": SIDE_PX}
     calls: Mapping[str, tuple[Callable[[], Any], int]] = {
-        "ingest": (lambda: project.time_ingest(workspace, jobs=1), num_inks),
-        "rasterize": (lambda: project.time_rasterize(workspace, jobs=1, **canvas), num_inks),
+        "ingest": (lambda: stages.time_ingest(workspace, jobs=1), num_inks),
+        "rasterize": (lambda: stages.time_rasterize(workspace, jobs=1, **canvas), num_inks),
         # the first batch is not timed there
         "stream": (
-            lambda: project.time_stream(shards, workers=0, num_batches=num_batches, to_float=True),
-            (num_batches + 1) * project.MICRO_BATCH,
+            lambda: streams.time_stream(shards, workers=0, num_batches=num_batches, to_float=True),
+            (num_batches + 1) * streams.MICRO_BATCH,
         ),
     }
     work, number = calls[stage]

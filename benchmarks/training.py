@@ -16,8 +16,8 @@ from torch.utils.data import DataLoader
 
 from benchmarks.cores import Pools
 from benchmarks.measured import Job, Measured, Target, ratios, take_turns
-from benchmarks.project import Workspace, shards_of
 from benchmarks.seed import SeedInks, make_processor
+from benchmarks.stages import Workspace, shards_of
 from shards.errors import LatexifyError
 from shards.index import open_split
 from trainer.batches import close_loader, open_loader

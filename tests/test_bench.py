@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import compare, plans, png_csv, project, run, seed, steps, tables, training
+from benchmarks import compare, memory, plans, png_csv, run, seed, stages, steps, tables, training
 from benchmarks.cores import Pools, open_cores
 from benchmarks.inks import RawInk, choose, copies, synthetic_inks
 from benchmarks.measured import Job, Measured, Target, ratios, summed_rate, take_turns
-from benchmarks.project import Workspace
+from benchmarks.stages import Workspace
 from benchmarks.stopwatch import REST, time_steps
 from pipeline.config import IngestParams
 from pipeline.inkml import parse_inkml
@@ -104,7 +104,7 @@ def test_copies_are_no_duplicates_and_hardly_differ(workspace: tuple[Workspace, 
 def test_no_ink_is_lost_in_preparation(workspace: tuple[Workspace, list[Path]]) -> None:
     """Rates are inks a second: inks that fell out would count as work done."""
     space, _ = workspace
-    assert len(open_split(project.shards_of(space), "train")) == SIZES.num_inks * SIZES.num_copies
+    assert len(open_split(stages.shards_of(space), "train")) == SIZES.num_inks * SIZES.num_copies
 
 
 def test_comparison_measures_every_row_and_target(workspace: tuple[Workspace, list[Path]], pools: Pools) -> None:
@@ -113,7 +113,7 @@ def test_comparison_measures_every_row_and_target(workspace: tuple[Workspace, li
     measured, targets = compare.run(space, paths, inks="synthetic", sizes=SIZES, pools=pools)
     assert len(measured) == 13
     assert all(value > 0 for row in measured for value in row.values)
-    assert len(targets) == 4
+    assert len(targets) == 5
 
 
 def test_every_step_is_found_in_its_stage(workspace: tuple[Workspace, list[Path]], pools: Pools) -> None:
@@ -158,7 +158,7 @@ def test_a_tiled_folder_opens_and_reads_like_a_drawn_one(
 ) -> None:
     """Resuming is timed on it: a folder that took another way would measure that way."""
     space, _ = workspace
-    shards = project.shards_of(space, height_px=32, width_px=128)
+    shards = stages.shards_of(space, height_px=32, width_px=128)
     measured, targets = plans.run(shards, folder=tmp_path / "tiled", num_samples=1000, repeats=1, pools=pools)
     assert len(open_split(tmp_path / "tiled", "train")) >= 1000
     assert [target.limit for target in targets] == [1, 2]
@@ -169,7 +169,7 @@ def test_both_training_loops_run(workspace: tuple[Workspace, list[Path]]) -> Non
     """The loops follow the trainer's interface, and the seed's loss must stay one that counts padding."""
     space, paths = workspace
     common = {"tokenizer_folder": space.data("tokenizer"), "workers": 0, "num_steps": 1, "seed": 1}
-    shards = project.shards_of(space, height_px=training.HEIGHT_PX, width_px=training.WIDTH_PX)
+    shards = stages.shards_of(space, height_px=training.HEIGHT_PX, width_px=training.WIDTH_PX)
     for found in (
         training.time_seed_loop(paths * 3, **common),
         training.time_our_loop(shards, **common),
@@ -184,6 +184,17 @@ def test_a_process_keeps_to_its_cores() -> None:
 
     with open_cores(1) as pool:
         assert len(pool.submit(os.sched_getaffinity, 0).result()) == 1
+
+
+def test_memory_of_a_stage_is_its_own(workspace: tuple[Workspace, list[Path]]) -> None:
+    """Had the measuring process imported torch, 300 MiB would be charged to a stage that does without."""
+    space, _ = workspace
+    counts, peaks = memory.run_watched(stages.time_ingest, space, jobs=1)
+    assert counts["ingest"] > 0
+    assert 50 < peaks.parent_mib < 250
+    with open_cores(1) as pool:
+        pool.submit(stages.time_ingest, space, jobs=1).result()
+        assert not pool.submit(eval, "'torch' in __import__('sys').modules").result()
 
 
 def test_turns_are_taken_and_the_warm_up_does_not_count() -> None:

@@ -89,6 +89,7 @@ def time_rasterize(workspace: Workspace, *, jobs: int, height_px: int, width_px:
             inks=workspace.data("inks"),
             tokenizer=workspace.data("tokenizer"),
             out=out,
+            seed=1,
             metrics=workspace.metrics,
             engine=Engine(jobs=jobs),
         )

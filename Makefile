@@ -4,13 +4,14 @@ BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup repro test lint bench damage lock clean
+.PHONY: help setup repro test lint bench bench-scale damage lock clean
 
 help:
 	@echo "make repro   set up, then run the pipeline: data, model, metrics, report"
 	@echo "make test    set up, then run the tests"
 	@echo "make lint    set up, then check style and types"
-	@echo "make bench   set up, then run the benchmarks"
+	@echo "make bench   set up, then measure beside baselines and targets, into docs/performance.md"
+	@echo "make bench-scale  the same for time and memory of 10,000 and 100,000 inks"
 	@echo "make damage  set up, then damage shards 1,000 times and see whether anything gets by"
 	@echo "make lock    write requirements.lock anew from pyproject.toml"
 	@echo "make clean   remove data, runs and metrics that the pipeline made (keeps data/raw and .venv)"
@@ -32,7 +33,10 @@ lint: setup
 	@mypy
 
 bench: setup
-	@python benchmarks/run.py
+	@python -m benchmarks --write-docs
+
+bench-scale: setup
+	@python -m benchmarks --only scale
 
 damage: setup
 	@PYTHONPATH=. python benchmarks/damage.py

@@ -1,104 +1,165 @@
-"""Time the offline half, stage by stage: `make bench`.
+"""`make bench`: everything measured in one run, beside the baselines and the targets; see docs/performance.md.
 
-Real CROHME inks where LATEXIFY_REAL_DATA is set, synthetic inks otherwise. Prints one table; results are kept, dated,
-in docs/results.md.
+Run from the project's folder as `python -m benchmarks`.
 """
 
-import os
-import platform
-import resource
-import subprocess
+import json
+import sys
 import tempfile
-import time
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from params import Params
-from pipeline import ingest, rasterize, source, vocab
-from pipeline.engine import Engine
+import typer
 
-JOBS = len(os.sched_getaffinity(0))
+from benchmarks import compare, machine, memory, plans, stages, steps, tables, training
+from benchmarks.cores import Pools, open_pools
+from benchmarks.inks import RawInk, choose, crohme_inks, real_data, synthetic_inks
+from benchmarks.measured import Measured, Target
 
-
-def dataset_params() -> tuple[Params, Path]:
-    """CROHME train with a carved validation split, or the synthetic default; and the folder of raw data."""
-    real = os.environ.get("LATEXIFY_REAL_DATA")
-    if real is None:
-        return Params(), Path()
-    return Params.model_validate({"dataset": "crohme"}), Path(real)
+RESULTS = machine.REPOSITORY / "benchmarks" / "results"
+DOCUMENT = machine.REPOSITORY / "docs" / "performance.md"
 
 
-def timed(stage: Callable[..., Any], *arguments: Any, **options: Any) -> float:
-    """Seconds of wall clock that a stage takes."""
-    started = time.perf_counter()
-    stage(*arguments, **options)
-    return time.perf_counter() - started
+class Part(StrEnum):
+    """What can be measured by itself. `scale` is not part of `make bench`: it takes minutes."""
+
+    COMPARE = "compare"
+    STEPS = "steps"
+    PLAN = "plan"
+    MEMORY = "memory"
+    TRAINING = "training"
+    SCALE = "scale"
 
 
-def run_stages(params: Params, raw: Path, folder: Path) -> dict[str, float]:
-    """Run the offline stages in `folder`; seconds of each."""
-    data, metrics = folder / "data", folder / "metrics"
-    parallel: dict[str, Any] = {"engine": Engine(jobs=JOBS)}
-    section = getattr(params, params.dataset)
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """How much of everything."""
+
+    sizes: compare.Sizes
+    planned_samples: int
+    scale_inks: tuple[int, int]
+    synthetic_inks: int
+    training_steps: int
+
+
+FULL = Effort(
+    sizes=compare.Sizes(num_inks=320, num_copies=10, repeats=5),
+    planned_samples=1_000_000,
+    scale_inks=(10_000, 100_000),
+    synthetic_inks=5_000,
+    training_steps=12,
+)
+QUICK = Effort(
+    sizes=compare.Sizes(num_inks=32, num_copies=4, repeats=1),
+    planned_samples=100_000,
+    scale_inks=(100, 200),
+    synthetic_inks=100,
+    training_steps=2,
+)
+
+
+@dataclass(kw_only=True)
+class Bench:
+    """One run: what it works with, and what it has found so far."""
+
+    effort: Effort
+    parts: Sequence[Part]
+    folder: Path
+    pools: Pools
+    measured: list[Measured] = field(default_factory=list)
+    targets: list[Target] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Measure all parts, on CROHME's inks where they are at hand, and on synthetic ones."""
+        corpora: dict[str, Callable[[], list[RawInk]]] = {}
+        raw = real_data()
+        if raw is not None:
+            corpora["CROHME"] = partial(crohme_inks, raw)
+        corpora["synthetic"] = partial(synthetic_inks, self.effort.synthetic_inks, folder=self.folder / "generated")
+        for place, (name, load) in enumerate(corpora.items()):
+            inks = load()
+            if set(self.parts) & {Part.COMPARE, Part.STEPS, Part.PLAN, Part.TRAINING}:
+                self._run_on(inks, name=name, is_first=place == 0)
+            if place == 0:
+                self._run_memory(inks, name=name)
+
+    def _run_on(self, inks: Sequence[RawInk], *, name: str, is_first: bool) -> None:
+        """The parts that need shards. What does not depend on the inks is measured with the first kind only."""
+        effort, pools, sizes = self.effort, self.pools, self.effort.sizes
+        chosen = choose(inks, num_inks=sizes.num_inks)
+        workspace, paths = compare.prepare(self.folder / name, chosen, sizes=sizes, cores=pools.one)
+        if Part.COMPARE in self.parts:
+            self._add(*compare.run(workspace, paths, inks=name, sizes=sizes, pools=pools))
+        if Part.STEPS in self.parts:
+            num_inks = sizes.num_inks * sizes.num_copies
+            self._add(steps.run(workspace, inks=name, num_inks=num_inks, repeats=sizes.repeats, pools=pools))
+        if Part.PLAN in self.parts and is_first:
+            shards = stages.shards_of(workspace, height_px=training.HEIGHT_PX, width_px=training.WIDTH_PX)
+            tiled, total = self.folder / "tiled", effort.planned_samples
+            self._add(*plans.run(shards, folder=tiled, num_samples=total, repeats=sizes.repeats, pools=pools))
+        if Part.TRAINING in self.parts and is_first:
+            amount = {"num_steps": effort.training_steps, "repeats": sizes.repeats}
+            self._add(*training.run(workspace, paths, inks=name, **amount, pools=pools))
+
+    def _run_memory(self, inks: Sequence[RawInk], *, name: str) -> None:
+        """On many inks; with `scale`, on ten times as many too."""
+        effort = self.effort
+        if Part.SCALE in self.parts:
+            counts, repeats = effort.scale_inks, effort.sizes.repeats
+            self._add(*memory.run(self.folder, inks, name=name, counts=counts, repeats=repeats))
+        elif Part.MEMORY in self.parts:
+            self._add(*memory.run(self.folder, inks, name=name, counts=effort.scale_inks[:1], repeats=1))
+
+    def _add(self, measured: Sequence[Measured], targets: Sequence[Target] = ()) -> None:
+        self.measured += measured
+        self.targets += targets
+
+
+def main(
+    only: Annotated[list[Part] | None, typer.Option(help="Measure only this; may be given several times.")] = None,
+    *,
+    quick: Annotated[bool, typer.Option("--quick", help="Tiny and once: to see that everything works.")] = False,
+    write_docs: Annotated[bool, typer.Option("--write-docs", help="Put the tables into docs/performance.md.")] = False,
+    results: Annotated[Path, typer.Option(help="Folder for the JSON and Markdown files.")] = RESULTS,
+    show: Annotated[Path | None, typer.Option(help="Measure nothing: print the tables of this JSON file.")] = None,
+) -> None:
+    """Measure, print Markdown, and keep the results as JSON."""
+    if show is not None:
+        found = json.loads(show.read_text(encoding="utf-8"))
+    else:
+        parts = only or [part for part in Part if part is not Part.SCALE]
+        found = measure(parts, effort=QUICK if quick else FULL)
+        keep(found, results, is_quick=quick)
+    report = tables.markdown(found)
+    print(report)
+    if write_docs:
+        tables.write_into(DOCUMENT, report)
+
+
+def measure(parts: Sequence[Part], *, effort: Effort) -> dict[str, Any]:
+    """Run the parts; everything found, as plain JSON values."""
+    about = machine.describe()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="latexify-bench-")))
+        bench = Bench(effort=effort, parts=parts, folder=folder, pools=stack.enter_context(open_pools()))
+        bench.run()
     return {
-        "source": timed(
-            source.run,
-            section,
-            dataset=params.dataset,
-            seed=params.seed,
-            raw=raw,
-            out=data / "source",
-            jobs=JOBS,
-        ),
-        "ingest": timed(
-            ingest.run,
-            params.ingest,
-            source=data / "source",
-            out=data / "inks",
-            metrics=metrics / "ingest.json",
-            **parallel,
-        ),
-        "vocab": timed(
-            vocab.run,
-            params.vocab,
-            base="scratch",
-            inks=data / "inks",
-            out=data / "tokenizer",
-            metrics=metrics / "vocab.json",
-        ),
-        "rasterize": timed(
-            rasterize.run,
-            params.rasterize,
-            seed=params.seed,
-            inks=data / "inks",
-            tokenizer=data / "tokenizer",
-            out=data / "shards",
-            metrics=metrics / "rasterize.json",
-            **parallel,
-        ),
+        "machine": about,
+        "settings": {"command": " ".join(["python -m benchmarks", *sys.argv[1:]]), "repeats": effort.sizes.repeats},
+        "measured": [asdict(row) for row in bench.measured],
+        "targets": [asdict(target) for target in bench.targets],
     }
 
 
-def main() -> None:
-    """Print the table."""
-    params, raw = dataset_params()
-    with tempfile.TemporaryDirectory() as folder:
-        seconds = run_stages(params, raw, Path(folder))
-        num_inks = ingest.read_manifest(Path(folder, "data", "inks"), "inks", made_by="").content["inputs"]
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)  # noqa: S607
-    peak_mib = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
-    canvas = params.rasterize
-    print(f"{datetime.now(UTC):%Y-%m-%d}, commit {commit.stdout.strip()}, {platform.machine()}, {JOBS} CPUs")
-    print(f"{params.dataset}: {num_inks} inputs, canvas {canvas.height_px}x{canvas.width_px} px, {JOBS} jobs\n")
-    print("| stage | seconds | inks/s |\n|---|---:|---:|")
-    for stage, elapsed_s in seconds.items():
-        print(f"| {stage} | {elapsed_s:.1f} | {num_inks / elapsed_s:.0f} |")
-    both_s = seconds["ingest"] + seconds["rasterize"]
-    print(f"| ingest + rasterize | {both_s:.1f} | {num_inks / both_s:.0f} |")
-    print(f"\nlargest process: {peak_mib:.0f} MiB")
-
-
-if __name__ == "__main__":
-    main()
+def keep(found: dict[str, Any], folder: Path, *, is_quick: bool) -> None:
+    """Write ``DATE-COMMIT.json`` and the same as Markdown; a quick run is not worth keeping, and takes one name."""
+    about = found["machine"]
+    name = "quick" if is_quick else f"{about['date'].partition(' ')[0]}-{about['commit']}"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / f"{name}.md").write_text(tables.markdown(found), encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Measurements: `make bench` and its longer sisters. Nothing of the project imports from here."""

@@ -4,7 +4,7 @@ BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup repro test lint bench bench-scale damage lock clean
+.PHONY: help setup repro test lint bench bench-scale damage kill-training lock clean
 
 help:
 	@echo "make repro   set up, then run the pipeline: data, model, metrics, report"
@@ -12,6 +12,7 @@ help:
 	@echo "make lint    set up, then check style and types"
 	@echo "make bench   set up, then measure beside baselines and targets, into docs/performance.md"
 	@echo "make bench-scale  the same for time and memory of 10,000 and 100,000 inks"
+	@echo "make kill-training  set up, then kill trainings at random moments and compare what comes out"
 	@echo "make damage  set up, then damage shards 1,000 times and see whether anything gets by"
 	@echo "make lock    write requirements.lock anew from pyproject.toml"
 	@echo "make clean   remove data, runs and metrics that the pipeline made (keeps data/raw and .venv)"
@@ -37,6 +38,9 @@ bench: setup
 
 bench-scale: setup
 	@python -m benchmarks --only scale
+
+kill-training: setup
+	@PYTHONPATH=. python benchmarks/kill_training.py
 
 damage: setup
 	@PYTHONPATH=. python benchmarks/damage.py

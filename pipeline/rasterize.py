@@ -20,10 +20,11 @@ from pipeline.config import RasterizeParams
 from pipeline.draw import Canvas
 from pipeline.engine import Call, Engine
 from pipeline.ink import REJECT_SCHEMA, SPLITS, Rejection
-from pipeline.render import Recipe, ShardTask, library_versions, look_for_shard, render_shard
+from pipeline.render import Recipe, ShardTask, look_for_shard, render_shard
 from pipeline.sample_order import ShardRows
 from pipeline.shard_plan import ShardPlan, plan_shards
 from pipeline.variants import Variation
+from pipeline.versions import versions
 from shards.draft import draft_of, keep_only
 from shards.files import write_json, write_parquet
 from shards.index import INDEX_NAME, KIND
@@ -93,7 +94,7 @@ def _recipe(params: RasterizeParams, *, seed: int, manifest: Manifest) -> Recipe
         artifact=manifest.fingerprint,
         canvas=canvas,
         variation=Variation(strength=params.variation, stroke_dropout=params.stroke_dropout, seed=seed),
-        libraries=library_versions(),
+        versions=versions(),
     )
 
 

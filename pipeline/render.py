@@ -4,19 +4,18 @@ Apart from `pipeline.rasterize`, so that workers do not wait for the import of t
 """
 
 import hashlib
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import isal
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.draw import Canvas, cairo_version, draw_inks, encode_png
+from pipeline.draw import Canvas, draw_inks, encode_png
 from pipeline.variants import Variation, VariedInk, variant_key, vary_ink
+from pipeline.versions import differences, versions
 from shards.draft import require_draft
 from shards.errors import LatexifyError
 from shards.manifest import canonical_json
@@ -36,18 +35,18 @@ DESCRIBED = ("label", "normalized_label", "writer", "source", "num_strokes")
 class Recipe:
     """All that the bytes of a shard follow from, beside its inks.
 
-    artifact: fingerprint of the shard folder that is being made. libraries: versions of those that shape the bytes.
+    artifact: fingerprint of the shard folder that is being made. versions: of the code and libraries that make it.
     """
 
     artifact: str
     canvas: Canvas
     variation: Variation
-    libraries: Mapping[str, str]
+    versions: Mapping[str, str]
 
     @property
     def fingerprint(self) -> str:
         """Tells drafts apart that must not be mixed."""
-        return hashlib.sha256(canonical_json([self.artifact, dict(self.libraries)]).encode()).hexdigest()[:16]
+        return hashlib.sha256(canonical_json([self.artifact, dict(self.versions)]).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -60,24 +59,16 @@ class ShardTask:
     variants: npt.NDArray[np.int32]
 
 
-def library_versions() -> dict[str, str]:
-    """Versions of the libraries that shape the bytes of a shard."""
-    return {
-        "cairo": cairo_version(),
-        "isal": isal.__version__,
-        "numpy": np.__version__,
-        "pyarrow": pa.__version__,
-        "zlib": zlib.ZLIB_RUNTIME_VERSION,
-    }
-
-
 def render_shard(place: int, task: ShardTask, *, draft: Place, recipe: Recipe) -> tuple[int, ShardNote]:
     """Draw and write one shard and its sidecar (in a worker); `place` is handed back, to tell the results apart.
 
     Raises LatexifyError where `draft` is not to be seen from here or belongs to another run, where this machine has
-    other libraries than the main process, or where an ink cannot be drawn.
+    other code or libraries than the main process, or where an ink cannot be drawn.
     """
-    _require_libraries(recipe.libraries)
+    if wrong := differences(recipe.versions, versions()):
+        raise LatexifyError(
+            f"a worker has {', '.join(wrong)}: install the same on every machine, as requirements.lock says"
+        )
     require_draft(draft, recipe=recipe.fingerprint)
     shard = write_shard(draft, split=task.split, number=task.number, samples=_samples(task, draft=draft, recipe=recipe))
     return place, write_sidecar(draft, shard, recipe=recipe.fingerprint)
@@ -86,16 +77,6 @@ def render_shard(place: int, task: ShardTask, *, draft: Place, recipe: Recipe) -
 def look_for_shard(place: int, name: str, *, draft: Place, recipe: Recipe) -> tuple[int, ShardNote | None]:
     """What is known of the shard `name` if an interrupted run finished it (in a worker); see :func:`render_shard`."""
     return place, find_finished(draft, name, recipe=recipe.fingerprint)
-
-
-def _require_libraries(wanted: Mapping[str, str]) -> None:
-    found = library_versions()
-    wrong = [f"{name} {found[name]} (not {version})" for name, version in wanted.items() if found[name] != version]
-    if wrong:
-        raise LatexifyError(
-            f"a worker has {', '.join(wrong)}: its shards would differ from the others: "
-            "install the versions of requirements.lock on every machine"
-        )
 
 
 def _samples(task: ShardTask, *, draft: Place, recipe: Recipe) -> Iterator[EncodedSample]:

@@ -57,7 +57,6 @@ def plan_shards(
         if not shards:
             raise LatexifyError(f"{inks} leaves nothing to draw: {len(rejected)} labels are too long, no other inks")
         rejected.sort(key=lambda rejection: rejection.key)
-        pa.default_memory_pool().release_unused()  # of decoding Parquet; tasks need less
         scratch = writer.finish()
         if (row := order.repeated_row()) is not None:
             key = scratch.take(np.array([row]))["key"][0].as_py()
@@ -76,6 +75,7 @@ def _read_inks(inks: Place) -> Iterator[pa.RecordBatch]:
             with open_parquet(part) as file:
                 for batch in file.iter_batches(batch_size=_BATCH_INKS):
                     yield batch.cast(INK_SCHEMA)
+                    pa.default_memory_pool().release_unused()  # Arrow would keep what decoding took
                     progress.advance(len(batch))
 
 

@@ -22,6 +22,7 @@ from pipeline import render
 from pipeline.engine import Engine
 from pipeline.ink import INK_SCHEMA
 from pipeline.scratch import scratch_file
+from pipeline.versions import versions
 from shards.draft import NOTES_NAME, RECIPE_NAME, draft_of, keep_only, require_draft
 from shards.errors import LatexifyError
 from shards.files import write_json
@@ -133,7 +134,8 @@ def test_shards_of_another_recipe_are_never_used(
     elif change == "seed":
         options["seed"] = 2
     else:
-        monkeypatch.setattr("pipeline.render.cairo_version", lambda: "0.1")
+        for module in ("rasterize", "render"):
+            monkeypatch.setattr(f"pipeline.{module}.versions", lambda: {**versions(), "cairo": "0.1"})
     rasterize(inks, **options)
     assert len(later) == len(list((tmp_path / "out").glob("*.tar")))
     rasterize(inks, **options, out="undisturbed")
@@ -255,8 +257,8 @@ def test_a_worker_on_another_machine_must_see_the_draft(
     """It would write into a folder of its own that nobody ever looks into."""
     with pytest.raises(LatexifyError, match="folder that all of them share, or a URL"):
         require_draft(tmp_path / "elsewhere", recipe="a")
-    monkeypatch.setattr("pipeline.rasterize.library_versions", lambda: {**render.library_versions(), "cairo": "0.1"})
-    with pytest.raises(LatexifyError, match=r"a worker has cairo .* \(not 0\.1\)"):
+    monkeypatch.setattr("pipeline.rasterize.versions", lambda: {**versions(), "cairo": "0.1"})
+    with pytest.raises(LatexifyError, match=r"a worker has cairo .* \(here 0\.1\)"):
         rasterize(inks)
 
 

@@ -4,7 +4,7 @@ BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup repro test lint bench damage lock clean
+.PHONY: help setup repro test lint bench damage fuzz kill lock clean
 
 help:
 	@echo "make repro   set up, then run the pipeline: data, model, metrics, report"
@@ -12,6 +12,8 @@ help:
 	@echo "make lint    set up, then check style and types"
 	@echo "make bench   set up, then run the benchmarks"
 	@echo "make damage  set up, then damage shards 1,000 times and see whether anything gets by"
+	@echo "make fuzz    set up, then read 100,000 ruined InkML files (long)"
+	@echo "make kill    set up, then kill ingest and rasterize 100 times each (long)"
 	@echo "make lock    write requirements.lock anew from pyproject.toml"
 	@echo "make clean   remove data, runs and metrics that the pipeline made (keeps data/raw and .venv)"
 
@@ -36,6 +38,12 @@ bench: setup
 
 damage: setup
 	@PYTHONPATH=. python benchmarks/damage.py
+
+fuzz: setup
+	@python -m benchmarks.faults.fuzz
+
+kill: setup
+	@python -m benchmarks.faults.kill
 
 lock: setup
 	@bash scripts/lock.sh

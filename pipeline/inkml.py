@@ -56,8 +56,8 @@ def no_strokes() -> UnusableInkError:
 def read_document(data: bytes, *, max_file_bytes: int) -> Document:
     """Take one InkML file apart, so that the numbers of many can be converted together (`parse_traces`).
 
-    Raises UnusableInkError, and nothing else: TOO_LARGE, EMPTY_FILE, MALFORMED_XML, HOSTILE_XML, NOT_INKML, or BAD_POINTS
-    where a trace is inside another.
+    Raises UnusableInkError, and nothing else: TOO_LARGE, EMPTY_FILE, MALFORMED_XML, HOSTILE_XML, NOT_INKML, or
+    BAD_POINTS where a trace is inside another.
     """
     if len(data) > max_file_bytes:
         raise UnusableInkError(Reason.TOO_LARGE, f"{len(data)} bytes, at most {max_file_bytes} are allowed")

@@ -25,13 +25,13 @@ FORMS = ("tar", "zip", "tar.gz", "folder")
 _TOO_HEAVY = frozenset({"giants within the limit", "50 MB", "levels"})
 
 NAMES = (
-    "../../outside.inkml", "../outside.inkml", "/absolute.inkml", "a/../b.inkml", "./a//b.inkml", "a/b.inkml", "a\\b.inkml",
-    "C:\\windows.inkml", "per%cent%2Fand%00.inkml", "dots.in.the.name.inkml", "a.png.inkml", "a.ids.npy.inkml", ". .inkml",
-    " .inkml", "  spaces  .inkml", "new\nline.inkml", "tab\t.inkml", "bell\a.inkml", "esc\x1b[31m.inkml", "\u202egpj.inkml",
-    "e\u0301.inkml", "\xe9.inkml", "\u6f22\u5b57.inkml", "\U0001f600.inkml", "surrogate\udcff.inkml", "-rf.inkml", "*?.inkml",
-    "$(id).inkml", "a;b|c&d.inkml", '"quoted".inkml', "CON.inkml", "UPPER.INKML", ".hidden.inkml", "__MACOSX/x.inkml",
-    "a.inkml/b.inkml", "manifest.json.inkml", "part-00000.parquet.inkml", "no-suffix", ".inkml", "a,b=c+d.inkml", "~/x.inkml",
-    "n" * 200 + ".inkml",
+    "../../outside.inkml", "../outside.inkml", "/absolute.inkml", "a/../b.inkml", "./a//b.inkml", "a/b.inkml",
+    "a\\b.inkml", "C:\\windows.inkml", "per%cent%2Fand%00.inkml", "dots.in.the.name.inkml", "a.png.inkml",
+    "a.ids.npy.inkml", ". .inkml", " .inkml", " spaces .inkml", "new\nline.inkml", "tab\t.inkml", "bell\a.inkml",
+    "esc\x1b[31m.inkml", "\u202egpj.inkml", "e\u0301.inkml", "\xe9.inkml", "\u6f22\u5b57.inkml", "\U0001f600.inkml",
+    "surrogate\udcff.inkml", "-rf.inkml", "*?.inkml", "$(id).inkml", "a;b|c&d.inkml", '"quoted".inkml', "CON.inkml",
+    "UPPER.INKML", ".hidden.inkml", "__MACOSX/x.inkml", "a.inkml/b.inkml", "manifest.json.inkml",
+    "part-00000.parquet.inkml", "no-suffix", ".inkml", "a,b=c+d.inkml", "~/x.inkml", "n" * 200 + ".inkml",
 )  # fmt: skip
 """Names of members that want to lead out, to mean something else, or to be one another."""
 LONG_NAMES = ("n" * 10_000 + ".inkml", "/".join(["d" * 90] * 100) + ".inkml", "%" * 5000 + ".inkml")
@@ -51,11 +51,15 @@ class Account:
     problems: Sequence[str] = field(default_factory=list)
 
 
-def run_batches(num_archives: int, *, seed: int, sound: Sequence[bytes], folder: Path, num_files: int = FILES_PER_ARCHIVE) -> list[Account]:
-    """Make archives of every form, one after another, and take each through the stages in `folder`."""
+def run_batches(
+    numbers: range, *, seed: int, sound: Sequence[bytes], folder: Path, num_files: int = FILES_PER_ARCHIVE
+) -> list[Account]:
+    """Make the archives of these numbers, whose forms take turns, and take each through the stages in `folder`."""
     return [
-        _run_stages(FORMS[number % len(FORMS)], Random(f"{seed}/archive/{number}"), sound, folder / f"{number:03d}", num_files)
-        for number in range(num_archives)
+        _run_stages(
+            FORMS[number % len(FORMS)], Random(f"{seed}/archive/{number}"), sound, folder / f"{number:03d}", num_files
+        )
+        for number in numbers
     ]
 
 
@@ -73,9 +77,15 @@ def _run_stages(form: str, rng: Random, sound: Sequence[bytes], at: Path, num_fi
     places = {"metrics": at / "metrics/m.json", "engine": engine}
     counts = ingest.run(IngestParams(max_reject_rate=1), source=at / "data/source", out=at / "data/inks", **places)
     inks = list(read_inks(at / "data/inks"))
-    vocab.run(VocabParams(), base="scratch", inks=at / "data/inks", out=at / "data/tokenizer", metrics=at / "metrics/v.json")
+    vocab.run(
+        VocabParams(), base="scratch", inks=at / "data/inks", out=at / "data/tokenizer", metrics=at / "metrics/v.json"
+    )
     summary = rasterize.run(
-        RasterizeParams(samples_per_shard=64), inks=at / "data/inks", tokenizer=at / "data/tokenizer", out=at / "data/shards", **places
+        RasterizeParams(samples_per_shard=64),
+        inks=at / "data/inks",
+        tokenizer=at / "data/tokenizer",
+        out=at / "data/shards",
+        **places,
     )
     read_back = _read_back(at / "data/shards")
     num_rows, num_rejected = len(inks), sum(counts["rejected"].values())
@@ -84,8 +94,11 @@ def _run_stages(form: str, rng: Random, sound: Sequence[bytes], at: Path, num_fi
         "inputs are not rows and rejections": counts["inputs"] == num_rows + num_rejected,
         "a key twice": len({ink.key for ink in inks}) == num_rows,
         "samples and long labels are not the rows": len(read_back) + sum(summary["rejected"].values()) == num_rows,
-        "a sample has another label": all(read_back.get(ink.key, ink.normalized_label) == ink.normalized_label for ink in inks),
-        "something was written elsewhere": sorted(path.name for path in at.iterdir()) == sorted([*before, "data", "metrics"]),
+        "a sample has another label": all(
+            read_back.get(ink.key, ink.normalized_label) == ink.normalized_label for ink in inks
+        ),
+        "something was written elsewhere": sorted(path.name for path in at.iterdir())
+        == sorted([*before, "data", "metrics"]),
         "a draft or temporary file is left": not [path for path in at.rglob(".*") if path.suffix in {".tmp", ".draft"}],
     }
     return Account(
@@ -106,7 +119,9 @@ def _members(form: str, rng: Random, sound: Sequence[bytes], num_files: int) -> 
     names = [*hostile, *(f"train/{number:05d}.inkml" for number in range(num_files - len(hostile)))]
     rng.shuffle(names)
     files = [
-        rng.choice(sound) if rng.random() < 0.3 else mutant(rng.choice(kinds), rng.randrange(10**6), seed=rng.randrange(10**6), sound=sound).data
+        rng.choice(sound)
+        if rng.random() < 0.3
+        else mutant(rng.choice(kinds), rng.randrange(10**6), seed=rng.randrange(10**6), sound=sound).data
         for _ in names
     ]
     return list(zip(names, files, strict=True))

@@ -29,12 +29,30 @@ Mutation = Callable[[Random, Sequence[bytes]], Mutant]
 
 _TAG = re.compile(rb"<[^<>]*>")
 _LEAF = re.compile(rb"<([\w:]+)\b[^<>]*>[^<>]*</\1>")
-_LABEL = re.compile(rb"(<(?:\w+:)?annotation[^>]*type=.(?:truth|label|normalizedLabel).[^>]*>)(?:[^<]|<!\[CDATA\[.*?\]\]>)*(?=</)")
+_LABEL = re.compile(
+    rb"(<(?:\w+:)?annotation[^>]*type=.(?:truth|label|normalizedLabel).[^>]*>)(?:[^<]|<!\[CDATA\[.*?\]\]>)*(?=</)"
+)
 _TRACE = re.compile(rb"(?<=>)[^<>]*\d[^<>]*(?=</(?:\w+:)?trace>)")
 _NUMERAL = re.compile(rb"[^\s,]+")
 _ROOT = re.compile(rb"<(?:\w+:)?ink\b[^>]*>")
 _PLACES = re.compile(rb"(?<=[^?\]]>)(?=\s*<)")
-_NOISE_BYTES = (b"<", b">", b"&", b"]]>", b"<!--", b"<![CDATA[", b"\0", b"\xff", b"\xc3\x28", b"\xed\xa0\x80", b"'", b'"', b"%", b"\n", b"/")
+_NOISE_BYTES = (
+    b"<",
+    b">",
+    b"&",
+    b"]]>",
+    b"<!--",
+    b"<![CDATA[",
+    b"\0",
+    b"\xff",
+    b"\xc3\x28",
+    b"\xed\xa0\x80",
+    b"'",
+    b'"',
+    b"%",
+    b"\n",
+    b"/",
+)
 
 
 def truncated(rng: Random, sound: Sequence[bytes]) -> Mutant:
@@ -91,7 +109,18 @@ def spliced_files(rng: Random, sound: Sequence[bytes]) -> Mutant:
 def blank(rng: Random, sound: Sequence[bytes]) -> Mutant:
     """Nothing, white space, zeros, random bytes, a mark alone, or text that is no XML."""
     length = rng.choice((0, 1, 7, 512, 100_000))
-    other = (b"\xef\xbb\xbf", b"\xff\xfe", b"\0\0\xfe\xff", b"PK\3\4", b"{}", b"<", b"<ink", b"<ink/>", b"<?xml?>", b"\x1f\x8b")
+    other = (
+        b"\xef\xbb\xbf",
+        b"\xff\xfe",
+        b"\0\0\xfe\xff",
+        b"PK\3\4",
+        b"{}",
+        b"<",
+        b"<ink",
+        b"<ink/>",
+        b"<?xml?>",
+        b"\x1f\x8b",
+    )
     signs = rng.choices(b" \t\r\n", k=length)
     texts = (bytes(signs), bytes(length), rng.randbytes(length), rng.choice(sound)[:3] * length, *other)
     return Mutant(data=rng.choice(texts), expected="rejected")
@@ -127,7 +156,9 @@ def changed_tags(rng: Random, sound: Sequence[bytes]) -> Mutant:
             between + second,
             second + between + first,
             first * 2 + between + second,
-            first.replace(b"trace", rng.choice((b"Trace", b"x", b"traceGroup", b"ink", b"annotation"))) + between + second,
+            first.replace(b"trace", rng.choice((b"Trace", b"x", b"traceGroup", b"ink", b"annotation")))
+            + between
+            + second,
             first.replace(b"=", b"= ''", 1) + between + second,
             first.replace(b" ", b" type='penUp' ", 1) + between + second,
             first.replace(b'"', b"", 1) + between + second,
@@ -178,7 +209,9 @@ def other_labels(rng: Random, sound: Sequence[bytes]) -> Mutant:
     if match is None:
         return Mutant(data=data)
     old = re.sub(rb"<!\[CDATA\[|\]\]>", b"", match[0][len(match[1]) :]).decode("utf-8", "replace")
-    make = rng.choice((None, None, None, labels.token_soup, labels.token_soup, labels.nested_label, labels.foreign_label))
+    make = rng.choice(
+        (None, None, None, labels.token_soup, labels.token_soup, labels.nested_label, labels.foreign_label)
+    )
     if rng.random() < 0.03:
         make = labels.long_label
     label = make(rng) if make else labels.broken_label(rng, old)
@@ -194,7 +227,13 @@ def dressed(rng: Random, sound: Sequence[bytes]) -> Mutant:
     inside = (root.end() - 1, data.rindex(b"</"))
     places = [match.start() for match in _PLACES.finditer(data, *inside)]
     for place in sorted(rng.sample(places, min(3, len(places))), reverse=True):
-        noise = (b"<!-- <trace>1 2</trace> -->", b"<?pen <trace>1 2</trace>?>", b"<unknown a='1'/>", b"\r\n\t", b"<!--" + b"x" * 9999 + b"-->")
+        noise = (
+            b"<!-- <trace>1 2</trace> -->",
+            b"<?pen <trace>1 2</trace>?>",
+            b"<unknown a='1'/>",
+            b"\r\n\t",
+            b"<!--" + b"x" * 9999 + b"-->",
+        )
         data = data[:place] + rng.choice(noise) + data[place:]
     return Mutant(data=data, expected="same", base=base)
 

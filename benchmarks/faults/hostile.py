@@ -13,14 +13,14 @@ LURE_FILE = "file:///lure.invalid"
 
 _DEFAULT_TRACE = "<trace>1 2, 3 4</trace>"
 _DECLARED = (
-    "utf-8", "UTF-16", "utf-16-le", "UTF-32", "ISO-8859-1", "latin1", "windows-1252", "us-ascii", "shift_jis", "gb18030",
-    "big5", "euc-kr", "koi8-r", "utf-7", "utf-8-sig", "punycode", "idna", "unicode_escape", "raw_unicode_escape", "rot13",
-    "zlib", "hex", "base64", "undefined", "mbcs", "cp65001", "cp500", "iso2022_jp", "ucs-4", "no-such", "mac-roman", "..",
-    "utf_8.py", "charmap", "palmos", "ebcdic-cp-us", "a" * 150,
+    "utf-8", "UTF-16", "utf-16-le", "UTF-32", "ISO-8859-1", "latin1", "windows-1252", "us-ascii", "shift_jis",
+    "gb18030", "big5", "euc-kr", "koi8-r", "utf-7", "utf-8-sig", "punycode", "idna", "unicode_escape",
+    "raw_unicode_escape", "rot13", "zlib", "hex", "base64", "undefined", "mbcs", "cp65001", "cp500", "iso2022_jp",
+    "ucs-4", "no-such", "mac-roman", "..", "utf_8.py", "charmap", "palmos", "ebcdic-cp-us", "a" * 150,
 )  # fmt: skip
 
 
-def entity_bombs(rng: Random, sound: Sequence[bytes]) -> Mutant:
+def entity_bombs(rng: Random, _sound: Sequence[bytes]) -> Mutant:
     """Billion laughs, quadratic blow-up, recursive and parameter entities, in any encoding."""
     levels, width = rng.choice(((10, 10), (30, 10), (3, 1000), (60, 2))), rng.choice((1, 100, 50_000))
     depth, fan = levels
@@ -30,7 +30,7 @@ def entity_bombs(rng: Random, sound: Sequence[bytes]) -> Mutant:
             f'<!ENTITY e0 "{"ha" * width}">{laughs}',
             f'<!ENTITY e{depth - 1} "{"A" * width}">',
             f'<!ENTITY e{depth - 1} "&e{depth - 1};">',
-            f'<!ENTITY % p "<!ENTITY e{depth - 1} \'x\'>"> %p;',
+            f"<!ENTITY % p \"<!ENTITY e{depth - 1} 'x'>\"> %p;",
             f'<!ENTITY % a "%b;"><!ENTITY % b "%a;"> %a;<!ENTITY e{depth - 1} "x">',
         )
     )
@@ -39,9 +39,11 @@ def entity_bombs(rng: Random, sound: Sequence[bytes]) -> Mutant:
     return Mutant(data=_encoded(rng, f"<!DOCTYPE ink [{declared}]>{where}</ink>"), expected="rejected")
 
 
-def external_references(rng: Random, sound: Sequence[bytes]) -> Mutant:
+def external_references(rng: Random, _sound: Sequence[bytes]) -> Mutant:
     """Whatever could make a parser open a file or an address."""
-    target = rng.choice((LURE_URL, LURE_FILE, "file:///etc/passwd", "/etc/passwd", "jar:" + LURE_URL, "php://filter/read=x"))
+    target = rng.choice(
+        (LURE_URL, LURE_FILE, "file:///etc/passwd", "/etc/passwd", "jar:" + LURE_URL, "php://filter/read=x")
+    )
     prologue, body, expected = rng.choice(
         (
             (f'<!DOCTYPE ink SYSTEM "{target}">', "", "rejected"),
@@ -62,7 +64,12 @@ def external_references(rng: Random, sound: Sequence[bytes]) -> Mutant:
 def right_encodings(rng: Random, sound: Sequence[bytes]) -> Mutant:
     """The same text in another encoding that a mark or the declaration names."""
     base = rng.choice([data for data in sound if _is_utf8(data)])
-    text = base.decode().removeprefix('<?xml version="1.0" encoding="UTF-8"?>').removeprefix('<?xml version="1.0"?>').lstrip()
+    text = (
+        base.decode()
+        .removeprefix('<?xml version="1.0" encoding="UTF-8"?>')
+        .removeprefix('<?xml version="1.0"?>')
+        .lstrip()
+    )
     named = '<?xml version="1.0" encoding="{}"?>'
     written = [
         codecs.BOM_UTF8 + text.encode(),
@@ -90,11 +97,30 @@ def wrong_encodings(rng: Random, sound: Sequence[bytes]) -> Mutant:
         text = text[:place] + chr(rng.randrange(0xD800, 0xE000)) + text[place:]
     if rng.random() < 0.6:
         text = f'<?xml version="1.0" encoding="{rng.choice(_DECLARED)}"?>' + text
-    names = ("utf-8", "utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "utf-7", "cp500", "latin-1", "gb18030")
+    names = (
+        "utf-8",
+        "utf-8",
+        "utf-16-le",
+        "utf-16-be",
+        "utf-32-le",
+        "utf-32-be",
+        "utf-7",
+        "cp500",
+        "latin-1",
+        "gb18030",
+    )
     data = text.encode(rng.choice(names), "ignore")
     if rng.random() < 0.4:
         data = text.encode(rng.choice(("utf-8", "utf-16-le", "utf-32-be")), "surrogatepass")
-    marks = (b"", b"", codecs.BOM_UTF8, codecs.BOM_UTF8 * 2, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE)
+    marks = (
+        b"",
+        b"",
+        codecs.BOM_UTF8,
+        codecs.BOM_UTF8 * 2,
+        codecs.BOM_UTF16_LE,
+        codecs.BOM_UTF16_BE,
+        codecs.BOM_UTF32_LE,
+    )
     return Mutant(data=rng.choice(marks) + data[: len(data) - (rng.random() < 0.2)])
 
 
@@ -102,7 +128,9 @@ def nul_bytes(rng: Random, sound: Sequence[bytes]) -> Mutant:
     """Zeros in between, or as a character reference, or control characters that XML forbids."""
     data = rng.choice(sound)
     place = rng.randrange(len(data.rstrip()))
-    filling = rng.choice((b"\0", b"&#0;", b"\0" * 4096, b"&#x1;", b"\x01", b"\x0b", b"&#xD800;", b"&#x110000;", b"&#xFFFE;"))
+    filling = rng.choice(
+        (b"\0", b"&#0;", b"\0" * 4096, b"&#x1;", b"\x01", b"\x0b", b"&#xD800;", b"&#x110000;", b"&#xFFFE;")
+    )
     return Mutant(data=data[:place] + filling + data[place:])
 
 

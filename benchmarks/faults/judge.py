@@ -1,17 +1,19 @@
-"""The judge: reads one file as `ingest` does, draws and encodes it as `rasterize` does, and holds the result to the contract."""
+"""The judge: reads a file as `ingest` does, draws and encodes it as `rasterize` does, and checks what must hold."""
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from transformers import PreTrainedTokenizerBase
 
 from benchmarks.faults.damage import Mutant
 from benchmarks.faults.labels import WORDS
 from pipeline.archives import Member
-from pipeline.catalogue import ink_table
+from pipeline.catalogue import inks_of, part_name
+from pipeline.chunks import Chunk, read_record
 from pipeline.config import IngestParams
 from pipeline.draw import Canvas, draw_ink, encode_png
 from pipeline.ink import INK_SCHEMA, REJECT_SCHEMA, SPLITS, Ink, Reason, Rejection
@@ -19,11 +21,13 @@ from pipeline.inputs import SourceInput, SourcePlan
 from pipeline.label_tokenizer import build_latex_tokenizer, encode_labels
 from pipeline.latex import normalize, tokenize
 from pipeline.markup import MAX_DETAIL_CHARS
-from pipeline.reading import read_member
+from pipeline.reading import read_chunk
 from pipeline.splits import HashSplit
+from shards.draft import RECIPE_NAME
+from shards.files import read_parquet, write_json
 
 ROW = "row"
-SECRET = "the-content-of-a-file-that-nobody-may-read"  # noqa: S105
+SECRET = "the-content-of-a-file-that-nobody-may-read"
 """What the lure holds; /etc/passwd holds `root:`."""
 _SECRETS = (SECRET, "root:")
 
@@ -47,9 +51,10 @@ PLAN = SourcePlan(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """outcome: `ROW`, or the reason of the rejection. problems: what of the contract does not hold; none, if all is well.
+    """What became of a file.
 
-    read_s: what reading took; draw_s: what drawing and encoding took.
+    outcome: `ROW`, or the reason of the rejection. problems: what of the contract does not hold; none, if all is well.
+    read_s, draw_s: CPU time of reading, and of drawing and encoding.
     """
 
     outcome: str
@@ -60,44 +65,67 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True)
 class Judge:
-    """Judges files; what it needs for that (a tokenizer) is made once."""
+    """Judges files. folder: where it may write; best in memory, as every file becomes a part of its own there."""
 
+    folder: Path
     params: IngestParams = field(default_factory=IngestParams)
-    canvas: Canvas = field(
-        default_factory=lambda: Canvas(height_px=32, width_px=128, margin_px=2, pen_width_px=1.5)
-    )
-    tokenizer: object = field(default_factory=lambda: build_latex_tokenizer(sorted({*WORDS} - {" "})))
+    canvas: Canvas = field(default_factory=lambda: Canvas(height_px=32, width_px=128, margin_px=2, pen_width_px=1.5))
+    tokenizer: PreTrainedTokenizerBase = field(default_factory=lambda: build_latex_tokenizer(sorted({*WORDS} - {" "})))
+
+    def __post_init__(self) -> None:
+        write_json(self.folder / RECIPE_NAME, {"recipe": "faults"})
 
     def judge(self, mutant: Mutant, *, name: str = "train/a.inkml") -> Verdict:
         """Read one file as `ingest` does and say what became of it. Exceptions are not caught: they are the find."""
-        started = time.perf_counter()
-        result = self.read(mutant.data, name=name)
-        read_s = time.perf_counter() - started
-        if isinstance(result, Rejection):
-            problems = [*_rejection_problems(result), *_leaks(result.detail)]
+        started = time.process_time()
+        rows, rejections = self.read([(name, mutant.data)])
+        read_s = time.process_time() - started
+        if len(rows) + len(rejections) != 1:
+            return Verdict(outcome="lost", read_s=read_s, problems=[f"{len(rows)} rows, {len(rejections)} rejections"])
+        if rejections:
+            outcome = rejections[0].reason.value
+            problems = [*_rejection_problems(rejections[0]), *_leaks(rejections[0].detail)]
             if mutant.expected in {"row", "same"}:
-                problems.append(f"expected: {mutant.expected}, was: {result.reason} ({result.detail})")
-            return Verdict(outcome=result.reason.value, read_s=read_s, problems=problems)
-        started = time.perf_counter()
-        problems = self._drawing_problems(result)
-        draw_s = time.perf_counter() - started
-        problems += _row_problems(result, params=self.params)
+                problems.append(f"expected: {mutant.expected}, was: {outcome} ({rejections[0].detail})")
+            return Verdict(outcome=outcome, read_s=read_s, problems=problems)
+        (ink,) = inks_of(rows.to_batches()[0])
+        started = time.process_time()
+        problems = self._drawing_problems(ink)
+        draw_s = time.process_time() - started
+        problems += _row_problems(rows, ink, params=self.params)
         if mutant.expected == "rejected":
             problems.append("expected: rejected, was: row")
-        if mutant.expected == "same" and not _is_same(result, self.read(mutant.base, name=name)):
-            problems.append("its strokes or label are not those of the file without the change")
+        if mutant.expected == "same" and self.read([(name, mutant.base)])[0] != rows:
+            problems.append("its row is not that of the file without the change")
         return Verdict(outcome=ROW, read_s=read_s, draw_s=draw_s, problems=problems)
 
-    def read(self, data: bytes, *, name: str) -> Ink | Rejection:
-        """`read_member` of a file as an archive would give it."""
-        too_large = len(data) > self.params.max_file_bytes
-        member = Member(name=name, num_bytes=len(data), data=None if too_large else data, is_file=True)
-        return read_member(member, item=PLAN.inputs[0], plan=PLAN, params=self.params)
+    def judge_together(self, mutants: Sequence[Mutant]) -> list[str]:
+        """Read files as one chunk; the problem, where one of them becomes something else than it becomes alone."""
+        members = [(f"train/{number}.inkml", mutant.data) for number, mutant in enumerate(mutants)]
+        rows, rejections = self.read(members)
+        alone = [self.read([member]) for member in members]
+        same_rows = rows == pa.concat_tables([INK_SCHEMA.empty_table(), *(table for table, _ in alone)])
+        if same_rows and rejections == [rejection for _, few in alone for rejection in few]:
+            return []
+        return ["read together, files become something else than each alone"]
+
+    def read(self, files: Sequence[tuple[str, bytes]]) -> tuple[pa.Table, list[Rejection]]:
+        """Rows and rejections of a chunk of files (name and content)."""
+        item, limit = PLAN.inputs[0], self.params.max_file_bytes
+        members = [
+            (item, Member(name=name, num_bytes=len(data), data=data if len(data) <= limit else None, is_file=True))
+            for name, data in files
+        ]
+        counts = read_chunk(
+            Chunk(index=0, members=members), plan=PLAN, params=self.params, base=self.folder, out=self.folder
+        )
+        rows = read_parquet(self.folder / part_name(0)) if counts.num_rows else INK_SCHEMA.empty_table()
+        return rows, list(read_record(self.folder, 0).rejections)
 
     def _drawing_problems(self, ink: Ink) -> list[str]:
         pixels = draw_ink(ink.strokes, self.canvas)
         encode_png(pixels)
-        (ids,) = encode_labels(self.tokenizer, [ink.normalized_label])  # type: ignore[arg-type]
+        (ids,) = encode_labels(self.tokenizer, [ink.normalized_label])
         problems = []
         if pixels.shape != (self.canvas.height_px, self.canvas.width_px) or pixels.min() == 255:
             problems.append(f"drawn as {pixels.shape}, darkest {pixels.min()}")
@@ -106,8 +134,7 @@ class Judge:
         return problems
 
 
-def _row_problems(ink: Ink, *, params: IngestParams) -> list[str]:
-    table = ink_table([ink])
+def _row_problems(table: pa.Table, ink: Ink, *, params: IngestParams) -> list[str]:
     table.validate(full=True)
     row = {name: table[name][0].as_py() for name in table.column_names if name != "points"}
     points = table["points"].combine_chunks().flatten()
@@ -130,7 +157,9 @@ def _row_problems(ink: Ink, *, params: IngestParams) -> list[str]:
 
 
 def _rejection_problems(rejection: Rejection) -> list[str]:
-    row = pa.table([[rejection.key], [rejection.source], [rejection.reason.value], [rejection.detail]], schema=REJECT_SCHEMA)
+    row = pa.table(
+        [[rejection.key], [rejection.source], [rejection.reason.value], [rejection.detail]], schema=REJECT_SCHEMA
+    )
     row.validate(full=True)
     checks = {
         "no reason": isinstance(rejection.reason, Reason),
@@ -142,10 +171,3 @@ def _rejection_problems(rejection: Rejection) -> list[str]:
 
 def _leaks(text: str) -> list[str]:
     return [f"{secret!r} of another file stands in the output" for secret in _SECRETS if secret in text]
-
-
-def _is_same(one: Ink | Rejection, other: Ink | Rejection) -> bool:
-    if not (isinstance(one, Ink) and isinstance(other, Ink)):
-        return False
-    same_strokes = len(one.strokes) == len(other.strokes) and all(map(np.array_equal, one.strokes, other.strokes))
-    return same_strokes and (one.label, one.writer) == (other.label, other.writer)

@@ -14,12 +14,39 @@ WORDS: Sequence[str] = (
     *sorted(set(tables.FONT_SWITCHES) | set(tables.SIZED_DELIMITERS) | set(tables.DROPPED_WITH_ARGUMENT)),
     *sorted(SYMBOLS)[::20],
     *(f"\\{end}{{{name}}}" for end in ("begin", "end") for name in _ENVIRONMENTS),
-    *("\\begin{", "\\end", "\\left.", "\\right)", "\\mathbb{R}", "\\nosuch", "\\ltN", "\\", "&lt;", "&amp;", "&amp;lt;"),
+    *(
+        "\\begin{",
+        "\\end",
+        "\\left.",
+        "\\right)",
+        "\\mathbb{R}",
+        "\\nosuch",
+        "\\ltN",
+        "\\",
+        "&lt;",
+        "&amp;",
+        "&amp;lt;",
+    ),
 )
 """What a soup of tokens is made of; signs of structure are the likeliest."""
 
-_NESTING = ("{", "\\frac{", "\\sqrt[", "\\sqrt{", "x^{", "\\left(", "\\text{$", "\\begin{matrix}", "\\mathrm{", "a_{b^{", "\\not")
-_FOREIGN = "\u05d0\u0628\u6f22\uc218\U0001d4d0\U0001f600e\u0301\u200d\u200e\u202e\ufeff\u00ad\u2028\ufffd\U0010ffff\x85\xa0\t\r\n"
+_NESTING = (
+    "{",
+    "\\frac{",
+    "\\sqrt[",
+    "\\sqrt{",
+    "x^{",
+    "\\left(",
+    "\\text{$",
+    "\\begin{matrix}",
+    "\\mathrm{",
+    "a_{b^{",
+    "\\not",
+)
+_FOREIGN = (
+    "\u05d0\u0628\u6f22\uc218\U0001d4d0\U0001f600e\u0301"
+    "\u200d\u200e\u202e\ufeff\u00ad\u2028\ufffd\U0010ffff\x85\xa0\t\r\n"
+)
 
 
 def broken_label(rng: Random, label: str) -> str:

@@ -47,7 +47,9 @@ def mutant(kind: str, number: int, *, seed: int, sound: Sequence[bytes]) -> Muta
     return SHARES[kind][0](Random(f"{seed}/{kind}/{number}"), sound)
 
 
-def mutants(num_files: int, *, seed: int, sound: Sequence[bytes], without: frozenset[str] = frozenset()) -> Iterator[tuple[str, int, Mutant]]:
+def mutants(
+    num_files: int, *, seed: int, sound: Sequence[bytes], without: frozenset[str] = frozenset()
+) -> Iterator[tuple[str, int, Mutant]]:
     """Yield (kind, number, file) of all kinds but those in `without`."""
     for kind, count in counts(num_files).items():
         if kind not in without:

@@ -3,7 +3,18 @@ r"""Rules on parsed lists: which braces and fonts can go, what infix commands an
 from itertools import pairwise
 
 from pipeline.latex.tables import CLOSING, FONT_SWITCHES, INFIX, OPENING, OPERATORS, WORD_FONTS
-from pipeline.latex.tree import Command, Environment, Group, Item, Items, Scripted, is_boundary, is_fragile, is_loose, is_open
+from pipeline.latex.tree import (
+    Command,
+    Environment,
+    Group,
+    Item,
+    Items,
+    Scripted,
+    is_boundary,
+    is_fragile,
+    is_loose,
+    is_open,
+)
 
 
 def spliced(items: Items) -> Items:

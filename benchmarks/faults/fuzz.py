@@ -91,7 +91,7 @@ def _report(  # noqa: PLR0913  (all that is printed)
     elapsed_s: float,
 ) -> None:
     revision = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(revision, capture_output=True, text=True, check=True).stdout.strip()
+    commit = subprocess.run(revision, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603  # our own
     print(f"{datetime.now(UTC):%Y-%m-%d}, commit {commit}, {platform.machine()}, {arguments.jobs} processes")
     print(f"{arguments.files} files from {num_sound} sound ones, seed {arguments.seed}; {elapsed_s:.0f} s\n")
     print(table(tallies))

@@ -63,6 +63,16 @@ class Verdict:
     problems: Sequence[str] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Reading:
+    """What a chunk of files was read as. rows: of `INK_SCHEMA`."""
+
+    names: Sequence[str]
+    files: Sequence[bytes]
+    rows: pa.Table
+    rejections: Sequence[Rejection]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Judge:
     """Judges files. folder: where it may write; best in memory, as every file becomes a part of its own there."""
@@ -75,19 +85,21 @@ class Judge:
     def __post_init__(self) -> None:
         write_json(self.folder / RECIPE_NAME, {"recipe": "faults"})
 
-    def judge(self, mutant: Mutant, *, name: str = "train/a.inkml") -> Verdict:
+    def judge(self, mutant: Mutant, *, name: str = "a.inkml") -> tuple[Verdict, Reading]:
         """Read one file as `ingest` does and say what became of it. Exceptions are not caught: they are the find."""
         started = time.process_time()
-        rows, rejections = self.read([(name, mutant.data)])
+        reading = self.read([name], [mutant.data])
         read_s = time.process_time() - started
+        rows, rejections = reading.rows, reading.rejections
         if len(rows) + len(rejections) != 1:
-            return Verdict(outcome="lost", read_s=read_s, problems=[f"{len(rows)} rows, {len(rejections)} rejections"])
+            problems = [f"{len(rows)} rows, {len(rejections)} rejections"]
+            return Verdict(outcome="lost", read_s=read_s, problems=problems), reading
         if rejections:
             outcome = rejections[0].reason.value
             problems = [*_rejection_problems(rejections[0]), *_leaks(rejections[0].detail)]
             if mutant.expected in {"row", "same"}:
                 problems.append(f"expected: {mutant.expected}, was: {outcome} ({rejections[0].detail})")
-            return Verdict(outcome=outcome, read_s=read_s, problems=problems)
+            return Verdict(outcome=outcome, read_s=read_s, problems=problems), reading
         (ink,) = inks_of(rows.to_batches()[0])
         started = time.process_time()
         problems = self._drawing_problems(ink)
@@ -95,32 +107,30 @@ class Judge:
         problems += _row_problems(rows, ink, params=self.params)
         if mutant.expected == "rejected":
             problems.append("expected: rejected, was: row")
-        if mutant.expected == "same" and self.read([(name, mutant.base)])[0] != rows:
+        if mutant.expected == "same" and self.read([name], [mutant.base]).rows != rows:
             problems.append("its row is not that of the file without the change")
-        return Verdict(outcome=ROW, read_s=read_s, draw_s=draw_s, problems=problems)
+        return Verdict(outcome=ROW, read_s=read_s, draw_s=draw_s, problems=problems), reading
 
-    def judge_together(self, mutants: Sequence[Mutant]) -> list[str]:
-        """Read files as one chunk; the problem, where one of them becomes something else than it becomes alone."""
-        members = [(f"train/{number}.inkml", mutant.data) for number, mutant in enumerate(mutants)]
-        rows, rejections = self.read(members)
-        alone = [self.read([member]) for member in members]
-        same_rows = rows == pa.concat_tables([INK_SCHEMA.empty_table(), *(table for table, _ in alone)])
-        if same_rows and rejections == [rejection for _, few in alone for rejection in few]:
+    def judge_together(self, alone: Sequence[Reading]) -> list[str]:
+        """Read files, each of which was read alone, as one chunk; the problem, where one becomes something else."""
+        names = [name for reading in alone for name in reading.names]
+        together = self.read(names, [data for reading in alone for data in reading.files])
+        same_rows = together.rows == pa.concat_tables([INK_SCHEMA.empty_table(), *(each.rows for each in alone)])
+        if same_rows and together.rejections == [rejection for each in alone for rejection in each.rejections]:
             return []
         return ["read together, files become something else than each alone"]
 
-    def read(self, files: Sequence[tuple[str, bytes]]) -> tuple[pa.Table, list[Rejection]]:
-        """Rows and rejections of a chunk of files (name and content)."""
+    def read(self, names: Sequence[str], files: Sequence[bytes]) -> Reading:
+        """Read files as one chunk."""
         item, limit = PLAN.inputs[0], self.params.max_file_bytes
         members = [
             (item, Member(name=name, num_bytes=len(data), data=data if len(data) <= limit else None, is_file=True))
-            for name, data in files
+            for name, data in zip(names, files, strict=True)
         ]
-        counts = read_chunk(
-            Chunk(index=0, members=members), plan=PLAN, params=self.params, base=self.folder, out=self.folder
-        )
+        chunk = Chunk(index=0, members=members)
+        counts = read_chunk(chunk, plan=PLAN, params=self.params, base=self.folder, out=self.folder)
         rows = read_parquet(self.folder / part_name(0)) if counts.num_rows else INK_SCHEMA.empty_table()
-        return rows, list(read_record(self.folder, 0).rejections)
+        return Reading(names=names, files=files, rows=rows, rejections=list(read_record(self.folder, 0).rejections))
 
     def _drawing_problems(self, ink: Ink) -> list[str]:
         pixels = draw_ink(ink.strokes, self.canvas)

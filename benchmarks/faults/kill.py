@@ -196,10 +196,8 @@ def main() -> int:
             if stage.name == "rasterize":
                 workspace.run("vocab")
             whole = undisturbed(workspace, stage)
-            print(
-                f"\n{stage.name}: {whole.num_units} units; {whole.elapsed_s:.1f} s, {whole.end_s:.2f} s of it after the last",
-                flush=True,
-            )
+            times = f"{whole.elapsed_s:.1f} s, {whole.end_s:.2f} s of it after the last"
+            print(f"\n{stage.name}: {whole.num_units} units; {times}", flush=True)
             if arguments.stage in {None, stage.name}:
                 rng = Random(f"{arguments.seed}/{stage.name}")
                 tally = kill_often(workspace, stage, num_kills=arguments.kills, whole=whole, rng=rng)

@@ -1,4 +1,4 @@
-"""Judging many files in processes of limited memory, which are watched: a death or a hang costs one file, and names it."""
+"""Judging many files in processes of limited memory, which are watched: a death or a hang costs the one file."""
 
 import multiprocessing
 import resource
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.faults.damage import Mutant
 from benchmarks.faults.hostile import LURE_FILE, LURE_URL
-from benchmarks.faults.judge import Judge, Verdict
+from benchmarks.faults.judge import Judge, Reading, Verdict
 from benchmarks.faults.mutations import counts, mutant
 
 MAX_FILE_S = 4.0
@@ -121,12 +121,12 @@ def _read_files(  # noqa: PLR0913  # what makes the files, and where the verdict
         num_pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
         limit = num_pages * resource.getpagesize() + MAX_GROWTH_BYTES
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-        companions: list[Mutant] = []
+        companions: list[Reading] = []
         for number in numbers:
             made = lures.laid_in(mutant(kind, number, seed=seed, sound=sound))
-            verdict = judge.judge(made)
+            verdict, reading = judge.judge(made, name=f"{number}.inkml")
             if len(made.data) < MAX_COMPANION_BYTES:
-                companions.append(made)
+                companions.append(reading)
             if len(companions) == COMPANIONS or number == numbers[-1]:
                 verdict = replace(verdict, problems=[*verdict.problems, *judge.judge_together(companions)])
                 companions.clear()

@@ -24,6 +24,7 @@ from pathlib import Path
 from random import Random
 
 from benchmarks.faults.workspace import JOBS, STAGES, Stage, Workspace, prepare
+from shards.progress import Progress
 
 SHARE_AT_THE_END = 0.3
 SHARE_KILLED_AGAIN = 0.2
@@ -80,19 +81,27 @@ def kill_often(workspace: Workspace, stage: Stage, *, num_kills: int, whole: Und
     older = workspace.root / f"older-{stage.artifact}"
     shutil.copytree(workspace.out(stage), older)
     (older / "older").write_text("a file of the artifact that was there before")
-    while tally.num_kills < num_kills:
-        shutil.rmtree(workspace.out(stage), ignore_errors=True)
-        if rng.random() < 0.5:
-            shutil.copytree(older, workspace.out(stage))
-        finished: dict[str, tuple[str, int]] = {}
-        while True:
-            tally.phases[_kill_once(workspace, stage, whole=whole, rng=rng)] += 1
-            finished |= _finished_units(workspace, stage)
-            if rng.random() >= SHARE_KILLED_AGAIN:
-                break
-        workspace.run(stage.name)
-        _compare(workspace, stage, whole=whole, finished=finished, tally=tally)
+    with Progress(f"kill {stage.name}", total=num_kills, unit="kills") as progress:
+        while tally.num_kills < num_kills:
+            num_before = tally.num_kills
+            shutil.rmtree(workspace.out(stage), ignore_errors=True)
+            if rng.random() < 0.5:
+                shutil.copytree(older, workspace.out(stage))
+            _round(workspace, stage, whole=whole, rng=rng, tally=tally)
+            progress.advance(tally.num_kills - num_before, note=f"{len(tally.problems)} problems")
     return tally
+
+
+def _round(workspace: Workspace, stage: Stage, *, whole: Undisturbed, rng: Random, tally: Tally) -> None:
+    """Kill a run once or more often, finish it, and compare."""
+    finished: dict[str, tuple[str, int]] = {}
+    while True:
+        tally.phases[_kill_once(workspace, stage, whole=whole, rng=rng)] += 1
+        finished |= _finished_units(workspace, stage)
+        if rng.random() >= SHARE_KILLED_AGAIN:
+            break
+    workspace.run(stage.name)
+    _compare(workspace, stage, whole=whole, finished=finished, tally=tally)
 
 
 def _kill_once(workspace: Workspace, stage: Stage, *, whole: Undisturbed, rng: Random) -> str:
@@ -127,7 +136,7 @@ def _phase(workspace: Workspace, stage: Stage, *, num_units: int, before: int) -
 
 def _manifest_time(workspace: Workspace, stage: Stage) -> int:
     try:
-        return (workspace.out(stage) / "manifest.json").stat().st_ino
+        return (workspace.out(stage) / "manifest.json").stat().st_mtime_ns
     except FileNotFoundError:
         return 0
 

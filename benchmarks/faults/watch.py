@@ -15,6 +15,7 @@ from benchmarks.faults.damage import Mutant
 from benchmarks.faults.hostile import LURE_FILE, LURE_URL
 from benchmarks.faults.judge import Judge, Reading, Verdict
 from benchmarks.faults.mutations import counts, mutant
+from shards.progress import Progress
 
 MAX_FILE_S = 4.0
 """CPU time that reading one file may take, and that drawing and encoding it may take."""
@@ -85,18 +86,20 @@ def fuzz(num_files: int, *, seed: int, sound: Sequence[bytes], jobs: int, lures:
         for start in range(0, count, FILES_PER_PROCESS)
     )
     running: list[_Worker] = []
-    while waiting or running:
-        while waiting and len(running) < jobs:
-            running.append(_start(*waiting.popleft(), seed=seed, sound=sound, lures=lures))
-        ready = set(wait([worker.connection for worker in running], timeout=1))
-        for worker in list(running):
-            is_over = worker.connection in ready and not _hear(worker, tallies[worker.kind])
-            if not is_over and time.monotonic() - worker.heard_at < HANG_S:
-                continue
-            running.remove(worker)
-            rest = _bury(worker, tallies[worker.kind], hangs=not is_over)
-            if rest:
-                waiting.appendleft((worker.kind, rest))
+    with Progress("fuzz", total=sum(counts(num_files).values()), unit="files") as progress:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                running.append(_start(*waiting.popleft(), seed=seed, sound=sound, lures=lures))
+            ready = set(wait([worker.connection for worker in running], timeout=1))
+            for worker in list(running):
+                is_over = worker.connection in ready and not _hear(worker, tallies[worker.kind])
+                if not is_over and time.monotonic() - worker.heard_at < HANG_S:
+                    continue
+                running.remove(worker)
+                rest = _bury(worker, tallies[worker.kind], hangs=not is_over)
+                progress.advance(len(worker.numbers) - len(rest))
+                if rest:
+                    waiting.appendleft((worker.kind, rest))
     return tallies
 
 

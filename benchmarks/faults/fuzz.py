@@ -63,7 +63,7 @@ def main() -> int:
     if arguments.kind:
         arguments.write.write_bytes(mutant(arguments.kind, arguments.number, seed=arguments.seed, sound=sound).data)
         return 0
-    started = time.monotonic()
+    started, arguments.commit = time.monotonic(), _commit()
     with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as listener:
         lures = Lures(file=Path(folder, "secret"), url=f"http://127.0.0.1:{listener.getsockname()[1]}/ink")
         lures.file.write_text(SECRET, encoding="utf-8")
@@ -81,6 +81,11 @@ def main() -> int:
     return 1 if problems else 0
 
 
+def _commit() -> str:
+    revision = ["git", "rev-parse", "--short", "HEAD"]
+    return subprocess.run(revision, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603  # our own
+
+
 def _report(  # noqa: PLR0913  (all that is printed)
     arguments: argparse.Namespace,
     tallies: Mapping[str, Tally],
@@ -90,9 +95,7 @@ def _report(  # noqa: PLR0913  (all that is printed)
     num_sound: int,
     elapsed_s: float,
 ) -> None:
-    revision = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(revision, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603  # our own
-    print(f"{datetime.now(UTC):%Y-%m-%d}, commit {commit}, {platform.machine()}, {arguments.jobs} processes")
+    print(f"{datetime.now(UTC):%Y-%m-%d}, commit {arguments.commit}, {platform.machine()}, {arguments.jobs} processes")
     print(f"{arguments.files} files from {num_sound} sound ones, seed {arguments.seed}; {elapsed_s:.0f} s\n")
     print(table(tallies))
     print("\n| archive | members | inputs | rows | rejected | samples |\n|---|---:|---:|---:|---:|---:|")

@@ -7,6 +7,7 @@ import warnings
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -17,8 +18,10 @@ from pipeline.config import IngestParams, InkmlParams, RasterizeParams, VocabPar
 from pipeline.engine import Engine
 from pipeline.ink import SPLITS
 from pipeline.keys import is_inkml_name
+from pipeline.label_tokenizer import encode_labels, load_tokenizer
 from shards.index import open_split
 from shards.reader import SampleReader
+from shards.verify import verify
 
 FILES_PER_ARCHIVE = 500
 FORMS = ("tar", "zip", "tar.gz", "folder")
@@ -88,6 +91,8 @@ def _run_stages(form: str, rng: Random, sound: Sequence[bytes], at: Path, num_fi
         **places,
     )
     read_back = _read_back(at / "data/shards")
+    encode = partial(encode_labels, load_tokenizer(at / "data/tokenizer"))
+    verified = verify(at / "data/shards", encode=encode, engine=engine)
     num_rows, num_rejected = len(inks), sum(counts["rejected"].values())
     checks = {
         f"{counts['inputs']} inputs of {expected}": counts["inputs"] == expected,
@@ -97,6 +102,7 @@ def _run_stages(form: str, rng: Random, sound: Sequence[bytes], at: Path, num_fi
         "a sample has another label": all(
             read_back.get(ink.key, ink.normalized_label) == ink.normalized_label for ink in inks
         ),
+        f"verify finds {verified.shown}": verified.num_findings == 0,
         "something was written elsewhere": sorted(path.name for path in at.iterdir())
         == sorted([*before, "data", "metrics"]),
         "a draft or temporary file is left": not [path for path in at.rglob(".*") if path.suffix in {".tmp", ".draft"}],

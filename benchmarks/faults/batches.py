@@ -85,6 +85,7 @@ def _run_stages(form: str, rng: Random, sound: Sequence[bytes], at: Path, num_fi
     )
     summary = rasterize.run(
         RasterizeParams(samples_per_shard=64),
+        seed=1,
         inks=at / "data/inks",
         tokenizer=at / "data/tokenizer",
         out=at / "data/shards",

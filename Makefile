@@ -4,18 +4,20 @@ BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup repro test lint bench bench-scale damage kill-training lock clean
+.PHONY: help setup repro test lint bench bench-scale damage fuzz kill kill-training lock clean
 
 help:
-	@echo "make repro   set up, then run the pipeline: data, model, metrics, report"
-	@echo "make test    set up, then run the tests"
-	@echo "make lint    set up, then check style and types"
-	@echo "make bench   set up, then measure beside baselines and targets, into docs/performance.md"
-	@echo "make bench-scale  the same for time and memory of 10,000 and 100,000 inks"
-	@echo "make kill-training  set up, then kill trainings at random moments and compare what comes out"
-	@echo "make damage  set up, then damage shards 1,000 times and see whether anything gets by"
-	@echo "make lock    write requirements.lock anew from pyproject.toml"
-	@echo "make clean   remove data, runs and metrics that the pipeline made (keeps data/raw and .venv)"
+	@echo "make repro          set up, then run the pipeline: data, model, metrics, report"
+	@echo "make test           set up, then run the tests"
+	@echo "make lint           set up, then check style and types"
+	@echo "make bench          set up, then measure beside baselines and targets, into docs/performance.md"
+	@echo "make bench-scale    the same for time and memory of 10,000 and 100,000 inks"
+	@echo "make damage         set up, then damage shards 1,000 times and see whether anything gets by"
+	@echo "make fuzz           set up, then read 100,000 ruined InkML files (long)"
+	@echo "make kill           set up, then kill ingest and rasterize 100 times each (long)"
+	@echo "make kill-training  set up, then kill trainings 50 times (long)"
+	@echo "make lock           write requirements.lock anew from pyproject.toml"
+	@echo "make clean          remove data, runs and metrics that the pipeline made (keeps data/raw and .venv)"
 
 setup:
 	@bash scripts/setup.sh
@@ -44,6 +46,12 @@ kill-training: setup
 
 damage: setup
 	@PYTHONPATH=. python benchmarks/damage.py
+
+fuzz: setup
+	@python -m benchmarks.faults.fuzz
+
+kill: setup
+	@python -m benchmarks.faults.kill
 
 lock: setup
 	@bash scripts/lock.sh

@@ -56,7 +56,8 @@ def no_strokes() -> UnusableInkError:
 def read_document(data: bytes, *, max_file_bytes: int) -> Document:
     """Take one InkML file apart, so that the numbers of many can be converted together (`parse_traces`).
 
-    Raises UnusableInkError, and nothing else: TOO_LARGE, EMPTY_FILE, MALFORMED_XML, HOSTILE_XML or NOT_INKML.
+    Raises UnusableInkError, and nothing else: TOO_LARGE, EMPTY_FILE, MALFORMED_XML, HOSTILE_XML, NOT_INKML, or
+    BAD_POINTS where a trace is inside another.
     """
     if len(data) > max_file_bytes:
         raise UnusableInkError(Reason.TOO_LARGE, f"{len(data)} bytes, at most {max_file_bytes} are allowed")
@@ -79,9 +80,12 @@ def _trace_texts(root: Any) -> list[str]:
     """Content of the traces that are ink, in groups or not.
 
     A lifted pen leaves no ink, and traces under `definitions` are templates, unless the file has no others: then views
-    refer to them.
+    refer to them. Raises UnusableInkError (BAD_POINTS) where a trace is inside another: no pen writes that, and reading
+    the inner ones once for each of the outer would take a minute for a file of a few megabytes.
     """
     traces = [trace for trace in root.iter("{*}trace") if trace.get("type", "penDown").lower() != "penup"]
+    if any(len(trace) and next(trace.iterdescendants("{*}trace"), None) is not None for trace in traces):
+        raise UnusableInkError(Reason.BAD_POINTS, "a trace is inside another")
     if next(root.iter("{*}definitions"), None) is not None:
         drawn = [trace for trace in traces if next(trace.iterancestors("{*}definitions"), None) is None]
         traces = drawn or traces

@@ -73,6 +73,9 @@ def parse_markup(data: bytes) -> Any:
     external = document.system_url or document.public_id
     if external:
         raise UnusableInkError(Reason.HOSTILE_XML, f"refers to an external DTD: {external}")
+    if document.internalDTD is not None and next(root.iter(etree.Entity), None) is not None:
+        # a parser passes over it where another parameter entity might have declared it
+        raise UnusableInkError(Reason.HOSTILE_XML, "refers to entities that it does not declare")
     return root
 
 

@@ -47,12 +47,14 @@ def s3_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[st
 @pytest.fixture(scope="module")
 def s3(s3_settings: Mapping[str, str]) -> Iterator[str]:
     """URL of an empty bucket on an S3-compatible server, which this process and its children are set to talk to."""
+    from joblib.externals.loky import get_reusable_executor
     from s3fs import S3FileSystem
 
     with pytest.MonkeyPatch.context() as environment:
         for name, value in s3_settings.items():
             environment.setenv(name, value)
         S3FileSystem.clear_instance_cache()  # they remember the server they talked to
+        get_reusable_executor().shutdown()  # worker processes of earlier tests do not know this environment
         bucket = f"bucket-{secrets.token_hex(4)}"
         S3FileSystem().mkdir(bucket)
         yield f"s3://{bucket}"

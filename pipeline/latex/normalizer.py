@@ -8,7 +8,7 @@ from pipeline.latex.parser import TooDeepError, parse
 from pipeline.latex.prepare import prepare
 from pipeline.latex.tree import write
 
-NORMALIZER_VERSION = 1
+NORMALIZER_VERSION = 2
 """Raised whenever some text gets another normal form."""
 
 # an escaped character, which hides an entity, or an entity

@@ -9,6 +9,7 @@ from pipeline.latex.prepare import match_braces, prepare
 from pipeline.latex.simplify import (
     base_of,
     can_carry_scripts,
+    kept_apart,
     resolve_scopes,
     spliced,
     with_font,
@@ -177,7 +178,7 @@ class _Parser:
         items: Items = []
         for is_math, tokens in split_text(raw):
             if is_math:
-                items += parse(prepare(tokens), depth=self._depth)
+                items += kept_apart(parse(prepare(tokens), depth=self._depth))
             elif is_like_math(tokens):
                 items.append(with_font(font_name, parse(prepare(tokens), depth=self._depth)))
             elif len(signs := canonical_text(tokens)) == 1 and signs[0] in SAME_IN_MATH:
@@ -253,7 +254,10 @@ class _Parser:
                 continue
             self._at += 1
             if mark == "_":
-                scripts.append((mark, self._argument(end)))
+                content = self._argument(end)
+                scripts.append((mark, content))
+                if content is None:  # what follows must not move before it, or it would find an argument there
+                    upper, takes_script = None, False
                 continue
             content = self._primes(end) or self._argument(end, raised=True)
             if takes_script and upper is not None and content is not None:

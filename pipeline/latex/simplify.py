@@ -3,7 +3,18 @@ r"""Rules on parsed lists: which braces and fonts can go, what infix commands an
 from itertools import pairwise
 
 from pipeline.latex.tables import CLOSING, FONT_SWITCHES, INFIX, OPENING, OPERATORS, WORD_FONTS
-from pipeline.latex.tree import Command, Environment, Group, Item, Items, Scripted, is_boundary, is_fragile, is_open
+from pipeline.latex.tree import (
+    Command,
+    Environment,
+    Group,
+    Item,
+    Items,
+    Scripted,
+    is_boundary,
+    is_fragile,
+    is_loose,
+    is_open,
+)
 
 
 def spliced(items: Items) -> Items:
@@ -93,10 +104,11 @@ def _parts(item: Item) -> list[Items]:
 def resolve_scopes(items: Items) -> Items:
     r"""Rewrite ``a \over b`` and ``\rm a`` within one cell; what TeX rejects stays.
 
-    That is two infix commands, which are ambiguous, and a brace without partner. Font switches are lost there.
+    That is two infix commands, which are ambiguous, and a brace or one end of an environment without partner, which
+    braces would part from its own. Font switches are lost there.
     """
     places = [index for index, item in enumerate(items) if isinstance(item, str) and item in INFIX]
-    if len(places) > 1 or "{" in items or "}" in items:
+    if len(places) > 1 or any(isinstance(item, str) and (item in ("{", "}") or is_loose(item)) for item in items):
         return [item for item in items if not (isinstance(item, str) and item in FONT_SWITCHES)]
     if not places:
         return _resolve_switches(items)

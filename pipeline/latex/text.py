@@ -8,8 +8,11 @@ SAME_IN_MATH = frozenset(".,;:()!?")
 
 
 def split_text(tokens: list[str]) -> list[tuple[bool, list[str]]]:
-    """Split the tokens of a text at its dollars: (whether it is mathematics, tokens). Unpaired dollars are dropped."""
-    if tokens.count("$") % 2:
+    """Split the tokens of a text at its dollars: (whether it is mathematics, tokens).
+
+    Unpaired dollars are dropped, and all of them where a brace stands on the other side of one than its partner.
+    """
+    if tokens.count("$") % 2 or _has_crossing_dollar(tokens):
         tokens = [token for token in tokens if token != "$"]
     parts: list[tuple[bool, list[str]]] = [(False, [])]
     for token in tokens:
@@ -18,6 +21,16 @@ def split_text(tokens: list[str]) -> list[tuple[bool, list[str]]]:
         else:
             parts[-1][1].append(token)
     return parts
+
+
+def _has_crossing_dollar(tokens: list[str]) -> bool:
+    depth, depths = 0, [0]
+    for token in tokens:
+        depth += (token == "{") - (token == "}")
+        if token == "$":
+            depths.append(depth)
+    # between an opening dollar and its closing one, and between two pairs
+    return any(depth != depths[0] for depth in depths)
 
 
 def is_like_math(tokens: list[str]) -> bool:

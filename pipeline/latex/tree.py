@@ -126,7 +126,8 @@ def _write_command(item: Command, tokens: list[str]) -> None:
     if item.optional:
         inner: list[str] = []
         write(item.optional, inner)
+        is_braced = len(item.optional) == 1 and isinstance(item.optional[0], Group)
         # a bare bracket would end the optional argument
-        tokens.extend(["[", "{", *inner, "}", "]"] if "]" in inner else ["[", *inner, "]"])
+        tokens.extend(["[", "{", *inner, "}", "]"] if "]" in inner and not is_braced else ["[", *inner, "]"])
     for argument in item.arguments:
         _write_braced(argument, tokens)

@@ -9,12 +9,13 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from isal import isal_zlib
 
 from shards.cache import ShardCache
 from shards.errors import LatexifyError
 from shards.index import MADE_BY, SplitIndex
 from shards.place import is_local
-from shards.png import decode_png
+from shards.png import decode_png_into
 from shards.sample import Sample, decode_ids
 
 MAX_OPEN_SHARDS = 128
@@ -53,12 +54,20 @@ class SampleReader:
         missing or cut off.
         """
         self._open_all(rows)
-        return [self._read_sample(int(row)) for row in rows]
+        places = self._batch(len(rows))
+        return [self._read_sample(int(row), place) for row, place in zip(rows, places, strict=True)]
 
-    def read_or_reject(self, rows: Rows) -> list[Sample | DamagedSampleError]:
-        """As :meth:`read`, but with the error in place of a damaged sample."""
+    def read_or_reject(
+        self, rows: Rows, *, pixels: npt.NDArray[np.uint8] | None = None
+    ) -> list[Sample | DamagedSampleError]:
+        """As :meth:`read`, but with the error in place of a damaged sample.
+
+        pixels: uint8 [len(rows), height, width] to decode into; the samples' pictures are views of it. What it holds in
+        the place of a damaged sample is undefined.
+        """
         self._open_all(rows)
-        return [self._read_or_reject_sample(int(row)) for row in rows]
+        places = self._batch(len(rows)) if pixels is None else pixels
+        return [self._read_or_reject_sample(int(row), place) for row, place in zip(rows, places, strict=True)]
 
     def describe(self, rows: Rows) -> list[dict[str, Any]]:
         """Read the JSON of these rows: label (raw), normalized_label, writer, source, num_strokes, extent.
@@ -68,27 +77,29 @@ class SampleReader:
         self._open_all(rows)
         return [self._read_description(int(row)) for row in rows]
 
-    def _read_or_reject_sample(self, row: int) -> Sample | DamagedSampleError:
+    def _batch(self, num_samples: int) -> npt.NDArray[np.uint8]:
+        return np.empty((num_samples, self._index.height_px, self._index.width_px), dtype=np.uint8)
+
+    def _read_or_reject_sample(self, row: int, pixels: npt.NDArray[np.uint8]) -> Sample | DamagedSampleError:
         try:
-            return self._read_sample(row)
+            return self._read_sample(row, pixels)
         except DamagedSampleError as error:
             return error
 
-    def _read_sample(self, row: int) -> Sample:
+    def _read_sample(self, row: int, pixels: npt.NDArray[np.uint8]) -> Sample:
         index = self._index
         # the token ids follow the picture with only a header between: one read brings both
         start, ids_start = int(index.png_offset[row]), int(index.ids_offset[row])
-        data = self._pread(row, start, ids_start + int(index.ids_bytes[row]) - start)
+        data = memoryview(self._pread(row, start, ids_start + int(index.ids_bytes[row]) - start))
         png, ids = data[: int(index.png_bytes[row])], data[ids_start - start :]
         # before anything is decoded: in the token ids, any flipped bit would make another label
-        if zlib.crc32(ids, zlib.crc32(png)) != index.sample_crc32[row]:
+        if isal_zlib.crc32(ids, isal_zlib.crc32(png)) != index.sample_crc32[row]:
             raise self._damaged(row, "its CRC-32 is not the index's")
         try:
-            pixels, token_ids = decode_png(png), decode_ids(ids, num_tokens=int(index.num_tokens[row]))
+            decode_png_into(png, pixels)
+            token_ids = decode_ids(ids, num_tokens=int(index.num_tokens[row]))
         except ValueError as error:
             raise self._damaged(row, error) from None
-        if pixels.shape != (index.height_px, index.width_px):
-            raise self._damaged(row, f"its picture has {pixels.shape} pixels, not {index.height_px, index.width_px}")
         return Sample(key=index.keys[row].as_py(), label=index.labels[row].as_py(), pixels=pixels, token_ids=token_ids)
 
     def _read_description(self, row: int) -> dict[str, Any]:

@@ -64,14 +64,14 @@ def encode_ids(token_ids: npt.NDArray[np.int32]) -> bytes:
     return _ids_header(len(token_ids)) + token_ids.astype("<i4", copy=False).tobytes()
 
 
-def decode_ids(data: bytes, *, num_tokens: int) -> npt.NDArray[np.int32]:
+def decode_ids(data: bytes | memoryview, *, num_tokens: int) -> npt.NDArray[np.int32]:
     """Undo :func:`encode_ids`. Raises ValueError where `data` is not int32 [num_tokens].
 
     Unlike `numpy.load`, it allocates nothing that the header asks for before that is known to be right.
     """
     header = _ids_header(num_tokens)
     if data[: len(header)] != header:  # by another version of NumPy, or damaged
-        header = _check_ids_header(data, num_tokens=num_tokens)
+        header = _check_ids_header(bytes(data), num_tokens=num_tokens)
     if len(data) - len(header) != 4 * num_tokens:
         raise ValueError(f"token ids take {len(data) - len(header)} bytes, expected 4 x {num_tokens}")
     return np.frombuffer(data, dtype="<i4", offset=len(header)).astype(np.int32)

@@ -4,12 +4,13 @@ The order comes from `trainer.slices` alone, so the number of processes changes 
 """
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
@@ -58,10 +59,16 @@ class MicroBatch:
 
 def collate(samples: list[Sample]) -> tuple[torch.Tensor, torch.Tensor]:
     """Stack samples: pixels uint8 [n, height, width] and labels int64 [n, longest], padded with `IGNORED`."""
-    labels = np.full((len(samples), max(len(sample.token_ids) for sample in samples)), IGNORED, dtype=np.int64)
-    for row, sample in zip(labels, samples, strict=True):
-        row[: len(sample.token_ids)] = sample.token_ids
-    return torch.from_numpy(np.stack([sample.pixels for sample in samples])), torch.from_numpy(labels)
+    labels = pad_labels([sample.token_ids for sample in samples])
+    return torch.from_numpy(np.stack([sample.pixels for sample in samples])), labels
+
+
+def pad_labels(token_ids: Sequence[npt.NDArray[np.int32]]) -> torch.Tensor:
+    """Stack token ids, int32 [num_tokens] each: int64 [n, longest], padded with `IGNORED`."""
+    labels = np.full((len(token_ids), max(map(len, token_ids))), IGNORED, dtype=np.int64)
+    for row, ids in zip(labels, token_ids, strict=True):
+        row[: len(ids)] = ids
+    return torch.from_numpy(labels)
 
 
 class _Shards(Dataset[MicroBatch | LatexifyError]):
@@ -76,29 +83,23 @@ class _Shards(Dataset[MicroBatch | LatexifyError]):
         self._reader = SampleReader(index)
 
     def __getitem__(self, slice_: Slice) -> MicroBatch | LatexifyError:
+        index, rows = self._index, slice_.rows
+        pixels = np.empty((len(rows), index.height_px, index.width_px), dtype=np.uint8)
         try:
-            found = self._reader.read_or_reject(slice_.rows)
+            found = self._reader.read_or_reject(rows, pixels=pixels)
         except LatexifyError as error:
             return error
-        damaged = []
-        samples = []
-        for row, sample in zip(slice_.rows.tolist(), found, strict=True):
+        damaged, token_ids = [], []
+        for place, (row, sample) in enumerate(zip(rows.tolist(), found, strict=True)):
             if isinstance(sample, DamagedSampleError):
                 damaged.append(Damage(row=row, reason=str(sample)))
-                samples.append(self._blank(row))
+                pixels[place] = 255
+                # as long as its label, so that a micro-batch has the same shape without it
+                token_ids.append(np.full(index.num_tokens[row], IGNORED, dtype=np.int32))
             else:
-                samples.append(sample)
-        pixels, labels = collate(samples)
-        return MicroBatch(pixels=pixels, labels=labels, slice=slice_, damaged=tuple(damaged))
-
-    def _blank(self, row: int) -> Sample:
-        """Stands for a damaged sample: as long as its label, so that a micro-batch has the same shape without it."""
-        index = self._index
-        return Sample(
-            key=index.keys[row].as_py(),
-            label="",
-            pixels=np.full((index.height_px, index.width_px), 255, dtype=np.uint8),
-            token_ids=np.full(index.num_tokens[row], IGNORED, dtype=np.int32),
+                token_ids.append(sample.token_ids)
+        return MicroBatch(
+            pixels=torch.from_numpy(pixels), labels=pad_labels(token_ids), slice=slice_, damaged=tuple(damaged)
         )
 
 

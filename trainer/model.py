@@ -153,7 +153,7 @@ def model_input(pixels: torch.Tensor, model: VisionEncoderDecoderModel) -> torch
     pixels: uint8 [batch, height, width], ink 0, paper 255. Returns float32 [batch, channels, height, width], ink -1,
     paper +1, the same as TrOCR's image processor gives (rescale by 1/255, mean 0.5, standard deviation 0.5).
     """
-    grey = pixels.to(model.device, non_blocking=True).float() / 127.5 - 1
+    grey = pixels.to(model.device, non_blocking=True).float().div_(127.5).sub_(1)  # in place: it is most of the cost
     return grey[:, None].expand(-1, model.config.encoder.num_channels, -1, -1)
 
 

@@ -12,7 +12,7 @@ import psutil
 
 from benchmarks.cores import num_cpus
 
-LIBRARIES = ("numpy", "pyarrow", "lxml", "pycairo", "pillow", "isal", "torch", "transformers", "joblib")
+LIBRARIES = ("numpy", "pyarrow", "lxml", "pycairo", "pillow", "isal", "zlib-ng", "torch", "transformers", "joblib")
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.draw import cairo_version
 
 _CODE = ("pipeline", "shards")
-_LIBRARIES = ("isal", "lxml", "numpy", "pillow", "pyarrow", "pycairo")
+_LIBRARIES = ("isal", "lxml", "numpy", "pillow", "pyarrow", "pycairo", "zlib-ng")
 
 
 @cache

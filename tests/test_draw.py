@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import cairo
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,7 +15,8 @@ from hypothesis import strategies as st
 from lxml import etree
 from PIL import Image
 
-from pipeline.draw import Canvas, draw_ink, draw_points, encode_png
+from pipeline import draw
+from pipeline.draw import SHIFT_PX, Canvas, draw_ink, draw_points, encode_png
 from pipeline.ink import Stroke
 from shards.errors import LatexifyError
 
@@ -129,8 +131,8 @@ def test_dropped_points_do_not_show() -> None:
     corners = np.array([(0, 0), (40, 30), (80, 0), (120, 30)], dtype=float)
     dense = np.concatenate([a + (b - a) * steps for a, b in itertools.pairwise(corners)])
     difference = np.abs(draw_ink([dense], CANVAS).astype(int) - draw_ink([corners], CANVAS))
-    assert difference.max() <= 40
-    assert difference.mean() < 0.3
+    assert difference.max() <= 64  # a quarter: one step of the fast antialiasing
+    assert difference.mean() < 1.2
 
 
 def test_long_strokes_have_no_gaps() -> None:
@@ -206,3 +208,20 @@ def test_real_inks_fill_the_canvas(real_data: Path) -> None:
         assert min(box) >= 1
         assert min(box[0], box[2]) <= 2, "one of the sides is filled"
         assert (pixels < 128).sum() >= 20
+
+
+def test_fast_antialiasing_lies_where_the_exact_kind_does() -> None:
+    """Another cairo may sample elsewhere: all ink would lie a quarter of a pixel beside what a model was trained on."""
+    canvas = Canvas(height_px=120, width_px=400, margin_px=2, pen_width_px=1.5)
+    angles = np.linspace(0, 12 * np.pi, 300)
+    spiral = np.stack([angles * np.cos(angles) * 2, angles * np.sin(angles)], axis=1)
+    fast = draw_ink([spiral], canvas).astype(int)
+    errors = {}
+    for shift in ((0.0, 0.0), SHIFT_PX, (2 * SHIFT_PX[0], 0.0)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(cairo, "ANTIALIAS_FAST", cairo.ANTIALIAS_GRAY)
+            patch.setattr(draw, "SHIFT_PX", (SHIFT_PX[0] - shift[0], SHIFT_PX[1] - shift[1]))
+            exact = draw_ink([spiral], canvas).astype(int)
+        errors[shift] = np.abs(fast - exact)[exact < 255].mean()
+    assert min(errors, key=errors.__getitem__) == SHIFT_PX
+    assert errors[SHIFT_PX] < 20

@@ -137,22 +137,22 @@ def _seed_steps(times: Times) -> list[list[float]]:
 
 def _targets(times: Times, *, inks: str, cores: int) -> list[Target]:
     rates, several = _rates(times, cores=1), _rates(times, cores=cores)
-    rendering = rates["seed: parse + draw + resize"]
+    loading = rates["seed: data loader"]
     whole = f"latexify: ingest + rasterize {SIDE_PX}x{SIDE_PX}"
     redrawn = rates[f"latexify: rasterize {SIDE_PX}x{SIDE_PX}"]
     decoding = [max(pair) for pair in zip(*times["decoding 1"].values(), strict=True)]
     found = [
-        ("ingest + rasterize against the seed's parse + draw + resize", ratios(rates[whole], rendering), 10, "x"),
-        ("rasterize from Parquet against the same", ratios(redrawn, rendering), 15, "x"),
+        ("ingest + rasterize against the seed's loader", ratios(rates[whole], loading), 10, "x"),
+        ("rasterize from Parquet against the same", ratios(redrawn, loading), 15, "x"),
         (
             "stream to batches against the seed's loader",
-            ratios(rates["latexify: stream, uint8"], rates["seed: data loader"]),
+            ratios(rates["latexify: stream, uint8"], loading),
             30,
             "x",
         ),
         (
             "the same, with the conversion to float32 on this core",
-            ratios(rates["latexify: stream, float32"], rates["seed: data loader"]),
+            ratios(rates["latexify: stream, float32"], loading),
             30,
             "x",
         ),

@@ -40,7 +40,7 @@ STEPS: dict[str, dict[str, Sequence[str]]] = {
         "read": ("shards.reader.SampleReader._pread",),
         "decode PNG": ("shards.png.decode_png", "shards.png.decode_png_into"),
         "token ids": ("shards.sample.decode_ids",),
-        "collate": ("trainer.batches.collate",),
+        "pad labels": ("trainer.batches.pad_labels",),
         "to float32": ("trainer.model.model_input",),
     },
 }

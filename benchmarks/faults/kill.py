@@ -93,15 +93,17 @@ def kill_often(workspace: Workspace, stage: Stage, *, num_kills: int, whole: Und
 
 
 def _round(workspace: Workspace, stage: Stage, *, whole: Undisturbed, rng: Random, tally: Tally) -> None:
-    """Kill a run once or more often, finish it, and compare."""
+    """Kill a run once or more often, finish it, and compare. A round whose kills all came too late does not count."""
     finished: dict[str, tuple[str, int]] = {}
+    num_before = tally.num_kills
     while True:
         tally.phases[_kill_once(workspace, stage, whole=whole, rng=rng)] += 1
         finished |= _finished_units(workspace, stage)
         if rng.random() >= SHARE_KILLED_AGAIN:
             break
-    workspace.run(stage.name)
-    _compare(workspace, stage, whole=whole, finished=finished, tally=tally)
+    if tally.num_kills > num_before:
+        workspace.run(stage.name)
+        _compare(workspace, stage, whole=whole, finished=finished, tally=tally)
 
 
 def _kill_once(workspace: Workspace, stage: Stage, *, whole: Undisturbed, rng: Random) -> str:

@@ -1,9 +1,9 @@
 """Train TrOCR on one GPU for a minute and say how fast, how full, how hungry: `python -m benchmarks.gpu`.
 
 Needs a CUDA device and torch, transformers and this project's `shards` and `trainer`; neither cairo nor real inks: the
-pictures are made here, sparse strokes at the canvas asked for. Prints one row per precision: samples per second, share of
-the device's peak that the model's own arithmetic takes (model FLOPs utilisation, counted by torch, recomputation left
-out), share of the time spent waiting for data, and peak memory.
+pictures are made here, sparse strokes at the canvas asked for. Prints one row per precision: samples per second, share
+of the device's peak that the model's own arithmetic takes (model FLOPs utilisation, counted by torch, without what is
+computed twice), share of the time spent waiting for data, and peak memory.
 """
 
 import argparse
@@ -90,9 +90,7 @@ def make_shards(folder: Path, *, count: int, height_px: int, width_px: int, voca
     return open_split(folder, "train")
 
 
-def _sample(
-    chance: np.random.Generator, *, key: str, height_px: int, width_px: int, vocabulary: int
-) -> EncodedSample:
+def _sample(chance: np.random.Generator, *, key: str, height_px: int, width_px: int, vocabulary: int) -> EncodedSample:
     pixels: npt.NDArray[np.uint8] = np.full((height_px, width_px), 255, dtype=np.uint8)
     for _ in range(20):
         top, left = chance.integers(0, height_px - 12), chance.integers(0, width_px - 12)

@@ -105,6 +105,7 @@ def _draft_beside(out: Path, *, recipe: str) -> Iterator[Path]:
     _require_ours(out)
     draft, old = (out.with_name(f".{out.name}.{what}") for what in ("draft", "old"))
     if old.exists():
+        _take_back(old, draft=draft, out=out)
         shutil.rmtree(old)
     _go_on_or_clear(draft, recipe=recipe)
     yield draft
@@ -115,6 +116,16 @@ def _draft_beside(out: Path, *, recipe: str) -> Iterator[Path]:
             path.rename(old / path.name)
     draft.rename(out)
     shutil.rmtree(old)
+
+
+def _take_back(old: Path, *, draft: Path, out: Path) -> None:
+    """Undo the renames of a run that was killed among them, so that what it had made is not made again."""
+    if draft.exists():
+        for name in (NOTES_NAME, RECIPE_NAME):
+            if (old / name).exists():
+                (old / name).rename(draft / name)
+    if not out.exists() and (old / out.name).exists():
+        (old / out.name).rename(out)
 
 
 def _require_ours(out: Place) -> None:

@@ -1,5 +1,6 @@
 """Shards on the disk: written once, read by row, by us and by WebDataset."""
 
+import contextlib
 import hashlib
 import io
 import json
@@ -280,6 +281,38 @@ def test_draft_replaces_the_folder_only_when_whole(tmp_path: Path) -> None:
     with draft_of(out, recipe="b") as draft:
         (draft / "other half").touch()
     assert sorted(path.name for path in out.iterdir()) == ["half", "other half"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+
+
+@pytest.mark.parametrize("killed_at", range(5))
+def test_a_run_killed_while_folders_change_places_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: int
+) -> None:
+    """A moment of a few renames, at the end of hours: what is whole by then must not be made again."""
+    out = tmp_path / "out"
+    write_manifest_in(out, "old")
+    rename, left = Path.rename, iter(range(killed_at + 1))
+
+    def mortal(self: Path, target: Path) -> Path:
+        if next(left, killed_at) == killed_at:
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    def make() -> list[str]:
+        with draft_of(out, recipe="a") as draft:
+            found = sorted(path.name for path in draft.iterdir())
+            (draft / "notes").mkdir(exist_ok=True)
+            (draft / "part").touch()
+            write_manifest(draft, Manifest(kind="shards", version=1, params={}, inputs={}))
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", mortal)
+        with contextlib.suppress(KeyboardInterrupt):
+            make()
+    done = (out / "part").exists()
+    assert "part" in make() or done
+    assert sorted(path.name for path in out.iterdir()) == ["manifest.json", "part"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
 
 

@@ -86,6 +86,8 @@ class RasterizeParams(Section):
     width_px: Annotated[int, Ge(8), Le(4096)] = 128
     margin_px: Annotated[float, Ge(0)] = 2.0
     pen_width_px: Annotated[float, Gt(0)] = 1.5
+    max_stroke_px: Annotated[float, Gt(0)] | None = None
+    """An ink's usual stroke is drawn at most this large; without a limit every ink fills the canvas."""
     max_tokens: Annotated[int, Ge(1), Le(4096)] = 256
     """Longer labels are rejected from training and counted; evaluation splits keep theirs, whole."""
     samples_per_shard: Annotated[int, Ge(1)] = 1000

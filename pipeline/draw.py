@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.ink import Stroke
-from pipeline.placing import Canvas, place_inks
+from pipeline.placing import Canvas, Factors, place_inks
 from shards.errors import LatexifyError
 from shards.png import encode_png
 
-__all__ = ["Canvas", "cairo_version", "draw_ink", "draw_inks", "draw_points", "encode_png"]
+__all__ = ["Canvas", "Factors", "cairo_version", "draw_ink", "draw_inks", "draw_points", "encode_png"]
 
 MAX_PATH_POINTS = 1024
 """Few expressions have more points once thinned."""
@@ -32,8 +32,9 @@ def cairo_version() -> str:
 def draw_ink(strokes: Sequence[Stroke], canvas: Canvas) -> Pixels:
     """Draw strokes (each [num_points, 2], any finite units, y downward) as uint8 [height, width], 0 ink, 255 paper.
 
-    The ink is scaled, its aspect ratio kept, until it fills the canvas inside the margins, and centred. A stroke
-    without extent is a dot of the pen's width. Raises LatexifyError where there is no point or one that is not finite.
+    The ink is scaled, its aspect ratio kept, until it fills the canvas inside the margins or its usual stroke is as
+    large as the canvas allows, and centred. A stroke without extent is a dot of the pen's width. Raises LatexifyError
+    where there is no point or one that is not finite.
     """
     drawn = [stroke for stroke in strokes if len(stroke)]
     if not drawn:
@@ -55,14 +56,14 @@ def draw_inks(
     num_strokes: npt.NDArray[np.integer],
     canvas: Canvas,
     *,
-    pen_widths_px: npt.NDArray[np.float64] | None = None,
+    factors: Factors | None = None,
 ) -> Iterator[Pixels]:
     """:func:`draw_points` for many inks that stand one after another, in less time; the pictures are the same.
 
-    num_strokes: [num_inks], each at least 1, their sum is the number of stroke lengths. pen_widths_px: [num_inks],
-    where not all are the canvas's. Raises LatexifyError in the turn of an ink that cannot be drawn.
+    num_strokes: [num_inks], each at least 1, their sum is the number of stroke lengths. factors: where pens or sizes
+    are not the canvas's. Raises LatexifyError in the turn of an ink that cannot be drawn.
     """
-    placed = place_inks(points, stroke_lengths, num_strokes, canvas, pen_widths_px=pen_widths_px)
+    placed = place_inks(points, stroke_lengths, num_strokes, canvas, factors=factors)
     x_px, y_px, lengths = placed.x_px.tolist(), placed.y_px.tolist(), placed.stroke_lengths.tolist()
     start = first = 0
     facts = zip(placed.num_strokes.tolist(), placed.pen_widths_px.tolist(), placed.finite.tolist(), strict=True)

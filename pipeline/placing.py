@@ -33,6 +33,8 @@ Counts = npt.NDArray[np.integer]
 class Canvas:
     """The picture to draw on. margin_px: paper left free on every side. pen_width_px: diameter of the round pen.
 
+    max_stroke_px: an ink's usual stroke (the median of their longer sides, dots left out) is drawn at most this large,
+    so that a lone letter does not look like a wall of a long formula; None: every ink fills the canvas.
     Raises LatexifyError where margins and pen leave no room.
     """
 
@@ -40,6 +42,7 @@ class Canvas:
     width_px: int
     margin_px: float
     pen_width_px: float
+    max_stroke_px: float | None = None
 
     def __post_init__(self) -> None:
         if min(self.height_px, self.width_px) <= 2 * self.margin_px + self.pen_width_px:
@@ -47,6 +50,14 @@ class Canvas:
                 f"a canvas of {self.height_px} x {self.width_px} px has no room within margins of {self.margin_px} px "
                 f"for a pen of {self.pen_width_px} px: choose a larger canvas, a smaller margin or a thinner pen"
             )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Factors:
+    """How inks differ from what the canvas says. pens, strokes: float64 [num_inks], of its pen and largest stroke."""
+
+    pens: Floats
+    strokes: Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,23 +83,31 @@ def place_inks(
     num_strokes: Counts,
     canvas: Canvas,
     *,
-    pen_widths_px: Floats | None = None,
+    factors: Factors | None = None,
 ) -> PlacedInks:
     """Scale every ink, its aspect ratio kept, until its pen touches the margins; centre it; and thin it.
 
+    Where the canvas limits the size of strokes, an ink may stay smaller than that.
+
     points: [num_points, 2], x to the right, y downward, in any units. stroke_lengths: [num_strokes], at least 1 each,
     their sum is num_points. num_strokes: [num_inks], at least 1 each, their sum is the number of stroke lengths.
-    pen_widths_px: [num_inks], where not all are the canvas's. Raises LatexifyError where there is no room for one.
+    Raises LatexifyError where there is no room for the pen of one.
     """
-    if pen_widths_px is None:
-        pen_widths_px = np.full(len(num_strokes), canvas.pen_width_px, dtype=np.float64)
+    if factors is None:
+        factors = Factors(pens=np.ones(len(num_strokes)), strokes=np.ones(len(num_strokes)))
+    pen_widths_px = canvas.pen_width_px * factors.pens
     replace(canvas, pen_width_px=float(pen_widths_px.max()))  # is there room?
     ink_lengths = np.add.reduceat(stroke_lengths, _starts(num_strokes), dtype=np.intp)
     x, y = points[:, 0].astype(np.float64), points[:, 1].astype(np.float64)
     starts = _starts(ink_lengths)
     finite = np.logical_and.reduceat(np.isfinite(x) & np.isfinite(y), starts)
-    with np.errstate(invalid="ignore"):  # of inks that are not finite
-        x, y = _fit(x, y, ink_lengths, canvas, pen_widths_px)
+    with np.errstate(invalid="ignore", over="ignore"):  # of inks that are not finite, or have no lines to limit
+        limits = np.full(len(num_strokes), np.inf)
+        if canvas.max_stroke_px is not None:
+            limits = canvas.max_stroke_px * factors.strokes / _usual_strokes(x, y, stroke_lengths, num_strokes)
+        taken_px = 2 * canvas.margin_px + pen_widths_px
+        x, y = _fit(x, y, ink_lengths, (canvas.width_px - taken_px, canvas.height_px - taken_px), limits)
+        x, y = x + canvas.width_px / 2, y + canvas.height_px / 2
         x, y, thinned = thin(x, y, stroke_lengths)
     return PlacedInks(
         x_px=x,
@@ -104,19 +123,40 @@ def _starts(lengths: Counts) -> Counts:
     return np.cumsum(lengths) - lengths
 
 
-def _fit(x: Floats, y: Floats, ink_lengths: Counts, canvas: Canvas, pen_widths_px: Floats) -> tuple[Floats, Floats]:
-    """Map points from their own units to pixels, so that the pen's outline touches the margins."""
+def _usual_strokes(x: Floats, y: Floats, stroke_lengths: Counts, num_strokes: Counts) -> Floats:
+    """The median of the strokes' longer sides in each ink, dots left out: float64 [num_inks], tiny where all are."""
+    starts = _starts(stroke_lengths)
+    extents = np.maximum(
+        np.maximum.reduceat(x, starts) - np.minimum.reduceat(x, starts),
+        np.maximum.reduceat(y, starts) - np.minimum.reduceat(y, starts),
+    )
+    inks = np.repeat(np.arange(len(num_strokes)), num_strokes)
+    inks, extents = inks[extents > 0], extents[extents > 0]
+    extents = extents[np.lexsort((extents, inks))]  # by ink, and within it by size
+    counts = np.bincount(inks, minlength=len(num_strokes))
+    first, count = _starts(counts)[counts > 0], counts[counts > 0]
+    usual = np.full(len(num_strokes), np.finfo(np.float64).tiny)
+    usual[counts > 0] = (extents[first + (count - 1) // 2] + extents[first + count // 2]) / 2
+    return usual
+
+
+def _fit(
+    x: Floats, y: Floats, ink_lengths: Counts, room_px: tuple[Floats, Floats], limits: Floats
+) -> tuple[Floats, Floats]:
+    """Map points from their own units to pixels around (0, 0).
+
+    room_px: float64 [num_inks] twice, the width and height to fill. limits: float64 [num_inks], the largest scales.
+    """
     starts = _starts(ink_lengths)
     low_x, high_x = np.minimum.reduceat(x, starts), np.maximum.reduceat(x, starts)
     low_y, high_y = np.minimum.reduceat(y, starts), np.maximum.reduceat(y, starts)
-    taken_px = 2 * canvas.margin_px + pen_widths_px
-    room_x_px, room_y_px = canvas.width_px - taken_px, canvas.height_px - taken_px
+    room_x_px, room_y_px = room_px
     largest = np.maximum(np.maximum(abs(low_x), abs(high_x)), np.maximum(abs(low_y), abs(high_y)))
     least = np.maximum(MIN_EXTENT, largest * MIN_RELATIVE_EXTENT)
     widest = np.maximum((high_x - low_x) / room_x_px, (high_y - low_y) / room_y_px)  # as a share of its room
-    scale = 1 / np.maximum(widest, least / np.minimum(room_x_px, room_y_px))
+    scale = np.minimum(1 / np.maximum(widest, least / np.minimum(room_x_px, room_y_px)), limits)
     middle_x, middle_y, scale = np.repeat([(low_x + high_x) / 2, (low_y + high_y) / 2, scale], ink_lengths, axis=1)
-    return (x - middle_x) * scale + canvas.width_px / 2, (y - middle_y) * scale + canvas.height_px / 2
+    return (x - middle_x) * scale, (y - middle_y) * scale
 
 
 def thin(x: Floats, y: Floats, stroke_lengths: Counts) -> tuple[Floats, Floats, Counts]:

@@ -88,6 +88,7 @@ def _recipe(params: RasterizeParams, *, seed: int, manifest: Manifest) -> Recipe
         width_px=params.width_px,
         margin_px=params.margin_px,
         pen_width_px=params.pen_width_px,
+        max_stroke_px=params.max_stroke_px,
     )
     replace(canvas, pen_width_px=params.widest_pen_px)  # refuse now what a worker would
     return Recipe(

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.draw import Canvas, draw_inks, encode_png
+from pipeline.draw import Canvas, Factors, draw_inks, encode_png
 from pipeline.variants import Variation, VariedInk, variant_key, vary_ink
 from pipeline.versions import differences, versions
 from shards.draft import require_draft
@@ -97,7 +97,9 @@ def _draw_together(inks: pa.RecordBatch, variants: list[int], *, recipe: Recipe)
         np.concatenate([ink.stroke_lengths for ink in written]),
         np.array([len(ink.stroke_lengths) for ink in written]),
         recipe.canvas,
-        pen_widths_px=recipe.canvas.pen_width_px * np.array([ink.pen_scale for ink in written]),
+        factors=Factors(
+            pens=np.array([ink.pen_scale for ink in written]), strokes=np.array([ink.stroke_scale for ink in written])
+        ),
     )
     samples = zip(keys, variants, points, inks.select(DESCRIBED).to_pylist(), _lists(inks["token_ids"]), strict=True)
     for key, variant, own_points, description, token_ids in samples:
@@ -119,7 +121,7 @@ def _write(
     variation: Variation,
 ) -> VariedInk:
     if variant == 0:
-        return VariedInk(points=points, stroke_lengths=stroke_lengths, pen_scale=1.0)
+        return VariedInk(points=points, stroke_lengths=stroke_lengths, pen_scale=1.0, stroke_scale=1.0)
     with _naming(key):
         return vary_ink(points, stroke_lengths, key=key, variation=variation)
 

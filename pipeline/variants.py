@@ -25,6 +25,9 @@ MAX_TILT = 0.05
 MAX_STRETCH = 0.25
 """By how much width may grow against height, or height against width."""
 
+MAX_RESIZE = 0.3
+"""By how much the usual stroke may be larger or smaller, where the canvas limits it. Else ink fills the canvas."""
+
 DRIFTS = ((0.025, 0.35), (0.07, 1.2), (0.15, 6.0))
 """How far points stray, and over which way of the pen, both in sizes of a usual stroke: tremor, form, position."""
 
@@ -40,11 +43,15 @@ class Variation:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class VariedInk:
-    """points: floating [num_points, 2]. stroke_lengths: [num_strokes]. pen_scale: factor of the pen's width."""
+    """points: floating [num_points, 2]. stroke_lengths: [num_strokes].
+
+    pen_scale, stroke_scale: factors of the canvas's pen and of its largest stroke.
+    """
 
     points: npt.NDArray[np.floating]
     stroke_lengths: npt.NDArray[np.integer]
     pen_scale: float
+    stroke_scale: float
 
 
 def variant_key(key: str, variant: int) -> str:
@@ -77,7 +84,13 @@ def vary_ink(
     # a rotation by atan(tilt), a little enlarged: drawing fits the size to the canvas anyway
     turn = tilt * MAX_TILT
     varied = np.stack([x - turn * y, turn * x + y], axis=1) + middle
-    return VariedInk(points=varied, stroke_lengths=stroke_lengths, pen_scale=1 + pen * MAX_PEN_CHANGE)
+    size = (random.random() * 2 - 1) * variation.strength
+    return VariedInk(
+        points=varied,
+        stroke_lengths=stroke_lengths,
+        pen_scale=1 + pen * MAX_PEN_CHANGE,
+        stroke_scale=_ratio(size * MAX_RESIZE),
+    )
 
 
 def _kept_strokes(chances: npt.NDArray[np.float64], dropout: float) -> npt.NDArray[np.bool_]:

@@ -1,12 +1,14 @@
 """Placing: every ink on its own, and no point dropped that would be seen."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.draw import draw_inks, draw_points
-from pipeline.placing import TOLERANCE_PX, Canvas, place_inks, thin
+from pipeline.placing import TOLERANCE_PX, Canvas, Factors, place_inks, thin
 from shards.errors import LatexifyError
 
 CANVAS = Canvas(height_px=48, width_px=192, margin_px=2.0, pen_width_px=1.5)
@@ -66,12 +68,47 @@ def test_pens_of_their_own() -> None:
     """Variants of an ink are drawn with other pens: each must be that of its ink, and stay inside the margins."""
     stroke = [[(0.0, 0.0), (10.0, 1.0)]]
     pens = np.array([1.0, 4.0])
-    for pixels, pen in zip(draw_inks(*flat([stroke, stroke]), CANVAS, pen_widths_px=pens), pens, strict=True):
+    factors = Factors(pens=pens / CANVAS.pen_width_px, strokes=np.ones(2))
+    for pixels, pen in zip(draw_inks(*flat([stroke, stroke]), CANVAS, factors=factors), pens, strict=True):
         points, lengths, _ = flat([stroke])
         alone = Canvas(height_px=48, width_px=192, margin_px=2.0, pen_width_px=float(pen))
         assert np.array_equal(pixels, draw_points(points, lengths, alone))
     with pytest.raises(LatexifyError, match="no room"):
-        place_inks(*flat([stroke]), CANVAS, pen_widths_px=np.array([60.0]))
+        place_inks(*flat([stroke]), CANVAS, factors=Factors(pens=np.array([40.0]), strokes=np.ones(1)))
+
+
+def longest_side_px(pixels: np.ndarray) -> int:
+    """Of the box around the ink."""
+    rows, columns = np.nonzero(pixels < 128)
+    return int(max(np.ptp(rows), np.ptp(columns))) + 1
+
+
+@pytest.mark.parametrize("unit", [0.01, 1.0, 300.0])
+def test_strokes_grow_no_larger_than_said(unit: float) -> None:
+    """A lone letter would fill the canvas, ten times as large as the same letter in a long formula."""
+    canvas = replace(CANVAS, max_stroke_px=16.0)
+    letter = [[(0.0, 0.0), (3.0, 9.0)], [(3.0, 0.0), (0.0, 9.0)], [(5.0, 5.0)]]
+    points, lengths, counts = flat([letter])
+    (limited,) = draw_inks(points * unit, lengths, counts, canvas)
+    # the dot does not count; the longer side of both lines is 9 units; the pen adds its width
+    assert longest_side_px(limited) == pytest.approx(16 + canvas.pen_width_px, abs=1)
+    (larger,) = draw_inks(
+        points * unit, lengths, counts, canvas, factors=Factors(pens=np.ones(1), strokes=np.full(1, 1.25))
+    )
+    assert longest_side_px(larger) == pytest.approx(20 + canvas.pen_width_px, abs=1)
+
+
+@settings(max_examples=60, deadline=None)
+@given(many=st.lists(inks, min_size=1, max_size=5), limit_px=st.floats(2, 100))
+def test_a_limit_of_strokes_never_enlarges(many: list[list[list[tuple[float, float]]]], limit_px: float) -> None:
+    """Long formulas would leave the canvas, and the company of an ink would change it."""
+    canvas = replace(CANVAS, max_stroke_px=limit_px)
+    for limited, ink in zip(draw_inks(*flat(many), canvas), many, strict=True):
+        points, lengths, counts = flat([ink])
+        assert np.array_equal(limited, draw_points(points, lengths, canvas))
+        usual = place_inks(points, lengths, counts, canvas)
+        filled = place_inks(points, lengths, counts, CANVAS)
+        assert np.ptp(usual.x_px) <= np.ptp(filled.x_px) + 0.2
 
 
 def test_one_ink_that_cannot_be_drawn_stops_at_its_turn() -> None:

@@ -82,7 +82,7 @@ def test_every_kind_learns_and_reads_at_another_canvas(
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.2 * losses[0]
-    geometry = Geometry(height_px=HEIGHT_PX, width_px=WIDTH_PX, margin_px=2, pen_width_px=1.5)
+    geometry = Geometry(height_px=HEIGHT_PX, width_px=WIDTH_PX, margin_px=2, pen_width_px=1.5, max_stroke_px=None)
     loaded = LoadedModel(model=model.eval(), tokenizer=tokenizer, geometry=geometry, fingerprint="")
     decoded = generate_ids(loaded, pixels, num_beams=1, max_new_tokens=40)
     expected = [row[row != IGNORED][:-1].tolist() for row in labels]

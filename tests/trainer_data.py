@@ -25,7 +25,7 @@ from trainer.positions import grid_sinusoids
 HEIGHT_PX, WIDTH_PX, CELL_PX = 16, 64, 8
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>"]
 SYMBOLS = ["x", "y", "2", "+", "\\frac", "{", "}"]
-GEOMETRY = {"height_px": HEIGHT_PX, "width_px": WIDTH_PX, "margin_px": 2.0, "pen_width_px": 1.5}
+GEOMETRY = {"height_px": HEIGHT_PX, "width_px": WIDTH_PX, "margin_px": 2.0, "pen_width_px": 1.5, "max_stroke_px": None}
 
 
 def make_tokenizer(folder: Path) -> PreTrainedTokenizerFast:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import cli_looking
+import cli_recipe
 from cli_options import Address, Backend, Device, Jobs, Workspace, engine_for, seen_from_anywhere
 from params import Params
 from shards.errors import LatexifyError
@@ -226,6 +227,7 @@ def report(context: typer.Context) -> None:
 
 app.command()(cli_looking.verify)
 app.command()(cli_looking.inspect)
+app.command()(cli_recipe.recipe)
 
 
 def main() -> None:

@@ -78,10 +78,12 @@ def _combination_problems(params: Params) -> list[str]:
 
 
 def load_params(path: Path) -> Params:
-    """Read and validate ``params.yaml`` (YAML 1.2, read by the parser that DVC uses, so ``5e-5`` is a number).
+    """Read and validate ``params.yaml``. Raises LatexifyError that names every mistake at once."""
+    return check_params(read_yaml(path), path=path)
 
-    Raises LatexifyError that names every mistake at once.
-    """
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The sections of a file, not yet validated (YAML 1.2, by the parser that DVC uses, so ``5e-5`` is a number)."""
     try:
         raw = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -92,8 +94,13 @@ def load_params(path: Path) -> Params:
         raise LatexifyError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(raw, dict | None):
         raise LatexifyError(f"{path} must hold sections (`name: value`), found {type(raw).__name__}")
+    return raw or {}
+
+
+def check_params(raw: dict[str, Any], *, path: Path) -> Params:
+    """Validate what was read from `path`. Raises LatexifyError that names every mistake at once."""
     try:
-        return Params.model_validate(raw or {})
+        return Params.model_validate(raw)
     except ValidationError as error:
         problems = [line for item in error.errors() for line in _describe(item)]
         raise LatexifyError(f"{path}: {len(problems)} mistake(s)\n" + "\n".join(f"  {p}" for p in problems)) from None

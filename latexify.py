@@ -65,7 +65,15 @@ def source(context: typer.Context, jobs: Jobs = 0) -> None:
 
     section = getattr(params, "mathwriting" if params.dataset == "mathwriting-excerpt" else params.dataset)
     out = workspace.data("source")
-    stage.run(section, dataset=params.dataset, seed=params.seed, raw=workspace.raw, out=out, jobs=jobs or usable_cpus())
+    stage.run(
+        section,
+        dataset=params.dataset,
+        seed=params.seed,
+        raw=workspace.raw,
+        out=out,
+        jobs=jobs or usable_cpus(),
+        composed=params.composed,
+    )
 
 
 @app.command()

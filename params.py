@@ -14,6 +14,7 @@ from ruamel.yaml.error import YAMLError
 
 from eval.config import PredictParams, ReportParams, ScoreParams
 from pipeline.config import (
+    ComposedParams,
     CrohmeParams,
     DatasetName,
     IngestParams,
@@ -40,6 +41,7 @@ class Params(Section):
     mathwriting: MathWritingParams = MathWritingParams()
     crohme: CrohmeParams = CrohmeParams()
     inkml: InkmlParams = InkmlParams()
+    composed: ComposedParams = ComposedParams()
     ingest: IngestParams = IngestParams()
     vocab: VocabParams = VocabParams()
     rasterize: RasterizeParams = RasterizeParams()
@@ -63,6 +65,10 @@ def _combination_problems(params: Params) -> list[str]:
         problems.append("vocab.tokenizer: `base` needs a base model, but model.base is `scratch`: use `latex`")
     if params.synthetic.min_tokens > params.synthetic.max_tokens:
         problems.append("synthetic.min_tokens: larger than synthetic.max_tokens")
+    if params.composed.min_tokens > params.composed.max_tokens:
+        problems.append("composed.min_tokens: larger than composed.max_tokens")
+    if params.composed.num_inks and not any(params.composed.shares.model_dump().values()):
+        problems.append("composed.shares: all are 0, so there is nothing to write")
     canvas = params.rasterize
     if canvas.variants > 1 and canvas.variation == canvas.stroke_dropout == 0:
         problems.append("rasterize.variants: would all be alike without rasterize.variation or stroke_dropout")

@@ -60,6 +60,38 @@ class InkmlParams(Section):
     test_fraction: Fraction = 0.1
 
 
+class LabelShares(Section):
+    """Where the formulas of composed inks come from, in proportion to these numbers."""
+
+    copied: Annotated[float, Ge(0)] = 1.0
+    """Labels of training inks as they are."""
+    exchanged: Annotated[float, Ge(0)] = 4.0
+    """The same with symbols exchanged for others of their class: digits for digits, letters for letters …"""
+    recombined: Annotated[float, Ge(0)] = 3.0
+    """The same with a part exchanged for a part of another label."""
+    grammar: Annotated[float, Ge(0)] = 1.0
+    """The grammar of the synthetic dataset."""
+    listed: Annotated[float, Ge(0)] = 2.0
+    """The lists in `formulas`; nothing where there are none."""
+
+
+class ComposedParams(Section):
+    """Inks composed of symbols that people wrote, for training; from training inks only. Paths are relative to `raw`."""
+
+    num_inks: Annotated[int, Ge(0)] = 0
+    """How many are added to the training split; 0: none."""
+    symbol_files: list[str] = []
+    """More symbols: `detexify.jsonl.xz`, or MathWriting's `symbols.jsonl`, which divides the dataset's own inks."""
+    formulas: list[str] = []
+    """Lists of LaTeX formulas, one a line, plain or compressed (gzip, bzip2, xz)."""
+    shares: LabelShares = LabelShares()
+    min_tokens: Annotated[int, Ge(1)] = 1
+    max_tokens: Annotated[int, Ge(1), Le(500)] = 60
+    """LaTeX tokens of a normalised label, braces included."""
+    variation: Annotated[float, Ge(0), Le(2)] = 1.0
+    """How much spacing, sizes and slant vary: 1 as among people."""
+
+
 class IngestParams(Section):
     """Limits of what is taken in."""
 

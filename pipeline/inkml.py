@@ -64,8 +64,7 @@ def read_document(data: bytes, *, max_file_bytes: int) -> Document:
     root = parse_markup(data)
     if _local_name(root) != "ink":
         raise UnusableInkError(Reason.NOT_INKML, f"the root element is <{_local_name(root)}>, not <ink>")
-    traces = TraceTexts(texts=_trace_texts(root), channels=_channels(root))
-    return Document(traces=traces, annotations=_annotations(root))
+    return Document(traces=traces_of(root), annotations=_annotations(root))
 
 
 def _local_name(element: Any) -> str:
@@ -76,8 +75,13 @@ def _text(element: Any) -> str:
     return (element.text or "") if len(element) == 0 else "".join(element.itertext())
 
 
-def _trace_texts(root: Any) -> list[str]:
-    """Content of the traces that are ink, in groups or not.
+def traces_of(root: Any) -> TraceTexts:
+    """The texts of `trace_elements`, and the channels."""
+    return TraceTexts(texts=list(map(_text, trace_elements(root))), channels=_channels(root))
+
+
+def trace_elements(root: Any) -> list[Any]:
+    """The `<trace>` elements of a document that are ink, in groups or not, in document order.
 
     A lifted pen leaves no ink, and traces under `definitions` are templates, unless the file has no others: then views
     refer to them. Raises UnusableInkError (BAD_POINTS) where a trace is inside another: no pen writes that, and reading
@@ -89,7 +93,7 @@ def _trace_texts(root: Any) -> list[str]:
     if next(root.iter("{*}definitions"), None) is not None:
         drawn = [trace for trace in traces if next(trace.iterancestors("{*}definitions"), None) is None]
         traces = drawn or traces
-    return list(map(_text, traces))
+    return traces
 
 
 def _channels(root: Any) -> list[str]:

@@ -37,8 +37,8 @@ class ChunkCounts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Texts:
-    """The text columns of an ink but for key and source."""
+class Texts:
+    """The text columns of an ink but for key and source: what a file says, and the split that follows from it."""
 
     split: str
     label: str
@@ -53,7 +53,7 @@ class _Candidate:
     key: str
     source: str
     traces: TraceTexts = _NO_TRACES
-    texts: _Texts | None = None
+    texts: Texts | None = None
     unreadable: UnusableInkError | None = None
     unlabelled: UnusableInkError | None = None
 
@@ -127,7 +127,7 @@ def _read(
     except UnusableInkError as error:
         return _Candidate(key=key, source=source, unreadable=error)
     try:
-        texts = _texts(document, path=member.name, item=item, plan=plan, params=params, normalize=normalize)
+        texts = texts_of(document, path=member.name, item=item, plan=plan, params=params, normalize=normalize)
     except UnusableInkError as error:
         return _Candidate(key=key, source=source, traces=document.traces, unlabelled=error)
     return _Candidate(key=key, source=source, traces=document.traces, texts=texts)
@@ -143,7 +143,7 @@ def _document(member: Member, *, params: IngestParams) -> Document:
     return read_document(member.data, max_file_bytes=params.max_file_bytes)
 
 
-def _texts(  # noqa: PLR0913  # all that a label and a split may depend on
+def texts_of(  # noqa: PLR0913  # all that a label and a split may depend on
     document: Document,
     *,
     path: str,
@@ -151,7 +151,8 @@ def _texts(  # noqa: PLR0913  # all that a label and a split may depend on
     plan: SourcePlan,
     params: IngestParams,
     normalize: Callable[[str], str],
-) -> _Texts:
+) -> Texts:
+    """Label, writer and split of one ink. Raises UnusableInkError (NO_LABEL, BAD_LABEL, NO_SPLIT)."""
     annotations = document.annotations
     label = _first(annotations, plan.label_annotations)
     if label is None:
@@ -167,7 +168,7 @@ def _texts(  # noqa: PLR0913  # all that a label and a split may depend on
     split = require_split(
         item.rule, path=path, annotations=annotations, writer=writer, normalized_label=normalized_label
     )
-    return _Texts(split=split, label=label, normalized_label=normalized_label, writer=writer)
+    return Texts(split=split, label=label, normalized_label=normalized_label, writer=writer)
 
 
 def _first(annotations: Mapping[str, str], names: Sequence[str]) -> str | None:

@@ -3,28 +3,40 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.config import CrohmeParams, InkmlParams, MathWritingParams, SyntheticParams
+from pipeline.config import ComposedParams, CrohmeParams, InkmlParams, MathWritingParams, SyntheticParams
+from pipeline.engine import Engine
 from pipeline.ink import SPLITS
 from pipeline.inputs import SourcePlan, Wanted, located, survey
 from pipeline.mathwriting import LABEL_ANNOTATIONS, wanted_mathwriting
 from pipeline.splits import SPLIT_OF_NAME, AnnotationSplit, FolderSplit, HashSplit, InputSplit, SplitName, SplitRule
+from shards.files import write_json
 from shards.manifest import MANIFEST_NAME, Manifest, write_manifest
 from shards.place import Place
 
 SOURCE_KIND = "source"
 SOURCE_VERSION = 1
+COMPOSED_NAME = "composed.tar"
+"""Archive of the composed inks in the source folder, and how their `source` in the catalogue begins."""
 
 DatasetSection = SyntheticParams | MathWritingParams | CrohmeParams | InkmlParams
 
 
 def run(  # noqa: PLR0913  (the contract of all stages: parameters, then where, then how)
-    section: DatasetSection, *, dataset: str, seed: int, raw: Place, out: Path, jobs: int
+    section: DatasetSection,
+    *,
+    dataset: str,
+    seed: int,
+    raw: Place,
+    out: Path,
+    jobs: int,
+    composed: ComposedParams | None = None,
 ) -> None:
-    """Write ``out/manifest.json`` (its content: `SourcePlan`) and, for the synthetic dataset, the archives beside it.
+    """Write ``out/manifest.json`` (its content: `SourcePlan`) and, where inks are generated, their archives beside it.
 
     section: the section of ``params.yaml`` that belongs to `dataset`.
     raw: folder of the datasets that are not generated; paths in `section` are relative to it, or URLs.
-    jobs: parallel workers of the generator.
+    jobs: parallel workers of the generators.
+    composed: inks to compose of those of the training split; None: none.
 
     Raises LatexifyError where data is missing or damaged, or cannot be downloaded.
     """
@@ -45,6 +57,9 @@ def run(  # noqa: PLR0913  (the contract of all stages: parameters, then where, 
     plan = SourcePlan(inputs=survey(wanted, base=out), label_annotations=labels, writer_annotations=writers)
     uses_seed = dataset == "synthetic" or any(isinstance(item.rule, HashSplit) for item in wanted)
     params = {"dataset": dataset, **section.model_dump()} | ({"seed": seed} if uses_seed else {})
+    if composed is not None and composed.num_inks:
+        plan = _with_composed(plan, composed, seed=seed, raw=raw, out=out, jobs=jobs)
+        params |= {"seed": seed, "composed": composed.model_dump()}
     write_manifest(
         out,
         Manifest(
@@ -65,6 +80,20 @@ def _generate(section: SyntheticParams, *, seed: int, out: Path, jobs: int) -> l
         Wanted(path=out / f"{split}.tar", name=f"{split}.tar", rule=InputSplit(split=SPLIT_OF_NAME[split]))
         for split in SPLITS
     ]
+
+
+def _with_composed(
+    plan: SourcePlan, composed: ComposedParams, *, seed: int, raw: Place, out: Path, jobs: int
+) -> SourcePlan:
+    """The plan with one input more: inks composed of the training inks of the others, all for training."""
+    from pipeline.composing.compose import compose  # noqa: PLC0415  (matplotlib loads only where it is needed)
+
+    tar = out / COMPOSED_NAME
+    engine = Engine(backend="loky", jobs=jobs)
+    counts = compose(composed, plan=plan, base=out, raw=raw, seed=seed, out=tar, engine=engine)
+    write_json(out / "composed.json", counts)
+    wanted = Wanted(path=tar, name=COMPOSED_NAME, rule=InputSplit(split="train"))
+    return plan.model_copy(update={"inputs": [*plan.inputs, *survey([wanted], base=out)]})
 
 
 def _crohme(section: CrohmeParams, *, seed: int, raw: Place) -> list[Wanted]:

@@ -73,7 +73,7 @@ class _Typesetter:
     # --- rows ---------------------------------------------------------------------------------------------------
 
     def _row(self, items: tuple[Node, ...], size: float) -> Box:
-        atoms = _atoms(items)
+        atoms = atoms_of(items)
         gaps = [self._gap(left, right, size) for left, right in pairwise(atoms)]
         return beside([self.set(item, size) for item in items], gaps)
 
@@ -214,7 +214,7 @@ class _Typesetter:
         return Box(box.width, box.ascent, box.descent, box.moved(0.0, -rise))
 
 
-def _atoms(items: tuple[Node, ...]) -> list[Atom]:
+def atoms_of(items: tuple[Node, ...]) -> list[Atom]:
     """Class of each item; a sign without a left operand is ordinary (The TeXbook, appendix G, rule 5)."""
     atoms: list[Atom] = []
     for item in items:

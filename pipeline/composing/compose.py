@@ -18,7 +18,6 @@ from pipeline.composing.bank import load_bank
 from pipeline.composing.composition import ComposedInk, Composer
 from pipeline.composing.filling import fill_bank
 from pipeline.composing.gathering import Material, gather
-from pipeline.composing.hand import STAND_INS
 from pipeline.composing.labels import LabelRules, LabelSource, usable_formulas
 from pipeline.composing.symbol_files import SymbolFiles, read_lines, read_symbol_files
 from pipeline.config import ComposedParams
@@ -100,7 +99,6 @@ def _prepare(  # noqa: PLR0913  # all that goes in
         )
     bank.save(folder / _BANK)
     symbols = {bank.tokens[number] for number in set(bank.token.tolist())}
-    symbols |= {token for token, other in STAND_INS.items() if other in symbols}
     rules = {"symbols": sorted(symbols), "forbidden": sorted(material.held_out_labels)}
     training = Counter(ink.label for ink in material.inks)
     texts = (line for path in params.formulas for line in read_lines(located(path, raw=raw)))

@@ -5,8 +5,6 @@ from random import Random
 
 from pipeline.composing.bank import Bank, Glyph
 
-STAND_INS = {"\\cdots": "\\dots", "\\dots": "\\cdots", "\\cdot": ".", "\\bullet": "\\cdot"}
-"""Symbols that look alike but for their place on the line."""
 _CANDIDATES = 6
 """Of so many glyphs the one is taken whose shape fits best, where the shape matters."""
 

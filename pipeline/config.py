@@ -73,15 +73,21 @@ class LabelShares(Section):
     """The grammar of the synthetic dataset."""
     listed: Annotated[float, Ge(0)] = 2.0
     """The lists in `formulas`; nothing where there are none."""
+    boxes: Annotated[float, Ge(0)] = 2.0
+    """The formulas in `box_files`; nothing where there are none."""
 
 
 class ComposedParams(Section):
-    """Inks composed of symbols that people wrote, for training; from training inks only. Paths are relative to `raw`."""
+    """Inks composed of symbols that people wrote: from training inks, for training. Paths are relative to `raw`."""
 
     num_inks: Annotated[int, Ge(0)] = 0
     """How many are added to the training split; 0: none."""
     symbol_files: list[str] = []
     """More symbols: `detexify.jsonl.xz`, or MathWriting's `symbols.jsonl`, which divides the dataset's own inks."""
+    stroke_font: bool = False
+    """Whether tokens that nobody wrote are set in the stroke font of the synthetic dataset."""
+    box_files: list[str] = []
+    """Formulas that are laid out: MathWriting's `synthetic-bboxes.jsonl`."""
     formulas: list[str] = []
     """Lists of LaTeX formulas, one a line, plain or compressed (gzip, bzip2, xz)."""
     shares: LabelShares = LabelShares()

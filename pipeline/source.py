@@ -82,7 +82,7 @@ def _generate(section: SyntheticParams, *, seed: int, out: Path, jobs: int) -> l
     ]
 
 
-def _with_composed(
+def _with_composed(  # noqa: PLR0913  (what, from what, where to, how)
     plan: SourcePlan, composed: ComposedParams, *, seed: int, raw: Place, out: Path, jobs: int
 ) -> SourcePlan:
     """The plan with one input more: inks composed of the training inks of the others, all for training."""

@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.ink import Stroke
 from pipeline.placing import TOLERANCE_PX, thin
 
 THINNED_TO = 0.012
@@ -24,6 +26,14 @@ class Writer:
 
     name: str
     folder: str
+
+
+class LooseSymbol(NamedTuple):
+    """A symbol that comes without a line: strokes in any unit, y downward."""
+
+    writer: Writer
+    token: str
+    strokes: Sequence[Stroke]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,13 @@
 """Composed inks of a dataset: cut its training inks, write new ones in parallel, leave a tar or a folder."""
 
 import io
+import itertools
 import json
 import shutil
 import tarfile
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,13 @@ from typing import Any
 from joblib import delayed
 
 from pipeline.composing.bank import load_bank
+from pipeline.composing.boxed import BoxedFormulas, read_boxed, write_boxed
 from pipeline.composing.composition import ComposedInk, Composer
 from pipeline.composing.filling import fill_bank
+from pipeline.composing.font_symbols import font_symbols
 from pipeline.composing.gathering import Material, gather
 from pipeline.composing.labels import LabelRules, LabelSource, usable_formulas
+from pipeline.composing.recombining import Recombiner
 from pipeline.composing.symbol_files import SymbolFiles, read_lines, read_symbol_files
 from pipeline.config import ComposedParams
 from pipeline.engine import Call, Engine
@@ -27,18 +30,18 @@ from shards.errors import LatexifyError
 from shards.files import temporary_of
 from shards.place import Place
 from shards.progress import Progress
+from shards.section import Section
 
 INKS_PER_TASK = 200
 """A worker's share at a time; it has no influence on what is written."""
 FOLDER = "composed"
 """Folder of the inks in their archive."""
-MAX_DEPTH = 2
-"""Of the grammar's formulas."""
-_BANK, _LABELS = "bank.npz", "labels.json"
+LINES_PER_TASK = 5_000
+"""Of a list of formulas."""
+_BANK, _LABELS, _BOXES = "bank.npz", "labels.json", "boxes.arrow"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
+class Recipe(Section):
     """What a worker must know beside the prepared folder: small, as it travels with every task."""
 
     params: ComposedParams
@@ -53,8 +56,8 @@ def compose(  # noqa: PLR0913  # what, from what, where to, how
     """Write `params.num_inks` composed inks into the tar `out` (or a folder, unless its name ends in `.tar`).
 
     plan, base: the dataset as `source` describes it, and the source folder. raw: folder that the files in `params` are
-    relative to. The bytes depend on the dataset, `params` and `seed` alone. Nothing is written from symbols or labels of
-    validation and test inks. The output is there whole or not at all.
+    relative to. The bytes depend on the dataset, `params` and `seed` alone. Symbols and labels of validation and test
+    inks are not used. The output is there whole or not at all.
 
     Returns the counts: inks by where their labels are from, symbols, writers, and what was refused for which reason.
     Raises LatexifyError where data is missing or damaged, or where there is nothing to compose.
@@ -65,13 +68,13 @@ def compose(  # noqa: PLR0913  # what, from what, where to, how
     out.parent.mkdir(parents=True, exist_ok=True)
     prepared = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
     try:
-        counts = _prepare(params, material, files, raw=raw, folder=prepared, refused=refused)
         recipe = Recipe(
             params=params,
             seed=seed,
             label_annotation=plan.label_annotations[0],
             writer_annotation=(plan.writer_annotations or ["writer"])[0],
         )
+        counts = _prepare(recipe, material, files, raw=raw, folder=prepared, engine=engine, refused=refused)
         calls = _calls(recipe, folder=prepared.absolute())
         shares: Counter[str] = Counter()
         with Progress("source", total=params.num_inks, unit="inks composed") as progress:
@@ -82,74 +85,103 @@ def compose(  # noqa: PLR0913  # what, from what, where to, how
 
 
 def _prepare(  # noqa: PLR0913  # all that goes in
-    params: ComposedParams,
+    recipe: Recipe,
     material: Material,
     files: SymbolFiles,
     *,
     raw: Place,
     folder: Path,
+    engine: Engine,
     refused: Counter[str],
 ) -> dict[str, int]:
-    """Write bank and labels where workers find them."""
-    bank = fill_bank(material.inks, files.symbols)
+    """Write bank, labels and boxes where workers find them; count what they hold."""
+    params = recipe.params
+    extra = files.symbols
+    if params.stroke_font:
+        known = {symbol.token for ink in material.inks for symbol in ink.symbols} | {symbol.token for symbol in extra}
+        extra = [*extra, *font_symbols(frozenset(known), seed=recipe.seed)]
+    bank = fill_bank(material.inks, extra)
     if not len(bank.token):
         raise LatexifyError(
             "composed.num_inks: the training inks hold no symbols that can be cut out (no trace groups, no ink of one "
             "symbol): name symbol files (composed.symbol_files), or set it to 0"
         )
     bank.save(folder / _BANK)
-    symbols = {bank.tokens[number] for number in set(bank.token.tolist())}
-    rules = {"symbols": sorted(symbols), "forbidden": sorted(material.held_out_labels)}
-    training = Counter(ink.label for ink in material.inks)
-    texts = (line for path in params.formulas for line in read_lines(located(path, raw=raw)))
-    listed = usable_formulas(texts, _rules(params, rules), refused)
-    (folder / _LABELS).write_text(json.dumps({**rules, "training": training, "listed": listed}), encoding="utf-8")
+    rules = LabelRules(
+        min_tokens=params.min_tokens,
+        max_tokens=params.max_tokens,
+        symbols=frozenset(bank.tokens[number] for number in set(bank.token.tolist())),
+        forbidden=material.held_out_labels,
+    )
+    listed = _listed(params, rules, raw=raw, engine=engine, refused=refused)
+    content = {
+        "symbols": sorted(rules.symbols),
+        "forbidden": sorted(rules.forbidden),
+        "training": Counter(ink.label for ink in material.inks),
+        "listed": listed,
+    }
+    (folder / _LABELS).write_text(json.dumps(content), encoding="utf-8")
+    places = [located(path, raw=raw) for path in params.box_files]
+    boxed = (formula for place in places for formula in read_boxed(read_lines(place), path=place))
+    num_boxed = write_boxed(folder / _BOXES, boxed)
     return {
         "training_inks": len(material.inks),
         "symbols": len(bank.token),
-        "tokens": len(symbols),
+        "tokens": len(rules.symbols),
         "writers": len(bank.writers),
         "listed_formulas": len(listed),
+        "boxed_formulas": num_boxed,
     }
 
 
-def _rules(params: ComposedParams, content: Mapping[str, Any]) -> LabelRules:
-    return LabelRules(
-        min_tokens=params.min_tokens,
-        max_tokens=params.max_tokens,
-        symbols=frozenset(content["symbols"]),
-        forbidden=frozenset(content["forbidden"]),
-    )
+def _listed(
+    params: ComposedParams, rules: LabelRules, *, raw: Place, engine: Engine, refused: Counter[str]
+) -> list[str]:
+    """The formulas of the lists that can be composed, normalised, each once."""
+    lines = itertools.chain.from_iterable(read_lines(located(path, raw=raw)) for path in params.formulas)
+    batches = iter(lambda: list(itertools.islice(lines, LINES_PER_TASK)), [])
+    found: dict[str, None] = {}
+    with Progress("source", total=None, unit="formulas read", silent=not params.formulas) as progress:
+        for usable, why in engine.run((delayed(usable_formulas)(batch, rules) for batch in batches), in_order=True):
+            found |= dict.fromkeys(usable)
+            refused.update(why)
+            progress.advance(len(usable) + why.total())
+    return list(found)
 
 
 @lru_cache(maxsize=1)
 def _composer(recipe_text: str, folder: Path) -> Composer:
     """The composer of a process: made for its first task."""
-    fields = json.loads(recipe_text)
-    params = ComposedParams.model_validate(fields.pop("params"))
+    recipe = Recipe.model_validate_json(recipe_text)
+    params = recipe.params
     content = json.loads((folder / _LABELS).read_text(encoding="utf-8"))
+    rules = LabelRules(
+        min_tokens=params.min_tokens,
+        max_tokens=params.max_tokens,
+        symbols=frozenset(content["symbols"]),
+        forbidden=frozenset(content["forbidden"]),
+    )
     labels = LabelSource(
-        training=content["training"],
+        training=Recombiner(content["training"]),
         listed=content["listed"],
+        boxed=BoxedFormulas(folder / _BOXES),
         shares=params.shares,
-        rules=_rules(params, content),
-        max_depth=MAX_DEPTH,
+        rules=rules,
     )
     if not labels.names:
-        raise LatexifyError("composed.shares: nothing to draw labels from: raise another share than `listed`")
-    return Composer(bank=load_bank(folder / _BANK), labels=labels, variation=params.variation, **fields)
+        raise LatexifyError("composed.shares: none of them has anything to draw labels from: raise another one")
+    return Composer(
+        bank=load_bank(folder / _BANK),
+        labels=labels,
+        seed=recipe.seed,
+        variation=params.variation,
+        label_annotation=recipe.label_annotation,
+        writer_annotation=recipe.writer_annotation,
+    )
 
 
 def _calls(recipe: Recipe, *, folder: Path) -> Iterator[Call]:
-    text = json.dumps(
-        {
-            "params": recipe.params.model_dump(),
-            "seed": recipe.seed,
-            "label_annotation": recipe.label_annotation,
-            "writer_annotation": recipe.writer_annotation,
-        }
-    )
-    count = recipe.params.num_inks
+    text, count = recipe.model_dump_json(), recipe.params.num_inks
     for start in range(0, count, INKS_PER_TASK):
         yield delayed(compose_inks)(text, folder, start=start, stop=min(start + INKS_PER_TASK, count))
 

@@ -11,12 +11,12 @@ from random import Random
 import numpy as np
 
 from pipeline.composing.bank import Bank
+from pipeline.composing.boxed import BoxedFormula, fill_boxes
 from pipeline.composing.habits import Habits
 from pipeline.composing.hand import Hand
 from pipeline.composing.labels import LabelSource
 from pipeline.composing.typesetting import typeset
 from pipeline.composing.writing import draw_page, inkml, strokes_of
-from pipeline.synthetic.expression import label
 from shards.errors import LatexifyError
 
 LEAST_GLYPHS = 30
@@ -51,7 +51,7 @@ class Composer:
 
     @cached_property
     def _authors(self) -> tuple[Sequence[int], Sequence[float]]:
-        """Writers who have enough symbols, with cumulative weights: a diligent one is seen more often, not in proportion."""
+        """Writers with enough symbols, and cumulative weights: who wrote much is seen more often, not in proportion."""
         counts = Counter(self.bank.writer.tolist())
         authors = [writer for writer, count in counts.items() if count >= LEAST_GLYPHS] or list(counts)
         authors.sort()
@@ -71,16 +71,17 @@ class Composer:
                 f"for: {', '.join(reason for reason, _ in self.refused.most_common(3))}; widen the limits, add symbols "
                 "(composed.symbol_files), or change composed.shares"
             )
-        share, tree = drawn
         authors, weights = self._authors
         author = rng.choices(authors, cum_weights=weights)[0]
         name = self.bank.writers[author]
         own = hashlib.sha256(f"{self.seed}/writer/{name.folder}/{name.name}".encode()).digest()
         habits = Habits(Random(own), rng, variation=self.variation)
-        box = typeset(tree, Hand(self.bank, author, rng), habits)
+        hand = Hand(self.bank, author, rng)
+        layout = drawn.layout
+        box = fill_boxes(layout, hand) if isinstance(layout, BoxedFormula) else typeset(layout, hand, habits)
         noise = np.random.default_rng(list(digest))
         page = draw_page(np.random.default_rng(list(own)), noise, variation=self.variation)
         points, lengths = strokes_of(box, page, noise)
         sample_id = digest.hex()[:16]
-        annotations = {self.label_annotation: label(tree), self.writer_annotation: name.name}
-        return ComposedInk(sample_id, inkml(points, lengths, annotations, sample_id=sample_id), share)
+        annotations = {self.label_annotation: drawn.label, self.writer_annotation: name.name}
+        return ComposedInk(sample_id, inkml(points, lengths, annotations, sample_id=sample_id), drawn.share)

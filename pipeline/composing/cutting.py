@@ -37,7 +37,7 @@ def cut_symbols(
 ) -> list[CutSymbol]:
     """The symbols of one InkML document that can be told apart; none where it is not divided.
 
-    label: of the ink, normalised: one of a single token is a symbol itself. groups: where they are known from elsewhere.
+    label: of the ink, normalised: one of a single token is a symbol itself. groups: if they are known from elsewhere.
 
     Left out: groups that refer to a trace that is not there, that have no trace to themselves or too many, and those
     whose label is not one token. Raises UnusableInkError where the points cannot be read.

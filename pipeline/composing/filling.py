@@ -5,14 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.composing.aligning import align
-from pipeline.composing.bank import Bank, Floats, Writer, thinned
+from pipeline.composing.bank import Bank, Floats, Ints, LooseSymbol, Writer, thinned
 from pipeline.composing.cutting import CutSymbol
 from pipeline.composing.formula import BAR, RADICAL, Leaf, UnsupportedFormulaError, leaves, tree_of
 from pipeline.composing.gathering import TrainingInk
 from pipeline.composing.measuring import Measures, Written, measure
 from pipeline.composing.proportions import printed_proportions
+from pipeline.ink import Stroke
 
 RUN_INKS = 40
 """Inks of unknown writers are taken for one writer's in runs of so many neighbours: sessions lie side by side."""
@@ -22,6 +24,8 @@ _LIKELY_HEIGHTS = (0.55, 1.8)
 """Of a symbol on its line, relative to its class; others were cut or aligned wrongly."""
 _LIKELY_SHIFT = 0.6
 """How far its middle may be from the class's."""
+_LIKELY_WIDTH = 2.4
+"""Times the width of its class, at most."""
 _FREE = frozenset({BAR, RADICAL})
 """Signs as large as what they belong to: of use only where a line tells their scale."""
 
@@ -36,26 +40,42 @@ class _Piece:
     symbol: CutSymbol
 
 
-def fill_bank(inks: Sequence[TrainingInk], extra: "Sequence[tuple[Writer, str, Sequence[Floats]]]" = ()) -> Bank:
-    """Make the bank of these inks' symbols. extra: single symbols from elsewhere, as writer, token and strokes."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scaled:
+    """Of each piece: units of the file in a capital height, y of the baseline, and whether it is of use."""
+
+    size: Floats
+    baseline: Floats
+    usable: npt.NDArray[np.bool_]
+
+
+def fill_bank(inks: Sequence[TrainingInk], loose: Sequence[LooseSymbol] = ()) -> Bank:
+    """Make the bank of these inks' symbols, and of `loose` ones from elsewhere."""
     pieces, writers = _pieces(inks)
     numbers = {writer: number for number, writer in enumerate(writers)}
-    for writer, token, strokes in extra:
-        number = numbers.setdefault(writer, len(numbers))
-        symbol = CutSymbol(token=token, strokes=strokes, first_stroke=0, place=None)
-        pieces.append(_Piece(token, -1, number, symbol))
+    for each in loose:
+        symbol = CutSymbol(token=each.token, strokes=each.strokes, first_stroke=0, place=None)
+        pieces.append(_Piece(each.token, -1, numbers.setdefault(each.writer, len(numbers)), symbol))
     tokens = sorted({piece.token for piece in pieces})
     number_of = {token: number for number, token in enumerate(tokens)}
-    extents = np.array([_extent(piece.symbol.strokes) for piece in pieces]).reshape(-1, 2, 2)
-    written, on_line = _written(pieces, tokens, number_of, extents)
+    token = np.array([number_of[piece.token] for piece in pieces], np.int64)
+    line = np.array([piece.line for piece in pieces], np.int64)
+    extents = np.array([_extent(piece.symbol.strokes) for piece in pieces], np.float64).reshape(-1, 2, 2)
+    known = line >= 0
+    written = Written(
+        tokens=tokens, token=token[known], line=line[known], low=extents[known, 0], high=extents[known, 1]
+    )
     printed = printed_proportions(tokens)
     measures = measure(
         written, top=np.array([each.top for each in printed]), bottom=np.array([each.bottom for each in printed])
     )
-    widths = _class_widths(written, measures, np.array([each.width for each in printed]))
-    token = np.array([number_of[piece.token] for piece in pieces], np.int64)
-    scale, baseline, usable = _scales(token, on_line, extents, measures, widths, tokens)
-    return _bank(pieces, tokens, list(numbers), token, scale, baseline, usable)
+    classes = _Classes(
+        top=measures.top[token],
+        bottom=measures.bottom[token],
+        width=_class_widths(written, measures, np.array([each.width for each in printed]))[token],
+        is_free=np.isin(token, [number for number, name in enumerate(tokens) if name in _FREE]),
+    )
+    return _bank(pieces, tokens, list(numbers), token, _scaled(classes, line, extents, measures))
 
 
 def _pieces(inks: Sequence[TrainingInk]) -> tuple[list[_Piece], list[Writer]]:
@@ -91,20 +111,9 @@ def _aligned(ink: TrainingInk) -> tuple[list[tuple[Leaf, int]], set[int]]:
     return pairs, {at for _, at in pairs}
 
 
-def _extent(strokes: Sequence[Floats]) -> Floats:
+def _extent(strokes: Sequence[Stroke]) -> npt.NDArray[np.float32]:
     points = np.concatenate(strokes)
     return np.stack([points.min(axis=0), points.max(axis=0)])
-
-
-def _written(
-    pieces: Sequence[_Piece], tokens: Sequence[str], number_of: dict[str, int], extents: Floats
-) -> tuple[Written, np.ndarray]:
-    """The pieces whose line is known, and the line of every piece."""
-    line = np.array([piece.line for piece in pieces], np.int64)
-    known = line >= 0
-    token = np.array([number_of[piece.token] for piece in pieces], np.int64)
-    low, high = extents[known, 0].astype(np.float64), extents[known, 1].astype(np.float64)
-    return Written(tokens=tokens, token=token[known], line=line[known], low=low, high=high), line
 
 
 def _class_widths(written: Written, measures: Measures, printed: Floats) -> Floats:
@@ -119,60 +128,54 @@ def _class_widths(written: Written, measures: Measures, printed: Floats) -> Floa
     return widths
 
 
-def _scales(
-    token: np.ndarray, line: np.ndarray, extents: Floats, measures: Measures, widths: Floats, tokens: Sequence[str]
-) -> tuple[Floats, Floats, np.ndarray]:
-    """Of each piece: units of the file in a capital height, y of the baseline, and whether it is of use."""
-    extents = extents.astype(np.float64)
-    height = extents[:, 1, 1] - extents[:, 0, 1]
-    width = extents[:, 1, 0] - extents[:, 0, 0]
-    middle = (extents[:, 1, 1] + extents[:, 0, 1]) / 2
-    class_top, class_bottom, class_width = measures.top[token], measures.bottom[token], widths[token]
-    class_height, class_middle = class_bottom - class_top, (class_bottom + class_top) / 2
-    # by its class: a flat symbol by its width, a point by neither
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Classes:
+    """Of each piece what its class says. is_free: whether it has no size of its own."""
+
+    top: Floats
+    bottom: Floats
+    width: Floats
+    is_free: npt.NDArray[np.bool_]
+
+
+def _scaled(classes: _Classes, line: Ints, extents: Floats, measures: Measures) -> _Scaled:
+    """Scale every piece by its line, where that is sound and the piece likely; otherwise by its class."""
+    width, height = (extents[:, 1] - extents[:, 0]).T
+    middle = extents[:, :, 1].mean(axis=1)
+    class_height, class_middle = classes.bottom - classes.top, (classes.bottom + classes.top) / 2
+    # a flat symbol has its width to go by, a single point nothing
     by_width = (class_height < _FLAT) & (width > height)
-    size = np.where(by_width, width / class_width, height / np.maximum(class_height, 0.05))
-    size = np.maximum(size, np.maximum(height, width) / (1.6 * np.maximum(class_height, class_width)))
-    is_point = np.maximum(height, width) <= 0
-    size[is_point] = 1.0
-    baseline = middle - class_middle * size
-    # by its line, where that is sound and the symbol likely
-    known = (line >= 0) & measures.sound[line] if len(measures.sound) else np.zeros(len(line), np.bool_)
+    size = np.where(by_width, width / classes.width, height / np.maximum(class_height, 0.05))
+    size = np.maximum(size, np.maximum(height, width) / (1.6 * np.maximum(class_height, classes.width)))
+    size[np.maximum(height, width) <= 0] = 1.0
+    if not len(measures.sound):
+        return _Scaled(size=size, baseline=middle - class_middle * size, usable=~classes.is_free)
     line_size, line_baseline = measures.size[line], measures.baseline[line]
     relative = height / line_size / np.maximum(class_height, 1e-9)
     low, high = _LIKELY_HEIGHTS
-    free = np.isin(token, [number for number, name in enumerate(tokens) if name in _FREE])
-    likely = (class_height < _FLAT) | ((relative > low) & (relative < high)) | free
-    likely &= (np.abs((middle - line_baseline) / line_size - class_middle) < _LIKELY_SHIFT) | free
-    likely &= (width / line_size < 3 * np.maximum(class_width, 0.3)) | free
-    trusted = known & likely
-    return (
-        np.where(trusted, line_size, size),
-        np.where(trusted, line_baseline, baseline),
-        (trusted | ~free) & (size > 0),
+    is_likely = (class_height < _FLAT) | ((relative > low) & (relative < high))
+    is_likely &= np.abs((middle - line_baseline) / line_size - class_middle) < _LIKELY_SHIFT
+    is_likely &= width / line_size < _LIKELY_WIDTH * np.maximum(classes.width, 0.3)
+    trusted = (line >= 0) & measures.sound[line] & (is_likely | classes.is_free)
+    return _Scaled(
+        size=np.where(trusted, line_size, size),
+        baseline=np.where(trusted, line_baseline, middle - class_middle * size),
+        usable=trusted | ~classes.is_free,
     )
 
 
-def _bank(  # noqa: PLR0913, PLR0917  # the columns of what is being made
-    pieces: Sequence[_Piece],
-    tokens: Sequence[str],
-    writers: Sequence[Writer],
-    token: np.ndarray,
-    scale: Floats,
-    baseline: Floats,
-    usable: np.ndarray,
+def _bank(
+    pieces: Sequence[_Piece], tokens: Sequence[str], writers: Sequence[Writer], token: Ints, scaled: _Scaled
 ) -> Bank:
-    taken = np.flatnonzero(usable).tolist()
-    strokes = [stroke for number in taken for stroke in pieces[number].symbol.strokes]
-    num_strokes = np.array([len(pieces[number].symbol.strokes) for number in taken], np.int64)
-    stroke_lengths = np.array([len(stroke) for stroke in strokes], np.int64)
-    points = np.concatenate([np.empty((0, 2)), *strokes]).astype(np.float64)
-    num_points = np.array([sum(map(len, pieces[number].symbol.strokes)) for number in taken], np.int64)
-    middles = np.array([_extent(pieces[number].symbol.strokes)[:, 0].mean() for number in taken])
-    points[:, 0] -= np.repeat(middles, num_points)
-    points[:, 1] -= np.repeat(baseline[taken], num_points)
-    points /= np.repeat(scale[taken], num_points)[:, None]
-    points, stroke_lengths = thinned(points, stroke_lengths)
+    taken = np.flatnonzero(scaled.usable).tolist()
+    symbols = [pieces[number].symbol for number in taken]
+    strokes = [stroke for symbol in symbols for stroke in symbol.strokes]
+    num_points = np.array([sum(map(len, symbol.strokes)) for symbol in symbols], np.int64)
+    lefts = np.array([_extent(symbol.strokes)[0, 0] for symbol in symbols])
+    points = np.concatenate([np.empty((0, 2)), *strokes])
+    points -= np.repeat(np.column_stack([lefts, scaled.baseline[taken]]), num_points, axis=0)
+    points /= np.repeat(scaled.size[taken], num_points)[:, None]
+    points, stroke_lengths = thinned(points, np.array([len(stroke) for stroke in strokes], np.int64))
     return Bank(
         tokens=tokens,
         writers=writers,
@@ -180,5 +183,5 @@ def _bank(  # noqa: PLR0913, PLR0917  # the columns of what is being made
         writer=np.array([pieces[number].writer for number in taken], np.int64),
         points=points,
         stroke_lengths=stroke_lengths,
-        num_strokes=num_strokes,
+        num_strokes=np.array([len(symbol.strokes) for symbol in symbols], np.int64),
     )

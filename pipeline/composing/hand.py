@@ -49,7 +49,7 @@ class Hand:
     def _misfit(self, number: int, width: float | None, aspect: float | None) -> float:
         (left, top), (right, bottom) = self._bank.extents[number].tolist()
         if width is not None:
-            return abs(right - left - width)
+            return float(abs(right - left - width))
         assert aspect is not None
         ratio = (right - left + 0.05) / (bottom - top + 0.05)
-        return max(ratio / aspect, aspect / ratio)
+        return float(max(ratio / aspect, aspect / ratio))

@@ -96,7 +96,7 @@ def _fit_lines(
     weight = np.concatenate([weight, weight])
 
     def total(values: Floats) -> Floats:
-        return np.bincount(line, weight * values, num_lines)
+        return np.bincount(line, weight * values, num_lines).astype(np.float64)
 
     weights = np.maximum(total(np.ones(len(line))), 1e-12)
     mean_expected, mean_found = total(expected) / weights, total(found) / weights

@@ -1,7 +1,7 @@
-"""Files of single symbols: detexify's (label and strokes), and MathWriting's, which names strokes of the dataset's inks.
+"""Files of single symbols: detexify's (label and strokes), and MathWriting's (strokes of the dataset's own inks).
 
-Formats: a JSON object a line. Detexify: `label`, `strokes` as lists of `[x, y]`, y downward. MathWriting (symbols.jsonl):
-`sourceSampleId`, `strokeIndices`, `label`.
+Formats: a JSON object a line. Detexify: `label`, `strokes` as lists of `[x, y]`, y downward. MathWriting
+(`symbols.jsonl`): `sourceSampleId`, `strokeIndices`, `label`.
 """
 
 import bz2
@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from typing import IO, Any, cast
 
 import numpy as np
-import numpy.typing as npt
 
-from pipeline.composing.bank import Writer
+from pipeline.composing.bank import LooseSymbol, Writer
 from pipeline.latex import normalize, tokenize
 from shards.errors import LatexifyError
 from shards.place import Place
@@ -32,11 +31,11 @@ _DAMAGE = (OSError, EOFError, lzma.LZMAError, UnicodeDecodeError)
 class SymbolFiles:
     """What symbol files hold.
 
-    symbols: writer, token and strokes (float64 [num_points, 2]) of symbols that come with their strokes.
+    symbols: those that come with their strokes.
     divisions: by sample id, label and stroke numbers of symbols in the dataset's own inks.
     """
 
-    symbols: list[tuple[Writer, str, Sequence[npt.NDArray[np.float64]]]] = field(default_factory=list)
+    symbols: list[LooseSymbol] = field(default_factory=list)
     divisions: dict[str, list[tuple[str, list[int]]]] = field(default_factory=dict)
 
 
@@ -78,9 +77,9 @@ def _take(entry: Mapping[str, Any], writer: Writer, found: SymbolFiles) -> None:
     if len(tokenize(token)) != 1:
         return
     if "strokes" in entry:
-        strokes = [np.array(stroke, np.float64).reshape(-1, 2) for stroke in entry["strokes"] if stroke]
+        strokes = [np.array(stroke, np.float32).reshape(-1, 2) for stroke in entry["strokes"] if stroke]
         if strokes and all(np.isfinite(stroke).all() for stroke in strokes):
-            found.symbols.append((writer, token, strokes))
+            found.symbols.append(LooseSymbol(writer, token, strokes))
         return
     numbers = [int(number) for number in entry["strokeIndices"]]
     found.divisions.setdefault(str(entry["sourceSampleId"]), []).append((token, numbers))

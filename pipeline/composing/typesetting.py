@@ -1,8 +1,8 @@
 """Sets an expression tree in a writer's hand: TeX's boxes, with the measures that people keep.
 
-After The TeXbook, appendix G, much simplified, as `pipeline.synthetic.layout`; here a glyph's box is the ink of the very
-symbol that was written, and measures vary by writer, ink and place. Lengths are in capital heights, y down from the
-baseline.
+After The TeXbook, appendix G, much simplified, as `pipeline.synthetic.layout`; here a glyph's box is the ink of the
+very symbol that was written, and measures vary by writer, ink and place. Lengths are in capital heights, y down from
+the baseline.
 """
 
 from collections.abc import Sequence
@@ -194,7 +194,8 @@ class _Typesetter:
         width, height = lead + body.width + right, foot - top
         sign = self._hand.glyph(RADICAL, aspect=width / height)
         scale_x, scale_y = width / max(sign.width, 0.1), height / max(sign.bottom - sign.top, 0.1)
-        left, index_glyphs, ascent = 0.0, (), -top
+        left, ascent = 0.0, -top
+        index_glyphs: tuple[Placed, ...] = ()
         if node.index is not None:
             index = self.set(node.index, max(habits["index_scale"] * size, _SMALLEST))
             left = max(0.0, index.width - 0.45 * lead)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+import cli_composing
 import cli_looking
 import cli_recipe
 from cli_options import Address, Backend, Device, Jobs, Workspace, engine_for, seen_from_anywhere
@@ -233,6 +234,7 @@ def report(context: typer.Context) -> None:
     print(path)
 
 
+app.command()(cli_composing.compose)
 app.command()(cli_looking.verify)
 app.command()(cli_looking.inspect)
 app.command()(cli_recipe.recipe)

@@ -10,13 +10,15 @@ from pipeline.inputs import SourcePlan, Wanted, located, survey
 from pipeline.mathwriting import LABEL_ANNOTATIONS, wanted_mathwriting
 from pipeline.splits import SPLIT_OF_NAME, AnnotationSplit, FolderSplit, HashSplit, InputSplit, SplitName, SplitRule
 from shards.files import write_json
-from shards.manifest import MANIFEST_NAME, Manifest, write_manifest
+from shards.manifest import MANIFEST_NAME, Manifest, read_manifest, write_manifest
 from shards.place import Place
 
 SOURCE_KIND = "source"
 SOURCE_VERSION = 1
 COMPOSED_NAME = "composed.tar"
 """Archive of the composed inks in the source folder, and how their `source` in the catalogue begins."""
+COUNTS_NAME = "composed.json"
+"""What they were made of, beside it."""
 
 DatasetSection = SyntheticParams | MathWritingParams | CrohmeParams | InkmlParams
 
@@ -41,7 +43,8 @@ def run(  # noqa: PLR0913  (the contract of all stages: parameters, then where, 
     Raises LatexifyError where data is missing or damaged, or cannot be downloaded.
     """
     out.mkdir(parents=True, exist_ok=True)
-    (out / MANIFEST_NAME).unlink(missing_ok=True)
+    for name in (MANIFEST_NAME, COMPOSED_NAME, COUNTS_NAME):
+        (out / name).unlink(missing_ok=True)
     writers = ["writer"]
     match section:
         case SyntheticParams():
@@ -72,6 +75,12 @@ def run(  # noqa: PLR0913  (the contract of all stages: parameters, then where, 
     )
 
 
+def read_plan(source: Path) -> SourcePlan:
+    """The plan that `run` wrote into the folder `source`. Raises LatexifyError where there is none."""
+    made = read_manifest(source, SOURCE_KIND, made_by="latexify source")
+    return SourcePlan.from_content(made.content, where=source / MANIFEST_NAME)
+
+
 def _generate(section: SyntheticParams, *, seed: int, out: Path, jobs: int) -> list[Wanted]:
     from pipeline.synthetic import generate  # noqa: PLC0415  (fonts and grammar load only where they are needed)
 
@@ -91,7 +100,7 @@ def _with_composed(  # noqa: PLR0913  (what, from what, where to, how)
     tar = out / COMPOSED_NAME
     engine = Engine(backend="loky", jobs=jobs)
     counts = compose(composed, plan=plan, base=out, raw=raw, seed=seed, out=tar, engine=engine)
-    write_json(out / "composed.json", counts)
+    write_json(out / COUNTS_NAME, counts)
     wanted = Wanted(path=tar, name=COMPOSED_NAME, rule=InputSplit(split="train"))
     return plan.model_copy(update={"inputs": [*plan.inputs, *survey([wanted], base=out)]})
 

@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.composing.bank import Glyph
+from pipeline.composing.boxes import Box, Placed
 from pipeline.composing.formula import BAR, RADICAL
 from pipeline.composing.hand import Hand
 from pipeline.composing.proportions import printed
-from pipeline.composing.typesetting import Box, Placed
 from pipeline.latex import normalize
 from shards.errors import LatexifyError
 from shards.place import Place

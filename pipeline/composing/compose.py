@@ -7,7 +7,7 @@ import shutil
 import tarfile
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,17 @@ def compose(  # noqa: PLR0913  # what, from what, where to, how
     finally:
         shutil.rmtree(prepared)
     return {"inks": dict(sorted(shares.items())), **counts, "refused": dict(refused.most_common())}
+
+
+def describe(counts: Mapping[str, Any]) -> str:
+    """Counts of `compose` in words."""
+    shares = ", ".join(f"{name} {count}" for name, count in counts["inks"].items())
+    why = ", ".join(f"{reason} ({count})" for reason, count in list(counts["refused"].items())[:5])
+    return (
+        f"{sum(counts['inks'].values())} inks ({shares}) of {counts['symbols']} symbols of {counts['tokens']} kinds by "
+        f"{counts['writers']} writers, cut from {counts['training_inks']} training inks; "
+        f"{sum(counts['refused'].values())} formulas could not be used{f', mostly: {why}' if why else ''}"
+    )
 
 
 def _prepare(  # noqa: PLR0913  # all that goes in

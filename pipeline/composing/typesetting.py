@@ -5,11 +5,10 @@ very symbol that was written, and measures vary by writer, ink and place. Length
 the baseline.
 """
 
-from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
 
 from pipeline.composing.bank import Glyph
+from pipeline.composing.boxes import Box, Placed, beside
 from pipeline.composing.formula import BAR, RADICAL
 from pipeline.composing.habits import Habits
 from pipeline.composing.hand import Hand
@@ -26,29 +25,6 @@ _SMALLEST = 0.34
 """Scripts of scripts shrink no further, to stay legible."""
 _TALL = 1.35
 """What is higher than this has its brackets stretched."""
-
-
-class Placed(NamedTuple):
-    """A glyph and where it goes: each point p lands on (x + scale_x p_x, y + scale_y p_y)."""
-
-    glyph: Glyph
-    x: float
-    y: float
-    scale_x: float
-    scale_y: float
-
-
-class Box(NamedTuple):
-    """A set expression. ascent, descent: reach above and below the baseline. glyphs: in writing order."""
-
-    width: float
-    ascent: float
-    descent: float
-    glyphs: tuple[Placed, ...]
-
-    def moved(self, x: float, y: float) -> tuple[Placed, ...]:
-        """The glyphs, shifted by (x, y)."""
-        return tuple([p._replace(x=p.x + x, y=p.y + y) for p in self.glyphs])
 
 
 def typeset(node: Node, hand: Hand, habits: Habits) -> Box:
@@ -88,7 +64,7 @@ class _Typesetter:
     def _row(self, items: tuple[Node, ...], size: float) -> Box:
         atoms = atoms_of(items)
         gaps = [self._gap(left, right) * size for left, right in pairwise(atoms)]
-        return _beside([self.set(item, size) for item in items], gaps)
+        return beside([self.set(item, size) for item in items], gaps)
 
     def _gap(self, left: Atom, right: Atom) -> float:
         sides = (left, right)
@@ -193,6 +169,9 @@ class _Typesetter:
         lead, right = habits["radical_lead"] * size, max(-0.1, habits["radical_right"]) * size
         width, height = lead + body.width + right, foot - top
         sign = self._hand.glyph(RADICAL, aspect=width / height)
+        # the rising stroke must not cross what stands under the bar
+        lead = max(lead, _rise_of(sign) * width + 0.05 * size)
+        width = lead + body.width + right
         scale_x, scale_y = width / max(sign.width, 0.1), height / max(sign.bottom - sign.top, 0.1)
         left, ascent = 0.0, -top
         index_glyphs: tuple[Placed, ...] = ()
@@ -210,7 +189,7 @@ class _Typesetter:
         body = self.set(node.body, size)
         left, right = self._bracket(node.left, body, size), self._bracket(node.right, body, size)
         gaps = [self._habits["bracket_gap"] * size, self._habits["bracket_gap"] * size]
-        return _beside([left, body, right], gaps)
+        return beside([left, body, right], gaps)
 
     def _bracket(self, token: str, body: Box, size: float) -> Box:
         """A bracket: as it was written around something flat, stretched around something tall."""
@@ -245,11 +224,7 @@ class _Typesetter:
         return box._replace(glyphs=box.moved(0.0, -rise))
 
 
-def _beside(boxes: Sequence[Box], gaps: Sequence[float]) -> Box:
-    """Boxes on one baseline, with these gaps between them."""
-    glyphs: list[Placed] = []
-    x = 0.0
-    for box, gap in zip(boxes, [*gaps, 0.0], strict=True):
-        glyphs += box.moved(x, 0.0)
-        x += box.width + gap
-    return Box(x, max(box.ascent for box in boxes), max(box.descent for box in boxes), tuple(glyphs))
+def _rise_of(sign: Glyph) -> float:
+    """Where a radical has risen to its bar, as a share of its width."""
+    high = sign.points[:, 1] <= sign.top + 0.25 * (sign.bottom - sign.top)
+    return float(sign.points[high, 0].min()) / max(sign.width, 0.1)

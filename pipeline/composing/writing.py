@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.composing.typesetting import Box
+from pipeline.composing.boxes import Box
 
 Floats = npt.NDArray[np.float64]
 

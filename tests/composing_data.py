@@ -11,7 +11,7 @@ from pipeline.synthetic.grammar import expression
 from pipeline.synthetic.hand import Hand
 from pipeline.synthetic.layout import typeset
 
-WRITERS = ("ann", "bob", "cyd", "dan")
+WRITERS = tuple(f"writer {number}" for number in range(9))
 RADICAL_LABELS = ("\\sqrt{x}+1", "\\frac{a}{b}=2", "x^{2}+y^{2}=1", "\\sum_{i=1}^{n}i", "(a+b)(a-b)", "3x-4=5")
 
 

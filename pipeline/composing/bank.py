@@ -1,6 +1,5 @@
 """The symbols that people wrote, by token and writer, each as a glyph on the common scale of `measuring`."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -70,9 +69,9 @@ class Bank:
     @cached_property
     def glyphs_of(self) -> Mapping[str, Mapping[int, Sequence[int]]]:
         """Of each token and each writer who wrote it the glyphs."""
-        found: dict[str, dict[int, list[int]]] = {token: defaultdict(list) for token in self.tokens}
+        found: dict[str, dict[int, list[int]]] = {}
         for number, (token, writer) in enumerate(zip(self.token.tolist(), self.writer.tolist(), strict=True)):
-            found[self.tokens[token]][writer].append(number)
+            found.setdefault(self.tokens[token], {}).setdefault(writer, []).append(number)
         return found
 
     @cached_property

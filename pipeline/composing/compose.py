@@ -121,7 +121,7 @@ def _prepare(  # noqa: PLR0913  # all that goes in
     rules = LabelRules(
         min_tokens=params.min_tokens,
         max_tokens=params.max_tokens,
-        symbols=frozenset(bank.tokens[number] for number in set(bank.token.tolist())),
+        symbols=frozenset(bank.glyphs_of),
         forbidden=material.held_out_labels,
     )
     listed = _listed(params, rules, raw=raw, engine=engine, refused=refused)

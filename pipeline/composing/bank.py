@@ -12,8 +12,8 @@ import numpy.typing as npt
 from pipeline.ink import Stroke
 from pipeline.placing import TOLERANCE_PX, thin
 
-THINNED_TO = 0.012
-"""How far, in capital heights, a glyph may be from what was written: less than half a pixel of a line 40 high."""
+THINNED_TO = 0.004
+"""How far, in capital heights, a glyph may be from what was written: a quarter pixel where a capital is 64 high."""
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

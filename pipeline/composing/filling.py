@@ -1,7 +1,7 @@
 """From cut symbols to a bank of glyphs: each on the baseline and at the size that its line, or its class, tells."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,9 @@ _LIKELY_SHIFT = 0.6
 """How far its middle may be from the class's."""
 _LIKELY_WIDTH = 2.4
 """Times the width of its class, at most."""
+_COARSE = 40.0
+"""Units of the file in a capital height. Where points lie on whole units, fewer than this show as stairs when a small
+symbol is written large."""
 _FREE = frozenset({BAR, RADICAL})
 """Signs as large as what they belong to: of use only where a line tells their scale."""
 
@@ -51,34 +54,64 @@ class _Scaled:
 
 def fill_bank(inks: Sequence[TrainingInk], loose: Sequence[LooseSymbol] = ()) -> Bank:
     """Make the bank of these inks' symbols, and of `loose` ones from elsewhere."""
-    pieces, writers = _pieces(inks)
+    pieces, writers, _ = _pieces(inks)
     numbers = {writer: number for number, writer in enumerate(writers)}
     for each in loose:
         symbol = CutSymbol(token=each.token, strokes=each.strokes, first_stroke=0, place=None)
         pieces.append(_Piece(each.token, -1, numbers.setdefault(each.writer, len(numbers)), symbol))
-    tokens = sorted({piece.token for piece in pieces})
-    number_of = {token: number for number, token in enumerate(tokens)}
+    written, measures, printed_widths = _measured(pieces)
+    tokens = written.tokens
+    number_of = {name: number for number, name in enumerate(tokens)}
     token = np.array([number_of[piece.token] for piece in pieces], np.int64)
     line = np.array([piece.line for piece in pieces], np.int64)
-    extents = np.array([_extent(piece.symbol.strokes) for piece in pieces], np.float64).reshape(-1, 2, 2)
-    known = line >= 0
-    written = Written(
-        tokens=tokens, token=token[known], line=line[known], low=extents[known, 0], high=extents[known, 1]
-    )
-    printed = printed_proportions(tokens)
-    measures = measure(
-        written, top=np.array([each.top for each in printed]), bottom=np.array([each.bottom for each in printed])
-    )
+    extents = _extents(pieces)
     classes = _Classes(
         top=measures.top[token],
         bottom=measures.bottom[token],
-        width=_class_widths(written, measures, np.array([each.width for each in printed]))[token],
+        width=_class_widths(written, measures, printed_widths)[token],
         is_free=np.isin(token, [number for number, name in enumerate(tokens) if name in _FREE]),
     )
     return _bank(pieces, tokens, list(numbers), token, _scaled(classes, line, extents, measures))
 
 
-def _pieces(inks: Sequence[TrainingInk]) -> tuple[list[_Piece], list[Writer]]:
+def line_measures(inks: Sequence[TrainingInk]) -> Iterator[tuple[TrainingInk, dict[int, tuple[float, float]]]]:
+    """Each ink that has symbols with the size and the baseline, in units of its file, of each of its sound lines.
+
+    Lines are numbered as in `formula.leaves`.
+    """
+    pieces, _, spans = _pieces(inks)
+    _, measures, _ = _measured(pieces)
+    for ink, span in spans:
+        found = [(line, line - span.start) for line in span if line < len(measures.sound) and measures.sound[line]]
+        yield ink, {own: (float(measures.size[line]), float(measures.baseline[line])) for line, own in found}
+
+
+def _measured(pieces: Sequence[_Piece]) -> tuple[Written, Measures, Floats]:
+    """The pieces whose line is known, all classes and lines as measured by them, and the classes' printed widths."""
+    tokens = sorted({piece.token for piece in pieces})
+    number_of = {token: number for number, token in enumerate(tokens)}
+    known = [piece for piece in pieces if piece.line >= 0]
+    extents = _extents(known)
+    written = Written(
+        tokens=tokens,
+        token=np.array([number_of[piece.token] for piece in known], np.int64),
+        line=np.array([piece.line for piece in known], np.int64),
+        low=extents[:, 0],
+        high=extents[:, 1],
+    )
+    printed = printed_proportions(tokens)
+    top, bottom = np.array([each.top for each in printed]), np.array([each.bottom for each in printed])
+    return written, measure(written, top=top, bottom=bottom), np.array([each.width for each in printed])
+
+
+def _extents(pieces: Sequence[_Piece]) -> Floats:
+    """float64 [num_pieces, 2, 2]: lowest and highest x and y of each piece."""
+    return np.array([_extent(piece.symbol.strokes) for piece in pieces], np.float64).reshape(-1, 2, 2)
+
+
+def _pieces(inks: Sequence[TrainingInk]) -> tuple[list[_Piece], list[Writer], list[tuple[TrainingInk, range]]]:
+    """All pieces, their writers, and of each ink with symbols the numbers of its lines."""
+    spans: list[tuple[TrainingInk, range]] = []
     pieces: list[_Piece] = []
     numbers: dict[Writer, int] = {}
     unknown: Counter[str] = Counter()
@@ -93,13 +126,14 @@ def _pieces(inks: Sequence[TrainingInk]) -> tuple[list[_Piece], list[Writer]]:
         writer = numbers.setdefault(Writer(name=name, folder=ink.folder), len(numbers))
         aligned, used = _aligned(ink)
         pieces += [_Piece(leaf.token, num_lines + leaf.line, writer, ink.symbols[at]) for leaf, at in aligned]
-        num_lines += 1 + max((leaf.line for leaf, _ in aligned), default=-1)
+        first, num_lines = num_lines, num_lines + 1 + max((leaf.line for leaf, _ in aligned), default=-1)
+        spans.append((ink, range(first, num_lines)))
         has_bars = BAR[1:] in ink.label
         for at, symbol in enumerate(ink.symbols):
             # a group that is called minus may be the bar of a fraction
             if at not in used and symbol.token not in _FREE and not (symbol.token == "-" and has_bars):
                 pieces.append(_Piece(symbol.token, -1, writer, symbol))
-    return pieces, list(numbers)
+    return pieces, list(numbers), spans
 
 
 def _aligned(ink: TrainingInk) -> tuple[list[tuple[Leaf, int]], set[int]]:
@@ -172,10 +206,12 @@ def _bank(
     strokes = [stroke for symbol in symbols for stroke in symbol.strokes]
     num_points = np.array([sum(map(len, symbol.strokes)) for symbol in symbols], np.int64)
     lefts = np.array([_extent(symbol.strokes)[0, 0] for symbol in symbols])
+    stroke_lengths = np.array([len(stroke) for stroke in strokes], np.int64)
     points = np.concatenate([np.empty((0, 2)), *strokes])
+    points = _smoothed(points, stroke_lengths, coarse=np.repeat(scaled.size[taken] < _COARSE, num_points))
     points -= np.repeat(np.column_stack([lefts, scaled.baseline[taken]]), num_points, axis=0)
     points /= np.repeat(scaled.size[taken], num_points)[:, None]
-    points, stroke_lengths = thinned(points, np.array([len(stroke) for stroke in strokes], np.int64))
+    points, stroke_lengths = thinned(points, stroke_lengths)
     return Bank(
         tokens=tokens,
         writers=writers,
@@ -185,3 +221,14 @@ def _bank(
         stroke_lengths=stroke_lengths,
         num_strokes=np.array([len(symbol.strokes) for symbol in symbols], np.int64),
     )
+
+
+def _smoothed(points: Floats, stroke_lengths: Ints, *, coarse: npt.NDArray[np.bool_]) -> Floats:
+    """The points, those `coarse` and whole averaged with their neighbours on the stroke, 1:2:1, twice; ends stay."""
+    ends = np.cumsum(stroke_lengths)
+    inner = coarse & (points == np.rint(points)).all(axis=1)
+    inner[ends - 1] = inner[ends - stroke_lengths] = False
+    at = np.flatnonzero(inner)
+    for _ in range(2):
+        points[at] = (points[at - 1] + 2 * points[at] + points[at + 1]) / 4
+    return points

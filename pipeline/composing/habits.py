@@ -35,25 +35,25 @@ HABITS = {
     # brackets over what they hold
     "bracket_reach": Habit(0.12, 0.10, 0.10, relative=False),
     # scripts
-    "superscript_scale": Habit(0.54, 0.15, 0.15),
-    "subscript_scale": Habit(0.52, 0.15, 0.15),
+    "superscript_scale": Habit(0.52, 0.20, 0.18),
+    "subscript_scale": Habit(0.49, 0.20, 0.20),
     "superscript_gap": Habit(0.12, 0.06, 0.10, relative=False),
     "subscript_gap": Habit(0.13, 0.06, 0.10, relative=False),
     "superscript_lift": Habit(0.0, 0.10, 0.11, relative=False),
     "subscript_drop": Habit(0.0, 0.08, 0.11, relative=False),
     # limits
-    "limit_scale": Habit(0.55, 0.18, 0.15),
+    "limit_scale": Habit(0.55, 0.20, 0.20),
     "limit_gap": Habit(0.20, 0.06, 0.09, relative=False),
     "limit_shift": Habit(0.03, 0.05, 0.08, relative=False),
     # fractions; gap and overhang in units of the line, whose parts are smaller
-    "fraction_scale": Habit(0.70, 0.18, 0.10),
+    "fraction_scale": Habit(0.69, 0.22, 0.15),
     "numerator_gap": Habit(0.19, 0.06, 0.07, relative=False),
     "denominator_gap": Habit(0.23, 0.06, 0.07, relative=False),
     "bar_overhang": Habit(0.16, 0.09, 0.15, relative=False),
     "axis": Habit(0.39, 0.06, 0.05, relative=False),
     # roots
-    "radical_lead": Habit(0.95, 0.20, 0.20),
-    "radical_above": Habit(0.45, 0.20, 0.25),
+    "radical_lead": Habit(1.00, 0.20, 0.20),
+    "radical_above": Habit(0.50, 0.20, 0.25),
     "radical_below": Habit(0.06, 0.08, 0.12, relative=False),
     "radical_right": Habit(0.28, 0.15, 0.20, relative=False),
     "index_scale": Habit(0.48, 0.12, 0.12),

@@ -4,7 +4,7 @@ Everything is counted per sample first, so that slices, batches and bootstrap re
 and a ratio is taken only of sums. Definitions and their sources: ``docs/metrics.md``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, fields
 from typing import Self
 
@@ -26,6 +26,8 @@ RATES = {
     "within_3": ("num_within_3", "num_samples"),
 }
 """Every rate as (numerator, denominator), both fields of :class:`Score`."""
+PAIRS_AT_ONCE = 20_000
+"""Tokens as Python objects take twenty times the room of the text: they are made for so many pairs at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,20 +93,30 @@ class Edits:
         return Score(**dict(zip(COUNTS, self.counts().sum(axis=0).tolist(), strict=True)))
 
 
+EDITS = fields(Edits)
+
+
 def count_edits(references: Sequence[str], predictions: Sequence[str]) -> Edits:
     """Compare each prediction with the reference at the same place.
 
     Outer white space is left out, as ``jiwer.cer`` does; nothing else is changed, so normalise before. An empty
     reference or prediction counts like any other.
     """
+    starts = range(0, max(1, len(references)), PAIRS_AT_ONCE)
+    blocks = [
+        _count_block(references[start : start + PAIRS_AT_ONCE], predictions[start : start + PAIRS_AT_ONCE])
+        for start in starts
+    ]
+    return Edits(**{field.name: np.concatenate([getattr(block, field.name) for block in blocks]) for field in EDITS})
+
+
+def _count_block(references: Sequence[str], predictions: Sequence[str]) -> Edits:
     references = [text.strip() for text in references]
     predictions = [text.strip() for text in predictions]
     number_of: dict[str, int] = {}  # distances compare hashes: numbers have no collisions, strings could
     wanted, given = ([_numbered(text, number_of) for text in texts] for texts in (references, predictions))
     spaces = {number for token, number in number_of.items() if token.isspace()}
-    wanted_symbols, given_symbols = (
-        [[number for number in tokens if number not in spaces] for tokens in sequences] for sequences in (wanted, given)
-    )
+    wanted_symbols, given_symbols = (_without(spaces, sequences) for sequences in (wanted, given))
     return Edits(
         num_chars=_lengths(references),
         char_errors=_distances(references, predictions),
@@ -113,6 +125,14 @@ def count_edits(references: Sequence[str], predictions: Sequence[str]) -> Edits:
         num_symbols=_lengths(wanted_symbols),
         symbol_errors=_distances(wanted_symbols, given_symbols),
     )
+
+
+def _without(spaces: Set[int], sequences: list[list[int]]) -> list[list[int]]:
+    """Leave out the numbers in `spaces`; most texts of formulas hold none."""
+    return [
+        tokens if spaces.isdisjoint(tokens) else [number for number in tokens if number not in spaces]
+        for tokens in sequences
+    ]
 
 
 def _numbered(text: str, number_of: dict[str, int]) -> list[int]:

@@ -8,7 +8,7 @@ Indices = npt.NDArray[np.int64]
 
 
 def assign(costs: Costs) -> tuple[Indices, Indices]:
-    """Pair rows with columns, as many as there are of the fewer, at the lowest sum of `costs` (float64 [rows, columns]).
+    """Pair rows with columns, as many as the fewer are, at the lowest sum of `costs` (float64 [rows, columns]).
 
     Returns the rows, ascending, and the column of each: as ``scipy.optimize.linear_sum_assignment``. Exact; the time
     grows with the cube of the smaller side only where rows compete for columns.

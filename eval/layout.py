@@ -7,11 +7,12 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 from ziamath.drawable import Box, Diagonal, Drawable, Ellipse, Glyph, HLine, VLine
+from ziamath.nodes.mnode import Mnode
 from ziamath.styles import styledchr
 
 from eval.typeset import FONT_SIZE_PX, UnsettableError, compose
 
-RULES = {HLine: "horizontal line", VLine: "vertical line", Box: "box", Diagonal: "diagonal", Ellipse: "ellipse"}
+LINES = {HLine: "horizontal line", VLine: "vertical line", Box: "box", Diagonal: "diagonal", Ellipse: "ellipse"}
 ROOTS = frozenset(["mroot", "msqrt"])
 
 
@@ -49,7 +50,10 @@ def lay_out(latex: str) -> Layout:
     Raises UnsettableError, and nothing else, where it cannot be set or shows nothing.
     """
     root = compose(latex).node
-    symbols = [symbol for symbol in _symbols(root, 0.0, 0.0, root.glyphsize) if symbol.width > 0 and symbol.height > 0]
+    try:
+        symbols = [one for one in _symbols(root, 0.0, 0.0, root.glyphsize) if one.width > 0 and one.height > 0]
+    except RecursionError:
+        raise UnsettableError("nested too deep") from None
     if not symbols:
         raise UnsettableError("nothing to see")
     return Layout(
@@ -66,16 +70,15 @@ def _symbols(node: Drawable, x: float, y: float, size: float) -> Iterator[_Symbo
         if not node.phantom:
             yield _boxed(styledchr(node.char, node.style.mathvariant), node, x, y, node.size)
         return
-    kind = RULES.get(type(node))
-    if kind is not None:
+    if isinstance(node, HLine | VLine | Box | Diagonal | Ellipse):
         # ziamath draws vertical lines downward from their place, though their box lies above it
         shift = node.height if isinstance(node, VLine) else 0.0
         if not node.phantom:
-            yield _boxed(kind, node, x, y + shift, size)
+            yield _boxed(LINES[type(node)], node, x, y + shift, size)
         return
-    size = getattr(node, "glyphsize", size)
+    assert isinstance(node, Mnode), "what is neither glyph nor line holds others"
     found = [
-        list(_symbols(child, x + child_x, y + child_y, size))
+        list(_symbols(child, x + child_x, y + child_y, node.glyphsize))
         for child, (child_x, child_y) in zip(node.nodes, node.nodexy, strict=False)
     ]
     if node.mtag in ROOTS and isinstance(node.nodes[-1], HLine):
@@ -85,7 +88,7 @@ def _symbols(node: Drawable, x: float, y: float, size: float) -> Iterator[_Symbo
 
 
 def _with_bar(found: list[list[_Symbol]]) -> Iterator[_Symbol]:
-    """The symbols of a root (degree, where it has one; sign; radicand; bar), sign and bar as the one symbol they are."""
+    """The symbols of a root (degree, where it has one; sign; radicand; bar), with sign and bar as the one they are."""
     *degree, sign, radicand, bar = found
     yield from chain.from_iterable(degree)
     yield from (replace(one, width=one.width + bar[0].width, x=one.x + bar[0].width / 2) for one in sign)

@@ -4,7 +4,7 @@ Everything is counted per sample first, so that slices, batches and bootstrap re
 and a ratio is taken only of sums. Definitions and their sources: ``docs/metrics.md``.
 """
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Self
 
@@ -127,7 +127,7 @@ def _count_block(references: Sequence[str], predictions: Sequence[str]) -> Edits
     )
 
 
-def _without(spaces: Set[int], sequences: list[list[int]]) -> list[list[int]]:
+def _without(spaces: set[int], sequences: list[list[int]]) -> list[list[int]]:
     """Leave out the numbers in `spaces`; most texts of formulas hold none."""
     return [
         tokens if spaces.isdisjoint(tokens) else [number for number in tokens if number not in spaces]

@@ -1,25 +1,20 @@
-r"""What a formula is built of, read from its tokens: for scores of fractions, of roots, of deep scripts …"""
+"""What a formula is built of, read from its tokens: for scores of fractions, of roots, of deep scripts and so on."""
 
 from collections.abc import Iterable, Sequence
 
 from pipeline.latex import tokenize
+from pipeline.latex.tables import command_names
 
-FRACTIONS = frozenset(["\\frac", "\\dfrac", "\\tfrac", "\\cfrac", "\\over", "\\binom"])
-ROOTS = frozenset(["\\sqrt", "\\root"])
-BIG_OPERATORS = frozenset(
-    "\\" + name
-    for name in (
-        "sum prod coprod int iint iiint oint bigcup bigcap bigsqcup bigvee bigwedge bigodot bigotimes bigoplus biguplus "
-        "lim limsup liminf"
-    ).split()
-)
-ACCENTS = frozenset(
-    "\\" + name
-    for name in (
-        "hat widehat check breve tilde widetilde acute grave dot ddot dddot bar vec mathring overline underline "
-        "overrightarrow overleftarrow overbrace underbrace"
-    ).split()
-)
+FRACTIONS = command_names("frac dfrac tfrac cfrac over binom")
+ROOTS = command_names("sqrt root")
+BIG_OPERATORS = command_names("""
+    sum prod coprod int iint iiint oint bigcup bigcap bigsqcup bigvee bigwedge bigodot bigotimes bigoplus biguplus
+    lim limsup liminf
+""")
+ACCENTS = command_names("""
+    hat widehat check breve tilde widetilde acute grave dot ddot dddot bar vec mathring overline underline
+    overrightarrow overleftarrow overbrace underbrace
+""")
 SCRIPTS = frozenset("_^")
 DEEPEST = 3
 """Script depths from this one on are one class."""
@@ -37,9 +32,9 @@ STRUCTURES = (
 
 
 def structures(latex: str) -> set[str]:
-    """Which of STRUCTURES a formula has. Any text has an answer.
+    r"""Which of STRUCTURES a formula has. Any text has an answer.
 
-    A big operator is one that takes limits, `\\lim` among them. A matrix is any environment, cases and aligned lines
+    A big operator is one that takes limits, `\lim` among them. A matrix is any environment, cases and aligned lines
     too.
     """
     tokens = [token for token in tokenize(latex) if not token.isspace()]

@@ -88,6 +88,8 @@ class Typesetter:
             drawing = compose(latex).svgxml()
         except UnsettableError as error:
             return Formula(svg=None, reason=str(error))
+        except _FAILURES as error:
+            return Formula(svg=None, reason=_describe(error))
         return Formula(svg=ET.tostring(self._cleaned(drawing, alt=latex), encoding="unicode"))
 
     def glyphs(self) -> str:

@@ -39,6 +39,7 @@ def test_a_room_imports_only_what_it_may(repository: Path, room: str) -> None:
     """A shortcut between the halves would make a training machine need cairo, or a rendering machine torch."""
     forbidden = set(ALLOWED) - ALLOWED[room] - {room} | {
         "cli_looking",
+        "cli_scoring",
         "cli_options",
         "cli_recipe",
         "latexify",

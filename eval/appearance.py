@@ -40,9 +40,8 @@ class Appearance:
         }
 
 
-def judge_appearance(references: Sequence[str], predictions: Sequence[str]) -> Appearance:
+def judge_appearance(references: Sequence[str], predictions: Sequence[str], *, judge: VisualJudge) -> Appearance:
     """Set every reference and prediction, and compare what they look like. Some milliseconds a pair."""
-    judge = VisualJudge()
     renders, reference_renders = (np.zeros(len(references), dtype=np.bool_) for _ in range(2))
     visual = np.full(len(references), np.nan)
     with Progress("score", total=len(references), unit="formulas") as progress:

@@ -4,6 +4,7 @@ Everything is counted per sample first, so that slices, batches and bootstrap re
 and a ratio is taken only of sums. Definitions and their sources: ``docs/metrics.md``.
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Self
@@ -14,6 +15,7 @@ from rapidfuzz import process
 from rapidfuzz.distance import Levenshtein
 
 from pipeline.latex import tokenize
+from shards.errors import LatexifyError
 
 Counts = npt.NDArray[np.int64]
 
@@ -27,7 +29,7 @@ RATES = {
 }
 """Every rate as (numerator, denominator), both fields of :class:`Score`."""
 PAIRS_AT_ONCE = 20_000
-"""Tokens as Python objects take twenty times the room of the text: they are made for so many pairs at a time."""
+"""Pairs whose tokens are held in memory at a time, and may have no more different ones than there are characters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,11 @@ class Edits:
         """The samples where `chosen` (bool [num_samples]) holds."""
         return type(self)(**{field.name: getattr(self, field.name)[chosen] for field in fields(self)})
 
+    @classmethod
+    def joined(cls, parts: Sequence["Edits"]) -> Self:
+        """The samples of all parts, one after another; at least one part."""
+        return cls(**{field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in EDITS})
+
     def counts(self) -> Counts:
         """int64 [num_samples, len(COUNTS)]: the score of each sample by itself, in the order of COUNTS."""
         within = [self.symbol_errors <= limit for limit in range(4)]
@@ -107,16 +114,20 @@ def count_edits(references: Sequence[str], predictions: Sequence[str]) -> Edits:
         _count_block(references[start : start + PAIRS_AT_ONCE], predictions[start : start + PAIRS_AT_ONCE])
         for start in starts
     ]
-    return Edits(**{field.name: np.concatenate([getattr(block, field.name) for block in blocks]) for field in EDITS})
+    return Edits.joined(blocks)
 
 
 def _count_block(references: Sequence[str], predictions: Sequence[str]) -> Edits:
     references = [text.strip() for text in references]
     predictions = [text.strip() for text in predictions]
-    number_of: dict[str, int] = {}  # distances compare hashes: numbers have no collisions, strings could
-    wanted, given = ([_numbered(text, number_of) for text in texts] for texts in (references, predictions))
-    spaces = {number for token, number in number_of.items() if token.isspace()}
-    wanted_symbols, given_symbols = (_without(spaces, sequences) for sequences in (wanted, given))
+    alphabet = _Alphabet()
+    wanted = [alphabet.spell(text) for text in references]
+    # most predictions of a good model are their references
+    given = [
+        spelt if prediction == reference else alphabet.spell(prediction)
+        for spelt, reference, prediction in zip(wanted, references, predictions, strict=True)
+    ]
+    wanted_symbols, given_symbols = alphabet.without_spaces(wanted), alphabet.without_spaces(given)
     return Edits(
         num_chars=_lengths(references),
         char_errors=_distances(references, predictions),
@@ -127,24 +138,32 @@ def _count_block(references: Sequence[str], predictions: Sequence[str]) -> Edits
     )
 
 
-def _without(spaces: set[int], sequences: list[list[int]]) -> list[list[int]]:
-    """Leave out the numbers in `spaces`; most texts of formulas hold none."""
-    return [
-        tokens if spaces.isdisjoint(tokens) else [number for number in tokens if number not in spaces]
-        for tokens in sequences
-    ]
+class _Alphabet(dict[str, str]):
+    """A character for each token, so that a text is a string of tokens: compared fast, and without collisions."""
+
+    def __missing__(self, token: str) -> str:
+        if len(self) > sys.maxunicode:
+            raise LatexifyError(
+                f"more than {sys.maxunicode:,} different LaTeX tokens in {PAIRS_AT_ONCE:,} samples: "
+                "check that the columns hold formulas"
+            )
+        self[token] = chr(len(self))
+        return self[token]
+
+    def spell(self, text: str) -> str:
+        return "".join(map(self.__getitem__, tokenize(text)))
+
+    def without_spaces(self, spelt: list[str]) -> list[str]:
+        for space in [character for token, character in self.items() if token.isspace()]:
+            spelt = [text.replace(space, "") for text in spelt]
+        return spelt
 
 
-def _numbered(text: str, number_of: dict[str, int]) -> list[int]:
-    """The tokens of `text` as numbers; tokens not seen before are added to `number_of`."""
-    return [number_of.setdefault(token, len(number_of)) for token in tokenize(text)]
+def _lengths(texts: Sequence[str]) -> Counts:
+    return np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
 
 
-def _lengths(sequences: Sequence[Sequence[object]]) -> Counts:
-    return np.fromiter(map(len, sequences), dtype=np.int64, count=len(sequences))
-
-
-def _distances(references: Sequence[Sequence[object]], predictions: Sequence[Sequence[object]]) -> Counts:
+def _distances(references: Sequence[str], predictions: Sequence[str]) -> Counts:
     """Levenshtein distance of each pair, int64 [num_samples]."""
     distances = process.cpdist(references, predictions, scorer=Levenshtein.distance, dtype=np.int64)
     return np.asarray(distances, dtype=np.int64)

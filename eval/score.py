@@ -15,6 +15,7 @@ from eval.score_tables import tables_of, write_tables
 from eval.slices import source_of
 from eval.structure import STRUCTURES, table_of
 from eval.summary import summarize
+from eval.visual import VisualJudge
 from pipeline import latex
 from shards.errors import LatexifyError
 from shards.files import write_json, write_parquet
@@ -49,7 +50,7 @@ def run(  # noqa: PLR0913  # the stage's contract
     keys: list[str] = [] if pairs.keys is None else pairs.keys.to_pylist()
     writers = _writers(shards, keys, predicted=manifest, where=predictions)
     edits = count_edits(pairs.references, pairs.predictions)
-    appearance = judge_appearance(pairs.references, pairs.predictions) if params.visual else None
+    appearance = judge_appearance(pairs.references, pairs.predictions, judge=VisualJudge()) if params.visual else None
     resampling: dict[str, Any] = {"num_resamples": params.bootstrap_samples, "seed": seed}
     result = {
         "split": manifest.params["split"],

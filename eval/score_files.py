@@ -11,17 +11,17 @@ from eval import compare
 from eval.appearance import Appearance, judge_appearance
 from eval.columns import ColumnNames, Pairs, read_pairs
 from eval.config import ScoreParams
-from eval.metrics import Edits, count_edits
+from eval.metrics import PAIRS_AT_ONCE, Edits, count_edits
 from eval.score_tables import tables_of, write_tables
 from eval.summary import describe as describe_one
 from eval.summary import summarize
+from eval.visual import VisualJudge
 from pipeline import latex
 from shards.errors import LatexifyError
 from shards.files import write_json
 
-TEXTS_AT_ONCE = 10_000
 WORTH_PROCESSES = 50_000
-"""Texts from which starting processes to normalise them takes less time than it saves."""
+"""Pairs from which starting processes takes less time than it saves."""
 MAX_FILES = 26
 
 
@@ -49,8 +49,8 @@ def run(  # noqa: PLR0913  # all are named
     """Judge each file of references and predictions (.parquet, .csv, .jsonl); compare all with the first.
 
     normalize: bring both columns into the normal form first; otherwise they are compared as they stand. visual: set the
-    formulas and compare what they look like, some milliseconds a pair. jobs: processes that normalise; the result does
-    not depend on it. out: a folder for score.json and, of a single file, the tables of `eval.score_tables`.
+    formulas and compare what they look like, some milliseconds a pair. jobs: processes that normalise and count; the
+    result does not depend on it. out: a folder for score.json and, of a single file, the tables of `eval.score_tables`.
 
     Returns, of one file, what `eval.summary.summarize` does; of several, {"systems": {name: the same}, "differences":
     {name: {rate: value, low, high, p_value of the rate less the first file's}}}.
@@ -60,18 +60,17 @@ def run(  # noqa: PLR0913  # all are named
     if len(files) > MAX_FILES:
         raise LatexifyError(f"{len(files)} files are too many to compare: at most {MAX_FILES}")
     systems: list[_System] = []
+    judge = VisualJudge()
     for path, name in zip(files, _names(files), strict=True):
         pairs = read_pairs(path, names=names or ColumnNames())
         if systems:
             pairs = compare.in_order_of(systems[0].pairs, pairs, names=(str(files[0]), str(path)))
-        if normalize:
-            pairs = _normalized(pairs, jobs=jobs)
+        pairs, edits = _counted(pairs, normalize=normalize, jobs=jobs)
         if systems:
             kept = systems[0].pairs
             both = (str(files[0]), str(path))
             compare.require_same_references(kept.references, pairs.references, keys=kept.keys, names=both)
-        edits = count_edits(pairs.references, pairs.predictions)
-        appearance = judge_appearance(pairs.references, pairs.predictions) if visual else None
+        appearance = judge_appearance(pairs.references, pairs.predictions, judge=judge) if visual else None
         systems.append(_System(name=name, pairs=pairs, edits=edits, appearance=appearance))
     result = _result(systems, params=params, seed=seed, is_normalized=normalize)
     if out is not None:
@@ -96,22 +95,36 @@ def _names(files: Sequence[Path]) -> list[str]:
     return names
 
 
-def _normalized(pairs: Pairs, *, jobs: int) -> Pairs:
-    """Normalise every text once: predictions are often their references, and labels repeat."""
-    distinct = list(dict.fromkeys([*pairs.references, *pairs.predictions]))
-    blocks = [distinct[start : start + TEXTS_AT_ONCE] for start in range(0, len(distinct), TEXTS_AT_ONCE)]
-    workers = jobs if len(distinct) > WORTH_PROCESSES else 1
-    normal_forms = Parallel(n_jobs=workers)(delayed(_normalize_all)(block) for block in blocks)
-    known = dict(zip(distinct, (text for block in normal_forms for text in block), strict=True))
-    return Pairs(
-        references=[known[text] for text in pairs.references],
-        predictions=[known[text] for text in pairs.predictions],
-        keys=pairs.keys,
+def _counted(pairs: Pairs, *, normalize: bool, jobs: int) -> tuple[Pairs, Edits]:
+    """The pairs, normalised where they are to be, and the edits of each."""
+    num_pairs = len(pairs.references)
+    workers = jobs if num_pairs > WORTH_PROCESSES else 1
+    blocks = Parallel(n_jobs=workers, return_as="generator")(
+        delayed(_count_block)(
+            pairs.references[start : start + PAIRS_AT_ONCE],
+            pairs.predictions[start : start + PAIRS_AT_ONCE],
+            normalize=normalize,
+        )
+        for start in range(0, num_pairs, PAIRS_AT_ONCE)
     )
+    references: list[str] = []
+    predictions: list[str] = []
+    edits = []
+    for block_references, block_predictions, block_edits in blocks:
+        references += block_references
+        predictions += block_predictions
+        edits.append(block_edits)
+    return Pairs(references=references, predictions=predictions, keys=pairs.keys), Edits.joined(edits)
 
 
-def _normalize_all(texts: Sequence[str]) -> list[str]:
-    return [latex.normalize(text) for text in texts]
+def _count_block(
+    references: list[str], predictions: list[str], *, normalize: bool
+) -> tuple[list[str], list[str], Edits]:
+    if normalize:
+        # labels repeat, and predictions are often their references
+        known = {text: latex.normalize(text) for text in {*references, *predictions}}
+        references, predictions = ([known[text] for text in texts] for texts in (references, predictions))
+    return references, predictions, count_edits(references, predictions)
 
 
 def _result(systems: Sequence[_System], *, params: ScoreParams, seed: int, is_normalized: bool) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from eval.appearance import Appearance, judge_appearance
-from eval.columns import ColumnNames, Pairs, read_pairs
+from eval.columns import ColumnNames, read_pairs
 from eval.config import ScoreParams
 from eval.metrics import EDITS, Edits, count_edits
 from eval.score_tables import tables_of, write_tables
@@ -47,7 +47,9 @@ def run(  # noqa: PLR0913  # the stage's contract
             f"{latex.NORMALIZER_VERSION}: run `{MADE_BY}` again"
         )
     pairs = read_pairs(predictions / "predictions.parquet", names=ColumnNames())
-    keys: list[str] = [] if pairs.keys is None else pairs.keys.to_pylist()
+    if pairs.keys is None:
+        raise LatexifyError(f"{predictions} does not name its samples (no column 'key'): run `{MADE_BY}` again")
+    keys: list[str] = pairs.keys.to_pylist()
     writers = _writers(shards, keys, predicted=manifest, where=predictions)
     edits = count_edits(pairs.references, pairs.predictions)
     appearance = judge_appearance(pairs.references, pairs.predictions, judge=VisualJudge()) if params.visual else None
@@ -66,7 +68,7 @@ def run(  # noqa: PLR0913  # the stage's contract
     }
     tables = tables_of(edits, pairs.references, pairs.predictions, keys=keys, writers=writers, **resampling)
     write_tables(plots, tables)
-    write_parquet(plots / SAMPLES_NAME, samples_table(pairs, edits, appearance, writers=writers))
+    write_parquet(plots / SAMPLES_NAME, samples_table(keys, pairs.references, edits, appearance, writers=writers))
     write_json(metrics, result)
     return result
 
@@ -77,15 +79,22 @@ def _writers(shards: Place, keys: Sequence[str], *, predicted: Manifest, where: 
     require_input(predicted, drawn, where=where, made_by=MADE_BY)
     index = open_split(shards, predicted.params["split"])
     row_of = {key: row for row, key in enumerate(index.keys.to_pylist())}
+    unknown = next((key for key in keys if key not in row_of), None)
+    if unknown is not None:
+        raise LatexifyError(f"{where} holds sample {unknown!r}, which {shards} does not: run `{MADE_BY}` again")
     with SampleReader(index) as reader:
-        return [description["writer"] for description in reader.describe([row_of[key] for key in keys])]
+        return [description.get("writer") for description in reader.describe([row_of[key] for key in keys])]
 
 
 def samples_table(
-    pairs: Pairs, edits: Edits, appearance: Appearance | None, *, writers: Sequence[str | None]
+    keys: Sequence[str],
+    references: Sequence[str],
+    edits: Edits,
+    appearance: Appearance | None,
+    *,
+    writers: Sequence[str | None],
 ) -> pa.Table:
     """One row for each sample: what was counted of it, and what slices it is in."""
-    keys = pairs.keys.to_pylist() if pairs.keys is not None else []
     columns: dict[str, Any] = {"key": pa.array(keys, pa.string())}
     columns |= {field.name: pa.array(getattr(edits, field.name).astype(np.int32)) for field in EDITS}
     if appearance is not None:
@@ -93,6 +102,6 @@ def samples_table(
         columns["visual"] = pa.array(appearance.visual, pa.float64(), from_pandas=True)
     columns["source"] = pa.array([source_of(key) for key in keys], pa.string())
     columns["writer"] = pa.array(writers, pa.string())
-    found = [[name for name in STRUCTURES if name in names] for names in table_of(pairs.references)]
+    found = [[name for name in STRUCTURES if name in names] for names in table_of(references)]
     columns["structures"] = pa.array(found, pa.list_(pa.string()))
     return pa.table(columns)

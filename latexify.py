@@ -10,8 +10,8 @@ import typer
 import cli_composing
 import cli_looking
 import cli_recipe
+import cli_scoring
 from cli_options import Address, Backend, Device, Jobs, Workspace, engine_for, seen_from_anywhere
-from params import Params
 from shards.errors import LatexifyError
 from shards.place import store_errors
 
@@ -177,41 +177,7 @@ def predict(context: typer.Context, device: Device = None) -> None:
     )
 
 
-@app.command()
-def score(
-    context: typer.Context,
-    file: Annotated[
-        Path | None,
-        typer.Argument(help="A Parquet, CSV or JSON-lines file to score instead of data/predictions."),
-    ] = None,
-    reference_column: Annotated[str, typer.Option(help="Column of the true labels (with FILE).")] = "reference",
-    prediction_column: Annotated[str, typer.Option(help="Column of the predictions (with FILE).")] = "prediction",
-    normalize: Annotated[bool, typer.Option(help="Normalise both columns first (with FILE).")] = True,
-) -> None:
-    """Compare predictions with references: character CER, token CER, exact match, with 95 % intervals."""
-    workspace: Workspace = context.obj
-    # a file of answers can be scored anywhere, without a params.yaml
-    params = Params() if file is not None and not workspace.params_path.exists() else workspace.params
-    from eval import score as stage
-
-    if file is not None:
-        result = stage.run_file(
-            params.score,
-            file=file,
-            seed=params.seed,
-            reference_column=reference_column,
-            prediction_column=prediction_column,
-            normalize=normalize,
-        )
-    else:
-        result = stage.run(
-            params.score,
-            seed=params.seed,
-            predictions=workspace.data("predictions"),
-            metrics=workspace.metrics("score"),
-            plots=workspace.data("plots"),
-        )
-    print(stage.describe(result))
+app.command()(cli_scoring.score)
 
 
 @app.command()

@@ -63,12 +63,20 @@ def choose(inks: Sequence[RawInk], *, num_inks: int, seed: int = 1) -> list[RawI
     return [ink for _, ink in zip(range(num_inks), readable, strict=False)]
 
 
-def _is_readable(ink: RawInk) -> bool:
+def labels_of(inks: Sequence[RawInk], *, num_labels: int = 2000) -> list[str]:
+    """Normalised labels of as many of the inks, chosen at random."""
+    return [normalize(_label(ink)) for ink in choose(inks, num_inks=min(num_labels, len(inks)))]
+
+
+def _label(ink: RawInk) -> str:
     limits = IngestParams()
+    parsed = parse_inkml(ink.data, max_file_bytes=limits.max_file_bytes, max_points=limits.max_points)
+    return next((parsed.annotations[kind] for kind in LABELS if kind in parsed.annotations), "")
+
+
+def _is_readable(ink: RawInk) -> bool:
     try:
-        parsed = parse_inkml(ink.data, max_file_bytes=limits.max_file_bytes, max_points=limits.max_points)
-        label = next((parsed.annotations[kind] for kind in LABELS if kind in parsed.annotations), "")
-        return bool(normalize(label)) and bool(parse_ink(ink.data)[0])
+        return bool(normalize(_label(ink))) and bool(parse_ink(ink.data)[0])
     except (
         UnusableInkError,
         SyntaxError,

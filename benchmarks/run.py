@@ -16,9 +16,9 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks import compare, machine, memory, plans, stages, steps, tables, training
+from benchmarks import compare, machine, memory, plans, scoring, stages, steps, tables, training
 from benchmarks.cores import Pools, open_pools
-from benchmarks.inks import RawInk, choose, crohme_inks, real_data, synthetic_inks
+from benchmarks.inks import RawInk, choose, crohme_inks, labels_of, real_data, synthetic_inks
 from benchmarks.measured import Measured, Target
 
 RESULTS = machine.REPOSITORY / "benchmarks" / "results"
@@ -33,6 +33,7 @@ class Part(StrEnum):
     PLAN = "plan"
     MEMORY = "memory"
     TRAINING = "training"
+    SCORING = "scoring"
     SCALE = "scale"
 
 
@@ -45,6 +46,7 @@ class Effort:
     scale_inks: tuple[int, int]
     synthetic_inks: int
     training_steps: int
+    scored_pairs: int
 
 
 FULL = Effort(
@@ -53,6 +55,7 @@ FULL = Effort(
     scale_inks=(10_000, 100_000),
     synthetic_inks=5_000,
     training_steps=12,
+    scored_pairs=1_000_000,
 )
 QUICK = Effort(
     sizes=compare.Sizes(num_inks=32, num_copies=4, repeats=1),
@@ -60,6 +63,7 @@ QUICK = Effort(
     scale_inks=(100, 200),
     synthetic_inks=100,
     training_steps=2,
+    scored_pairs=2_000,
 )
 
 
@@ -87,6 +91,7 @@ class Bench:
                 self._run_on(inks, name=name, is_first=place == 0)
             if place == 0:
                 self._run_memory(inks, name=name)
+                self._run_scoring(inks, name=name)
 
     def _run_on(self, inks: Sequence[RawInk], *, name: str, is_first: bool) -> None:
         """The parts that need shards. What does not depend on the inks is measured with the first kind only."""
@@ -114,6 +119,12 @@ class Bench:
             self._add(*memory.run(self.folder, inks, name=name, counts=counts, repeats=repeats))
         elif Part.MEMORY in self.parts:
             self._add(*memory.run(self.folder, inks, name=name, counts=effort.scale_inks[:1], repeats=1))
+
+    def _run_scoring(self, inks: Sequence[RawInk], *, name: str) -> None:
+        """On predictions made up from the labels of the inks."""
+        if Part.SCORING in self.parts:
+            amount = {"num_pairs": self.effort.scored_pairs, "repeats": min(3, self.effort.sizes.repeats)}
+            self._add(*scoring.run(labels_of(inks), folder=self.folder / "scoring", name=name, **amount))
 
     def _add(self, measured: Sequence[Measured], targets: Sequence[Target] = ()) -> None:
         self.measured += measured

@@ -11,6 +11,8 @@ from rapidfuzz.distance import Levenshtein
 
 MAX_COMPARISONS = 100_000_000
 """Pairs of strings compared at most, in a few seconds: enough to try each of 10,000 distinct labels on all others."""
+SHORTLIST_COMPARISONS = 20_000_000
+"""The same where they are too many to try each on all."""
 CANDIDATES_AT_ONCE = 128
 
 
@@ -47,7 +49,7 @@ def best_constant_answer(
     shortlist = sorted(set(times if candidates is None else candidates) | {""})
     is_exact = len(shortlist) * len(times) <= max_comparisons
     if not is_exact:
-        half = max(1, max_comparisons // 2)
+        half = max(1, min(max_comparisons, SHORTLIST_COMPARISONS) // 2)
         step = -(-len(references) * len(shortlist) // half)
         estimates = _costs(shortlist, Counter(sorted(references)[::step]))
         kept = np.argsort(estimates, kind="stable")[: max(1, half // len(times))]

@@ -22,6 +22,8 @@ class ScoreParams(Section):
 
     bootstrap_samples: Annotated[int, Ge(100)] = 2000
     """Resamples behind each 95 % interval."""
+    visual: bool = True
+    """Whether formulas are typeset, to say how many can be and how alike they look."""
 
 
 class ReportParams(Section):

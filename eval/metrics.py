@@ -4,6 +4,7 @@ Everything is counted per sample first, so that slices, batches and bootstrap re
 and a ratio is taken only of sums. Definitions and their sources: ``docs/metrics.md``.
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Self
@@ -14,6 +15,7 @@ from rapidfuzz import process
 from rapidfuzz.distance import Levenshtein
 
 from pipeline.latex import tokenize
+from shards.errors import LatexifyError
 
 Counts = npt.NDArray[np.int64]
 
@@ -26,6 +28,8 @@ RATES = {
     "within_3": ("num_within_3", "num_samples"),
 }
 """Every rate as (numerator, denominator), both fields of :class:`Score`."""
+PAIRS_AT_ONCE = 20_000
+"""Pairs whose tokens are held in memory at a time, and may have no more different ones than there are characters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +84,11 @@ class Edits:
         """The samples where `chosen` (bool [num_samples]) holds."""
         return type(self)(**{field.name: getattr(self, field.name)[chosen] for field in fields(self)})
 
+    @classmethod
+    def joined(cls, parts: Sequence["Edits"]) -> Self:
+        """The samples of all parts, one after another; at least one part."""
+        return cls(**{field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in EDITS})
+
     def counts(self) -> Counts:
         """int64 [num_samples, len(COUNTS)]: the score of each sample by itself, in the order of COUNTS."""
         within = [self.symbol_errors <= limit for limit in range(4)]
@@ -91,20 +100,34 @@ class Edits:
         return Score(**dict(zip(COUNTS, self.counts().sum(axis=0).tolist(), strict=True)))
 
 
+EDITS = fields(Edits)
+
+
 def count_edits(references: Sequence[str], predictions: Sequence[str]) -> Edits:
     """Compare each prediction with the reference at the same place.
 
     Outer white space is left out, as ``jiwer.cer`` does; nothing else is changed, so normalise before. An empty
     reference or prediction counts like any other.
     """
+    starts = range(0, max(1, len(references)), PAIRS_AT_ONCE)
+    blocks = [
+        _count_block(references[start : start + PAIRS_AT_ONCE], predictions[start : start + PAIRS_AT_ONCE])
+        for start in starts
+    ]
+    return Edits.joined(blocks)
+
+
+def _count_block(references: Sequence[str], predictions: Sequence[str]) -> Edits:
     references = [text.strip() for text in references]
     predictions = [text.strip() for text in predictions]
-    number_of: dict[str, int] = {}  # distances compare hashes: numbers have no collisions, strings could
-    wanted, given = ([_numbered(text, number_of) for text in texts] for texts in (references, predictions))
-    spaces = {number for token, number in number_of.items() if token.isspace()}
-    wanted_symbols, given_symbols = (
-        [[number for number in tokens if number not in spaces] for tokens in sequences] for sequences in (wanted, given)
-    )
+    alphabet = _Alphabet()
+    wanted = [alphabet.spell(text) for text in references]
+    # most predictions of a good model are their references
+    given = [
+        spelt if prediction == reference else alphabet.spell(prediction)
+        for spelt, reference, prediction in zip(wanted, references, predictions, strict=True)
+    ]
+    wanted_symbols, given_symbols = alphabet.without_spaces(wanted), alphabet.without_spaces(given)
     return Edits(
         num_chars=_lengths(references),
         char_errors=_distances(references, predictions),
@@ -115,16 +138,32 @@ def count_edits(references: Sequence[str], predictions: Sequence[str]) -> Edits:
     )
 
 
-def _numbered(text: str, number_of: dict[str, int]) -> list[int]:
-    """The tokens of `text` as numbers; tokens not seen before are added to `number_of`."""
-    return [number_of.setdefault(token, len(number_of)) for token in tokenize(text)]
+class _Alphabet(dict[str, str]):
+    """A character for each token, so that a text is a string of tokens: compared fast, and without collisions."""
+
+    def __missing__(self, token: str) -> str:
+        if len(self) > sys.maxunicode:
+            raise LatexifyError(
+                f"more than {sys.maxunicode:,} different LaTeX tokens in {PAIRS_AT_ONCE:,} samples: "
+                "check that the columns hold formulas"
+            )
+        self[token] = chr(len(self))
+        return self[token]
+
+    def spell(self, text: str) -> str:
+        return "".join(map(self.__getitem__, tokenize(text)))
+
+    def without_spaces(self, spelt: list[str]) -> list[str]:
+        for space in [character for token, character in self.items() if token.isspace()]:
+            spelt = [text.replace(space, "") for text in spelt]
+        return spelt
 
 
-def _lengths(sequences: Sequence[Sequence[object]]) -> Counts:
-    return np.fromiter(map(len, sequences), dtype=np.int64, count=len(sequences))
+def _lengths(texts: Sequence[str]) -> Counts:
+    return np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
 
 
-def _distances(references: Sequence[Sequence[object]], predictions: Sequence[Sequence[object]]) -> Counts:
+def _distances(references: Sequence[str], predictions: Sequence[str]) -> Counts:
     """Levenshtein distance of each pair, int64 [num_samples]."""
     distances = process.cpdist(references, predictions, scorer=Levenshtein.distance, dtype=np.int64)
     return np.asarray(distances, dtype=np.int64)

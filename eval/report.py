@@ -18,7 +18,7 @@ from eval.config import ReportParams
 from eval.metrics import Edits, count_edits
 from eval.predict import KIND, PREDICTIONS_NAME
 from eval.samples import Groups, choose, mark_differences, picture
-from eval.score import error_by_length, error_distribution
+from eval.slices import error_by_length, error_distribution
 from eval.typeset import Typesetter
 from shards.errors import LatexifyError
 from shards.files import write_atomically

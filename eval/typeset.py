@@ -1,4 +1,4 @@
-"""LaTeX formulas as pictures for the report, without TeX and without trusting what the formulas say.
+"""LaTeX formulas set without TeX and without trusting what they say: as pictures, or laid out to be compared.
 
 The text comes from strangers and from a model. Nothing in it is executed: latex2mathml only translates, commands that
 define other commands are refused (they could expand without end), and of the drawing only outlines of glyphs and
@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 
 from latex2mathml import exceptions as latex2mathml_errors
 from ziamath.escapes import unescape
+from ziamath.operators import names as NAMES  # noqa: N812  # a constant there too
 from ziamath.tex import tex2mml
 from ziamath.zmath import Math
+
+from pipeline.latex import tokenize
 
 MAX_CHARS = 2000
 MAX_EFFORT = 10_000
@@ -58,6 +61,10 @@ _FAILURES = (
 )
 
 
+class UnsettableError(Exception):
+    """A formula that cannot be set; the message says what is wrong with it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Formula:
     """A formula as it can be shown: `svg` (markup safe to embed) or, where that is None, the `reason` why not."""
@@ -77,17 +84,10 @@ class Typesetter:
 
     def draw(self, latex: str) -> Formula:
         """Set a formula (without dollars). Never raises for the formula's sake: the reason says what was wrong."""
-        refusal = _refusal(latex)
-        if refusal:
-            return Formula(svg=None, reason=refusal)
         try:
-            mathml = ET.fromstring(unescape(tex2mml(latex)))  # noqa: S314  # our own translation; expat has no network
-            unknown = _unknown_command(mathml)
-            if unknown:
-                return Formula(svg=None, reason=f"unknown command {unknown}")
-            if _effort(mathml) > MAX_EFFORT:
-                return Formula(svg=None, reason="nested too deep")
-            drawing = Math(mathml, size=FONT_SIZE_PX, margin=2.0).svgxml()
+            drawing = compose(latex).svgxml()
+        except UnsettableError as error:
+            return Formula(svg=None, reason=str(error))
         except _FAILURES as error:
             return Formula(svg=None, reason=_describe(error))
         return Formula(svg=ET.tostring(self._cleaned(drawing, alt=latex), encoding="unicode"))
@@ -127,6 +127,27 @@ class Typesetter:
             self._symbols[name] = symbol
 
 
+def compose(latex: str) -> Math:
+    """Lay a formula (without dollars) out at FONT_SIZE_PX.
+
+    Raises UnsettableError, and nothing else, for the formula's sake.
+    """
+    refusal = _refusal(latex)
+    if refusal:
+        raise UnsettableError(refusal)
+    try:
+        mathml = ET.fromstring(unescape(tex2mml(latex)))  # noqa: S314  # our own translation; expat has no network
+        _unwrap(mathml)
+        unknown = _unknown_command(mathml)
+        if unknown:
+            raise UnsettableError(f"unknown command {unknown}")
+        if _effort(mathml) > MAX_EFFORT:
+            raise UnsettableError("nested too deep")
+        return Math(mathml, size=FONT_SIZE_PX, margin=2.0)
+    except _FAILURES as error:
+        raise UnsettableError(_describe(error)) from None
+
+
 def _refusal(latex: str) -> str:
     """Why a formula is not even tried; empty where it may be."""
     if not latex.strip():
@@ -134,20 +155,59 @@ def _refusal(latex: str) -> str:
     if len(latex) > MAX_CHARS:
         return f"longer than {MAX_CHARS} characters"
     definition = _DEFINITION.search(latex)
-    return f"{definition.group()} is not allowed" if definition else ""
+    if definition:
+        return f"{definition.group()} is not allowed"
+    return "" if _is_balanced(latex) else "braces without partner"
+
+
+def _is_balanced(latex: str) -> bool:
+    """Whether every brace has its partner: latex2mathml does not mind, TeX does."""
+    depth = 0
+    for token in tokenize(latex):
+        depth += (token == "{") - (token == "}")
+        if depth < 0:
+            return False
+    return depth == 0
+
+
+def _unwrap(mathml: ET.Element) -> None:
+    """Take away rows that hold one thing only: as in TeX, `x^{2}` is then set as `x^2`, and in half the time.
+
+    Operators keep their row, since `{+}` has no space around it; rows with line breaks (`mspace`) are set otherwise.
+    """
+    for element in list(mathml.iter()):
+        for place, child in enumerate(list(element)):
+            while _is_row(child) and len(child) == 1 and not _is_operator(child[0]):
+                child = child[0]  # noqa: PLW2901  # what was inside takes the place
+            element[place] = child
+    if len(mathml) == 1 and _is_row(mathml[0]) and not any(_tag(child) == "mspace" for child in mathml[0]):
+        mathml[:] = list(mathml[0])
+
+
+def _is_row(element: ET.Element) -> bool:
+    return _tag(element) == "mrow" and not element.attrib
+
+
+def _is_operator(element: ET.Element) -> bool:
+    """Whether ziamath treats it as one: it does so with some identifiers too."""
+    return _tag(element) in {"mo", "mspace"} or (element.text or "").strip() in NAMES
+
+
+def _tag(element: ET.Element) -> str:
+    return element.tag.rpartition("}")[2]
 
 
 def _effort(element: ET.Element, *, weight: int = 1) -> int:
     """How many times ziamath will lay out a symbol, over all symbols of the formula."""
     if len(element) == 0:
         return weight
-    inner = 2 * weight if element.tag.rpartition("}")[2] == "mrow" else weight
+    inner = 2 * weight if _tag(element) == "mrow" else weight
     return sum(_effort(child, weight=inner) for child in element)
 
 
 def _unknown_command(mathml: ET.Element) -> str:
     """latex2mathml passes a command that it does not know through as an identifier; the first of them, or nothing."""
-    texts = (element.text or "" for element in mathml.iter() if element.tag.rpartition("}")[2] in {"mi", "mo"})
+    texts = (element.text or "" for element in mathml.iter() if _tag(element) in {"mi", "mo"})
     return next((text for text in texts if re.match(r"\\[a-zA-Z]", text)), "")
 
 

@@ -84,6 +84,7 @@ def inputs(tmp_path: Path) -> dict[str, Any]:
         ScoreParams(bootstrap_samples=100),
         seed=1,
         predictions=folders["predictions"],
+        shards=folders["shards"],
         metrics=folders["metrics"] / "score.json",
         plots=tmp_path / "plots",
     )

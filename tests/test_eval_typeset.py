@@ -48,6 +48,8 @@ def test_no_formula_raises(latex: str) -> None:
         (r"\newcommand{\a}{b}\a", r"\\newcommand is not allowed"),
         (r"\def\a{\a\a}\a", r"\\def is not allowed"),
         ("x" * 2001, "longer than 2000"),
+        (r"\sqrt{x", "braces without partner"),
+        (r"\sqrt{x}}", "braces without partner"),
         (r"\sqrt{" * 200 + "}" * 200, "nested too deep"),
     ],
 )

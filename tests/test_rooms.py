@@ -13,8 +13,8 @@ ALLOWED = {
     "trainer": {"shards"},
     "eval": {"shards", "trainer", "pipeline"},
 }
-LOOKING = {"pipeline/inspection", "pipeline/round_trip.py"}
-"""What `latexify verify` and `latexify inspect` consist of: no stage, and no part of one."""
+LOOKING = {"pipeline/inspection", "pipeline/round_trip.py", "eval/compare.py", "eval/score_files.py"}
+"""What `latexify verify`, `inspect` and `score FILES` consist of: no stage, and no part of one."""
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -40,6 +40,7 @@ def test_a_room_imports_only_what_it_may(repository: Path, room: str) -> None:
     forbidden = set(ALLOWED) - ALLOWED[room] - {room} | {
         "cli_composing",
         "cli_looking",
+        "cli_scoring",
         "cli_options",
         "cli_recipe",
         "latexify",

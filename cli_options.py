@@ -80,7 +80,7 @@ def engine_for(
     *places: Place, backend: Literal["loky", "threading", "dask", "ray"], jobs: int, address: str | None
 ) -> Iterator["Engine"]:
     """Yield the engine, once all its workers are known to see `places`."""
-    from pipeline.engine import open_engine  # noqa: PLC0415  # help is quick
+    from pipeline.engine import open_engine  # help is quick
 
     with open_engine(backend, jobs=jobs, address=address) as engine:
         for place in places:

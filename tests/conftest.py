@@ -4,6 +4,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cluster_processes import dask_processes, ray_head, s3_server
@@ -35,6 +36,23 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("project")
     make_project(root)
     return root
+
+
+@pytest.fixture(scope="session")
+def training_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small shards, their tokenizer, and a base model to start from. Not to be changed."""
+    from trainer_data import make_training_data  # it imports torch, which most tests need not wait for
+
+    return make_training_data(tmp_path_factory.mktemp("training"))
+
+
+@pytest.fixture(scope="session")
+def finished_run(training_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """Where a training that nothing interrupted left all its files, and its metrics. Not to be changed."""
+    from trainer_data import train
+
+    place = tmp_path_factory.mktemp("finished")
+    return place, train(training_data, place)
 
 
 @pytest.fixture(scope="session")

@@ -17,8 +17,8 @@ BF16_CPU_FLAGS = ("avx512_bf16", "amx_bf16")
 and Sapphire Rapids. ARM's are left out: nobody measured them here."""
 PLAIN_ATTENTION_PX = 128 * 256
 """Up to this canvas the encoder's attention in bfloat16 on a CPU is transformers' plain one: a step of the preset
-`tiny` then takes a fifth less time than with torch's fused one, measured at 32x128 and 64x256 pixels. With the 577 cells of
-TrOCR's own canvas the fused one is the faster, and needs less memory."""
+`tiny` then takes a fifth less time than with torch's fused one, measured at 32x128 and 64x256 pixels. With the 577
+cells of TrOCR's own canvas the fused one is the faster, and needs less memory."""
 
 _DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from cluster_processes import dask_processes, ray_head, s3_server
+from rasterize_data import Rasterize, runner, some_rows, write_inks, write_tokenizer
 from small_project import make_project
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -36,6 +37,24 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("project")
     make_project(root)
     return root
+
+
+@pytest.fixture(scope="session")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tokenizer folder, for tests of the rasterize stage: a token for each letter. Not to be changed."""
+    return write_tokenizer(tmp_path_factory.mktemp("letters") / "tokenizer")
+
+
+@pytest.fixture
+def rasterize(tmp_path: Path, tokenizer: Path) -> Rasterize:
+    """Run the rasterize stage on an inks folder into tmp_path/out."""
+    return runner(tmp_path, tokenizer)
+
+
+@pytest.fixture
+def inks(tmp_path: Path) -> Path:
+    """Inks of all splits, with labels of letters; enough for six shards."""
+    return write_inks(tmp_path / "inks", some_rows())
 
 
 @pytest.fixture(scope="session")

@@ -59,6 +59,17 @@ def test_a_run_begun_in_fp32_goes_on_in_it(
         assert torch.equal(value, expected[name]), name
 
 
+def test_a_run_in_bf16_goes_on_to_the_bit(training_data: Path, tmp_path: Path) -> None:
+    """Resuming is exact in the precision that `auto` mostly is, too, and with the encoder of the presets."""
+    for place in ("whole", "resumed"):
+        if place == "resumed":
+            begin(training_data, tmp_path / place, base="scratch", precision="bf16")
+        train_auto(training_data, tmp_path / place, base="scratch", precision="bf16")
+    expected = load_file(tmp_path / "whole/model/model.safetensors")
+    for name, value in load_file(tmp_path / "resumed/model/model.safetensors").items():
+        assert torch.equal(value, expected[name]), name
+
+
 def test_a_run_begun_in_bf16_is_not_crawled_on_with(
     training_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,7 +30,7 @@ from trainer.config import ModelParams, TrainParams
 from trainer.feed import next_batch
 from trainer.history import peak_bytes
 from trainer.model import make_model
-from trainer.precision import Precision, choose_device
+from trainer.precision import Precision, choose_device, fit_to_device
 from trainer.ranks import Ranks
 from trainer.slices import Position
 from trainer.step import Stepper, token_loss
@@ -110,7 +110,8 @@ def measure(index: SplitIndex, params: TrainParams, *, options: argparse.Namespa
         width_px=index.width_px,
         dropout=0.0,
         seed=1,
-    ).to(precision.device)
+    )
+    fit_to_device(model, precision=precision, canvas_px=index.height_px * index.width_px)
     stepper = Stepper(model, params, precision=precision, seed=1)
     is_cuda = precision.device.type == "cuda"
     batches = iter(open_loader(index, params, seed=1, start=Position(), pin_memory=is_cuda))

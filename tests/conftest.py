@@ -4,9 +4,11 @@ import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cluster_processes import dask_processes, ray_head, s3_server
+from rasterize_data import Rasterize, runner, some_rows, write_inks, write_tokenizer
 from small_project import make_project
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -35,6 +37,41 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("project")
     make_project(root)
     return root
+
+
+@pytest.fixture(scope="session")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tokenizer folder, for tests of the rasterize stage: a token for each letter. Not to be changed."""
+    return write_tokenizer(tmp_path_factory.mktemp("letters") / "tokenizer")
+
+
+@pytest.fixture
+def rasterize(tmp_path: Path, tokenizer: Path) -> Rasterize:
+    """Run the rasterize stage on an inks folder into tmp_path/out."""
+    return runner(tmp_path, tokenizer)
+
+
+@pytest.fixture
+def inks(tmp_path: Path) -> Path:
+    """Inks of all splits, with labels of letters; enough for six shards."""
+    return write_inks(tmp_path / "inks", some_rows())
+
+
+@pytest.fixture(scope="session")
+def training_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small shards, their tokenizer, and a base model to start from. Not to be changed."""
+    from trainer_data import make_training_data  # it imports torch, which most tests need not wait for
+
+    return make_training_data(tmp_path_factory.mktemp("training"))
+
+
+@pytest.fixture(scope="session")
+def finished_run(training_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """Where a training that nothing interrupted left all its files, and its metrics. Not to be changed."""
+    from trainer_data import train
+
+    place = tmp_path_factory.mktemp("finished")
+    return place, train(training_data, place)
 
 
 @pytest.fixture(scope="session")

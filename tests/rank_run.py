@@ -9,29 +9,16 @@ import sys
 from pathlib import Path
 
 import torch
-from trainer_data import quick_params
+from trainer_data import train
 
 from shards.errors import LatexifyError
-from trainer.config import ModelParams
-from trainer.train import run
 
 
 def main() -> None:
     """Train."""
     torch.set_num_threads(1)
-    data, place = Path(sys.argv[1]), Path(sys.argv[2])
     try:
-        summary = run(
-            quick_params(**json.loads(sys.argv[3])),
-            ModelParams(base=str(data / "base")),
-            seed=1,
-            shards=data / "shards",
-            tokenizer=data / "tokenizer",
-            out=place / "model",
-            runs=place / "runs",
-            metrics=place / "metrics" / "train.json",
-            device="cpu",
-        )
+        summary = train(Path(sys.argv[1]), Path(sys.argv[2]), **json.loads(sys.argv[3]))
     except LatexifyError as error:
         sys.stdout.write(f"rank {os.environ['RANK']}: {error}\n")
         sys.exit(1)

@@ -13,11 +13,9 @@ from rasterize_data import (
     PARAMS,
     Rasterize,
     bytes_of,
-    runner,
     some_rows,
     strokes_of,
     write_inks,
-    write_tokenizer,
 )
 
 from pipeline.draw import Canvas, draw_ink
@@ -32,24 +30,6 @@ from shards.reader import SampleReader
 def rows() -> list[dict[str, Any]]:
     """Inks of all splits."""
     return some_rows()
-
-
-@pytest.fixture(scope="module")
-def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tokenizer folder."""
-    return write_tokenizer(tmp_path_factory.mktemp("data") / "tokenizer")
-
-
-@pytest.fixture
-def rasterize(tmp_path: Path, tokenizer: Path) -> Rasterize:
-    """Run the stage on an inks folder into tmp_path/out."""
-    return runner(tmp_path, tokenizer)
-
-
-@pytest.fixture
-def inks(tmp_path: Path, rows: list[dict[str, Any]]) -> Path:
-    """The inks folder of `rows`."""
-    return write_inks(tmp_path / "inks", rows)
 
 
 def test_samples_are_their_inks(rasterize: Rasterize, inks: Path, rows: list[dict[str, Any]], tmp_path: Path) -> None:

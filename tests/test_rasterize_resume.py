@@ -16,7 +16,7 @@ import psutil
 import pyarrow as pa
 import pytest
 import rasterize_data
-from rasterize_data import PARAMS, Rasterize, bytes_of, ink_row, runner, some_rows, write_inks, write_tokenizer
+from rasterize_data import PARAMS, Rasterize, bytes_of, ink_row, runner, write_inks
 
 from pipeline import render
 from pipeline.engine import Engine
@@ -29,24 +29,6 @@ from shards.files import write_json
 from shards.index import open_split
 from shards.place import Place, place_of
 from shards.sidecar import find_finished, noted_shards, sidecar_of
-
-
-@pytest.fixture(scope="module")
-def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tokenizer folder."""
-    return write_tokenizer(tmp_path_factory.mktemp("data") / "tokenizer")
-
-
-@pytest.fixture
-def rasterize(tmp_path: Path, tokenizer: Path) -> Rasterize:
-    """Run the stage on an inks folder into tmp_path/out."""
-    return runner(tmp_path, tokenizer)
-
-
-@pytest.fixture
-def inks(tmp_path: Path) -> Path:
-    """Inks for six shards."""
-    return write_inks(tmp_path / "inks", some_rows())
 
 
 class Stop(Exception):  # noqa: N818  # it is no error, but stands for Ctrl-C, which pytest would take for its own

@@ -1,63 +1,29 @@
 """What a run can be asked for besides its length: averages, early ends, memory saved, a compiled step."""
 
-import csv
+import warnings
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
-from trainer_data import make_base, make_shards, make_tokenizer, quick_params
+from trainer_data import history, quick_params, train
 from transformers import VisionEncoderDecoderModel
 
 from shards.errors import LatexifyError
 from shards.index import open_split
 from trainer import memory
 from trainer.averaging import Averaging
-from trainer.base import load_base
 from trainer.config import ModelParams
 from trainer.inputs import load_network, open_inputs
 from trainer.memory import activation_bytes, fitting_batch, resolve_micro_batch
-from trainer.model import set_special_ids
 from trainer.precision import Precision
 from trainer.presets import build
 from trainer.ranks import Ranks
 from trainer.step import Stepper, token_loss
-from trainer.train import run
 from trainer.validation import Validation, Validator
 
 torch.set_num_threads(1)
 CPU = Precision(name="fp32", device=torch.device("cpu"))
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Shards, their tokenizer, and a base model to start from."""
-    folder = tmp_path_factory.mktemp("data")
-    tokenizer = make_tokenizer(folder / "tokenizer")
-    make_shards(folder / "shards")
-    make_base(folder / "base", tokenizer)
-    return folder
-
-
-def train(data: Path, place: Path, *, base: str | None = None, **changes: object) -> dict:
-    """Run the stage."""
-    return run(
-        quick_params(**changes),
-        ModelParams(base=base or str(data / "base")),
-        seed=1,
-        shards=data / "shards",
-        tokenizer=data / "tokenizer",
-        out=place / "model",
-        runs=place / "runs",
-        metrics=place / "train.json",
-        device="cpu",
-    )
-
-
-def steps_of(place: Path) -> list[int]:
-    """Steps of the rows of the history."""
-    with (place / "model/history.csv").open() as file:
-        return [int(row["step"]) for row in csv.DictReader(file)]
 
 
 def test_an_average_follows_the_weights_with_its_decay() -> None:
@@ -77,10 +43,12 @@ def test_an_average_follows_the_weights_with_its_decay() -> None:
     assert model.state_dict()[name].unique().tolist() == [5.0]
 
 
-def test_the_average_is_exported_and_resumed(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_average_is_exported_and_resumed(
+    training_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The weights that were validated must be those that are exported, also after an interruption."""
-    train(data, tmp_path / "whole", ema_decay=0.9)
-    plain = train(data, tmp_path / "plain")
+    train(training_data, tmp_path / "whole", ema_decay=0.9)
+    plain = train(training_data, tmp_path / "plain")
     seen: list[int] = []
     original = Validator.validate
 
@@ -93,8 +61,8 @@ def test_the_average_is_exported_and_resumed(data: Path, tmp_path: Path, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(Validator, "validate", stop_at_first)
         with pytest.raises(LatexifyError, match="interrupted"):
-            train(data, tmp_path / "resumed", ema_decay=0.9)
-    train(data, tmp_path / "resumed", ema_decay=0.9)
+            train(training_data, tmp_path / "resumed", ema_decay=0.9)
+    train(training_data, tmp_path / "resumed", ema_decay=0.9)
     weights = {name: load_file(tmp_path / name / "model/model.safetensors") for name in ("whole", "resumed", "plain")}
     assert all(torch.equal(value, weights["resumed"][name]) for name, value in weights["whole"].items())
     assert any(not torch.equal(value, weights["plain"][name]) for name, value in weights["whole"].items())
@@ -102,32 +70,33 @@ def test_the_average_is_exported_and_resumed(data: Path, tmp_path: Path, monkeyp
 
 
 def test_patience_ends_a_run_that_no_longer_improves(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    training_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Hours of a rented GPU after the best model are wasted; but the best is what must be exported."""
     cers = iter([0.5, 0.3, 0.4, 0.35])
     monkeypatch.setattr(Validator, "validate", lambda *_: Validation(loss=1.0, cer=next(cers), examples=[]))
-    summary = train(data, tmp_path, max_steps=100, validate_steps=2, patience=2)
+    summary = train(training_data, tmp_path, max_steps=100, validate_steps=2, patience=2)
     assert (summary["steps"], summary["best_step"]) == (8, 4)
     monkeypatch.setattr(Validator, "validate", None)  # the same command again trains no further
-    assert train(data, tmp_path, max_steps=100, validate_steps=2, patience=2)["steps"] == 8
+    assert train(training_data, tmp_path, max_steps=100, validate_steps=2, patience=2)["steps"] == 8
 
 
-def test_a_time_limit_ends_a_run_with_a_model(data: Path, tmp_path: Path) -> None:
+def test_a_time_limit_ends_a_run_with_a_model(training_data: Path, tmp_path: Path) -> None:
     """Whoever has an hour wants a model after it, not a checkpoint."""
-    summary = train(data, tmp_path, max_steps=100_000, max_hours=2 / 3600, validate_steps=100_000)
+    summary = train(training_data, tmp_path, max_steps=100_000, max_hours=2 / 3600, validate_steps=100_000)
     assert 0 < summary["steps"] < 100_000
-    assert steps_of(tmp_path)[-1] == summary["steps"] == summary["best_step"]
+    assert int(history(tmp_path)[-1]["step"]) == summary["steps"] == summary["best_step"]
 
 
-def test_gradient_checkpointing_keeps_the_gradient_and_saves_memory(data: Path) -> None:
+def test_gradient_checkpointing_keeps_the_gradient_and_saves_memory(training_data: Path) -> None:
     """It is asked for to fit a T4; it must fit more, and train the same model."""
     found = {}
     for checkpointing in (False, True):
-        inputs = open_inputs(data / "shards", data / "tokenizer")
+        inputs = open_inputs(training_data / "shards", training_data / "tokenizer")
         params = quick_params(gradient_checkpointing=checkpointing, dropout=0.1)
-        network = load_network(params, ModelParams(base=str(data / "base")), seed=1, inputs=inputs)
-        Stepper(network.model, params, precision=CPU, seed=1)
+        network = load_network(params, ModelParams(base=str(training_data / "base")), seed=1, inputs=inputs)
+        with warnings.catch_warnings(action="error"):
+            Stepper(network.model, params, precision=CPU, seed=1)
         network.model.train()
         pixels = torch.randint(0, 256, (4, 16, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
         labels = torch.tensor([[4, 5, 6, 2]] * 4)
@@ -142,10 +111,10 @@ def test_gradient_checkpointing_keeps_the_gradient_and_saves_memory(data: Path) 
         torch.testing.assert_close(found[True][1][name], gradient)
 
 
-def test_a_compiled_step_is_the_step(data: Path, tmp_path: Path) -> None:
+def test_a_compiled_step_is_the_step(training_data: Path, tmp_path: Path) -> None:
     """Compiling must cost nothing but the wait, and leave a folder that loads without it."""
-    train(data, tmp_path / "plain", max_steps=4, warmup_steps=0, dropout=0.0)
-    train(data, tmp_path / "compiled", max_steps=4, warmup_steps=0, dropout=0.0, compile=True)
+    train(training_data, tmp_path / "plain", max_steps=4, warmup_steps=0, dropout=0.0)
+    train(training_data, tmp_path / "compiled", max_steps=4, warmup_steps=0, dropout=0.0, compile=True)
     plain, compiled = (load_file(tmp_path / name / "model/model.safetensors") for name in ("plain", "compiled"))
     for name, value in plain.items():
         if not name.endswith("k_proj.bias"):  # attention ignores it: its gradient is rounding, which Adam blows up
@@ -161,13 +130,11 @@ def test_the_largest_batch_that_fits_is_found() -> None:
         fitting_batch(lambda count: 1000 + 300 * count, budget=1200, largest=64)
 
 
-def test_measured_memory_grows_with_the_batch_and_is_about_right(data: Path) -> None:
+def test_measured_memory_grows_with_the_batch_and_is_about_right(training_data: Path) -> None:
     """The search trusts two measurements: they must tell samples apart, and not miss the logits."""
-    model = load_base(
-        str(data / "base"), tokenizer=make_tokenizer(data / "tokenizer"), height_px=16, width_px=64, dropout=0.0
-    )
-    inputs = open_inputs(data / "shards", data / "tokenizer")
-    set_special_ids(model, load_network(quick_params(), ModelParams(), seed=1, inputs=inputs).tokenizer)
+    inputs = open_inputs(training_data / "shards", training_data / "tokenizer")
+    base = ModelParams(base=str(training_data / "base"))
+    model = load_network(quick_params(), base, seed=1, inputs=inputs).model
 
     def bytes_of(count: int) -> int:
         pixels, labels = torch.zeros(count, 16, 64, dtype=torch.uint8), torch.full((count, 30), 4)
@@ -179,26 +146,26 @@ def test_measured_memory_grows_with_the_batch_and_is_about_right(data: Path) -> 
 
 
 def test_auto_micro_batch_changes_neither_the_run_nor_the_batch_norms(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    training_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The global batch is the parameter: memory decides how it is cut, not what is learnt."""
     monkeypatch.setattr(memory, "free_bytes", lambda _device: 3_000_000)
     found = []
     original = memory.fitting_batch
     monkeypatch.setattr(memory, "fitting_batch", lambda *a, **k: found.append(original(*a, **k)) or found[-1])
-    train(data, tmp_path / "auto", micro_batch="auto", dropout=0.0)
-    train(data, tmp_path / "fixed", micro_batch=8, dropout=0.0)
+    train(training_data, tmp_path / "auto", micro_batch="auto", dropout=0.0)
+    train(training_data, tmp_path / "fixed", micro_batch=8, dropout=0.0)
     assert 1 <= found[0] <= 8
     run_names = [{path.name for path in (tmp_path / name / "runs").iterdir()} for name in ("auto", "fixed")]
     assert run_names[0] == run_names[1]
-    inputs = open_inputs(data / "shards", data / "tokenizer")
+    inputs = open_inputs(training_data / "shards", training_data / "tokenizer")
     network = load_network(quick_params(), ModelParams(), seed=1, inputs=inputs)
     before = {name: value.clone() for name, value in network.model.named_buffers()}
     monkeypatch.setattr(memory, "free_bytes", lambda _device: 10**10)
     params = resolve_micro_batch(
         quick_params(micro_batch="auto"),
         network,
-        index=open_split(data / "shards", "train"),
+        index=open_split(training_data / "shards", "train"),
         precision=CPU,
         ranks=Ranks(),
     )

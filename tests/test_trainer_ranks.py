@@ -13,21 +13,10 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from trainer_data import make_base, make_shards, make_tokenizer
 
 REPOSITORY = Path(__file__).parent.parent
 EXACT = {"loader_workers": 0, "micro_batch": 2, "dropout": 0.1}
 """Four micro-batches a step: 1, 2 and 4 ranks share them evenly, so that dropout is the same for all."""
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Shards, their tokenizer, and a base model to start from."""
-    folder = tmp_path_factory.mktemp("data")
-    tokenizer = make_tokenizer(folder / "tokenizer")
-    make_shards(folder / "shards")
-    make_base(folder / "base", tokenizer)
-    return folder
 
 
 def start(data: Path, place: Path, *, ranks: int, **changes: object) -> subprocess.Popen[str]:
@@ -74,19 +63,19 @@ def curve(place: Path, *columns: str) -> list[list[float]]:
 
 
 @pytest.fixture(scope="module")
-def alone(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, float]]:
+def alone(training_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, float]]:
     """One rank, through the same launcher."""
     place = tmp_path_factory.mktemp("alone")
-    return place, train(data, place, ranks=1)
+    return place, train(training_data, place, ranks=1)
 
 
 @pytest.mark.parametrize("ranks", [2, 4])
 def test_ranks_see_the_losses_of_one_rank(
-    data: Path, alone: tuple[Path, dict[str, float]], tmp_path: Path, ranks: int
+    training_data: Path, alone: tuple[Path, dict[str, float]], tmp_path: Path, ranks: int
 ) -> None:
     """More machines must make the same training faster, not another training."""
     place, summary = alone
-    found = train(data, tmp_path, ranks=ranks)
+    found = train(training_data, tmp_path, ranks=ranks)
     names = ("train_loss", "grad_norm", "valid_loss", "valid_cer", "padding_waste", "epoch", "step")
     for name, one, several in zip(names, curve(place, *names), curve(tmp_path, *names), strict=True):
         assert several == pytest.approx(one, rel=1e-4), name
@@ -99,11 +88,11 @@ def test_ranks_see_the_losses_of_one_rank(
 
 
 def test_the_number_of_ranks_may_change_between_segments(
-    data: Path, alone: tuple[Path, dict[str, float]], tmp_path: Path
+    training_data: Path, alone: tuple[Path, dict[str, float]], tmp_path: Path
 ) -> None:
     """Spot machines come and go: a run begun on two ranks must go on with one, where it was."""
     place, _ = alone
-    process = start(data, tmp_path, ranks=2, checkpoint_steps=1, log_steps=1)
+    process = start(training_data, tmp_path, ranks=2, checkpoint_steps=1, log_steps=1)
     try:
         deadline = time.monotonic() + 90
         while len(list(tmp_path.glob("runs/*/step-*.pt"))) < 2 and time.monotonic() < deadline:
@@ -113,30 +102,32 @@ def test_the_number_of_ranks_may_change_between_segments(
         process.communicate()
     steps = [int(path.stem.split("-")[1]) for path in tmp_path.glob("runs/*/step-*.pt")]
     assert steps
-    found = train(data, tmp_path, ranks=1, checkpoint_steps=1, log_steps=1)
+    found = train(training_data, tmp_path, ranks=1, checkpoint_steps=1, log_steps=1)
     assert found["steps"] == 12
     assert found["samples_seen"] == 12 * 8
     assert len(list((tmp_path / "runs").iterdir())) == 1
     assert curve(tmp_path, "valid_loss")[0][-1] == pytest.approx(curve(place, "valid_loss")[0][-1], rel=1e-3)
 
 
-def test_a_data_error_of_one_rank_stops_all(data: Path, tmp_path: Path) -> None:
+def test_a_data_error_of_one_rank_stops_all(training_data: Path, tmp_path: Path) -> None:
     """A rank that dies silently leaves the others waiting, and the bill running."""
-    shutil.copytree(data / "shards", tmp_path / "shards")
+    shutil.copytree(training_data / "shards", tmp_path / "shards")
     for name in ("tokenizer", "base"):
-        (tmp_path / name).symlink_to(data / name)
+        (tmp_path / name).symlink_to(training_data / name)
     index = next((tmp_path / "shards").glob("train-00001.tar"))
     content = bytearray(index.read_bytes())
-    content[512:520] = b"no  PNG "  # the first member's data follows its header: one sample, which one rank reads
+    content[512:520] = (
+        b"no  PNG "  # the first member's training_data follows its header: one sample, which one rank reads
+    )
     index.write_bytes(content)
     code, output, _ = finish(start(tmp_path, tmp_path, ranks=2))
     assert code == 1
     assert "cannot be read" in output
 
 
-def test_sigterm_to_the_launcher_saves_once(data: Path, tmp_path: Path) -> None:
+def test_sigterm_to_the_launcher_saves_once(training_data: Path, tmp_path: Path) -> None:
     """A spot machine is given notice: all ranks stop after the same step, and one checkpoint is written."""
-    process = start(data, tmp_path, ranks=2, max_steps=100_000, checkpoint_steps=99_999)
+    process = start(training_data, tmp_path, ranks=2, max_steps=100_000, checkpoint_steps=99_999)
     deadline = time.monotonic() + 90
     while not list(tmp_path.glob("runs/*/history.csv")) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -146,8 +137,8 @@ def test_sigterm_to_the_launcher_saves_once(data: Path, tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("runs/*/step-*.pt"))) == 1, (output, errors[-2000:])
 
 
-def test_more_ranks_than_a_batch_has_samples_are_refused(data: Path, tmp_path: Path) -> None:
+def test_more_ranks_than_a_batch_has_samples_are_refused(training_data: Path, tmp_path: Path) -> None:
     """A rank without samples would leave the others waiting for its gradients."""
-    code, output, _ = finish(start(data, tmp_path, ranks=4, global_batch=3))
+    code, output, _ = finish(start(training_data, tmp_path, ranks=4, global_batch=3))
     assert code == 1
     assert "4 ranks cannot share a global batch of 3 samples" in output

@@ -1,6 +1,7 @@
 """One optimizer step: what is summed, divided, ignored and decayed."""
 
 import math
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -225,13 +226,35 @@ def test_schedules(schedule: str, expected: dict[int, float]):
 
 def test_precision_follows_the_device(monkeypatch: pytest.MonkeyPatch):
     """bf16 on a processor that emulates it is thirty times slower; on a T4 it is not there at all."""
-    cuda = torch.device("cuda")
-    assert choose_precision("auto", device=torch.device("cpu")).name == "fp32"
+    cpu, cuda = torch.device("cpu"), torch.device("cuda")
+    for flags, name in (
+        ({"avx512_f": True, "avx512_bf16": False, "amx_bf16": False}, "fp32"),
+        ({"avx512_f": True, "avx512_bf16": True, "amx_bf16": False}, "bf16"),
+        ({"avx512_f": True, "avx512_bf16": False, "amx_bf16": True}, "bf16"),
+        ({"architecture": "arm64", "bf16": True}, "fp32"),
+        ({}, "fp32"),
+    ):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda found=flags: found)
+        assert choose_precision("auto", device=cpu).name == name
     for capability, name in (((7, 5), "fp16"), ((8, 0), "bf16"), ((9, 0), "bf16")):
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _device, found=capability: found)
         assert choose_precision("auto", device=cuda).name == name
-    assert choose_precision("bf16", device=torch.device("cpu")).name == "bf16"
+    assert choose_precision("bf16", device=cpu).name == "bf16"
     assert choose_precision("fp16", device=cuda).needs_scaler
+
+
+def test_the_precision_of_a_processor_is_what_it_is_fast_in():
+    """Against the flags' being wrong: where `auto` is bf16 a product of matrices must take less time in it."""
+    if choose_precision("auto", device=torch.device("cpu")).name != "bf16":
+        pytest.skip("this processor has no instructions for bfloat16")
+    factors = {dtype: torch.ones(512, 512, dtype=dtype) for dtype in (torch.float32, torch.bfloat16)}
+    times: dict[torch.dtype, list[float]] = {dtype: [] for dtype in factors}
+    for _ in range(20):
+        for dtype, factor in factors.items():
+            started = time.process_time()
+            factor @ factor
+            times[dtype].append(time.process_time() - started)
+    assert min(times[torch.bfloat16]) < min(times[torch.float32])
 
 
 def test_an_unusable_device_is_one_sentence():

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from rasterize_data import PARAMS, Rasterize, bytes_of, ink_row, runner, some_rows, write_inks, write_tokenizer
+from rasterize_data import PARAMS, Rasterize, bytes_of, ink_row, write_inks
 
 from pipeline.draw import Canvas, draw_points
 from pipeline.keys import key_of
@@ -25,24 +25,6 @@ FULL = Variation(strength=1.0, stroke_dropout=0.0, seed=1)
 CANVAS = Canvas(height_px=64, width_px=128, margin_px=2, pen_width_px=1.5)
 LOOP = np.stack([np.linspace(0, 90, 60), 20 * np.sin(np.linspace(0, 9, 60))], axis=1).astype(np.float32)
 LENGTHS = np.array([20, 1, 39])
-
-
-@pytest.fixture(scope="module")
-def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tokenizer folder."""
-    return write_tokenizer(tmp_path_factory.mktemp("data") / "tokenizer")
-
-
-@pytest.fixture
-def rasterize(tmp_path: Path, tokenizer: Path) -> Rasterize:
-    """Run the stage on an inks folder into tmp_path/out."""
-    return runner(tmp_path, tokenizer)
-
-
-@pytest.fixture
-def inks(tmp_path: Path) -> Path:
-    """Inks of all splits."""
-    return write_inks(tmp_path / "inks", some_rows())
 
 
 def samples(folder: Path, split: str) -> dict[str, tuple[str, list[int], bytes, dict[str, Any]]]:

@@ -1,7 +1,9 @@
 """Small shards, tokenizers and models for the tests of the trainer: pictures of bars that a minute model can read."""
 
+import csv
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,8 +21,10 @@ from shards.manifest import Manifest, write_manifest
 from shards.png import encode_png
 from shards.sample import EncodedSample
 from shards.writer import write_shard
-from trainer.config import TrainParams
+from trainer.config import ModelParams, TrainParams
+from trainer.history import CLOCK_COLUMNS
 from trainer.positions import grid_sinusoids
+from trainer.train import run
 
 HEIGHT_PX, WIDTH_PX, CELL_PX = 16, 64, 8
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>"]
@@ -104,7 +108,14 @@ def make_shards(folder: Path, *, num_train: int = 40, num_valid: int = 8, valid_
     )
 
 
-def make_base(folder: Path, tokenizer: PreTrainedTokenizerFast, *, size: int = 64, height_px: int = HEIGHT_PX) -> Path:
+def make_base(
+    folder: Path,
+    tokenizer: PreTrainedTokenizerFast,
+    *,
+    size: int = 64,
+    height_px: int = HEIGHT_PX,
+    positions: int = 32,
+) -> Path:
     """A TrOCR of one or two layers as a folder that `model.base` can name, with generation settings to get rid of."""
     torch.manual_seed(0)
     config = VisionEncoderDecoderConfig.from_encoder_decoder_configs(
@@ -123,7 +134,7 @@ def make_base(folder: Path, tokenizer: PreTrainedTokenizerFast, *, size: int = 6
             decoder_layers=1,
             decoder_attention_heads=2,
             decoder_ffn_dim=2 * size,
-            max_position_embeddings=32,
+            max_position_embeddings=positions,
             init_std=0.07,
         ),
     )
@@ -152,5 +163,43 @@ def quick_params(**changes: object) -> TrainParams:
         loader_workers=0,
         num_threads=1,
         dropout=0.1,
+        precision="fp32",  # the same on every machine
     )
     return quick.model_copy(update=changes)
+
+
+def make_training_data(folder: Path) -> Path:
+    """Shards, their tokenizer and a base model, in folders of these names."""
+    tokenizer = make_tokenizer(folder / "tokenizer")
+    make_shards(folder / "shards")
+    make_base(folder / "base", tokenizer)
+    return folder
+
+
+def stage_inputs(data: Path, place: Path, *, base: Path | str | None = None, **changes: Any) -> dict[str, Any]:
+    """What `run` and `dry_run` both take. data: a folder of :func:`make_training_data`. place: where runs go.
+
+    base: None for the one in `data`. changes: of :func:`quick_params`, or of what is returned.
+    """
+    inputs = {
+        "model": ModelParams(base=str(base or data / "base")),
+        "seed": 1,
+        "shards": data / "shards",
+        "tokenizer": data / "tokenizer",
+        "runs": place / "runs",
+        "device": "cpu",
+    }
+    inputs |= {name: changes.pop(name) for name in inputs.keys() & changes.keys()}
+    return {"params": quick_params(**changes), **inputs}
+
+
+def train(data: Path, place: Path, *, board: bool = False, **changes: Any) -> dict[str, Any]:
+    """Run the stage into `place`, on what :func:`stage_inputs` takes; returns its metrics."""
+    inputs = stage_inputs(data, place, **changes)
+    return run(**inputs, out=place / "model", metrics=place / "metrics" / "train.json", board=board)
+
+
+def history(place: Path) -> list[dict[str, str]]:
+    """The rows of the exported history, without what the clock says."""
+    with (place / "model" / "history.csv").open() as file:
+        return [{k: v for k, v in row.items() if k not in CLOCK_COLUMNS} for row in csv.DictReader(file)]

@@ -3,6 +3,8 @@
 import os
 import pickle
 import re
+import zipfile
+import zlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,10 @@ from trainer.slices import Position
 
 CHECKPOINT_VERSION = 4
 """Version of what is in a checkpoint and of the arithmetic of a step: raised whenever a resumed run would differ."""
+
+
+CONTENT = frozenset({"version", "state", "model", "average", "optimizer", "scaler"})
+"""What a checkpoint holds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,14 +83,19 @@ class CheckpointFolder:
         self._prune()
         return path
 
+    @property
+    def latest_step(self) -> int | None:
+        """The step of the latest checkpoint; None where there is none."""
+        return max(self._numbered("step"), default=None)
+
     def load_latest(self) -> tuple[RunState, dict[str, Any]] | None:
         """Read the latest checkpoint onto the CPU; None where there is none. Raises LatexifyError for a damaged one."""
         paths = self._numbered("step")
         if not paths:
             return None
         latest = paths[max(paths)]
-        content = _load(latest)
-        if content.pop("version", None) != CHECKPOINT_VERSION:
+        content = _load(latest, keys=CONTENT, mend="remove it to go on from the one before")
+        if content.pop("version") != CHECKPOINT_VERSION:
             raise LatexifyError(f"{latest} was written by another version of latexify: remove {self.folder}")
         return RunState.from_dict(content.pop("state")), content
 
@@ -94,8 +105,16 @@ class CheckpointFolder:
 
     def load_best(self, step: int) -> dict[str, torch.Tensor]:
         """The weights kept for this step. Raises LatexifyError where they are missing or damaged."""
-        weights: dict[str, torch.Tensor] = _load(self._best_path(step))
-        return weights
+        self.require_best(step)
+        return _load(self._best_path(step), mend=f"put it back, or remove {self.folder} to train anew")
+
+    def require_best(self, step: int) -> None:
+        """Raise LatexifyError where the weights kept for this step are missing."""
+        if not self._best_path(step).is_file():
+            raise LatexifyError(
+                f"{self._best_path(step)}, the best model so far, is missing: put it back, or remove {self.folder} "
+                "to train anew"
+            )
 
     def _best_path(self, step: int) -> Path:
         return self.folder / f"best-{step:08d}.pt"
@@ -129,11 +148,30 @@ def _save(content: dict[str, Any], path: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _load(path: Path) -> Any:
+def _load(path: Path, *, keys: frozenset[str] = frozenset(), mend: str) -> dict[str, Any]:
+    """Read a file of :func:`_save` that has at least these keys; nothing in it is ever run.
+
+    mend: what to do where that fails. Raises LatexifyError where it is damaged or something else.
+    """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        damaged = _first_damaged(path)
+        content = None if damaged else torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
         raise LatexifyError(
-            f"checkpoint {path} cannot be read ({reason}): remove it to go on from the one before"
+            f"{path} holds other things than numbers and was not opened: latexify did not write it, distrust where it "
+            f"came from; {mend}"
         ) from None
+    except (OSError, RuntimeError, EOFError, ValueError, zlib.error, zipfile.BadZipFile) as error:
+        damaged = (str(error) or type(error).__name__).splitlines()[0]
+    if damaged:
+        raise LatexifyError(f"checkpoint {path} cannot be read ({damaged}): {mend}")
+    if not isinstance(content, dict) or not keys <= content.keys():
+        raise LatexifyError(f"{path} is no checkpoint of latexify: {mend}")
+    return content
+
+
+def _first_damaged(path: Path) -> str | None:
+    """What does not match its checksum; torch writes checksums, and compares none."""
+    with zipfile.ZipFile(path) as archive:
+        name = archive.testzip()
+    return name and f"the CRC-32 of {name} is another"

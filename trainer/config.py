@@ -58,7 +58,8 @@ class TrainParams(Section):
     compile: bool = False
     """Compile the forward and backward pass (torch.compile): minutes at the start, faster steps on a GPU."""
     precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
-    """`auto`: bf16 where the device is built for it, else fp16 on CUDA, else fp32."""
+    """`auto`: bf16 where the device is built for it (CUDA from Ampere, CPUs with AVX512-BF16 or AMX), else fp16 on
+    CUDA, else fp32; a run that was begun keeps what `auto` was then."""
     log_steps: Annotated[int, Ge(1)] = 50
     """A row of `history.csv` after every so many steps, and after every validation."""
     validate_steps: Annotated[int, Ge(1)] = 500

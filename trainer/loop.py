@@ -20,6 +20,7 @@ from trainer.feed import GlobalBatch, next_batch
 from trainer.history import make_row
 from trainer.journal import Journal
 from trainer.lineage import check_continues, read_origin
+from trainer.memory import naming_full_memory
 from trainer.model import LoadedModel, has_batch_norm
 from trainer.precision import Precision
 from trainer.ranks import Ranks
@@ -85,7 +86,7 @@ class Trainer:
         """
         error, found = None, None
         try:
-            found = self._checkpoints.load_latest() or self._load_origin()
+            found = self._load_own() or self._load_origin()
         except LatexifyError as damaged:
             error = damaged
         error = self._ranks.first_error(error)
@@ -101,6 +102,12 @@ class Trainer:
         self.state = found[0]
         self._load(found[1])
         return True
+
+    def _load_own(self) -> tuple[RunState, dict[str, Any]] | None:
+        found = self._checkpoints.load_latest()
+        if found is not None and found[0].best is not None:
+            self._checkpoints.require_best(found[0].best.step)  # not after days of training
+        return found
 
     def _load_origin(self) -> tuple[RunState, dict[str, Any]] | None:
         if self._params.resume_from is None:
@@ -132,12 +139,17 @@ class Trainer:
         batches = iter(self.open_loader())
         try:
             with (
+                naming_full_memory(self._params, device=self.inputs.precision.device),
                 naming_dead_workers(),
                 StopSignals() as signals,
                 Progress("train", total=total, unit="samples", silent=not self._ranks.is_main) as progress,
             ):
                 journal = Journal(self.inputs.folder, progress, ranks=self._ranks, board=self.inputs.board)
-                journal.say(f"train: {self.padding_waste:.1%} of the label slots are padding")
+                precision = self.inputs.precision
+                journal.say(
+                    f"train: {precision.name} on {precision.device}; "
+                    f"{self.padding_waste:.1%} of the label slots are padding"
+                )
                 self._train_until_done(batches, signals, journal)
         finally:
             close_loader(batches)

@@ -1,6 +1,7 @@
 """How many samples fit through the model at once: measured, not guessed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -66,6 +67,26 @@ def activation_bytes(compute_loss: Callable[[], torch.Tensor]) -> int:
         loss = compute_loss()
     del loss
     return sum(found.values())
+
+
+@contextmanager
+def naming_full_memory(params: TrainParams, *, device: torch.device) -> Iterator[None]:
+    """Make one clear error of it where the device, or the machine, has no memory left."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not _is_full_memory(error):
+            raise
+        raise LatexifyError(
+            f"a micro-batch of {params.micro_batch_size} does not fit into the memory of {device}: set "
+            "train.micro_batch to auto or a smaller number, or turn on train.gradient_checkpointing; no checkpoint is "
+            "lost"
+        ) from None
+
+
+def _is_full_memory(error: BaseException) -> bool:
+    # on a CPU torch raises a plain RuntimeError, of its allocator
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
 
 
 def free_bytes(device: torch.device) -> int:

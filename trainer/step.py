@@ -107,7 +107,9 @@ class Stepper:
         self.scaler = torch.amp.GradScaler(precision.device.type, enabled=precision.needs_scaler)
         self._ranks = ranks or Ranks()
         if params.gradient_checkpointing:
-            model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+            # newer versions of transformers warn of the older name
+            enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+            enable({"use_reentrant": False})
         self._shared = self._ranks.wrap(model)
         # lengths change from batch to batch: without `dynamic` each would be compiled anew
         self._forward = torch.compile(self._shared, dynamic=True) if params.compile else self._shared

@@ -1,6 +1,7 @@
 """The train stage: shards and a tokenizer in, a model folder out; the same command again goes on where it stopped."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,13 @@ from shards.errors import LatexifyError
 from shards.files import write_json
 from shards.manifest import write_manifest
 from shards.place import Place
+from trainer.begun import agree, settle
 from trainer.config import ModelParams, TrainParams
 from trainer.export import export_model
 from trainer.inputs import load_network, open_inputs, run_manifest
 from trainer.loop import RunInputs, Trainer
-from trainer.memory import resolve_micro_batch
-from trainer.precision import choose_precision
+from trainer.memory import naming_full_memory, resolve_micro_batch
+from trainer.precision import choose_precision, fit_to_device
 from trainer.ranks import Ranks, join_ranks
 from trainer.rehearsal import describe, rehearse, require_unfinished
 
@@ -54,8 +56,7 @@ def run(  # noqa: PLR0913  # the stage's contract
             device=chosen,
             board=board,
         )
-        if ranks.is_main:
-            write_manifest(trainer.inputs.folder, trainer.inputs.manifest)  # for whoever wonders what this run was
+        _claim_folder(trainer)
         trainer.resume()
         trainer.train()
         summary = _summarise(trainer)
@@ -88,7 +89,9 @@ def dry_run(  # noqa: PLR0913  # as `run`, less where it writes
         )
         trainer.resume()
         require_unfinished(trainer)
-        return describe(trainer, rehearse(trainer, num_steps=num_steps))
+        with naming_full_memory(trainer.inputs.params, device=chosen):
+            measured = rehearse(trainer, num_steps=num_steps)
+        return describe(trainer, measured)
 
 
 def _prepare(  # noqa: PLR0913  # what `run` was given
@@ -109,17 +112,19 @@ def _prepare(  # noqa: PLR0913  # what `run` was given
     error = None
     try:
         inputs = open_inputs(shards, tokenizer)
-        precision = choose_precision(params.precision, device=device)
         network = load_network(params, model, seed=seed, inputs=inputs)
-        # convolutions are a tenth faster with the channels innermost, on a CPU too
-        network.model.to(device, memory_format=torch.channels_last)
     except LatexifyError as problem:
         error = problem
     error = ranks.first_error(error)
     if error is not None:
         raise error
+    manifest_of = partial(run_manifest, model=model, seed=seed, inputs=inputs, network=network)
+    precision = agree(choose_precision(params.precision, device=device), ranks=ranks)
+    wanted = manifest_of(params, precision=precision)
+    params, precision = settle(params, precision, wanted=wanted, runs=runs, ranks=ranks)
+    fit_to_device(network.model, precision=precision, canvas_px=network.height_px * network.width_px)
     params = resolve_micro_batch(params, network, index=inputs.train_index, precision=precision, ranks=ranks)
-    manifest = run_manifest(params, model, seed=seed, precision=precision, inputs=inputs, network=network)
+    manifest = manifest_of(params, precision=precision)
     return Trainer(
         RunInputs(
             params=params,
@@ -134,6 +139,22 @@ def _prepare(  # noqa: PLR0913  # what `run` was given
             board=board,
         )
     )
+
+
+def _claim_folder(trainer: Trainer) -> None:
+    """Write down what this run is, for whoever wonders. Raises LatexifyError, on every rank, where that cannot be."""
+    inputs, error = trainer.inputs, None
+    if inputs.ranks.is_main:
+        try:
+            write_manifest(inputs.folder, inputs.manifest)
+        except OSError as problem:
+            error = LatexifyError(
+                f"{inputs.folder} cannot be written ({problem.strerror}): checkpoints go there; mend its permissions, "
+                "make room, or choose another --root"
+            )
+    error = inputs.ranks.first_error(error)
+    if error is not None:
+        raise error
 
 
 def _summarise(trainer: Trainer) -> dict[str, Any]:

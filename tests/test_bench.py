@@ -5,10 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from benchmarks import compare, memory, plans, png_csv, run, seed, stages, steps, tables, training
+from benchmarks import compare, memory, plans, png_csv, run, scoring, seed, stages, steps, tables, training
 from benchmarks.cores import Pools, open_cores
 from benchmarks.inks import RawInk, choose, copies, synthetic_inks
 from benchmarks.measured import Job, Measured, Target, ratios, summed_rate, take_turns
@@ -267,3 +268,16 @@ def test_the_document_has_room_for_the_tables(repository: Path) -> None:
     """`make bench` would end its eight minutes with an error."""
     text = (repository / "docs" / "performance.md").read_text(encoding="utf-8")
     assert text.index(tables.BEGIN) < text.index(tables.END)
+
+
+def test_scoring_is_measured_on_predictions_that_are_mostly_right(tmp_path: Path) -> None:
+    """Predictions that repeat, or all alike, would be scored faster than anybody's."""
+    measured, targets = scoring.run(
+        [r"\frac{a}{b}", "x^{2}", "y"], folder=tmp_path / "new", num_pairs=400, repeats=1, name="synthetic"
+    )
+    assert len(measured) == len(targets) == 4
+    assert all(value > 0 for row in measured for value in row.values)
+    table = pq.read_table(tmp_path / "new" / "predictions.parquet")
+    right = np.mean(np.array(table["reference"]) == np.array(table["prediction"]))
+    assert 0.5 < right < 0.8
+    assert len(set(table["key"].to_pylist())) == 400

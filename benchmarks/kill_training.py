@@ -23,6 +23,24 @@ from pathlib import Path
 
 from trainer.history import CLOCK_COLUMNS
 
+PHASES = {
+    "validation.py": "validating",
+    "checkpoint.py": "writing or reading a checkpoint",
+    "export.py": "exporting",
+    "step.py": "in a step",
+    "feed.py": "waiting for samples",
+    "loop.py": "between steps",
+}
+"""Modules of the trainer, innermost first, and what a process is doing that is in them."""
+STARTER = """\
+import faulthandler, signal, sys
+faulthandler.register(signal.SIGUSR1, file=open(sys.argv.pop(1), "a"), all_threads=False)
+import latexify
+latexify.main()
+"""
+"""Runs the command line so that it writes where it is when it is asked, a moment before it is killed."""
+TRACE_S = 0.02
+"""Time to write that."""
 REPOSITORY = Path(__file__).parent.parent
 PARAMS = """\
 dataset: synthetic
@@ -36,7 +54,17 @@ train:
 
 def latexify(folder: Path, *stage: str) -> subprocess.Popen[bytes]:
     """Start a stage in a folder, as the leader of a process group."""
-    command = [sys.executable, "-m", "latexify", "--params", str(folder / "params.yaml"), "--root", str(folder), *stage]
+    command = [
+        sys.executable,
+        "-c",
+        STARTER,
+        str(folder / "trace.txt"),
+        "--params",
+        str(folder / "params.yaml"),
+        "--root",
+        str(folder),
+        *stage,
+    ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     return subprocess.Popen(  # noqa: S603  # our own command
         command, cwd=REPOSITORY, env=environment, stderr=subprocess.DEVNULL, start_new_session=True
@@ -51,29 +79,34 @@ def digest(folder: Path) -> tuple[str, str]:
     return weights, hashlib.sha256(repr(rows).encode()).hexdigest()
 
 
-def phase(folder: Path) -> str:
-    """Where a run was when it was killed, as far as its files tell."""
-    runs = list((folder / "runs").glob("*"))
-    if not runs or not list(runs[0].glob("step-*.pt")):
-        return "before the first checkpoint"
-    if list(runs[0].glob(".step-*")) or list(runs[0].glob(".best-*")):
-        return "while writing a checkpoint"
-    if (folder / "data/model").exists():
-        return "while exporting"
-    return "between checkpoints"
+def phase(trace: Path) -> str:
+    """What a process was doing when it was killed, by the innermost module of the trainer that it was in."""
+    for line in trace.read_text().splitlines() if trace.exists() else ():
+        path, _, _ = line.removeprefix('  File "').partition('"')
+        if path.startswith(f"{REPOSITORY}/trainer/") and Path(path).name in PHASES:
+            return PHASES[Path(path).name]
+    return "starting or ending"
 
 
-def kill_once(folder: Path, *, after_s: float) -> bool:
-    """Start the training and kill it after some time; False where it was done before."""
+def ask_and_kill(process: subprocess.Popen[bytes], trace: Path) -> str:
+    """Kill a process group; what it was doing."""
+    trace.write_text("")  # the process has it open
+    os.kill(process.pid, signal.SIGUSR1)
+    time.sleep(TRACE_S)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    return phase(trace)
+
+
+def kill_once(folder: Path, *, after_s: float) -> str | None:
+    """Start the training and kill it after some time; what it was doing, None where it was done before."""
     process = latexify(folder, "train")
     try:
         code = process.wait(timeout=after_s)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        return True
+        return ask_and_kill(process, folder / "trace.txt")
     assert code == 0, f"the training failed with {code}"
-    return False
+    return None
 
 
 def prepare(folder: Path) -> float:
@@ -103,8 +136,8 @@ def main() -> None:
         while kills.total() < options.kills:
             folder = Path(work, f"run{num_runs}")
             shutil.copytree(whole, folder, ignore=shutil.ignore_patterns("runs", "model", "metrics"))
-            while kill_once(folder, after_s=moments.uniform(0.2, 1.1) * duration_s):
-                kills[phase(folder)] += 1
+            while (doing := kill_once(folder, after_s=moments.uniform(0.2, 1.1) * duration_s)) is not None:
+                kills[doing] += 1
             num_runs += 1
             found = digest(folder)
             num_identical += found == expected

@@ -34,6 +34,11 @@ class Engine:
     def __post_init__(self) -> None:
         assert (self.cluster is not None) == (self.backend in {"dask", "ray"}), "open_engine() connects to a cluster"
 
+    @property
+    def is_here(self) -> bool:
+        """Whether workers are on this machine, so that they open the same local paths as this process."""
+        return self.cluster is None
+
     def run(self, calls: Iterable[Call], *, in_order: bool) -> Iterator[Any]:
         """Yield the results as they come, or in the order of the calls; only a few calls and results are in memory.
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
+from pipeline.label_encoder import LabelEncoder, spelt_out
 from pipeline.latex import TOKEN_PATTERN
 from shards.errors import LatexifyError
 from shards.manifest import read_manifest
@@ -120,13 +121,15 @@ def encode_labels(tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]) -> 
     return [np.array([*ids, tokenizer.eos_token_id], dtype=np.int32) for ids in encoded["input_ids"]]
 
 
-def without_special_tokens(tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]) -> list[str]:
-    """Put a space into whatever reads like a special token, so that it is encoded as the signs it is.
+def encoder_of(tokenizer: PreTrainedTokenizerBase) -> LabelEncoder:
+    """What :func:`encode_labels` does, for processes that have not imported transformers, and faster."""
+    return LabelEncoder(
+        model=tokenizer.backend_tokenizer.to_str(),
+        end_id=tokenizer.eos_token_id,
+        special_tokens=tuple(tokenizer.all_special_tokens),
+    )
 
-    A SentencePiece model has special tokens among its pieces, and finds them even where `split_special_tokens` is set.
-    The space means nothing in LaTeX, and the normaliser takes it away from what is decoded.
-    """
-    texts = list(labels)
-    for token in tokenizer.all_special_tokens:
-        texts = [text.replace(token, f"{token[0]} {token[1:]}") for text in texts]
-    return texts
+
+def without_special_tokens(tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]) -> list[str]:
+    """Put a space into whatever reads like a special token of this tokenizer: see `spelt_out`."""
+    return spelt_out(labels, special_tokens=tokenizer.all_special_tokens)

@@ -1,9 +1,10 @@
 """Rasterize: rows of strokes to shards of pictures, in parallel.
 
-The main process only plans: it encodes the labels, decides which samples stand in which shard, sends each shard's inks
-with its task, and joins the rows of the index. Workers draw and encode the samples, write the shard where it belongs
-with its rows of the index beside it, and return its size and hash. So memory stays flat, workers may be on other
-machines, and no shard's bytes depend on how many workers there were or who came first.
+The main process only plans: it decides which samples stand in which shard, says of each shard where its inks lie (or
+sends them, where workers cannot see that), and joins the rows of the index. Workers encode the labels and put the inks
+where any of them is found at once; then they draw and encode the samples, write the shard where it belongs with its
+rows of the index beside it, and return its size and hash. So memory stays flat, workers may be on other machines, and
+no shard's bytes depend on how many workers there were or who came first.
 
 By those rows a run that goes on after an interruption knows the shards that are there.
 """
@@ -29,7 +30,7 @@ from shards.draft import draft_of, keep_only
 from shards.files import write_json, write_parquet
 from shards.index import INDEX_NAME, KIND
 from shards.manifest import Manifest, read_manifest, require_input, write_manifest
-from shards.place import Place, is_local
+from shards.place import Place
 from shards.progress import Progress
 from shards.sidecar import ShardNote, noted_shards, write_index_of
 from shards.writer import shard_name
@@ -58,7 +59,7 @@ def run(  # noqa: PLR0913  # the contract of every stage: parameters, inputs, ou
     recipe = _recipe(params, seed=seed, manifest=manifest)
     with (
         draft_of(out, recipe=recipe.fingerprint) as draft,
-        plan_shards(params, inks=inks, tokenizer=tokenizer, scratch_folder=draft if is_local(draft) else None) as plan,
+        plan_shards(params, inks=inks, tokenizer=tokenizer, draft=draft, engine=engine) as plan,
     ):
         shards = _write_shards(plan, draft, recipe=recipe, engine=engine)
         splits = _splits(shards, plan.shards)
@@ -127,9 +128,7 @@ def _look_calls(plan: ShardPlan, draft: Place, *, recipe: Recipe) -> Iterator[Ca
 def _draw_calls(plan: ShardPlan, missing: list[int], draft: Place, *, recipe: Recipe) -> Iterator[Call]:
     for place in missing:
         shard = plan.shards[place]
-        task = ShardTask(
-            split=shard.split, number=shard.number, inks=plan.scratch.take(shard.rows), variants=shard.variants
-        )
+        task = ShardTask(split=shard.split, number=shard.number, inks=plan.inks(shard.rows), variants=shard.variants)
         yield joblib.delayed(render_shard)(place, task, draft=draft, recipe=recipe)
 
 

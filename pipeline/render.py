@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.draw import Canvas, Factors, draw_inks, encode_png
+from pipeline.scratch import ScratchRows
 from pipeline.variants import Variation, VariedInk, variant_key, vary_ink
 from pipeline.versions import differences, versions
 from shards.draft import require_draft
@@ -51,11 +52,15 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ShardTask:
-    """One shard to write. inks: a batch of `SCRATCH_SCHEMA`, in the shard's order. variants: int32 [n], of each ink."""
+    """One shard to write.
+
+    inks: a batch of `SCRATCH_SCHEMA` in the shard's order, or where on this machine it is to be taken from. variants:
+    int32 [n], of each ink.
+    """
 
     split: str
     number: int
-    inks: pa.RecordBatch
+    inks: pa.RecordBatch | ScratchRows
     variants: npt.NDArray[np.int32]
 
 
@@ -80,9 +85,10 @@ def look_for_shard(place: int, name: str, *, draft: Place, recipe: Recipe) -> tu
 
 
 def _samples(task: ShardTask, *, draft: Place, recipe: Recipe) -> Iterator[EncodedSample]:
+    inks = task.inks.load() if isinstance(task.inks, ScratchRows) else task.inks
     for first in range(0, len(task.variants), DRAWN_AT_ONCE):
-        inks = task.inks.slice(first, DRAWN_AT_ONCE)
-        yield from _draw_together(inks, task.variants[first : first + DRAWN_AT_ONCE].tolist(), recipe=recipe)
+        variants = task.variants[first : first + DRAWN_AT_ONCE].tolist()
+        yield from _draw_together(inks.slice(first, DRAWN_AT_ONCE), variants, recipe=recipe)
     # a worker that outlived its killed run must not put its shard among those of the next
     require_draft(draft, recipe=recipe.fingerprint)
 

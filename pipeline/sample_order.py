@@ -29,6 +29,47 @@ class ShardRows:
         return len(self.rows)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SampleKeys:
+    """What the order of some inks follows from, by split.
+
+    rows: int64 [n], of the batch. digests: of the keys of each ink's samples. keys: string [n]; none for training.
+    """
+
+    rows: dict[str, npt.NDArray[np.int64]]
+    digests: dict[str, bytes]
+    keys: dict[str, pa.Array]
+
+
+def keys_of_samples(inks: pa.RecordBatch, *, variants: int) -> SampleKeys:
+    """Take the keys of inks (`key` and `split` of `INK_SCHEMA`), of which each for training has so many `variants`.
+
+    Raises LatexifyError that names an ink of an unknown split, or one whose key reads like that of a variant.
+    """
+    _require_known(inks, variants=variants)
+    rows, digests, keys = {}, {}, {}
+    for split in SPLITS:
+        chosen = pc.equal(inks["split"], split)
+        rows[split] = np.flatnonzero(chosen.to_numpy(zero_copy_only=False))
+        own = inks["key"].filter(chosen)
+        digests[split] = b"".join(_digests_of(own, variants=variants if split == "train" else 1))
+        keys[split] = own if split != "train" else own.slice(0, 0)
+    return SampleKeys(rows=rows, digests=digests, keys=keys)
+
+
+def _require_known(inks: pa.RecordBatch, *, variants: int) -> None:
+    strange = inks.filter(pc.invert(pc.is_in(inks["split"], pa.array(SPLITS))))
+    if len(strange):
+        key, split = strange["key"][0].as_py(), strange["split"][0].as_py()
+        raise LatexifyError(f"ink {key!r} is of split {split!r}, known are {', '.join(SPLITS)}: run ingest again")
+    marked = inks["key"].filter(pc.match_substring(inks["key"], VARIANT_MARK))
+    if variants > 1 and len(marked):
+        raise LatexifyError(
+            f"ink {marked[0].as_py()!r}: {VARIANT_MARK} in a key marks variants of an ink: "
+            "percent-encode it when the inks are made, or set rasterize.variants to 1"
+        )
+
+
 @dataclass(kw_only=True, eq=False)
 class SampleOrder:
     """Gathers the keys of all inks, and puts their samples in order.
@@ -44,33 +85,13 @@ class SampleOrder:
     _rows: dict[str, list[npt.NDArray[np.int64]]] = field(default_factory=lambda: {split: [] for split in SPLITS})
     _keys: dict[str, list[pa.Array]] = field(default_factory=lambda: {split: [] for split in SPLITS})
 
-    def add(self, inks: pa.RecordBatch, *, first_row: int) -> None:
-        """Add inks (`key` and `split` of `INK_SCHEMA`) that stand in the scratch file from `first_row` on.
-
-        Raises LatexifyError that names an ink of an unknown split, or one whose key reads like that of a variant.
-        """
-        self._require_known(inks)
+    def add(self, samples: SampleKeys, *, first_row: int) -> None:
+        """Add inks that stand in the scratch files from `first_row` on."""
         for split in SPLITS:
-            chosen = pc.equal(inks["split"], split)
-            rows = np.flatnonzero(chosen.to_numpy(zero_copy_only=False)) + first_row
-            keys = inks["key"].filter(chosen)
-            variants = self.variants if split == "train" else 1
-            self._rows[split].append(rows)
-            self._digests[split].append(b"".join(_digests_of(keys, variants=variants)))
+            self._rows[split].append(samples.rows[split] + first_row)
+            self._digests[split].append(samples.digests[split])
             if split != "train":
-                self._keys[split].append(keys)
-
-    def _require_known(self, inks: pa.RecordBatch) -> None:
-        strange = inks.filter(pc.invert(pc.is_in(inks["split"], pa.array(SPLITS))))
-        if len(strange):
-            key, split = strange["key"][0].as_py(), strange["split"][0].as_py()
-            raise LatexifyError(f"ink {key!r} is of split {split!r}, known are {', '.join(SPLITS)}: run ingest again")
-        marked = inks["key"].filter(pc.match_substring(inks["key"], VARIANT_MARK))
-        if self.variants > 1 and len(marked):
-            raise LatexifyError(
-                f"ink {marked[0].as_py()!r}: {VARIANT_MARK} in a key marks variants of an ink: "
-                "percent-encode it when the inks are made, or set rasterize.variants to 1"
-            )
+                self._keys[split].append(samples.keys[split])
 
     def repeated_row(self) -> int | None:
         """The row of an ink whose key another has too; None where all differ."""

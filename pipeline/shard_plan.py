@@ -3,83 +3,113 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
+from typing import BinaryIO
 
+import joblib
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipeline.config import RasterizeParams
-from pipeline.ink import INK_SCHEMA, Reason, Rejection
-from pipeline.label_tokenizer import encode_labels, load_tokenizer
+from pipeline.engine import Engine
+from pipeline.ink import Rejection
+from pipeline.label_tokenizer import encoder_of, load_tokenizer
+from pipeline.preparing import Preparation, PreparedPart, prepare_part, prepare_part_into
 from pipeline.sample_order import SampleOrder, ShardRows
-from pipeline.scratch import Scratch, scratch_file
+from pipeline.scratch import Piece, ScratchRows, scratch_folder, unnamed_scratch
 from shards.errors import LatexifyError
 from shards.files import open_parquet
-from shards.place import Place
+from shards.place import Place, is_local
 from shards.progress import Progress
-
-_BATCH_INKS = 1024
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ShardPlan:
-    """The inks, which of them stand in which shard, and which are left out."""
+    """The inks, which of them stand in which shard, and which are left out.
 
-    scratch: Scratch
+    starts: int64 [num_pieces + 1], the row that each piece begins with. unnamed: the scratch file that only this
+    process can read; None where workers find the pieces by their paths.
+    """
+
+    pieces: list[Piece]
+    starts: npt.NDArray[np.int64]
+    unnamed: BinaryIO | None
     shards: list[ShardRows]
     rejected: list[Rejection]
+
+    def inks(self, rows: npt.NDArray[np.int64]) -> ScratchRows | pa.RecordBatch:
+        """The inks of these rows (at least one) for a task: where they lie, or themselves where workers cannot see."""
+        found = find_rows(rows, pieces=self.pieces, starts=self.starts)
+        return found if self.unnamed is None else found.load(self.unnamed)
+
+
+def find_rows(rows: npt.NDArray[np.int64], *, pieces: list[Piece], starts: npt.NDArray[np.int64]) -> ScratchRows:
+    """Where rows lie that are counted through all pieces; a row may occur more than once."""
+    numbers = np.searchsorted(starts, rows, side="right") - 1
+    needed, piece_of = np.unique(numbers, return_inverse=True)
+    return ScratchRows(
+        pieces=[pieces[number] for number in needed.tolist()], piece_of=piece_of, row=rows - starts[numbers]
+    )
 
 
 @contextmanager
 def plan_shards(
-    params: RasterizeParams, *, inks: Place, tokenizer: Place, scratch_folder: Path | None
+    params: RasterizeParams, *, inks: Place, tokenizer: Place, draft: Place, engine: Engine
 ) -> Iterator[ShardPlan]:
-    """Encode the labels, copy the inks to a scratch file, and decide which sample stands where.
+    """Encode the labels, copy the inks to scratch files, and decide which sample stands where.
 
-    scratch_folder: on a disk with room for all inks; None takes the system's temporary folder. Raises LatexifyError
-    where no sample is left, or an ink does not keep the contract of `INK_SCHEMA`.
+    Workers of this machine do it where the draft is on its disk; otherwise this process alone, into the draft's disk
+    or the system's temporary folder. Raises LatexifyError where no sample is left, or an ink does not keep the contract
+    of `INK_SCHEMA`.
     """
-    model = load_tokenizer(tokenizer)
-    order = SampleOrder(variants=params.variants)
-    rejected: list[Rejection] = []
-    with scratch_file(scratch_folder) as writer:
-        for batch in _read_inks(inks):
-            token_ids = encode_labels(model, batch["normalized_label"].to_pylist())
-            lengths = np.array([len(ids) for ids in token_ids])
-            too_long = pc.equal(batch["split"], "train").to_numpy(zero_copy_only=False) & (lengths > params.max_tokens)
-            rejected.extend(_reject(batch.filter(pa.array(too_long)), lengths[too_long], max_tokens=params.max_tokens))
-            kept = batch.filter(pa.array(~too_long))
-            order.add(kept, first_row=writer.num_inks)
-            writer.append(kept, [ids for ids, left_out in zip(token_ids, too_long, strict=True) if not left_out])
-        shards = order.shards(samples_per_shard=params.samples_per_shard)
-        if not shards:
-            raise LatexifyError(f"{inks} leaves nothing to draw: {len(rejected)} labels are too long, no other inks")
-        rejected.sort(key=lambda rejection: rejection.key)
-        scratch = writer.finish()
-        if (row := order.repeated_row()) is not None:
-            key = scratch.take(np.array([row]))["key"][0].as_py()
-            raise LatexifyError(f"{inks} has more than one ink {key!r}: run `latexify ingest` again")
-        yield ShardPlan(scratch=scratch, shards=shards, rejected=rejected)
-
-
-def _read_inks(inks: Place) -> Iterator[pa.RecordBatch]:
+    encoder = encoder_of(load_tokenizer(tokenizer))
+    preparation = Preparation(encoder=encoder, max_tokens=params.max_tokens, variants=params.variants)
     parts: list[Place] = sorted(inks.glob("part-*.parquet"), key=str)
+    if is_local(draft) and engine.is_here:
+        with scratch_folder(draft) as folder:
+            calls = (joblib.delayed(prepare_part)(part, preparation, folder=folder) for part in parts)
+            yield _plan(params, engine.run(calls, in_order=True), parts=parts, inks=inks, unnamed=None)
+        return
+    with unnamed_scratch(draft if is_local(draft) else None) as file:
+        prepare = partial(prepare_part_into, file, preparation=preparation, path=None)
+        yield _plan(params, map(prepare, parts), parts=parts, inks=inks, unnamed=file)
+
+
+def _plan(
+    params: RasterizeParams,
+    prepared: Iterator[PreparedPart],
+    *,
+    parts: list[Place],
+    inks: Place,
+    unnamed: BinaryIO | None,
+) -> ShardPlan:
+    order = SampleOrder(variants=params.variants)
+    pieces: list[Piece] = []
+    starts = [0]
+    rejected: list[Rejection] = []
+    with Progress("rasterize: encode labels", total=_num_inks(parts), unit="inks") as progress:
+        for part in prepared:
+            for piece, keys in part.batches:
+                order.add(keys, first_row=starts[-1])
+                pieces.append(piece)
+                starts.append(starts[-1] + piece.num_rows)
+            rejected += part.rejected
+            progress.advance(part.num_inks)
+    first_rows = np.array(starts, dtype=np.int64)
+    shards = order.shards(samples_per_shard=params.samples_per_shard)
+    if not shards:
+        raise LatexifyError(f"{inks} leaves nothing to draw: {len(rejected)} labels are too long, no other inks")
+    rejected.sort(key=lambda rejection: rejection.key)
+    if (row := order.repeated_row()) is not None:
+        key = find_rows(np.array([row]), pieces=pieces, starts=first_rows).load(unnamed)["key"][0].as_py()
+        raise LatexifyError(f"{inks} has more than one ink {key!r}: run `latexify ingest` again")
+    return ShardPlan(pieces=pieces, starts=first_rows, unnamed=unnamed, shards=shards, rejected=rejected)
+
+
+def _num_inks(parts: list[Place]) -> int:
     num_inks = 0
     for part in parts:
         with open_parquet(part) as file:
             num_inks += file.metadata.num_rows
-    with Progress("rasterize: encode labels", total=num_inks, unit="inks") as progress:
-        for part in parts:
-            with open_parquet(part) as file:
-                for batch in file.iter_batches(batch_size=_BATCH_INKS):
-                    yield batch.cast(INK_SCHEMA)
-                    pa.default_memory_pool().release_unused()  # Arrow would keep what decoding took
-                    progress.advance(len(batch))
-
-
-def _reject(inks: pa.RecordBatch, num_tokens: npt.NDArray[np.intp], *, max_tokens: int) -> Iterator[Rejection]:
-    for key, source, count in zip(inks["key"].to_pylist(), inks["source"].to_pylist(), num_tokens, strict=True):
-        detail = f"{count} tokens, at most {max_tokens} (rasterize.max_tokens)"
-        yield Rejection(key=key, source=source, reason=Reason.LONG_LABEL, detail=detail)
+    return num_inks

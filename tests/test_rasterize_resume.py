@@ -21,7 +21,8 @@ from rasterize_data import PARAMS, Rasterize, bytes_of, ink_row, runner, write_i
 from pipeline import render
 from pipeline.engine import Engine
 from pipeline.ink import INK_SCHEMA
-from pipeline.scratch import scratch_file
+from pipeline.scratch import TOKEN_IDS, append_inks, scratch_folder
+from pipeline.shard_plan import find_rows
 from pipeline.versions import versions
 from shards.draft import NOTES_NAME, RECIPE_NAME, draft_of, keep_only, require_draft
 from shards.errors import LatexifyError
@@ -230,7 +231,9 @@ def test_a_worker_that_outlived_its_run_writes_nothing(
     monkeypatch.setattr("pipeline.render.encode_png", encode_png)
     with pytest.raises(LatexifyError, match="being written by another run"):
         rasterize(inks)
-    assert [path.name for path in (tmp_path / ".out.draft").iterdir()] == [RECIPE_NAME]
+    draft = tmp_path / ".out.draft"
+    assert {path.name for path in draft.iterdir()} == {RECIPE_NAME, NOTES_NAME}
+    assert not noted_shards(draft)
 
 
 def test_a_worker_on_another_machine_must_see_the_draft(
@@ -290,17 +293,16 @@ def test_memory_does_not_grow_with_the_inks(tmp_path: Path) -> None:
     """Pages of the inks would add up until the main process holds all of them."""
     row = {**ink_row(1, "train", "ab"), "points": [1.0] * 4000, "stroke_lengths": [2000]}
     batch = pa.RecordBatch.from_pylist([row] * 500, schema=INK_SCHEMA)
-    with scratch_file(tmp_path) as writer:
-        for _ in range(16):
-            writer.append(batch, [np.arange(3, dtype=np.int32)] * len(batch))
-        scratch = writer.finish()
+    ids = pa.array([[1, 2, 3]] * len(batch), TOKEN_IDS)
+    with scratch_folder(tmp_path) as folder, (folder / "inks").open("wb") as file:
+        pieces = [append_inks(file, batch, ids, path=folder / "inks") for _ in range(16)]
+        starts = np.arange(17) * 500
         rows = np.random.default_rng(1).permutation(8000).reshape(-1, 100)  # of 128 MB
-        scratch.take(rows[0])
+        find_rows(rows[0], pieces=pieces, starts=starts).load()
         before = psutil.Process().memory_info().rss
         for some in rows:
-            assert scratch.take(some).num_rows == 100
+            assert find_rows(some, pieces=pieces, starts=starts).load().num_rows == 100
         assert psutil.Process().memory_info().rss - before < 20e6
-    assert not list(tmp_path.iterdir())
 
 
 def test_only_the_results_stay(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ BYTES_PER_CHUNK = 16_000_000
 class Chunk:
     """Consecutive members, each with the input that it is from; `index` numbers the chunks of a dataset.
 
-    Members carry their data, but for those of a folder where workers are to read it.
+    Members carry their data, but for those that workers are to read where they lie.
     """
 
     index: int
@@ -46,15 +46,15 @@ class ChunkRecord:
 def iter_chunks(plan: SourcePlan, *, base: Path, max_file_bytes: int, read_by_workers: bool) -> Iterator[Chunk]:
     """Yield all inputs of the plan in chunks that depend on the inputs only.
 
-    base: the source folder. read_by_workers: members of folders come without data; workers on this machine read them.
+    base: the source folder. read_by_workers: members of folders and plain tars come without data; workers on this
+    machine read them.
 
     Raises LatexifyError where an input is damaged, or is not what it was when `source` looked at it.
     """
     index, num_bytes = 0, 0
     members: list[tuple[SourceInput, Member]] = []
     for item in plan.inputs:
-        in_place = read_by_workers and item.kind == "folder"
-        for member in _iter_inputs(item, base=base, max_bytes=None if in_place else max_file_bytes):
+        for member in _iter_inputs(item, base=base, max_bytes=max_file_bytes, in_place=read_by_workers):
             members.append((item, member))
             num_bytes += member.num_bytes if member.num_bytes <= max_file_bytes else 0
             if len(members) >= MEMBERS_PER_CHUNK or num_bytes >= BYTES_PER_CHUNK:
@@ -69,14 +69,14 @@ def require_unchanged(plan: SourcePlan, *, base: Path) -> None:
     for item in plan.inputs:
         locate(item, base=base)
         if item.kind == "folder":
-            for _ in _iter_inputs(item, base=base, max_bytes=None):
+            for _ in _iter_inputs(item, base=base, max_bytes=None, in_place=True):
                 pass
 
 
-def _iter_inputs(item: SourceInput, *, base: Path, max_bytes: int | None) -> Iterator[Member]:
+def _iter_inputs(item: SourceInput, *, base: Path, max_bytes: int | None, in_place: bool) -> Iterator[Member]:
     """The InkML members of one input; counts and sizes are compared with what `source` saw once all were yielded."""
     num_inputs, num_bytes = 0, 0
-    for member in iter_members(locate(item, base=base), max_bytes=max_bytes):
+    for member in iter_members(locate(item, base=base), max_bytes=max_bytes, in_place=in_place):
         if is_input(member.name, rule=item.rule):
             num_inputs += 1
             num_bytes += member.num_bytes

@@ -6,11 +6,25 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.ink import SPLITS
 
 Digests = npt.NDArray[np.uint64]
 """uint64 [num_rows, 2]: 128 bits that stand for a text of any length, so that 100 million rows fit into memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Identities:
+    """What tells rows apart, as parallel columns: 33 bytes a row.
+
+    keys: of the key. splits: uint8 [num_rows], positions in `SPLITS`. contents: content hash.
+    """
+
+    keys: Digests
+    splits: npt.NDArray[np.uint8]
+    contents: Digests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +45,16 @@ def digests_of(texts: Iterable[str]) -> Digests:
     """128 bits of the BLAKE2b of each text."""
     joined = b"".join(hashlib.blake2b(text.encode(), digest_size=16).digest() for text in texts)
     return np.frombuffer(joined, np.uint64).reshape(-1, 2)
+
+
+def identities_of(rows: pa.Table) -> Identities:
+    """Of rows with `key`, `split` and `content_hash` of `INK_SCHEMA`."""
+    hashes = bytes.fromhex("".join(rows["content_hash"].to_pylist()))
+    return Identities(
+        keys=digests_of(rows["key"].to_pylist()),
+        splits=pc.index_in(rows["split"], pa.array(SPLITS)).to_numpy().astype(np.uint8),
+        contents=np.frombuffer(hashes, np.uint64).reshape(-1, 2),
+    )
 
 
 def find_duplicates(keys: Digests, *, splits: npt.NDArray[np.uint8], contents: Digests) -> Duplicates:

@@ -1,7 +1,8 @@
 """Stage ``ingest``: InkML to Parquet, in parallel; every input ends as a row or as a rejection.
 
-Workers write the parts and their records straight into the draft of the folder; the main process holds a few chunks and
-some 50 bytes of each ink. A run that was killed goes on from its draft: see `pipeline.settling` for its last steps.
+Workers read what lies open on this machine, and write the parts and their records straight into the draft of the
+folder; the main process holds the names of a few chunks (what must be decompressed or fetched: their data) and some 50
+bytes of each ink. A run that was killed goes on from its draft: see `pipeline.settling` for its last steps.
 """
 
 import sys
@@ -22,7 +23,7 @@ from pipeline.engine import Call, Engine
 from pipeline.ink import Reason
 from pipeline.inputs import SourcePlan
 from pipeline.latex import NORMALIZER_VERSION
-from pipeline.reading import ChunkCounts, read_chunk
+from pipeline.reading import ChunkOutcome, read_chunk, recall_chunk
 from pipeline.settling import DECISION_NAME, Decision, carry_out, decide, read_decision
 from pipeline.source import SOURCE_KIND
 from shards.draft import RECIPE_NAME, draft_of
@@ -60,8 +61,7 @@ def run(params: IngestParams, *, source: Path, out: Place, metrics: Place, engin
     with draft_of(out, recipe=_draft_recipe(manifest)) as draft:
         decision = _earlier_decision(draft)
         if decision is None:
-            num_chunks = _read_all(plan, params=params, source=source, out=draft, engine=engine)
-            decision = decide(draft, num_chunks=num_chunks)
+            decision = decide(draft, _read_all(plan, params=params, source=source, out=draft, engine=engine))
         else:
             require_unchanged(plan, base=source)
         _require_sound(decision.counts, params=params, out=draft)
@@ -90,36 +90,35 @@ def _earlier_decision(draft: Place) -> Decision | None:
     return Decision(parts=content.pop("parts"), counts=content, changes=[])
 
 
-def _read_all(plan: SourcePlan, *, params: IngestParams, source: Path, out: Place, engine: Engine) -> int:
-    """Parse everything that has no record yet; returns the number of chunks."""
+def _read_all(
+    plan: SourcePlan, *, params: IngestParams, source: Path, out: Place, engine: Engine
+) -> list[ChunkOutcome]:
+    """Parse everything that has no record yet; returns what became of every chunk, in their order."""
     sizes = [item.num_inputs for item in plan.inputs]
     total = None if None in sizes else sum(size for size in sizes if size is not None)
-    num_chunks, num_rejected = 0, 0
+    outcomes: list[ChunkOutcome] = []
+    num_rejected = 0
     with Progress("ingest", total=total, unit="inks") as progress:
-        is_here = engine.backend in {"loky", "threading", "sequential"}
-        calls = _calls(plan, params=params, source=source, out=out, read_by_workers=is_here)
-        for counts in engine.run(calls, in_order=False):
-            num_chunks += 1
-            num_rejected += counts.num_rejected
-            progress.advance(counts.num_rows + counts.num_rejected, note=f"{num_rejected} rejected")
-    if not num_chunks:
+        calls = _calls(plan, params=params, source=source, out=out, read_by_workers=engine.is_here)
+        for outcome in engine.run(calls, in_order=False):
+            outcomes.append(outcome)
+            num_rejected += outcome.num_rejected
+            progress.advance(outcome.num_rows + outcome.num_rejected, note=f"{num_rejected} rejected")
+    if not outcomes:
         raise LatexifyError(f"{', '.join(item.name for item in plan.inputs)}: no InkML (*.inkml) in there")
-    return num_chunks
+    return sorted(outcomes, key=lambda outcome: outcome.index)
 
 
 def _calls(
     plan: SourcePlan, *, params: IngestParams, source: Path, out: Place, read_by_workers: bool
 ) -> Iterator[Call]:
-    """One call for each chunk; where an interrupted run has left the record of the same chunk, one that only counts."""
+    """One call for each chunk; where an interrupted run has left the record of the same chunk, one that looks there."""
     recorded = {path.name for path in out.iterdir()}
     chunks = iter_chunks(plan, base=source, max_file_bytes=params.max_file_bytes, read_by_workers=read_by_workers)
     for chunk in chunks:
-        if record_name(chunk.index) in recorded:
-            record = read_record(out, chunk.index)
-            if record.identity == chunk.identity:
-                num_rejected = len(record.rejections)
-                yield delayed(ChunkCounts)(num_rows=record.num_rows, num_rejected=num_rejected)
-                continue
+        if record_name(chunk.index) in recorded and read_record(out, chunk.index).identity == chunk.identity:
+            yield delayed(recall_chunk)(chunk.index, out=out)
+            continue
         yield delayed(read_chunk)(chunk, plan=plan, params=params, base=source, out=out)
 
 

@@ -143,6 +143,9 @@ INK_SCHEMA = pa.schema(
     ]
 )
 
+TOKEN_IDS = pa.list_(pa.field("item", pa.int32(), nullable=False))
+"""Arrow type of a label's token ids: the end id last, no start id."""
+
 REJECT_SCHEMA = pa.schema(
     [
         pa.field("key", pa.string(), nullable=False),

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from tokenizers import Tokenizer
 
-from pipeline.scratch import TOKEN_IDS
+from pipeline.ink import TOKEN_IDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,30 +10,38 @@ import pyarrow as pa
 
 from pipeline.archives import Member
 from pipeline.catalogue import part_name, table_of
-from pipeline.chunks import Chunk, ChunkRecord, write_record
+from pipeline.chunks import Chunk, ChunkRecord, read_record, write_record
 from pipeline.config import IngestParams
-from pipeline.ink import Reason, Rejection
+from pipeline.duplicates import Identities, identities_of
+from pipeline.ink import INK_SCHEMA, Reason, Rejection
 from pipeline.inkml import Document, no_strokes, read_document
-from pipeline.inputs import SourceInput, SourcePlan, changed_since, locate
+from pipeline.inputs import SourceInput, SourcePlan
 from pipeline.keys import key_of, printable
 from pipeline.latex import normalize
 from pipeline.markup import UnusableInkError
+from pipeline.members import MemberReader
 from pipeline.points import TraceTexts, parse_traces
 from pipeline.splits import known_writer, require_split
 from shards.draft import RECIPE_NAME
 from shards.errors import LatexifyError
-from shards.files import write_parquet
+from shards.files import read_parquet, write_parquet
 from shards.place import Place
 
 _NO_TRACES = TraceTexts(texts=(), channels=())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChunkCounts:
-    """How many inks of a chunk became rows, and how many rejections."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ChunkOutcome:
+    """What became of chunk `index`: how many rejections, and rows by what tells them from others."""
 
-    num_rows: int
+    index: int
     num_rejected: int
+    identities: Identities
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of its part."""
+        return len(self.identities.splits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +66,7 @@ class _Candidate:
     unlabelled: UnusableInkError | None = None
 
 
-def read_chunk(chunk: Chunk, *, plan: SourcePlan, params: IngestParams, base: Path, out: Place) -> ChunkCounts:
+def read_chunk(chunk: Chunk, *, plan: SourcePlan, params: IngestParams, base: Path, out: Place) -> ChunkOutcome:
     """Parse a chunk, write its inks as part `chunk.index` in `out` (none where all were rejected), then its record.
 
     base: the source folder; out: the draft of the inks folder. Both must be places that the worker sees.
@@ -77,19 +85,26 @@ def read_chunk(chunk: Chunk, *, plan: SourcePlan, params: IngestParams, base: Pa
         part.unlink(missing_ok=True)
     record = ChunkRecord(identity=chunk.identity, num_rows=inks.num_rows, rejections=rejections)
     write_record(out, chunk.index, record)
-    return ChunkCounts(num_rows=inks.num_rows, num_rejected=len(rejections))
+    return ChunkOutcome(index=chunk.index, num_rejected=len(rejections), identities=identities_of(inks))
+
+
+def recall_chunk(index: int, *, out: Place) -> ChunkOutcome:
+    """What an earlier run has made of chunk `index`, by its record and its part in `out`."""
+    record = read_record(out, index)
+    rows = INK_SCHEMA.empty_table()
+    if record.num_rows:
+        rows = read_parquet(out / part_name(index), columns=["key", "split", "content_hash"])
+    return ChunkOutcome(index=index, num_rejected=len(record.rejections), identities=identities_of(rows))
 
 
 def _parse(chunk: Chunk, *, plan: SourcePlan, params: IngestParams, base: Path) -> tuple[pa.Table, list[Rejection]]:
     """The inks and the rejections of a chunk; the numbers of all its inks are converted together."""
-    items = {item.path: item for item, _ in chunk.members}
-    folders = {path: locate(item, base=base) for path, item in items.items() if item.kind == "folder"}
     normalize_once = lru_cache(maxsize=None)(normalize)  # a third of CROHME's labels repeat
-    candidates = []
-    for item, member in chunk.members:
-        if member.data is None and item.path in folders:
-            member = _load(member, folder=folders[item.path], item=item, params=params)  # noqa: PLW2901
-        candidates.append(_read(member, item=item, plan=plan, params=params, normalize=normalize_once))
+    with MemberReader(base=base, max_file_bytes=params.max_file_bytes) as reader:
+        candidates = [
+            _read(reader.load(member, item=item), item=item, plan=plan, params=params, normalize=normalize_once)
+            for item, member in chunk.members
+        ]
     strokes, refused = parse_traces([each.traces for each in candidates], max_points=params.max_points)
     rejections = []
     is_ink = np.zeros(len(candidates), np.bool_)
@@ -101,19 +116,6 @@ def _parse(chunk: Chunk, *, plan: SourcePlan, params: IngestParams, base: Path) 
             rejections.append(_rejection(candidate, problem))
     inks = [candidate for candidate, taken in zip(candidates, is_ink.tolist(), strict=True) if taken]
     return table_of(_text_columns(inks), strokes=strokes.take(is_ink)), rejections
-
-
-def _load(member: Member, *, folder: Place, item: SourceInput, params: IngestParams) -> Member:
-    """The member of a folder with its data, unless it is too large."""
-    if member.num_bytes > params.max_file_bytes:
-        return member
-    try:
-        data = (folder / member.name).read_bytes()
-    except FileNotFoundError:
-        raise changed_since(item) from None
-    if len(data) != member.num_bytes:
-        raise changed_since(item)
-    return Member(name=member.name, num_bytes=member.num_bytes, data=data, is_file=True)
 
 
 def _read(

@@ -18,13 +18,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.ink import INK_SCHEMA
+from pipeline.ink import INK_SCHEMA, TOKEN_IDS
 from shards.draft import NOTES_NAME
 
 _COLUMNS = ("key", "label", "normalized_label", "points", "stroke_lengths", "writer", "source", "num_strokes")
-
-TOKEN_IDS = pa.list_(pa.field("item", pa.int32(), nullable=False))
-"""Of one label: see `pipeline.label_encoder`."""
 
 SCRATCH_SCHEMA = pa.schema(
     [*(INK_SCHEMA.field(name) for name in _COLUMNS), pa.field("token_ids", TOKEN_IDS, nullable=False)]

@@ -18,9 +18,10 @@ from joblib import delayed
 
 from pipeline.catalogue import REJECTS_NAME, part_name, rejects_table
 from pipeline.chunks import read_record
-from pipeline.duplicates import Digests, Duplicates, digests_of, find_duplicates
+from pipeline.duplicates import Duplicates, digests_of, find_duplicates
 from pipeline.engine import Engine
 from pipeline.ink import REJECT_SCHEMA, SPLITS, Reason
+from pipeline.reading import ChunkOutcome
 from shards.files import open_parquet, read_parquet, write_json, write_parquet
 from shards.place import Place
 
@@ -60,17 +61,18 @@ def read_decision(folder: Place) -> Decision | None:
     return Decision(**content, changes=changes)
 
 
-def decide(folder: Place, *, num_chunks: int) -> Decision:
-    """Decide on duplicates among the parts of all chunks; write the rejections, then the decision."""
-    rejects = [REJECT_SCHEMA.empty_table()]
-    num_rows = []
-    for index in range(num_chunks):
-        record = read_record(folder, index)
-        rejects.append(rejects_table(record.rejections))
-        num_rows.append(record.num_rows)
-    chunks = [index for index in range(num_chunks) if num_rows[index]]
-    starts = np.cumsum([0, *(num_rows[index] for index in chunks)])
-    keys, splits, contents = _identities(folder, chunks)
+def decide(folder: Place, outcomes: Sequence[ChunkOutcome]) -> Decision:
+    """Decide on duplicates among the parts of all chunks, in their order; write the rejections, then the decision."""
+    rejects = [rejects_table(read_record(folder, outcome.index).rejections) for outcome in outcomes]
+    filled = [outcome for outcome in outcomes if outcome.num_rows]
+    chunks = [outcome.index for outcome in filled]
+    starts = np.cumsum([0, *(outcome.num_rows for outcome in filled)])
+    rows = [outcome.identities for outcome in filled]
+    splits = np.concatenate([np.empty(0, np.uint8), *(each.splits for each in rows)])
+    keys, contents = (
+        np.concatenate([digests_of([]), *digests])
+        for digests in ([each.keys for each in rows], [each.contents for each in rows])
+    )
     duplicates = find_duplicates(keys, splits=splits, contents=contents)
     rejects.append(_duplicate_rejects(folder, duplicates, chunks=chunks, starts=starts, splits=splits))
     rejected = pa.concat_tables(rejects).combine_chunks()
@@ -78,18 +80,6 @@ def decide(folder: Place, *, num_chunks: int) -> Decision:
     decision = _decision(duplicates, chunks=chunks, starts=starts, splits=splits, rejected=rejected)
     write_json(folder / DECISION_NAME, asdict(decision))
     return decision
-
-
-def _identities(folder: Place, chunks: Sequence[int]) -> tuple[Digests, npt.NDArray[np.uint8], Digests]:
-    """Of all rows, in their order: digest of the key, position of the split in `SPLITS`, content hash."""
-    keys, splits, contents = [digests_of([])], [np.empty(0, np.uint8)], [digests_of([])]
-    for index in chunks:
-        rows = read_parquet(folder / part_name(index), columns=["key", "split", "content_hash"])
-        keys.append(digests_of(rows["key"].to_pylist()))
-        splits.append(pc.index_in(rows["split"], pa.array(SPLITS)).to_numpy().astype(np.uint8))
-        hashes = bytes.fromhex("".join(rows["content_hash"].to_pylist()))
-        contents.append(np.frombuffer(hashes, np.uint64).reshape(-1, 2))
-    return np.concatenate(keys), np.concatenate(splits), np.concatenate(contents)
 
 
 def _duplicate_rejects(

@@ -142,7 +142,7 @@ def count_parsed(patch: pytest.MonkeyPatch, *, stop_after: int = 1000) -> list[i
     """Chunks parsed from now on; a full disk stops the work after some."""
     parsed: list[int] = []
 
-    def counted(chunk: chunks.Chunk, **options: Any) -> reading.ChunkCounts:
+    def counted(chunk: chunks.Chunk, **options: Any) -> reading.ChunkOutcome:
         if len(parsed) == stop_after:
             raise OSError(errno.ENOSPC, "No space left on device")
         parsed.append(chunk.index)

@@ -20,8 +20,8 @@ from rasterize_data import PARAMS, Rasterize, bytes_of, ink_row, runner, write_i
 
 from pipeline import render
 from pipeline.engine import Engine
-from pipeline.ink import INK_SCHEMA
-from pipeline.scratch import TOKEN_IDS, append_inks, scratch_folder
+from pipeline.ink import INK_SCHEMA, TOKEN_IDS
+from pipeline.scratch import append_inks, scratch_folder
 from pipeline.shard_plan import find_rows
 from pipeline.versions import versions
 from shards.draft import NOTES_NAME, RECIPE_NAME, draft_of, keep_only, require_draft

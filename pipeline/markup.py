@@ -38,6 +38,13 @@ class UnusableInkError(ValueError):
         self.reason = reason
         self.detail = " ".join(detail.split())[:MAX_DETAIL_CHARS]
 
+    def untraced(self) -> "UnusableInkError":
+        """The same, to be kept: its traceback would keep all that was in the hands of those who raised and caught it.
+
+        Among that would be a chunk of inks, and through it the error itself: a cycle, which may live for minutes.
+        """
+        return UnusableInkError(self.reason, self.detail)
+
 
 def parse_markup(data: bytes) -> Any:
     """Parse an XML document into its root element (lxml).

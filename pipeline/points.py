@@ -84,7 +84,7 @@ def _convert(
             _refuse_odd(inks[0], max_points=max_points)
             yield first, _columns(inks, max_points=max_points)
         except UnusableInkError as error:
-            yield first, error
+            yield first, error.untraced()
         return
     try:
         yield first, _columns(inks, max_points=max_points)

@@ -63,11 +63,12 @@ def run(  # noqa: PLR0913  # the contract of every stage: parameters, inputs, ou
     ):
         shards = _write_shards(plan, draft, recipe=recipe, engine=engine)
         splits = _splits(shards, plan.shards)
-        write_index_of(draft, [shard.name for shard in shards])
+        index = write_index_of(draft, [shard.name for shard in shards])
         rejects = pa.Table.from_pylist([asdict(rejection) for rejection in plan.rejected], schema=REJECT_SCHEMA)
         write_parquet(draft / REJECTS_NAME, rejects)
         keep_only(draft, {INDEX_NAME, REJECTS_NAME, *(shard.name for shard in shards)})
-        write_manifest(draft, replace(manifest, content={"splits": splits, "num_rejected": len(plan.rejected)}))
+        content = {"splits": splits, "num_rejected": len(plan.rejected), "index": asdict(index)}
+        write_manifest(draft, replace(manifest, content=content))
     summary = _summarise(shards, splits, plan.rejected)
     write_json(metrics, summary)
     return summary

@@ -85,7 +85,10 @@ def read_chunk(chunk: Chunk, *, plan: SourcePlan, params: IngestParams, base: Pa
         part.unlink(missing_ok=True)
     record = ChunkRecord(identity=chunk.identity, num_rows=inks.num_rows, rejections=rejections)
     write_record(out, chunk.index, record)
-    return ChunkOutcome(index=chunk.index, num_rejected=len(rejections), identities=identities_of(inks))
+    outcome = ChunkOutcome(index=chunk.index, num_rejected=len(rejections), identities=identities_of(inks))
+    del inks
+    pa.default_memory_pool().release_unused()  # Arrow would keep what the largest chunk took
+    return outcome
 
 
 def recall_chunk(index: int, *, out: Place) -> ChunkOutcome:
@@ -127,11 +130,11 @@ def _read(
     try:
         document = _document(member, params=params)
     except UnusableInkError as error:
-        return _Candidate(key=key, source=source, unreadable=error)
+        return _Candidate(key=key, source=source, unreadable=error.untraced())
     try:
         texts = texts_of(document, path=member.name, item=item, plan=plan, params=params, normalize=normalize)
     except UnusableInkError as error:
-        return _Candidate(key=key, source=source, traces=document.traces, unlabelled=error)
+        return _Candidate(key=key, source=source, traces=document.traces, unlabelled=error.untraced())
     return _Candidate(key=key, source=source, traces=document.traces, texts=texts)
 
 

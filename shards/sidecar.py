@@ -1,13 +1,16 @@
 """Notes beside the shards of an unfinished folder: how a run that goes on knows them, and what the index is made of."""
 
 import hashlib
+import io
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from typing_extensions import Buffer
 
 from shards.draft import NOTES_NAME
 from shards.files import open_parquet
@@ -80,11 +83,43 @@ def find_finished(folder: Place, name: str, *, recipe: str) -> ShardNote | None:
     return note if whole and _is_intact(folder / name, note) else None
 
 
-def write_index_of(folder: Place, names: Iterable[str]) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenIndex:
+    """What the manifest says of the index file."""
+
+    num_bytes: int
+    sha256: str
+
+
+def write_index_of(folder: Place, names: Iterable[str]) -> WrittenIndex:
     """Write ``index.parquet`` from the sidecars of these shards, in this order; only a few are in memory at a time."""
-    with whole_file(folder / INDEX_NAME) as file, pq.ParquetWriter(file, INDEX_SCHEMA, compression="zstd") as writer:
-        for group in _groups(_rows(folder, name).replace_schema_metadata(None) for name in names):
-            writer.write_table(group, row_group_size=len(group))
+    with whole_file(folder / INDEX_NAME) as file:
+        hashed = _HashedFile(file)
+        with pq.ParquetWriter(hashed, INDEX_SCHEMA, compression="zstd") as writer:
+            for group in _groups(_rows(folder, name).replace_schema_metadata(None) for name in names):
+                writer.write_table(group, row_group_size=len(group))
+    return WrittenIndex(num_bytes=hashed.tell(), sha256=hashed.sha256.hexdigest())
+
+
+class _HashedFile(io.RawIOBase):
+    """Writes to another file, which stays open, and hashes on the way."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._num_bytes = 0
+        self.sha256 = hashlib.sha256()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Buffer) -> int:
+        self._file.write(data)
+        self.sha256.update(data)
+        self._num_bytes += memoryview(data).nbytes
+        return memoryview(data).nbytes
+
+    def tell(self) -> int:
+        return self._num_bytes
 
 
 def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:

@@ -100,12 +100,18 @@ def _shards(manifest: Manifest, *, where: Place) -> list[ListedShard]:
     return shards
 
 
+def _index_sha256(manifest: Manifest) -> str | None:
+    """The hash of the index by the manifest; those that were written before 2026-11-23 have none."""
+    facts = manifest.content.get("index")
+    return str(facts.get("sha256")) if isinstance(facts, dict) else None
+
+
 def _findings(
     folder: Place, manifest: Manifest, shards: Sequence[ListedShard], *, encode: Encode | None, engine: Runner
 ) -> Iterator[Finding]:
     yield from _file_findings(folder, {shard.name for shard in shards})
     yield from _reject_findings(folder, manifest)
-    index, problems = read_index(folder)
+    index, problems = read_index(folder, sha256=_index_sha256(manifest))
     yield from (Finding(problem=f"{INDEX_NAME}: {problem}") for problem in problems)
     rows = None
     if index is not None:

@@ -1,5 +1,6 @@
 """Checking the index of a shard folder, by itself and beside the manifest."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -7,11 +8,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from shards.files import read_parquet
 from shards.index import INDEX_NAME, INDEX_SCHEMA
 from shards.place import Place
 from shards.verify_shard import Finding
+
+_VARIANT = r"@\d+$"
+"""What a variant's key has more than its ink's; `@` in a key means nothing else: see docs/shards.md."""
 
 Rows = npt.NDArray[np.int64]
 
@@ -27,16 +31,23 @@ class ListedShard:
     sha256: str
 
 
-def read_index(folder: Place) -> tuple[pa.Table | None, list[str]]:
-    """The index, and what is wrong with it; None where that leaves nothing to compare samples with."""
+def read_index(folder: Place, *, sha256: str | None) -> tuple[pa.Table | None, list[str]]:
+    """The index, and what is wrong with it; None where that leaves nothing to compare samples with.
+
+    sha256: by the manifest; None where that is of an earlier version, and does not say.
+    """
     try:
-        index = read_parquet(folder / INDEX_NAME)
+        data = (folder / INDEX_NAME).read_bytes()
+        index = pq.read_table(pa.BufferReader(data))
         index.validate(full=True)  # such as text that is not UTF-8
     except (OSError, pa.ArrowException) as error:
         return None, [f"cannot be read ({first_line(error)}); samples cannot be told apart"]
+    problems = []
+    if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+        problems.append("is not the one of the manifest (its SHA-256 is another)")
     if not index.schema.equals(INDEX_SCHEMA):
-        return None, ["has other columns; samples cannot be told apart"]
-    return index, []
+        return None, [*problems, "has other columns; samples cannot be told apart"]
+    return index, problems
 
 
 def first_line(error: Exception) -> str:
@@ -71,13 +82,15 @@ def index_findings(index: pa.Table, shards: Sequence[ListedShard], rows: Sequenc
 
 
 def _repeated_keys(index: pa.Table) -> Iterator[Finding]:
-    counts = index["key"].value_counts()
+    """Samples of the same key, and inks in two splits: variants of an ink differ in what follows the mark."""
+    rows = index.select(["split", "shard", "key"])
+    rows = rows.append_column("ink", pc.replace_substring_regex(rows["key"], _VARIANT, ""))
+    splits = rows.group_by("ink").aggregate([("split", "count_distinct")])
+    leaked = splits.filter(pc.greater(splits["split_count_distinct"], 1))["ink"]
+    counts = rows["key"].value_counts()
     repeated = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
-    if len(repeated) == 0:
-        return
-    twice = index.select(["split", "shard", "key"]).filter(pc.is_in(index["key"], repeated))
-    splits = twice.group_by("key").aggregate([("split", "count_distinct")])
-    leaked = set(splits.filter(pc.greater(splits["split_count_distinct"], 1))["key"].to_pylist())
-    for row in twice.to_pylist():
-        problem = "its key is in two splits" if row["key"] in leaked else "its key names another sample, too"
-        yield Finding(problem=problem, **row)
+    is_leaked = pc.is_in(rows["ink"], leaked.combine_chunks())
+    found = rows.append_column("is_leaked", is_leaked).filter(pc.or_(is_leaked, pc.is_in(rows["key"], repeated)))
+    for row in found.to_pylist():
+        problem = "its ink is in two splits" if row["is_leaked"] else "its key names another sample, too"
+        yield Finding(problem=problem, split=row["split"], shard=row["shard"], key=row["key"])

@@ -1,6 +1,7 @@
 """Stage ingest, interrupted: what is whole is not done again, and the end is the same to the byte."""
 
 import errno
+import gc
 import os
 import random
 import shutil
@@ -267,6 +268,54 @@ def test_files_may_travel_with_their_task(at: Path) -> None:
             assert all((member.data is None) == read_by_workers for _, member in chunk.members)
             read_chunk(chunk, plan=plan, params=PARAMS, base=at / "source", out=at / name)
     assert contents(at / "one") == contents(at / "two")
+
+
+@pytest.mark.parametrize("kind", ["tar", "gztar", "zip"])
+def test_members_of_archives_are_read_in_place_or_sent(at: Path, kind: str) -> None:
+    """Only a plain tar lies open; whoever reads its members, the parts are the same."""
+    shutil.make_archive(str(at / "packed"), kind, at / "raw")
+    (packed,) = at.glob("packed.*")
+    section = InkmlParams(paths=[packed.name], valid_fraction=0, test_fraction=0)
+    source.run(section, dataset="inkml", seed=1, raw=at, out=at / "source", jobs=1)
+    plan = source_plan(at)
+    for read_by_workers, name in ((True, "one"), (False, "two")):
+        (at / name).mkdir()
+        (at / name / "recipe.json").touch()
+        options = {"max_file_bytes": 9999, "read_by_workers": read_by_workers}
+        for chunk in chunks.iter_chunks(plan, base=at / "source", **options):
+            assert all((member.data is None) == (read_by_workers and kind == "tar") for _, member in chunk.members)
+            read_chunk(chunk, plan=plan, params=PARAMS, base=at / "source", out=at / name)
+    assert contents(at / "one") == contents(at / "two")
+
+
+def test_an_archive_that_changes_under_way_is_named(at: Path) -> None:
+    """Workers would take other bytes, at the places of those that were listed, for InkML."""
+    shutil.make_archive(str(at / "packed"), "tar", at / "raw")
+    section = InkmlParams(paths=["packed.tar"], valid_fraction=0, test_fraction=0)
+    source.run(section, dataset="inkml", seed=1, raw=at, out=at / "source", jobs=1)
+    plan = source_plan(at)
+    chunk = next(chunks.iter_chunks(plan, base=at / "source", max_file_bytes=9999, read_by_workers=True))
+    os.truncate(at / "packed.tar", 1000)
+    (at / "one").mkdir()
+    (at / "one" / "recipe.json").touch()
+    with pytest.raises(LatexifyError, match=r"packed\.tar has changed since"):
+        read_chunk(chunk, plan=plan, params=PARAMS, base=at / "source", out=at / "one")
+
+
+def test_rejections_keep_nothing_of_their_chunk(at: Path) -> None:
+    """Each would keep its neighbours' data, 15 MB, until Python looks for cycles: workers grew with the dataset."""
+    plan = source_plan(at)
+    (at / "one").mkdir()
+    (at / "one" / "recipe.json").touch()
+    found = list(chunks.iter_chunks(plan, base=at / "source", max_file_bytes=9999, read_by_workers=True))
+    gc.collect()
+    gc.disable()
+    try:
+        outcomes = [read_chunk(chunk, plan=plan, params=PARAMS, base=at / "source", out=at / "one") for chunk in found]
+        assert sum(outcome.num_rejected for outcome in outcomes) == 2
+        assert not [kept for kept in gc.get_objects() if isinstance(kept, reading._Candidate)]
+    finally:
+        gc.enable()
 
 
 def source_plan(at: Path) -> SourcePlan:

@@ -1,5 +1,6 @@
 """`latexify verify`: whatever is wrong with a shard folder is named, and nothing that is right."""
 
+import hashlib
 import io
 import json
 import shutil
@@ -233,8 +234,28 @@ def test_an_ink_in_two_splits_is_named(folder: Path) -> None:
     """A model that was trained on its test inks would look better than it is."""
     edit_index(folder, lambda rows: rows[100].update(key=KEY))
     found = problems(folder)
-    assert ("train-00000.tar", KEY, "its key is in two splits") in found
-    assert ("test-00000.tar", KEY, "its key is in two splits") in found
+    assert ("train-00000.tar", KEY, "its ink is in two splits") in found
+    assert ("test-00000.tar", KEY, "its ink is in two splits") in found
+
+
+def test_variants_of_an_ink_are_one_ink(folder: Path) -> None:
+    """A variant in training of what is judged in the test split would be learnt by heart; their keys differ."""
+    edit_index(folder, lambda rows: rows[1].update(key=f"{KEY}@1"))
+    assert not any("two splits" in problem for _, _, problem in problems(folder))
+    edit_index(folder, lambda rows: rows[100].update(key=f"{KEY}@2"))
+    found = problems(folder)
+    for shard, key in (("train-00000.tar", KEY), ("train-00000.tar", f"{KEY}@1"), ("test-00000.tar", f"{KEY}@2")):
+        assert (shard, key, "its ink is in two splits") in found
+
+
+def test_another_index_than_the_manifests_is_named(folder: Path) -> None:
+    """Whatever is changed in it, and if only in how it is compressed: it is not the file that was written."""
+    manifest = read_manifest(folder, "shards", made_by="")
+    facts = {"num_bytes": 0, "sha256": hashlib.sha256((folder / "index.parquet").read_bytes()).hexdigest()}
+    write_manifest(folder, replace(manifest, content={**manifest.content, "index": facts}))
+    assert not problems(folder)
+    edit_index(folder, lambda _: None)
+    assert problems(folder) == [(None, None, "index.parquet: is not the one of the manifest (its SHA-256 is another)")]
 
 
 def test_an_unreadable_index_still_checks_the_shards(folder: Path) -> None:

@@ -5,10 +5,8 @@ touches few shards, and uses all their samples; so whole shards are fetched, one
 copy is named by its hash, so that it serves any folder, run, rank and loader process, and is never an outdated shard.
 """
 
-import errno
 import hashlib
 import os
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from platformdirs import user_cache_path
 from upath import UPath
 
 from shards.errors import LatexifyError
+from shards.place import store_trouble
 
 FOLDER_VARIABLE = "LATEXIFY_CACHE"
 LIMIT_VARIABLE = "LATEXIFY_CACHE_GIB"
@@ -25,7 +24,6 @@ DEFAULT_LIMIT_GIB = 32.0
 
 _ATTEMPTS = 3
 _FIRST_PAUSE_S = 0.5
-_OUR_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 _ABANDONED_S = 24 * 3600.0
 """An unfinished copy that is older was left by a killed process."""
 
@@ -138,22 +136,17 @@ def _fetch(source: UPath, kept: Path, *, sha256: str) -> int:
 
 
 def _try_to_copy(source: UPath, target: Path, *, sha256: str) -> str | None:
-    """Copy `source`; returns what is wrong with it or the network, in one line. Raises OSError for our own disk."""
+    """Copy `source`; returns what is wrong with it or the network, in one line.
+
+    Raises OSError for our own disk, LatexifyError where the store says that another try would be in vain.
+    """
     try:
-        source.fs.get_file(source.path, str(target))
-    except _store_errors() as error:
-        if isinstance(error, OSError) and error.errno in _OUR_DISK:
+        with store_trouble(source):
+            source.fs.get_file(source.path, str(target))
+    except LatexifyError as error:
+        if isinstance(error.__cause__, FileNotFoundError | PermissionError):
             raise
-        return " ".join(f"{type(error).__name__}: {error}".split())
+        return " ".join(f"{type(error.__cause__).__name__}: {error.__cause__}".split())
     with target.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     return None if found == sha256 else f"its SHA-256 is {found}, in the manifest {sha256}"
-
-
-def _store_errors() -> tuple[type[BaseException], ...]:
-    """What the file systems of fsspec raise where a store is away: OSError, and what they let through of their own.
-
-    Their packages are optional; those that are not loaded raise nothing.
-    """
-    own = [("aiohttp", "ClientError"), ("botocore.exceptions", "BotoCoreError")]
-    return (OSError, *(getattr(sys.modules[module], name) for module, name in own if module in sys.modules))

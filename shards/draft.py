@@ -12,7 +12,7 @@ from pathlib import Path
 from shards.errors import LatexifyError
 from shards.files import write_json
 from shards.manifest import MANIFEST_NAME
-from shards.place import Place, is_local
+from shards.place import Place, is_local, store_trouble
 
 RECIPE_NAME = "recipe.json"
 """In an unfinished folder: what it is being made from. What lies beside another recipe is never used."""
@@ -35,7 +35,8 @@ def draft_of(out: Place, *, recipe: str) -> Iterator[Place]:
     a lock beside it keeps a second run out. An object store cannot rename folders or lock: there it is `out` itself,
     which is not whole while it lacks a manifest.
 
-    Raises LatexifyError where `out` holds something that no stage wrote, or another run is writing it.
+    Raises LatexifyError where `out` holds something that no stage wrote, another run is writing it, or its store does
+    not answer.
     """
     if is_local(out):
         try:
@@ -45,13 +46,14 @@ def draft_of(out: Place, *, recipe: str) -> Iterator[Place]:
         with _sole_writer(out), _draft_beside(out, recipe=recipe) as draft:
             yield draft
     else:
-        _require_ours(out)
-        (out / MANIFEST_NAME).unlink(missing_ok=True)
-        _go_on_or_clear(out, recipe=recipe)
-        yield out
-        if (out / NOTES_NAME).exists():
-            out.fs.rm((out / NOTES_NAME).path, recursive=True)
-        (out / RECIPE_NAME).unlink()
+        with store_trouble(out):
+            _require_ours(out)
+            (out / MANIFEST_NAME).unlink(missing_ok=True)
+            _go_on_or_clear(out, recipe=recipe)
+            yield out
+            if (out / NOTES_NAME).exists():
+                out.fs.rm((out / NOTES_NAME).path, recursive=True)
+            (out / RECIPE_NAME).unlink()
 
 
 def require_draft(folder: Place, *, recipe: str) -> None:

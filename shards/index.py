@@ -16,7 +16,7 @@ from upath import UPath
 from shards.errors import LatexifyError
 from shards.files import open_parquet, write_parquet
 from shards.manifest import MANIFEST_NAME, read_manifest
-from shards.place import Place, is_local
+from shards.place import Place, is_local, store_trouble
 
 INDEX_NAME = "index.parquet"
 KIND = "shards"
@@ -102,8 +102,13 @@ def open_split(folder: Place, split: str) -> SplitIndex:
 
     folder: on this machine, or a URL that fsspec opens. Raises LatexifyError where it is missing, incomplete, not of
     shards or of an older format, has no such split or an empty one, lacks a shard, holds one of another size than the
-    manifest says, or has an index that does not match.
+    manifest says, or has an index that does not match; or where the store that it lies in does not answer.
     """
+    with store_trouble(folder):
+        return _open_split(folder, split)
+
+
+def _open_split(folder: Place, split: str) -> SplitIndex:
     manifest = read_manifest(folder, KIND, made_by=MADE_BY)
     splits = manifest.content["splits"]
     if split not in splits:

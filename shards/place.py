@@ -5,7 +5,10 @@ fsspec. Settings of a store (endpoint, credentials) come from its own environmen
 configuration, never from a location, so that locations may be logged.
 """
 
+import errno
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from typing_extensions import TypeIs
@@ -24,6 +27,9 @@ _ERRORS_OF_STORES = (
     ("aiohttp", "ClientError"),
 )
 """What the packages of object stores raise besides OSError."""
+
+
+_OUR_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
 def place_of(location: str) -> Place:
@@ -53,3 +59,42 @@ def store_errors() -> tuple[type[Exception], ...]:
     """Errors of the object stores' packages that are loaded: for `except`, where an OSError is not all."""
     loaded = [(sys.modules[module], name) for module, name in _ERRORS_OF_STORES if module in sys.modules]
     return tuple(getattr(module, name) for module, name in loaded)
+
+
+@contextmanager
+def store_trouble(place: Place) -> Iterator[None]:
+    """Make one clear LatexifyError of what a store raises in the block, such as a lost connection or a missing bucket.
+
+    Errors of this machine's own disk pass, as does everything where the place is on this machine.
+    """
+    try:
+        yield
+    except _errors_of_places() as error:
+        if is_local(place) or _is_of_our_disk(error):
+            raise
+        raise LatexifyError(f"{place}: {_in_a_line(error)}: {_remedy(error)}") from error
+
+
+def _errors_of_places() -> tuple[type[Exception], ...]:
+    return (OSError, *store_errors())
+
+
+def _is_of_our_disk(error: BaseException) -> bool:
+    """Errors of local files name the file; those of a full disk may not."""
+    of_files = isinstance(error, OSError) and (error.filename is not None or error.errno in _OUR_DISK)
+    return of_files or isinstance(error, BrokenPipeError | ChildProcessError)
+
+
+def _in_a_line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def _remedy(error: BaseException) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "there is no such bucket or object, check the URL"
+    if isinstance(error, PermissionError):
+        return "the store refuses it, check the credentials in the environment and what they allow (docs/scale.md)"
+    return (
+        "the object store does not answer as it should, check the network and the store's settings in the environment "
+        "(docs/scale.md), then run the same command again"
+    )

@@ -16,6 +16,7 @@ from shards.errors import LatexifyError
 from shards.index import MADE_BY, SplitIndex
 from shards.place import is_local
 from shards.png import decode_png_into
+from shards.prefetch import Prefetcher
 from shards.sample import Sample, decode_ids
 
 MAX_OPEN_SHARDS = 128
@@ -46,6 +47,8 @@ class SampleReader:
         self._index = index
         self._files: dict[int, int] = {}
         self._cache = None if is_local(index.folder) else ShardCache.from_environment()
+        self._prefetcher = Prefetcher(self._keep)
+        self._last_opened = -1
 
     def read(self, rows: Rows) -> list[Sample]:
         """Read the samples of these rows of the index, in the order given.
@@ -76,6 +79,16 @@ class SampleReader:
         """
         self._open_all(rows)
         return [self._read_description(int(row)) for row in rows]
+
+    def prefetch(self, shard_ids: Sequence[int]) -> None:
+        """Begin to fetch remote shards that will soon be read; does nothing for shards on this machine."""
+        if self._cache is not None:
+            for shard_id in shard_ids:
+                if shard_id not in self._files:
+                    self._prefetcher.request(shard_id)
+
+    def _keep(self, shard_id: int) -> None:
+        os.close(self._open_anew(shard_id))
 
     def _batch(self, num_samples: int) -> npt.NDArray[np.uint8]:
         return np.empty((num_samples, self._index.height_px, self._index.width_px), dtype=np.uint8)
@@ -147,9 +160,12 @@ class SampleReader:
                     self._keep_open(shard_id, file)
 
     def _open(self, shard_id: int) -> int:
-        """File descriptor of a shard."""
+        """File descriptor of a shard. Where they are read in their order, the next one is fetched meanwhile."""
         if shard_id not in self._files:
             self._keep_open(shard_id, self._open_anew(shard_id))
+            if self._last_opened == shard_id - 1 and shard_id + 1 < len(self._index.shards):
+                self.prefetch([shard_id + 1])
+            self._last_opened = shard_id
         return self._files[shard_id]
 
     def _open_anew(self, shard_id: int) -> int:
@@ -168,6 +184,8 @@ class SampleReader:
 
     def close(self) -> None:
         """Close the open shards. The reader may be used again: it opens them anew."""
+        self._prefetcher.close()
+        self._prefetcher = Prefetcher(self._keep)
         while self._files:
             os.close(self._files.popitem()[1])
 
@@ -178,4 +196,8 @@ class SampleReader:
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_files": {}}
+        return {name: value for name, value in self.__dict__.items() if name != "_prefetcher"} | {"_files": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._prefetcher = Prefetcher(self._keep)

@@ -14,7 +14,7 @@ from shards.errors import LatexifyError
 from shards.files import read_parquet
 from shards.index import INDEX_NAME, KIND, MADE_BY
 from shards.manifest import MANIFEST_NAME, Manifest, read_manifest
-from shards.place import Place
+from shards.place import Place, store_trouble
 from shards.progress import Progress
 from shards.verify_index import ListedShard, Rows, first_line, index_findings, read_index, rows_by_shard
 from shards.verify_shard import Finding, ShardTask, TokenIds, check_shard
@@ -64,8 +64,13 @@ def verify(folder: Place, *, encode: Encode | None, engine: Runner, report: Path
 
     Memory: the index, and of each running task a sample and the rows of its shard.
 
-    Raises LatexifyError where there is no shard folder, or its manifest cannot be used.
+    Raises LatexifyError where there is no shard folder, its manifest cannot be used, or its store does not answer.
     """
+    with store_trouble(folder):
+        return _verify(folder, encode=encode, engine=engine, report=report)
+
+
+def _verify(folder: Place, *, encode: Encode | None, engine: Runner, report: Path | None) -> Verification:
     manifest = read_manifest(folder, KIND, made_by=MADE_BY)
     shards = _shards(manifest, where=folder)
     found = Verification(

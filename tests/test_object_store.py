@@ -5,12 +5,14 @@ import os
 import shutil
 import sys
 import tarfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import cast
 
 import pytest
 import torch
-from cluster_processes import HOST, free_port
+from cluster_processes import HOST, free_port, s3_server
 from small_project import bytes_of, run_ingest, run_rasterize
 from trainer_data import quick_params
 
@@ -21,7 +23,9 @@ from pipeline.config import InkmlParams, MathWritingParams
 from pipeline.engine import Engine, open_engine
 from shards.errors import LatexifyError
 from shards.index import open_split
-from shards.place import Place, place_of
+from shards.place import Place, place_of, store_trouble
+from shards.reader import SampleReader
+from shards.verify import verify
 from trainer.batches import MicroBatch, Position, close_loader, open_loader
 
 
@@ -176,3 +180,56 @@ def test_a_store_that_does_not_answer_is_one_line(
         assert latexify("--inks", f"{s3}/inks", "vocab", folder=tmp_path, monkeypatch=wrong) == 1
     S3FileSystem.clear_instance_cache()
     assert "latexify: the object store does not answer" in capsys.readouterr().err
+
+
+@pytest.fixture
+def own_s3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """A server of the test's own with a bucket `own`, which this process talks to; yields what stops it."""
+    from s3fs import S3FileSystem
+
+    with ExitStack() as stack:
+        for name, value in stack.enter_context(s3_server(tmp_path / "server")).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+        S3FileSystem.clear_instance_cache()
+        S3FileSystem().mkdir("own")
+        yield stack.close
+    S3FileSystem.clear_instance_cache()
+
+
+def test_a_store_that_goes_away_is_one_error(
+    own_s3: Callable[[], None], project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether shards are opened, read, checked or written: a line that names the place, not pages of aiohttp."""
+    monkeypatch.setenv("LATEXIFY_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("shards.cache._FIRST_PAUSE_S", 0.0)
+    shards = upload(project / "data" / "shards", "s3://own/shards")
+    index = open_split(shards, "train")
+    for place in ("s3://own/none", "s3://no-such-bucket/shards"):
+        with pytest.raises(LatexifyError, match=f"{place} is missing or incomplete"):
+            open_split(place_of(place), "train")
+    (shards / index.shards[0]).unlink()
+    with pytest.raises(LatexifyError, match=r"shards/train-00000\.tar: .*: there is no such bucket or object"):
+        SampleReader(index).read([0])
+    own_s3()
+    away: Sequence[Callable[[], object]] = (
+        lambda: open_split(shards, "train"),
+        lambda: SampleReader(index).read([len(index) - 1]),
+        lambda: verify(shards, encode=None, engine=Engine(backend="sequential")),
+        lambda: run_rasterize(project / "data", out=place_of("s3://own/out"), engine=Engine(backend="sequential")),
+    )
+    for attempt in away:
+        with pytest.raises(LatexifyError, match=r"^s3://own/(shards|out).*(EndpointConnectionError|Connect)") as error:
+            attempt()
+        assert "\n" not in str(error.value)
+
+
+def test_credentials_that_are_refused_are_one_error() -> None:
+    """The place and the remedy, whatever the store's package makes of it."""
+    refused = PermissionError("Forbidden")
+    message = r"s3://b/shards: PermissionError: Forbidden: the store refuses it"
+    with pytest.raises(LatexifyError, match=message), store_trouble(place_of("s3://b/shards")):
+        raise refused
+    full = OSError(28, "No space left on device", "copy")
+    with pytest.raises(OSError, match="No space"), store_trouble(place_of("s3://b/shards")):
+        raise full

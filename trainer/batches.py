@@ -15,19 +15,24 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
+from shards.cache import ShardCache
 from shards.errors import LatexifyError
 from shards.index import SplitIndex
+from shards.place import is_local
 from shards.plan import num_micro_batches
 from shards.reader import DamagedSampleError, SampleReader
 from shards.sample import Sample
 from trainer.config import TrainParams
-from trainer.slices import WHOLE, Position, Share, Slice, slices
+from trainer.slices import WHOLE, Position, Share, Slice, look_ahead, slices
 
 IGNORED = -100
 """Label of a padded position, left out of the loss; `torch.nn.functional.cross_entropy` calls it `ignore_index`."""
 
 PREFETCHED = 4
 """Micro-batches that each loader process prepares ahead."""
+
+AHEAD_SAMPLES = 2048
+"""How far before they are read remote shards are fetched: a few seconds of training."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +89,7 @@ class _Shards(Dataset[MicroBatch | LatexifyError]):
 
     def __getitem__(self, slice_: Slice) -> MicroBatch | LatexifyError:
         index, rows = self._index, slice_.rows
+        self._reader.prefetch(slice_.shards_ahead)
         pixels = np.empty((len(rows), index.height_px, index.width_px), dtype=np.uint8)
         try:
             found = self._reader.read_or_reject(rows, pixels=pixels)
@@ -135,18 +141,35 @@ def open_loader(  # noqa: PLR0913  # all but the first two are named
     Raises LatexifyError where the ranks cannot share a global batch.
     """
     batch = min(params.global_batch, len(index))
+    make: Callable[[], Iterator[Slice]] = partial(
+        slices, index, params, seed=seed, start=start, by_length=by_length, share=share
+    )
+    if num_ahead := _slices_ahead(index, params):
+        make = partial(_looking_ahead, make, index, num_ahead=num_ahead)
     num_micro_batches(batch, micro_batch=params.micro_batch_size, world_size=share.world_size)
     return DataLoader(
         _Shards(index),
         batch_size=None,
-        sampler=_Slices(
-            partial(slices, index, params, seed=seed, start=start, by_length=by_length, share=share),
-        ),
+        sampler=_Slices(make),
         num_workers=params.loader_workers,
         prefetch_factor=PREFETCHED if params.loader_workers else None,
         pin_memory=pin_memory,
         worker_init_fn=_leave_signals_to_parent,
     )
+
+
+def _slices_ahead(index: SplitIndex, params: TrainParams) -> int:
+    """How far to look ahead for shards to fetch: not at all where they are here, or the cache has no room for more."""
+    if is_local(index.folder):
+        return 0
+    in_window = params.window * len(index.shards) // len(index) + 2
+    if 2 * in_window * max(index.shard_bytes) > ShardCache.from_environment().limit_bytes:
+        return 0
+    return max(1, AHEAD_SAMPLES // params.micro_batch_size)
+
+
+def _looking_ahead(make: Callable[[], Iterator[Slice]], index: SplitIndex, *, num_ahead: int) -> Iterator[Slice]:
+    return look_ahead(make(), shard_ids=index.shard_ids, num_ahead=num_ahead)
 
 
 def close_loader(batches: Iterator[MicroBatch | LatexifyError]) -> None:

@@ -1,7 +1,8 @@
 """What to read: the plan of every epoch, cut into the micro-batches of one rank."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -41,7 +42,7 @@ class Slice:
     rows: int64 [n]. position: of the global batch. number: of the micro-batch among all of its global batch, over all
     ranks. is_last: ends this rank's part of the global batch. global_rows: int64, all rows of the global batch, over
     all ranks. global_tokens: label tokens of the global batch, over all ranks: the divisor of its loss. epoch_ends: the
-    global batch is the last of its epoch.
+    global batch is the last of its epoch. shards_ahead: that later slices will be the first to need: see `look_ahead`.
     """
 
     rows: npt.NDArray[np.int64]
@@ -51,6 +52,7 @@ class Slice:
     global_rows: npt.NDArray[np.int64]
     global_tokens: int
     epoch_ends: bool
+    shards_ahead: tuple[int, ...] = ()
 
     @property
     def next_position(self) -> Position:
@@ -95,6 +97,28 @@ def slices(  # noqa: PLR0913  # all but the first two are named
         for number in range(first, len(of_epoch)):
             yield from _cut(of_epoch, number, micro_batch=params.micro_batch_size, epoch=epoch, share=share)
         epoch, first = epoch + 1, 0
+
+
+def look_ahead(found: Iterable[Slice], *, shard_ids: npt.NDArray[np.int32], num_ahead: int) -> Iterator[Slice]:
+    """The same slices; each names the shards that come into sight with the one `num_ahead` further on.
+
+    shard_ids: int32, of each row of the index. A shard is named anew when it was out of sight.
+    """
+    sight: deque[tuple[Slice, list[int]]] = deque()
+    seen: Counter[int] = Counter()
+    fresh: list[int] = []
+    for coming in found:
+        shards = np.unique(shard_ids[coming.rows]).tolist()
+        fresh += [shard for shard in shards if not seen[shard]]
+        seen.update(shards)
+        sight.append((coming, shards))
+        if len(sight) > num_ahead:
+            present, out_of_sight = sight.popleft()
+            yield replace(present, shards_ahead=tuple(fresh))
+            seen.subtract(out_of_sight)
+            fresh = []
+    for present, _ in sight:
+        yield present
 
 
 def _cut(of_epoch: EpochPlan, number: int, *, micro_batch: int, epoch: int, share: Share) -> Iterator[Slice]:

@@ -11,7 +11,7 @@ from benchmarks.stopwatch import time_steps
 
 STEPS: dict[str, dict[str, Sequence[str]]] = {
     "ingest": {
-        "archive": ("pipeline.archives._tar_members",),
+        "archive": ("pipeline.archives._tar_members", "pipeline.members.MemberReader.load"),
         "XML": ("pipeline.markup.parse_markup",),
         "traces and annotations": ("pipeline.inkml.read_document", "pipeline.inkml.parse_inkml"),
         "numbers": ("pipeline.points.parse_traces",),
@@ -26,9 +26,11 @@ STEPS: dict[str, dict[str, Sequence[str]]] = {
             "pipeline.scratch.ScratchWriter.append",
             "pipeline.scratch.ScratchWriter.write",
             "pipeline.scratch.Scratch.take",
+            "pipeline.preparing.prepare_part_into",
+            "pipeline.scratch.ScratchRows.load",
             "pipeline.catalogue.read_batches",
         ),
-        "label to tokens": ("pipeline.label_tokenizer.encode_labels",),
+        "label to tokens": ("pipeline.label_tokenizer.encode_labels", "pipeline.label_encoder.LabelEncoder.encode"),
         "place and thin": ("pipeline.draw._fit", "pipeline.draw._thin", "pipeline.placing.place_inks"),
         "draw": ("pipeline.draw._paint",),
         "PNG": ("shards.png.encode_png",),

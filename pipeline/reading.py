@@ -1,7 +1,7 @@
 """A chunk of members in, its part of the catalogue and its record out: what the workers of ingest do."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from pipeline.catalogue import part_name, table_of
 from pipeline.chunks import Chunk, ChunkRecord, read_record, write_record
 from pipeline.config import IngestParams
 from pipeline.duplicates import Identities, identities_of
-from pipeline.ink import INK_SCHEMA, Reason, Rejection
+from pipeline.ink import INK_SCHEMA, Reason, Rejection, StrokeColumns
 from pipeline.inkml import Document, no_strokes, read_document
 from pipeline.inputs import SourceInput, SourcePlan
 from pipeline.keys import key_of, printable
@@ -28,6 +28,8 @@ from shards.files import read_parquet, write_parquet
 from shards.place import Place
 
 _NO_TRACES = TraceTexts(texts=(), channels=())
+
+_BYTES_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -101,24 +103,43 @@ def recall_chunk(index: int, *, out: Place) -> ChunkOutcome:
 
 
 def _parse(chunk: Chunk, *, plan: SourcePlan, params: IngestParams, base: Path) -> tuple[pa.Table, list[Rejection]]:
-    """The inks and the rejections of a chunk; the numbers of all its inks are converted together."""
+    """The inks and the rejections of a chunk; the numbers of many inks are converted together."""
     normalize_once = lru_cache(maxsize=None)(normalize)  # a third of CROHME's labels repeat
+    inks: list[_Candidate] = []
+    strokes: list[StrokeColumns] = []
+    rejections: list[Rejection] = []
     with MemberReader(base=base, max_file_bytes=params.max_file_bytes) as reader:
-        candidates = [
-            _read(reader.load(member, item=item), item=item, plan=plan, params=params, normalize=normalize_once)
-            for item, member in chunk.members
-        ]
-    strokes, refused = parse_traces([each.traces for each in candidates], max_points=params.max_points)
-    rejections = []
-    is_ink = np.zeros(len(candidates), np.bool_)
-    for row, candidate in enumerate(candidates):
-        empty = None if strokes.num_strokes[row] else no_strokes()
-        problem = candidate.unreadable or refused.get(row) or empty or candidate.unlabelled
-        is_ink[row] = problem is None
-        if problem is not None:
-            rejections.append(_rejection(candidate, problem))
-    inks = [candidate for candidate, taken in zip(candidates, is_ink.tolist(), strict=True) if taken]
-    return table_of(_text_columns(inks), strokes=strokes.take(is_ink)), rejections
+        for group in _groups(chunk.members):
+            candidates = [
+                _read(reader.load(member, item=item), item=item, plan=plan, params=params, normalize=normalize_once)
+                for item, member in group
+            ]
+            columns, refused = parse_traces([each.traces for each in candidates], max_points=params.max_points)
+            is_ink = np.zeros(len(candidates), np.bool_)
+            for row, candidate in enumerate(candidates):
+                empty = None if columns.num_strokes[row] else no_strokes()
+                problem = candidate.unreadable or refused.get(row) or empty or candidate.unlabelled
+                is_ink[row] = problem is None
+                if problem is None:
+                    inks.append(replace(candidate, traces=_NO_TRACES))
+                else:
+                    rejections.append(_rejection(candidate, problem))
+            strokes.append(columns.take(is_ink))
+    joined = StrokeColumns.concatenate(strokes)
+    strokes.clear()
+    return table_of(_text_columns(inks), strokes=joined), rejections
+
+
+def _groups(members: Sequence[tuple[SourceInput, Member]]) -> Iterator[Sequence[tuple[SourceInput, Member]]]:
+    """Members whose text is held at a time: a chunk's would be most of a worker's memory."""
+    first, num_bytes = 0, 0
+    for place, (_, member) in enumerate(members):
+        num_bytes += member.num_bytes
+        if num_bytes >= _BYTES_AT_ONCE:
+            yield members[first : place + 1]
+            first, num_bytes = place + 1, 0
+    if first < len(members):
+        yield members[first:]
 
 
 def _read(

@@ -166,7 +166,10 @@ def _drop_rows(path: Place, *, change: PartChange) -> None:
         if file.metadata.num_rows == num_left:
             return
         assert file.metadata.num_rows == change.num_rows, f"{path} is not what was decided on"
-        table = file.read()
+        table = file.read(use_threads=False)  # the other cores have workers; and each thread would keep memory
     keep = np.ones(change.num_rows, np.bool_)
     keep[list(change.dropped)] = False
-    write_parquet(path, table.filter(pa.array(keep)))
+    table = table.filter(pa.array(keep))
+    write_parquet(path, table)
+    del table
+    pa.default_memory_pool().release_unused()  # Arrow would keep what the largest part took

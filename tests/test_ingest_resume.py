@@ -313,7 +313,7 @@ def test_rejections_keep_nothing_of_their_chunk(at: Path) -> None:
     try:
         outcomes = [read_chunk(chunk, plan=plan, params=PARAMS, base=at / "source", out=at / "one") for chunk in found]
         assert sum(outcome.num_rejected for outcome in outcomes) == 2
-        assert not [kept for kept in gc.get_objects() if isinstance(kept, reading._Candidate)]
+        assert not [kept for kept in gc.get_objects() if type(kept) is reading._Candidate]
     finally:
         gc.enable()
 

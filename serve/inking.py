@@ -91,7 +91,7 @@ def _contrast(dark: npt.NDArray[np.uint8]) -> Floats:
 
     The paper is a morphological closing: it knows nothing of what is thinner than its window, and follows shadows.
     """
-    window = max(MIN_WINDOW_PX, max(dark.shape) // WINDOW_SHARE)
+    window = max(MIN_WINDOW_PX, max(dark.shape) // WINDOW_SHARE) | 1  # odd: as wide on both sides
     paper = 255 - _widest(255 - _widest(dark, window), window)
     # the dark around a sheet is no paper in the shade: its noise is not to be made large
     lit = np.maximum(paper, DARKEST_SHARE * np.percentile(paper, 90)).astype(np.float32)

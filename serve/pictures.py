@@ -49,7 +49,9 @@ def decode_picture(data: bytes) -> Grey:
 def _require_bearable(image: Image.Image) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
-        raise LatexifyError(f"the image has {width} x {height} pixels, at most {MAX_PIXELS:,} are read: make it smaller")
+        raise LatexifyError(
+            f"the image has {width} x {height} pixels, at most {MAX_PIXELS:,} are read: make it smaller"
+        )
     if max(width, height) > MAX_ELONGATION * min(width, height):
         raise LatexifyError(f"the image is {width} x {height} pixels: cut out the formula")
 

@@ -1,4 +1,4 @@
-"""Ruled lines of a notebook, where they are as dark as the ink: straight, thin, and from edge to edge of the picture."""
+"""Ruled lines of a notebook, where they are as dark as the ink: straight, thin, from edge to edge of it."""
 
 import numpy as np
 import numpy.typing as npt

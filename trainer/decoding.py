@@ -56,4 +56,5 @@ def reader_of(loaded: LoadedModel) -> Reader:
         decoder=StepDecoder(model.config.decoder.to_dict(), model.decoder.state_dict()),
         start_id=model.config.decoder_start_token_id,
         end_id=model.config.eos_token_id,
+        device=model.device,
     )

@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +39,7 @@ class LoadedModel:
         """Width of the pictures that the model reads."""
         return self.geometry.width_px
 
-    def texts(self, ids: list[list[int]]) -> list[str]:
+    def texts(self, ids: Sequence[list[int]]) -> list[str]:
         """The text of each sequence of token ids, without special tokens."""
         return [
             self.tokenizer.decode(sequence, skip_special_tokens=True, clean_up_tokenization_spaces=False)

@@ -142,7 +142,7 @@ class _BeamRun:
 
     def _hypotheses(self, place: int) -> list[Hypothesis]:
         """What a sample has found, best first."""
-        found = []
+        found: list[Hypothesis] = []
         for ids, mean in zip(self._ended[place].tolist(), self._means[place].tolist(), strict=True):
             if mean <= NEVER / 2 or len(found) == self._search.num_best:
                 break

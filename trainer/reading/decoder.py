@@ -139,7 +139,9 @@ class StepDecoder:
         self._tokens = weights[f"{stack}.embed_tokens.weight"]
         self._scale = float(config["d_model"]) ** 0.5 if config["scale_embedding"] else 1.0
         self._positions = weights[f"{stack}.embed_positions.weight"]
-        self._first_norm = _Affine.of(weights, f"{stack}.layernorm_embedding") if config["layernorm_embedding"] else None
+        self._first_norm = (
+            _Affine.of(weights, f"{stack}.layernorm_embedding") if config["layernorm_embedding"] else None
+        )
         self._layers = [_Layer.of(weights, f"{stack}.layers.{number}") for number in range(config["decoder_layers"])]
         # left out of the file where it is the same as the input's
         self._output = weights.get("output_projection.weight", self._tokens)

@@ -18,7 +18,7 @@ def is_due(length: int) -> bool:
 
 
 def loop_start(ids: Sequence[int]) -> int | None:
-    """Where the second round of a loop at the end begins, so that `ids[:start]` has one; None where there is no loop."""
+    """Where the second round of a loop at the end begins, so that `ids[:start]` has one; None where there is none."""
     length = len(ids)
     for period in range(1, MAX_PERIOD + 1):
         start = length

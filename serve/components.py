@@ -40,6 +40,15 @@ class Components:
         np.maximum.at(boxes[:, 3], self.labels, self.ends)
         return boxes
 
+    def peaks(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """The largest value on each piece: float32 [count]. values: float32 of `shape`."""
+        lengths = self.ends - self.starts
+        within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        columns = np.repeat(self.starts, lengths) + within
+        peaks = np.full(self.count, -np.inf, np.float32)
+        np.maximum.at(peaks, np.repeat(self.labels, lengths), values[np.repeat(self.rows, lengths), columns])
+        return peaks
+
     def having(self, wanted: Mask) -> "Components":
         """Only the pieces marked."""
         runs = wanted[self.labels]

@@ -25,11 +25,17 @@ SOFTENED_PX = 0.8
 MIN_CONTRAST = 14.0
 """Of 255: a picture without anything that stands out so much is blank."""
 
+NOISE_LAG_PX = 6
+"""Noise is the pixel's own within about half of it, once blurred or enlarged."""
+
 NOISE_FACTOR = 5.0
 """Ink differs from its background by so many standard deviations of the noise."""
 
 INK_SHARE = 0.45
 """Of the contrast of typical ink: what differs less, such as ruled lines and paper's folds, is none."""
+
+PEAK_SHARE = 0.7
+"""Of the contrast of typical ink at its darkest: a piece that is nowhere so dark is none."""
 
 SPECK_SHARE = 0.3
 """Of the square of the stroke width: smaller pieces are dust. A dot of the pen covers 0.8 of it."""
@@ -51,10 +57,14 @@ def find_ink(grey: npt.NDArray[np.uint8]) -> tuple[Mask, float]:
     """
     smooth = _smoothed(Image.fromarray(grey))
     dark = 255 - smooth if _is_light_on_dark(smooth) else smooth
-    components = label_components(without_rules(_threshold(_contrast(dark))))
+    contrast = _contrast(dark)
+    components = label_components(without_rules(_threshold(contrast)))
     components = components.having(components.areas >= MIN_INK_PIXELS // 2)
     if not components.count:
         raise _blank()
+    # the tip of a shadow is thin, too, but not as dark as ink
+    peaks = components.peaks(contrast)
+    components = components.having(peaks >= PEAK_SHARE * float(np.median(np.repeat(peaks, components.areas))))
     width_px = components.stroke_width()
     wanted = ~_is_ruled_line(components, width_px) & (components.areas >= SPECK_SHARE * width_px**2)
     components = components.having(wanted)
@@ -96,7 +106,7 @@ def _contrast(dark: npt.NDArray[np.uint8]) -> Floats:
     # the dark around a sheet is no paper in the shade: its noise is not to be made large
     lit = np.maximum(paper, DARKEST_SHARE * np.percentile(paper, 90)).astype(np.float32)
     contrast = (paper - dark.astype(np.float32)) * (255 / np.maximum(lit, 1))
-    return np.maximum(contrast - np.median(contrast), 0).astype(np.float32)
+    return (contrast - np.median(contrast)).astype(np.float32)
 
 
 def _widest(grey: npt.NDArray[np.uint8], window: int) -> npt.NDArray[np.uint8]:
@@ -122,14 +132,21 @@ def _part(values: npt.NDArray[np.uint8], axis: int, start: int, count: int) -> n
 
 def _threshold(contrast: Floats) -> Mask:
     """What stands out. Raises LatexifyError where nothing does."""
-    # the median was taken away, so half of the noise is cut off: the other half's spread is as good
-    quiet = contrast[(contrast > 0) & (contrast < MIN_CONTRAST)]
-    noise = 1.4826 * float(np.median(quiet)) if quiet.size > contrast.size // 10 else 0.0
+    noise = _noise(contrast)
     standing_out = contrast[contrast > max(NOISE_FACTOR * noise, MIN_CONTRAST)]
     if standing_out.size < MIN_INK_PIXELS:
         raise _blank()
     level = max(INK_SHARE * float(np.percentile(standing_out, 75)), MIN_CONTRAST)
     return contrast > level
+
+
+def _noise(contrast: Floats) -> float:
+    """Standard deviation of the noise: from pixels that are too far apart to share it, most of them on bare paper."""
+    apart = NOISE_LAG_PX
+    if contrast.shape[1] <= apart:
+        return 0.0
+    differences = np.abs(contrast[:, apart:] - contrast[:, :-apart])
+    return float(np.median(differences)) * 1.4826 / 2**0.5
 
 
 def _is_ruled_line(components: Components, width_px: float) -> Mask:

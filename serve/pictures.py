@@ -28,13 +28,13 @@ def decode_picture(data: bytes) -> Grey:
     behind dark ink and dark behind light ink. Raises LatexifyError where it is no image, damaged, or too large.
     """
     try:
-        with warnings.catch_warnings(), Image.open(io.BytesIO(data)) as image:
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Pillow, about oddities that it copes with
-            _require_bearable(image)
-            image.draft("L", (WORKING_PX, WORKING_PX))  # a JPEG is decoded at a fraction of its size
-            image.load()
-            upright = ImageOps.exif_transpose(image)
-            return np.asarray(_grey(_shrunk(upright)))
+            with Image.open(io.BytesIO(data)) as image:
+                _require_bearable(image)
+                image.draft("L", (WORKING_PX, WORKING_PX))  # a JPEG is decoded at a fraction of its size
+                image.load()
+                return np.asarray(_grey(_shrunk(ImageOps.exif_transpose(image))))
     except UnidentifiedImageError:
         raise LatexifyError("it is no image (or of a format that Pillow does not know)") from None
     except Image.DecompressionBombError:

@@ -29,12 +29,14 @@ SMOOTHED = 5
 def trace_strokes(mask: Mask, *, width_px: float) -> list[Stroke]:
     """Lines through the middle of the strokes of a mask, in no particular order: each float32 [num_points, 2], x and y.
 
-    mask: bool [height, width] with at least one pixel; width_px: of its strokes. A dot is a line of one point.
+    mask: bool [height, width] with at least one pixel; width_px: of its strokes. Points are in pixels of the mask, cut
+    where lines meet or cross; a dot is a line of one point.
     """
     scale = min(THINNED_WIDTH_PX / width_px, MAX_SIDE_PX / max(mask.shape))
     thin, pitch = _thinned(_resized(mask, scale))
     lines = _without_spurs(list(_lines(_neighbours(thin, pitch))), shorter_than=SPUR_SHARE * width_px * scale)
-    return [_smoothed(np.array([divmod(pixel, pitch)[::-1] for pixel in line], np.float32)) for line in lines]
+    points = (np.array([divmod(pixel, pitch)[::-1] for pixel in line], np.float32) / scale for line in lines)
+    return [_smoothed(line) for line in points]
 
 
 def _resized(mask: Mask, scale: float) -> Mask:

@@ -66,6 +66,7 @@ class Recognizer:
             width_px=geometry.width_px,
             margin_px=geometry.margin_px,
             pen_width_px=geometry.pen_width_px,
+            max_stroke_px=geometry.max_stroke_px,
         )
 
     def draw(self, strokes: Sequence[Stroke]) -> Picture:

@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -39,6 +40,16 @@ def test_a_photograph_becomes_the_picture_of_its_ink(name: str) -> None:
     assert likeness(picture) > 0.97
     darkness = (255 - picture.astype(float)).sum() / (255 - draw_ink(strokes(), CANVAS).astype(float)).sum()
     assert 0.85 < darkness < 1.15  # the pen is as wide
+
+
+def test_strokes_of_a_limited_size_are_drawn_as_large_as_those_of_an_ink() -> None:
+    """Tracing cuts strokes where they cross: their pieces must not be taken for the strokes of a smaller hand."""
+    canvas = replace(CANVAS, max_stroke_px=12.0)
+    drawn = draw_ink(strokes(), canvas)
+    picture = picture_of(PHOTOGRAPHS["uneven light"], canvas)
+    heights = [np.ptp(np.flatnonzero((each < 128).any(axis=1))) for each in (picture, drawn)]
+    assert heights[0] == pytest.approx(heights[1], rel=0.25)
+    assert heights[1] < 0.8 * np.ptp(np.flatnonzero((draw_ink(strokes(), CANVAS) < 128).any(axis=1)))
 
 
 def test_exif_turns_the_picture() -> None:

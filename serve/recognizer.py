@@ -69,13 +69,13 @@ class Recognizer:
             max_stroke_px=geometry.max_stroke_px,
         )
 
-    def draw(self, strokes: Sequence[Stroke]) -> Picture:
+    def draw(self, strokes: Sequence[npt.ArrayLike]) -> Picture:
         """The picture of an ink: uint8 [height, width] of the canvas, ink 0, paper 255.
 
         strokes: each [num_points, 2], x to the right, y downward, in any units. Raises LatexifyError where there is
-        nothing to draw.
+        nothing to draw, or a stroke has another shape.
         """
-        return draw_ink(strokes, self.canvas)
+        return draw_ink([_as_stroke(stroke, number) for number, stroke in enumerate(strokes)], self.canvas)
 
     def picture_of(self, data: bytes) -> Picture:
         """The picture of a file's content, InkML or an image of any kind; see :meth:`draw`.
@@ -127,6 +127,17 @@ class Recognizer:
             confidence = hypothesis.confidence if hypothesis.finished else 0.0
             readings.setdefault(latex, Reading(latex=latex, confidence=confidence))
         return list(readings.values())
+
+
+def _as_stroke(points: npt.ArrayLike, number: int) -> Stroke:
+    """Raises LatexifyError where the points are no pairs of numbers."""
+    try:
+        stroke = np.asarray(points, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise LatexifyError(f"stroke {number} holds something else than pairs of numbers ({error})") from None
+    if stroke.size and (stroke.ndim != 2 or stroke.shape[1] != 2):
+        raise LatexifyError(f"stroke {number} has the shape {list(stroke.shape)}, points by two coordinates are needed")
+    return stroke
 
 
 def looks_like_markup(data: bytes) -> bool:

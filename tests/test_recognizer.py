@@ -148,8 +148,13 @@ def test_company_changes_no_answer(recognizer: Recognizer, num_beams: int) -> No
 def test_strokes_and_their_file_are_the_same_ink(recognizer: Recognizer) -> None:
     """From Python or from a file: the model sees the same."""
     assert np.array_equal(recognizer.draw(strokes()), recognizer.picture_of(inkml()))
-    with pytest.raises(LatexifyError, match="nothing to draw"):
-        recognizer.draw([])
+    assert np.array_equal(recognizer.draw([stroke.tolist() for stroke in strokes()]), recognizer.draw(strokes()))
+    for nothing in ([], [[]]):
+        with pytest.raises(LatexifyError, match="nothing to draw"):
+            recognizer.draw(nothing)
+    for wrong in ([[1, 2, 3]], [[[1, 2, 3]]], [[[1, "x"]]], [[[1, 2], [3]]], [[{}]]):
+        with pytest.raises(LatexifyError, match="stroke 0"):
+            recognizer.draw(wrong)
     with pytest.raises(LatexifyError, match="finite"):
         recognizer.draw([np.array([[0, np.nan]])])
 

@@ -10,6 +10,7 @@ import typer
 import cli_composing
 import cli_looking
 import cli_recipe
+import cli_recognizing
 import cli_scoring
 from cli_options import Address, Backend, Device, Jobs, Workspace, engine_for, seen_from_anywhere
 from shards.errors import LatexifyError
@@ -204,6 +205,7 @@ app.command()(cli_composing.compose)
 app.command()(cli_looking.verify)
 app.command()(cli_looking.inspect)
 app.command()(cli_recipe.recipe)
+app.command()(cli_recognizing.recognize)
 
 
 def main() -> None:

@@ -20,11 +20,11 @@ from shards.manifest import MANIFEST_NAME, Manifest, read_manifest, write_manife
 from shards.place import Place
 from shards.progress import Progress
 from shards.reader import SampleReader
-from trainer.decoding import generate_ids
-from trainer.model import KIND as MODEL_KIND
-from trainer.model import MADE_BY as MODEL_MADE_BY
-from trainer.model import Geometry, LoadedModel, load_model
+from trainer.geometry import KIND as MODEL_KIND
+from trainer.geometry import MADE_BY as MODEL_MADE_BY
+from trainer.geometry import Geometry
 from trainer.precision import choose_device
+from trainer.reading.reader import TrainedReader, open_reader
 
 KIND = "predictions"
 VERSION = 1
@@ -53,17 +53,15 @@ PREDICTION_SCHEMA = pa.schema(
 def run(params: PredictParams, *, model: Path, shards: Place, out: Path, device: str | None) -> dict[str, Any]:
     """Decode `params.split` of `shards` with `model`, in float32, into `out`/predictions.parquet, in index order.
 
-    Returns {"num_samples", "num_unfinished", "seconds"}; unfinished: cut off at max_new_tokens.
+    Returns {"num_samples", "num_unfinished", "seconds"}; unfinished: cut off (too long, or in a loop).
 
     Raises LatexifyError where model and shards do not fit each other, or a batch does not fit the device's memory.
     """
-    model_manifest = read_manifest(model, MODEL_KIND, made_by=MODEL_MADE_BY)
     shards_manifest = read_manifest(shards, SHARDS_KIND, made_by=SHARDS_MADE_BY)
     index = open_split(shards, params.split)
-    loaded = load_model(model)
-    _require_fit(loaded, model_manifest, shards_manifest, where=model)
-    loaded.model.to(choose_device(device))
-    table, num_unfinished, elapsed_s = _decode_all(loaded, index, params)
+    trained = open_reader(model, device=choose_device(device))
+    _require_fit(trained, shards_manifest, where=model)
+    table, num_unfinished, elapsed_s = _decode_all(trained, index, params)
     out.mkdir(parents=True, exist_ok=True)
     (out / MANIFEST_NAME).unlink(missing_ok=True)
     pq.write_table(table, out / PREDICTIONS_NAME, compression="zstd")
@@ -72,25 +70,26 @@ def run(params: PredictParams, *, model: Path, shards: Place, out: Path, device:
         kind=KIND,
         version=VERSION,
         params={**params.model_dump(mode="json"), "normalizer_version": NORMALIZER_VERSION},
-        inputs={MODEL_KIND: model_manifest.fingerprint, SHARDS_KIND: shards_manifest.fingerprint},
+        inputs={MODEL_KIND: trained.manifest.fingerprint, SHARDS_KIND: shards_manifest.fingerprint},
         content=summary,
     )
     write_manifest(out, manifest)
     return summary
 
 
-def _require_fit(loaded: LoadedModel, model: Manifest, shards: Manifest, *, where: Path) -> None:
+def _require_fit(trained: TrainedReader, shards: Manifest, *, where: Path) -> None:
     """A model reads only pictures drawn like those it learnt from, and is compared in its own vocabulary."""
     drawn = Geometry.from_params(shards.params)
-    if loaded.geometry != drawn:
+    if trained.geometry != drawn:
         raise LatexifyError(
-            f"{where} reads pictures of {_describe(loaded.geometry)}, the shards hold {_describe(drawn)}: "
+            f"{where} reads pictures of {_describe(trained.geometry)}, the shards hold {_describe(drawn)}: "
             f"set `rasterize` as it was, or run `{MODEL_MADE_BY}` again"
         )
-    if model.inputs.get("tokenizer") != shards.inputs.get("tokenizer"):
+    learnt, used = trained.manifest.inputs.get("tokenizer"), shards.inputs.get("tokenizer")
+    if learnt != used:
         raise LatexifyError(
-            f"{where} was trained with another tokenizer ({model.inputs.get('tokenizer')}) than the shards were made "
-            f"with ({shards.inputs.get('tokenizer')}): run `{MODEL_MADE_BY}` again"
+            f"{where} was trained with another tokenizer ({learnt}) than the shards were made with ({used}): "
+            f"run `{MODEL_MADE_BY}` again"
         )
 
 
@@ -101,7 +100,7 @@ def _describe(geometry: Geometry) -> str:
     )
 
 
-def _decode_all(loaded: LoadedModel, index: SplitIndex, params: PredictParams) -> tuple[pa.Table, int, float]:
+def _decode_all(trained: TrainedReader, index: SplitIndex, params: PredictParams) -> tuple[pa.Table, int, float]:
     """Every row of the index decoded: (table of PREDICTION_SCHEMA, number of unfinished rows, seconds)."""
     # Samples of like length share a batch, which ends with its longest member. A matter of speed: greedy or with beams,
     # a sample's answer does not depend on its neighbours.
@@ -111,7 +110,7 @@ def _decode_all(loaded: LoadedModel, index: SplitIndex, params: PredictParams) -
     with SampleReader(index) as reader, Progress("predict", total=len(index), unit="inks") as progress:
         for start in range(0, len(index), params.batch_size):
             batch = order[start : start + params.batch_size]
-            decoded, unfinished = _decode_batch(loaded, reader, batch, params)
+            decoded, unfinished = _decode_batch(trained, reader, batch, params)
             rows.update(zip(batch.tolist(), decoded, strict=True))
             num_unfinished += unfinished
             progress.advance(len(batch))
@@ -120,19 +119,20 @@ def _decode_all(loaded: LoadedModel, index: SplitIndex, params: PredictParams) -
 
 
 def _decode_batch(
-    loaded: LoadedModel, reader: SampleReader, batch: npt.NDArray[np.int64], params: PredictParams
+    trained: TrainedReader, reader: SampleReader, batch: npt.NDArray[np.int64], params: PredictParams
 ) -> tuple[list[dict[str, Any]], int]:
     started = time.perf_counter()
     samples, descriptions = reader.read(batch), reader.describe(batch)
     pixels = torch.from_numpy(np.stack([sample.pixels for sample in samples]))
     try:
-        decoded = generate_ids(loaded, pixels, num_beams=params.num_beams, max_new_tokens=params.max_new_tokens)
+        found = trained.reader.read(pixels, max_tokens=params.max_new_tokens, num_beams=params.num_beams)
     except torch.OutOfMemoryError:
         raise LatexifyError(
             f"{len(batch)} pictures with {params.num_beams} beam(s) do not fit into the memory of "
-            f"{loaded.model.device}: lower predict.batch_size"
+            f"{trained.reader.device}: lower predict.batch_size"
         ) from None
-    texts = loaded.texts(decoded.ids)
+    best = [hypotheses[0] for hypotheses in found]
+    texts = trained.texts([hypothesis.ids for hypothesis in best])
     seconds = (time.perf_counter() - started) / len(batch)
     rows = [
         {
@@ -141,12 +141,10 @@ def _decode_batch(
             "reference": sample.label,
             "prediction": normalize(text),
             "prediction_raw": text,
-            "confidence": float(confidence),
+            "confidence": hypothesis.confidence,
             "seconds": seconds,
-            "num_tokens": len(ids) + bool(finished),
+            "num_tokens": len(hypothesis.ids) + hypothesis.finished,
         }
-        for sample, description, text, ids, confidence, finished in zip(
-            samples, descriptions, texts, decoded.ids, decoded.confidence, decoded.finished, strict=True
-        )
+        for sample, description, text, hypothesis in zip(samples, descriptions, texts, best, strict=True)
     ]
-    return rows, int((~decoded.finished).sum())
+    return rows, sum(not hypothesis.finished for hypothesis in best)

@@ -27,9 +27,9 @@ from shards.index import MADE_BY as SHARDS_MADE_BY
 from shards.index import open_split
 from shards.manifest import Manifest, read_manifest, require_input
 from shards.reader import SampleReader
+from trainer.geometry import KIND as MODEL_KIND
+from trainer.geometry import MADE_BY as MODEL_MADE_BY
 from trainer.history import HISTORY_NAME
-from trainer.model import KIND as MODEL_KIND
-from trainer.model import MADE_BY as MODEL_MADE_BY
 
 REPORT_NAME = "report.html"
 COUNTED_STAGES = ("ingest", "vocab", "rasterize", "train")

@@ -16,7 +16,8 @@ from shards.errors import LatexifyError
 from shards.index import open_split
 from shards.manifest import Manifest, read_manifest
 from trainer.export import export_model
-from trainer.model import Geometry, LoadedModel, set_special_ids
+from trainer.geometry import Geometry
+from trainer.model import LoadedModel, set_special_ids
 
 PARAMS = PredictParams(split="valid", batch_size=3, max_new_tokens=6)
 

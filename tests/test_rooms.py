@@ -12,9 +12,10 @@ ALLOWED = {
     "pipeline": {"shards"},
     "trainer": {"shards"},
     "eval": {"shards", "trainer", "pipeline"},
+    "serve": {"shards", "trainer", "pipeline", "eval"},
 }
-LOOKING = {"pipeline/inspection", "pipeline/round_trip.py", "eval/compare.py", "eval/score_files.py"}
-"""What `latexify verify`, `inspect` and `score FILES` consist of: no stage, and no part of one."""
+LOOKING = {"pipeline/inspection", "pipeline/round_trip.py", "eval/compare.py", "eval/score_files.py", "serve"}
+"""What `latexify verify`, `inspect`, `recognize` and `score FILES` consist of: no stage, and no part of one."""
 
 
 def imports(path: Path) -> Iterator[str]:

@@ -9,7 +9,7 @@ from shards.errors import LatexifyError
 from shards.manifest import MANIFEST_NAME, Manifest, read_manifest
 from trainer.checkpoint import CheckpointFolder
 from trainer.config import TrainParams
-from trainer.model import KIND, MADE_BY
+from trainer.geometry import KIND, MADE_BY
 from trainer.precision import Precision, is_native
 from trainer.ranks import Ranks
 

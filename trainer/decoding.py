@@ -1,22 +1,22 @@
-"""Reading pictures: batched decoding by transformers' `generate`, with a confidence for every result."""
+"""Reading pictures with a model of transformers, such as the one in training: see `trainer.reading`."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from transformers import LogitsProcessor, LogitsProcessorList
 
-from trainer.model import LoadedModel, max_positions, model_input
+from trainer.model import LoadedModel, model_input
+from trainer.reading.decoder import StepDecoder
+from trainer.reading.reader import Reader
 
 
 @dataclass(frozen=True, kw_only=True)
 class Decoded:
     """What a batch of pictures says.
 
-    ids: token ids of each, without start, end and padding. confidence: float32 [batch], 0 to 1, the geometric mean of
-    the probabilities of the chosen tokens, end token included, so that long formulas are not punished for their length.
-    finished: bool [batch], False where the limit was reached before the end token.
+    ids: token ids of each, without start, end and padding. confidence: float32 [batch], 0 to 1, see `Hypothesis`.
+    finished: bool [batch], False where the limit was reached before the end token, or the tokens went round in circles.
     """
 
     ids: list[list[int]]
@@ -24,55 +24,37 @@ class Decoded:
     finished: npt.NDArray[np.bool_]
 
 
-@torch.inference_mode()
-def generate_ids(loaded: LoadedModel, pixels: torch.Tensor, *, num_beams: int, max_new_tokens: int) -> Decoded:
-    """Decode pictures, greedily or with beams; a batch ends when its last sequence does.
+def generate_ids(
+    loaded: LoadedModel, pixels: torch.Tensor, *, num_beams: int, max_new_tokens: int, stop_loops: bool = True
+) -> Decoded:
+    """Decode pictures, greedily or with beams.
 
     pixels: uint8 [batch, height, width], ink 0, paper 255. max_new_tokens: the end token counts; cut to what the
-    decoder has positions for.
+    decoder has positions for. stop_loops: cut off sequences that repeat themselves.
     """
-    model = loaded.model
-    recorder = _GreedyLogProbabilities()
-    # the start token takes the first position
-    limit = min(max_new_tokens, max_positions(model) - 1)
-    output = model.generate(
-        pixel_values=model_input(pixels, model),
-        num_beams=num_beams,
-        do_sample=False,
-        max_length=1 + limit,  # unlike max_new_tokens it does not argue with the generation configuration
-        return_dict_in_generate=True,
-        output_scores=num_beams > 1,
-        logits_processor=LogitsProcessorList([recorder] if num_beams == 1 else []),
-    )
-    sequences = output.sequences[:, 1:]
-    ended = sequences == loaded.tokenizer.eos_token_id
-    finished = ended.any(dim=1)
-    lengths = torch.where(finished, ended.int().argmax(dim=1), sequences.shape[1])
-    # with transformers' default length penalty of 1, the score of a beam is the mean over its tokens
-    log_probability = recorder.mean(lengths + finished) if num_beams == 1 else output.sequences_scores
+    reader = reader_of(loaded)
+    found = reader.read(pixels, max_tokens=max_new_tokens, num_beams=num_beams, stop_loops=stop_loops)
+    best = [hypotheses[0] for hypotheses in found]
     return Decoded(
-        ids=[sequence[:length] for sequence, length in zip(sequences.tolist(), lengths.tolist(), strict=True)],
-        confidence=log_probability.float().exp().clamp(max=1.0).cpu().numpy(),
-        finished=finished.cpu().numpy(),
+        ids=[hypothesis.ids for hypothesis in best],
+        confidence=np.array([hypothesis.confidence for hypothesis in best], np.float32),
+        finished=np.array([hypothesis.finished for hypothesis in best], np.bool_),
     )
 
 
-class _GreedyLogProbabilities(LogitsProcessor):  # type: ignore[misc]  # transformers is not followed
-    """Keeps the log-probability of the best token of each step, which greedy decoding takes.
+def reader_of(loaded: LoadedModel) -> Reader:
+    """A reader of a model as it stands now, on its device; later steps of training may not be seen."""
+    model = loaded.model
 
-    Keeping all logits instead, as `output_scores` does, would take gigabytes with a vocabulary of 50,000.
-    """
+    def encode(pixels: torch.Tensor) -> torch.Tensor:
+        memory: torch.Tensor = model.encoder(pixel_values=model_input(pixels, model)).last_hidden_state
+        # where decoder and encoder differ in size, and the attention between them does not translate
+        return model.enc_to_dec_proj(memory) if hasattr(model, "enc_to_dec_proj") else memory
 
-    def __init__(self) -> None:
-        self._steps: list[torch.Tensor] = []
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        del input_ids
-        self._steps.append(scores.float().log_softmax(dim=-1).amax(dim=-1))
-        return scores
-
-    def mean(self, lengths: torch.Tensor) -> torch.Tensor:
-        """Mean over the first `lengths` steps of each sequence: float32 [batch]."""
-        steps = torch.stack(self._steps, dim=1)
-        within = torch.arange(steps.shape[1], device=steps.device) < lengths[:, None]
-        return (steps * within).sum(dim=1) / lengths
+    return Reader(
+        encode=encode,
+        decoder=StepDecoder(model.config.decoder.to_dict(), model.decoder.state_dict()),
+        start_id=model.config.decoder_start_token_id,
+        end_id=model.config.eos_token_id,
+        device=model.device,
+    )

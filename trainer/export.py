@@ -7,8 +7,9 @@ from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPi
 
 from shards.files import write_atomically
 from shards.manifest import MANIFEST_NAME, Manifest, write_manifest
+from trainer.geometry import GEOMETRY_NAME
 from trainer.history import Row, write_history
-from trainer.model import GEOMETRY_NAME, LoadedModel, no_bars
+from trainer.model import LoadedModel, no_bars
 
 
 def export_model(loaded: LoadedModel, out: Path, *, manifest: Manifest, rows: list[Row]) -> None:

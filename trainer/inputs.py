@@ -12,8 +12,9 @@ from shards.place import Place
 from trainer.base import base_version
 from trainer.checkpoint import CHECKPOINT_VERSION
 from trainer.config import ModelParams, TrainParams
+from trainer.geometry import KIND, Geometry
 from trainer.lineage import read_origin
-from trainer.model import KIND, Geometry, LoadedModel, has_batch_norm, load_tokenizer, make_model, max_positions
+from trainer.model import LoadedModel, has_batch_norm, load_tokenizer, make_model, max_positions
 from trainer.precision import Precision
 
 TOKENIZER_MADE_BY = "latexify vocab"

@@ -6,7 +6,7 @@ from typing import Any
 
 from shards.errors import LatexifyError
 from shards.manifest import Manifest, read_manifest
-from trainer.model import KIND, MADE_BY
+from trainer.geometry import KIND, MADE_BY
 
 ACCEPTABLE = frozenset(
     f"train.{name}"

@@ -2,10 +2,9 @@
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
 
 import torch
 from torch import nn
@@ -17,33 +16,8 @@ from shards.manifest import read_manifest
 from trainer import presets
 from trainer.base import load_base
 from trainer.config import ModelParams
-
-KIND = "model"
-MADE_BY = "latexify train"
-GEOMETRY_NAME = "latexify.json"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Geometry:
-    """The picture that the model was trained on, enough to draw an ink for it. All in pixels.
-
-    max_stroke_px: how large an ink's usual stroke is at most; None: every ink fills the canvas.
-    """
-
-    height_px: int
-    width_px: int
-    margin_px: float
-    pen_width_px: float
-    max_stroke_px: float | None = None
-
-    @classmethod
-    def from_params(cls, params: Mapping[str, Any]) -> Self:
-        """Take what is needed from the parameters of the shards, or from ``latexify.json``."""
-        return cls(**{name: params[name] for name in cls.__dataclass_fields__ if name in params})
-
-    def to_dict(self) -> dict[str, float | None]:
-        """Plain JSON values."""
-        return asdict(self)
+from trainer.geometry import GEOMETRY_NAME, KIND, MADE_BY, Geometry
+from trainer.reading.reader import grey_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +39,7 @@ class LoadedModel:
         """Width of the pictures that the model reads."""
         return self.geometry.width_px
 
-    def texts(self, ids: list[list[int]]) -> list[str]:
+    def texts(self, ids: Sequence[list[int]]) -> list[str]:
         """The text of each sequence of token ids, without special tokens."""
         return [
             self.tokenizer.decode(sequence, skip_special_tokens=True, clean_up_tokenization_spaces=False)
@@ -157,7 +131,7 @@ def model_input(pixels: torch.Tensor, model: VisionEncoderDecoderModel) -> torch
     pixels: uint8 [batch, height, width], ink 0, paper 255. Returns float32 [batch, channels, height, width], ink -1,
     paper +1, the same as TrOCR's image processor gives (rescale by 1/255, mean 0.5, standard deviation 0.5).
     """
-    grey = pixels.to(model.device, non_blocking=True).float().div_(127.5).sub_(1)  # in place: it is most of the cost
+    grey = grey_of(pixels.to(model.device, non_blocking=True))
     return grey[:, None].expand(-1, model.config.encoder.num_channels, -1, -1)
 
 
@@ -182,7 +156,8 @@ def load_model(folder: Path) -> LoadedModel:
     try:
         geometry = Geometry.from_params(json.loads((folder / GEOMETRY_NAME).read_text(encoding="utf-8")))
         with no_bars():
-            model = VisionEncoderDecoderModel.from_pretrained(folder, local_files_only=True)
+            # whatever the file holds, such as float16: it would be as slow as imprecise on a CPU
+            model = VisionEncoderDecoderModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
     except (OSError, ValueError, KeyError) as error:
         raise LatexifyError(f"{folder} holds no whole model ({_first_line(error)}): run `{MADE_BY}` again") from None
     return LoadedModel(

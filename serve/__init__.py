@@ -1,0 +1,1 @@
+"""What people touch: the recogniser, for inks and pictures of any kind."""

@@ -24,7 +24,8 @@ def compose(  # noqa: PLR0913, PLR0917  # a switch each
     params = workspace.params
     from pipeline.composing.compose import compose as write
     from pipeline.composing.compose import describe
-    from pipeline.source import COMPOSED_NAME, read_plan
+    from pipeline.ink import COMPOSED_NAME
+    from pipeline.source import read_plan
     from shards.errors import LatexifyError
 
     wanted = params.composed.model_copy(update={"num_inks": num_inks or params.composed.num_inks})

@@ -15,8 +15,7 @@ from PIL import Image, ImageDraw
 
 from pipeline.catalogue import read_inks
 from pipeline.draw import Canvas, draw_ink
-from pipeline.ink import Ink
-from pipeline.source import COMPOSED_NAME
+from pipeline.ink import COMPOSED_NAME, Ink
 from shards.errors import LatexifyError
 from shards.files import write_atomically
 

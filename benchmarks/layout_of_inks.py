@@ -19,7 +19,8 @@ from pipeline.composing.formula import UnsupportedFormulaError, leaves, tree_of
 from pipeline.composing.gathering import TrainingInk, gather
 from pipeline.composing.typesetting import BIG, INTEGRALS, LIMITS
 from pipeline.engine import Engine
-from pipeline.source import COMPOSED_NAME, read_plan
+from pipeline.ink import COMPOSED_NAME
+from pipeline.source import read_plan
 from pipeline.synthetic.expression import Fenced, Fraction, Matrix, Node, Root, Row, Scripts, Symbol
 from pipeline.synthetic.layout import atoms_of
 

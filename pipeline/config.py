@@ -130,7 +130,8 @@ class RasterizeParams(Section):
     """Longer labels are rejected from training and counted; evaluation splits keep theirs, whole."""
     samples_per_shard: Annotated[int, Ge(1)] = 1000
     variants: Annotated[int, Ge(1), Le(100)] = 1
-    """Drawings of each training ink: the first is the ink as it is, the others are written a little otherwise."""
+    """Drawings of each training ink: the first is the ink as it is, the others are written a little otherwise. Composed
+    inks are drawn once."""
     variation: Annotated[float, Ge(0), Le(1)] = 1.0
     """How much variants differ in slant, proportions, rotation, course of the strokes and pen width."""
     stroke_dropout: Fraction = 0.0

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.ink import SPLITS
+from pipeline.ink import COMPOSED_NAME, SPLITS
 from pipeline.variants import VARIANT_MARK, variant_key
 from shards.errors import LatexifyError
 
@@ -31,30 +31,37 @@ class ShardRows:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SampleKeys:
-    """What the order of some inks follows from, by split.
+    """What the order of some inks' samples follows from, by split.
 
-    rows: int64 [n], of the batch. digests: of the keys of each ink's samples. keys: string [n]; none for training.
+    rows: int64 [n], of the batch. variants: int32 [n], 0 is plain. digests: of the samples' keys. keys: string [n];
+    none for training.
     """
 
     rows: dict[str, npt.NDArray[np.int64]]
+    variants: dict[str, npt.NDArray[np.int32]]
     digests: dict[str, bytes]
     keys: dict[str, pa.Array]
 
 
 def keys_of_samples(inks: pa.RecordBatch, *, variants: int) -> SampleKeys:
-    """Take the keys of inks (`key` and `split` of `INK_SCHEMA`), of which each for training has so many `variants`.
+    """Take the keys of inks (`key`, `split` and `source` of `INK_SCHEMA`).
 
-    Raises LatexifyError that names an ink of an unknown split, or one whose key reads like that of a variant.
+    Of each ink for training that a person wrote there are so many `variants`. Composed inks have one: there may be any
+    number of them, each another. Raises LatexifyError that names an ink of an unknown split, or one whose key reads
+    like that of a variant.
     """
     _require_known(inks, variants=variants)
-    rows, digests, keys = {}, {}, {}
+    composed = pc.starts_with(inks["source"], f"{COMPOSED_NAME}/").to_numpy(zero_copy_only=False)
+    rows, numbers, digests, keys = {}, {}, {}, {}
     for split in SPLITS:
         chosen = pc.equal(inks["split"], split)
-        rows[split] = np.flatnonzero(chosen.to_numpy(zero_copy_only=False))
-        own = inks["key"].filter(chosen)
-        digests[split] = b"".join(_digests_of(own, variants=variants if split == "train" else 1))
-        keys[split] = own if split != "train" else own.slice(0, 0)
-    return SampleKeys(rows=rows, digests=digests, keys=keys)
+        own_rows, own_keys = np.flatnonzero(chosen.to_numpy(zero_copy_only=False)), inks["key"].filter(chosen)
+        counts = np.where(composed[own_rows] | (split != "train"), 1, variants)
+        rows[split] = np.repeat(own_rows, counts)
+        numbers[split] = (np.arange(len(rows[split])) - np.repeat(np.cumsum(counts) - counts, counts)).astype(np.int32)
+        digests[split] = b"".join(_digests_of(own_keys, counts=counts.tolist()))
+        keys[split] = own_keys if split != "train" else own_keys.slice(0, 0)
+    return SampleKeys(rows=rows, variants=numbers, digests=digests, keys=keys)
 
 
 def _require_known(inks: pa.RecordBatch, *, variants: int) -> None:
@@ -74,21 +81,21 @@ def _require_known(inks: pa.RecordBatch, *, variants: int) -> None:
 class SampleOrder:
     """Gathers the keys of all inks, and puts their samples in order.
 
-    Evaluation splits stand in the order of their keys, so that a person finds a sample; training, of which each ink has
-    so many `variants`, in the order of the hashes of its samples' keys, so that every shard holds a mixture of all
-    sources and writers, and variants of an ink lie far apart. Of a sample some 30 bytes are kept, of one for
-    evaluation also the key.
+    Evaluation splits stand in the order of their keys, so that a person finds a sample; training in the order of the
+    hashes of its samples' keys, so that every shard holds a mixture of all sources and writers, and variants of an ink
+    lie far apart. Of a sample some 30 bytes are kept, of one for evaluation also the key.
     """
 
-    variants: int
     _digests: dict[str, list[bytes]] = field(default_factory=lambda: {split: [] for split in SPLITS})
     _rows: dict[str, list[npt.NDArray[np.int64]]] = field(default_factory=lambda: {split: [] for split in SPLITS})
+    _variants: dict[str, list[npt.NDArray[np.int32]]] = field(default_factory=lambda: {split: [] for split in SPLITS})
     _keys: dict[str, list[pa.Array]] = field(default_factory=lambda: {split: [] for split in SPLITS})
 
     def add(self, samples: SampleKeys, *, first_row: int) -> None:
         """Add inks that stand in the scratch files from `first_row` on."""
         for split in SPLITS:
             self._rows[split].append(samples.rows[split] + first_row)
+            self._variants[split].append(samples.variants[split])
             self._digests[split].append(samples.digests[split])
             if split != "train":
                 self._keys[split].append(samples.keys[split])
@@ -100,7 +107,7 @@ class SampleOrder:
         equal = np.flatnonzero((digests[order[1:]] == digests[order[:-1]]).all(axis=1))
         if not len(equal):
             return None
-        rows = [np.repeat(self._rows_in(split), self.variants if split == "train" else 1) for split in SPLITS]
+        rows = [self._rows_in(split) for split in SPLITS]
         return int(np.concatenate(rows)[order[equal[0] + 1]])
 
     def shards(self, *, samples_per_shard: int) -> list[ShardRows]:
@@ -115,7 +122,8 @@ class SampleOrder:
 
     def _train_samples(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
         order = _order_of(self._digests_in("train"))
-        return self._rows_in("train")[order // self.variants], (order % self.variants).astype(np.int32)
+        variants = np.concatenate([np.empty(0, np.int32), *self._variants["train"]])
+        return self._rows_in("train")[order], variants[order]
 
     def _evaluation_samples(self, split: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
         order = pc.sort_indices(pa.chunked_array(self._keys[split], pa.string())).to_numpy()
@@ -128,9 +136,9 @@ class SampleOrder:
         return np.frombuffer(b"".join(self._digests[split]), dtype=">u8").reshape(-1, _DIGEST_BYTES // 8)
 
 
-def _digests_of(keys: pa.Array, *, variants: int) -> Iterator[bytes]:
-    for key in keys.to_pylist():
-        for variant in range(variants):
+def _digests_of(keys: pa.Array, *, counts: list[int]) -> Iterator[bytes]:
+    for key, count in zip(keys.to_pylist(), counts, strict=True):
+        for variant in range(count):
             yield hashlib.blake2b(variant_key(key, variant).encode(), digest_size=_DIGEST_BYTES).digest()
 
 

@@ -84,7 +84,7 @@ def _plan(
     inks: Place,
     unnamed: BinaryIO | None,
 ) -> ShardPlan:
-    order = SampleOrder(variants=params.variants)
+    order = SampleOrder()
     pieces: list[Piece] = []
     starts = [0]
     rejected: list[Rejection] = []

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipeline.config import ComposedParams, CrohmeParams, InkmlParams, MathWritingParams, SyntheticParams
 from pipeline.engine import Engine
-from pipeline.ink import SPLITS
+from pipeline.ink import COMPOSED_NAME, SPLITS
 from pipeline.inputs import SourcePlan, Wanted, located, survey
 from pipeline.mathwriting import LABEL_ANNOTATIONS, wanted_mathwriting
 from pipeline.splits import SPLIT_OF_NAME, AnnotationSplit, FolderSplit, HashSplit, InputSplit, SplitName, SplitRule
@@ -15,7 +15,6 @@ from shards.place import Place
 
 SOURCE_KIND = "source"
 SOURCE_VERSION = 1
-COMPOSED_NAME = "composed.tar"
 """Archive of the composed inks in the source folder, and how their `source` in the catalogue begins."""
 COUNTS_NAME = "composed.json"
 """What they were made of, beside it."""

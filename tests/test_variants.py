@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 from rasterize_data import PARAMS, Rasterize, bytes_of, ink_row, write_inks
 
 from pipeline.draw import Canvas, draw_points
+from pipeline.ink import COMPOSED_NAME
 from pipeline.keys import key_of
 from pipeline.variants import VARIANT_MARK, Variation, variant_key, vary_ink
 from shards.errors import LatexifyError
@@ -69,6 +70,19 @@ def test_variants_of_an_ink_lie_apart(rasterize: Rasterize, tmp_path: Path) -> N
     assert len(origins) == 500
     neighbours = sum(a == b for a, b in itertools.pairwise(origins))
     assert neighbours < 15, "four of 499 others are the same ink's: about 4 are expected"
+
+
+def test_composed_inks_are_drawn_once(rasterize: Rasterize, tmp_path: Path) -> None:
+    """A hundred thousand of them would drown the few inks that people wrote, whose variants are wanted."""
+    rows = [ink_row(number, "train", "ab") for number in range(10)]
+    for row in rows[:4]:
+        row["source"] = f"{COMPOSED_NAME}/{row['key']}"
+    rasterize(write_inks(tmp_path / "inks", rows), params=params_of(variants=3))
+    keys = open_split(tmp_path / "out", "train").keys.to_pylist()
+    assert len(keys) == 4 + 3 * 6
+    assert {row["key"] for row in rows} <= set(keys)
+    composed = {row["key"] for row in rows[:4]}
+    assert not [key for key in keys if VARIANT_MARK in key and key.partition(VARIANT_MARK)[0] in composed]
 
 
 def test_only_variants_follow_the_seed(rasterize: Rasterize, inks: Path, tmp_path: Path) -> None:

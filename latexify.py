@@ -9,6 +9,7 @@ import typer
 
 import cli_composing
 import cli_looking
+import cli_publishing
 import cli_recipe
 import cli_recognizing
 import cli_scoring
@@ -204,6 +205,7 @@ def report(context: typer.Context) -> None:
 app.command()(cli_composing.compose)
 app.command()(cli_looking.verify)
 app.command()(cli_looking.inspect)
+app.command()(cli_publishing.publish)
 app.command()(cli_recipe.recipe)
 app.command()(cli_recognizing.recognize)
 

@@ -4,7 +4,9 @@
 buildah builds the Dockerfile as it stands, each RUN in a chroot of its own; the base image, which it cannot fetch
 here, is made by mmdebstrap of the same Debian release. Both are Debian packages, and both want root. Then every
 program of the image runs in it, as its user and without a network beyond the loopback interface: a small training job,
-then the service with its model. The result goes into docs/container.md with date and commit. Needs 8 GB of disk and, the first time, a quarter of an hour.
+then the service with its model. The result goes into docs/container.md with date and commit.
+
+Needs 8 GB of disk and, the first time, a quarter of an hour.
 """
 
 import argparse

@@ -25,9 +25,7 @@ def sagemaker_train(
     try:
         job = sagemaker.read_job(root)
         params = check_params(merged(job.hyperparameters), path=job.hyperparameters_path).model_dump(mode="json")
-        import torch
-
-        num_gpus = torch.cuda.device_count()
+        num_gpus = sagemaker_train.count_gpus()
         code = sagemaker_train.run(job, params, children=children, work=work, num_gpus=num_gpus, port=port)
     except Exception as error:
         sagemaker.write_failure(root, str(error) if isinstance(error, LatexifyError) else repr(error))

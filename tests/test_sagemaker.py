@@ -18,17 +18,17 @@ from trainer_data import make_base, make_shards, make_tokenizer
 
 from cli_sagemaker import merged, sagemaker_train
 from serve.sagemaker import Job, nested, read_job, write_failure
-from serve.sagemaker_train import launcher, stages
+from serve.sagemaker_train import count_gpus, launcher, stages
 from shards.errors import LatexifyError
 
 REPOSITORY = Path(__file__).parent.parent
 QUICK = {
-    "train.max_steps": "12",
+    "train.max_steps": "60",
     "train.global_batch": "8",
     "train.micro_batch": "5",
     "train.warmup_steps": "2",
     "train.learning_rate": "1e-3",
-    "train.validate_steps": "6",
+    "train.validate_steps": "30",
     "train.validate_samples": "6",
     "train.checkpoint_steps": "3",
     "train.loader_workers": "0",
@@ -99,12 +99,17 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, errors
 
 
-def wait_for_checkpoint(root: Path) -> None:
-    """Until one is in the folder that SageMaker keeps."""
+def last_step(root: Path) -> int:
+    """Of the checkpoints in the folder that SageMaker keeps; 0 where there are none."""
+    return max((int(path.stem.split("-")[1]) for path in root.glob("checkpoints/*/step-*.pt")), default=0)
+
+
+def wait_for_checkpoint(root: Path, *, after: int) -> None:
+    """Until there is one of a later step."""
     deadline = time.monotonic() + 90
-    while not list(root.glob("checkpoints/*/step-*.pt")):
+    while last_step(root) <= after:
         assert time.monotonic() < deadline, "no checkpoint"
-        time.sleep(0.02)
+        time.sleep(0.01)
 
 
 @pytest.fixture(scope="module")
@@ -133,38 +138,40 @@ def test_a_job_leaves_model_checkpoints_and_figures_where_sagemaker_takes_them(f
     assert manifest["params"]["train"]["learning_rate"] == 1e-3
     assert manifest["params"]["train"]["schedule"] == "cosine"
     assert (finished / "model/model.safetensors").is_file()
-    assert list(finished.glob("checkpoints/*/step-00000012.pt"))
-    assert json.loads((finished / "output/data/metrics/train.json").read_text())["steps"] == 12
+    assert list(finished.glob("checkpoints/*/step-00000060.pt"))
+    assert json.loads((finished / "output/data/metrics/train.json").read_text())["steps"] == 60
     assert not (finished / "output/failure").exists()
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGKILL, -signal.SIGKILL)]
-)
-def test_a_spot_job_that_was_stopped_ends_as_if_it_had_not_been(
-    channels: Path, finished: Path, tmp_path: Path, number: signal.Signals, code: int
+@pytest.mark.slow
+def test_a_spot_job_that_is_stopped_twice_ends_as_if_it_had_not_been(
+    channels: Path, finished: Path, tmp_path: Path
 ) -> None:
     """A spot instance is taken away with two minutes' notice, or none: the next one gets the checkpoints only."""
-    first = make_job(tmp_path / "first", channels)
-    process = start(first)
-    wait_for_checkpoint(first)
-    if number == signal.SIGTERM:
-        process.send_signal(number)  # to the container's first process, as Docker does
-    else:
-        os.killpg(process.pid, number)
-    ended, errors = finish(process)
-    assert ended == code, errors
-    assert not (first / "output/failure").exists(), "stopping is no failure"
-    assert not (first / "model/model.safetensors").exists()
-    second = make_job(tmp_path / "second", channels)
-    shutil.copytree(first / "checkpoints", second / "checkpoints", dirs_exist_ok=True)
-    ended, errors = finish(start(second))
-    assert ended == 0, errors
+    before = None
+    for number, code in ((signal.SIGTERM, 143), (signal.SIGKILL, -9), (None, 0)):
+        root = make_job(tmp_path / str(code), channels)
+        if before is not None:
+            shutil.copytree(before / "checkpoints", root / "checkpoints", dirs_exist_ok=True)
+        reached = last_step(root)
+        process = start(root)
+        if number is not None:
+            wait_for_checkpoint(root, after=reached)
+        if number == signal.SIGTERM:
+            process.send_signal(number)  # to the container's first process, as Docker does
+        elif number == signal.SIGKILL:
+            os.killpg(process.pid, number)
+        ended, errors = finish(process)
+        assert ended == code, errors
+        assert not (root / "output/failure").exists(), "stopping is no failure"
+        assert (root / "model/model.safetensors").exists() == (code == 0)
+        before = root
     expected = load_file(finished / "model/model.safetensors")
-    for name, value in load_file(second / "model/model.safetensors").items():
+    for name, value in load_file(root / "model/model.safetensors").items():
         assert torch.equal(value, expected[name]), name
 
 
+@pytest.mark.slow
 def test_two_instances_train_together(channels: Path, finished: Path, tmp_path: Path) -> None:
     """Each instance has its own folders; one leaves the model, and it is that of one instance, but for rounding."""
     with socket.socket() as free:
@@ -289,6 +296,13 @@ def test_every_gpu_of_every_instance_gets_a_process(tmp_path: Path) -> None:
     assert "--nproc-per-node=8" in launcher(alone, num_gpus=8, port=1)
     second = launcher(Job(hosts=["algo-1", "algo-2"], host="algo-2", **settings), num_gpus=4, port=7)
     assert {"--nnodes=2", "--node-rank=1", "--nproc-per-node=4", "--master-addr=algo-1"} <= set(second)
+
+
+def test_gpus_are_counted_by_their_device_files(tmp_path: Path) -> None:
+    """`nvidiactl` and `nvidia-uvm` are there beside every GPU, and are none."""
+    for name in ("null", "nvidia0", "nvidia1", "nvidia12", "nvidiactl", "nvidia-uvm"):
+        (tmp_path / name).touch()
+    assert count_gpus(tmp_path) == 3
 
 
 def test_what_the_channels_hold_decides_on_the_stages() -> None:

@@ -80,7 +80,13 @@ def make_base(builder: Builder, name: str) -> None:
     if release is None:
         sys.exit(f"container-check: the base {name} is no Debian release that mmdebstrap could make")
     archive = builder.place / "base.tar"
+    # as in the image that it stands for: no documentation, and packages are not kept once they are installed
     slim = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "locale", "man")]
+    slim += [
+        '--aptopt=Dir::Cache::pkgcache "";',
+        '--aptopt=Dir::Cache::srcpkgcache "";',
+        '--aptopt=DPkg::Post-Invoke {"rm -f /var/cache/apt/archives/*.deb || true";};',
+    ]
     bootstrap = ["mmdebstrap", "--variant=apt", *slim, release[1], str(archive), str(SOURCES)]
     subprocess.run(bootstrap, check=True)
     container = builder("from", "scratch")

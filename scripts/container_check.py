@@ -60,11 +60,14 @@ class Builder:
         self._environment = os.environ | {"TMPDIR": str(place), "BUILDAH_ISOLATION": "chroot"}
 
     def __call__(self, *arguments: str) -> str:
-        """Run a command of buildah and return what it prints; its own messages go to ours."""
-        done = subprocess.run(
-            [*self._base, *arguments], env=self._environment, stdout=subprocess.PIPE, text=True, check=True
-        )
+        """Run a command of buildah and return what it prints."""
+        command = [*self._base, *arguments]
+        done = subprocess.run(command, env=self._environment, stdout=subprocess.PIPE, text=True, check=True)
         return done.stdout.strip()
+
+    def build(self, *arguments: str) -> None:
+        """Build an image, and say which step is being done."""
+        subprocess.run([*self._base, "build", *arguments], env=self._environment, stdout=sys.stderr, check=True)
 
     def inside(self, container: str, *command: str, alone: bool = True) -> list[str]:
         """The command line that runs `command` in a container; alone: with a loopback interface of its own only."""
@@ -107,7 +110,7 @@ def build(builder: Builder, *, wheels: Path | None) -> Step:
     volumes = [argument for mount in mounts for argument in ("--volume", mount)]
     started = time.monotonic()
     options = ["--format", "docker", "--pull=never", "--layers", "--target", "cpu", "--tag", IMAGE]
-    builder("build", *options, *volumes, *offline, str(REPOSITORY))
+    builder.build(*options, *volumes, *offline, str(REPOSITORY))
     return Step(
         name="build", passed=True, seconds=time.monotonic() - started, output="every RUN and COPY of the target"
     )
@@ -174,9 +177,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--place", type=Path, default=PLACE, help="Where images are kept from check to check.")
     parser.add_argument("--wheels", type=Path, help="A folder with torch's wheel, where its index cannot be reached.")
-    parser.add_argument(
-        "--model", type=Path, help="A model folder to serve from; without one, the service is not tried."
-    )
+    parser.add_argument("--without-service", action="store_true", help="Do not try what the image starts by default.")
     parser.add_argument("--record", action="store_true", help="Write the result into docs/container.md.")
     arguments = parser.parse_args()
     missing = [name for name in PACKAGES.split() if shutil.which(name) is None]

@@ -123,8 +123,9 @@ def try_in(builder: Builder, container: str, name: str, *command: str, expect: i
         builder.inside(container, *command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
     output = done.stdout.strip().splitlines()
-    # buildah adds its own word on a command that ended with another code than 0
-    said = next((line for line in reversed(output) if not line.startswith(("error running", "Error: "))), "")
+    # buildah adds its own words on a command that ended with another code than 0
+    own = ("subprocess exited", "error running", "Error: ")
+    said = next((line for line in reversed(output) if not line.startswith(own)), "")
     passed = expect == (done.returncode if done.returncode in {0, expect} else -1)
     return Step(name=name, passed=passed, seconds=time.monotonic() - started, output=said)
 
@@ -150,7 +151,12 @@ def layers(builder: Builder) -> list[tuple[str, int]]:
         names = json.load(tar.extractfile("manifest.json"))[0]  # type: ignore[arg-type]  # a file, not a folder
         config = json.load(tar.extractfile(names["Config"]))  # type: ignore[arg-type]
     archive.unlink()
-    made = [entry["created_by"] for entry in config["history"] if not entry.get("empty_layer")]
+    copied = iter(re.findall(r"^COPY .*", (REPOSITORY / "Dockerfile").read_text().split(" AS cpu\n")[1], re.MULTILINE))
+    made = [
+        entry["created_by"].removeprefix("/bin/sh -c ") for entry in config["history"] if not entry.get("empty_layer")
+    ]
+    made = [next(copied) if text.startswith("#(nop) COPY") else text for text in made]
+    made[0] = "the base"
     return [(text, sizes[layer]) for text, layer in zip(made, names["Layers"], strict=True)]
 
 
@@ -208,7 +214,7 @@ def run_all(builder: Builder, *, with_service: bool) -> list[Step]:
         steps = [
             try_in(builder, container, "`id -un`: not root", "sh", "-c", 'id -un; test "$(id -u)" -ne 0'),
             try_in(builder, container, "write into the code: refused", "touch", "/opt/latexify/app/x", expect=1),
-            try_in(builder, container, "`latexify --help`", "latexify", "--help"),
+            try_in(builder, container, "`latexify recipe`", "latexify", "recipe"),
             try_in(builder, container, "`healthy` without a service: exit code 1", "healthy", expect=1),
             try_in(builder, container, "`train`: 60 inks, 2 steps, all stages", "train"),
             try_in(

@@ -9,21 +9,13 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCardData
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from eval.summary import TITLES
 from serve.card_facts import CardFacts
 from shards.errors import LatexifyError
 
 TAGS = ["handwriting", "handwritten-text-recognition", "inkml", "latex", "mathematics", "ocr", "trocr"]
-RATES = {
-    "cer": "character error rate",
-    "token_cer": "token error rate",
-    "exact_match": "exact match",
-    "within_1": "at most one token wrong",
-    "within_2": "at most two",
-    "within_3": "at most three",
-}
-"""The figures of ``metrics/score.json`` that have an interval; docs/metrics.md defines them."""
 HUB_METRICS = {"cer": "cer", "exact_match": "exact_match"}
-"""Which of them the Hub has a name for."""
+"""Which figures the Hub has a name for."""
 
 
 def build_card(facts: CardFacts, *, repo: str, licence: str | None = None) -> str:
@@ -50,7 +42,7 @@ def build_card(facts: CardFacts, *, repo: str, licence: str | None = None) -> st
         facts=facts,
         licence=licence,
         repo=repo,
-        rates=[(name, title, facts.score[name]) for name, title in RATES.items()] if facts.score else [],
+        rates=rates_of(facts.score) if facts.score else [],
         parameters=list(flat(facts.manifest.params)),
         **_example(facts.geometry),
     )
@@ -70,7 +62,7 @@ def front_matter(facts: CardFacts, *, repo: str, licence: str) -> str:
                 dataset_name=facts.origins[0].title,
                 dataset_split=score["split"],
                 metric_type=metric,
-                metric_name=f"{RATES[name]} (%)",
+                metric_name=f"{TITLES[name]} (%)",
                 metric_value=round(100 * score[name]["value"], 2),
             )
             for name, metric in HUB_METRICS.items()
@@ -86,6 +78,12 @@ def front_matter(facts: CardFacts, *, repo: str, licence: str) -> str:
         model_name=repo.rsplit("/", 1)[-1],
         eval_results=results,
     ).to_yaml()
+
+
+def rates_of(score: Mapping[str, Any]) -> list[tuple[str, Mapping[str, float]]]:
+    """The figures that have an interval, with what they are called; docs/metrics.md defines them."""
+    found = ((title, score.get(name)) for name, title in TITLES.items())
+    return [(title, rate) for title, rate in found if rate is not None and rate["value"] is not None]
 
 
 def _example(geometry: Mapping[str, float | None]) -> dict[str, Any]:

@@ -78,6 +78,7 @@ def train_and_judge(root: Path) -> None:
         ScoreParams(bootstrap_samples=100),
         seed=1,
         predictions=data / "predictions",
+        shards=data / "shards",
         metrics=metrics / "score.json",
         plots=data / "plots",
     )

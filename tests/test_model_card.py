@@ -55,7 +55,7 @@ def test_the_card_holds_the_figures_with_their_intervals(facts: CardFacts, train
     """A figure without its uncertainty, or of another run, misleads whoever chooses a model."""
     card = build_card(facts, repo="me/formulas")
     score = json.loads((trained_project / "metrics/score.json").read_text())
-    for name in ("cer", "token_cer", "exact_match", "within_3"):
+    for name in ("cer", "token_cer", "exact_match", "within_3", "render_rate", "visual_exact"):
         rate = score[name]
         assert f"| {100 * rate['value']:.1f} % | {100 * rate['low']:.1f} % | {100 * rate['high']:.1f} % |" in card
     train = json.loads((trained_project / "metrics/train.json").read_text())

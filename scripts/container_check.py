@@ -221,6 +221,9 @@ def run_all(builder: Builder, *, with_service: bool) -> list[Step]:
                 builder, container, "what it left", "sh", "-c", "cd /opt/ml && ls -d model/*.safetensors */*/*.json"
             ),
         ]
+        first = "tar -xf /tmp/latexify/data/source/test.tar -C /tmp && set -- $(find /tmp -name '*.inkml' | sort)"
+        read = f'{first} && latexify recognize --model /opt/ml/model "$1"'
+        steps.append(try_in(builder, container, "`latexify recognize` of an ink, by that model", "sh", "-c", read))
         if with_service:
             check = config["Healthcheck"]["Test"][1:]
             steps.append(try_service(builder, container, command=config["Cmd"], check=check))

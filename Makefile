@@ -4,7 +4,7 @@ BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup repro test lint bench bench-scale damage fuzz kill kill-training lock clean
+.PHONY: help setup repro test lint bench bench-scale damage fuzz kill kill-training container-check lock clean
 
 help:
 	@echo "make repro          set up, then run the pipeline: data, model, metrics, report"
@@ -16,7 +16,8 @@ help:
 	@echo "make fuzz           set up, then read 100,000 ruined InkML files (long)"
 	@echo "make kill           set up, then kill ingest and rasterize 100 times each (long)"
 	@echo "make kill-training  set up, then kill trainings 50 times (long)"
-	@echo "make lock           write requirements.lock anew from pyproject.toml"
+	@echo "make container-check  build the container without Docker and run what is in it (root, buildah, mmdebstrap)"
+	@echo "make lock           write requirements.lock and requirements-image.lock anew from pyproject.toml"
 	@echo "make clean          remove data, runs and metrics that the pipeline made (keeps data/raw and .venv)"
 
 setup:
@@ -52,6 +53,9 @@ fuzz: setup
 
 kill: setup
 	@python -m benchmarks.faults.kill
+
+container-check:
+	@python3 scripts/container_check.py --record $(CONTAINER_CHECK)
 
 lock: setup
 	@bash scripts/lock.sh

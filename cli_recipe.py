@@ -34,10 +34,7 @@ def write_recipe(name: str, *, params_path: Path) -> None:
 
     Raises LatexifyError where there is no such recipe, or one of the two files is not valid.
     """
-    path = RECIPES / f"{name}.yaml"
-    if path not in _recipes():
-        raise LatexifyError(f"no recipe {name!r}: choose from {', '.join(found.stem for found in _recipes())}")
-    values = check_params(read_yaml(path), path=path).model_dump(mode="json")
+    values = check_params(recipe_values(name), path=RECIPES / f"{name}.yaml").model_dump(mode="json")
     read_yaml(params_path)  # says what is wrong with it
     yaml = YAML(pure=True)  # keeps comments
     yaml.width = 4096
@@ -47,6 +44,14 @@ def write_recipe(name: str, *, params_path: Path) -> None:
     text = io.StringIO()
     yaml.dump(document, text)
     write_atomically(params_path, text.getvalue().encode())
+
+
+def recipe_values(name: str) -> dict[str, Any]:
+    """What the recipe sets, by section, not yet validated. Raises LatexifyError where there is no such recipe."""
+    path = RECIPES / f"{name}.yaml"
+    if path not in _recipes():
+        raise LatexifyError(f"no recipe {name!r}: choose from {', '.join(found.stem for found in _recipes())}")
+    return read_yaml(path)
 
 
 def _recipes() -> list[Path]:

@@ -9,8 +9,10 @@ import typer
 
 import cli_composing
 import cli_looking
+import cli_publishing
 import cli_recipe
 import cli_recognizing
+import cli_sagemaker
 import cli_scoring
 from cli_options import Address, Backend, Device, Jobs, Workspace, engine_for, seen_from_anywhere
 from shards.errors import LatexifyError
@@ -204,8 +206,10 @@ def report(context: typer.Context) -> None:
 app.command()(cli_composing.compose)
 app.command()(cli_looking.verify)
 app.command()(cli_looking.inspect)
+app.command()(cli_publishing.publish)
 app.command()(cli_recipe.recipe)
 app.command()(cli_recognizing.recognize)
+app.command()(cli_sagemaker.sagemaker_train)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from cluster_processes import dask_processes, ray_head, s3_server
 from rasterize_data import Rasterize, runner, some_rows, write_inks, write_tokenizer
-from small_project import make_project
+from small_project import make_project, train_and_judge
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -72,6 +73,15 @@ def finished_run(training_data: Path, tmp_path_factory: pytest.TempPathFactory) 
 
     place = tmp_path_factory.mktemp("finished")
     return place, train(training_data, place)
+
+
+@pytest.fixture(scope="session")
+def trained_project(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same project with a model that was trained for two steps, its predictions and figures. Not to be changed."""
+    root = tmp_path_factory.mktemp("trained")
+    shutil.copytree(project, root, dirs_exist_ok=True)
+    train_and_judge(root)
+    return root
 
 
 @pytest.fixture(scope="session")

@@ -51,3 +51,34 @@ def run_rasterize(data: Path, *, out: Place, engine: Engine, inks: Place | None 
 def bytes_of(folder: Place) -> dict[str, bytes]:
     """Content of every file of a folder."""
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def train_and_judge(root: Path) -> None:
+    """Run the other stages up to the figures, for two steps of training, on the project in `root`."""
+    from eval import predict, score  # torch loads only where it is needed
+    from eval.config import PredictParams, ScoreParams
+    from trainer import train
+    from trainer.config import ModelParams, TrainParams
+
+    data, metrics = root / "data", root / "metrics"
+    train.run(
+        TrainParams(max_steps=2, warmup_steps=0, global_batch=8, micro_batch=8, loader_workers=0, num_threads=1),
+        ModelParams(),
+        seed=1,
+        shards=data / "shards",
+        tokenizer=data / "tokenizer",
+        out=data / "model",
+        runs=root / "runs",
+        metrics=metrics / "train.json",
+        device="cpu",
+    )
+    quick = PredictParams(max_new_tokens=8)
+    predict.run(quick, model=data / "model", shards=data / "shards", out=data / "predictions", device="cpu")
+    score.run(
+        ScoreParams(bootstrap_samples=100),
+        seed=1,
+        predictions=data / "predictions",
+        shards=data / "shards",
+        metrics=metrics / "score.json",
+        plots=data / "plots",
+    )

@@ -15,7 +15,7 @@ ALLOWED = {
     "serve": {"shards", "trainer", "pipeline", "eval"},
 }
 LOOKING = {"pipeline/inspection", "pipeline/round_trip.py", "eval/compare.py", "eval/score_files.py", "serve"}
-"""What `latexify verify`, `inspect`, `recognize` and `score FILES` consist of: no stage, and no part of one."""
+"""What `verify`, `inspect`, `recognize`, `publish` and `score FILES` consist of: no stage, and no part of one."""
 
 
 def imports(path: Path) -> Iterator[str]:

@@ -1,0 +1,147 @@
+"""The container's files: checked without Docker. `make container-check` builds it and runs what is in it."""
+
+import ast
+import re
+import subprocess
+import sys
+import threading
+import tomllib
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOMS = ("eval", "pipeline", "serve", "shards", "trainer")
+OPTIONAL = {"dask", "distributed", "ray", "s3fs", "tensorboard"}
+"""Packages of extras that the image does without; the code says so where they are asked for."""
+
+
+def locked(path: Path) -> dict[str, set[str]]:
+    """Hashes of every pinned package, by `name==version`."""
+    pins: dict[str, set[str]] = {}
+    for line in path.read_text().splitlines():
+        if not line.startswith(" "):
+            pins[line.removesuffix(" \\")] = hashes = set()
+        else:
+            hashes.add(line.strip().removesuffix(" \\"))
+    return pins
+
+
+def names(pins: dict[str, set[str]]) -> set[str]:
+    """Names of the packages, in the form that every spelling of them has."""
+    return {canonical(pin.split("==")[0]) for pin in pins}
+
+
+def canonical(name: str) -> str:
+    """https://packaging.python.org/en/latest/specifications/name-normalization/"""  # noqa: D415  # an address
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_hadolint_has_no_complaint(repository: Path) -> None:
+    """What the linter knows, nobody has to find in a build of twenty minutes."""
+    hadolint = Path(sys.executable).with_name("hadolint")
+    done = subprocess.run([hadolint, repository / "Dockerfile"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_image_has_the_versions_that_were_tested(repository: Path) -> None:
+    """An image with other versions than the tests ran with is another program."""
+    everything = locked(repository / "requirements.lock")
+    for pin, hashes in locked(repository / "requirements-image.lock").items():
+        assert everything.get(pin) == hashes, f"{pin}: run `make lock`"
+
+
+def test_the_image_has_what_the_code_imports(repository: Path) -> None:
+    """A package that only developers have would be missed in the middle of a request."""
+    installed = names(locked(repository / "requirements-image.lock")) | {"torch"}
+    distributions = packages_distributions()
+    sources = [path for room in ROOMS for path in (repository / room).rglob("*.py")] + list(repository.glob("*.py"))
+    missing = set()
+    for path in sources:
+        for module in imported(path):
+            dists = {canonical(name) for name in distributions.get(module, [])}
+            if dists and not dists & (installed | OPTIONAL | {"latexify"}):
+                missing.add((path.name, module))
+    assert not missing
+
+
+def imported(path: Path) -> set[str]:
+    """First names of all modules that a file imports."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def test_the_context_holds_all_code_and_nothing_else(repository: Path) -> None:
+    """A room that is not sent is missing in the image; data that is sent ends up in everybody's copy of it."""
+    sent = {line[1:] for line in (repository / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert {*ROOMS, "*.py", "recipes"} <= sent
+    assert not sent & {"data", "runs", "metrics", "tests", ".git", ".venv"}
+    project = tomllib.loads((repository / "pyproject.toml").read_text())
+    packages = project["tool"]["setuptools"]["packages"]["find"]["include"]
+    assert {name.removesuffix("*") for name in packages} <= sent
+
+
+def test_compose_names_services_that_the_image_can_run(repository: Path) -> None:
+    """The two services are what people try first."""
+    compose = YAML(typ="safe", pure=True).load((repository / "compose.yaml").read_text())
+    assert set(compose["services"]) == {"service", "demo"}
+    programs = {path.name for path in (repository / "container/bin").iterdir()}
+    for service in compose["services"].values():
+        assert service.get("command", ["serve"])[0] in programs
+        assert all(port.startswith("127.0.0.1:") for port in service["ports"]), "open to the whole network"
+        assert service["read_only"]
+        assert service["cap_drop"] == ["ALL"]
+
+
+def test_the_image_does_not_run_as_root(repository: Path) -> None:
+    """A service that parses strangers' files has no business being root."""
+    dockerfile = (repository / "Dockerfile").read_text()
+    for target in ("cuda", "cpu"):
+        stage = re.search(rf"^FROM \S+ AS {target}$(.*?)(?=^FROM|\Z)", dockerfile, re.MULTILINE | re.DOTALL)
+        assert stage is not None
+        lines = stage[1].splitlines()
+        assert "ARG RUN_AS=latexify" in lines
+        assert lines.index("USER ${RUN_AS}") > max(n for n, line in enumerate(lines) if line.startswith("RUN "))
+        assert any(line.startswith("HEALTHCHECK ") for line in lines)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    status = 200
+
+    def do_GET(self) -> None:  # http.server's name
+        self.send_response(self.status if self.path == "/ping" else 404)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # http.server's name
+        """Print nothing."""
+
+
+@pytest.mark.parametrize(("status", "path", "code"), [(200, "/ping", 0), (503, "/ping", 1), (200, "/other", 1)])
+def test_the_health_check_tells_good_from_bad(repository: Path, status: int, path: str, code: int) -> None:
+    """A check that always says yes keeps a dead service in rotation; one that always says no restarts a good one."""
+    server = HTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"status": status}))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_address[1]}{path}"
+    try:
+        assert healthy(repository, url) == code
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_no_service_is_not_healthy(repository: Path) -> None:
+    """The container's process may live while nothing listens."""
+    assert healthy(repository, "http://127.0.0.1:9/ping") == 1
+
+
+def healthy(repository: Path, url: str) -> int:
+    """Exit code of the image's health check."""
+    command = [sys.executable, "-P", repository / "container/bin/healthy"]
+    return subprocess.run(command, env={"LATEXIFY_HEALTH_URL": url}, capture_output=True, check=False).returncode

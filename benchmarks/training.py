@@ -2,7 +2,7 @@
 
 The seed's, as described: rendering in the loader, samples in random order, labels padded to the longest of the batch
 with the pad id, which the loss counts, Hugging Face's own loss. Ours: shards, batches by length, the loss over label
-tokens alone.
+tokens alone; in the number format that `train.precision: auto` chooses here, and in that of the seed, float32.
 """
 
 import statistics
@@ -23,7 +23,7 @@ from shards.index import open_split
 from trainer.batches import close_loader, open_loader
 from trainer.config import ModelParams, TrainParams
 from trainer.model import has_batch_norm, load_tokenizer, make_model
-from trainer.precision import choose_precision
+from trainer.precision import choose_precision, fit_to_device
 from trainer.slices import Position
 from trainer.step import Stepper
 
@@ -77,12 +77,15 @@ def _collate(samples: list[tuple[torch.Tensor, torch.Tensor]]) -> tuple[torch.Te
     return torch.stack([pixels for pixels, _ in samples]), labels[:, :longest]
 
 
-def time_our_loop(shards: Path, *, tokenizer_folder: Path, workers: int, num_steps: int, seed: int) -> dict[str, float]:
+def time_our_loop(  # noqa: PLR0913  # all but the first are named
+    shards: Path, *, tokenizer_folder: Path, workers: int, num_steps: int, seed: int, format_name: str
+) -> dict[str, float]:
     """Samples per second of this project's steps, and the share of their time spent waiting for data, in percent."""
     model, _ = _model(tokenizer_folder)
     params = TrainParams(global_batch=BATCH, micro_batch=BATCH, loader_workers=workers)
-    stepper = Stepper(model, params, precision=choose_precision("fp32", device=torch.device("cpu")), seed=seed)
-    model.to(memory_format=torch.channels_last)
+    precision = choose_precision(format_name, device=torch.device("cpu"))
+    fit_to_device(model, precision=precision, canvas_px=HEIGHT_PX * WIDTH_PX)
+    stepper = Stepper(model, params, precision=precision, seed=seed)
     index = open_split(shards, "train")
     loader = open_loader(
         index, params, seed=seed, start=Position(), pin_memory=False, by_length=not has_batch_norm(model)
@@ -122,19 +125,24 @@ def run(  # noqa: PLR0913  # all but the first two are named
     common = {"tokenizer_folder": workspace.data("tokenizer"), "num_steps": num_steps, "seed": 1}
     shards = shards_of(workspace, height_px=HEIGHT_PX, width_px=WIDTH_PX)
     theirs, ours = {"paths": paths, "workers": pools.cores, **common}, {"shards": shards, "workers": 1, **common}
-    jobs = {
-        "seed": Job(pool=pools.theirs, call=time_seed_loop, arguments=theirs),
-        "latexify": Job(pool=pools.ours, call=time_our_loop, arguments=ours),
-    }
+    automatic = choose_precision("auto", device=torch.device("cpu")).name
+    jobs = {"seed": Job(pool=pools.theirs, call=time_seed_loop, arguments=theirs)}
+    for name in dict.fromkeys((automatic, "fp32")):
+        arguments = {**ours, "format_name": name}
+        jobs[f"latexify, {name}"] = Job(pool=pools.ours, call=time_our_loop, arguments=arguments)
     times = take_turns(jobs, repeats=repeats, title=f"training {inks}")
     measured = [
         Measured(part="training", name=f"{who}: {what}", inks=inks, cores=pools.cores, unit=unit, values=found[key])
         for who, found in times.items()
         for key, what, unit in (("samples", "trained", "inks/s"), ("waiting", "waiting for data", "%"))
     ]
-    speed_up = statistics.median(ratios(times["latexify"]["samples"], times["seed"]["samples"]))
-    waiting = statistics.median(times["latexify"]["waiting"])
-    return measured, [
-        Target(name="training against the seed's loop", value=speed_up, limit=2, unit="x", at_least=True, inks=inks),
-        Target(name="training: time waiting for data", value=waiting, limit=2, unit="%", at_least=False, inks=inks),
-    ]
+    seed_rates = times.pop("seed")["samples"]
+    targets = []
+    for who, found in times.items():
+        speed_up, waiting = statistics.median(ratios(found["samples"], seed_rates)), statistics.median(found["waiting"])
+        titles = f"training against the seed's loop ({who})", f"training: time waiting for data ({who})"
+        targets += [
+            Target(name=titles[0], value=speed_up, limit=2, unit="x", at_least=True, inks=inks),
+            Target(name=titles[1], value=waiting, limit=2, unit="%", at_least=False, inks=inks),
+        ]
+    return measured, targets

@@ -173,7 +173,7 @@ def test_both_training_loops_run(workspace: tuple[Workspace, list[Path]]) -> Non
     shards = stages.shards_of(space, height_px=training.HEIGHT_PX, width_px=training.WIDTH_PX)
     for found in (
         training.time_seed_loop(paths * 3, **common),
-        training.time_our_loop(shards, **common),
+        training.time_our_loop(shards, format_name="fp32", **common),
     ):
         assert found["samples"] > 0
         assert 0 <= found["waiting"] < 100

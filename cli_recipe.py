@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedSeq
 
 from cli_options import Workspace
 from params import check_params, read_yaml
@@ -69,12 +70,19 @@ def _write_null(representer: Any, value: None) -> Any:
     return representer.represent_scalar("tag:yaml.org,2002:null", "null")
 
 
+def _on_one_line(values: list[Any]) -> CommentedSeq:
+    """As `[a, b]`: a comment that follows would stand between the lines of a list."""
+    line = CommentedSeq(values)
+    line.fa.set_flow_style()
+    return line
+
+
 def _assign(document: dict[str, Any], values: dict[str, Any]) -> None:
     """Set the values in place, leaf by leaf, as comments hang on the leaves' places."""
     for key, value in values.items():
         if isinstance(value, dict):
             _assign(document.setdefault(key, {}), value)
         elif key not in document or document[key] != value:
-            document[key] = value
+            document[key] = _on_one_line(value) if isinstance(value, list) else value
     for unknown in set(document) - set(values):
         del document[unknown]

@@ -154,9 +154,9 @@ PRESETS: dict[str, tuple[ViTShape | HybridShape, DecoderShape]] = {
         HybridShape(stem_channels=48, stage_channels=(64, 128), stage_depths=(2, 2), size=192, layers=2, heads=4),
         DecoderShape(size=192, layers=2, heads=4),
     ),
-    # for hours on a CPU
+    # for a day on a CPU: convolutions where strokes are, attention where they have become symbols
     "small": (
-        HybridShape(stem_channels=64, stage_channels=(64, 160), stage_depths=(2, 2), size=256, layers=4, heads=4),
+        HybridShape(stem_channels=48, stage_channels=(64, 128), stage_depths=(3, 4), size=256, layers=2, heads=4),
         DecoderShape(size=256, layers=3, heads=4),
     ),
     # the shape of microsoft/trocr-base-*

@@ -6,42 +6,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cairo
 import numpy as np
 import torch
 from joblib import Parallel, delayed
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from benchmarks.seed import BATCH, PEN_WIDTH_PX, SIDE_PX, Points, epoch_rate, parse_ink
+from benchmarks.seed import BATCH, PEN_WIDTH_PX, SIDE_PX, Points, box_of, epoch_rate, paint, parse_ink
 
 TABLE_NAME = "labels.csv"
 
 
 def draw_square(strokes: Points) -> Image.Image:
     """The ink in black on white, grey, its aspect ratio kept, in a square of `SIDE_PX`."""
-    xs = [x for stroke in strokes for x, _ in stroke]
-    ys = [y for stroke in strokes for _, y in stroke]
-    left, top = min(xs), min(ys)
-    room_px = SIDE_PX - 2 * PEN_WIDTH_PX
-    scale = room_px / max(max(xs) - left, max(ys) - top, 1e-9)
-    surface = cairo.ImageSurface(cairo.FORMAT_RGB24, SIDE_PX, SIDE_PX)
-    context = cairo.Context(surface)
-    context.set_source_rgb(1, 1, 1)
-    context.paint()
-    context.set_source_rgb(0, 0, 0)
-    context.set_line_width(PEN_WIDTH_PX)
-    context.set_line_cap(cairo.LINE_CAP_ROUND)
-    for stroke in strokes:
-        x, y = stroke[0]
-        context.move_to((x - left) * scale + PEN_WIDTH_PX, (y - top) * scale + PEN_WIDTH_PX)
-        for x, y in stroke:
-            context.line_to((x - left) * scale + PEN_WIDTH_PX, (y - top) * scale + PEN_WIDTH_PX)
-        context.stroke()
-    surface.flush()
-    size = (SIDE_PX, SIDE_PX)
-    data: Any = surface.get_data()  # any buffer will do, though the stubs do not say so
-    return Image.frombuffer("RGB", size, data, "raw", "BGRX", surface.get_stride(), 1).convert("L")
+    left, top, extent = box_of(strokes)
+    scale = (SIDE_PX - 2 * PEN_WIDTH_PX) / max(*extent, 1e-9)
+    return paint(strokes, corner=(left, top), scale=scale, size=(SIDE_PX, SIDE_PX)).convert("L")
 
 
 def write_all(paths: Sequence[Path], *, folder: Path, jobs: int) -> dict[str, float]:

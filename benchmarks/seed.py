@@ -48,14 +48,23 @@ def parse_ink(data: bytes) -> tuple[Points, str]:
 
 def draw_ink(strokes: Points) -> Image.Image:
     """The ink in black on white, RGB, one pixel per unit."""
+    left, top, extent = box_of(strokes)
+    scale = min(1.0, (MAX_SIDE_PX - 2 * PEN_WIDTH_PX) / max(*extent, 1e-9))
+    width_px, height_px = (math.ceil(side * scale + 2 * PEN_WIDTH_PX) for side in extent)
+    return paint(strokes, corner=(left, top), scale=scale, size=(width_px, height_px))
+
+
+def box_of(strokes: Points) -> tuple[float, float, tuple[float, float]]:
+    """Left and upper end of the ink, and its width and height."""
     xs = [x for stroke in strokes for x, _ in stroke]
     ys = [y for stroke in strokes for _, y in stroke]
     left, top = min(xs), min(ys)
-    room = MAX_SIDE_PX - 2 * PEN_WIDTH_PX
-    scale = min(1.0, room / max(max(xs) - left, max(ys) - top, 1e-9))
-    width_px = math.ceil((max(xs) - left) * scale + 2 * PEN_WIDTH_PX)
-    height_px = math.ceil((max(ys) - top) * scale + 2 * PEN_WIDTH_PX)
-    surface = cairo.ImageSurface(cairo.FORMAT_RGB24, width_px, height_px)
+    return left, top, (max(xs) - left, max(ys) - top)
+
+
+def paint(strokes: Points, *, corner: tuple[float, float], scale: float, size: tuple[int, int]) -> Image.Image:
+    """Draw point by point, in RGB. corner: what becomes the upper left. size: width and height in pixels."""
+    surface = cairo.ImageSurface(cairo.FORMAT_RGB24, *size)
     context = cairo.Context(surface)
     context.set_source_rgb(1, 1, 1)
     context.paint()
@@ -63,6 +72,7 @@ def draw_ink(strokes: Points) -> Image.Image:
     context.set_line_width(PEN_WIDTH_PX)
     context.set_line_cap(cairo.LINE_CAP_ROUND)
     context.set_line_join(cairo.LINE_JOIN_ROUND)
+    left, top = corner
     for stroke in strokes:
         x, y = stroke[0]
         context.move_to((x - left) * scale + PEN_WIDTH_PX, (y - top) * scale + PEN_WIDTH_PX)
@@ -70,7 +80,6 @@ def draw_ink(strokes: Points) -> Image.Image:
             context.line_to((x - left) * scale + PEN_WIDTH_PX, (y - top) * scale + PEN_WIDTH_PX)
         context.stroke()
     surface.flush()
-    size = (width_px, height_px)
     data: Any = surface.get_data()  # any buffer will do, though the stubs do not say so
     return Image.frombuffer("RGB", size, data, "raw", "BGRX", surface.get_stride(), 1)
 

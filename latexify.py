@@ -196,7 +196,9 @@ def report(context: typer.Context) -> None:
         predictions=workspace.data("predictions"),
         shards=workspace.shards,
         model=workspace.data("model"),
+        plots=workspace.data("plots"),
         metrics_folder=workspace.root / "metrics",
+        params_path=workspace.params_path,
         parameters=params.model_dump(mode="json"),
         out=workspace.data("report"),
     )

@@ -1,6 +1,7 @@
 """Charts for the report as inline SVG: crisp at any size, coloured by the page's style sheet.
 
-Classes that the page styles: `grid`, `axis`, `line line-0`, `dot dot-0`, `bar`, `reference`, and text `tick`, `name`.
+Classes that the page styles: `grid`, `axis`, `line line-0`, `dot dot-0`, `bar`, `whisker`, `reference`, and text `tick`,
+`name`, `value`. Charts are narrow, so that their text can still be read where a phone shrinks them.
 """
 
 import xml.etree.ElementTree as ET
@@ -9,8 +10,9 @@ from dataclasses import dataclass
 
 from matplotlib.ticker import MaxNLocator
 
-WIDTH, HEIGHT = 640.0, 300.0
-LEFT, RIGHT, TOP, BOTTOM = 56.0, 84.0, 18.0, 46.0
+WIDTH, HEIGHT = 480.0, 270.0
+LEFT, RIGHT, TOP, BOTTOM = 50.0, 70.0, 14.0, 44.0
+ROW_HEIGHT, LABELS_WIDTH, VALUES_WIDTH = 26.0, 150.0, 46.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,18 +26,20 @@ class Series:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """One bar: the text below it, its height, and what a pointer resting on it is told."""
+    """One bar: the text beside it, its length, the ends of its interval, and what a pointer resting on it is told."""
 
     label: str
     value: float
     note: str
+    low: float | None = None
+    high: float | None = None
 
 
 def line_chart(series: Sequence[Series], *, title: str, x_name: str, percent: bool) -> str:
     """Lines over a common x axis, each named at its end. Series without points are left out."""
     drawn = [one for one in series if len(one.x)]
     xs = [x for one in drawn for x in one.x]
-    x_ticks = [x for x in MaxNLocator(6, integer=True).tick_values(min(xs), max(xs)) if min(xs) <= x <= max(xs)]
+    x_ticks = [x for x in MaxNLocator(5, integer=True).tick_values(min(xs), max(xs)) if min(xs) <= x <= max(xs)]
     root, y_of = _frame(title, top_value=max(y for one in drawn for y in one.y), percent=percent)
     low, span = min(xs), max(max(xs) - min(xs), 1e-9)
 
@@ -44,7 +48,7 @@ def line_chart(series: Sequence[Series], *, title: str, x_name: str, percent: bo
 
     for tick in x_ticks:
         _text(root, f"{tick:,.0f}", x_of(tick), HEIGHT - BOTTOM + 18, "tick", anchor="middle")
-    _text(root, x_name, (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, "name", anchor="middle")
+    _text(root, x_name, (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, "name", anchor="middle")
     ends = _apart([y_of(one.y[-1]) for one in drawn])
     for number, (one, end) in enumerate(zip(drawn, ends, strict=True)):
         points = [(x_of(x), y_of(y)) for x, y in zip(one.x, one.y, strict=True)]
@@ -58,46 +62,70 @@ def line_chart(series: Sequence[Series], *, title: str, x_name: str, percent: bo
             "circle",
             {"class": f"dot dot-{number}", "cx": f"{points[-1][0]:.1f}", "cy": f"{points[-1][1]:.1f}", "r": "3.5"},
         )
-        _text(root, one.name, points[-1][0] + 9, end + 4, f"name name-{number}", anchor="start")
+        _text(root, one.name, points[-1][0] + 8, end + 4, f"name name-{number}", anchor="start")
     return ET.tostring(root, encoding="unicode")
 
 
-def bar_chart(bars: Sequence[Bar], *, title: str, x_name: str, percent: bool, reference: float | None = None) -> str:
-    """Bars side by side, each with its value above it; `reference` draws a dashed line at a value to compare with."""
-    highest = max([bar.value for bar in bars] + ([reference] if reference is not None else []))
-    root, y_of = _frame(title, top_value=highest, percent=percent)
-    step = (WIDTH - LEFT - RIGHT) / len(bars)
+def column_chart(bars: Sequence[Bar], *, title: str, x_name: str) -> str:
+    """Shares as columns side by side, each with its value above it."""
+    root, y_of = _frame(title, top_value=max(bar.value for bar in bars), percent=True)
+    step = (WIDTH - LEFT - 8) / len(bars)
     for number, bar in enumerate(bars):
-        x, y = LEFT + step * (number + 0.14), y_of(bar.value)
-        rectangle = {"x": f"{x:.1f}", "y": f"{y:.1f}", "width": f"{step * 0.72:.1f}", "height": f"{y_of(0) - y:.1f}"}
+        x, y = LEFT + step * (number + 0.12), y_of(bar.value)
+        rectangle = {"x": f"{x:.1f}", "y": f"{y:.1f}", "width": f"{step * 0.76:.1f}", "height": f"{y_of(0) - y:.1f}"}
         element = ET.SubElement(root, "rect", {"class": "bar", "rx": "2", **rectangle})
         ET.SubElement(element, "title").text = bar.note
-        middle = x + step * 0.36
-        _text(root, _spell(bar.value, percent=percent), middle, y - 5, "value", anchor="middle")
+        middle = x + step * 0.38
+        _text(root, f"{100 * bar.value:.0f}", middle, y - 5, "value", anchor="middle")
         _text(root, bar.label, middle, HEIGHT - BOTTOM + 18, "tick", anchor="middle")
-    if reference is not None:
-        place = {
-            "x1": f"{LEFT}",
-            "x2": f"{WIDTH - RIGHT}",
-            "y1": f"{y_of(reference):.1f}",
-            "y2": f"{y_of(reference):.1f}",
-        }
-        ET.SubElement(root, "line", {"class": "reference", **place})
-        _text(root, "all", WIDTH - RIGHT + 6, y_of(reference) + 4, "name", anchor="start")
-    _text(root, x_name, (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, "name", anchor="middle")
+    _text(root, x_name, (LEFT + WIDTH) / 2, HEIGHT - 6, "name", anchor="middle")
     return ET.tostring(root, encoding="unicode")
+
+
+def interval_chart(bars: Sequence[Bar], *, title: str, reference: float) -> str:
+    """Rates as rows, each with its interval as a whisker; a dashed line says what all samples together have.
+
+    The scale ends a little beyond the largest rate. A whisker that goes on is cut there.
+    """
+    ticks = MaxNLocator(4).tick_values(0, max([bar.value for bar in bars] + [reference, 1e-9]))
+    top, bottom = float(ticks[-1]), 18 + ROW_HEIGHT * len(bars)
+    right = WIDTH - VALUES_WIDTH
+    root = _canvas(title, height=bottom + 24)
+
+    def x_of(value: float) -> float:
+        return LABELS_WIDTH + min(value / top, 1.0) * (right - LABELS_WIDTH)
+
+    for tick in ticks:
+        _line(root, "axis" if tick == 0 else "grid", (x_of(tick), 12), (x_of(tick), bottom))
+        _text(root, _spell(tick, percent=True), x_of(tick), bottom + 17, "tick", anchor="middle")
+    for number, bar in enumerate(bars):
+        middle = 18 + ROW_HEIGHT * (number + 0.5)
+        place = {"x": f"{LABELS_WIDTH}", "y": f"{middle - 8:.1f}", "height": "16", "rx": "2"}
+        width = f"{x_of(bar.value) - LABELS_WIDTH:.1f}"
+        element = ET.SubElement(root, "rect", {"class": "bar", "width": width, **place})
+        ET.SubElement(element, "title").text = bar.note
+        if bar.low is not None and bar.high is not None:
+            _line(root, "whisker", (x_of(bar.low), middle), (x_of(bar.high), middle))
+        _text(root, bar.label, LABELS_WIDTH - 8, middle + 4.5, "tick", anchor="end")
+        _text(root, _spell(bar.value, percent=True), WIDTH, middle + 4.5, "value", anchor="end")
+    _line(root, "reference", (x_of(reference), 12), (x_of(reference), bottom))
+    _text(root, "all", x_of(reference), 9, "name", anchor="middle")
+    return ET.tostring(root, encoding="unicode")
+
+
+def _canvas(title: str, *, height: float) -> ET.Element:
+    return ET.Element("svg", {"viewBox": f"0 0 {WIDTH:g} {height:g}", "role": "img", "aria-label": title})
 
 
 def _frame(title: str, *, top_value: float, percent: bool) -> tuple[ET.Element, "_Scale"]:
     """An empty chart with its grid from zero to just above `top_value`, and the vertical scale."""
     ticks = MaxNLocator(5).tick_values(0, max(top_value, 1e-9))
     scale = _Scale(top=float(ticks[-1]))
-    root = ET.Element("svg", {"viewBox": f"0 0 {WIDTH:g} {HEIGHT:g}", "role": "img", "aria-label": title})
+    root = _canvas(title, height=HEIGHT)
     for tick in ticks:
-        y = f"{scale(tick):.1f}"
-        kind = "axis" if tick == 0 else "grid"
-        ET.SubElement(root, "line", {"class": kind, "x1": f"{LEFT}", "x2": f"{WIDTH - RIGHT}", "y1": y, "y2": y})
-        _text(root, _spell(tick, percent=percent), LEFT - 8, scale(tick) + 4, "tick", anchor="end")
+        y = scale(tick)
+        _line(root, "axis" if tick == 0 else "grid", (LEFT, y), (WIDTH - 8, y))
+        _text(root, _spell(tick, percent=percent), LEFT - 8, y + 4, "tick", anchor="end")
     return root, scale
 
 
@@ -109,6 +137,11 @@ class _Scale:
 
     def __call__(self, value: float) -> float:
         return HEIGHT - BOTTOM - min(value / self.top, 1.0) * (HEIGHT - BOTTOM - TOP)
+
+
+def _line(parent: ET.Element, kind: str, start: tuple[float, float], end: tuple[float, float]) -> None:
+    place = {"x1": f"{start[0]:.1f}", "y1": f"{start[1]:.1f}", "x2": f"{end[0]:.1f}", "y2": f"{end[1]:.1f}"}
+    ET.SubElement(parent, "line", {"class": kind, **place})
 
 
 def _text(  # noqa: PLR0913  # where and what

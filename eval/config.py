@@ -29,5 +29,7 @@ class ScoreParams(Section):
 class ReportParams(Section):
     """What the report shows."""
 
-    num_samples: Annotated[int, Ge(1)] = 12
-    """Pictures in each of the groups: best, worst, random."""
+    num_samples: Annotated[int, Ge(1)] = 300
+    """Formulas in the gallery, at most: fewer where they would make the file larger than 5 MB."""
+    compare_with: str | None = "HEAD"
+    """A git revision: the newest run committed up to it is compared with. None: no comparison."""

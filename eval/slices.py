@@ -46,9 +46,25 @@ def error_by_length(edits: Edits, *, num_resamples: int = 0, seed: int = 0) -> l
     for first, last in LENGTH_BINS:
         in_bin = (edits.num_symbols >= first) & (edits.num_symbols <= (np.inf if last is None else last))
         if in_bin.any():
-            label = f"{first}+" if last is None else f"{first}-{last}" if first != last else f"{first}"
-            rows.append({"symbols": label, **slice_row(edits, in_bin, num_resamples=num_resamples, seed=seed)})
+            rows.append(
+                {"symbols": _bin_name(first, last), **slice_row(edits, in_bin, num_resamples=num_resamples, seed=seed)}
+            )
     return rows
+
+
+def _bin_name(first: int, last: int | None) -> str:
+    if last is None:
+        return f"{first}+"
+    return f"{first}-{last}" if first != last else f"{first}"
+
+
+def length_of(num_symbols: int) -> str:
+    """The name of the bin of LENGTH_BINS that a reference of so many symbols is in."""
+    return next(
+        _bin_name(first, last)
+        for first, last in LENGTH_BINS
+        if first <= num_symbols and (last is None or num_symbols <= last)
+    )
 
 
 def error_by_structure(

@@ -1,7 +1,7 @@
 """Charts for the report as inline SVG: crisp at any size, coloured by the page's style sheet.
 
-Classes that the page styles: `grid`, `axis`, `line line-0`, `dot dot-0`, `bar`, `whisker`, `reference`, and text `tick`,
-`name`, `value`. Charts are narrow, so that their text can still be read where a phone shrinks them.
+Classes that the page styles: `grid`, `axis`, `line line-0`, `dot dot-0`, `bar`, `whisker`, `reference`, and text
+`tick`, `name`, `value`. Charts are narrow, so that their text can still be read where a phone shrinks them.
 """
 
 import xml.etree.ElementTree as ET

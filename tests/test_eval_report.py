@@ -1,5 +1,8 @@
 """The report: it says what was measured, opens anywhere, and trusts no label."""
 
+import base64
+import hashlib
+import io
 import json
 import re
 from collections.abc import Callable
@@ -11,14 +14,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image, ImageDraw
 from trainer_data import make_shards
 
 from eval import report, score
-from eval.charts import Bar, Series, bar_chart, line_chart
+from eval.cards import mark_differences, picture
+from eval.charts import Bar, Series, column_chart, interval_chart, line_chart
 from eval.config import ReportParams, ScoreParams
-from eval.metrics import count_edits
+from eval.figures import MOST_POINTS, thinned
+from eval.gallery import Judged, collect, draws
+from eval.page import percent
 from eval.predict import PREDICTION_SCHEMA
-from eval.samples import choose, mark_differences
 from pipeline.latex import NORMALIZER_VERSION
 from shards.errors import LatexifyError
 from shards.index import open_split
@@ -93,7 +99,9 @@ def inputs(tmp_path: Path) -> dict[str, Any]:
         "predictions": folders["predictions"],
         "shards": folders["shards"],
         "model": folders["model"],
+        "plots": tmp_path / "plots",
         "metrics_folder": folders["metrics"],
+        "params_path": tmp_path / "params.yaml",
         "parameters": {"seed": 1, "train": {"learning_rate": 0.00123}},
         "out": tmp_path / "report",
     }
@@ -110,8 +118,8 @@ def test_report_shows_the_figures_it_was_given(inputs: dict[str, Any]) -> None:
     figures = json.loads((inputs["metrics_folder"] / "score.json").read_text(encoding="utf-8"))
     for name in ("cer", "token_cer", "exact_match", "within_1"):
         for bound in ("value", "low", "high"):
-            assert report.percent(figures[name][bound]) in html, (name, bound)
-    assert report.percent(figures["constant_answer"]["cer"]) in html
+            assert percent(figures[name][bound]) in html, (name, bound)
+    assert percent(figures["constant_answer"]["cer"]) in html
     for text in ("4\u202f711", "no-label", "17", "0.00123", "0.321", "learning_rate", "62.5 %", "confidence 75 %"):
         assert text in html, text
 
@@ -121,26 +129,40 @@ def test_report_needs_nothing_from_elsewhere(inputs: dict[str, Any]) -> None:
     html = make(inputs)
     page = Page(html)
     assert [link for link in page.links if not link.startswith(("#", "data:"))] == []
-    assert not re.search(r"url\(|@import", html)
-    assert "script" not in page.tags
-    assert len(html.encode()) < 3_000_000
+    assert not re.search(r"url\(|@import|fetch\(|XMLHttpRequest|import\(", html)
+    assert page.tags.count("script") == 1
+
+
+def test_only_the_reports_own_script_may_run(inputs: dict[str, Any]) -> None:
+    """The browser itself refuses whatever a label would smuggle in, and whatever would be loaded."""
+    html = make(inputs)
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', html)
+    assert policy
+    assert "default-src 'none'" in policy[1]
+    script = html.split("<script>")[1].split("</script>")[0]
+    allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{allowed}'" in policy[1]
 
 
 def test_labels_cannot_inject_markup(inputs: dict[str, Any]) -> None:
     """Labels come from files found on the internet, predictions from a model trained on them."""
     html = make(inputs)
     page = Page(html)
-    assert "<script" not in html
+    assert "<script>alert" not in html
     assert page.handlers == []
-    assert len([tag for tag in page.tags if tag == "img"]) == page.tags.count("article")
+    assert page.tags.count("img") == page.tags.count("article") == len(REFERENCES)
     assert "&lt;script&gt;" in html
 
 
 def test_anchors_lead_somewhere(inputs: dict[str, Any]) -> None:
-    """Keyboard users move by them; glyphs are found by them."""
-    page = Page(make(inputs))
+    """Keyboard users move by them; glyphs are found by them; labels name their fields."""
+    html = make(inputs)
+    page = Page(html)
     assert {link.removeprefix("#") for link in page.links if link.startswith("#")} <= set(page.ids)
     assert len(page.ids) == len(set(page.ids))
+    fields = re.findall(r'<(?:select|input) id="([^"]+)"', html)
+    assert fields
+    assert set(fields) == set(re.findall(r'<label for="([^"]+)"', html))
 
 
 def test_report_is_the_same_twice(inputs: dict[str, Any]) -> None:
@@ -149,16 +171,48 @@ def test_report_is_the_same_twice(inputs: dict[str, Any]) -> None:
 
 
 def test_number_of_samples_is_the_users(inputs: dict[str, Any]) -> None:
-    """`report.num_samples` pictures in each of three groups, or all there are."""
-    assert Page(make(inputs, num_samples=2)).tags.count("article") == 6
-    assert Page(make(inputs, num_samples=50)).tags.count("article") == 3 * len(REFERENCES)
+    """`report.num_samples` formulas, or all there are, each once."""
+    few = make(inputs, num_samples=2)
+    assert Page(few).tags.count("article") == 2
+    assert f"2 of the {len(REFERENCES)} formulas" in few
+    assert Page(make(inputs, num_samples=50)).tags.count("article") == len(REFERENCES)
 
 
-def test_largest_usual_canvas_stays_small_enough_to_mail() -> None:
-    """36 pictures of 384 by 384 grey pixels with dense ink."""
-    rng = np.random.default_rng(1)
-    pixels = np.where(rng.random((384, 384)) < 0.1, 0, 255).astype(np.uint8)
-    assert 36 * len(report.picture(pixels)) < 1_500_000
+def test_gallery_ends_before_the_file_grows_too_large(inputs: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report beyond 5 MB is not mailed; one that shows fewer formulas and says so is."""
+    monkeypatch.setattr(report, "MAX_GALLERY_BYTES", 12_000)
+    html = make(inputs)
+    shown = Page(html).tags.count("article")
+    assert 1 <= shown < len(REFERENCES)
+    gallery = html[html.index('<div id="cards"') : html.index('<nav id="pager"')]
+    assert len(gallery.encode()) < 12_500
+    assert f"{shown} of the {len(REFERENCES)} formulas" in html
+
+
+def test_a_file_that_is_too_large_is_refused(inputs: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit is a promise."""
+    monkeypatch.setattr(report, "MAX_BYTES", 10_000)
+    with pytest.raises(LatexifyError, match=r"lower report\.num_samples"):
+        make(inputs)
+    assert not (inputs["out"] / report.REPORT_NAME).exists()
+
+
+def test_largest_usual_canvas_stays_small_enough() -> None:
+    """384 by 384 grey pixels with lines of ink: 300 of them fit into the gallery beside their formulas."""
+    canvas = Image.new("L", (384, 384), 255)
+    pen = ImageDraw.Draw(canvas)
+    for place in range(20, 380, 40):
+        pen.ellipse((place, 100, place + 30, 280), outline=0, width=3)
+    pixels = np.asarray(canvas.resize((370, 384), Image.Resampling.BILINEAR))
+    assert 300 * len(picture(pixels)) < 2_500_000
+
+
+def test_picture_keeps_ink_and_paper() -> None:
+    """Sixteen shades must end at black and white, or every ink would look faded."""
+    pixels = np.array([[0, 255, 128, 17]], dtype=np.uint8)
+    png = base64.b64decode(picture(pixels).removeprefix("data:image/png;base64,"))
+    shown = np.asarray(Image.open(io.BytesIO(png)).convert("L"))
+    assert shown.tolist() == [[0, 255, 136, 17]]
 
 
 def _edit_score(inputs: dict[str, Any]) -> None:
@@ -174,12 +228,28 @@ def _forget_training(inputs: dict[str, Any]) -> None:
     (inputs["metrics_folder"] / "train.json").unlink()
 
 
+def _drop_a_sample(inputs: dict[str, Any]) -> None:
+    path = inputs["plots"] / "samples.parquet"
+    pq.write_table(pq.read_table(path).slice(1), path)
+
+
+def _forget_confusions(inputs: dict[str, Any]) -> None:
+    (inputs["plots"] / "confusions.csv").unlink()
+
+
+def _age_a_table(inputs: dict[str, Any]) -> None:
+    (inputs["plots"] / "error_by_length.csv").write_text("symbols,cer\n1-5,0.5\n", encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (_edit_score, "run `latexify score` again"),
         (_retrain, "made from another model .* run `latexify predict` again"),
         (_forget_training, "run `latexify train` first"),
+        (_drop_a_sample, "samples.parquet is of other predictions"),
+        (_forget_confusions, "confusions.csv is missing: run `latexify score` again"),
+        (_age_a_table, "no column 'num_samples': run `latexify score` again"),
     ],
 )
 def test_parts_of_different_runs_are_refused(
@@ -200,23 +270,72 @@ def test_differences_are_marked_and_nothing_is_lost() -> None:
     assert [piece.text for piece in prediction if piece.mark == "wrong"] == ["2", "2z"]
 
 
+def judged(errors: list[int]) -> list[Judged]:
+    """Samples with so many errors each, the later the more confident."""
+    return [
+        Judged(
+            key=f"{row:03}",
+            num_errors=count,
+            error_rate=count / 10,
+            confidence=row / len(errors),
+            classes=("rare",) if row == 7 else ("common",),
+        )
+        for row, count in enumerate(errors)
+    ]
+
+
+def test_half_of_what_is_shown_is_a_fair_sample() -> None:
+    """A gallery of the worst alone, or the best, would deceive; whatever the size, the random half is the same draw."""
+    samples = judged([row % 3 for row in range(100)])
+    named = list(draws(samples, seed=1))
+    random = [row for group, row in named if group == "random"]
+    assert sorted(random) == list(range(100))
+    assert [group for group, _ in named[:20]].count("random") == 10
+    other = [row for group, row in draws(judged([2 - row % 3 for row in range(100)]), seed=1) if group == "random"]
+    assert random == other, "the fair sample must not depend on what was right"
+
+
 def test_groups_hold_what_they_promise() -> None:
-    """Worst means most edits for the length, best the longest formula without one."""
-    references, predictions = ["ab", "abcd", "abcd", "x"], ["ab", "abcd", "abxy", "yyy"]
-    edits = count_edits(references, predictions)
-    groups = choose(edits, np.full(4, 0.5, np.float32), list("abcd"), num=2, seed=1)
-    assert groups.worst == [3, 2]
-    assert groups.best == [1, 0]
-    assert len(set(groups.random)) == 2
+    """Worst means most edits for the length, confident the surest of the wrong; a rare class is among the first."""
+    named = list(draws(judged([0, 1, 9, 0, 2, 1, *[0] * 30]), seed=1))
+    assert [row for group, row in named if group == "worst"] == [2, 4, 5, 1]
+    assert [row for group, row in named if group == "confident"] == [5, 4, 2, 1]
+    assert 7 in [row for group, row in named if group == "class"][:2]
+
+
+def test_a_perfect_model_has_a_gallery_too() -> None:
+    """No group of mistakes has any member then."""
+    assert {row for _, row in draws(judged([0] * 9), seed=1)} == set(range(9))
+
+
+def test_gallery_takes_each_sample_once_and_keeps_its_bounds() -> None:
+    """A sample may be random and worst at once: it takes one card, and says both."""
+    named = [("random", 4), ("worst", 4), ("class", 2), ("worst", 1), ("random", 3)]
+    shown = collect(iter(named), make=lambda row: row, size_of=lambda _: 10, num_samples=3, max_bytes=100)
+    assert {row: one.groups for row, one in shown.items()} == {4: ["random", "worst"], 2: ["class"], 1: ["worst"]}
+    assert list(collect(iter(named), make=str, size_of=lambda _: 10, num_samples=9, max_bytes=25)) == [4, 2]
+
+
+def test_long_curves_are_thinned_but_keep_their_ends() -> None:
+    """A training of a hundred thousand rows must not fill the file."""
+    rows = [{"step": str(step)} for step in range(100_000)]
+    kept = thinned(rows)
+    assert len(kept) == MOST_POINTS
+    assert (kept[0], kept[-1]) == (rows[0], rows[-1])
+    assert thinned(rows[:5]) == rows[:5]
 
 
 def test_charts_stay_inside_and_escape() -> None:
     """Values beyond the scale, a single point, and names with markup all occur in real runs."""
     one = Series(name="<b>", x=[5.0], y=[0.0])
-    svg = line_chart([one, Series(name="none", x=[], y=[])], title="a<b", x_name="step", percent=True)
-    assert "<b>" not in svg
-    bars = bar_chart([Bar(label="0", value=0.0, note="")], title="t", x_name="x", percent=True, reference=1.5)
-    for text in (svg, bars):
-        assert "nan" not in text
-        for name, value in re.findall(r' (c?[xy]\d?)="([^"]+)"', text):
+    line = line_chart([one, Series(name="none", x=[], y=[])], title="a<b", x_name="step", percent=True)
+    assert "<b>" not in line
+    wide = Bar(label="<b>", value=1.0, low=0.5, high=40.0, note="<i>")
+    rows = interval_chart([wide, Bar(label="0", value=0.0, note="")], title="t", reference=1.5)
+    assert "<b>" not in rows
+    assert "<i>" not in rows
+    columns = column_chart([Bar(label="0", value=0.0, note=""), wide], title="t", x_name="x")
+    for svg in (line, rows, columns):
+        assert "nan" not in svg
+        for name, value in re.findall(r' (c?[xy]\d?)="([^"]+)"', svg):
             assert -1 <= float(value) <= 700, name

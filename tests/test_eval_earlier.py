@@ -86,7 +86,7 @@ def test_metrics_that_are_none_are_passed_over(project: Project, damage: str) ->
     assert (found.subject, found.parameters) == ("First", {})
 
 
-def test_where_there_is_no_earlier_run_the_report_says_why(project: Project, tmp_path: Path) -> None:
+def test_where_there_is_no_earlier_run_the_report_says_why(project: Project) -> None:
     """No commit yet, no metrics in it, an unknown revision, an option instead of one, no wish: all are usual."""
     for revision in ("HEAD", "--help", "no-such-branch"):
         found = project.find(score(0.4, 0.2), revision=revision)
@@ -124,7 +124,7 @@ def test_scores_of_other_formulas_get_no_verdict(other: dict[str, Any]) -> None:
 
 def test_a_rate_that_one_run_does_not_have_is_left_out() -> None:
     """`score.visual: false` leaves no look, and an older version knew none."""
-    before = score(0.5, 0.5, visual=rate(0.7), cer={"value": None, "low": None, "high": None})
+    before = score(0.5, 0.5, visual=rate(0.7)) | {"cer": {"value": None, "low": None, "high": None}}
     assert [change.title for change in changes(before, score(0.4, 0.4))] == ["exact match"]
 
 

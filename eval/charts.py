@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from matplotlib.ticker import MaxNLocator
 
-WIDTH, HEIGHT = 480.0, 270.0
-LEFT, RIGHT, TOP, BOTTOM = 50.0, 70.0, 14.0, 44.0
-ROW_HEIGHT, LABELS_WIDTH, VALUES_WIDTH = 26.0, 150.0, 46.0
+WIDTH, HEIGHT = 400.0, 235.0
+LEFT, RIGHT, TOP, BOTTOM = 44.0, 66.0, 14.0, 42.0
+ROW_HEIGHT, LABELS_WIDTH, VALUES_WIDTH = 23.0, 158.0, 46.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +100,7 @@ def interval_chart(bars: Sequence[Bar], *, title: str, reference: float) -> str:
         _text(root, _spell(tick, percent=True), x_of(tick), bottom + 17, "tick", anchor="middle")
     for number, bar in enumerate(bars):
         middle = 18 + ROW_HEIGHT * (number + 0.5)
-        place = {"x": f"{LABELS_WIDTH}", "y": f"{middle - 8:.1f}", "height": "16", "rx": "2"}
+        place = {"x": f"{LABELS_WIDTH}", "y": f"{middle - 7:.1f}", "height": "14", "rx": "2"}
         width = f"{x_of(bar.value) - LABELS_WIDTH:.1f}"
         element = ET.SubElement(root, "rect", {"class": "bar", "width": width, **place})
         ET.SubElement(element, "title").text = bar.note

@@ -29,7 +29,7 @@ class ScoreParams(Section):
 class ReportParams(Section):
     """What the report shows."""
 
-    num_samples: Annotated[int, Ge(1)] = 300
+    num_samples: Annotated[int, Ge(1)] = 500
     """Formulas in the gallery, at most: fewer where they would make the file larger than 5 MB."""
     compare_with: str | None = "HEAD"
     """A git revision: the newest run committed up to it is compared with. None: no comparison."""

@@ -16,7 +16,7 @@ SLICES = {
     "error_by_writer": ("writer", "Errors by writer"),
 }
 """Tables of parts of the samples: the column that names the part, and the chart's title."""
-LONGEST_NAME = 20
+LONGEST_NAME = 22
 
 Row = Mapping[str, str]
 

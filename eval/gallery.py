@@ -10,12 +10,12 @@ import numpy as np
 Card = TypeVar("Card")
 
 GROUPS = {
-    "random": "a fair random sample",
-    "worst": "most mistakes for their length",
-    "confident": "wrong, and most sure of it",
-    "class": "some of every structure, length and source",
+    "random": "at random",
+    "worst": "as one of the worst for its length",
+    "confident": "as wrong but confident",
+    "class": "for its structure, length or source",
 }
-"""Why a sample is shown, and how a person calls it."""
+"""Why a sample was chosen, and how a person says it."""
 TURNS = ("random", "class", "random", "worst", "random", "class", "random", "confident", "random", "worst")
 """Whose turn it is to name a sample; so half of the gallery is a fair sample, however early it has to end."""
 

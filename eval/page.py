@@ -19,7 +19,8 @@ from eval.report_inputs import COUNTED_STAGES, Inputs
 from eval.slices import LENGTH_BINS, length_of
 from eval.structure import STRUCTURES
 
-CONFUSIONS_SHOWN = 24
+CONFUSIONS_SHOWN = 20
+"""Of each kind."""
 SYMBOLS_SHOWN = 24
 DIFFERENCES_SHOWN = 60
 CARDS_ON_A_PAGE = 12
@@ -73,9 +74,18 @@ def render(  # noqa: PLR0913  # all are named
 
 
 def confusions_shown(inputs: Inputs) -> dict[tuple[str | None, str | None], int]:
-    """The (written, read) pairs of the confusion table, each with its row; None stands for nothing."""
-    rows = inputs.tables["confusions"][:CONFUSIONS_SHOWN]
-    return {(row["reference"] or None, row["prediction"] or None): place for place, row in enumerate(rows)}
+    """The (written, read) pairs of the confusion tables, each with its number; None stands for nothing."""
+    return {
+        (row["reference"] or None, row["prediction"] or None): place for place, row in enumerate(_commonest(inputs))
+    }
+
+
+def _commonest(inputs: Inputs) -> list[Mapping[str, str]]:
+    """Substitutions first; braces and scripts, which go missing in pairs, would leave them no room."""
+    rows = inputs.tables["confusions"]
+    substituted = [row for row in rows if row["kind"] == "substituted"]
+    unmatched = [row for row in rows if row["kind"] != "substituted"]
+    return [*substituted[:CONFUSIONS_SHOWN], *unmatched[:CONFUSIONS_SHOWN]]
 
 
 def _filters(gallery: Sequence[Shown[Card]]) -> dict[str, list[str]]:
@@ -90,18 +100,21 @@ def _filters(gallery: Sequence[Shown[Card]]) -> dict[str, list[str]]:
     }
 
 
-def _confusions(inputs: Inputs, gallery: Sequence[Shown[Card]]) -> list[dict[str, Any]]:
-    """Rows of the confusion table. occurrences: of the reference's token; num_shown: cards that have the confusion."""
+def _confusions(inputs: Inputs, gallery: Sequence[Shown[Card]]) -> dict[str, list[dict[str, Any]]]:
+    """The confusion tables. occurrences: of the reference's token; num_shown: cards that have the confusion."""
     occurrences = {row["symbol"]: int(row["count"]) for row in inputs.tables["symbols"]}
-    return [
-        {
-            **row,
-            "count": int(row["count"]),
-            "occurrences": occurrences.get(row["reference"]) if row["reference"] else None,
-            "num_shown": sum(place in shown.card.pairs for shown in gallery),
-        }
-        for place, row in enumerate(inputs.tables["confusions"][:CONFUSIONS_SHOWN])
-    ]
+    tables: dict[str, list[dict[str, Any]]] = {"substituted": [], "unmatched": []}
+    for place, row in enumerate(_commonest(inputs)):
+        tables["substituted" if row["kind"] == "substituted" else "unmatched"].append(
+            {
+                **row,
+                "place": place,
+                "count": int(row["count"]),
+                "occurrences": occurrences.get(row["reference"]) if row["reference"] else None,
+                "num_shown": sum(place in shown.card.pairs for shown in gallery),
+            }
+        )
+    return tables
 
 
 def _comparison(earlier: EarlierRun | NoEarlierRun, inputs: Inputs, parameters: Mapping[str, Any]) -> dict[str, Any]:

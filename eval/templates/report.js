@@ -41,8 +41,10 @@
       card.element.setAttribute("aria-setsize", matching.length);
     });
     const right = matching.filter((card) => card.data.verdict === "right").length;
+    // a share says something of the model only where the formulas were not chosen for their mistakes
+    const isFair = list.dataset.complete === "1" || value("group") === "random";
     byId("count").textContent = matching.length
-      ? `${matching.length} of ${cards.length} formulas, ${right} of them right (${Math.round(100 * right / matching.length)} %)`
+      ? `${matching.length} of ${cards.length} formulas, ${right} of them right` + (isFair ? ` (${Math.round(100 * right / matching.length)} %)` : "")
       : "No formula fits. Reset shows all again.";
     byId("page").textContent = `Page ${page + 1} of ${pages}`;
     byId("previous").disabled = page === 0;

@@ -152,7 +152,7 @@ def percent(value: float | None) -> str:
 
 def points(value: float) -> str:
     """A difference of fractions in percentage points, with its sign."""
-    return f"{100 * value:+.1f}".replace("-", "\u2212") + " points"
+    return f"{100 * value:+.1f}".replace("-", "\u2212")
 
 
 def number(value: Any) -> str:

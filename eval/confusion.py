@@ -44,7 +44,8 @@ def count_confusions(references: Sequence[str], predictions: Sequence[str]) -> C
 
 
 def _symbols(text: str) -> list[str]:
-    return [token for token in tokenize(text) if not token.isspace()]
+    r"""Outer white space is left out first, as `eval.metrics` does it: it is a part of the last token of `\ `."""
+    return [token for token in tokenize(text.strip()) if not token.isspace()]
 
 
 def _differences(wanted: list[str], given: list[str]) -> Iterator[tuple[str | None, str | None]]:

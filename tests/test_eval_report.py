@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import re
+import subprocess
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -107,7 +108,7 @@ def inputs(tmp_path: Path) -> dict[str, Any]:
     }
 
 
-def make(inputs: dict[str, Any], **params: int) -> str:
+def make(inputs: dict[str, Any], **params: Any) -> str:
     """The page."""
     return report.run(ReportParams(**params), **inputs).read_text(encoding="utf-8")
 
@@ -163,6 +164,27 @@ def test_anchors_lead_somewhere(inputs: dict[str, Any]) -> None:
     fields = re.findall(r'<(?:select|input) id="([^"]+)"', html)
     assert fields
     assert set(fields) == set(re.findall(r'<label for="([^"]+)"', html))
+
+
+def test_report_compares_with_the_run_before(inputs: dict[str, Any]) -> None:
+    """What was committed is what `dvc repro` replaced; its message, too, is a stranger's text."""
+    assert "Nothing to compare with" in make(inputs)
+    path = inputs["metrics_folder"] / "score.json"
+    now = path.read_text(encoding="utf-8")
+    before = json.loads(now) | {"predictions": "0", "cer": {"value": 9.87, "low": 9.8, "high": 9.9}}
+    path.write_text(json.dumps(before), encoding="utf-8")
+    inputs["params_path"].write_text("train: {learning_rate: 0.5}\n", encoding="utf-8")
+    git = ["git", "-C", str(path.parent.parent), "-c", "user.name=A", "-c", "user.email=a@example.org"]
+    for command in (["init", "--quiet"], ["add", "metrics", "params.yaml"], ["commit", "--quiet", "-m", HOSTILE]):
+        subprocess.run([*git, *command], check=True, capture_output=True)
+    path.write_text(now, encoding="utf-8")
+    html = make(inputs)
+    assert "Nothing to compare with" not in html
+    assert "<td>987.0 %</td>" in html
+    assert '<td class="better">better</td>' in html
+    assert re.search(r'<th scope="row">train.learning_rate</th><td>0.5</td><td>0.00123</td>', html)
+    assert "<script>alert" not in html
+    assert "Nothing to compare with" in make(inputs, compare_with=None)
 
 
 def test_report_is_the_same_twice(inputs: dict[str, Any]) -> None:

@@ -39,6 +39,7 @@
       card.element.tabIndex = place === 0 ? 0 : -1;
       card.element.setAttribute("aria-posinset", page * pageSize + place + 1);
       card.element.setAttribute("aria-setsize", matching.length);
+      card.element.setAttribute("aria-label", card.element.querySelector(".verdict").textContent);
     });
     const right = matching.filter((card) => card.data.verdict === "right").length;
     // a share says something of the model only where the formulas were not chosen for their mistakes

@@ -8,8 +8,8 @@ from serve.refusals import malformed, too_large
 def split_parts(body: bytes, *, boundary: bytes, max_parts: int) -> list[bytes]:
     """The contents of the parts, whatever their names are, in their order.
 
-    Raises RefusedError (400, 413) where the form is cut off or has too many parts, and python_multipart's FormParserError
-    where it is no form.
+    Raises RefusedError (400, 413) where the form is cut off or has too many parts, and FormParserError of
+    python_multipart where it is no form.
     """
     gathering = _Gathering(max_parts)
     parser = MultipartParser(

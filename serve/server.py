@@ -70,7 +70,8 @@ class ImpatientProtocol(H11Protocol):
 def run(settings: Settings, *, host: str, port: int, announce: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT, finish what was begun, and return.
 
-    announce: told where, once clients can connect. Raises LatexifyError where the address cannot be had, or the model cannot be loaded.
+    announce: told where, once clients can connect.
+    Raises LatexifyError where the address cannot be had, or the model cannot be loaded.
     """
     failures: list[BaseException] = []
 

@@ -1,0 +1,121 @@
+"""`latexify serve` as people start it: a process, sockets, signals."""
+
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx2
+import pytest
+from handwriting import encoded, ink, inkml, strokes
+from reading_models import export_folder, make_loaded
+from service_process import REPOSITORY, Service, service, talk
+
+STROKES = {"strokes": [stroke.tolist() for stroke in strokes()]}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that writes something, if nothing sensible."""
+    scratch = tmp_path_factory.mktemp("model")
+    return export_folder(make_loaded("hybrid", scratch), scratch / "out")
+
+
+@pytest.fixture(scope="module")
+def running(model: Path) -> Iterator[Service]:
+    """A service for several tests."""
+    with service(model) as running:
+        yield running
+
+
+def test_many_clients_are_answered_as_one_would_be(running: Service) -> None:
+    """Images, files and strokes mixed, sixteen at a time, while others send nonsense."""
+    photo = encoded(200 * ink() + 20, "JPEG")
+    with httpx2.Client(base_url=running.url, timeout=60) as client:
+        expected = {
+            "strokes": client.post("/recognize", json=STROKES).json()["latex"],
+            "photo": client.post("/recognize", content=photo).json()["latex"],
+        }
+
+        def ask(number: int) -> tuple[int, bool]:
+            kind = ("strokes", "inkml", "photo", "nonsense")[number % 4]
+            if kind == "strokes":
+                answer = client.post("/recognize", json=STROKES)
+            else:
+                content = {"inkml": inkml(), "photo": photo, "nonsense": b"\x00" * 100}[kind]
+                answer = client.post("/recognize", content=content)
+            is_right = answer.json().get("latex") == expected.get("strokes" if kind == "inkml" else kind)
+            return answer.status_code, is_right
+
+        with ThreadPoolExecutor(16) as pool:
+            found = list(pool.map(ask, range(64)))
+    assert found == [(415 if number % 4 == 3 else 200, True) for number in range(64)]
+
+
+def test_a_gigabyte_is_refused_by_its_head(running: Service) -> None:
+    """At once, and the connection ends, though the client says nothing more."""
+    head = b"POST /recognize HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n"
+    started_s = time.monotonic()
+    answer = talk(running.address, head)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert time.monotonic() - started_s < 8
+
+
+def test_a_chunked_flood_is_refused_and_cut_off(running: Service) -> None:
+    """Its client never stops sending; the answer comes, and then the connection ends."""
+    with socket.create_connection(running.address, timeout=30) as connection:
+        connection.sendall(b"POST /recognize HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        chunk = b"10000\r\n" + bytes(0x10000) + b"\r\n"
+        sent = 0
+        with pytest.raises(OSError):  # noqa: PT011  # reset or broken pipe, as it happens
+            while sent < 4_000_000_000:
+                connection.sendall(chunk)
+                sent += len(chunk)
+    with httpx2.Client(base_url=running.url) as client:
+        assert client.post("/recognize", json=STROKES).status_code == 200
+        assert 'route="/recognize",status="413"' in client.get("/metrics").text
+
+
+def test_whoever_never_ends_its_head_is_cut_off(running: Service) -> None:
+    """A thousand such connections would be all that a process may have."""
+    started_s = time.monotonic()
+    assert talk(running.address, b"POST /recognize HTTP/1.1\r\nHost: x\r\nX-Slow: ") == b""
+    assert time.monotonic() - started_s < 8
+    assert talk(running.address, b"\x16\x03\x01 not HTTP\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+
+
+def test_sigterm_finishes_what_was_begun(model: Path) -> None:
+    """A rolling update must lose no answer: exit code 0, and no new connection is accepted meanwhile."""
+    with service(model) as running, httpx2.Client(base_url=running.url, timeout=60) as client:
+        statuses: list[int] = []
+        content = [STROKES] * 32
+        asking = threading.Thread(target=lambda: statuses.append(client.post("/recognize", json=content).status_code))
+        asking.start()
+        with httpx2.Client(base_url=running.url) as other:
+            while "latexify_items_in_progress 32.0" not in other.get("/metrics").text:
+                assert asking.is_alive()
+        assert running.stop() == 0
+        asking.join()
+        assert statuses == [200]
+        with pytest.raises(httpx2.ConnectError):
+            httpx2.get(f"{running.url}/health")
+
+
+def test_what_hinders_it_is_one_line(model: Path, tmp_path: Path, running: Service) -> None:
+    """No model, or a port that is taken."""
+
+    def start(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "latexify", "serve", "--device", "cpu", *arguments]
+        return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=60)
+
+    taken = start("--model", str(model), "--port", str(running.address[1]))
+    assert (taken.returncode, taken.stderr.count("\n")) == (1, 1)
+    assert "choose others" in taken.stderr
+    empty = start("--model", str(tmp_path), "--port", "0")
+    assert empty.returncode == 1
+    assert "latexify train" in empty.stderr.splitlines()[-1]
+    assert "Traceback" not in empty.stderr

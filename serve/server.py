@@ -17,6 +17,9 @@ from shards.errors import LatexifyError
 PATIENCE_S = 5
 """For the head of a request, between two requests, and for the rest of a body that is answered already."""
 
+MAX_DISCARDED_BYTES = 64_000_000
+"""Of a body that is answered already: a client that is cut off while it sends may not see the answer."""
+
 MAX_CONNECTIONS = 512
 """Below the 1,024 files that a process may usually have open."""
 
@@ -31,6 +34,7 @@ class ImpatientProtocol(H11Protocol):
     """
 
     _deadline: asyncio.TimerHandle | None = None
+    _discarded_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """A client connected."""
@@ -41,6 +45,9 @@ class ImpatientProtocol(H11Protocol):
         """Something came."""
         super().data_received(data)
         self._watch()
+        self._discarded_bytes = self._discarded_bytes + len(data) if self._is_answered_early() else 0
+        if self._discarded_bytes > MAX_DISCARDED_BYTES:
+            self.transport.close()
 
     def on_response_complete(self) -> None:
         """An answer was sent."""
@@ -54,12 +61,16 @@ class ImpatientProtocol(H11Protocol):
 
     def _watch(self) -> None:
         """A deadline runs while the client owes something that no application waits for."""
-        answered = self.cycle is not None and self.cycle.response_complete
-        owes = self.conn.their_state is h11.IDLE or (self.conn.their_state is h11.SEND_BODY and answered)
+        owes = self.conn.their_state is h11.IDLE or self._is_answered_early()
         if not owes:
             self._forgive()
         elif self._deadline is None:
             self._deadline = self.loop.call_later(PATIENCE_S, self.transport.close)
+
+    def _is_answered_early(self) -> bool:
+        """Whether the rest of a body is still to come, and nobody wants it."""
+        answered = self.cycle is not None and self.cycle.response_complete
+        return answered and self.conn.their_state is h11.SEND_BODY
 
     def _forgive(self) -> None:
         if self._deadline is not None:

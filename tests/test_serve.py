@@ -179,7 +179,7 @@ def test_hostile_requests_are_told_why_in_one_line(
     assert problem.keys() == {"error", "status"}
     assert problem["status"] == status
     assert words in problem["error"]
-    assert not {"\n", "Traceback"} & set(problem["error"])
+    assert "\n" not in problem["error"]
     assert figure(client, "latexify_items_in_progress") == figure(client, "latexify_held_body_bytes") == 0
     assert client.post("/recognize", json=STROKES).status_code == 200
 

@@ -18,8 +18,8 @@ CROSS = json.dumps({"strokes": [[[0, 0], [10, 12]], [[10, 0], [0, 12]]]}).encode
 class Attack:
     """A request as bytes.
 
-    pieces: sent one after another, `pause_s` apart; at an empty one the client leaves. statuses: that are right; 0 stands
-    for a connection that is closed without an answer.
+    pieces: sent one after another, `pause_s` apart; at an empty one the client leaves. statuses: that are right; 0
+    stands for a connection that is closed without an answer.
     """
 
     kind: str

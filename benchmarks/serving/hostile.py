@@ -2,8 +2,9 @@
 
     python -m benchmarks.serving.hostile --model data/model --requests 10000
 
-Every kind of attack (`benchmarks.serving.attacks`) has statuses that are right for it; anything else is counted as wrong,
-and so is a good request that gets no answer. Memory is taken after a first tenth, when every kind was there, and at the end.
+Every kind of attack (`benchmarks.serving.attacks`) has statuses that are right for it; anything else is counted as
+wrong, and so is a good request that gets no answer. Memory is taken after a first tenth, when every kind was there, and
+at the end.
 """
 
 import argparse
@@ -127,11 +128,11 @@ def _tell(outcomes: list[Outcome], memory_mib: list[float]) -> bool:
         told = ", ".join(f"{status}: {count}" for status, count in mine.items())
         bad = sum(count for (name, _), count in wrong.items() if name == kind)
         print(f"| {kind} | {sum(mine.values())} | {told} | {bad} |")
+    median_ms, p95_ms = (1000 * good_s[len(good_s) * percent // 100] for percent in (50, 95))
     print(
-        f"\n{len(good_s)} good requests meanwhile, {num_failed} failed; "
-        f"median {1000 * good_s[len(good_s) // 2]:.0f} ms, p95 {1000 * good_s[len(good_s) * 95 // 100]:.0f} ms. Memory {memory_mib[0]:.0f} MiB after the first tenth, "
-        f"{memory_mib[1]:.0f} MiB at the end."
+        f"\n{len(good_s)} good requests meanwhile, {num_failed} failed; median {median_ms:.0f} ms, p95 {p95_ms:.0f} ms."
     )
+    print(f"Memory {memory_mib[0]:.0f} MiB after the first tenth, {memory_mib[1]:.0f} MiB at the end.")
     return bool(wrong) or bool(num_failed)
 
 

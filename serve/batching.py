@@ -40,10 +40,13 @@ class Places:
         self.taken = 0
 
     @contextmanager
-    def take(self, wanted: int) -> Iterator[None]:
-        """Hold so many places. Raises RefusedError: 503 where they are taken, 413 where there never are so many."""
-        if wanted > self.count:
-            raise too_large(f"{wanted} items, and the queue has {self.count} places: send several requests")
+    def take(self, wanted: int, *, beside: int = 0) -> Iterator[None]:
+        """Hold so many places, beside those that the same request holds already.
+
+        Raises RefusedError: 503 where they are taken, 413 where there never are so many.
+        """
+        if wanted + beside > self.count:
+            raise too_large(f"{wanted + beside} items, and the queue has {self.count} places: send several requests")
         if self.taken + wanted > self.count:
             raise busy(f"all {self.count} places are taken: try again in a second")
         self.taken += wanted

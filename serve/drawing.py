@@ -3,6 +3,7 @@
 import io
 import struct
 import warnings
+from functools import cache
 
 from PIL import Image, UnidentifiedImageError
 
@@ -14,7 +15,7 @@ from serve.recognizer import Picture, Recognizer, looks_like_markup
 from serve.refusals import RefusedError, too_large, unsupported, unusable
 from shards.errors import LatexifyError
 
-FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 """Pillow's names. It knows more: some start programs (EPS), and nobody photographs with the others."""
 
 
@@ -49,12 +50,19 @@ def _draw_inkml(data: bytes, recognizer: Recognizer, limits: Limits) -> Picture:
     return recognizer.draw(ink.strokes)
 
 
+@cache
+def _formats() -> tuple[str, ...]:
+    """Those of `FORMATS` that this Pillow has; it does not take names that it does not know."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
 def _check_image(data: bytes, limits: Limits) -> None:
     """By the header alone: nothing is decoded."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            with Image.open(io.BytesIO(data), formats=_formats()) as image:
                 width, height = image.size
     except UnidentifiedImageError:
         raise unsupported(f"it is neither InkML nor an image of a known kind ({', '.join(FORMATS)})") from None

@@ -96,7 +96,7 @@ class Worker:
         limits = self.settings.limits
         with self.places.take(1):
             found = await self._in_drawer(lambda: read_items(body, content_type=content_type, limits=limits))
-            with self.places.take(len(found.items) - 1):
+            with self.places.take(len(found.items) - 1, beside=1):
                 if not found.is_list:
                     return await self._read(found.items[0], num_beams)
                 results = await asyncio.gather(*(self._read_or_say_why(item, num_beams) for item in found.items))

@@ -272,6 +272,7 @@ def test_an_answer_that_takes_too_long_is_given_up(model: Path, gate: threading.
         gate.clear()
         assert client.post("/recognize", json=STROKES).status_code == 504
         assert figure(client, "latexify_items_in_progress") == 0
+        gate.set()
 
 
 def test_it_is_alive_before_it_is_ready(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,7 @@ def test_strokes_arrive_as_they_were_sent() -> None:
 
 def test_every_way_to_send_a_file_gives_its_bytes() -> None:
     """An image must not change on its way, line ends and zeros included."""
-    data = bytes(range(256)) + b"\r\n--b \r\n"
+    data = bytes(range(256)) + b"\r\n--a\r\n-"
     encoded = json.dumps([{"image": base64.b64encode(data).decode()}]).encode()
     sent = [
         ("image/png", data, False),

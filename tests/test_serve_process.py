@@ -1,20 +1,31 @@
 """`latexify serve` as people start it: a process, sockets, signals."""
 
+import asyncio
+import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import httpx2
+import psutil
 import pytest
 from handwriting import encoded, ink, inkml, strokes
 from reading_models import export_folder, make_loaded
-from service_process import REPOSITORY, Service, service, talk
+from service_process import Service, service, talk
 
+from benchmarks.serving.attacks import CROSS, KINDS, malformed, slow
+from benchmarks.serving.hostile import besiege
+from benchmarks.serving.load import load
+from benchmarks.serving.processes import Server
+from serve import server
+from serve.worker import Settings
+from shards.errors import LatexifyError
+
+QUICK = {make: weight for make, weight in KINDS.items() if make is not slow}
 STROKES = {"strokes": [stroke.tolist() for stroke in strokes()]}
 
 
@@ -105,16 +116,28 @@ def test_sigterm_finishes_what_was_begun(model: Path) -> None:
 
 
 def test_what_hinders_it_is_one_line(model: Path, tmp_path: Path, running: Service) -> None:
-    """No model, or a port that is taken."""
+    """No model, or a port that is taken: the command line prints it and exits with 1."""
+    said: list[str] = []
+    host, port = running.address
+    with pytest.raises(LatexifyError, match="choose others"):
+        server.run(Settings(model=model, device="cpu"), host=host, port=port, announce=said.append)
+    assert not said
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(LatexifyError, match="latexify train"):
+        server.run(Settings(model=tmp_path, device="cpu"), host=host, port=0, announce=said.append)
+    assert signal.getsignal(signal.SIGTERM) is before
 
-    def start(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "latexify", "serve", "--device", "cpu", *arguments]
-        return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=60)
 
-    taken = start("--model", str(model), "--port", str(running.address[1]))
-    assert (taken.returncode, taken.stderr.count("\n")) == (1, 1)
-    assert "choose others" in taken.stderr
-    empty = start("--model", str(tmp_path), "--port", "0")
-    assert empty.returncode == 1
-    assert "latexify train" in empty.stderr.splitlines()[-1]
-    assert "Traceback" not in empty.stderr
+def test_the_benchmarks_see_what_the_service_does(running: Service) -> None:
+    """A benchmark that no longer runs, or counts nothing as wrong, is worse than none."""
+    target = Server(url=running.url, port=running.address[1], process=psutil.Process(running.process.pid))
+    seen = asyncio.run(load(target, [CROSS] * 3, num_clients=3, seconds=0.5, warming_s=0.1))
+    assert seen.num_errors == 0
+    assert 0 < seen.percentile_ms(50) <= seen.percentile_ms(95) < 5000
+    assert seen.per_second == len(seen.latencies_s) / 0.5
+    outcome = asyncio.run(besiege(target, num_requests=60, num_clients=8, seed=1, kinds=QUICK))
+    assert sum(outcome.statuses.values()) == 60
+    assert not outcome.wrong
+    assert (len(outcome.good_s) > 0, outcome.num_good_failed) == (True, 0)
+    never = {lambda rng: replace(malformed(rng), statuses=frozenset({200})): 1}
+    assert sum(asyncio.run(besiege(target, num_requests=5, num_clients=1, seed=1, kinds=never)).wrong.values()) == 5

@@ -125,7 +125,9 @@ def no_http(rng: random.Random) -> Attack:
     return Attack(kind="no HTTP, or gone", pieces=[data, b""], statuses=frozenset({0, 400}))
 
 
-KINDS: dict[Callable[[random.Random], Attack], int] = {
+Maker = Callable[[random.Random], Attack]
+
+KINDS: dict[Maker, int] = {
     broken_image: 30, bomb: 10, claim: 10, flood: 2, slow: 2, malformed: 15, not_a_number: 15, too_much: 4, xml: 10,
     no_http: 10,
 }  # fmt: skip

@@ -13,11 +13,12 @@ import random
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.machine import describe
-from benchmarks.serving.attacks import CROSS, KINDS, Attack
+from benchmarks.serving.attacks import CROSS, KINDS, Attack, Maker
 from benchmarks.serving.load import ask
 from benchmarks.serving.processes import Server, started
 
@@ -65,15 +66,17 @@ async def _send(writer: asyncio.StreamWriter, what: Attack) -> None:
         return  # the server has had enough; its answer is read all the same
 
 
-async def besiege(server: Server, *, num_requests: int, num_clients: int, seed: int) -> Outcome:
-    """Send them all, and good ones meanwhile."""
+async def besiege(
+    server: Server, *, num_requests: int, num_clients: int, seed: int, kinds: Mapping[Maker, int] = KINDS
+) -> Outcome:
+    """Send so many, chosen from `kinds` by their weights, and good ones meanwhile."""
     outcome = Outcome()
     numbers = iter(range(num_requests))
 
     async def attacker() -> None:
         for number in numbers:
             rng = random.Random(f"{seed}/{number}")
-            what = rng.choices(list(KINDS), list(KINDS.values()))[0](rng)
+            what = rng.choices(list(kinds), list(kinds.values()))[0](rng)
             status = await attack(server, what)
             outcome.statuses[what.kind, status] += 1
             if status not in what.statuses:

@@ -52,10 +52,12 @@ def bodies(num_inks: int) -> list[bytes]:
     return [json.dumps({"strokes": [stroke.tolist() for stroke in strokes]}).encode() for strokes in parsed]
 
 
-async def load(server: Server, inks: Sequence[bytes], *, num_clients: int, seconds: float) -> Load:
+async def load(
+    server: Server, inks: list[bytes], *, num_clients: int, seconds: float, warming_s: float = WARMING_S
+) -> Load:
     """Ask for so long, after a warm-up that does not count."""
     found = Load(num_clients=num_clients)
-    begin_s = time.perf_counter() + WARMING_S
+    begin_s = time.perf_counter() + warming_s
     end_s = begin_s + seconds
     await asyncio.gather(*(_client(server, inks[i:] + inks[:i], found, begin_s, end_s) for i in range(num_clients)))
     found.elapsed_s = seconds

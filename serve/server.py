@@ -122,9 +122,13 @@ def run(settings: Settings, *, host: str, port: int, announce: Callable[[str], N
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise LatexifyError(f"cannot listen on {host}, port {port} ({error.strerror}): choose others") from None
+    # connections inherit it; head and body of an answer are two packets, and the second would wait 40 ms for the
+    # client to acknowledge the first. asyncio sets it only on sockets that were made with a protocol number
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
 
 
 def _url(listening: socket.socket) -> str:

@@ -14,6 +14,7 @@ import cli_recipe
 import cli_recognizing
 import cli_sagemaker
 import cli_scoring
+import cli_serving
 from cli_options import Address, Backend, Device, Jobs, Workspace, engine_for, seen_from_anywhere
 from shards.errors import LatexifyError
 from shards.place import store_errors
@@ -212,6 +213,7 @@ app.command()(cli_publishing.publish)
 app.command()(cli_recipe.recipe)
 app.command()(cli_recognizing.recognize)
 app.command()(cli_sagemaker.sagemaker_train)
+app.command()(cli_serving.serve)
 
 
 def main() -> None:

@@ -3,12 +3,14 @@
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import VisionEncoderDecoderModel
 
 from shards.errors import LatexifyError
+
+if TYPE_CHECKING:
+    from transformers import VisionEncoderDecoderModel  # seconds, which who only reads need not wait for
 
 BF16_CAPABILITY = 8
 """CUDA compute capability from which the tensor cores compute in bfloat16 (Ampere)."""
@@ -88,7 +90,7 @@ def cpu_capabilities() -> Mapping[str, Any]:
     return capabilities
 
 
-def fit_to_device(model: VisionEncoderDecoderModel, *, precision: Precision, canvas_px: int) -> None:
+def fit_to_device(model: "VisionEncoderDecoderModel", *, precision: Precision, canvas_px: int) -> None:
     """Move the model to its device, in the form in which it is fastest there; the exported folder does not tell.
 
     canvas_px: pixels of the picture.

@@ -1,0 +1,1 @@
+"""Load and hostility for `latexify serve`, over loopback, beside a plain server."""

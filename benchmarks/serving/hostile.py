@@ -1,0 +1,143 @@
+"""Thousands of hostile requests, while a good client asks all the time.
+
+    python -m benchmarks.serving.hostile --model data/model --requests 10000
+
+Every kind of attack (`benchmarks.serving.attacks`) has statuses that are right for it; anything else is counted as
+wrong, and so is a good request that gets no answer. Memory is taken after a first tenth, when every kind was there, and
+at the end.
+"""
+
+import argparse
+import asyncio
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.machine import describe
+from benchmarks.serving.attacks import CROSS, KINDS, Attack, Maker
+from benchmarks.serving.load import ask
+from benchmarks.serving.processes import Server, started
+
+READING_S = 60
+"""For an answer to come, or the connection to end."""
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """What became of all of them."""
+
+    statuses: Counter[tuple[str, int]] = field(default_factory=Counter)
+    wrong: Counter[tuple[str, int]] = field(default_factory=Counter)
+    good_s: list[float] = field(default_factory=list)
+    num_good_failed: int = 0
+
+
+async def attack(server: Server, what: Attack) -> int:
+    """Send it; the status, or 0 where the connection ended without one."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    try:
+        async with asyncio.timeout(READING_S):
+            sending = asyncio.ensure_future(_send(writer, what))
+            try:
+                answer = await reader.read(2**16)
+            finally:
+                sending.cancel()
+        return int(answer.split(b" ", 2)[1]) if answer.startswith(b"HTTP/") else 0
+    except ConnectionError:
+        return 0
+    finally:
+        writer.close()
+
+
+async def _send(writer: asyncio.StreamWriter, what: Attack) -> None:
+    try:
+        for piece in what.pieces:
+            if not piece:  # the client leaves
+                writer.write_eof()
+                return
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(what.pause_s)
+    except ConnectionError:
+        return  # the server has had enough; its answer is read all the same
+
+
+async def besiege(
+    server: Server, *, num_requests: int, num_clients: int, seed: int, kinds: Mapping[Maker, int] = KINDS
+) -> Outcome:
+    """Send so many, chosen from `kinds` by their weights, and good ones meanwhile."""
+    outcome = Outcome()
+    numbers = iter(range(num_requests))
+
+    async def attacker() -> None:
+        for number in numbers:
+            rng = random.Random(f"{seed}/{number}")
+            what = rng.choices(list(kinds), list(kinds.values()))[0](rng)
+            status = await attack(server, what)
+            outcome.statuses[what.kind, status] += 1
+            if status not in what.statuses:
+                outcome.wrong[what.kind, status] += 1
+
+    good = asyncio.ensure_future(_good_client(server, outcome))
+    await asyncio.gather(*(attacker() for _ in range(num_clients)))
+    good.cancel()
+    await asyncio.wait({good})
+    return outcome
+
+
+async def _good_client(server: Server, outcome: Outcome) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    while True:
+        started_s = time.perf_counter()
+        if await ask(reader, writer, CROSS) == 200:
+            outcome.good_s.append(time.perf_counter() - started_s)
+        else:
+            outcome.num_good_failed += 1
+        await asyncio.sleep(0.05)
+
+
+def main() -> None:
+    """Attack and print tables in Markdown; exit code 1 where anything went wrong."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--requests", type=int, default=10_000)
+    parser.add_argument("--clients", type=int, default=32)
+    arguments = parser.parse_args()
+    machine = describe()
+    print(f"{machine['date']}, commit {machine['commit']}, {machine['cpus']} CPUs ({machine['cpu']})\n")
+    with started(["latexify", "serve", "--model", str(arguments.model)]) as server:
+        first = arguments.requests // 10
+        options = {"num_clients": arguments.clients}
+        outcomes = [asyncio.run(besiege(server, num_requests=first, seed=1, **options))]
+        memory_mib = [server.memory_mib]
+        outcomes.append(asyncio.run(besiege(server, num_requests=arguments.requests - first, seed=2, **options)))
+        memory_mib.append(server.memory_mib)
+    sys.exit(_tell(outcomes, memory_mib))
+
+
+def _tell(outcomes: list[Outcome], memory_mib: list[float]) -> bool:
+    """Print what happened; whether anything was wrong."""
+    statuses = sum((outcome.statuses for outcome in outcomes), Counter())
+    wrong = sum((outcome.wrong for outcome in outcomes), Counter())
+    good_s = sorted(seconds for outcome in outcomes for seconds in outcome.good_s)
+    num_failed = sum(outcome.num_good_failed for outcome in outcomes)
+    print("| attack | requests | statuses (0: connection closed) | wrong |\n|---|---:|---|---:|")
+    for kind in sorted({kind for kind, _ in statuses}):
+        mine = {status: count for (name, status), count in sorted(statuses.items()) if name == kind}
+        told = ", ".join(f"{status}: {count}" for status, count in mine.items())
+        bad = sum(count for (name, _), count in wrong.items() if name == kind)
+        print(f"| {kind} | {sum(mine.values())} | {told} | {bad} |")
+    median_ms, p95_ms = (1000 * good_s[len(good_s) * percent // 100] for percent in (50, 95))
+    print(
+        f"\n{len(good_s)} good requests meanwhile, {num_failed} failed; median {median_ms:.0f} ms, p95 {p95_ms:.0f} ms."
+    )
+    print(f"Memory {memory_mib[0]:.0f} MiB after the first tenth, {memory_mib[1]:.0f} MiB at the end.")
+    return bool(wrong) or bool(num_failed)
+
+
+if __name__ == "__main__":
+    main()

@@ -41,10 +41,11 @@ def make_loaded(kind: str, scratch: Path, *, fingerprint: str = "") -> LoadedMod
     return LoadedModel(model=model.eval(), tokenizer=tokenizer, geometry=geometry, fingerprint=fingerprint)
 
 
-def export_folder(loaded: LoadedModel, folder: Path) -> Path:
+def export_folder(loaded: LoadedModel, folder: Path, *, dtype: torch.dtype = torch.float32) -> Path:
     """Write it as the train stage does."""
     inputs = {"tokenizer": tokenizer_manifest().fingerprint}
-    export_model(loaded, folder, manifest=Manifest(kind="model", version=1, params={}, inputs=inputs), rows=[])
+    manifest = Manifest(kind="model", version=1, params={}, inputs=inputs)
+    export_model(loaded, folder, manifest=manifest, rows=[], dtype=dtype)
     return folder
 
 

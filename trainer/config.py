@@ -57,6 +57,9 @@ class TrainParams(Section):
     """Compute activations twice instead of keeping them: about half the memory, for about a third more time."""
     compile: bool = False
     """Compile the forward and backward pass (torch.compile): minutes at the start, faster steps on a GPU."""
+    export_dtype: Literal["float32", "float16"] = "float32"
+    """What the weights of the model folder are stored in; `float16` takes half the space, and readers compute in
+    float32 all the same."""
     precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
     """`auto`: bf16 where the device is built for it (CUDA from Ampere, CPUs with AVX512-BF16 or AMX), else fp16 on
     CUDA, else fp32; a run that was begun keeps what `auto` was then."""

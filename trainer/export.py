@@ -3,8 +3,11 @@
 import json
 from pathlib import Path
 
+import torch
+from torch import nn
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
+from shards.errors import LatexifyError
 from shards.files import write_atomically
 from shards.manifest import MANIFEST_NAME, Manifest, write_manifest
 from trainer.geometry import GEOMETRY_NAME
@@ -12,12 +15,18 @@ from trainer.history import Row, write_history
 from trainer.model import LoadedModel, no_bars
 
 
-def export_model(loaded: LoadedModel, out: Path, *, manifest: Manifest, rows: list[Row]) -> None:
+def export_model(
+    loaded: LoadedModel, out: Path, *, manifest: Manifest, rows: list[Row], dtype: torch.dtype = torch.float32
+) -> None:
     """Write model, tokenizer, image processor, geometry and history into `out`, and the manifest last.
+
+    dtype: of the stored weights; those of `loaded` are rounded to it, so that it reads like what is stored. Raises
+    LatexifyError where a weight is beyond the range of `dtype`.
 
     `VisionEncoderDecoderModel`, `AutoTokenizer` and `AutoImageProcessor` load it by `from_pretrained(out)`; the
     processor makes of a shard's PNG, as RGB, exactly what the model was trained on.
     """
+    _round_weights(loaded.model, dtype)
     out.mkdir(parents=True, exist_ok=True)
     (out / MANIFEST_NAME).unlink(missing_ok=True)
     with no_bars():
@@ -28,6 +37,15 @@ def export_model(loaded: LoadedModel, out: Path, *, manifest: Manifest, rows: li
     write_atomically(out / GEOMETRY_NAME, geometry.encode())
     write_history(out, rows)
     write_manifest(out, manifest)
+
+
+@torch.no_grad()
+def _round_weights(model: nn.Module, dtype: torch.dtype) -> None:
+    """Round in place. Integers, such as the counts of batch norms, stay as they are."""
+    model.to(dtype)
+    for name, weight in model.state_dict().items():
+        if not torch.isfinite(weight).all():
+            raise LatexifyError(f"the weights {name} do not fit into {dtype}: set train.export_dtype to float32")
 
 
 def _image_processor(loaded: LoadedModel) -> ViTImageProcessorPil:

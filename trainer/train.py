@@ -62,7 +62,13 @@ def run(  # noqa: PLR0913  # the stage's contract
         summary = _summarise(trainer)
         if ranks.is_main:
             trainer.load_best()
-            export_model(trainer.trained, out, manifest=trainer.inputs.manifest, rows=trainer.state.rows)
+            export_model(
+                trainer.trained,
+                out,
+                manifest=trainer.inputs.manifest,
+                rows=trainer.state.rows,
+                dtype=getattr(torch, params.export_dtype),
+            )
             write_json(metrics, summary)
         ranks.gather(None)  # nobody leaves before the model is written
     return summary

@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from pipeline.label_encoder import LabelEncoder, spelt_out
+from pipeline.label_encoder import spelt_out
 from pipeline.latex import TOKEN_PATTERN
 from shards.errors import LatexifyError
 from shards.manifest import read_manifest
@@ -121,13 +121,10 @@ def encode_labels(tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]) -> 
     return [np.array([*ids, tokenizer.eos_token_id], dtype=np.int32) for ids in encoded["input_ids"]]
 
 
-def encoder_of(tokenizer: PreTrainedTokenizerBase) -> LabelEncoder:
-    """What :func:`encode_labels` does, for processes that have not imported transformers, and faster."""
-    return LabelEncoder(
-        model=tokenizer.backend_tokenizer.to_str(),
-        end_id=tokenizer.eos_token_id,
-        special_tokens=tuple(tokenizer.all_special_tokens),
-    )
+def special_facts(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    """What the manifest says of special tokens, so that `read_encoder` needs no transformers to know them."""
+    ids = {name: getattr(tokenizer, f"{name}_token_id") for name in ("bos", "pad", "eos", "unk")}
+    return {"special_ids": ids, "special_tokens": list(tokenizer.all_special_tokens)}
 
 
 def without_special_tokens(tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]) -> list[str]:

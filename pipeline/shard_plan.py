@@ -14,7 +14,7 @@ import pyarrow as pa
 from pipeline.config import RasterizeParams
 from pipeline.engine import Engine
 from pipeline.ink import Rejection
-from pipeline.label_tokenizer import encoder_of, load_tokenizer
+from pipeline.label_encoder import read_encoder
 from pipeline.preparing import Preparation, PreparedPart, prepare_part, prepare_part_into
 from pipeline.sample_order import SampleOrder, ShardRows
 from pipeline.scratch import Piece, ScratchRows, scratch_folder, unnamed_scratch
@@ -63,8 +63,7 @@ def plan_shards(
     or the system's temporary folder. Raises LatexifyError where no sample is left, or an ink does not keep the contract
     of `INK_SCHEMA`.
     """
-    encoder = encoder_of(load_tokenizer(tokenizer))
-    preparation = Preparation(encoder=encoder, max_tokens=params.max_tokens, variants=params.variants)
+    preparation = Preparation(encoder=read_encoder(tokenizer), max_tokens=params.max_tokens, variants=params.variants)
     parts: list[Place] = sorted(inks.glob("part-*.parquet"), key=str)
     if is_local(draft) and engine.is_here:
         with scratch_folder(draft) as folder:

@@ -18,6 +18,7 @@ from pipeline.label_tokenizer import (
     encode_labels,
     load_base_tokenizer,
     load_tokenizer,
+    special_facts,
     without_special_tokens,
 )
 from pipeline.latex import NORMALIZER_VERSION, normalize, tokenize
@@ -74,10 +75,9 @@ def run(params: VocabParams, *, base: str, inks: Place, out: Path, metrics: Path
         recipe |= {"base": base, "sha256": _content_hash(tokenizer)}
     coverage = _measure_all(tokenizer, labels)
     _save(tokenizer, out)
-    special = {name: getattr(tokenizer, f"{name}_token_id") for name in ("bos", "pad", "eos", "unk")}
     content = {
         "size": len(tokenizer),
-        "special_ids": special,
+        **special_facts(tokenizer),
         "coverage": {split: _summary(found) for split, found in coverage.items()},
         "unknown": {split: dict(found.unknown.most_common(_NUM_LISTED)) for split, found in coverage.items()},
     }

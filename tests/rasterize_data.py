@@ -17,6 +17,7 @@ from transformers import PreTrainedTokenizerFast
 from pipeline.config import RasterizeParams
 from pipeline.engine import Engine
 from pipeline.ink import INK_SCHEMA
+from pipeline.label_tokenizer import special_facts
 from pipeline.rasterize import run
 from pipeline.render import render_shard
 from shards.manifest import Manifest, write_manifest
@@ -77,8 +78,12 @@ def write_tokenizer(folder: Path) -> Path:
     names = [*special.values(), *LETTERS]
     model = Tokenizer(models.WordLevel({name: place for place, name in enumerate(names)}, unk_token="<unk>"))
     model.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
-    PreTrainedTokenizerFast(tokenizer_object=model, **special).save_pretrained(folder)
-    write_manifest(folder, Manifest(kind="tokenizer", version=1, params={}, inputs={"inks": INKS.fingerprint}))
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=model, **special)
+    tokenizer.save_pretrained(folder)
+    inputs = {"inks": INKS.fingerprint}
+    write_manifest(
+        folder, Manifest(kind="tokenizer", version=1, params={}, inputs=inputs, content=special_facts(tokenizer))
+    )
     return folder
 
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ from transformers import PreTrainedTokenizerFast
 
 from pipeline.config import VocabParams
 from pipeline.ink import INK_SCHEMA
+from pipeline.label_encoder import read_encoder
 from pipeline.label_tokenizer import build_latex_tokenizer, encode_labels, load_tokenizer
 from pipeline.latex import join_tokens, normalize, tokenize
 from pipeline.vocab import run
@@ -71,6 +73,7 @@ def test_tokenizer_loads_where_this_project_is_not_installed(tmp_path: Path):
     ours = [list(map(int, i)) for i in encode_labels(load_tokenizer(out), TRAIN)]
     assert ids == ours
     assert all(i[-1] == 2 and min(i[:-1]) > 3 for i in ids)
+    assert read_encoder(out).encode(TRAIN).to_pylist() == ours
 
 
 TOKENS = [*"abxyzLR012+-=()[]{}<>/|^_&'*.,~", "é", r"\alpha", r"\beta", r"\a", r"\{", r"\\", r"\$", r"\mathbb{R}"]
@@ -187,6 +190,24 @@ def test_a_base_models_own_tokenizer(tmp_path: Path, save: object, num_lost: int
     assert metrics["splits"]["train"]["num_edits"] == 0
     assert metrics["splits"]["test"]["num_unknown"] == num_lost
     assert encode_labels(tokenizer, []) == []
+    labels = [*TRAIN, *EVALUATION]
+    wanted = [ids.tolist() for ids in encode_labels(tokenizer, labels)]
+    assert read_encoder(out).encode(labels).to_pylist() == wanted, "rasterize encodes without transformers"
+
+
+@pytest.mark.parametrize("damage", ["lost", "cut off", "without facts"])
+def test_a_tokenizer_folder_that_is_not_whole_is_refused(tmp_path: Path, damage: str):
+    """A tokenizer that was copied in part must not end in a traceback of a library's."""
+    out, _ = run_vocab(tmp_path)
+    path = out / "tokenizer.json"
+    if damage == "lost":
+        path.unlink()
+    elif damage == "cut off":
+        path.write_bytes(path.read_bytes()[:100])
+    else:
+        write_manifest(out, replace(read_manifest(out, "tokenizer", made_by=""), content={}))
+    with pytest.raises(LatexifyError, match=r"holds no whole tokenizer .*: run `latexify vocab` again"):
+        read_encoder(out)
 
 
 @pytest.mark.parametrize("base", ["no/such-model", "not a name!", "."])

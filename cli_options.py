@@ -35,6 +35,14 @@ Device = Annotated[
     str | None, typer.Option(help="torch device such as cpu, cuda or cuda:1; the best one if not given.")
 ]
 
+ReadingEngine = Annotated[
+    Literal["torch", "onnx"] | None,
+    typer.Option(
+        help="What computes: torch with the weights, or onnxruntime with what `export-onnx` wrote; what the model folder "
+        "is for, if not given."
+    ),
+]
+
 
 @dataclass
 class Workspace:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli_options import Device, Workspace
+from cli_options import Device, ReadingEngine, Workspace
 
 if TYPE_CHECKING:
     from serve.answers import Answer
@@ -32,6 +32,7 @@ def recognize(  # noqa: PLR0913, PLR0917  # a switch each
         Path | None, typer.Option(help="Write what the model sees of each file into this folder, as PNG.")
     ] = None,
     device: Device = None,
+    engine: ReadingEngine = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads; more than 1 pay for large models only.")] = 1,
 ) -> None:
     """Read handwritten mathematics: one line of LaTeX for each ink or picture, in the order given.
@@ -46,7 +47,8 @@ def recognize(  # noqa: PLR0913, PLR0917  # a switch each
     from serve.recognizer import Recognizer, default_model
 
     torch.set_num_threads(threads)
-    recognizer = Recognizer(model or default_model(trained_here=workspace.data("model")), device=device)
+    folder = model or default_model(trained_here=workspace.data("model"))
+    recognizer = Recognizer(folder, device=device, engine=engine)
     with_names = len(paths) > 1 or Path(paths[0]).is_dir()
     any_failed = False
     for number, answer in enumerate(answer_files(recognizer, list_sources(paths), num_beams=beams), start=1):

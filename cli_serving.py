@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli_options import Device, Workspace
+from cli_options import Device, ReadingEngine, Workspace
 from shards.errors import LatexifyError
 
 SAGEMAKER_MODEL = Path("/opt/ml/model")
@@ -25,6 +25,7 @@ def serve(  # noqa: PLR0913, PLR0917  # a switch each
         ),
     ] = None,
     device: Device = None,
+    engine: ReadingEngine = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of the model.")] = 1,
     max_batch: Annotated[int, typer.Option(min=1, max=256, help="Pictures that are read together.")] = 16,
     max_wait_ms: Annotated[
@@ -47,6 +48,7 @@ def serve(  # noqa: PLR0913, PLR0917  # a switch each
     settings = Settings(
         model=model or default_model(trained_here=workspace.data("model")),
         device=device,
+        engine=engine,
         threads=threads,
         max_batch=max_batch,
         max_wait_s=max_wait_ms / 1000,

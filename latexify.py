@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import cli_composing
+import cli_exporting
 import cli_looking
 import cli_publishing
 import cli_recipe
@@ -207,6 +208,7 @@ def report(context: typer.Context) -> None:
 
 
 app.command()(cli_composing.compose)
+app.command()(cli_exporting.export_onnx)
 app.command()(cli_looking.verify)
 app.command()(cli_looking.inspect)
 app.command()(cli_publishing.publish)

@@ -16,7 +16,9 @@ from shards.errors import LatexifyError
 from shards.manifest import MANIFEST_NAME
 from trainer.geometry import MADE_BY
 from trainer.precision import choose_device
-from trainer.reading.reader import TrainedReader, open_reader
+from trainer.reading.engines import Engine
+from trainer.reading.onnx_engine import has_cuda
+from trainer.reading.reader import TrainedReader, choose_engine, open_reader
 from trainer.reading.searching import Hypothesis
 
 MAX_TOKENS = 256
@@ -54,12 +56,18 @@ class Recognition(Reading):
 class Recognizer:
     """Reads inks and pictures with a trained model, on one device. Safe to share between threads once it is made."""
 
-    def __init__(self, model: Path, *, device: str | None = None) -> None:
-        """Load the model folder `model`. device: torch's name, such as `cpu`; the best one if not given.
+    def __init__(self, model: Path, *, device: str | None = None, engine: Engine | None = None) -> None:
+        """Load the model folder `model`.
 
-        Raises LatexifyError where there is no whole model, or the device cannot be used.
+        device: torch's name, such as `cpu`; the best one that the engine knows if not given. engine: what computes, see
+        `trainer.reading.reader.choose_engine`.
+
+        Raises LatexifyError where there is no whole model, or the device or the engine cannot be used.
         """
-        self._trained: TrainedReader = open_reader(model, device=choose_device(device))
+        self.engine = choose_engine(model, engine)
+        if device is None and self.engine == "onnx" and not has_cuda():
+            device = "cpu"
+        self._trained: TrainedReader = open_reader(model, device=choose_device(device), engine=self.engine)
         geometry = self._trained.geometry
         self.canvas = Canvas(
             height_px=geometry.height_px,

@@ -16,6 +16,7 @@ from serve.limits import Limits
 from serve.measures import Measures
 from serve.recognizer import Recognition, Recognizer
 from serve.refusals import RefusedError, busy
+from trainer.reading.engines import Engine
 
 T = TypeVar("T")
 
@@ -25,10 +26,14 @@ NUM_DRAWERS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How the service works. threads: of torch. max_wait_s, max_batch: see `Batcher`. max_queue: places for items."""
+    """How the service works. engine: see `Recognizer`. threads: of the engine. max_wait_s, max_batch: see `Batcher`.
+
+    max_queue: places for items.
+    """
 
     model: Path
     device: str | None = None
+    engine: Engine | None = None
     threads: int = 1
     max_batch: int = 16
     max_wait_s: float = 0.002
@@ -53,9 +58,7 @@ class Worker:
     async def run(self) -> None:
         """Load the model, then read what comes, until cancelled. Raises LatexifyError where there is no model."""
         settings, loop = self.settings, asyncio.get_running_loop()
-        recognizer = await loop.run_in_executor(
-            self._model_thread, lambda: _load(settings.model, device=settings.device)
-        )
+        recognizer = await loop.run_in_executor(self._model_thread, lambda: _load(settings))
         self.batcher = Batcher(
             recognizer,
             thread=self._model_thread,
@@ -121,9 +124,9 @@ class Worker:
         return await asyncio.get_running_loop().run_in_executor(self._drawers, work)
 
 
-def _load(model: Path, *, device: str | None) -> Recognizer:
+def _load(settings: Settings) -> Recognizer:
     """A recogniser that has read a first picture, which takes longer than all others."""
-    recognizer = Recognizer(model, device=device)
+    recognizer = Recognizer(settings.model, device=settings.device, engine=settings.engine)
     recognizer.read([recognizer.draw([[[0, 0], [1, 1]]])])
     return recognizer
 

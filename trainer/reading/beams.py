@@ -8,7 +8,7 @@ import math
 
 import torch
 
-from trainer.reading.decoder import StepDecoder
+from trainer.reading.engines import C, TokenDecoder
 from trainer.reading.loops import is_due, loop_start
 from trainer.reading.searching import Hypothesis, Search
 
@@ -16,7 +16,7 @@ NEVER = -1e9
 """The score of what must not be chosen; finite, as in transformers, so that sums stay numbers."""
 
 
-def search_beams(decoder: StepDecoder, memory: torch.Tensor, search: Search) -> list[list[Hypothesis]]:
+def search_beams(decoder: TokenDecoder[C], memory: torch.Tensor, search: Search) -> list[list[Hypothesis]]:
     """Keep the `num_beams` likeliest beginnings at every step; return the `num_best` best by mean log-probability.
 
     memory: floating [samples, cells, size]. Fewer than `num_best` come back only where the vocabulary is too small.

@@ -110,7 +110,7 @@ class _Positions:
     def __call__(self, cells: torch.Tensor) -> torch.Tensor:
         """cells: [batch, size, rows, columns]; returns [batch, specials + rows * columns, size]."""
         placed = cells.flatten(2).transpose(1, 2) + self._positions
-        return torch.cat([self._special.expand(len(placed), -1, -1), placed], dim=1)
+        return torch.cat([self._special.expand(placed.shape[0], -1, -1), placed], dim=1)
 
 
 class _Patches:

@@ -17,12 +17,17 @@ from trainer.geometry import GEOMETRY_NAME, KIND, MADE_BY, Geometry
 from trainer.reading.beams import search_beams
 from trainer.reading.decoder import StepDecoder
 from trainer.reading.encoder import make_encoder
+from trainer.reading.engines import Engine, TokenDecoder
+from trainer.reading.onnx_engine import MADE_BY as EXPORTED_BY
+from trainer.reading.onnx_engine import open_graphs
 from trainer.reading.searching import Hypothesis, Search, search_greedily
 
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
 TOKENIZER_NAME = "tokenizer.json"
 
+ONNX_CONTENT = "onnx"
+"""In the manifest of a folder with graphs for onnxruntime: the size of each of their files, in bytes, by name."""
 
 ENCODED_AT_ONCE = 8
 """Pictures that a CPU encodes at a time: more of them do not stay in its caches, and each takes half as long again."""
@@ -32,12 +37,11 @@ ENCODED_AT_ONCE = 8
 class Reader:
     """Reads pictures.
 
-    encode: pictures, uint8 [batch, height, width], to what the decoder looks at, floating [batch, cells, size], on
-    `device`.
+    encode: pictures, uint8 [batch, height, width], to what `decoder.start` takes, floating [batch, ...], on `device`.
     """
 
     encode: Callable[[torch.Tensor], torch.Tensor]
-    decoder: StepDecoder
+    decoder: TokenDecoder[Any]
     device: torch.device
     start_id: int
     end_id: int
@@ -81,23 +85,66 @@ class TrainedReader:
     manifest: Manifest
 
 
-def open_reader(folder: Path, *, device: torch.device) -> TrainedReader:
-    """Load a trained model from the folder that the train stage wrote, for reading in float32.
+def choose_engine(folder: Path, engine: Engine | None = None) -> Engine:
+    """The engine that is to read the model in `folder`: the one named, or torch where the folder has weights for it.
 
-    Most models need nothing of transformers, whose import takes longer than reading a page; others are read by it.
-    Raises LatexifyError where the folder is missing, incomplete or damaged.
+    Raises LatexifyError where it is no model folder, or does not hold what that engine reads.
     """
     manifest = read_manifest(folder, KIND, made_by=MADE_BY)
+    has_weights = any(folder.glob("*.safetensors"))
+    if engine is None:
+        engine = "torch" if has_weights or ONNX_CONTENT not in manifest.content else "onnx"
+    if engine == "onnx" and ONNX_CONTENT not in manifest.content:
+        raise LatexifyError(
+            f"{folder} holds no graphs for onnxruntime: run `latexify export-onnx --model {folder}`, "
+            "and name the folder that it writes by --model"
+        )
+    if engine == "torch" and not has_weights and ONNX_CONTENT in manifest.content:
+        raise LatexifyError(f"{folder} holds graphs for onnxruntime only: leave out --engine torch")
+    return engine
+
+
+def open_reader(folder: Path, *, device: torch.device, engine: Engine | None = None) -> TrainedReader:
+    """Load a trained model from the folder that the train stage or `latexify export-onnx` wrote, to read in float32.
+
+    Most models need nothing of transformers, whose import takes longer than reading a page; others are read by it.
+    engine: see :func:`choose_engine`.
+    Raises LatexifyError where the folder is missing, incomplete or damaged, or the engine cannot read it.
+    """
+    engine = choose_engine(folder, engine)
+    manifest = read_manifest(folder, KIND, made_by=MADE_BY)
+    made_by = EXPORTED_BY if engine == "onnx" else MADE_BY
     try:
         geometry = Geometry.from_params(json.loads((folder / GEOMETRY_NAME).read_text(encoding="utf-8")))
         config = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
-        reader = _read_weights(folder, config, device=device)
+        if engine == "onnx":
+            reader: Reader | None = _read_graphs(folder, config, manifest.content[ONNX_CONTENT], device=device)
+        else:
+            reader = _read_weights(folder, config, device=device)
         texts = _texts_of(folder) if reader is not None else None
     except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise LatexifyError(f"{folder} holds no whole model ({_first_line(error)}): run `{MADE_BY}` again") from None
+        raise LatexifyError(f"{folder} holds no whole model ({_first_line(error)}): run `{made_by}` again") from None
     if reader is None or texts is None:
         return _by_transformers(folder, device=device, geometry=geometry, manifest=manifest)
     return TrainedReader(reader=reader, texts=texts, geometry=geometry, manifest=manifest)
+
+
+def _read_graphs(
+    folder: Path, config: Mapping[str, Any], num_bytes: Mapping[str, int], *, device: torch.device
+) -> Reader:
+    """num_bytes: of each file, as it was written; onnxruntime reads some files that were cut short."""
+    for name, size in num_bytes.items():
+        found = (folder / name).stat().st_size
+        if found != size:
+            raise ValueError(f"{name} has {found:,} bytes, not {size:,}")
+    encode, decoder = open_graphs(folder, config, device=device)
+    return Reader(
+        encode=encode,
+        decoder=decoder,
+        start_id=config["decoder_start_token_id"],
+        end_id=config["eos_token_id"],
+        device=device,
+    )
 
 
 def _read_weights(folder: Path, config: Mapping[str, Any], *, device: torch.device) -> Reader | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from trainer.reading.decoder import StepDecoder
+from trainer.reading.engines import C, TokenDecoder
 from trainer.reading.loops import is_due, loop_start
 
 DROP_SHARE = 0.25
@@ -43,7 +43,7 @@ class Search:
     stop_loops: bool = True
 
 
-def search_greedily(decoder: StepDecoder, memory: torch.Tensor, search: Search) -> list[list[Hypothesis]]:
+def search_greedily(decoder: TokenDecoder[C], memory: torch.Tensor, search: Search) -> list[list[Hypothesis]]:
     """Take the likeliest token at every step. memory: floating [samples, cells, size]; one hypothesis of each."""
     run = _GreedyRun(len(memory), search, device=memory.device)
     cache = decoder.start(memory)

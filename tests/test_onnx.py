@@ -1,0 +1,197 @@
+"""Models as ONNX: onnxruntime reads what torch reads, from a folder without weights."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from handwriting import encoded, ink, inkml
+from reading_models import MAX_TOKENS, export_folder, make_loaded, random_pictures
+
+from serve.recognizer import Recognizer
+from serve.worker import Settings, _load
+from shards.errors import LatexifyError
+from trainer.model import LoadedModel
+from trainer.reading import onnx_check
+from trainer.reading.onnx_export import export_onnx
+from trainer.reading.reader import Reader, open_reader
+
+CPU = torch.device("cpu")
+OTHERS = ("small-handwritten", "projected", "swin")
+"""DeiT with two special tokens; another size of encoder and decoder; an encoder that transformers reads."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small one of the shape of the presets for CPUs, with batch norms."""
+    scratch = tmp_path_factory.mktemp("hybrid")
+    return export_folder(make_loaded("hybrid", scratch), scratch / "model")
+
+
+@pytest.fixture(scope="module")
+def exported(model: Path, repository: Path) -> Path:
+    """It, exported by the command."""
+    out = model.parent / "onnx"
+    done = latexify("export-onnx", "--model", model, "--out", out, repository=repository)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("equal to torch")
+    assert "decoder.onnx" in done.stdout
+    return out
+
+
+def latexify(*arguments: str | Path, repository: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command."""
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "latexify", *map(str, arguments)]
+    return subprocess.run(command, cwd=repository, capture_output=True, check=False, env=environment, text=True)
+
+
+def require_alike(found: Reader, expected: Reader) -> None:
+    """Both read the same, alone and together, greedily and with beams, for longer than a cache has room at first."""
+    pixels = random_pictures(7)
+    num_tokens = 0
+    for batch in (pixels[:1], pixels):
+        for num_beams in (1, 3):
+            theirs, ours = (
+                reader.read(batch, max_tokens=MAX_TOKENS, num_beams=num_beams, num_best=num_beams, stop_loops=False)
+                for reader in (expected, found)
+            )
+            assert [[best.ids for best in each] for each in ours] == [[best.ids for best in each] for each in theirs]
+            assert [best.confidence for each in ours for best in each] == pytest.approx(
+                [best.confidence for each in theirs for best in each], abs=1e-4
+            )
+            num_tokens = max(num_tokens, *(len(each[0].ids) for each in ours))
+    assert num_tokens > 32 or num_tokens >= expected.decoder.max_positions - 2
+
+
+def test_onnxruntime_reads_what_torch_reads(model: Path, exported: Path) -> None:
+    """An export that is nearly right reads nearly right, and nobody knows why the figures fell."""
+    require_alike(open_reader(exported, device=CPU).reader, open_reader(model, device=CPU).reader)
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_every_kind_of_model_can_be_exported(kind: str, tmp_path: Path) -> None:
+    """Fine-tuned checkpoints of TrOCR, and whatever else transformers reads, as well as our own presets."""
+    loaded: LoadedModel = make_loaded(kind, tmp_path)
+    assert hasattr(loaded.model, "enc_to_dec_proj") == (kind == "projected")
+    folder = export_folder(loaded, tmp_path / "model")
+    done = export_onnx(folder, out=tmp_path / "onnx")
+    assert done.comparison.num_tokens > 100
+    require_alike(open_reader(tmp_path / "onnx", device=CPU).reader, open_reader(folder, device=CPU).reader)
+
+
+def test_a_folder_of_graphs_reads_files_without_torch_weights(
+    model: Path, exported: Path, tmp_path: Path, repository: Path
+) -> None:
+    """What goes onto another machine: an ink and a scan, read from the folder that the command wrote."""
+    assert not list(exported.glob("*.safetensors"))
+    (tmp_path / "a.inkml").write_bytes(inkml())
+    (tmp_path / "b.png").write_bytes(encoded(255 - 255 * ink()))
+    answers = []
+    for folder, engine in ((model, "torch"), (exported, "onnx")):
+        done = latexify(
+            "recognize", "--model", folder, "--engine", engine, "--beams", 2, "--json", tmp_path, repository=repository
+        )
+        assert done.returncode == 0, done.stderr
+        answers.append([json.loads(line) for line in done.stdout.splitlines()])
+    for ours, theirs in zip(*answers, strict=True):
+        assert (ours["file"], ours["latex"]) == (theirs["file"], theirs["latex"])
+        assert ours["confidence"] == pytest.approx(theirs["confidence"], abs=1e-3)
+
+
+def test_the_same_model_gives_the_same_bytes_everywhere(model: Path, exported: Path, repository: Path) -> None:
+    """Artifacts are compared by their bytes; and where someone keeps his files is his own affair."""
+    again = export_onnx(model, out=model.parent / "again").folder
+    for path in sorted(exported.iterdir()):
+        assert (again / path.name).read_bytes() == path.read_bytes(), path.name
+        assert str(repository).encode() not in path.read_bytes()
+
+
+def test_weights_and_graphs_may_share_a_folder(model: Path, exported: Path, tmp_path: Path) -> None:
+    """As one publishes them; torch then reads unless told otherwise, and the export does not touch the weights."""
+    both = tmp_path / "both"
+    both.mkdir()
+    for path in model.iterdir():
+        (both / path.name).write_bytes(path.read_bytes())
+    export_onnx(both, out=both)
+    assert (both / "model.safetensors").read_bytes() == (model / "model.safetensors").read_bytes()
+    assert (both / "decoder.onnx").read_bytes() == (exported / "decoder.onnx").read_bytes()
+    assert Recognizer(both).engine == "torch"
+    assert Recognizer(both, engine="onnx").engine == "onnx"
+    assert Recognizer(exported).engine == "onnx"
+    assert _load(Settings(model=both, engine="onnx")).engine == "onnx"
+    with pytest.raises(LatexifyError, match="weights of its own"):
+        export_onnx(model, out=both)
+
+
+def test_an_engine_that_cannot_read_the_folder_is_one_line(model: Path, exported: Path) -> None:
+    """The line says which command to run."""
+    with pytest.raises(LatexifyError, match="run `latexify export-onnx --model"):
+        Recognizer(model, engine="onnx")
+    with pytest.raises(LatexifyError, match="leave out --engine torch"):
+        Recognizer(exported, engine="torch")
+    with pytest.raises(LatexifyError, match="cannot compute on meta"):
+        open_reader(exported, device=torch.device("meta"))
+
+
+@pytest.mark.parametrize("module", ["onnx", "onnxscript", "onnxruntime"])
+def test_a_missing_package_is_named(
+    module: str, model: Path, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are optional: most people have none of them."""
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(LatexifyError, match=rf"{module} is missing: pip install 'latexify\[onnx\]'"):
+        export_onnx(model, out=tmp_path / "onnx")
+    if module == "onnxruntime":
+        with pytest.raises(LatexifyError, match="onnxruntime is missing"):
+            Recognizer(exported)
+    else:
+        Recognizer(exported)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def spoil(path: Path) -> None:
+    path.write_bytes(b"\xff" * path.stat().st_size)
+
+
+@pytest.mark.parametrize("name", ["encoder.onnx", "decoder.onnx"])
+@pytest.mark.parametrize("damage", [cut, spoil, Path.unlink])
+def test_a_damaged_file_is_one_line(exported: Path, tmp_path: Path, name: str, damage: Callable[[Path], None]) -> None:
+    """Half a download, or another file in its place."""
+    for path in exported.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    damage(tmp_path / name)
+    with pytest.raises(LatexifyError, match=r"run `latexify export-onnx` again") as caught:
+        open_reader(tmp_path, device=CPU)
+    assert "\n" not in str(caught.value)
+    assert name in str(caught.value)
+
+
+def test_what_computes_something_else_is_not_written(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The check is what lets one trust the rest."""
+    monkeypatch.setattr(onnx_check, "TOLERANCE", 1e-12)
+    with pytest.raises(LatexifyError, match="do not compute what torch does"):
+        export_onnx(model, out=tmp_path / "onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_threads_are_those_of_torch(exported: Path) -> None:
+    """`--threads 1` must not let a second engine take all cores."""
+    for count in (2, 1):
+        torch.set_num_threads(count)
+        decoder = open_reader(exported, device=CPU).reader.decoder
+        assert decoder._graph.session.get_session_options().intra_op_num_threads == count

@@ -38,8 +38,8 @@ Device = Annotated[
 ReadingEngine = Annotated[
     Literal["torch", "onnx"] | None,
     typer.Option(
-        help="What computes: torch with the weights, or onnxruntime with what `export-onnx` wrote; what the model folder "
-        "is for, if not given."
+        help="What computes: torch, with the weights, or onnxruntime, with what `export-onnx` wrote; if not given, torch "
+        "where the model folder has weights."
     ),
 ]
 

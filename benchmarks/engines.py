@@ -41,7 +41,7 @@ FIRST_ANSWER = (
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One quantity by both engines. ratios: torch's over onnxruntime's, turn by turn; above 1, onnxruntime is better."""
+    """One quantity by both engines. ratios: torch's over onnxruntime's, turn by turn; above 1, the latter is better."""
 
     name: str
     unit: str

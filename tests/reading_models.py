@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 from trainer_data import GEOMETRY, HEIGHT_PX, WIDTH_PX, make_base, make_tokenizer, tokenizer_manifest
-from transformers import VisionEncoderDecoderConfig, VisionEncoderDecoderModel
+from transformers import PretrainedConfig, VisionEncoderDecoderConfig, VisionEncoderDecoderModel
 from transformers.models.swin import SwinConfig
 from trocr_family import make_checkpoint
 
@@ -26,9 +26,9 @@ MAX_TOKENS = 44
 
 
 def make_loaded(kind: str, scratch: Path, *, fingerprint: str = "") -> LoadedModel:
-    """A model of one of `KINDS`, or `swin`, that writes something varied."""
+    """A model of one of `KINDS`, or `swin` or `projected`, that writes something varied."""
     tokenizer = make_tokenizer(scratch / "tokenizer")
-    if kind in {"hybrid", "swin"}:
+    if kind in {"hybrid", "swin", "projected"}:
         torch.manual_seed(3)
         model = _assembled(kind, vocab_size=len(tokenizer))
     else:
@@ -58,22 +58,24 @@ def random_pictures(count: int) -> torch.Tensor:
 
 
 def _assembled(kind: str, *, vocab_size: int) -> VisionEncoderDecoderModel:
+    encoder = _encoder(kind)
+    shape = presets.DecoderShape(size=24, layers=2, heads=2)
+    decoder = shape.config(vocab_size=vocab_size, encoder_size=encoder.hidden_size, dropout=0.0)
+    if kind == "projected":
+        decoder.cross_attention_hidden_size = None  # a linear layer turns the encoder's size into the decoder's
+    config = VisionEncoderDecoderConfig.from_encoder_decoder_configs(encoder, decoder)
+    return VisionEncoderDecoderModel(config=config)
+
+
+def _encoder(kind: str) -> PretrainedConfig:
     if kind == "hybrid":
         shape = presets.HybridShape(
             stem_channels=6, stage_channels=(8, 12), stage_depths=(2, 1), size=16, layers=2, heads=2
         )
-        encoder = shape.config(height_px=HEIGHT_PX, width_px=WIDTH_PX, dropout=0.0)
-        size = shape.size
-    else:
-        encoder = SwinConfig(
-            image_size=[HEIGHT_PX, WIDTH_PX], patch_size=4, embed_dim=8, depths=[1, 1], num_heads=[2, 2], window_size=2
-        )
-        size = encoder.hidden_size
-    decoder = presets.DecoderShape(size=24, layers=2, heads=2)
-    config = VisionEncoderDecoderConfig.from_encoder_decoder_configs(
-        encoder, decoder.config(vocab_size=vocab_size, encoder_size=size, dropout=0.0)
+        return shape.config(height_px=HEIGHT_PX, width_px=WIDTH_PX, dropout=0.0)
+    return SwinConfig(
+        image_size=[HEIGHT_PX, WIDTH_PX], patch_size=4, embed_dim=8, depths=[1, 1], num_heads=[2, 2], window_size=2
     )
-    return VisionEncoderDecoderModel(config=config)
 
 
 @torch.no_grad()

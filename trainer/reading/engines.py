@@ -8,7 +8,7 @@ Engine = Literal["torch", "onnx"]
 
 
 class StepCache(Protocol):
-    """What the next step needs of the steps before it. A sample is a picture; its rows, one each beam, stand together."""
+    """What the next step needs of the steps before it. Rows of a sample, one for each beam, stand together."""
 
     def keep_samples(self, samples: torch.Tensor, *, rows: torch.Tensor) -> None:
         """Go on with these samples only (int64), and the rows that are theirs."""

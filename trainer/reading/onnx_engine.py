@@ -1,16 +1,17 @@
 """Reading by onnxruntime: the graphs that `latexify export-onnx` wrote, in place of torch's arithmetic.
 
-Tensors pass between torch and onnxruntime as addresses, without copies.
+Tensors and arrays share their memory; all of it is the CPU's, whatever device onnxruntime computes on.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from shards.errors import LatexifyError
@@ -19,7 +20,7 @@ ENCODER_NAME = "encoder.onnx"
 DECODER_NAME = "decoder.onnx"
 MADE_BY = "latexify export-onnx"
 
-_NUMPY_TYPES = {torch.float32: np.float32, torch.int64: np.int64, torch.uint8: np.uint8}
+Array = npt.NDArray[Any]
 
 
 def has_cuda() -> bool:
@@ -27,25 +28,8 @@ def has_cuda() -> bool:
     return "CUDAExecutionProvider" in _onnxruntime().get_available_providers()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Port:
-    """An input or output of a graph. shape: -1 where it varies."""
-
-    name: str
-    shape: tuple[int, ...]
-
-    @classmethod
-    def of(cls, ports: Sequence[Any], *, prefix: str) -> list["_Port"]:
-        """Those whose name begins so, in the graph's order."""
-        return [
-            cls(name=port.name, shape=tuple(size if isinstance(size, int) else -1 for size in port.shape))
-            for port in ports
-            if port.name.startswith(prefix)
-        ]
-
-
 class Graph:
-    """A graph that is loaded, on one device. Safe to share between threads."""
+    """A graph that is loaded. Safe to share between threads."""
 
     def __init__(self, path: Path, *, device: torch.device) -> None:
         """Load an ONNX file, to run in as many threads as torch has (`torch.set_num_threads`).
@@ -59,27 +43,19 @@ class Graph:
         options.enable_mem_pattern = False  # one is kept for each shape, and every step has another
         options.log_severity_level = 3  # errors: the warnings are for those who make graphs
         with _plain_errors(path):
-            self.session = runtime.InferenceSession(path, options, providers=[_provider(device)])
-        self.device = device
+            self._session = runtime.InferenceSession(path, options, providers=[_provider(device)])
+        self.inputs = _shapes(self._session.get_inputs())
+        self.outputs = _shapes(self._session.get_outputs())
 
-    def bind(self, binding: Any, port: str, tensor: torch.Tensor, shape: Sequence[int], *, is_output: bool) -> None:
-        """Let a port be a contiguous tensor, seen in another shape; the tensor must live until the graph has run."""
-        assert tensor.is_contiguous()
-        connect = binding.bind_output if is_output else binding.bind_input
-        connect(
-            port,
-            self.device.type,
-            self.device.index or 0,
-            _NUMPY_TYPES[tensor.dtype],
-            list(shape),
-            tensor.data_ptr(),
-        )
+    @property
+    def num_threads(self) -> int:
+        """Threads that an operator may use."""
+        return int(self._session.get_session_options().intra_op_num_threads)
 
-    def run(self, binding: Any) -> None:
-        """Compute the outputs that are bound."""
-        if self.device.type == "cuda":
-            torch.cuda.current_stream(self.device).synchronize()  # onnxruntime has a stream of its own, and waits for it
-        self.session.run_with_iobinding(binding)
+    def run(self, arrays: Mapping[str, Array]) -> list[Array]:
+        """All outputs, from contiguous inputs by name."""
+        found: list[Array] = self._session.run(None, arrays)
+        return found
 
 
 class OnnxEncoder:
@@ -87,42 +63,35 @@ class OnnxEncoder:
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
-        self._memory = _Port.of(graph.session.get_outputs(), prefix="memory_")
 
     def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
         """pixels: uint8 [batch, height, width]; returns float32 [batch, numbers], see `OnnxDecoder.start`."""
-        graph, samples = self._graph, len(pixels)
-        pixels = pixels.to(graph.device).contiguous()
-        binding = graph.session.io_binding()
-        graph.bind(binding, "pixels", pixels, pixels.shape, is_output=False)
-        found = [_new(samples, *port.shape[1:], device=graph.device) for port in self._memory]
-        for port, tensor in zip(self._memory, found, strict=True):
-            graph.bind(binding, port.name, tensor, tensor.shape, is_output=True)
-        graph.run(binding)
-        return torch.cat([tensor.flatten(1) for tensor in found], dim=1)
+        found = self._graph.run({"pixels": np.ascontiguousarray(pixels.numpy())})
+        return torch.from_numpy(np.concatenate([part.reshape(len(part), -1) for part in found], axis=1))
 
 
 @dataclass(slots=True, kw_only=True)
 class OnnxCache:
-    """See `StepCache`. memory: [samples, ...], past: [rows, heads, length, head_size]; both as the graph's inputs.
+    """See `StepCache`. Float32, by the names of the graph's inputs, which say how they are laid out.
 
-    binding: of onnxruntime. is_bound: whether it holds the memory.
+    memory: [samples, ...]. past: [samples, beams, ...].
     """
 
-    memory: list[torch.Tensor]
-    past: list[torch.Tensor]
-    binding: Any
-    is_bound: bool = field(default=False)
+    memory: dict[str, Array]
+    past: dict[str, Array]
 
     def keep_samples(self, samples: torch.Tensor, *, rows: torch.Tensor) -> None:
         """Go on with these samples only (int64), and the rows that are theirs."""
-        self.memory = [memory.index_select(0, samples) for memory in self.memory]
-        self.is_bound = False
-        self.keep_rows(rows)
+        self.memory = {name: memory.take(samples.numpy(), axis=0) for name, memory in self.memory.items()}
+        self._keep_rows(rows, num_samples=len(samples))
 
     def keep_rows(self, rows: torch.Tensor) -> None:
         """Go on from these rows (int64; a row may be taken more than once), of the same samples as before."""
-        self.past = [past.index_select(0, rows) for past in self.past]
+        self._keep_rows(rows, num_samples=len(next(iter(self.past.values()))))
+
+    def _keep_rows(self, rows: torch.Tensor, *, num_samples: int) -> None:
+        chosen = rows.numpy().reshape(num_samples, len(rows) // max(num_samples, 1))
+        self.past = {name: past.reshape(-1, *past.shape[2:]).take(chosen, axis=0) for name, past in self.past.items()}
 
 
 class OnnxDecoder:
@@ -130,52 +99,37 @@ class OnnxDecoder:
 
     def __init__(self, graph: Graph, *, max_positions: int) -> None:
         self._graph = graph
-        self._memory = _Port.of(graph.session.get_inputs(), prefix="memory_")
-        self._past = _Port.of(graph.session.get_inputs(), prefix="past_")
-        self._present = [port.name for port in _Port.of(graph.session.get_outputs(), prefix="present_")]
+        self._memory = {name: shape[1:] for name, shape in graph.inputs.items() if name.startswith("memory_")}
+        self._past = {name: shape[2:] for name, shape in graph.inputs.items() if name.startswith("past_")}
         self.max_positions = max_positions
-        self.vocab_size = _Port.of(graph.session.get_outputs(), prefix="logits")[0].shape[-1]
+        self.vocab_size = graph.outputs["logits"][-1]
 
     def start(self, memory: torch.Tensor) -> OnnxCache:
         """Begin to read pictures. memory: float32 [samples, numbers], what the encoder made of them."""
-        samples, device = len(memory), self._graph.device
-        sizes = [int(np.prod(port.shape[1:])) for port in self._memory]
-        parts = zip(memory.split(sizes, dim=1), self._memory, strict=True)
+        samples = len(memory)
+        ends = np.cumsum([math.prod(shape) for shape in self._memory.values()])
+        parts = np.split(memory.numpy(), ends[:-1], axis=1)
         return OnnxCache(
-            memory=[part.reshape(samples, *port.shape[1:]).contiguous() for part, port in parts],
-            past=[_new(samples, port.shape[2], 0, port.shape[4], device=device) for port in self._past],
-            binding=self._graph.session.io_binding(),
+            memory={
+                name: np.ascontiguousarray(part.reshape(samples, *shape))
+                for (name, shape), part in zip(self._memory.items(), parts, strict=True)
+            },
+            past={
+                name: np.empty((samples, 1, heads, 0, size), np.float32)
+                for name, (heads, _, size) in self._past.items()
+            },
         )
 
     def step(self, cache: OnnxCache, tokens: torch.Tensor) -> torch.Tensor:
         """Append a token to every row. tokens: int64 [rows]; returns logits, float32 [rows, vocabulary]."""
-        graph, binding, rows = self._graph, cache.binding, len(tokens)
-        samples = len(cache.memory[0])
-        shape = (samples, rows // samples)
-        if not cache.is_bound:
-            for port, tensor in zip(self._memory, cache.memory, strict=True):
-                graph.bind(binding, port.name, tensor, tensor.shape, is_output=False)
-            cache.is_bound = True
-        tokens = tokens.contiguous()
-        graph.bind(binding, "tokens", tokens, shape, is_output=False)
-        logits = _new(rows, self.vocab_size, device=graph.device)
-        _, heads, length, size = cache.past[0].shape
-        for port, past in zip(self._past, cache.past, strict=True):
-            # a tensor without elements has no address, and onnxruntime wants one
-            tensor = past if length else logits
-            graph.bind(binding, port.name, tensor, (*shape, heads, length, size), is_output=False)
-        graph.bind(binding, "logits", logits, (*shape, self.vocab_size), is_output=True)
-        present = [_new(rows, heads, length + 1, size, device=graph.device) for _ in self._present]
-        for name, tensor in zip(self._present, present, strict=True):
-            graph.bind(binding, name, tensor, (*shape, heads, length + 1, size), is_output=True)
-        graph.run(binding)
-        cache.past = present
-        return logits
+        samples = len(next(iter(cache.past.values())))
+        beams = np.ascontiguousarray(tokens.numpy()).reshape(samples, -1)
+        logits, *present = self._graph.run({"tokens": beams, **cache.memory, **cache.past})
+        cache.past = dict(zip(cache.past, present, strict=True))
+        return torch.from_numpy(logits).view(len(tokens), -1)
 
 
-def open_graphs(
-    folder: Path, config: Mapping[str, Any], *, device: torch.device
-) -> tuple[OnnxEncoder, OnnxDecoder]:
+def open_graphs(folder: Path, config: Mapping[str, Any], *, device: torch.device) -> tuple[OnnxEncoder, OnnxDecoder]:
     """Load both graphs of a folder. config: of the model (`config.json`).
 
     Raises LatexifyError where onnxruntime is missing, cannot use the device, or cannot read a file.
@@ -186,11 +140,12 @@ def open_graphs(
     return OnnxEncoder(Graph(folder / ENCODER_NAME, device=device)), decoder
 
 
-def _new(*shape: int, device: torch.device) -> torch.Tensor:
-    return torch.empty(shape, device=device)
+def _shapes(ports: Sequence[Any]) -> dict[str, tuple[int, ...]]:
+    """By name, in the graph's order; -1 for what varies."""
+    return {port.name: tuple(size if isinstance(size, int) else -1 for size in port.shape) for port in ports}
 
 
-def _onnxruntime() -> ModuleType:
+def _onnxruntime() -> Any:
     try:
         import onnxruntime  # noqa: PLC0415  # optional, and who reads by torch need not wait for it
     except ModuleNotFoundError as error:
@@ -199,7 +154,7 @@ def _onnxruntime() -> ModuleType:
 
 
 def _provider(device: torch.device) -> str | tuple[str, dict[str, int]]:
-    """onnxruntime's name of what computes on a device."""
+    """The execution provider, as onnxruntime calls what computes on a device."""
     if device.type == "cpu":
         return "CPUExecutionProvider"
     if device.type == "cuda" and has_cuda():

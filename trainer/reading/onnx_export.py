@@ -1,4 +1,4 @@
-"""A trained model as ONNX: two graphs beside its tokenizer and configuration, checked to compute what torch computes."""
+"""A trained model as ONNX: two graphs beside tokenizer and configuration, checked to compute what torch computes."""
 
 import importlib
 import json
@@ -94,9 +94,10 @@ def _write_graphs(
     decoder, geometry = config["decoder"], trained.geometry
     heads, layers = int(decoder["decoder_attention_heads"]), int(decoder["decoder_layers"])
     size = int(decoder["d_model"]) // heads
+    samples, beams = torch.export.Dim("samples"), torch.export.Dim("beams")
+    length = torch.export.Dim("length", max=int(decoder["max_position_embeddings"]) - 1)
     # examples of two or more of everything that varies: of one, the exporter would conclude that it is always one
-    samples, beams, length = 2, 3, 4
-    pixels = torch.zeros(samples, geometry.height_px, geometry.width_px, dtype=torch.uint8)
+    pixels = torch.zeros(2, geometry.height_px, geometry.width_px, dtype=torch.uint8)
     encoder = EncoderGraph(trained.reader.encode, decoder, weights)
     with torch.inference_mode():
         memory = [torch.zeros_like(tensor) for tensor in encoder(pixels)]
@@ -110,26 +111,23 @@ def _write_graphs(
         folder / ENCODER_NAME,
         inputs=["pixels"],
         outputs=memory_names,
-        varying=({0: _dim("samples")},),
+        varying=({0: samples},),
+        names=["samples"],
     )
-    past = [torch.zeros(samples, beams, heads, length, size) for _ in past_names]
-    most = int(decoder["max_position_embeddings"]) - 1
+    past = [torch.zeros(2, 3, heads, 4, size) for _ in past_names]
     _write(
         DecoderGraph(decoder, weights),
-        (torch.zeros(samples, beams, dtype=torch.int64), memory, past),
+        (torch.zeros(2, 3, dtype=torch.int64), memory, past),
         folder / DECODER_NAME,
         inputs=["tokens", *memory_names, *past_names],
         outputs=["logits", *present_names],
         varying=(
-            {0: _dim("samples"), 1: _dim("beams")},
-            [{0: _dim("samples")} for _ in memory],
-            [{0: _dim("samples"), 1: _dim("beams"), 3: _dim("length", most=most)} for _ in past],
+            {0: samples, 1: beams},
+            [{0: samples} for _ in memory],
+            [{0: samples, 1: beams, 3: length} for _ in past],
         ),
+        names=["samples", "beams", "length"],
     )
-
-
-def _dim(name: str, *, most: int | None = None) -> Any:
-    return torch.export.Dim(name, max=most)
 
 
 def _write(  # noqa: PLR0913  # what a graph is; all are named
@@ -140,8 +138,9 @@ def _write(  # noqa: PLR0913  # what a graph is; all are named
     inputs: Sequence[str],
     outputs: Sequence[str],
     varying: tuple[Any, ...],
+    names: Sequence[str],
 ) -> None:
-    """Export one graph. varying: which dimensions of the arguments vary, by the names of their sizes."""
+    """Export one graph. varying: which dimensions of the arguments vary, as torch wants it. names: of their sizes."""
     import onnx_ir.passes.common  # noqa: PLC0415  # optional; comes with onnxscript
 
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -162,6 +161,10 @@ def _write(  # noqa: PLR0913  # what a graph is; all are named
             reason = " ".join(str(error.__cause__ or error).split())[:200]
             raise LatexifyError(f"{path.name}: this kind of model cannot be exported ({reason})") from error
     assert program is not None
+    kept = {str(size) for value in program.model.graph.inputs for size in value.shape or ()}
+    for name in names:
+        if name not in kept:  # the exporter gives in silently where a model takes a size for a constant
+            raise LatexifyError(f"{path.name}: this kind of model cannot be exported (the number of {name} is fixed)")
     # where in our files each operator comes from: nobody's business, and other bytes in every checkout
     onnx_ir.passes.common.ClearMetadataAndDocStringPass()(program.model)
     program.save(path)

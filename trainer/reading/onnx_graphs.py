@@ -138,8 +138,8 @@ def _linear(weights: Weights, *names: str, scales: Sequence[float] = (1.0,)) -> 
     scaled = list(zip(names, scales, strict=True))
     weight = torch.cat([weights[f"{name}.weight"] * scale for name, scale in scaled])
     bias = torch.cat([weights[f"{name}.bias"] * scale for name, scale in scaled])
-    linear = nn.utils.skip_init(nn.Linear, weight.shape[1], weight.shape[0])
-    linear.load_state_dict({"weight": weight, "bias": bias})
+    linear = nn.Linear(weight.shape[1], weight.shape[0], device="meta")
+    linear.load_state_dict({"weight": weight, "bias": bias}, assign=True)
     return linear.requires_grad_(requires_grad=False)
 
 
@@ -150,7 +150,7 @@ def _norm(weights: Weights, name: str) -> nn.LayerNorm:
 
 
 def _embedding(table: torch.Tensor) -> nn.Embedding:
-    return nn.Embedding.from_pretrained(table.clone(), freeze=True)
+    return nn.Embedding(*table.shape, _weight=table, _freeze=True)
 
 
 def _is_untied(weights: Weights) -> bool:

@@ -143,7 +143,7 @@ def _read_graphs(
         decoder=decoder,
         start_id=config["decoder_start_token_id"],
         end_id=config["eos_token_id"],
-        device=device,
+        device=torch.device("cpu"),  # where the engine's results are
     )
 
 

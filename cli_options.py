@@ -38,7 +38,7 @@ Device = Annotated[
 ReadingEngine = Annotated[
     Literal["torch", "onnx"] | None,
     typer.Option(
-        help="What computes: torch, with the weights, or onnxruntime, with what `export-onnx` wrote; if not given, torch "
+        help="What computes: torch (weights) or onnxruntime (what `export-onnx` wrote); if not given, torch "
         "where the model folder has weights."
     ),
 ]

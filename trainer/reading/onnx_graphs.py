@@ -55,7 +55,7 @@ class DecoderGraph(nn.Module):
     def __init__(self, config: Mapping[str, Any], weights: Weights) -> None:
         """config, weights: of the decoder, see `StepDecoder`, which says what kinds there are."""
         super().__init__()
-        self._tokens = _embedding(weights[f"{STACK}.embed_tokens.weight"])
+        self._tokens = nn.Buffer(weights[f"{STACK}.embed_tokens.weight"])
         self._positions = nn.Buffer(weights[f"{STACK}.embed_positions.weight"][POSITION_OFFSET:].clone())
         self._scale = float(config["d_model"]) ** 0.5 if config["scale_embedding"] else 1.0
         self._first_norm = (
@@ -71,7 +71,7 @@ class DecoderGraph(nn.Module):
             for number in range(config["decoder_layers"])
         )
         # left out of the file where it is the same as the input's
-        self._output = _embedding(weights["output_projection.weight"]) if _is_untied(weights) else self._tokens
+        self._output = nn.Buffer(weights["output_projection.weight"]) if _is_untied(weights) else None
 
     def forward(
         self, tokens: torch.Tensor, memory: Sequence[torch.Tensor], past: Sequence[torch.Tensor]
@@ -79,14 +79,15 @@ class DecoderGraph(nn.Module):
         """Logits, and the present. memory, past: key and value of each layer in turn."""
         samples, beams = tokens.shape
         length = past[0].shape[3]
-        hidden = self._tokens(tokens.flatten()) * self._scale
+        hidden = nn.functional.embedding(tokens.flatten(), self._tokens) * self._scale
         hidden = self._first_norm(hidden + self._positions[length])
         present = []
         for number, layer in enumerate(self._layers):
             pair = slice(2 * number, 2 * number + 2)
             hidden, *entry = layer(hidden, memory[pair], past[pair])
             present += entry
-        return nn.functional.linear(hidden, self._output.weight).view(samples, beams, -1), present
+        output = self._tokens if self._output is None else self._output
+        return nn.functional.linear(hidden, output).view(samples, beams, -1), present
 
 
 class _Layer(nn.Module):
@@ -147,10 +148,6 @@ def _norm(weights: Weights, name: str) -> nn.LayerNorm:
     norm = nn.LayerNorm(len(weights[f"{name}.bias"]))
     norm.load_state_dict({part: weights[f"{name}.{part}"] for part in ("weight", "bias")})
     return norm.requires_grad_(requires_grad=False)
-
-
-def _embedding(table: torch.Tensor) -> nn.Embedding:
-    return nn.Embedding(*table.shape, _weight=table, _freeze=True)
 
 
 def _is_untied(weights: Weights) -> bool:

@@ -1,7 +1,7 @@
 """The HTTP service: routes, and what they answer. `serve.server` runs it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -20,8 +20,10 @@ from serve.measures import Counting, Measures
 from serve.refusals import CLIENT_GONE, RefusedError
 from serve.worker import Settings, Worker
 
+SCRIPTS = ("sheet.js", "clipboard.js", "write.js")
 ROUTES = frozenset(
-    {"/", "/write.js", "/recognize", "/invocations", "/health", "/ready", "/ping", "/metrics", "/openapi.json"}
+    {"/", "/recognize", "/invocations", "/health", "/ready", "/ping", "/metrics", "/openapi.json"}
+    | {f"/{name}" for name in SCRIPTS}
 )
 Beams = Annotated[int, Query(ge=1, le=MAX_BEAMS, description="More than 1 finds alternatives.")]
 STATIC = Path(__file__).resolve().parent / "static"
@@ -129,16 +131,21 @@ def _add_states(app: FastAPI, worker: Worker, measures: Measures) -> None:
         policy = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'unsafe-inline'"
         return FileResponse(STATIC / "write.html", headers={"Content-Security-Policy": policy})
 
-    async def script() -> Response:
-        """The page's."""
-        return FileResponse(STATIC / "write.js")
-
     app.get("/health")(health)
     app.get("/ready", responses={503: {"model": schemas.Problem}})(ready)
     app.get("/ping", include_in_schema=False)(ready)
     app.get("/metrics", response_class=PlainTextResponse)(metrics)
     app.get("/", include_in_schema=False)(page)
-    app.get("/write.js", include_in_schema=False)(script)
+    for name in SCRIPTS:
+        app.get(f"/{name}", include_in_schema=False)(_script(STATIC / name))
+
+
+def _script(path: Path) -> Callable[[], Awaitable[Response]]:
+    async def script() -> Response:
+        """The page's."""
+        return FileResponse(path)
+
+    return script
 
 
 def _say_errors_in_one_line(app: FastAPI) -> None:

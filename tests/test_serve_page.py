@@ -31,11 +31,12 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 ACTIONS = """
 const seen = { errors: [] };
 addEventListener("error", (event) => seen.errors.push(event.message));
-sheet.setPointerCapture = () => {};  // the browser knows no pointer by the number of an event that a script made
+const canvas = find("sheet");
+canvas.setPointerCapture = () => {};  // the browser knows no pointer by the number of an event that a script made
 const point = (type, x, y) => {
-  const box = sheet.getBoundingClientRect();
-  const where = { clientX: box.left + sheet.clientLeft + x, clientY: box.top + sheet.clientTop + y };
-  sheet.dispatchEvent(new PointerEvent(type, { ...where, pointerId: 7, button: 0, bubbles: true, cancelable: true }));
+  const box = canvas.getBoundingClientRect();
+  const where = { clientX: box.left + canvas.clientLeft + x, clientY: box.top + canvas.clientTop + y };
+  canvas.dispatchEvent(new PointerEvent(type, { ...where, pointerId: 7, button: 0, bubbles: true, cancelable: true }));
 };
 const line = (...points) => {
   point("pointerdown", ...points[0]);
@@ -44,13 +45,14 @@ const line = (...points) => {
 };
 const until = async (condition) => { while (!condition()) await new Promise((done) => setTimeout(done, 20)); };
 const answered = () => / % sure$/.test(find("note").textContent);
-const inked = () => pen.getImageData(0, 0, sheet.width, sheet.height).data.some((value) => value !== 0);
+const inked = () =>
+  canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.some((value) => value !== 0);
 (async () => {
   seen.blank = inked();
   line([20, 20], [60, 80]);
   line([60, 20], [40, 50], [20, 80]);
   await until(answered);
-  seen.strokes = JSON.parse(JSON.stringify(strokes));
+  seen.strokes = JSON.parse(JSON.stringify(sheet.strokes));
   seen.inked = inked();
   seen.latex = find("latex").value;
   seen.others = [...document.querySelectorAll("#others button")].map((button) => button.textContent);
@@ -62,7 +64,7 @@ const inked = () => pen.getImageData(0, 0, sheet.width, sheet.height).data.some(
   seen.selected = String(getSelection());
   find("undo").click();
   await until(answered);
-  seen.left = strokes.length;
+  seen.left = sheet.strokes.length;
   find("clear").click();
   seen.cleared = [inked(), find("latex").value, find("copy").disabled, find("undo").disabled];
   const out = document.createElement("pre");

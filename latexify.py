@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import cli_composing
+import cli_demo
 import cli_exporting
 import cli_looking
 import cli_publishing
@@ -208,6 +209,7 @@ def report(context: typer.Context) -> None:
 
 
 app.command()(cli_composing.compose)
+app.command()(cli_demo.demo)
 app.command()(cli_exporting.export_onnx)
 app.command()(cli_looking.verify)
 app.command()(cli_looking.inspect)

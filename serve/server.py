@@ -1,8 +1,6 @@
 """The service as a process: uvicorn, with patience that ends, and an orderly end."""
 
 import asyncio
-import signal
-import socket
 from collections.abc import Callable
 from math import ceil
 
@@ -10,9 +8,9 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from serve.listening import listen, run_until_told, url_of
 from serve.service import make_app
 from serve.worker import Settings
-from shards.errors import LatexifyError
 
 PATIENCE_S = 5
 """For the head of a request, between two requests, and for the rest of a body that is answered already."""
@@ -22,9 +20,6 @@ MAX_DISCARDED_BYTES = 64_000_000
 
 MAX_CONNECTIONS = 512
 """Below the 1,024 files that a process may usually have open."""
-
-BACKLOG = 512
-"""Connections that wait to be accepted."""
 
 
 class ImpatientProtocol(H11Protocol):
@@ -90,7 +85,7 @@ def run(settings: Settings, *, host: str, port: int, announce: Callable[[str], N
         failures.append(error)
         server.should_exit = True
 
-    listening = _listen(host, port)
+    listening = listen(host, port)
     config = uvicorn.Config(
         make_app(settings, on_failure=stop),
         http=ImpatientProtocol,
@@ -105,32 +100,7 @@ def run(settings: Settings, *, host: str, port: int, announce: Callable[[str], N
         timeout_graceful_shutdown=ceil(settings.limits.body_timeout_s + settings.limits.answer_timeout_s),
     )
     server = uvicorn.Server(config)
-    # uvicorn stops in order, then raises the signal again for the handlers that were there before: no default ones,
-    # which would end the process by the signal
-    before = {number: signal.signal(number, server.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        with listening:
-            announce(f"serving {settings.model} on {_url(listening)}")
-            server.run(sockets=[listening])
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    announce(f"serving {settings.model} on {url_of(listening)}")
+    run_until_told(server, listening)
     if failures:
         raise failures[0]
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except OSError as error:
-        raise LatexifyError(f"cannot listen on {host}, port {port} ({error.strerror}): choose others") from None
-    # connections inherit it; head and body of an answer are two packets, and the second would wait 40 ms for the
-    # client to acknowledge the first. asyncio sets it only on sockets that were made with a protocol number
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listening
-
-
-def _url(listening: socket.socket) -> str:
-    host, port = listening.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

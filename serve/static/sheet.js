@@ -68,7 +68,7 @@ function makeSheet(canvas, { onBegin, onEnd }) {
       sheet.strokes.pop();
     }
     event.preventDefault();
-    canvas.focus({ preventScroll: true });
+    canvas.focus({ preventScroll: true, focusVisible: false });
     canvas.setPointerCapture(event.pointerId);
     current = { id: event.pointerId, type: event.pointerType, points: [place(event)] };
     sheet.strokes.push(current.points);

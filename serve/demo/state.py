@@ -1,0 +1,55 @@
+"""What all visitors share: the settings, the model and the examples, each loaded once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import streamlit as st
+
+from serve.demo.examples import Example, find_examples
+from serve.demo.reading import SharedReader
+from shards.place import place_of
+
+NUM_EXAMPLES = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoSettings:
+    """How the demo works. device: torch's name; None for the best. threads: of torch. inks: folder or URL of inks."""
+
+    model: Path
+    device: str | None
+    threads: int
+    inks: str
+
+    def to_mapping(self) -> dict[str, Any]:
+        """As values that Streamlit hands on to its script."""
+        return {
+            "model": str(self.model),
+            "device": self.device or "",
+            "threads": self.threads,
+            "inks": self.inks,
+        }
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
+        """The settings that `to_mapping` gave."""
+        return cls(
+            model=Path(values["model"]),
+            device=values["device"] or None,
+            threads=values["threads"],
+            inks=values["inks"],
+        )
+
+
+@st.cache_resource(show_spinner=False)
+def reader_of(settings: DemoSettings) -> SharedReader:
+    """The model. Raises LatexifyError where there is none."""
+    return SharedReader(settings.model, device=settings.device, threads=settings.threads)
+
+
+@st.cache_resource(show_spinner=False)
+def examples_of(settings: DemoSettings) -> list[Example]:
+    """The examples. Raises LatexifyError where the inks are not whole."""
+    return find_examples(place_of(settings.inks), count=NUM_EXAMPLES)

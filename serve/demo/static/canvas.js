@@ -1,0 +1,74 @@
+// The sheet as a part of the demo's page; behind sheet.js in one module. A moment after the pen is lifted, the ink is sent.
+const PAUSE_MS = 350;
+
+export default function ({ data, parentElement, setStateValue }) {
+  const part = (parentElement.part ??= openPart(parentElement));
+  part.send = (ink) => setStateValue("ink", ink);
+  part.offer(data.examples);
+  part.sheet.draw(); // with every change of the theme, too
+  return () => part.sheet.watch.disconnect();
+}
+
+function openPart(root) {
+  const find = (selector) => root.querySelector(selector);
+  const sheet = makeSheet(find("canvas"), { onBegin: () => changed(null), onEnd: sendSoon });
+  const part = { sheet, offer, send: null };
+  let offered = null;
+  let timer = 0;
+
+  function changed(example) {
+    clearTimeout(timer);
+    find(".undo").disabled = find(".clear").disabled = sheet.strokes.length === 0;
+    find(".hint").hidden = sheet.strokes.length > 0;
+    for (const button of root.querySelectorAll(".examples button"))
+      button.setAttribute("aria-pressed", String(button.dataset.key === example));
+  }
+
+  function sendSoon() {
+    changed(null);
+    timer = setTimeout(() => send(null), sheet.strokes.length ? PAUSE_MS : 0);
+  }
+
+  function send(example) {
+    const rounded = (value) => Math.round(value * 100) / 100;
+    const strokes = sheet.strokes.map((stroke) => stroke.map((point) => point.map(rounded)));
+    part.send({ example, json: JSON.stringify({ strokes }) });
+  }
+
+  function offer(examples) {
+    const text = JSON.stringify(examples);
+    if (text === offered) return;
+    offered = text;
+    find(".examples").replaceChildren(...examples.map(buttonOf));
+  }
+
+  function buttonOf(example) {
+    const button = document.createElement("button");
+    button.dataset.key = example.key;
+    button.title = example.label;
+    button.setAttribute("aria-label", `Example: ${example.label}`);
+    button.append(thumbnail(example.strokes));
+    button.addEventListener("click", () => {
+      sheet.show(example.strokes);
+      changed(example.key);
+      send(example.key);
+    });
+    return button;
+  }
+
+  find(".undo").addEventListener("click", sheet.undo);
+  find(".clear").addEventListener("click", sheet.clear);
+  return part;
+}
+
+function thumbnail(strokes) {
+  const make = (name) => document.createElementNS("http://www.w3.org/2000/svg", name);
+  const [svg, path] = [make("svg"), make("path")];
+  const [width, height] = [120, 56];
+  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  svg.setAttribute("aria-hidden", "true");
+  const lines = placed(strokes, width, height).map((points) => points.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`));
+  path.setAttribute("d", lines.map((points) => `M${points.join("L")}${points.length === 1 ? "h0" : ""}`).join(""));
+  svg.append(path);
+  return svg;
+}

@@ -117,6 +117,12 @@ class Page:
             self("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y, **pressed)
         self("Input.dispatchMouseEvent", type="mouseReleased", x=last_x, y=last_y, **pressed)
 
+    def click(self, expression: str) -> None:
+        """Click on the element that a JavaScript expression names, wherever it stands."""
+        self.value(f"{expression}.scrollIntoView({{block: 'center'}})")
+        box = self.value(f"{expression}.getBoundingClientRect().toJSON()")
+        self.draw([(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)])
+
     def press(self, key: str, **more: Any) -> None:
         """A key, by its name in the DOM."""
         self("Input.dispatchKeyEvent", type="keyDown", key=key, code=key, **more)

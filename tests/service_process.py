@@ -1,4 +1,4 @@
-"""`latexify serve` as a process of its own, and plain sockets to talk to it as no well-behaved client would."""
+"""`latexify serve` or `demo` as a process, and plain sockets to talk to it as no well-behaved client would."""
 
 import os
 import re
@@ -37,9 +37,9 @@ class Service:
 
 
 @contextmanager
-def service(model: Path, *arguments: str) -> Iterator[Service]:
+def service(model: Path, *arguments: str, name: str = "serve", ready: str = "/ready") -> Iterator[Service]:
     """Start it on a free port and wait until it is ready; it is killed at the end if it still runs."""
-    command = [sys.executable, "-m", "latexify", "serve", "--model", str(model), "--port", "0", "--device", "cpu"]
+    command = [sys.executable, "-m", "latexify", name, "--model", str(model), "--port", "0", "--device", "cpu"]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "CUDA_VISIBLE_DEVICES": ""}
     with subprocess.Popen([*command, *arguments], env=environment, stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -49,7 +49,7 @@ def service(model: Path, *arguments: str) -> Iterator[Service]:
             # it accepts connections from now on, and answers them once it runs
             transport = httpx2.HTTPTransport(retries=3)
             with httpx2.Client(base_url=found[0], transport=transport, timeout=60) as client:
-                while client.get("/ready").status_code != 200:
+                while client.get(ready).status_code != 200:
                     assert process.poll() is None
             yield Service(process=process, url=found[0])
         finally:

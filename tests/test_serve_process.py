@@ -22,6 +22,7 @@ from benchmarks.serving.hostile import besiege
 from benchmarks.serving.load import load
 from benchmarks.serving.processes import Server
 from serve import server
+from serve.listening import listen
 from serve.worker import Settings
 from shards.errors import LatexifyError
 
@@ -130,7 +131,7 @@ def test_what_hinders_it_is_one_line(model: Path, tmp_path: Path, running: Servi
 
 def test_answers_do_not_wait_for_acknowledgements() -> None:
     """Nagle's algorithm on the server and delayed acknowledgements at the client cost 40 ms a request together."""
-    with server._listen("127.0.0.1", 0) as listening:
+    with listen("127.0.0.1", 0) as listening:
         client = socket.create_connection(listening.getsockname())
         accepted, _ = listening.accept()
         with client, accepted:

@@ -56,7 +56,7 @@ ENV NVIDIA_VISIBLE_DEVICES=all \
 WORKDIR /work
 ARG RUN_AS=latexify
 USER ${RUN_AS}
-EXPOSE 8080
+EXPOSE 8080 8501
 HEALTHCHECK --interval=30s --timeout=5s --start-period=120s --retries=3 CMD ["healthy"]
 CMD ["serve"]
 
@@ -68,6 +68,6 @@ RUN python -m compileall -q /opt/latexify/app
 WORKDIR /work
 ARG RUN_AS=latexify
 USER ${RUN_AS}
-EXPOSE 8080
+EXPOSE 8080 8501
 HEALTHCHECK --interval=30s --timeout=5s --start-period=120s --retries=3 CMD ["healthy"]
 CMD ["serve"]

@@ -4,7 +4,7 @@
 buildah builds the Dockerfile as it stands, each RUN in a chroot of its own; the base image, which it cannot fetch
 here, is made by mmdebstrap of the same Debian release. Both are Debian packages, and both want root. Then every
 program of the image runs in it, as its user and without a network beyond the loopback interface: a small training job,
-then the service with its model. The result goes into docs/container.md with date and commit.
+then the service and the demo with its model. The result goes into docs/container.md with date and commit.
 
 Needs 8 GB of disk and, the first time, a quarter of an hour.
 """
@@ -29,6 +29,8 @@ PLACE = Path("/var/tmp/latexify-container")  # noqa: S108  # root's, and gigabyt
 PACKAGES = "buildah mmdebstrap"
 SOURCES = Path("/etc/apt/sources.list.d/debian.sources")
 TRUST = Path("/etc/ssl/certs/ca-certificates.crt")
+DEMO_HEALTH = ["env", "LATEXIFY_HEALTH_URL=http://127.0.0.1:8501/_stcore/health", "healthy"]
+"""The health check as compose.yaml sets it for the demo."""
 SMALL_JOB = {
     "synthetic.num_train": "40",
     "synthetic.num_valid": "10",
@@ -183,7 +185,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--place", type=Path, default=PLACE, help="Where images are kept from check to check.")
     parser.add_argument("--wheels", type=Path, help="A folder with torch's wheel, where its index cannot be reached.")
-    parser.add_argument("--without-service", action="store_true", help="Do not try what the image starts by default.")
+    parser.add_argument("--without-service", action="store_true", help="Try neither the service nor the demo.")
     parser.add_argument("--record", action="store_true", help="Write the result into docs/container.md.")
     arguments = parser.parse_args()
     missing = [name for name in PACKAGES.split() if shutil.which(name) is None]
@@ -227,6 +229,7 @@ def run_all(builder: Builder, *, with_service: bool) -> list[Step]:
         if with_service:
             check = config["Healthcheck"]["Test"][1:]
             steps.append(try_service(builder, container, command=config["Cmd"], check=check))
+            steps.append(try_service(builder, container, command=["demo"], check=DEMO_HEALTH))
     finally:
         builder("rm", container)
     return steps

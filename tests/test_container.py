@@ -91,13 +91,25 @@ def test_the_context_holds_all_code_and_nothing_else(repository: Path) -> None:
 def test_compose_names_a_service_that_the_image_can_run(repository: Path) -> None:
     """It is what people try first."""
     compose = YAML(typ="safe", pure=True).load((repository / "compose.yaml").read_text())
-    assert set(compose["services"]) == {"service"}
+    assert set(compose["services"]) == {"service", "demo"}
     programs = {path.name for path in (repository / "container/bin").iterdir()}
     for service in compose["services"].values():
         assert service.get("command", ["serve"])[0] in programs
         assert all(port.startswith("127.0.0.1:") for port in service["ports"]), "open to the whole network"
         assert service["read_only"]
         assert service["cap_drop"] == ["ALL"]
+
+
+def test_the_check_watches_what_compose_starts(repository: Path) -> None:
+    """`make container-check` is all that ever runs the demo's container here."""
+    compose = YAML(typ="safe", pure=True).load((repository / "compose.yaml").read_text())
+    demo = compose["services"]["demo"]
+    url = demo["environment"]["LATEXIFY_HEALTH_URL"]
+    assert f"LATEXIFY_HEALTH_URL={url}" in (repository / "scripts/container_check.py").read_text()
+    port = url.split(":")[2].split("/")[0]
+    assert demo["ports"] == [f"127.0.0.1:{port}:{port}"]
+    assert f"--port {port} " in (repository / "container/bin/demo").read_text()
+    assert f"EXPOSE 8080 {port}" in (repository / "Dockerfile").read_text()
 
 
 def test_the_image_does_not_run_as_root(repository: Path) -> None:

@@ -1,6 +1,7 @@
 """The demo's page without a browser: what it shows, what it reads, where its examples come from, who may ask it."""
 
 import asyncio
+import base64
 import json
 import re
 from collections.abc import Mapping
@@ -32,6 +33,7 @@ from serve.items import Item
 from serve.recognizer import Recognizer
 from shards.errors import LatexifyError
 from shards.manifest import MANIFEST_NAME, Manifest, write_manifest
+from shards.png import decode_png
 
 WRITTEN = json.dumps({"strokes": [stroke.tolist() for stroke in strokes()]})
 
@@ -68,6 +70,11 @@ def shown(page: AppTest) -> list[Mapping[str, Any]]:
     return [json.loads(part.proto.json) for part in page.get("bidi_component")]
 
 
+def picture_size(url: str) -> tuple[int, ...]:
+    """Height and width of a picture that a page holds in itself."""
+    return decode_png(base64.b64decode(url.removeprefix("data:image/png;base64,"))).shape
+
+
 def test_a_visitor_finds_a_sheet_and_examples(page: AppTest) -> None:
     """The first sight: nothing to wait for, nothing that failed, everything within reach."""
     assert not page.exception
@@ -96,6 +103,8 @@ def test_files_are_read_each_by_itself(page: AppTest, model: Path) -> None:
     expected = recognizer.read(pictures, num_beams=BEAMS)
     assert [part["readings"][0]["latex"] for part in found] == [best.latex for best in expected]
     assert [len(part["readings"]) for part in found] == [1 + len(best.alternatives) for best in expected]
+    sizes = [picture_size(part["picture"]["url"]) for part in found]
+    assert sizes == [picture.shape for picture in pictures]
     complaints = [error.value for error in page.error]
     assert [complaint.partition("**:")[0] for complaint in complaints] == [r"**cut\.png", r"**text\.jpg"]
     assert r"**ink\_1\*\.inkml**" in [line.value for line in page.markdown]

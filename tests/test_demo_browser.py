@@ -19,7 +19,7 @@ from serve.demo.page import BEAMS
 from serve.recognizer import Picture, Recognition, Recognizer
 
 CANVAS = first("canvas")
-LATEX = f"{every('code.latex')}.map((code) => code.textContent)"
+LATEX = f"{every('code.latex')}.filter((code) => code.getClientRects().length).map((code) => code.textContent)"
 STROKES = f"{CANVAS}.getRootNode().part.sheet.strokes"
 SCREEN = {"width_px": 1280, "height_px": 800}
 CROSS = [[(60, 60), (90, 100), (120, 140)], [(120, 60), (60, 140)]]
@@ -50,10 +50,14 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
 
 
 @pytest.fixture(scope="module")
-def demo(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """The demo, running where it may write nothing."""
-    home = tmp_path_factory.mktemp("home")
-    home.chmod(0o500)
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The empty home of whoever runs the demo."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def demo(model: Path, home: Path) -> Iterator[Service]:
+    """The demo, running."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("HOME", str(home))
         with service(model, "--no-browser", name="demo", ready="/_stcore/health") as running:
@@ -120,7 +124,11 @@ def test_who_writes_gets_latex(page: Page, recognizer: Recognizer) -> None:
         ]
     expect_ink(page, recognizer)
     assert 0 <= page.value(f"{first('meter')}.value") <= 1
-    page.wait_for(first('[data-testid="stImage"] img, [data-testid="stImageContainer"] img'))
+    canvas = recognizer.canvas
+    assert page.value(f"[{first('img.seen')}.naturalWidth, {first('img.seen')}.naturalHeight]") == [
+        canvas.width_px,
+        canvas.height_px,
+    ]
 
     page.click(first("button.undo"))
     assert len(page.value(STROKES)) == 1
@@ -228,8 +236,12 @@ def test_nothing_failed_and_nothing_came_from_elsewhere(page: Page, demo: Servic
     assert any(url.startswith("ws:") for url in urls)
 
 
-def test_the_demo_ends_when_it_is_told(tab: Page, demo: Service) -> None:
-    """A container is stopped by SIGTERM, visitors or not; what does not end is killed ten seconds later."""
+def test_the_demo_ends_when_it_is_told(tab: Page, demo: Service, home: Path) -> None:
+    """A container is stopped by SIGTERM, visitors or not; what does not end is killed ten seconds later.
+
+    In a read-only one, what wrote into the home would have failed.
+    """
     assert httpx2.get(demo.url).status_code == 200
     assert tab.value("document.visibilityState") == "visible"
     assert demo.stop() == 0
+    assert list(home.iterdir()) == []

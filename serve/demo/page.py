@@ -5,7 +5,6 @@ import string
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import streamlit as st
 
 from serve.demo.examples import Example
@@ -17,8 +16,6 @@ from serve.limits import MAX_BEAMS
 
 BEAMS = 4
 """Readings that are looked for unless the visitor says otherwise."""
-ZOOM = 4
-"""The browser smooths what it enlarges: every pixel of the model's is several of the browser's."""
 
 
 def show(reader: SharedReader, examples: Sequence[Example], *, model: Path) -> None:
@@ -72,8 +69,7 @@ def _write(reader: SharedReader, examples: Sequence[Example], num_beams: int) ->
         if isinstance(found, Unread):
             st.error(_plain(found.reason))
             return
-        readings(found.recognition, key="written", truth=example.label if example else None)
-        _show_picture(found)
+        readings(found, key="written", truth=example.label if example else None)
 
 
 @st.fragment
@@ -94,25 +90,13 @@ def _read_files(reader: SharedReader, num_beams: int) -> None:
                 st.error(f"**{_plain(file.name)}**: {_plain(found.reason)}")
                 continue
             st.markdown(f"**{_plain(file.name)}**")
-            left, right = st.columns([3, 2], gap="medium")
-            with left:
-                readings(found.recognition, key=f"file-{number}")
-            with right:
-                _show_picture(found)
+            readings(found, key=f"file-{number}")
 
 
 @st.cache_data(max_entries=256, show_spinner="Reading …")
 def _read_file(_reader: SharedReader, data: bytes, num_beams: int) -> Seen | Unread:
     """Kept, since the page is made anew with every file that comes or goes."""
     return _reader.read_file(data, num_beams=num_beams)
-
-
-def _show_picture(found: Seen) -> None:
-    height, width = found.picture.shape
-    with st.expander("What the model sees", expanded=True):
-        pixels = np.kron(found.picture, np.ones((ZOOM, ZOOM), np.uint8))
-        st.image(pixels, width="stretch", output_format="PNG")
-        st.caption(f"{width} by {height} pixels, read in {found.recognition.elapsed_s * 1000:.0f} ms")
 
 
 def _plain(text: str) -> str:

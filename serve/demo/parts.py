@@ -4,6 +4,7 @@ Both are components of Streamlit (`st.components.v2`): plain scripts, without a 
 sheet and the clipboard are those of the service's page.
 """
 
+import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,9 @@ import streamlit as st
 
 from eval.typeset import Typesetter
 from serve.demo.examples import Example
-from serve.recognizer import Reading, Recognition
+from serve.demo.reading import Seen
+from serve.recognizer import Picture, Reading
+from shards.png import encode_png
 
 HERE = Path(__file__).resolve().parent / "static"
 SHARED = HERE.parent.parent / "static"
@@ -45,8 +48,12 @@ def sheet(examples: Sequence[Example]) -> WrittenInk | None:
     return WrittenInk(json=ink["json"], example=example if isinstance(example, str) else None)
 
 
-def readings(found: Recognition, *, key: str, truth: str | None = None) -> None:
-    """Show what was read, typeset, with LaTeX to copy. truth: what was meant, where that is known; normalised."""
+def readings(seen: Seen, *, key: str, truth: str | None = None) -> None:
+    """Show what was read, typeset, with LaTeX to copy, and what the model saw.
+
+    truth: what was meant, where that is known; normalised.
+    """
+    found = seen.recognition
     show = st.components.v2.component(
         "latexify_readings",
         css=_text(HERE / "readings.css"),
@@ -55,7 +62,8 @@ def readings(found: Recognition, *, key: str, truth: str | None = None) -> None:
     typesetter = Typesetter()
     lines = [_line(reading, typesetter) for reading in (found, *found.alternatives)]
     verdict = None if truth is None else {"latex": truth, "isRight": found.latex == truth}
-    show(key=key, data={"readings": lines, "truth": verdict, "glyphs": typesetter.glyphs()})
+    picture = {"url": _data_url(seen.picture), "caption": _caption(seen)}
+    show(key=key, data={"readings": lines, "truth": verdict, "picture": picture, "glyphs": typesetter.glyphs()})
 
 
 def _line(reading: Reading, typesetter: Typesetter) -> dict[str, Any]:
@@ -66,6 +74,16 @@ def _line(reading: Reading, typesetter: Typesetter) -> dict[str, Any]:
         "svg": formula.svg,
         "reason": formula.reason,
     }
+
+
+def _data_url(picture: Picture) -> str:
+    """The picture itself: one that Streamlit stored might be gone when a slow browser comes for it."""
+    return f"data:image/png;base64,{base64.b64encode(encode_png(picture)).decode()}"
+
+
+def _caption(seen: Seen) -> str:
+    height, width = seen.picture.shape
+    return f"{width} by {height} pixels, read in {seen.recognition.elapsed_s * 1000:.0f} ms"
 
 
 def _thinned(example: Example) -> list[list[list[float]]]:

@@ -1,6 +1,5 @@
 // The sheet as a part of the demo's page; behind sheet.js in one module. A moment after the pen is lifted, the ink is sent.
 const PAUSE_MS = 350;
-let kept = { strokes: [], example: null }; // while another tab is looked at: this script stays loaded, its part does not
 
 export default function ({ data, parentElement, setStateValue }) {
   const part = (parentElement.part ??= openPart(parentElement));
@@ -20,7 +19,6 @@ function openPart(root) {
 
   function changed(example) {
     clearTimeout(timer);
-    kept = { strokes: sheet.strokes, example };
     find(".undo").disabled = find(".clear").disabled = sheet.strokes.length === 0;
     find(".hint").hidden = sheet.strokes.length > 0;
     for (const button of root.querySelectorAll(".examples button"))
@@ -43,7 +41,6 @@ function openPart(root) {
     if (text === offered) return;
     offered = text;
     find(".examples").replaceChildren(...examples.map(buttonOf));
-    changed(kept.example);
   }
 
   function buttonOf(example) {
@@ -60,7 +57,6 @@ function openPart(root) {
     return button;
   }
 
-  sheet.strokes = kept.strokes;
   find(".undo").addEventListener("click", sheet.undo);
   find(".clear").addEventListener("click", sheet.clear);
   return part;

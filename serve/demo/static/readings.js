@@ -2,9 +2,10 @@
 export default function ({ data, parentElement }) {
   const place = (parentElement.place ??= openPlace(parentElement));
   const [best, ...others] = data.readings;
-  place.replaceChildren(bestOf(best));
-  if (data.truth) place.append(truthOf(data.truth));
-  if (others.length) place.append(make("h4", "", "Other readings"), make("ol", "", ...others.map(otherOf)));
+  const texts = make("div", "", bestOf(best));
+  if (data.truth) texts.append(truthOf(data.truth));
+  if (others.length) texts.append(make("h4", "", "Other readings"), make("ol", "", ...others.map(otherOf)));
+  place.replaceChildren(texts, pictureOf(data.picture));
   place.insertAdjacentHTML("beforeend", data.glyphs); // markup made by eval/typeset.py, of outlines only
 }
 
@@ -42,6 +43,13 @@ function otherOf(reading) {
 function truthOf({ latex, isRight }) {
   const verdict = isRight ? make("span", "right", "✓ read right") : make("span", "wrong", "✗ not what was written");
   return make("div", "truth", verdict, ...(isRight ? [] : [make("code", "", latex)]));
+}
+
+function pictureOf({ url, caption }) {
+  const picture = make("img", "seen");
+  picture.src = url;
+  picture.alt = "The ink as the model sees it";
+  return make("figure", "", make("h4", "", "What the model sees"), picture, make("figcaption", "", caption));
 }
 
 function codeOf(reading) {

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Take the pictures of the demo that docs/demo.md shows: `python -m scripts.demo_pictures`.
 
 Starts `latexify demo` on a free port, and headless Chromium (or Google Chrome) to look at it.

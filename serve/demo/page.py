@@ -84,11 +84,11 @@ def _read_files(reader: SharedReader, num_beams: int) -> None:
     if len(uploaded) > limits.max_items:
         st.warning(f"{len(uploaded)} files: only the first {limits.max_items} are read.")
     for number, file in enumerate(uploaded[: limits.max_items]):
+        found = _read_file(reader, file.getvalue(), num_beams)
+        if isinstance(found, Unread):
+            st.error(f"**{_plain(file.name)}**: {_plain(found.reason)}")
+            continue
         with st.container(border=True):
-            found = _read_file(reader, file.getvalue(), num_beams)
-            if isinstance(found, Unread):
-                st.error(f"**{_plain(file.name)}**: {_plain(found.reason)}")
-                continue
             st.markdown(f"**{_plain(file.name)}**")
             readings(found, key=f"file-{number}")
 

@@ -19,7 +19,7 @@ from serve.listening import listen, run_until_told, url_of
 
 SCRIPT = Path(__file__).resolve().parent / "script.py"
 
-PATIENCE_S = 5
+PATIENCE_S = 2
 """For visitors who are still connected when the demo ends."""
 
 MAX_MESSAGE_MB = 16

@@ -12,6 +12,7 @@ from serve.items import JSON, Item, read_items
 from serve.limits import Limits
 from serve.recognizer import Picture, Recognition, Recognizer
 from serve.refusals import RefusedError
+from trainer.reading.engines import Engine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,14 +33,14 @@ class Unread:
 class SharedReader:
     """A model that many visitors read with. Safe to share between threads."""
 
-    def __init__(self, model: Path, *, device: str | None, threads: int) -> None:
-        """Load the model folder `model`. device: torch's name, or None for the best. threads: of torch, on the CPU.
+    def __init__(self, model: Path, *, device: str | None, engine: Engine | None, threads: int) -> None:
+        """Load the model folder `model`. device, engine: as in `Recognizer`. threads: of torch, on the CPU.
 
-        Raises LatexifyError where there is no whole model, or the device cannot be used.
+        Raises LatexifyError where there is no whole model, or the device or the engine cannot be used.
         """
         # torch keeps the number of its threads for each thread that calls it
         self._thread = ThreadPoolExecutor(1, "model", initializer=torch.set_num_threads, initargs=(threads,))
-        self._recognizer = self._thread.submit(Recognizer, model, device=device).result()
+        self._recognizer = self._thread.submit(Recognizer, model, device=device, engine=engine).result()
         self.limits = Limits()
         # the first picture takes longer than all others, so it is not a visitor's
         self._read(self._recognizer.draw([[[0, 0], [1, 1]]]), num_beams=1)

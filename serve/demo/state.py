@@ -10,16 +10,18 @@ import streamlit as st
 from serve.demo.examples import Example, find_examples
 from serve.demo.reading import SharedReader
 from shards.place import place_of
+from trainer.reading.engines import Engine
 
 NUM_EXAMPLES = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoSettings:
-    """How the demo works. device: torch's name; None for the best. threads: of torch. inks: folder or URL of inks."""
+    """How the demo works. device, engine: as in `Recognizer`. threads: of the model. inks: folder or URL of inks."""
 
     model: Path
     device: str | None
+    engine: Engine | None
     threads: int
     inks: str
 
@@ -28,6 +30,7 @@ class DemoSettings:
         return {
             "model": str(self.model),
             "device": self.device or "",
+            "engine": self.engine or "",
             "threads": self.threads,
             "inks": self.inks,
         }
@@ -38,6 +41,7 @@ class DemoSettings:
         return cls(
             model=Path(values["model"]),
             device=values["device"] or None,
+            engine=values["engine"] or None,
             threads=values["threads"],
             inks=values["inks"],
         )
@@ -46,7 +50,7 @@ class DemoSettings:
 @st.cache_resource(show_spinner=False)
 def reader_of(settings: DemoSettings) -> SharedReader:
     """The model. Raises LatexifyError where there is none."""
-    return SharedReader(settings.model, device=settings.device, threads=settings.threads)
+    return SharedReader(settings.model, device=settings.device, engine=settings.engine, threads=settings.threads)
 
 
 @st.cache_resource(show_spinner=False)

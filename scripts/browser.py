@@ -36,7 +36,8 @@ EVERYWHERE = """(selector) => {
 }"""
 """A function of JavaScript: all elements that fit a selector, also those in shadow roots."""
 TIMEOUT_S = 60
-MAX_MESSAGE_BYTES = 2**26  # a picture of a page
+CONNECTION = {"max_size": 2**26, "close_timeout": 1}
+"""A message may be the picture of a page; Chromium does not take leave."""
 
 
 class Page:
@@ -162,10 +163,10 @@ class Chromium:
     def page(self) -> Iterator[Page]:
         """A new tab."""
         port, path = _when(lambda: (self._profile / "DevToolsActivePort").read_text(encoding="utf-8").split("\n")[:2])
-        with connect(f"ws://127.0.0.1:{port}{path}", max_size=MAX_MESSAGE_BYTES) as browser:
+        with connect(f"ws://127.0.0.1:{port}{path}", **CONNECTION) as browser:
             browser.send(json.dumps({"id": 1, "method": "Target.createTarget", "params": {"url": "about:blank"}}))
             target = json.loads(browser.recv(timeout=TIMEOUT_S))["result"]["targetId"]
-            with connect(f"ws://127.0.0.1:{port}/devtools/page/{target}", max_size=MAX_MESSAGE_BYTES) as connection:
+            with connect(f"ws://127.0.0.1:{port}/devtools/page/{target}", **CONNECTION) as connection:
                 yield Page(connection)
 
 

@@ -209,7 +209,7 @@ class _Parser:
         if last is None:
             return [self._tokens[self._at - 1]]
         if name.endswith("*") or name in {"array", "aligned", "gathered"}:
-            while self._tokens[self._at] == "[" and self._tokens[self._at + 2] == "]":
+            while self._tokens[self._at] == "[" and self._tokens[self._at + 2 : self._at + 3] == ["]"]:
                 self._at += 3
         specification: list[str] = []
         if name == "array" and (partner := self._partners.get(self._at)):

@@ -55,6 +55,7 @@ class _BeamRun:
         self._is_ended = torch.zeros(num_samples, beams, dtype=torch.bool, device=device)
         self._parents = torch.zeros(num_samples, beams, dtype=torch.int64, device=device)
         self._num_rows_before = 0
+        self._followed = search.follow(num_samples, device=device)
 
     @property
     def going(self) -> bool:
@@ -84,7 +85,10 @@ class _BeamRun:
         """Grow every beam by its likeliest tokens and keep the best. logits: float32 [rows, vocabulary]."""
         beams, samples = self._search.num_beams, len(self._samples)
         self._num_rows_before, vocabulary = logits.shape
-        sums = (logits.log_softmax(dim=-1).view(samples, -1, vocabulary) + self._sums[:, :, None]).flatten(1)
+        grades = logits.log_softmax(dim=-1)
+        if self._followed is not None:
+            grades += self._followed.penalties()
+        sums = (grades.view(samples, -1, vocabulary) + self._sums[:, :, None]).flatten(1)
         # twice as many as there are beams: enough of them go on even if all beams end here
         sums, choice = sums.topk(min(2 * beams, sums.shape[1]), dim=1)
         parents, tokens = choice // vocabulary, choice % vocabulary
@@ -97,12 +101,14 @@ class _BeamRun:
         self._running = _rows(grown, best)
         first_rows = torch.arange(samples, device=self._device)[:, None] * (len(logits) // samples)
         self._parents = first_rows + parents.gather(1, best)
+        if self._followed is not None:
+            self._followed.append(self.tokens.tolist(), parents=self.parents.tolist())
 
     def _add_ended(self, grown: torch.Tensor, sums: torch.Tensor, ends: torch.Tensor) -> None:
         """Merge the beams that end here into the best of those that have ended, if they are among the best grown."""
         beams = self._search.num_beams
         among_best = torch.arange(ends.shape[1], device=self._device) < beams
-        is_new = ends & among_best
+        is_new = ends & among_best & (sums > NEVER / 2)  # where little is allowed, the best may hold what is not
         means = torch.cat([self._means, sums / self._length + ~is_new * NEVER], dim=1)
         self._means, best = means.topk(beams, dim=1)
         self._ended = _rows(torch.cat([self._ended, grown], dim=1), best)
@@ -111,7 +117,7 @@ class _BeamRun:
     def drop_finished(self) -> torch.Tensor | None:
         """Leave out samples that are done: the places kept (int64), or None for all. `parents` follow."""
         worst = torch.where(self._is_ended, self._means.min(dim=1, keepdim=True).values, NEVER)
-        improvable = (self._sums[:, :1] / self._length > worst).any(dim=1)
+        improvable = (self._sums[:, :1] / self._length > worst).any(dim=1) & (self._sums[:, 0] > NEVER / 2)
         going = improvable & (self._length < self._search.max_tokens)
         if self._search.stop_loops and is_due(self._length):
             self._stop_loops(going)
@@ -123,6 +129,9 @@ class _BeamRun:
         self._samples = [self._samples[place] for place in kept.tolist()]
         self._running, self._sums, self._ended = self._running[kept], self._sums[kept], self._ended[kept]
         self._means, self._is_ended, self._parents = self._means[kept], self._is_ended[kept], self._parents[kept]
+        if self._followed is not None:
+            beams = self._search.num_beams
+            self._followed.keep([place * beams + beam for place in kept.tolist() for beam in range(beams)])
         return kept
 
     def _stop_loops(self, going: torch.Tensor) -> None:
@@ -137,7 +146,8 @@ class _BeamRun:
             going[place] = False
             if not any_ended[place]:
                 confidence = math.exp(sums[place] / self._length)
-                looped = Hypothesis(ids=best[place][:start], confidence=confidence, finished=False)
+                kept = self._search.mended(best[place][:start])
+                looped = Hypothesis(ids=kept, confidence=confidence, finished=False)
                 self._found[self._samples[place]] = [looped]
 
     def _hypotheses(self, place: int) -> list[Hypothesis]:
@@ -147,8 +157,9 @@ class _BeamRun:
             if mean <= NEVER / 2 or len(found) == self._search.num_best:
                 break
             sequence = ids[: self._length]
-            finished = self._search.end_id in sequence
-            end = sequence.index(self._search.end_id) if finished else self._length
+            has_end = self._search.end_id in sequence
+            end = sequence.index(self._search.end_id) if has_end else self._length
+            finished = has_end and self._search.is_finished(end + 1)
             found.append(Hypothesis(ids=sequence[:end], confidence=min(1.0, math.exp(mean)), finished=finished))
         return found
 

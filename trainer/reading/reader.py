@@ -21,6 +21,7 @@ from trainer.reading.engines import Engine, TokenDecoder
 from trainer.reading.onnx_engine import MADE_BY as EXPORTED_BY
 from trainer.reading.onnx_engine import open_graphs
 from trainer.reading.searching import Hypothesis, Search, search_greedily
+from trainer.reading.wellformed import Constraint
 
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
@@ -47,7 +48,7 @@ class Reader:
     end_id: int
 
     @torch.inference_mode()
-    def read(
+    def read(  # noqa: PLR0913  # all but the pictures are named
         self,
         pixels: torch.Tensor,
         *,
@@ -55,11 +56,13 @@ class Reader:
         num_beams: int = 1,
         num_best: int = 1,
         stop_loops: bool = True,
+        constraint: Constraint | None = None,
     ) -> list[list[Hypothesis]]:
         """The `num_best` best readings of each picture, best first; greedy search knows one.
 
         pixels: uint8 [batch, height, width], ink 0, paper 255. max_tokens: the end token counts; cut to what the
-        decoder has positions for. Neighbours in a batch do not change an answer.
+        decoder has positions for. constraint: only its sentences are answers. Neighbours in a batch do not change an
+        answer.
         """
         search = Search(
             start_id=self.start_id,
@@ -68,6 +71,7 @@ class Reader:
             num_beams=num_beams,
             num_best=min(num_best, num_beams),
             stop_loops=stop_loops,
+            constraint=constraint,
         )
         find = search_greedily if num_beams == 1 else search_beams
         at_once = ENCODED_AT_ONCE if self.device.type == "cpu" else len(pixels)

@@ -34,6 +34,15 @@ Address = Annotated[
 Device = Annotated[
     str | None, typer.Option(help="torch device such as cpu, cuda or cuda:1; the best one if not given.")
 ]
+Constrained = Annotated[
+    bool | None,
+    typer.Option(
+        "--constrained/--free",
+        help="Write well-formed LaTeX only, or whatever the model likes best; constrained where the model's tokens are "
+        "LaTeX's, if not given.",
+        show_default=False,
+    ),
+]
 
 ReadingEngine = Annotated[
     Literal["torch", "onnx"] | None,

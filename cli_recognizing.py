@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli_options import Device, ReadingEngine, Workspace
+from cli_options import Constrained, Device, ReadingEngine, Workspace
 
 if TYPE_CHECKING:
     from serve.answers import Answer
@@ -31,6 +31,7 @@ def recognize(  # noqa: PLR0913, PLR0917  # a switch each
     image_out: Annotated[
         Path | None, typer.Option(help="Write what the model sees of each file into this folder, as PNG.")
     ] = None,
+    constrained: Constrained = None,
     device: Device = None,
     engine: ReadingEngine = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads; more than 1 pay for large models only.")] = 1,
@@ -48,7 +49,7 @@ def recognize(  # noqa: PLR0913, PLR0917  # a switch each
 
     torch.set_num_threads(threads)
     folder = model or default_model(trained_here=workspace.data("model"))
-    recognizer = Recognizer(folder, device=device, engine=engine)
+    recognizer = Recognizer(folder, device=device, engine=engine, constrained=constrained)
     with_names = len(paths) > 1 or Path(paths[0]).is_dir()
     any_failed = False
     for number, answer in enumerate(answer_files(recognizer, list_sources(paths), num_beams=beams), start=1):

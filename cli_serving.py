@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli_options import Device, ReadingEngine, Workspace
+from cli_options import Constrained, Device, ReadingEngine, Workspace
 from shards.errors import LatexifyError
 
 SAGEMAKER_MODEL = Path("/opt/ml/model")
@@ -24,6 +24,7 @@ def serve(  # noqa: PLR0913, PLR0917  # a switch each
             show_default=False,
         ),
     ] = None,
+    constrained: Constrained = None,
     device: Device = None,
     engine: ReadingEngine = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of the model.")] = 1,
@@ -48,6 +49,7 @@ def serve(  # noqa: PLR0913, PLR0917  # a switch each
     settings = Settings(
         model=model or default_model(trained_here=workspace.data("model")),
         device=device,
+        constrained=constrained,
         engine=engine,
         threads=threads,
         max_batch=max_batch,

@@ -15,6 +15,8 @@ class PredictParams(Section):
     num_beams: Annotated[int, Ge(1)] = 1
     max_new_tokens: Annotated[int, Ge(1)] = 256
     """Upper limit of generated tokens, end token included."""
+    constrained: bool = True
+    """Whether answers are kept to well-formed LaTeX, where the tokens are LaTeX's (``vocab.tokenizer: latex``)."""
 
 
 class ScoreParams(Section):

@@ -16,11 +16,16 @@ AT_ONCE = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a file says. picture: as the model saw it. elapsed_s: for reading, drawing and recognising it."""
+    """What a file says.
+
+    picture: as the model saw it. is_calibrated: whether confidences say how many of such answers are right. elapsed_s:
+    for reading, drawing and recognising it.
+    """
 
     name: str
     picture: Picture
     recognition: Recognition
+    is_calibrated: bool
     elapsed_s: float
 
     def to_dict(self) -> dict[str, Any]:
@@ -30,6 +35,7 @@ class Answer:
             "file": self.name,
             "latex": best.latex,
             "confidence": round(best.confidence, 4),
+            "calibrated": self.is_calibrated,
             "alternatives": [
                 {"latex": other.latex, "confidence": round(other.confidence, 4)} for other in best.alternatives
             ],
@@ -63,6 +69,7 @@ def answer_files(
                 name=source.name,
                 picture=picture,
                 recognition=recognition,
+                is_calibrated=recognizer.is_calibrated,
                 elapsed_s=elapsed_s + recognition.elapsed_s,
             )
 

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from eval.calibration import confidence_of, read_calibration
+from eval.grammar import constraint_for
 from pipeline.draw import Canvas, draw_ink
 from pipeline.ink import Stroke
 from pipeline.latex import normalize
@@ -37,8 +39,9 @@ Picture = npt.NDArray[np.uint8]
 class Reading:
     """One way to read an input. latex: normalised (`pipeline.latex`).
 
-    confidence: 0 to 1, the geometric mean of the probabilities that the model gave its tokens, the end included: for a
-    formula of n tokens the n-th root of the probability of the whole. 0 where the model did not come to an end.
+    confidence: 0 to 1, how many of such answers are right, where the model is calibrated. Else it is the geometric mean
+    of the probabilities that the model gave its tokens, the end included: for a formula of n tokens the n-th root of
+    the probability of the whole. 0 where the model did not come to an end.
     """
 
     latex: str
@@ -56,18 +59,34 @@ class Recognition(Reading):
 class Recognizer:
     """Reads inks and pictures with a trained model, on one device. Safe to share between threads once it is made."""
 
-    def __init__(self, model: Path, *, device: str | None = None, engine: Engine | None = None) -> None:
+    def __init__(
+        self,
+        model: Path,
+        *,
+        device: str | None = None,
+        engine: Engine | None = None,
+        constrained: bool | None = None,
+    ) -> None:
         """Load the model folder `model`.
 
         device: torch's name, such as `cpu`; the best one that the engine knows if not given. engine: what computes, see
-        `trainer.reading.reader.choose_engine`.
+        `trainer.reading.reader.choose_engine`. constrained: whether answers are kept to well-formed LaTeX; None: where
+        the model's tokens are LaTeX's.
 
-        Raises LatexifyError where there is no whole model, or the device or the engine cannot be used.
+        Raises LatexifyError where there is no whole model, the device or the engine cannot be used, or there is nothing
+        to constrain.
         """
         self.engine = choose_engine(model, engine)
         if device is None and self.engine == "onnx" and not has_cuda():
             device = "cpu"
         self._trained: TrainedReader = open_reader(model, device=choose_device(device), engine=self.engine)
+        self._constraint = None if constrained is False else constraint_for(model)
+        if constrained and self._constraint is None:
+            raise LatexifyError(
+                f"the tokens of {model} are pieces of text, not of LaTeX: it cannot be kept to well-formed LaTeX; "
+                "leave --constrained out"
+            )
+        self._calibration = read_calibration(model, fingerprint=self._trained.manifest.fingerprint)
         geometry = self._trained.geometry
         self.canvas = Canvas(
             height_px=geometry.height_px,
@@ -76,6 +95,11 @@ class Recognizer:
             pen_width_px=geometry.pen_width_px,
             max_stroke_px=geometry.max_stroke_px,
         )
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether confidences say how many of such answers are right."""
+        return self._calibration is not None
 
     def draw(self, strokes: Sequence[npt.ArrayLike]) -> Picture:
         """The picture of an ink: uint8 [height, width] of the canvas, ink 0, paper 255.
@@ -118,7 +142,9 @@ class Recognizer:
     def _read_batch(self, pictures: list[Picture], num_beams: int) -> list[Recognition]:
         started = time.perf_counter()
         pixels = torch.from_numpy(np.stack(pictures))
-        found = self._trained.reader.read(pixels, max_tokens=MAX_TOKENS, num_beams=num_beams, num_best=num_beams)
+        found = self._trained.reader.read(
+            pixels, max_tokens=MAX_TOKENS, num_beams=num_beams, num_best=num_beams, constraint=self._constraint
+        )
         readings = [self._readings(hypotheses) for hypotheses in found]
         elapsed_s = (time.perf_counter() - started) / len(pictures)
         return [
@@ -132,7 +158,9 @@ class Recognizer:
         readings: dict[str, Reading] = {}
         for text, hypothesis in zip(texts, hypotheses, strict=True):
             latex = normalize(text)
-            confidence = hypothesis.confidence if hypothesis.finished else 0.0
+            confidence = confidence_of(
+                hypothesis.confidence, finished=hypothesis.finished, calibration=self._calibration
+            )
             readings.setdefault(latex, Reading(latex=latex, confidence=confidence))
         return list(readings.values())
 

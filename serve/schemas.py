@@ -20,10 +20,11 @@ class Alternative(BaseModel):
 
 
 class Answer(BaseModel):
-    """The best reading. confidence: geometric mean of the probabilities of its tokens; not calibrated."""
+    """The best reading. confidence: how many of such answers are right; how probable its tokens, if not calibrated."""
 
     latex: str = Field(examples=["x"])
     confidence: float = Field(ge=0, le=1, examples=[0.93])
+    calibrated: bool
     alternatives: list[Alternative] = Field(description="Best first; empty where beams is 1.")
 
 

@@ -26,13 +26,14 @@ NUM_DRAWERS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How the service works. engine: see `Recognizer`. threads: of the engine. max_wait_s, max_batch: see `Batcher`.
+    """How the service works. constrained, engine: see `Recognizer`. threads: of the engine.
 
-    max_queue: places for items.
+    max_wait_s, max_batch: see `Batcher`. max_queue: places for items.
     """
 
     model: Path
     device: str | None = None
+    constrained: bool | None = None
     engine: Engine | None = None
     threads: int = 1
     max_batch: int = 16
@@ -111,7 +112,7 @@ class Worker:
         assert batcher is not None
         limits = self.settings.limits
         picture = await self._in_drawer(lambda: draw_item(item, recognizer=recognizer, limits=limits))
-        return _as_json(await batcher.read(picture, num_beams=num_beams))
+        return _as_json(await batcher.read(picture, num_beams=num_beams), is_calibrated=recognizer.is_calibrated)
 
     async def _read_or_say_why(self, item: Item, num_beams: int) -> dict[str, Any]:
         try:
@@ -126,15 +127,18 @@ class Worker:
 
 def _load(settings: Settings) -> Recognizer:
     """A recogniser that has read a first picture, which takes longer than all others."""
-    recognizer = Recognizer(settings.model, device=settings.device, engine=settings.engine)
+    recognizer = Recognizer(
+        settings.model, device=settings.device, engine=settings.engine, constrained=settings.constrained
+    )
     recognizer.read([recognizer.draw([[[0, 0], [1, 1]]])])
     return recognizer
 
 
-def _as_json(found: Recognition) -> dict[str, Any]:
+def _as_json(found: Recognition, *, is_calibrated: bool) -> dict[str, Any]:
     return {
         "latex": found.latex,
         "confidence": round(found.confidence, 4),
+        "calibrated": is_calibrated,
         "alternatives": [
             {"latex": other.latex, "confidence": round(other.confidence, 4)} for other in found.alternatives
         ],

@@ -159,7 +159,9 @@ def test_normalising_twice_changes_nothing_for_broken_latex(text: str):
     assert join_tokens(token for token in tokenize(once) if token != " ") == once
 
 
-@pytest.mark.parametrize("text", [r"\begin{aligned}[\end{aligned}", r"\begin{array}[c\end{array}", r"\begin{gathered}["])
+@pytest.mark.parametrize(
+    "text", [r"\begin{aligned}[\end{aligned}", r"\begin{array}[c\end{array}", r"\begin{gathered}["]
+)
 def test_options_that_break_off_are_no_crash(text: str):
     """An untrained model writes such things, and one of them would stop a whole prediction."""
     assert normalize(normalize(text)) == normalize(text)

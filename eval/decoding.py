@@ -1,0 +1,155 @@
+"""A model's answers to the pictures of a split, for whoever judges them or learns from them."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from eval.grammar import constraint_for
+from pipeline.latex import normalize
+from shards.errors import LatexifyError
+from shards.index import SplitIndex
+from shards.manifest import Manifest
+from shards.progress import Progress
+from shards.reader import SampleReader
+from trainer.geometry import MADE_BY, Geometry
+from trainer.precision import choose_device
+from trainer.reading.reader import TrainedReader, open_reader
+from trainer.reading.wellformed import Constraint
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoder:
+    """A model that answers in one way. constraint: what all answers keep to. max_tokens: the end token counts."""
+
+    trained: TrainedReader
+    constraint: Constraint | None
+    batch_size: int
+    max_tokens: int
+    num_beams: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What was read of a sample.
+
+    row: of the index. label: as found in the InkML; reference: normalised. text: as the model wrote it; latex:
+    normalised. probability: 0 to 1, the geometric mean of those of the tokens. num_tokens: end token included.
+    elapsed_s: share of its batch's time.
+    """
+
+    row: int
+    key: str
+    label: str
+    reference: str
+    text: str
+    latex: str
+    probability: float
+    finished: bool
+    num_tokens: int
+    elapsed_s: float
+
+
+def open_decoder(  # noqa: PLR0913  # all but the first are named
+    model: Path,
+    *,
+    shards: Manifest,
+    device: str | None,
+    constrained: bool,
+    batch_size: int,
+    max_tokens: int,
+    num_beams: int,
+) -> Decoder:
+    """Load a model folder. shards: manifest of what it is to read. constrained: where the vocabulary is LaTeX.
+
+    Raises LatexifyError where model and shards do not fit each other.
+    """
+    trained = open_reader(model, device=choose_device(device))
+    require_fit(trained, shards, where=model)
+    return Decoder(
+        trained=trained,
+        constraint=constraint_for(model) if constrained else None,
+        batch_size=batch_size,
+        max_tokens=max_tokens,
+        num_beams=num_beams,
+    )
+
+
+def require_fit(trained: TrainedReader, shards: Manifest, *, where: Path) -> None:
+    """Raise LatexifyError but where the pictures are drawn like those the model learnt from, with its vocabulary."""
+    drawn = Geometry.from_params(shards.params)
+    if trained.geometry != drawn:
+        raise LatexifyError(
+            f"{where} reads pictures of {_describe(trained.geometry)}, the shards hold {_describe(drawn)}: "
+            f"set `rasterize` as it was, or run `{MADE_BY}` again"
+        )
+    learnt, used = trained.manifest.inputs.get("tokenizer"), shards.inputs.get("tokenizer")
+    if learnt != used:
+        raise LatexifyError(
+            f"{where} was trained with another tokenizer ({learnt}) than the shards were made with ({used}): "
+            f"run `{MADE_BY}` again"
+        )
+
+
+def _describe(geometry: Geometry) -> str:
+    return (
+        f"{geometry.height_px}x{geometry.width_px} px (margin {geometry.margin_px:g} px, "
+        f"pen {geometry.pen_width_px:g} px)"
+    )
+
+
+def decode(
+    decoder: Decoder, index: SplitIndex, rows: npt.NDArray[np.int64], *, progress: Progress
+) -> Iterator[list[Answer]]:
+    """Read the samples of `rows` (int64 [num_samples]), a batch at a time, the longest first.
+
+    Raises LatexifyError where a batch does not fit the device's memory.
+    """
+    # Samples of like length share a batch, which ends with its longest member. A matter of speed: greedy or with beams,
+    # a sample's answer does not depend on its neighbours.
+    order = rows[np.argsort(index.num_tokens[rows], kind="stable")[::-1]]
+    with SampleReader(index) as reader:
+        for start in range(0, len(order), decoder.batch_size):
+            batch = order[start : start + decoder.batch_size]
+            yield _decode_batch(decoder, reader, batch)
+            progress.advance(len(batch))
+
+
+def _decode_batch(decoder: Decoder, reader: SampleReader, batch: npt.NDArray[np.int64]) -> list[Answer]:
+    started = time.perf_counter()
+    trained = decoder.trained
+    samples, descriptions = reader.read(batch), reader.describe(batch)
+    pixels = torch.from_numpy(np.stack([sample.pixels for sample in samples]))
+    try:
+        found = trained.reader.read(
+            pixels, max_tokens=decoder.max_tokens, num_beams=decoder.num_beams, constraint=decoder.constraint
+        )
+    except torch.OutOfMemoryError:
+        raise LatexifyError(
+            f"{len(batch)} pictures with {decoder.num_beams} beam(s) do not fit into the memory of "
+            f"{trained.reader.device}: lower predict.batch_size"
+        ) from None
+    best = [hypotheses[0] for hypotheses in found]
+    texts = trained.texts([hypothesis.ids for hypothesis in best])
+    elapsed_s = (time.perf_counter() - started) / len(batch)
+    return [
+        Answer(
+            row=row,
+            key=sample.key,
+            label=description["label"],
+            reference=sample.label,
+            text=text,
+            latex=normalize(text),
+            probability=hypothesis.confidence,
+            finished=hypothesis.finished,
+            num_tokens=len(hypothesis.ids) + hypothesis.finished,
+            elapsed_s=elapsed_s,
+        )
+        for row, sample, description, text, hypothesis in zip(
+            batch.tolist(), samples, descriptions, texts, best, strict=True
+        )
+    ]

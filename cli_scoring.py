@@ -1,11 +1,11 @@
-"""The command ``score``. Wiring only."""
+"""The commands ``score`` and ``calibrate``. Wiring only."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cli_options import Workspace
+from cli_options import Device, Workspace
 from params import Params
 
 
@@ -68,3 +68,21 @@ def score(  # noqa: PLR0913, PLR0917  # a switch each
         out=out,
     )
     print(score_files.describe(result))
+
+
+def calibrate(
+    context: typer.Context,
+    model: Annotated[
+        Path | None, typer.Option(help="Model folder; data/model if not given.", show_default=False)
+    ] = None,
+    device: Device = None,
+) -> None:
+    """Make confidences say how many of such answers are right, from validation inks; `train` does it by itself."""
+    workspace: Workspace = context.obj
+    from eval import calibrate as command
+
+    seed = workspace.params.seed if workspace.params_path.exists() else Params().seed
+    folder = model or workspace.data("model")
+    found = command.run(folder, shards=workspace.shards, seed=seed, device=device)
+    right = f"{found.num_right} of {found.num_samples} validation inks right"
+    print(f"{folder}: {right}; log-odds x {found.slope} + {found.offset}")

@@ -1,6 +1,7 @@
 """The command line: one command per stage, wiring only."""
 
 import errno
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -148,7 +149,7 @@ def train(
         bool, typer.Option("--tensorboard", help="Write the curve for TensorBoard as well.")
     ] = False,
 ) -> None:
-    """Train from the shards; a run that was stopped goes on where it was. Several ranks: start it by torchrun."""
+    """Train from the shards and calibrate; a stopped run goes on where it was. Several ranks: start it by torchrun."""
     workspace: Workspace = context.obj
     params = workspace.params
     from trainer import train as stage
@@ -165,6 +166,10 @@ def train(
         return
     out, metrics = workspace.data("model"), workspace.metrics("train")
     stage.run(params.train, params.model, **inputs, out=out, metrics=metrics, board=tensorboard)
+    if os.environ.get("RANK", "0") == "0":  # of the processes that torchrun starts, the one that wrote the model
+        from eval import calibrate as last_step
+
+        last_step.run(out, shards=workspace.shards, seed=params.seed, device=device)
 
 
 @app.command()
@@ -211,6 +216,7 @@ def report(context: typer.Context) -> None:
 app.command()(cli_composing.compose)
 app.command()(cli_demo.demo)
 app.command()(cli_exporting.export_onnx)
+app.command()(cli_scoring.calibrate)
 app.command()(cli_looking.verify)
 app.command()(cli_looking.inspect)
 app.command()(cli_publishing.publish)

@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from shards.errors import LatexifyError
 from shards.files import write_json
+from trainer.geometry import CALIBRATION_NAME
 
-CALIBRATION_NAME = "calibration.json"
 MADE_BY = "latexify calibrate"
 NEAREST = 1e-6
 """How near to 0 and 1 a probability is taken to be, for its log-odds to be finite."""

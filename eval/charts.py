@@ -35,6 +35,29 @@ class Bar:
     high: float | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dot:
+    """Answers of like confidence: x their mean confidence, y the share that is right, with its interval.
+
+    share: of all answers, 0 to 1. note: what a pointer resting on it is told.
+    """
+
+    x: float
+    y: float
+    low: float
+    high: float
+    share: float
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reliability:
+    """One line of a reliability diagram: its name and its points, by rising confidence; at least one."""
+
+    name: str
+    points: Sequence[Dot]
+
+
 def line_chart(series: Sequence[Series], *, title: str, x_name: str, percent: bool) -> str:
     """Lines over a common x axis, each named at its end. Series without points are left out."""
     drawn = [one for one in series if len(one.x)]
@@ -110,6 +133,38 @@ def interval_chart(bars: Sequence[Bar], *, title: str, reference: float) -> str:
         _text(root, _spell(bar.value, percent=True), WIDTH, middle + 4.5, "value", anchor="end")
     _line(root, "reference", (x_of(reference), 12), (x_of(reference), bottom))
     _text(root, "all", x_of(reference), 9, "name", anchor="middle")
+    return ET.tostring(root, encoding="unicode")
+
+
+def reliability_chart(series: Sequence[Reliability], *, title: str) -> str:
+    """Share of right answers over confidence, both from 0 to 1; a dashed line says where they agree.
+
+    The larger a dot, the more answers it stands for. Whiskers are the intervals of the first series.
+    """
+    root, y_of = _frame(title, top_value=1.0, percent=True)
+
+    def x_of(x: float) -> float:
+        return LEFT + x * (WIDTH - LEFT - RIGHT)
+
+    for tick in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0):
+        _text(root, _spell(tick, percent=True), x_of(tick), HEIGHT - BOTTOM + 18, "tick", anchor="middle")
+    _text(root, "how sure the model is", (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, "name", anchor="middle")
+    _line(root, "reference", (x_of(0), y_of(0)), (x_of(1), y_of(1)))
+    for point in series[0].points:
+        _line(root, "whisker", (x_of(point.x), y_of(point.low)), (x_of(point.x), y_of(point.high)))
+    ends = _apart([y_of(one.points[-1].y) for one in series])
+    for number, (one, end) in enumerate(zip(series, ends, strict=True)):
+        line = " ".join(f"{x_of(point.x):.1f},{y_of(point.y):.1f}" for point in one.points)
+        ET.SubElement(root, "polyline", {"class": f"line line-{number}", "points": line})
+        for point in one.points:
+            place = {
+                "cx": f"{x_of(point.x):.1f}",
+                "cy": f"{y_of(point.y):.1f}",
+                "r": f"{2.5 + 5 * point.share**0.5:.1f}",
+            }
+            dot = ET.SubElement(root, "circle", {"class": f"dot dot-{number}", **place})
+            ET.SubElement(dot, "title").text = point.note
+        _text(root, one.name, x_of(one.points[-1].x) + 10, end + 4, f"name name-{number}", anchor="start")
     return ET.tostring(root, encoding="unicode")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from eval.charts import Bar, Series, column_chart, interval_chart, line_chart
+from eval.charts import Bar, Dot, Reliability, Series, column_chart, interval_chart, line_chart, reliability_chart
 
 MOST_POINTS = 200
 """Points of a curve: more are not seen, and a long training has a hundred thousand."""
@@ -40,10 +40,13 @@ class Figures:
     slices: list[Figure] = field(default_factory=list)
 
 
-def draw_figures(history: Sequence[Row], tables: Mapping[str, Sequence[Row]], *, cer: float) -> Figures:
+def draw_figures(
+    history: Sequence[Row], tables: Mapping[str, Sequence[Row]], *, cer: float, calibration: Mapping[str, Any]
+) -> Figures:
     """Every figure there are numbers for.
 
     history: rows of history.csv. tables: of `eval.score_tables`, by name, cells as in the CSV files. cer: of all.
+    calibration: as in ``metrics/score.json``.
     """
     curves = [
         _curve(history, {"train_loss": "training", "valid_loss": "validation"}, title="Loss per token", percent=False),
@@ -52,7 +55,11 @@ def draw_figures(history: Sequence[Row], tables: Mapping[str, Sequence[Row]], *,
     slices = [_slice(name, tables.get(name, []), cer=cer) for name in SLICES]
     return Figures(
         curves=[curve for curve in curves if curve],
-        slices=[*filter(None, slices), _distribution(tables["token_errors"])],
+        slices=[
+            *filter(None, slices),
+            _distribution(tables["token_errors"]),
+            _reliability(tables["reliability"], calibration),
+        ],
     )
 
 
@@ -125,6 +132,50 @@ def _distribution(table: Sequence[Row]) -> Figure:
             [row["token_errors"], int(row["num_samples"]), _share(share)]
             for row, share in zip(table, shares, strict=True)
         ],
+    )
+
+
+RELIABILITY_NAMES = {"calibrated": "calibrated", "raw": "raw"}
+"""What the report calls the kinds of confidence in reliability.csv, in the order drawn."""
+
+
+def _reliability(table: Sequence[Row], calibration: Mapping[str, Any]) -> Figure:
+    """How often answers are right, by how sure the model is of them."""
+    kinds = {kind: [row for row in table if row["confidence"] == kind] for kind in RELIABILITY_NAMES}
+    series = [
+        Reliability(name=RELIABILITY_NAMES[kind], points=[_dot(row, rows) for row in rows])
+        for kind, rows in kinds.items()
+        if rows
+    ]
+    title = "How often it is right, by how sure it is"
+    error = f"Expected calibration error {_share(calibration['error'])}"
+    return Figure(
+        title=title,
+        svg=reliability_chart(series, title=title),
+        columns=["confidence", "from", "to", "formulas", "mean confidence", "right", "at least", "at most"],
+        rows=[
+            [
+                row["confidence"],
+                *(_share(row[end]) for end in ("from", "to")),
+                int(row["num_samples"]),
+                *(_share(row[rate]) for rate in ("mean_confidence", "right", "right_low", "right_high")),
+            ]
+            for row in table
+        ],
+        note=f"{error}, {_share(calibration['error_raw'])} before calibration."
+        if calibration["is_calibrated"]
+        else f"{error}; the model is not calibrated.",
+    )
+
+
+def _dot(row: Row, rows: Sequence[Row]) -> Dot:
+    return Dot(
+        x=float(row["mean_confidence"]),
+        y=float(row["right"]),
+        low=float(row["right_low"]),
+        high=float(row["right_high"]),
+        share=int(row["num_samples"]) / sum(int(one["num_samples"]) for one in rows),
+        note=f"{row['num_samples']} formulas, {_share(row['mean_confidence'])} sure: {_share(row['right'])} right",
     )
 
 

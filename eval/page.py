@@ -56,7 +56,12 @@ def render(  # noqa: PLR0913  # all are named
         split=inputs.split,
         score=inputs.score,
         comparison=_comparison(earlier, inputs, parameters),
-        figures=draw_figures(inputs.history, inputs.tables, cer=inputs.score["cer"]["value"]),
+        figures=draw_figures(
+            inputs.history,
+            inputs.tables,
+            cer=inputs.score["cer"]["value"],
+            calibration=inputs.score["calibration"],
+        ),
         confusions=_confusions(inputs, gallery),
         symbols=inputs.tables["symbols"][:SYMBOLS_SHOWN],
         gallery=gallery,

@@ -30,6 +30,7 @@ TABLES = {
     "error_by_source": ("source", "num_samples", "cer", "cer_low", "cer_high", "exact_match"),
     "error_by_writer": ("writer", "num_samples", "cer", "cer_low", "cer_high", "exact_match"),
     "token_errors": ("token_errors", "num_samples"),
+    "reliability": ("confidence", "from", "to", "num_samples", "mean_confidence", "right", "right_low", "right_high"),
     "symbols": ("symbol", "count", "right", "substituted", "missing", "extra", "recall"),
     "confusions": ("kind", "reference", "prediction", "count"),
 }

@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from eval.appearance import Appearance, judge_appearance
 from eval.columns import ColumnNames, read_pairs
 from eval.config import ScoreParams
 from eval.metrics import EDITS, Edits, count_edits
-from eval.score_tables import tables_of, write_tables
+from eval.reliability import calibration_error, reliability, reliability_rows
+from eval.score_tables import Table, tables_of, write_tables
 from eval.slices import source_of
 from eval.structure import STRUCTURES, table_of
 from eval.summary import summarize
@@ -27,6 +29,7 @@ from shards.place import Place
 from shards.reader import SampleReader
 
 MADE_BY = "latexify predict"
+PREDICTIONS_NAME = "predictions.parquet"
 SAMPLES_NAME = "samples.parquet"
 
 
@@ -46,12 +49,13 @@ def run(  # noqa: PLR0913  # the stage's contract
             f"{predictions} was normalised by version {manifest.params.get('normalizer_version')}, this is version "
             f"{latex.NORMALIZER_VERSION}: run `{MADE_BY}` again"
         )
-    pairs = read_pairs(predictions / "predictions.parquet", names=ColumnNames())
+    pairs = read_pairs(predictions / PREDICTIONS_NAME, names=ColumnNames())
     if pairs.keys is None:
         raise LatexifyError(f"{predictions} does not name its samples (no column 'key'): run `{MADE_BY}` again")
     keys: list[str] = pairs.keys.to_pylist()
     writers = _writers(shards, keys, predicted=manifest, where=predictions)
     edits = count_edits(pairs.references, pairs.predictions)
+    calibration, reliability_table = _judge_confidence(predictions, edits, manifest)
     appearance = judge_appearance(pairs.references, pairs.predictions, judge=VisualJudge()) if params.visual else None
     resampling: dict[str, Any] = {"num_resamples": params.bootstrap_samples, "seed": seed}
     result = {
@@ -64,13 +68,37 @@ def run(  # noqa: PLR0913  # the stage's contract
             is_normalized=True,
             **resampling,
         ),
+        "calibration": calibration,
         "predictions": manifest.fingerprint,
     }
-    tables = tables_of(edits, pairs.references, pairs.predictions, keys=keys, writers=writers, **resampling)
+    tables = {"reliability": reliability_table} | tables_of(
+        edits, pairs.references, pairs.predictions, keys=keys, writers=writers, **resampling
+    )
     write_tables(plots, tables)
     write_parquet(plots / SAMPLES_NAME, samples_table(keys, pairs.references, edits, appearance, writers=writers))
     write_json(metrics, result)
     return result
+
+
+def _judge_confidence(predictions: Path, edits: Edits, manifest: Manifest) -> tuple[dict[str, Any], Table]:
+    """How far confidences are from the share of answers that are right, with the bins behind that."""
+    path = predictions / PREDICTIONS_NAME
+    try:
+        columns = pq.read_table(path, columns=["confidence", "probability"])
+    except (KeyError, pa.ArrowInvalid):
+        raise LatexifyError(f"{path} is of an older version: run `{MADE_BY}` again") from None
+    is_right = edits.symbol_errors == 0
+    is_calibrated = bool(manifest.content.get("is_calibrated"))
+    confident = reliability(columns["confidence"].to_numpy(), is_right)
+    raw = reliability(columns["probability"].to_numpy(), is_right)
+    rows = reliability_rows(raw, confidence="raw")
+    if is_calibrated:
+        rows = reliability_rows(confident, confidence="calibrated") + rows
+    return {
+        "is_calibrated": is_calibrated,
+        "error": calibration_error(confident),
+        "error_raw": calibration_error(raw),
+    }, rows
 
 
 def _writers(shards: Place, keys: Sequence[str], *, predicted: Manifest, where: Path) -> list[str | None]:

@@ -73,9 +73,19 @@ def describe(result: Mapping[str, Any]) -> str:
         [
             f"{result['num_samples']:,} samples, normaliser: {result['normalizer']}",
             *(f"{title:<22}{_describe_rate(result[name])}" for name, title in TITLES.items() if name in result),
+            *_describe_calibration(result),
             f"best constant answer: {constant['cer']:.1%} character error rate, with {constant['answer']!r}",
         ]
     )
+
+
+def _describe_calibration(result: Mapping[str, Any]) -> list[str]:
+    """How far to trust the confidences, where there are some."""
+    found = result.get("calibration")
+    if found is None:
+        return []
+    how = f"calibrated; {found['error_raw']:.1%} without" if found["is_calibrated"] else "not calibrated"
+    return [f"{'calibration error':<22}{found['error']:>7.1%}   {how}"]
 
 
 def _describe_rate(rate: Mapping[str, float | None]) -> str:

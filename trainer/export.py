@@ -10,7 +10,7 @@ from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPi
 from shards.errors import LatexifyError
 from shards.files import write_atomically
 from shards.manifest import MANIFEST_NAME, Manifest, write_manifest
-from trainer.geometry import GEOMETRY_NAME
+from trainer.geometry import CALIBRATION_NAME, GEOMETRY_NAME
 from trainer.history import Row, write_history
 from trainer.model import LoadedModel, no_bars
 
@@ -29,6 +29,7 @@ def export_model(
     _round_weights(loaded.model, dtype)
     out.mkdir(parents=True, exist_ok=True)
     (out / MANIFEST_NAME).unlink(missing_ok=True)
+    (out / CALIBRATION_NAME).unlink(missing_ok=True)  # of the model that was here before
     with no_bars():
         loaded.model.save_pretrained(out)
     loaded.tokenizer.save_pretrained(out)

@@ -7,6 +7,8 @@ from typing import Any, Self
 KIND = "model"
 MADE_BY = "latexify train"
 GEOMETRY_NAME = "latexify.json"
+CALIBRATION_NAME = "calibration.json"
+"""What ``latexify calibrate`` puts beside a model (`eval.calibration`)."""
 
 
 @dataclass(frozen=True, kw_only=True)

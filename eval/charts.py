@@ -1,7 +1,7 @@
 """Charts for the report as inline SVG: crisp at any size, coloured by the page's style sheet.
 
-Classes that the page styles: `grid`, `axis`, `line line-0`, `dot dot-0`, `bar`, `whisker`, `reference`, and text
-`tick`, `name`, `value`. Charts are narrow, so that their text can still be read where a phone shrinks them.
+Classes that the page styles: `grid`, `axis`, `line line-0`, `dot dot-0`, `bar`, `whisker`, `reference`, `ideal`, and
+text `tick`, `name`, `value`. Charts are narrow, so that their text can still be read where a phone shrinks them.
 """
 
 import xml.etree.ElementTree as ET
@@ -149,7 +149,7 @@ def reliability_chart(series: Sequence[Reliability], *, title: str) -> str:
     for tick in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0):
         _text(root, _spell(tick, percent=True), x_of(tick), HEIGHT - BOTTOM + 18, "tick", anchor="middle")
     _text(root, "how sure the model is", (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, "name", anchor="middle")
-    _line(root, "reference", (x_of(0), y_of(0)), (x_of(1), y_of(1)))
+    _line(root, "ideal", (x_of(0), y_of(0)), (x_of(1), y_of(1)))
     for point in series[0].points:
         _line(root, "whisker", (x_of(point.x), y_of(point.low)), (x_of(point.x), y_of(point.high)))
     ends = _apart([y_of(one.points[-1].y) for one in series])

@@ -1,5 +1,6 @@
 """Constrained search: whatever the model prefers, the answer is well formed; what was well formed stays as it was."""
 
+import json
 import lzma
 from dataclasses import dataclass
 from itertools import islice, pairwise
@@ -10,11 +11,14 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from reading_models import export_folder, make_loaded, random_pictures
 
 from benchmarks.wellformed import flaw_of
-from eval.grammar import END, grammar_of, kind_of
+from eval.grammar import END, constraint_for, grammar_of, kind_of
 from eval.typeset import compose
 from pipeline.latex import join_tokens, normalize, tokenize
+from serve.recognizer import Recognizer
+from shards.errors import LatexifyError
 from trainer.reading.beams import search_beams
 from trainer.reading.searching import Hypothesis, Search, search_greedily
 from trainer.reading.wellformed import Constraint
@@ -200,6 +204,30 @@ def test_confidence_is_the_models_own() -> None:
     logits[0, 1:, END_ID] = 20
     best = search(logits, constraint_of(tokens))[0][0]
     assert best.confidence < 0.01
+
+
+def test_the_vocabulary_of_a_model_folder(tmp_path: Path) -> None:
+    """Tokens that are pieces of text cannot be kept to LaTeX: left free, unless somebody insists."""
+    folder = export_folder(make_loaded("hybrid", tmp_path), tmp_path / "model")
+    constraint = constraint_for(folder)
+    assert constraint is not None
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    assert constraint.table.shape[1] == config["decoder"]["vocab_size"]
+    answers = Recognizer(folder, device="cpu", constrained=True).read(random_pictures(9).numpy(), num_beams=2)
+    assert [flaw_of(answer.latex) for answer in answers] == [""] * 9
+    free = Recognizer(folder, device="cpu", constrained=False).read(random_pictures(9).numpy())
+    assert any(flaw_of(answer.latex) for answer in free)
+
+    path = folder / "tokenizer.json"
+    whole = json.loads(path.read_text(encoding="utf-8"))
+    words = {**whole["model"]["vocab"], "fra": 99}
+    path.write_text(json.dumps({**whole, "model": {**whole["model"], "vocab": words}}), encoding="utf-8")
+    assert constraint_for(folder) is None
+    with pytest.raises(LatexifyError, match="pieces of text"):
+        Recognizer(folder, device="cpu", constrained=True)
+    path.write_text(json.dumps({"model": {"type": "WordLevel"}}), encoding="utf-8")
+    with pytest.raises(LatexifyError, match="no vocabulary to keep to"):
+        constraint_for(folder)
 
 
 @pytest.mark.real

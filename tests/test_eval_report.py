@@ -72,12 +72,16 @@ def inputs(tmp_path: Path) -> dict[str, Any]:
     write_manifest(folders["model"], model)
     keys = open_split(folders["shards"], "valid").keys
     columns = {"label": REFERENCES, "reference": REFERENCES, "prediction": PREDICTIONS, "prediction_raw": PREDICTIONS}
-    constant = {"confidence": [0.75] * len(keys), "seconds": [0.0] * len(keys), "num_tokens": [1] * len(keys)}
+    sure = {"confidence": [0.75] * len(keys), "probability": [0.9] * len(keys)}
+    constant = {**sure, "seconds": [0.0] * len(keys), "num_tokens": [1] * len(keys)}
     table = pa.table({"key": keys, **columns, **constant}, schema=PREDICTION_SCHEMA)
     pq.write_table(table, folders["predictions"] / "predictions.parquet")
     params = {"split": "valid", "normalizer_version": NORMALIZER_VERSION}
     made_of = {"model": model.fingerprint, "shards": shards.fingerprint}
-    write_manifest(folders["predictions"], Manifest(kind="predictions", version=1, params=params, inputs=made_of))
+    write_manifest(
+        folders["predictions"],
+        Manifest(kind="predictions", version=1, params=params, inputs=made_of, content={"is_calibrated": True}),
+    )
     for name, content in STAGES.items():
         (folders["metrics"] / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
     score.run(
@@ -104,6 +108,16 @@ def inputs(tmp_path: Path) -> dict[str, Any]:
 def make(inputs: dict[str, Any], **params: Any) -> str:
     """The page."""
     return report.run(ReportParams(**params), **inputs).read_text(encoding="utf-8")
+
+
+def test_report_shows_what_confidence_is_worth(inputs: dict[str, Any]) -> None:
+    """75 % sure of answers of which a quarter is right, 90 % before: 50 and 65 points off."""
+    page = make(inputs)
+    assert "How often it is right, by how sure it is" in page
+    score_file = json.loads((inputs["metrics_folder"] / "score.json").read_text(encoding="utf-8"))
+    found = score_file["calibration"]
+    assert f"{found['error']:.1%}, {found['error_raw']:.1%} before calibration" in page
+    assert found["error"] == pytest.approx(0.75 - score_file["exact_match"]["value"])
 
 
 def test_report_shows_the_figures_it_was_given(inputs: dict[str, Any]) -> None:

@@ -73,9 +73,20 @@ def page() -> str:
     inputs = Inputs(
         manifests={"predictions": Manifest(kind="predictions", version=1, params={"split": "test"}, inputs={})},
         rows=None,
-        score=dict.fromkeys(rates, rate) | counts | {"constant_answer": answer, "normalizer_version": 2},
+        score=dict.fromkeys(rates, rate)
+        | counts
+        | {"constant_answer": answer, "normalizer_version": 2}
+        | {"calibration": {"is_calibrated": False, "error": 0.1, "error_raw": 0.1}},
         stages={name: {} for name in COUNTED_STAGES},
-        tables={"confusions": [confusion], "symbols": [], "token_errors": [{"token_errors": "0", "num_samples": "9"}]},
+        tables={
+            "confusions": [confusion],
+            "symbols": [],
+            "token_errors": [{"token_errors": "0", "num_samples": "9"}],
+            "reliability": [
+                {"confidence": "raw", "from": "0.9", "to": "1.0", "num_samples": "9"}
+                | {"mean_confidence": "0.95", "right": "0.85", "right_low": "0.5", "right_high": "0.95"}
+            ],
+        },
         history=[],
     )
     return render(

@@ -35,6 +35,7 @@ def write_predictions(folder: Path, shards: Path, *, predictions: list[str] = RE
     folder.mkdir()
     keys = open_split(shards, "valid").keys
     columns = {"key": keys, "reference": TRUE, "prediction": predictions}
+    columns |= {"confidence": [0.9, 0.9, 0.2, 0.2], "probability": [0.99] * len(TRUE)}
     pq.write_table(pa.table(columns), folder / "predictions.parquet")
     params = {"split": "valid", "normalizer_version": NORMALIZER_VERSION, **params}
     inputs = {"shards": read_manifest(shards, "shards", made_by="").fingerprint}
@@ -46,6 +47,26 @@ def rows_of(path: Path) -> list[dict[str, str]]:
     """A CSV file."""
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
+
+
+def test_confidence_is_held_against_what_was_right(tmp_path: Path, shards: Path) -> None:
+    """Two of four are right (so READ has it): 90 % and 20 % sure are 40 % and 30 % off; 99 % is 49 % off."""
+    folder = write_predictions(tmp_path / "predictions", shards)
+    metrics, plots = tmp_path / "score.json", tmp_path / "plots"
+    found = run(PARAMS, seed=1, predictions=folder, shards=shards, metrics=metrics, plots=plots)["calibration"]
+    assert found == {"is_calibrated": False, "error": pytest.approx(0.35), "error_raw": pytest.approx(0.49)}
+    rows = rows_of(plots / "reliability.csv")
+    assert [(row["confidence"], row["num_samples"], row["right"]) for row in rows] == [("raw", "4", "0.5")]
+
+
+def test_predictions_of_an_older_version_are_made_anew(tmp_path: Path, shards: Path) -> None:
+    """They do not say how probable the answers were."""
+    folder = write_predictions(tmp_path / "predictions", shards)
+    table = pq.read_table(folder / "predictions.parquet").drop_columns(["probability"])
+    pq.write_table(table, folder / "predictions.parquet")
+    metrics, plots = tmp_path / "score.json", tmp_path / "plots"
+    with pytest.raises(LatexifyError, match="older version: run `latexify predict` again"):
+        run(PARAMS, seed=1, predictions=folder, shards=shards, metrics=metrics, plots=plots)
 
 
 def test_stage_writes_metrics_and_tables(shards: Path, tmp_path: Path) -> None:
@@ -114,7 +135,7 @@ def test_score_is_the_same_twice(shards: Path, tmp_path: Path) -> None:
         files = {"metrics": tmp_path / name / "score.json", "plots": tmp_path / name}
         run(PARAMS, seed=3, predictions=predictions, shards=shards, **files)
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
-    assert len(names) == 9
+    assert len(names) == 10
     assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in names)
 
 

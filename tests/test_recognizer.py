@@ -79,8 +79,9 @@ def test_good_files_are_answered_in_order_and_bad_ones_named(model: Path, files:
     good = sorted(path for path in files.rglob("*good*"))
     assert [line["file"] for line in lines] == [str(path) for path in good]
     for line in lines:
-        assert list(line) == ["file", "latex", "confidence", "alternatives", "seconds"]
+        assert list(line) == ["file", "latex", "confidence", "calibrated", "alternatives", "seconds"]
         assert 0 <= line["confidence"] <= 1
+        assert line["calibrated"] is False
         assert line["seconds"] > 0
         assert all(other.keys() == {"latex", "confidence"} for other in line["alternatives"])
         assert len({line["latex"], *(other["latex"] for other in line["alternatives"])}) == 1 + len(

@@ -102,6 +102,7 @@ def test_the_same_ink_reads_the_same_in_every_form(client: TestClient, model: Pa
         assert answer.json() == {
             "latex": expected.latex,
             "confidence": pytest.approx(expected.confidence, abs=1e-3),
+            "calibrated": False,
             "alternatives": [],
         }
     photo = recognizer.read([recognizer.picture_of(PHOTO)])[0]

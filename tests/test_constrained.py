@@ -121,6 +121,18 @@ def test_every_answer_is_well_formed(
             assert flaw_of(normalize(text)) == ""
 
 
+@pytest.mark.parametrize("tokens", [["a"], ["{", "}"], ["a", "}", "&", "]", "|"], ["a", "}", "&", "\\\\"]])
+@pytest.mark.parametrize("max_tokens", [1, 2, 4])
+def test_where_little_can_be_said_nothing_else_is(tokens: list[str], max_tokens: int) -> None:
+    """With as many beams as tokens, no beam may be filled up with what is not allowed."""
+    logits = dreams(1, samples=4, steps=max_tokens, vocabulary=len(tokens) + 1, end=-3.0)
+    for hypotheses in search(logits, constraint_of(tokens), num_beams=len(tokens) + 1):
+        texts = [text_of(hypothesis, tokens) for hypothesis in hypotheses]
+        assert texts
+        assert len(set(texts)) == len(texts)
+        assert [flaw_of(text) for text in texts] == [""] * len(texts)
+
+
 @SETTINGS
 @given(words=st.lists(st.sampled_from(TOKENS), max_size=25), seed=st.integers(0, 2**32), room=st.integers(1, 3))
 def test_what_is_well_formed_stays_as_it_is(words: list[str], seed: int, room: int) -> None:

@@ -113,6 +113,9 @@ def grammar_of(kinds: list[str | None]) -> Grammar:
         lists = _list_rules(place, closer=closer, begins=begins, commands=commands)
         ends |= {symbol: closer for symbol, found in lists.items() if closer in found}
         rules |= lists
+    for place in closers:  # behind a brace that stands first: an empty group is no content, any other is
+        content = {kind: (*new, f"{place}:plain") for kind, new in rules["argument:empty"].items()}
+        rules[f"{place}:brace"] = {**content, "}": (f"{place}:empty",)}
     return Grammar(rules=rules, start="top:empty", kinds=kinds, closers=ends)
 
 
@@ -140,8 +143,7 @@ def _list_rules(
         for kind, arguments in commands.items():
             found[kind] = (*(_within_option(arguments) if in_option else arguments), plain)
         found["text"] = ("text", plain)
-        # an empty group is no content, and a full one that stands first carries a script: else it would have no braces
-        found["{"] = ("group:plain", f"{place}:empty" if state in {"empty", "guarded"} and not in_option else plain)
+        found["{"] = (f"{place}:brace",) if state in {"empty", "guarded"} else ("group:plain", plain)
         for mark in SCRIPTS.get(state, "_^"):
             found[mark] = (_within_option(("argument",))[0] if in_option else "argument", _lifted(place, state, mark))
         if in_option:

@@ -208,6 +208,25 @@ def test_neighbours_change_nothing_under_a_constraint() -> None:
         assert len({len(hypotheses[0].ids) for hypotheses in together}) > 3
 
 
+@pytest.mark.parametrize(
+    ("formula", "is_one"),
+    [
+        (r"\sqrt[{}]{x}", False),
+        (r"\sqrt[{}_{1}]{x}", True),
+        (r"\sqrt[{a]}]{x}", True),
+        (r"\frac{{}}{x}", False),
+        (r"\frac{{a}}{x}", True),
+        (r"\frac{{}_{1}^{2}x}{{a+b}^{2}}", True),
+        (r"x_{{}}", False),
+        (r"\text{~}", False),
+        ("", True),
+    ],
+)
+def test_what_is_in_braces_counts_and_braces_alone_do_not(formula: str, is_one: bool) -> None:  # noqa: FBT001
+    """An argument of braces alone is none; braces around a base are how the normal form writes it."""
+    assert _is_sentence(constraint_of(list(TOKENS)), formula, list(TOKENS)) == is_one
+
+
 def test_confidence_is_the_models_own() -> None:
     """What a constraint forbids was likely all the same: the model was not sure of what it had to say instead."""
     tokens = list(TOKENS)

@@ -13,6 +13,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from serve.card_judgement import Judgement, read_judgement
 from serve.licences import ORIGINS, Origin, origins
 from shards.errors import LatexifyError
 from shards.manifest import MANIFEST_NAME, Manifest, read_manifest
@@ -41,8 +42,8 @@ class CardFacts:
     """All that a card is made of.
 
     geometry: the canvas, as in ``latexify.json``. num_vocabulary: rows of the decoder's embedding. dataset: its name in
-    ``params.yaml``. num_samples: of each split, where the shards are at hand. score: ``metrics/score.json``; None where
-    the card shall do without figures. curve: None where the folder has no history.
+    ``params.yaml``. num_samples: of each split, where the shards are at hand. num_bytes: of the stored weights.
+    judgement: None where the card shall do without figures. curve: None where the folder has no history.
     """
 
     manifest: Manifest
@@ -52,7 +53,8 @@ class CardFacts:
     dataset: str
     origins: list[Origin]
     num_samples: Mapping[str, int]
-    score: Mapping[str, Any] | None
+    num_bytes: int
+    judgement: Judgement | None
     curve: Curve | None
 
     @property
@@ -91,7 +93,8 @@ def read_facts(
         dataset=str(source["dataset"]),
         origins=origins(source),
         num_samples={split: int(facts["num_samples"]) for split, facts in splits.items()},
-        score=_read_score(manifest, data=data, metrics=metrics) if with_figures else None,
+        num_bytes=(model / WEIGHTS_NAME).stat().st_size,
+        judgement=read_judgement(manifest, data=data, metrics=metrics) if with_figures else None,
         curve=_read_curve(model / "history.csv"),
     )
 
@@ -143,18 +146,6 @@ def _source(manifest: Manifest | None, dataset: str | None, *, model: Path, data
     return {"dataset": dataset}
 
 
-def _read_score(model: Manifest, *, data: Path, metrics: Path) -> Mapping[str, Any]:
-    """The figures, once it is known that they are of this model's predictions."""
-    remedy = "run `latexify predict` and `latexify score`, or publish without figures (--no-figures)"
-    score = _read_json(metrics / "score.json")
-    if score is None:
-        raise LatexifyError(f"{metrics / 'score.json'} is missing: {remedy}")
-    predictions = read_manifest(data / "predictions", "predictions", made_by="latexify predict")
-    if predictions.inputs.get(KIND) != model.fingerprint or score.get("predictions") != predictions.fingerprint:
-        raise LatexifyError(f"{metrics / 'score.json'} does not judge this model: {remedy}")
-    return score
-
-
 def _read_curve(path: Path) -> Curve | None:
     if not path.is_file():
         return None
@@ -168,13 +159,3 @@ def _read_curve(path: Path) -> Curve | None:
         )
     except (ValueError, KeyError, IndexError) as error:
         raise LatexifyError(f"{path} is not a training's history ({error!r}): run `{MADE_BY}` again") from None
-
-
-def _read_json(path: Path) -> dict[str, Any] | None:
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise LatexifyError(f"{path} is not JSON ({error}): run the stage that wrote it again") from None
-    return content

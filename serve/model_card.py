@@ -42,7 +42,8 @@ def build_card(facts: CardFacts, *, repo: str, licence: str | None = None) -> st
         facts=facts,
         licence=licence,
         repo=repo,
-        rates=rates_of(facts.score) if facts.score else [],
+        judgement=facts.judgement,
+        rates=rates_of(facts.judgement.score) if facts.judgement else [],
         parameters=list(flat(facts.manifest.params)),
         **_example(facts.geometry),
     )
@@ -50,7 +51,7 @@ def build_card(facts: CardFacts, *, repo: str, licence: str | None = None) -> st
 
 def front_matter(facts: CardFacts, *, repo: str, licence: str) -> str:
     """The YAML between the card's dashes: what the Hub searches and shows beside the model."""
-    score = facts.score
+    score = facts.judgement.score if facts.judgement else None
     results = (
         None
         if score is None

@@ -1,5 +1,6 @@
 """The card of a published model: true to the model, and to nothing else."""
 
+import csv
 import json
 import shutil
 from dataclasses import replace
@@ -47,7 +48,7 @@ def test_the_front_matter_is_what_the_hub_searches(facts: CardFacts) -> None:
     assert {"latex", "trocr", "ocr"} <= set(card.data.tags)
     assert card.data.model_name == "formulas"
     results = {result.metric_type: result for result in card.data.eval_results}
-    assert results["cer"].metric_value == round(100 * facts.score["cer"]["value"], 2)
+    assert results["cer"].metric_value == round(100 * facts.judgement.score["cer"]["value"], 2)
     assert results["cer"].dataset_split == "test"
 
 
@@ -66,6 +67,31 @@ def test_the_card_holds_the_figures_with_their_intervals(facts: CardFacts, train
     assert f"`{facts.manifest.fingerprint}`" in card
     assert "| `train.max_steps` | `2` |" in card
     assert "\n\n\n" not in card
+    size = (trained_project / "data/model/model.safetensors").stat().st_size
+    assert f"parameters ({size / 1e6:.1f} MB)" in card
+
+
+def test_the_card_says_where_the_model_fails(facts: CardFacts, trained_project: Path) -> None:
+    """One rate for all formulas hides that long ones, or matrices, are hardly read at all."""
+    card = build_card(facts, repo="me/formulas")
+    for name, column in (("error_by_length", "symbols"), ("error_by_structure", "structure")):
+        with (trained_project / f"data/plots/{name}.csv").open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert rows
+        for row in rows:
+            rates = f"{100 * float(row['cer']):.1f} % | {100 * float(row['exact_match']):.1f} %"
+            assert f"| {row[column]} | {int(row['num_samples']):,} | {rates} |" in card
+    assert "The commonest mistakes: " in card
+
+
+def test_tables_that_are_lost_are_said(place: Path) -> None:
+    """Half a card would pass for a whole one."""
+    (place / "data/plots/error_by_length.csv").unlink()
+    with pytest.raises(LatexifyError, match=r"error_by_length\.csv cannot be read .*: run `latexify score` again"):
+        read(place)
+    (place / "data/plots/error_by_length.csv").write_text("symbols,cer\n1-5,0.1\n")
+    with pytest.raises(LatexifyError, match="lacks exact_match, num_samples: run `latexify score` again"):
+        read(place)
 
 
 def test_the_same_facts_give_the_same_card(facts: CardFacts) -> None:

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks import compare, machine, memory, plans, scoring, stages, steps, tables, training
+from benchmarks import compare, evaluation, machine, memory, plans, scoring, stages, steps, tables, training
 from benchmarks.cores import Pools, open_pools
 from benchmarks.inks import RawInk, choose, crohme_inks, labels_of, real_data, synthetic_inks
 from benchmarks.measured import Measured, Target
@@ -33,6 +33,7 @@ class Part(StrEnum):
     PLAN = "plan"
     MEMORY = "memory"
     TRAINING = "training"
+    EVALUATION = "evaluation"
     SCORING = "scoring"
     SCALE = "scale"
 
@@ -46,6 +47,7 @@ class Effort:
     scale_inks: tuple[int, int]
     synthetic_inks: int
     training_steps: int
+    exam: evaluation.Amount
     scored_pairs: int
 
 
@@ -55,6 +57,7 @@ FULL = Effort(
     scale_inks=(10_000, 100_000),
     synthetic_inks=5_000,
     training_steps=12,
+    exam=evaluation.Amount(num_inks=986, num_steps=600, repeats=3),
     scored_pairs=1_000_000,
 )
 QUICK = Effort(
@@ -63,6 +66,7 @@ QUICK = Effort(
     scale_inks=(100, 200),
     synthetic_inks=100,
     training_steps=2,
+    exam=evaluation.Amount(num_inks=24, num_steps=2, repeats=1),
     scored_pairs=2_000,
 )
 
@@ -91,6 +95,7 @@ class Bench:
                 self._run_on(inks, name=name, is_first=place == 0)
             if place == 0:
                 self._run_memory(inks, name=name)
+                self._run_evaluation(raw, name=name)
                 self._run_scoring(inks, name=name)
 
     def _run_on(self, inks: Sequence[RawInk], *, name: str, is_first: bool) -> None:
@@ -119,6 +124,12 @@ class Bench:
             self._add(*memory.run(self.folder, inks, name=name, counts=counts, repeats=repeats))
         elif Part.MEMORY in self.parts:
             self._add(*memory.run(self.folder, inks, name=name, counts=effort.scale_inks[:1], repeats=1))
+
+    def _run_evaluation(self, raw: Path | None, *, name: str) -> None:
+        """On the test inks of the same kind."""
+        if Part.EVALUATION in self.parts:
+            folder, amount = self.folder / "evaluation", self.effort.exam
+            self._add(*evaluation.run(folder, raw=raw, inks=name, amount=amount, pools=self.pools))
 
     def _run_scoring(self, inks: Sequence[RawInk], *, name: str) -> None:
         """On predictions made up from the labels of the inks."""

@@ -18,6 +18,7 @@ TITLES = {
     "plan": "A million samples",
     "memory": "Time and peak memory, all cores",
     "training": "Training, all cores",
+    "evaluation": "Evaluation, all cores",
     "scoring": "Scoring, all cores",
 }
 

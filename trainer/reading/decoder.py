@@ -8,8 +8,7 @@ import torch
 from torch.nn import functional
 
 from shards.errors import LatexifyError
-
-Weights = Mapping[str, torch.Tensor]
+from trainer.reading.layers import Linear, Norm, Weights
 
 ACTIVATIONS: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "gelu": functional.gelu,
@@ -26,76 +25,64 @@ FIRST_CAPACITY = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Affine:
-    """Weight and bias of a linear layer, or of a norm."""
-
-    weight: torch.Tensor
-    bias: torch.Tensor
-
-    @classmethod
-    def of(cls, weights: Weights, *names: str) -> "_Affine":
-        """One layer, or several that share their input as one."""
-        if len(names) == 1:
-            return cls(weight=weights[f"{names[0]}.weight"], bias=weights[f"{names[0]}.bias"])
-        return cls(
-            weight=torch.cat([weights[f"{name}.weight"] for name in names]),
-            bias=torch.cat([weights[f"{name}.bias"] for name in names]),
-        )
-
-    def linear(self, hidden: torch.Tensor) -> torch.Tensor:
-        return functional.linear(hidden, self.weight, self.bias)
-
-    def norm(self, hidden: torch.Tensor) -> torch.Tensor:
-        return functional.layer_norm(hidden, self.bias.shape, self.weight, self.bias)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Layer:
-    """The weights of one layer. past: query, key and value of the tokens; memory: key and value of the picture."""
+    """The weights of one layer.
 
-    past: _Affine
-    past_out: _Affine
-    past_norm: _Affine
-    query: _Affine
-    memory: _Affine
-    memory_out: _Affine
-    memory_norm: _Affine
-    widen: _Affine
-    narrow: _Affine
-    last_norm: _Affine
+    past: query, key and value of the tokens. query, keys, values: of what is asked of the picture; keys float32 [heads,
+    head_size, size], scaled, and values [heads, size, head_size], size being that of a cell.
+    """
+
+    past: Linear
+    past_out: Linear
+    past_norm: Norm
+    query: Linear
+    keys: torch.Tensor
+    values: torch.Tensor
+    memory_out: Linear
+    memory_norm: Norm
+    widen: Linear
+    narrow: Linear
+    last_norm: Norm
 
     @classmethod
-    def of(cls, weights: Weights, name: str) -> "_Layer":
+    def of(cls, weights: Weights, name: str, *, heads: int) -> "_Layer":
         own, other = f"{name}.self_attn", f"{name}.encoder_attn"
+        keys, values = (weights[f"{other}.{kind}_proj.weight"] for kind in "kv")
+        size = keys.shape[1]
+        keys, values = keys.view(heads, -1, size), values.view(heads, -1, size)
+        out = weights[f"{other}.out_proj.weight"]
         return cls(
-            past=_Affine.of(weights, f"{own}.q_proj", f"{own}.k_proj", f"{own}.v_proj"),
-            past_out=_Affine.of(weights, f"{own}.out_proj"),
-            past_norm=_Affine.of(weights, f"{name}.self_attn_layer_norm"),
-            query=_Affine.of(weights, f"{other}.q_proj"),
-            memory=_Affine.of(weights, f"{other}.k_proj", f"{other}.v_proj"),
-            memory_out=_Affine.of(weights, f"{other}.out_proj"),
-            memory_norm=_Affine.of(weights, f"{name}.encoder_attn_layer_norm"),
-            widen=_Affine.of(weights, f"{name}.fc1"),
-            narrow=_Affine.of(weights, f"{name}.fc2"),
-            last_norm=_Affine.of(weights, f"{name}.final_layer_norm"),
+            past=Linear.of(weights, f"{own}.q_proj", f"{own}.k_proj", f"{own}.v_proj"),
+            past_out=Linear.of(weights, f"{own}.out_proj"),
+            past_norm=Norm(weights, f"{name}.self_attn_layer_norm"),
+            query=Linear.of(weights, f"{other}.q_proj"),
+            keys=(keys * keys.shape[1] ** -0.5).contiguous(),
+            values=values.transpose(1, 2).contiguous(),
+            # attention sums to one, so that the bias of the values comes through whole
+            memory_out=Linear(out, weights[f"{other}.out_proj.bias"] + out @ weights[f"{other}.v_proj.bias"]),
+            memory_norm=Norm(weights, f"{name}.encoder_attn_layer_norm"),
+            widen=Linear.of(weights, f"{name}.fc1"),
+            narrow=Linear.of(weights, f"{name}.fc2"),
+            last_norm=Norm(weights, f"{name}.final_layer_norm"),
         )
 
 
 @dataclass(slots=True, kw_only=True)
 class Cache:
-    """What the next step needs of the steps before it; all lists have an entry for each layer.
+    """What the next step needs of the steps before it.
 
-    memory: [2, samples, heads, cells, head_size], keys and values of the pictures, which all rows of a sample share.
-    past: [rows, 2, heads, capacity, head_size], of the tokens; rows of a sample stand together. length: tokens so far.
+    memory: [samples, cells, size], the pictures as the encoder left them, which all rows of a sample share. past: of
+    each layer, keys and values of the tokens, [rows, 2, heads, capacity, head_size]; rows of a sample stand together.
+    length: tokens so far.
     """
 
-    memory: list[torch.Tensor]
+    memory: torch.Tensor
     past: list[torch.Tensor] = field(default_factory=list)
     length: int = 0
 
     def keep_samples(self, samples: torch.Tensor, *, rows: torch.Tensor) -> None:
         """Go on with these samples only (int64), and the rows that are theirs."""
-        self.memory = [memory.index_select(1, samples) for memory in self.memory]
+        self.memory = self.memory.index_select(0, samples)
         self.keep_rows(rows)
 
     def keep_rows(self, rows: torch.Tensor) -> None:
@@ -139,54 +126,57 @@ class StepDecoder:
         self._tokens = weights[f"{stack}.embed_tokens.weight"]
         self._scale = float(config["d_model"]) ** 0.5 if config["scale_embedding"] else 1.0
         self._positions = weights[f"{stack}.embed_positions.weight"]
-        self._first_norm = (
-            _Affine.of(weights, f"{stack}.layernorm_embedding") if config["layernorm_embedding"] else None
-        )
-        self._layers = [_Layer.of(weights, f"{stack}.layers.{number}") for number in range(config["decoder_layers"])]
+        self._first_norm = Norm(weights, f"{stack}.layernorm_embedding") if config["layernorm_embedding"] else None
+        names = [f"{stack}.layers.{number}" for number in range(config["decoder_layers"])]
+        self._layers = [_Layer.of(weights, name, heads=self._heads) for name in names]
         # left out of the file where it is the same as the input's
-        self._output = weights.get("output_projection.weight", self._tokens)
+        self._output = Linear(weights.get("output_projection.weight", self._tokens), None)
 
     @property
     def vocab_size(self) -> int:
         """Number of token ids."""
-        return len(self._output)
+        return len(self._tokens)
 
     def start(self, memory: torch.Tensor) -> Cache:
         """Begin to read pictures. memory: floating [samples, cells, size], what the encoder made of them."""
-        samples, cells = memory.shape[:2]
-        return Cache(
-            memory=[
-                layer.memory.linear(memory)
-                .view(samples, cells, 2, self._heads, -1)
-                .permute(2, 0, 3, 1, 4)
-                .contiguous()  # every step reads it
-                for layer in self._layers
-            ]
-        )
+        return Cache(memory=memory.to(self._tokens.dtype))
 
     def step(self, cache: Cache, tokens: torch.Tensor) -> torch.Tensor:
         """Append a token to every row. tokens: int64 [rows]; returns logits, float32 [rows, vocabulary]."""
-        hidden = functional.embedding(tokens, self._tokens)
-        if self._scale != 1:
-            hidden = hidden * self._scale
-        hidden = hidden + self._positions[cache.length + POSITION_OFFSET]
-        if self._first_norm is not None:
-            hidden = self._first_norm.norm(hidden)
-        for number, layer in enumerate(self._layers):
-            hidden = self._through(layer, hidden, cache, number)
-        cache.length += 1
-        return functional.linear(hidden, self._output).float()
+        # in float32 also while training validates in another format: layers that are packed know no other
+        with torch.autocast(tokens.device.type, enabled=False):
+            hidden = functional.embedding(tokens, self._tokens)
+            if self._scale != 1:
+                hidden = hidden * self._scale
+            hidden = hidden + self._positions[cache.length + POSITION_OFFSET]
+            if self._first_norm is not None:
+                hidden = self._first_norm(hidden)
+            for number, layer in enumerate(self._layers):
+                hidden = self._through(layer, hidden, cache, number)
+            cache.length += 1
+            return self._output(hidden)
 
     def _through(self, layer: _Layer, hidden: torch.Tensor, cache: Cache, number: int) -> torch.Tensor:
         """One layer: look at the tokens so far, then at the picture, then think."""
-        rows, memory = len(hidden), cache.memory[number]
-        entry = layer.past.linear(hidden).view(rows, 3, self._heads, -1)
+        rows = len(hidden)
+        entry = layer.past(hidden).view(rows, 3, self._heads, -1)
         past = cache.place(number, entry[:, 1:])
         seen = functional.scaled_dot_product_attention(entry[:, 0, :, None], past[:, 0], past[:, 1])
-        hidden = layer.past_norm.norm(hidden + layer.past_out.linear(seen.reshape(rows, -1)))
-        samples = memory.shape[1]
-        query = layer.query.linear(hidden).view(samples, rows // samples, self._heads, -1).transpose(1, 2)
-        seen = functional.scaled_dot_product_attention(query, memory[0], memory[1])
-        hidden = layer.memory_norm.norm(hidden + layer.memory_out.linear(seen.transpose(1, 2).reshape(rows, -1)))
-        thought = layer.narrow.linear(self._activation(layer.widen.linear(hidden)))
-        return layer.last_norm.norm(hidden + thought)
+        hidden = layer.past_norm(hidden + layer.past_out(seen.reshape(rows, -1)))
+        hidden = layer.memory_norm(hidden + layer.memory_out(self._look(layer, layer.query(hidden), cache.memory)))
+        return layer.last_norm(hidden + layer.narrow(self._activation(layer.widen(hidden))))
+
+    def _look(self, layer: _Layer, query: torch.Tensor, memory: torch.Tensor) -> torch.Tensor:
+        """Attention to the picture, heads side by side. query, result: [rows, size of the decoder].
+
+        Keys and values of every cell would be larger than the picture, twice for each layer, and read in every step,
+        which costs more than all arithmetic. So the query goes to the cells instead: (W m + b) q = m (W' q) + b q, of
+        which the last is the same for all cells, and softmax does not see it; and values are made of the sum of cells.
+        """
+        samples, _, size = memory.shape
+        rows = len(query)
+        asked = torch.bmm(query.view(rows, self._heads, -1).transpose(0, 1), layer.keys)  # [heads, rows, size]
+        asked = asked.transpose(0, 1).reshape(samples, -1, size)  # [samples, beams * heads, size]
+        shares = torch.bmm(asked, memory.transpose(1, 2)).softmax(dim=-1)
+        seen = torch.bmm(shares, memory).view(rows, self._heads, size).transpose(0, 1)
+        return torch.bmm(seen, layer.values).transpose(0, 1).reshape(rows, -1)

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 import torch
 from torch.nn import functional
 
-from trainer.reading.decoder import ACTIVATIONS, Weights
+from trainer.reading.decoder import ACTIVATIONS
+from trainer.reading.layers import Convolution, Linear, Norm, Weights
 
 BATCH_NORM_EPSILON = 1e-5
 """torch's, which transformers' ResNet leaves as it is."""
@@ -56,46 +57,49 @@ class _Transformer:
     ) -> None:
         self._embed = embed
         self._heads = int(config["num_attention_heads"])
-        self._epsilon = float(config["layer_norm_eps"])
+        epsilon = float(config["layer_norm_eps"])
         self._activation = ACTIVATIONS[config["hidden_act"]]
         names = [f"encoder.layer.{number}" for number in range(config["num_hidden_layers"])]
-        self._layers = [_layer(weights, name) for name in names]
-        self._last_norm = _pair(weights, "layernorm")
+        self._layers = [_Layer.of(weights, name, epsilon=epsilon) for name in names]
+        self._last_norm = Norm(weights, "layernorm", epsilon=epsilon)
 
     def __call__(self, grey: torch.Tensor) -> torch.Tensor:
         hidden = self._embed(grey)
         for layer in self._layers:
-            hidden = hidden + self._attend(layer, self._norm(hidden, layer["layernorm_before"]))
-            wide = functional.linear(self._norm(hidden, layer["layernorm_after"]), *layer["intermediate.dense"])
-            hidden = hidden + functional.linear(self._activation(wide), *layer["output.dense"])
-        return self._norm(hidden, self._last_norm)
+            hidden = hidden + self._attend(layer, layer.first_norm(hidden))
+            hidden = hidden + layer.narrow(self._activation(layer.widen(layer.second_norm(hidden))))
+        return self._last_norm(hidden)
 
-    def _norm(self, hidden: torch.Tensor, pair: "_Pair") -> torch.Tensor:
-        return functional.layer_norm(hidden, hidden.shape[-1:], *pair, self._epsilon)
-
-    def _attend(self, layer: Mapping[str, "_Pair"], hidden: torch.Tensor) -> torch.Tensor:
+    def _attend(self, layer: "_Layer", hidden: torch.Tensor) -> torch.Tensor:
         batch, cells = hidden.shape[:2]
-        together = functional.linear(hidden, *layer["together"]).view(batch, cells, 3, self._heads, -1)
+        together = layer.together(hidden).view(batch, cells, 3, self._heads, -1)
         query, key, value = together.permute(2, 0, 3, 1, 4)
         seen = functional.scaled_dot_product_attention(query, key, value)
-        return functional.linear(seen.transpose(1, 2).flatten(2), *layer["attention.output.dense"])
+        return layer.out(seen.transpose(1, 2).flatten(2))
 
 
-_Pair = tuple[torch.Tensor, torch.Tensor | None]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Layer:
+    """The parts of a layer. together: query, key and value."""
 
+    first_norm: Norm
+    together: Linear
+    out: Linear
+    second_norm: Norm
+    widen: Linear
+    narrow: Linear
 
-def _pair(weights: Weights, name: str) -> _Pair:
-    """Weight, and bias where there is one."""
-    return weights[f"{name}.weight"], weights.get(f"{name}.bias")
-
-
-def _layer(weights: Weights, name: str) -> Mapping[str, _Pair]:
-    """The parts of a layer by name; `together`: query, key and value in one."""
-    inner = [_pair(weights, f"{name}.attention.attention.{part}") for part in ("query", "key", "value")]
-    biases = [bias for _, bias in inner if bias is not None]
-    parts = ("attention.output.dense", "intermediate.dense", "output.dense", "layernorm_before", "layernorm_after")
-    together = torch.cat([weight for weight, _ in inner]), torch.cat(biases) if biases else None
-    return {"together": together, **{part: _pair(weights, f"{name}.{part}") for part in parts}}
+    @classmethod
+    def of(cls, weights: Weights, name: str, *, epsilon: float) -> "_Layer":
+        inner = f"{name}.attention.attention"
+        return cls(
+            first_norm=Norm(weights, f"{name}.layernorm_before", epsilon=epsilon),
+            together=Linear.of(weights, f"{inner}.query", f"{inner}.key", f"{inner}.value"),
+            out=Linear.of(weights, f"{name}.attention.output.dense"),
+            second_norm=Norm(weights, f"{name}.layernorm_after", epsilon=epsilon),
+            widen=Linear.of(weights, f"{name}.intermediate.dense"),
+            narrow=Linear.of(weights, f"{name}.output.dense"),
+        )
 
 
 class _Positions:
@@ -120,11 +124,14 @@ class _Patches:
         names = ("embeddings.cls_token", "embeddings.distillation_token")
         special = torch.cat([weights[name] for name in names if name in weights], dim=1)
         self._place = _Positions(special, weights["embeddings.position_embeddings"])
-        weight, self._bias = _pair(weights, "embeddings.patch_embeddings.projection")
-        self._weight = weight.sum(dim=1, keepdim=True)
+        name = "embeddings.patch_embeddings.projection"
+        weight = weights[f"{name}.weight"]
+        self._project = Convolution(
+            weight.sum(dim=1, keepdim=True), weights.get(f"{name}.bias"), stride=weight.shape[2:], padding=(0, 0)
+        )
 
     def __call__(self, grey: torch.Tensor) -> torch.Tensor:
-        return self._place(functional.conv2d(grey, self._weight, self._bias, stride=self._weight.shape[2:]))
+        return self._place(self._project(grey))
 
 
 class _Hybrid:
@@ -132,48 +139,40 @@ class _Hybrid:
 
     def __init__(self, config: Mapping[str, Any], weights: Weights) -> None:
         backbone = "embeddings.backbone"
-        stem = _folded(weights, f"{backbone}.embedder.embedder")
-        self._stem = _Convolution(weight=stem.weight.sum(dim=1, keepdim=True), bias=stem.bias)
+        self._stem = _folded(weights, f"{backbone}.embedder.embedder", stride=2, is_grey=True)
         self._blocks = [
-            _Block.of(weights, f"{backbone}.encoder.stages.{stage}.layers.{number}")
+            _Block.of(
+                weights, f"{backbone}.encoder.stages.{stage}.layers.{number}", stride=2 if stage and number == 0 else 1
+            )
             for stage, depth in enumerate(config["backbone_config"]["depths"])
             for number in range(depth)
         ]
-        self._strides = [
-            2 if stage and number == 0 else 1
-            for stage, depth in enumerate(config["backbone_config"]["depths"])
-            for number in range(depth)
-        ]
-        self._projection = _pair(weights, "embeddings.projection")
+        projection = "embeddings.projection"
+        self._project = Convolution(weights[f"{projection}.weight"], weights.get(f"{projection}.bias"))
         rows, columns = config["backbone_featmap_shape"][-2:]
         positions = _fitted(weights["embeddings.position_embeddings"], rows=rows, columns=columns)
         self._place = _Positions(weights["embeddings.cls_token"], positions)
 
     def __call__(self, grey: torch.Tensor) -> torch.Tensor:
-        hidden = functional.max_pool2d(self._stem(grey, stride=2).relu_(), kernel_size=3, stride=2, padding=1)
-        for block, stride in zip(self._blocks, self._strides, strict=True):
-            hidden = block(hidden, stride=stride)
-        return self._place(functional.conv2d(hidden, *self._projection))
+        hidden = functional.max_pool2d(self._stem.relu(grey), kernel_size=3, stride=2, padding=1)
+        for block in self._blocks:
+            hidden = block(hidden)
+        return self._place(self._project(hidden))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Convolution:
-    """A convolution that keeps the size but for its stride."""
+def _folded(weights: Weights, name: str, *, stride: int, is_grey: bool = False) -> Convolution:
+    """A convolution without bias and the batch norm behind it, as one, which keeps the size but for its stride.
 
-    weight: torch.Tensor
-    bias: torch.Tensor
-
-    def __call__(self, hidden: torch.Tensor, *, stride: int = 1) -> torch.Tensor:
-        return functional.conv2d(hidden, self.weight, self.bias, stride=stride, padding=self.weight.shape[-1] // 2)
-
-
-def _folded(weights: Weights, name: str) -> _Convolution:
-    """A convolution without bias and the batch norm behind it, as one."""
+    is_grey: all channels of what it sees are the same, and it is given one of them.
+    """
     mean, variance = weights[f"{name}.normalization.running_mean"], weights[f"{name}.normalization.running_var"]
     scale = weights[f"{name}.normalization.weight"] / (variance + BATCH_NORM_EPSILON).sqrt()
-    return _Convolution(
-        weight=weights[f"{name}.convolution.weight"] * scale[:, None, None, None],
-        bias=weights[f"{name}.normalization.bias"] - mean * scale,
+    weight = weights[f"{name}.convolution.weight"] * scale[:, None, None, None]
+    return Convolution(
+        weight.sum(dim=1, keepdim=True) if is_grey else weight,
+        weights[f"{name}.normalization.bias"] - mean * scale,
+        stride=(stride, stride),
+        padding=(weight.shape[-2] // 2, weight.shape[-1] // 2),
     )
 
 
@@ -181,22 +180,22 @@ def _folded(weights: Weights, name: str) -> _Convolution:
 class _Block:
     """Two convolutions beside a shortcut, which is one where size or channels change."""
 
-    first: _Convolution
-    second: _Convolution
-    shortcut: _Convolution | None
+    first: Convolution
+    second: Convolution
+    shortcut: Convolution | None
 
     @classmethod
-    def of(cls, weights: Weights, name: str) -> "_Block":
+    def of(cls, weights: Weights, name: str, *, stride: int) -> "_Block":
         has_shortcut = f"{name}.shortcut.convolution.weight" in weights
         return cls(
-            first=_folded(weights, f"{name}.layer.0"),
-            second=_folded(weights, f"{name}.layer.1"),
-            shortcut=_folded(weights, f"{name}.shortcut") if has_shortcut else None,
+            first=_folded(weights, f"{name}.layer.0", stride=stride),
+            second=_folded(weights, f"{name}.layer.1", stride=1),
+            shortcut=_folded(weights, f"{name}.shortcut", stride=stride) if has_shortcut else None,
         )
 
-    def __call__(self, hidden: torch.Tensor, *, stride: int) -> torch.Tensor:
-        beside = hidden if self.shortcut is None else self.shortcut(hidden, stride=stride)
-        return self.second(self.first(hidden, stride=stride).relu_()).add_(beside).relu_()
+    def __call__(self, hidden: torch.Tensor) -> torch.Tensor:
+        beside = hidden if self.shortcut is None else self.shortcut(hidden)
+        return self.second.relu(self.first.relu(hidden), beside=beside)
 
 
 def _fitted(positions: torch.Tensor, *, rows: int, columns: int) -> torch.Tensor:

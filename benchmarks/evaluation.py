@@ -1,0 +1,258 @@
+"""Judging a model on inks that it has not seen: the seed's evaluation and this project's, the same model, in turn.
+
+The seed's, as described: InkML is parsed point by point and drawn when its turn comes, goes through Hugging Face's
+image processor, in batches of 8 in the order of the files, and is read by `generate`, greedily; then the character
+error rate of all. It is granted that it draws as this project does, which takes less time than its own drawing: so both
+read the same pictures with the same weights, and their answers can be compared.
+
+Ours: the stage `predict`, from shards, and the same rate of what it wrote. Both begin with loading the model.
+"""
+
+import json
+import shutil
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+
+from benchmarks.cores import Pools
+from benchmarks.inks import CROHME_ARCHIVES, RawInk, write_files
+from benchmarks.measured import Job, Measured, Target, ratios, take_turns
+from benchmarks.seed import BATCH, parse_ink
+from benchmarks.stages import timed
+from eval import predict
+from eval.config import PredictParams
+from eval.metrics import count_edits
+from pipeline import ingest, rasterize, source, vocab
+from pipeline.archives import iter_members
+from pipeline.config import CrohmeParams, IngestParams, RasterizeParams, SyntheticParams, VocabParams
+from pipeline.draw import Canvas, draw_ink
+from pipeline.engine import Engine
+from pipeline.keys import is_inkml_name, key_of
+from serve.recognizer import SHIPPED
+from shards.index import open_split
+from shards.manifest import MANIFEST_NAME, read_manifest, write_manifest
+from trainer import train
+from trainer.config import ModelParams, TrainParams
+from trainer.geometry import GEOMETRY_NAME, KIND, MADE_BY, Geometry
+
+MAX_TOKENS = 256
+AT_LEAST = 3.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Amount:
+    """How much to measure. num_inks: of the synthetic dataset, where there is no other. num_steps: of training."""
+
+    num_inks: int
+    num_steps: int
+    repeats: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exam:
+    """What both are asked.
+
+    files: InkML of the test inks; keys, references: in the same order, their names in the shards and their normalised
+    labels.
+    """
+
+    model: Path
+    shards: Path
+    files: list[Path]
+    keys: list[str]
+    references: list[str]
+
+
+def prepare(folder: Path, *, raw: Path | None, amount: Amount, jobs: int) -> Exam:
+    """Draw the test inks, and find or make a model that reads them, by this project's stages.
+
+    raw: folder of real data, for CROHME's test set of 2014; None: synthetic inks, half as many to learn from as to
+    read. The model is the one that comes with the project, else one of the preset `tiny`, trained a little.
+    """
+    shipped = sorted(path.parent for path in SHIPPED.glob(f"*/{MANIFEST_NAME}"))
+    folder.mkdir(parents=True)
+    archive = _ingest(folder, raw=raw, num_inks=amount.num_inks, jobs=jobs)
+    base, model = (VocabParams(tokenizer="base"), shipped[0]) if shipped else (VocabParams(), None)
+    inks, tokenizer, metrics = folder / "inks", folder / "tokenizer", folder / "metrics.json"
+    vocab.run(base, base=str(model), inks=inks, out=tokenizer, metrics=metrics)
+    canvas = _geometry(model).to_dict() if model else {}
+    shards, engine = folder / "shards", Engine(jobs=jobs)
+    drawing = RasterizeParams.model_validate(canvas)
+    rasterize.run(drawing, inks=inks, tokenizer=tokenizer, out=shards, seed=1, metrics=metrics, engine=engine)
+    if model:
+        _adopt(model, folder / "model", tokenizer=tokenizer)
+    else:
+        _train(folder, num_steps=amount.num_steps)
+    return _exam(folder, archive)
+
+
+def _ingest(folder: Path, *, raw: Path | None, num_inks: int, jobs: int) -> Path:
+    """Run the first two stages; the archive of the test inks."""
+    common: dict[str, Any] = {"seed": 1, "out": folder / "source", "jobs": jobs}
+    if raw is not None:
+        source.run(CrohmeParams(), dataset="crohme", raw=raw, **common)
+        archive = raw / CROHME_ARCHIVES[1]
+    else:
+        amount = SyntheticParams(num_train=num_inks // 2, num_valid=max(1, num_inks // 20), num_test=num_inks)
+        source.run(amount, dataset="synthetic", raw=folder, **common)
+        archive = folder / "source" / "test.tar"
+    ingest.run(
+        IngestParams(),
+        source=folder / "source",
+        out=folder / "inks",
+        metrics=folder / "metrics.json",
+        engine=Engine(jobs=jobs),
+    )
+    return archive
+
+
+def _adopt(model: Path, out: Path, *, tokenizer: Path) -> None:
+    """Copy a model, and say of the copy that it was trained with the tokenizer that was taken from it."""
+    shutil.copytree(model, out)
+    made = read_manifest(tokenizer, "tokenizer", made_by="latexify vocab")
+    trained = read_manifest(out, KIND, made_by=MADE_BY)
+    write_manifest(out, replace(trained, inputs={**trained.inputs, "tokenizer": made.fingerprint}))
+
+
+def _train(folder: Path, *, num_steps: int) -> None:
+    """Long enough that most answers come to an end where their label does."""
+    params = TrainParams(max_steps=num_steps, validate_steps=num_steps, warmup_steps=min(100, num_steps))
+    train.run(
+        params,
+        ModelParams(preset="tiny"),
+        seed=1,
+        shards=folder / "shards",
+        tokenizer=folder / "tokenizer",
+        out=folder / "model",
+        runs=folder / "runs",
+        metrics=folder / "metrics.json",
+        device="cpu",
+    )
+
+
+def _exam(folder: Path, archive: Path) -> Exam:
+    """The inks of the archive that the shards hold, as files."""
+    index = open_split(folder / "shards", "test")
+    references = dict(zip(index.keys.to_pylist(), index.labels.to_pylist(), strict=True))
+    key_of_end = {key.rpartition("/")[2]: key for key in references}
+    found = {
+        key_of_end[end]: RawInk(name=member.name, data=member.data)
+        for member in iter_members(archive, max_bytes=IngestParams().max_file_bytes)
+        if is_inkml_name(member.name)
+        and member.data is not None
+        and (end := key_of(member.name).rpartition("/")[2]) in key_of_end
+    }
+    if found.keys() != references.keys():
+        raise LookupError(f"{archive} lacks {len(references.keys() - found.keys())} of the inks in the shards")
+    return Exam(
+        model=folder / "model",
+        shards=folder / "shards",
+        files=write_files(folder / "files", list(found.values())),
+        keys=list(found),
+        references=[references[key] for key in found],
+    )
+
+
+class Inks(Dataset[torch.Tensor]):
+    """Items: pixels float32 [3, height, width], drawn when they are asked for."""
+
+    def __init__(self, files: Sequence[Path], *, canvas: Canvas, processor: Any) -> None:
+        self._files, self._canvas, self._processor = files, canvas, processor
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __getitem__(self, number: int) -> torch.Tensor:
+        strokes, _ = parse_ink(self._files[number].read_bytes())
+        picture = Image.fromarray(draw_ink([np.array(stroke, np.float32) for stroke in strokes], self._canvas))
+        pixels: torch.Tensor = self._processor(picture.convert("RGB"), return_tensors="pt").pixel_values[0]
+        return pixels
+
+
+def time_seed(exam: Exam, *, workers: int, answers: Path) -> dict[str, float]:
+    """Inks per second, and the character error rate in percent. answers: a JSON file of texts by key."""
+    # where the other is timed, they need not be
+    from transformers import AutoImageProcessor, AutoTokenizer, VisionEncoderDecoderModel  # noqa: PLC0415
+
+    started = time.perf_counter()
+    model = VisionEncoderDecoderModel.from_pretrained(exam.model).eval()
+    tokenizer = AutoTokenizer.from_pretrained(exam.model)
+    canvas = Canvas(**_geometry(exam.model).to_dict())
+    inks = Inks(exam.files, canvas=canvas, processor=AutoImageProcessor.from_pretrained(exam.model))
+    texts: list[str] = []
+    with torch.inference_mode():
+        for pixels in DataLoader(inks, batch_size=BATCH, num_workers=workers):
+            ids = model.generate(pixels, max_length=MAX_TOKENS, num_beams=1, do_sample=False)
+            texts += tokenizer.batch_decode(ids, skip_special_tokens=True)
+    cer = _error_rate(exam.references, texts)
+    elapsed_s = time.perf_counter() - started
+    answers.write_text(json.dumps(dict(zip(exam.keys, texts, strict=True))), encoding="utf-8")
+    return {"inks": len(texts) / elapsed_s, "cer": 100 * cer}
+
+
+def time_ours(exam: Exam, *, out: Path) -> dict[str, float]:
+    """The same for this project. out: the folder that the stage writes."""
+    # one position is the start token's
+    params = PredictParams(max_new_tokens=MAX_TOKENS - 1)
+
+    def work() -> float:
+        predict.run(params, model=exam.model, shards=exam.shards, out=out, device="cpu")
+        table = pq.read_table(out / predict.PREDICTIONS_NAME, columns=["reference", "prediction"])
+        return _error_rate(table["reference"].to_pylist(), table["prediction"].to_pylist())
+
+    cer, elapsed_s = timed(work)
+    return {"inks": len(exam.files) / elapsed_s, "cer": 100 * cer}
+
+
+def _error_rate(references: Sequence[str], texts: Sequence[str]) -> float:
+    edits = count_edits(references, texts)
+    return float(edits.char_errors.sum() / edits.num_chars.sum())
+
+
+def _geometry(model: Path) -> Geometry:
+    return Geometry.from_params(json.loads((model / GEOMETRY_NAME).read_text(encoding="utf-8")))
+
+
+def run(
+    folder: Path, *, raw: Path | None, inks: str, amount: Amount, pools: Pools
+) -> tuple[list[Measured], list[Target]]:
+    """Both evaluations, in turn, on all cores. inks: their name in the tables."""
+    exam = pools.ours.submit(prepare, folder, raw=raw, amount=amount, jobs=pools.cores).result()
+    answers, out = folder / "answers.json", folder / "predictions"
+    few = replace(exam, files=exam.files[:BATCH], keys=exam.keys[:BATCH], references=exam.references[:BATCH])
+    theirs = {"exam": exam, "workers": 0, "answers": answers}
+    jobs = {
+        "seed": Job(pool=pools.theirs, call=time_seed, arguments=theirs, warm={"exam": few}),
+        "latexify": Job(pool=pools.ours, call=time_ours, arguments={"exam": exam, "out": out}),
+    }
+    times = take_turns(jobs, repeats=amount.repeats, title=f"evaluation {inks}")
+    rows = [
+        (f"{who}: {what}", unit, found[key])
+        for who, found in times.items()
+        for key, what, unit in (("inks", "read and judged", "inks/s"), ("cer", "character error rate", "%"))
+    ]
+    rows.append(("inks that both read alike", "%", [100 * _share_alike(answers, out / predict.PREDICTIONS_NAME)]))
+    measured = [
+        Measured(part="evaluation", name=name, inks=inks, cores=pools.cores, unit=unit, values=values)
+        for name, unit, values in rows
+    ]
+    speed_up = statistics.median(ratios(times["latexify"]["inks"], times["seed"]["inks"]))
+    name = f"evaluation of {len(exam.files):,} inks against the seed's"
+    return measured, [Target(name=name, value=speed_up, limit=AT_LEAST, unit="x", at_least=True, inks=inks)]
+
+
+def _share_alike(answers: Path, predictions: Path) -> float:
+    """How many of the inks both have read the same text from."""
+    theirs = json.loads(answers.read_text(encoding="utf-8"))
+    table = pq.read_table(predictions, columns=["key", "prediction_raw"])
+    pairs = zip(table["key"].to_pylist(), table["prediction_raw"].to_pylist(), strict=True)
+    return sum(theirs[key] == text for key, text in pairs) / len(theirs)

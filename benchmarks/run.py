@@ -18,6 +18,7 @@ import typer
 
 from benchmarks import compare, evaluation, machine, memory, plans, scoring, stages, steps, tables, training
 from benchmarks.cores import Pools, open_pools
+from benchmarks.exam import Amount
 from benchmarks.inks import RawInk, choose, crohme_inks, labels_of, real_data, synthetic_inks
 from benchmarks.measured import Measured, Target
 
@@ -47,7 +48,7 @@ class Effort:
     scale_inks: tuple[int, int]
     synthetic_inks: int
     training_steps: int
-    exam: evaluation.Amount
+    exam: Amount
     scored_pairs: int
 
 
@@ -57,7 +58,7 @@ FULL = Effort(
     scale_inks=(10_000, 100_000),
     synthetic_inks=5_000,
     training_steps=12,
-    exam=evaluation.Amount(num_inks=None, num_steps=600, repeats=3),
+    exam=Amount(num_inks=None, num_steps=600, repeats=3),
     scored_pairs=1_000_000,
 )
 QUICK = Effort(
@@ -66,7 +67,7 @@ QUICK = Effort(
     scale_inks=(100, 200),
     synthetic_inks=100,
     training_steps=2,
-    exam=evaluation.Amount(num_inks=24, num_steps=2, repeats=1),
+    exam=Amount(num_inks=24, num_steps=2, repeats=1),
     scored_pairs=2_000,
 )
 

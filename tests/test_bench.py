@@ -9,7 +9,21 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from benchmarks import compare, evaluation, memory, plans, png_csv, run, scoring, seed, stages, steps, tables, training
+from benchmarks import (
+    compare,
+    evaluation,
+    exam,
+    memory,
+    plans,
+    png_csv,
+    run,
+    scoring,
+    seed,
+    stages,
+    steps,
+    tables,
+    training,
+)
 from benchmarks.cores import Pools, open_cores
 from benchmarks.inks import RawInk, choose, copies, synthetic_inks
 from benchmarks.measured import Job, Measured, Target, ratios, summed_rate, take_turns
@@ -286,7 +300,7 @@ def test_scoring_is_measured_on_predictions_that_are_mostly_right(tmp_path: Path
 def test_both_evaluations_read_the_same(tmp_path: Path, pools: Pools, monkeypatch: pytest.MonkeyPatch) -> None:
     """Were the seed given other pictures, another model or fewer inks, its time would be of something else."""
     monkeypatch.setattr(evaluation, "MAX_TOKENS", 12)
-    amount = evaluation.Amount(num_inks=20, num_steps=1, repeats=1)
+    amount = exam.Amount(num_inks=20, num_steps=1, repeats=1)
     measured, targets = evaluation.run(tmp_path / "new", raw=None, inks="synthetic", amount=amount, pools=pools)
     found = {row.name: row.median for row in measured}
     assert found["inks that both read alike"] == 100
@@ -297,12 +311,12 @@ def test_both_evaluations_read_the_same(tmp_path: Path, pools: Pools, monkeypatc
 
 def test_a_model_that_comes_along_is_evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is measured should be what is shipped, with its own tokens and canvas."""
-    monkeypatch.setattr(evaluation, "MAX_TOKENS", 6)
-    amount = evaluation.Amount(num_inks=10, num_steps=1, repeats=1)
-    trained = evaluation.prepare(tmp_path / "trained", raw=None, amount=amount, jobs=1)
+    amount = exam.Amount(num_inks=10, num_steps=1, repeats=1)
+    trained = exam.prepare(tmp_path / "trained", raw=None, amount=amount, jobs=1)
     (tmp_path / "models").mkdir()
     trained.model.rename(tmp_path / "models" / "one")
-    monkeypatch.setattr(evaluation, "SHIPPED", tmp_path / "models")
-    exam = evaluation.prepare(tmp_path / "shipped", raw=None, amount=amount, jobs=1)
+    monkeypatch.setattr(exam, "SHIPPED", tmp_path / "models")
+    shipped = exam.prepare(tmp_path / "shipped", raw=None, amount=amount, jobs=1)
     assert not (tmp_path / "shipped" / "runs").exists()
-    assert evaluation.time_ours(exam, out=tmp_path / "out")["inks"] > 0
+    monkeypatch.setattr(evaluation, "MAX_TOKENS", 6)
+    assert evaluation.time_ours(shipped, out=tmp_path / "out")["inks"] > 0

@@ -25,17 +25,19 @@ class Encoder(Protocol):
         ...
 
 
-def make_encoder(config: Mapping[str, Any], weights: Weights) -> Encoder | None:
+def make_encoder(config: Mapping[str, Any], weights: Weights, *, packed: bool = True) -> Encoder | None:
     """Take the `encoder` section of a model's config.json and its weights, by their names below `encoder.`.
+
+    packed: let oneDNN lay the weights out where it can, which graphs for others cannot be made of.
 
     None where it is another kind of encoder, which transformers can read.
     """
     if config["hidden_act"] not in ACTIVATIONS:
         return None
     if config["model_type"] in {"vit", "deit"}:
-        return _Transformer(config, weights, embed=_Patches(weights))
+        return _Transformer(config, weights, embed=_Patches(weights, packed=packed), packed=packed)
     if config["model_type"] == "dpt" and config["is_hybrid"] and _is_plain_resnet(config["backbone_config"]):
-        return _Transformer(config, weights, embed=_Hybrid(config, weights))
+        return _Transformer(config, weights, embed=_Hybrid(config, weights, packed=packed), packed=packed)
     return None
 
 
@@ -53,14 +55,19 @@ class _Transformer:
     """Layers with the norm before each part, as in ViT."""
 
     def __init__(
-        self, config: Mapping[str, Any], weights: Weights, *, embed: Callable[[torch.Tensor], torch.Tensor]
+        self,
+        config: Mapping[str, Any],
+        weights: Weights,
+        *,
+        embed: Callable[[torch.Tensor], torch.Tensor],
+        packed: bool,
     ) -> None:
         self._embed = embed
         self._heads = int(config["num_attention_heads"])
         epsilon = float(config["layer_norm_eps"])
         self._activation = ACTIVATIONS[config["hidden_act"]]
         names = [f"encoder.layer.{number}" for number in range(config["num_hidden_layers"])]
-        self._layers = [_Layer.of(weights, name, epsilon=epsilon) for name in names]
+        self._layers = [_Layer.of(weights, name, epsilon=epsilon, packed=packed) for name in names]
         self._last_norm = Norm(weights, "layernorm", epsilon=epsilon)
 
     def __call__(self, grey: torch.Tensor) -> torch.Tensor:
@@ -90,15 +97,15 @@ class _Layer:
     narrow: Linear
 
     @classmethod
-    def of(cls, weights: Weights, name: str, *, epsilon: float) -> "_Layer":
+    def of(cls, weights: Weights, name: str, *, epsilon: float, packed: bool) -> "_Layer":
         inner = f"{name}.attention.attention"
         return cls(
             first_norm=Norm(weights, f"{name}.layernorm_before", epsilon=epsilon),
-            together=Linear.of(weights, f"{inner}.query", f"{inner}.key", f"{inner}.value"),
-            out=Linear.of(weights, f"{name}.attention.output.dense"),
+            together=Linear.of(weights, f"{inner}.query", f"{inner}.key", f"{inner}.value", packed=packed),
+            out=Linear.of(weights, f"{name}.attention.output.dense", packed=packed),
             second_norm=Norm(weights, f"{name}.layernorm_after", epsilon=epsilon),
-            widen=Linear.of(weights, f"{name}.intermediate.dense"),
-            narrow=Linear.of(weights, f"{name}.output.dense"),
+            widen=Linear.of(weights, f"{name}.intermediate.dense", packed=packed),
+            narrow=Linear.of(weights, f"{name}.output.dense", packed=packed),
         )
 
 
@@ -120,14 +127,14 @@ class _Positions:
 class _Patches:
     """A linear map of each patch, as in ViT; DeiT has a second special token."""
 
-    def __init__(self, weights: Weights) -> None:
+    def __init__(self, weights: Weights, *, packed: bool) -> None:
         names = ("embeddings.cls_token", "embeddings.distillation_token")
         special = torch.cat([weights[name] for name in names if name in weights], dim=1)
         self._place = _Positions(special, weights["embeddings.position_embeddings"])
         name = "embeddings.patch_embeddings.projection"
         weight = weights[f"{name}.weight"]
         self._project = Convolution(
-            weight.sum(dim=1, keepdim=True), weights.get(f"{name}.bias"), stride=weight.shape[2:], padding=(0, 0)
+            weight.sum(dim=1, keepdim=True), weights.get(f"{name}.bias"), stride=weight.shape[2:], packed=packed
         )
 
     def __call__(self, grey: torch.Tensor) -> torch.Tensor:
@@ -137,18 +144,21 @@ class _Patches:
 class _Hybrid:
     """A residual network that halves the picture in its stem twice and after every stage but the first."""
 
-    def __init__(self, config: Mapping[str, Any], weights: Weights) -> None:
+    def __init__(self, config: Mapping[str, Any], weights: Weights, *, packed: bool) -> None:
         backbone = "embeddings.backbone"
-        self._stem = _folded(weights, f"{backbone}.embedder.embedder", stride=2, is_grey=True)
+        self._stem = _folded(weights, f"{backbone}.embedder.embedder", stride=2, is_grey=True, packed=packed)
         self._blocks = [
             _Block.of(
-                weights, f"{backbone}.encoder.stages.{stage}.layers.{number}", stride=2 if stage and number == 0 else 1
+                weights,
+                f"{backbone}.encoder.stages.{stage}.layers.{number}",
+                stride=2 if stage and number == 0 else 1,
+                packed=packed,
             )
             for stage, depth in enumerate(config["backbone_config"]["depths"])
             for number in range(depth)
         ]
         projection = "embeddings.projection"
-        self._project = Convolution(weights[f"{projection}.weight"], weights.get(f"{projection}.bias"))
+        self._project = Convolution(weights[f"{projection}.weight"], weights.get(f"{projection}.bias"), packed=packed)
         rows, columns = config["backbone_featmap_shape"][-2:]
         positions = _fitted(weights["embeddings.position_embeddings"], rows=rows, columns=columns)
         self._place = _Positions(weights["embeddings.cls_token"], positions)
@@ -160,7 +170,7 @@ class _Hybrid:
         return self._place(self._project(hidden))
 
 
-def _folded(weights: Weights, name: str, *, stride: int, is_grey: bool = False) -> Convolution:
+def _folded(weights: Weights, name: str, *, stride: int, packed: bool, is_grey: bool = False) -> Convolution:
     """A convolution without bias and the batch norm behind it, as one, which keeps the size but for its stride.
 
     is_grey: all channels of what it sees are the same, and it is given one of them.
@@ -173,6 +183,7 @@ def _folded(weights: Weights, name: str, *, stride: int, is_grey: bool = False) 
         weights[f"{name}.normalization.bias"] - mean * scale,
         stride=(stride, stride),
         padding=(weight.shape[-2] // 2, weight.shape[-1] // 2),
+        packed=packed,
     )
 
 
@@ -185,12 +196,12 @@ class _Block:
     shortcut: Convolution | None
 
     @classmethod
-    def of(cls, weights: Weights, name: str, *, stride: int) -> "_Block":
+    def of(cls, weights: Weights, name: str, *, stride: int, packed: bool) -> "_Block":
         has_shortcut = f"{name}.shortcut.convolution.weight" in weights
         return cls(
-            first=_folded(weights, f"{name}.layer.0", stride=stride),
-            second=_folded(weights, f"{name}.layer.1", stride=1),
-            shortcut=_folded(weights, f"{name}.shortcut", stride=stride) if has_shortcut else None,
+            first=_folded(weights, f"{name}.layer.0", stride=stride, packed=packed),
+            second=_folded(weights, f"{name}.layer.1", stride=1, packed=packed),
+            shortcut=_folded(weights, f"{name}.shortcut", stride=stride, packed=packed) if has_shortcut else None,
         )
 
     def __call__(self, hidden: torch.Tensor) -> torch.Tensor:

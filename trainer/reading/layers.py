@@ -24,19 +24,20 @@ TYPICAL_ROWS = 64
 class Linear:
     """A linear layer: float32 [..., inputs] to [..., outputs]."""
 
-    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
-        """weight: [outputs, inputs]; bias: [outputs]. They are not followed if they change."""
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None, *, packed: bool = True) -> None:
+        """weight: [outputs, inputs]; bias: [outputs]. They are not followed if they change. packed: where it can be."""
         self._bias = bias
-        self._is_packed = is_packable(weight)
+        self._is_packed = packed and is_packable(weight)
         self._weight = weight
         if self._is_packed:
             self._weight = _OPERATORS._reorder_linear_weight(weight, TYPICAL_ROWS)  # noqa: SLF001  # see there
 
     @classmethod
-    def of(cls, weights: Weights, *names: str) -> "Linear":
+    def of(cls, weights: Weights, *names: str, packed: bool = True) -> "Linear":
         """The layer of this name, or several that share their input as one."""
         biases = [weights[f"{name}.bias"] for name in names if f"{name}.bias" in weights]
-        return cls(torch.cat([weights[f"{name}.weight"] for name in names]), torch.cat(biases) if biases else None)
+        weight = torch.cat([weights[f"{name}.weight"] for name in names])
+        return cls(weight, torch.cat(biases) if biases else None, packed=packed)
 
     def __call__(self, hidden: torch.Tensor) -> torch.Tensor:
         """hidden: [..., inputs]; returns [..., outputs]."""
@@ -68,10 +69,11 @@ class Convolution:
         *,
         stride: Sequence[int] = (1, 1),
         padding: Sequence[int] = (0, 0),
+        packed: bool = True,
     ) -> None:
-        """weight: [outputs, inputs, height, width]; bias: [outputs]. They are not followed if they change."""
+        """weight: [outputs, inputs, height, width]; bias: [outputs]. The others as for `Linear`."""
         self._bias, self._stride, self._padding = bias, list(stride), list(padding)
-        self._is_packed = is_packable(weight)
+        self._is_packed = packed and is_packable(weight)
         self._weight = weight
         if self._is_packed:
             pack = _OPERATORS._reorder_convolution_weight  # noqa: SLF001  # see there

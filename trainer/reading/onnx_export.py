@@ -53,7 +53,7 @@ def export_onnx(model: Path, *, out: Path) -> Export:
     _require_packages()
     if out.resolve() != model.resolve() and any(out.glob("*.safetensors")):
         raise LatexifyError(f"{out} holds weights of its own: choose another --out")
-    trained = open_reader(model, device=torch.device("cpu"), engine="torch")
+    trained = open_reader(model, device=torch.device("cpu"), engine="torch", packed=False)
     config = json.loads((model / CONFIG_NAME).read_text(encoding="utf-8"))
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as name:

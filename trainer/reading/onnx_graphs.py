@@ -18,7 +18,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from trainer.reading.decoder import ACTIVATIONS, POSITION_OFFSET, Weights
+from trainer.reading.decoder import ACTIVATIONS, POSITION_OFFSET
+from trainer.reading.layers import Weights
 
 STACK = "model.decoder"
 """Where transformers keeps the layers, below `decoder.`."""

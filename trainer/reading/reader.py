@@ -108,11 +108,13 @@ def choose_engine(folder: Path, engine: Engine | None = None) -> Engine:
     return engine
 
 
-def open_reader(folder: Path, *, device: torch.device, engine: Engine | None = None) -> TrainedReader:
+def open_reader(
+    folder: Path, *, device: torch.device, engine: Engine | None = None, packed: bool = True
+) -> TrainedReader:
     """Load a trained model from the folder that the train stage or `latexify export-onnx` wrote, to read in float32.
 
     Most models need nothing of transformers, whose import takes longer than reading a page; others are read by it.
-    engine: see :func:`choose_engine`.
+    engine: see :func:`choose_engine`. packed: see :func:`make_encoder`.
     Raises LatexifyError where the folder is missing, incomplete or damaged, or the engine cannot read it.
     """
     engine = choose_engine(folder, engine)
@@ -124,7 +126,7 @@ def open_reader(folder: Path, *, device: torch.device, engine: Engine | None = N
         if engine == "onnx":
             reader: Reader | None = _read_graphs(folder, config, manifest.content[ONNX_CONTENT], device=device)
         else:
-            reader = _read_weights(folder, config, device=device)
+            reader = _read_weights(folder, config, device=device, packed=packed)
         texts = _texts_of(folder) if reader is not None else None
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise LatexifyError(f"{folder} holds no whole model ({_first_line(error)}): run `{made_by}` again") from None
@@ -151,14 +153,14 @@ def _read_graphs(
     )
 
 
-def _read_weights(folder: Path, config: Mapping[str, Any], *, device: torch.device) -> Reader | None:
+def _read_weights(folder: Path, config: Mapping[str, Any], *, device: torch.device, packed: bool) -> Reader | None:
     """None where transformers must read it: another encoder, or files that are laid out in another way."""
     if not ((folder / WEIGHTS_NAME).is_file() and (folder / TOKENIZER_NAME).is_file()):
         return None
     weights = {name: weight.float() for name, weight in load_file(folder / WEIGHTS_NAME, device=str(device)).items()}
     if "enc_to_dec_proj.weight" in weights:
         return None
-    encoder = make_encoder(config["encoder"], _below(weights, "encoder."))
+    encoder = make_encoder(config["encoder"], _below(weights, "encoder."), packed=packed)
     if encoder is None:
         return None
 

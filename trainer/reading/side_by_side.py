@@ -15,16 +15,16 @@ B = TypeVar("B")
 R = TypeVar("R")
 
 
-def side_by_side(work: Callable[[B], R], batches: Iterable[B], *, device: torch.device) -> Iterator[R]:
-    """Yield the result of `work` for every batch, in their order; one at a time where the device is no CPU.
+def side_by_side(work: Callable[[B], R], batches: Iterable[B], *, num_threads: int) -> Iterator[R]:
+    """Yield the result of `work` for every batch, in their order; with one thread, one at a time in this one.
 
-    work: by torch; it runs in several threads. batches: taken one by one in the thread that iterates, a few ahead.
+    work: by torch; it runs in all threads. batches: taken one by one in the thread that iterates, a few ahead.
     Raises what `work` and `batches` raise; batches that were not begun then are dropped.
     """
-    num_threads = torch.get_num_threads() if device.type == "cpu" else 1
     if num_threads == 1:
         yield from map(work, batches)
         return
+    before = torch.get_num_threads()
     pool = ThreadPoolExecutor(num_threads, "read", initializer=torch.set_num_threads, initargs=(1,))
     try:
         begun: deque[Future[R]] = deque()
@@ -36,4 +36,4 @@ def side_by_side(work: Callable[[B], R], batches: Iterable[B], *, device: torch.
             yield begun.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(num_threads)  # what threads that start later take
+        torch.set_num_threads(before)  # what threads that start later take

@@ -3,7 +3,9 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +18,12 @@ from shards.index import SplitIndex
 from shards.manifest import Manifest
 from shards.progress import Progress
 from shards.reader import SampleReader
+from shards.sample import Sample
 from trainer.geometry import MADE_BY, Geometry
 from trainer.precision import choose_device
+from trainer.reading.decoder import StepDecoder
 from trainer.reading.reader import TrainedReader, open_reader
+from trainer.reading.side_by_side import side_by_side
 from trainer.reading.wellformed import Constraint
 
 
@@ -113,16 +118,36 @@ def decode(
     # a sample's answer does not depend on its neighbours.
     order = rows[np.argsort(index.num_tokens[rows], kind="stable")[::-1]]
     with SampleReader(index) as reader:
-        for start in range(0, len(order), decoder.batch_size):
-            batch = order[start : start + decoder.batch_size]
-            yield _decode_batch(decoder, reader, batch)
-            progress.advance(len(batch))
+        starts = range(0, len(order), decoder.batch_size)
+        batches = (_Batch.read(reader, order[start : start + decoder.batch_size]) for start in starts)
+        for answers in side_by_side(partial(_decode_batch, decoder), batches, num_threads=_num_threads(decoder)):
+            yield answers
+            progress.advance(len(answers))
 
 
-def _decode_batch(decoder: Decoder, reader: SampleReader, batch: npt.NDArray[np.int64]) -> list[Answer]:
+def _num_threads(decoder: Decoder) -> int:
+    """How many batches to read at a time: onnxruntime has threads of its own, a GPU one memory for all."""
+    reader = decoder.trained.reader
+    is_torch, is_cpu = isinstance(reader.decoder, StepDecoder), reader.device.type == "cpu"
+    return torch.get_num_threads() if is_torch and is_cpu else 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Batch:
+    """Samples and their descriptions, of these rows of the index: int64 [num_samples]."""
+
+    rows: npt.NDArray[np.int64]
+    samples: list[Sample]
+    descriptions: list[dict[str, Any]]
+
+    @classmethod
+    def read(cls, reader: SampleReader, rows: npt.NDArray[np.int64]) -> "_Batch":
+        return cls(rows=rows, samples=reader.read(rows), descriptions=reader.describe(rows))
+
+
+def _decode_batch(decoder: Decoder, batch: _Batch) -> list[Answer]:
     started = time.perf_counter()
-    trained = decoder.trained
-    samples, descriptions = reader.read(batch), reader.describe(batch)
+    trained, samples = decoder.trained, batch.samples
     pixels = torch.from_numpy(np.stack([sample.pixels for sample in samples]))
     try:
         found = trained.reader.read(
@@ -130,12 +155,12 @@ def _decode_batch(decoder: Decoder, reader: SampleReader, batch: npt.NDArray[np.
         )
     except torch.OutOfMemoryError:
         raise LatexifyError(
-            f"{len(batch)} pictures with {decoder.num_beams} beam(s) do not fit into the memory of "
+            f"{len(samples)} pictures with {decoder.num_beams} beam(s) do not fit into the memory of "
             f"{trained.reader.device}: lower predict.batch_size"
         ) from None
     best = [hypotheses[0] for hypotheses in found]
     texts = trained.texts([hypothesis.ids for hypothesis in best])
-    elapsed_s = (time.perf_counter() - started) / len(batch)
+    elapsed_s = (time.perf_counter() - started) / len(samples)
     return [
         Answer(
             row=row,
@@ -150,6 +175,6 @@ def _decode_batch(decoder: Decoder, reader: SampleReader, batch: npt.NDArray[np.
             elapsed_s=elapsed_s,
         )
         for row, sample, description, text, hypothesis in zip(
-            batch.tolist(), samples, descriptions, texts, best, strict=True
+            batch.rows.tolist(), samples, batch.descriptions, texts, best, strict=True
         )
     ]

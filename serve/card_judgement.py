@@ -10,8 +10,10 @@ from typing import Any
 from shards.errors import LatexifyError
 from shards.manifest import Manifest, read_manifest
 
-MAX_CONFUSIONS = 10
+MAX_CONFUSIONS = 12
 """So many of the commonest mistakes stand in a card."""
+BRACES = {"{", "}"}
+"""Every wrong structure shifts some: they would crowd out the symbols."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +40,8 @@ class Confusion:
 class Judgement:
     """What the judge found. score: ``metrics/score.json``. seconds: that reading a formula took, in the mean.
 
-    lengths, structures: the same formulas by number of symbols and by what is in them. confusions: the commonest.
+    lengths, structures: the same formulas by number of symbols and by what is in them. confusions: the commonest, those
+    of braces left out.
     """
 
     score: Mapping[str, Any]
@@ -73,6 +76,7 @@ def read_judgement(model: Manifest, *, data: Path, metrics: Path) -> Judgement:
                 kind=row["kind"], reference=row["reference"], prediction=row["prediction"], count=int(row["count"])
             )
             for row in _read_rows(plots / "confusions.csv", columns={"kind", "reference", "prediction", "count"})
+            if not BRACES & {row["reference"], row["prediction"]}
         ][:MAX_CONFUSIONS],
     )
 

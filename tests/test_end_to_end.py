@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 MINIATURE = {
     "synthetic": {"num_train": 240, "num_valid": 24, "num_test": 24, "num_writers": 30, "max_tokens": 5},
-    "rasterize": {"height_px": 32, "width_px": 96, "samples_per_shard": 100},
+    "rasterize": {"samples_per_shard": 100},
     "train": {"max_steps": 12, "warmup_steps": 2, "validate_steps": 6, "validate_samples": 16, "checkpoint_steps": 6},
     "predict": {"max_new_tokens": 16},
     "score": {"bootstrap_samples": 100},

@@ -31,7 +31,8 @@ def test_every_recipe_takes_effect_and_leaves_nothing_of_the_last(name: str, par
 
 def test_the_demo_is_what_the_repository_does_by_default(params_path: Path, repository: Path) -> None:
     """`make repro` in a clone and the recipe of that name would differ; comments must survive there and back."""
-    assert load_params(RECIPES / "synthetic-demo.yaml") == Params()
+    assert load_params(RECIPES / "synthetic-demo.yaml") == load_params(repository / "params.yaml")
+    assert load_params(RECIPES / "synthetic-scratch.yaml") == Params()
     write_recipe("crohme-small", params_path=params_path)
     changed = params_path.read_text(encoding="utf-8")
     assert "dataset: crohme " in changed

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub import ModelCard
 from safetensors import SafetensorError, safe_open
+from yaml import YAMLError
 
 from serve.card_judgement import Judgement, read_judgement
 from serve.licences import ORIGINS, Origin, origins
@@ -21,6 +23,9 @@ from shards.manifest import MANIFEST_NAME, Manifest, read_manifest
 KIND = "model"
 MADE_BY = "latexify train"
 GEOMETRY_NAME = "latexify.json"
+CARD_NAME = "README.md"
+PERMISSIVE = "apache-2.0"
+"""The licence of what the project generates: whatever comes with it decides."""
 WEIGHTS_NAME = "model.safetensors"
 NEEDED = ("config.json", GEOMETRY_NAME, WEIGHTS_NAME, "preprocessor_config.json", "tokenizer_config.json")
 """Without one of these, `from_pretrained` or the recogniser fails on what was published."""
@@ -42,8 +47,9 @@ class CardFacts:
     """All that a card is made of.
 
     geometry: the canvas, as in ``latexify.json``. num_vocabulary: rows of the decoder's embedding. dataset: its name in
-    ``params.yaml``. num_samples: of each split, where the shards are at hand. num_bytes: of the stored weights.
-    judgement: None where the card shall do without figures. curve: None where the folder has no history.
+    ``params.yaml``. base_licence: what the card of the base says, where it is a folder with one. num_samples: of each
+    split, where the shards are at hand. num_bytes: of the stored weights. judgement: None where the card shall do
+    without figures. curve: None where the folder has no history.
     """
 
     manifest: Manifest
@@ -52,6 +58,7 @@ class CardFacts:
     num_vocabulary: int
     dataset: str
     origins: list[Origin]
+    base_licence: str | None
     num_samples: Mapping[str, int]
     num_bytes: int
     judgement: Judgement | None
@@ -64,8 +71,11 @@ class CardFacts:
 
     @property
     def licence(self) -> str | None:
-        """The licence of the data, the model's own unless the publisher says otherwise; None: only he knows."""
-        return self.origins[0].licence
+        """The licence of data and base, the model's own unless the publisher says otherwise; None: only he knows."""
+        own = self.origins[0].licence
+        if self.base_licence in {None, own}:
+            return own
+        return self.base_licence if own == PERMISSIVE else None
 
 
 def read_facts(
@@ -92,11 +102,24 @@ def read_facts(
         num_vocabulary=int(config["decoder"]["vocab_size"]),
         dataset=str(source["dataset"]),
         origins=origins(source),
+        base_licence=_read_licence(Path(str(manifest.params["model"]["base"])).expanduser() / CARD_NAME),
         num_samples={split: int(facts["num_samples"]) for split, facts in splits.items()},
         num_bytes=(model / WEIGHTS_NAME).stat().st_size,
         judgement=read_judgement(manifest, data=data, metrics=metrics) if with_figures else None,
         curve=_read_curve(model / "history.csv"),
     )
+
+
+def _read_licence(card: Path) -> str | None:
+    """The licence in the front matter of a card; None where there is none."""
+    if not card.is_file():
+        return None
+    try:
+        licence = ModelCard.load(card).data.license
+    except (ValueError, YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise LatexifyError(f"{card} is no model card ({reason}): mend its front matter, or delete it") from None
+    return None if licence is None else str(licence)
 
 
 def check_model(folder: Path) -> tuple[Manifest, int]:

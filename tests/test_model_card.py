@@ -145,6 +145,39 @@ def test_data_that_this_model_never_saw_does_not_count(place: Path) -> None:
         read(place)
 
 
+@pytest.mark.parametrize(
+    ("data", "base", "expected"),
+    [
+        ("synthetic", "cc-by-nc-sa-3.0", "cc-by-nc-sa-3.0"),
+        ("crohme", "cc-by-nc-sa-3.0", "cc-by-nc-sa-3.0"),
+        ("crohme", None, "cc-by-nc-sa-3.0"),
+        ("mathwriting", "cc-by-nc-sa-3.0", None),
+    ],
+)
+def test_a_fine_tuned_model_inherits_the_terms_of_its_base(
+    facts: CardFacts, data: str, base: str | None, expected: str | None
+) -> None:
+    """Fine-tuning a non-commercial model on free data does not make it free."""
+    assert replace(facts, origins=[ORIGINS[data]], base_licence=base).licence == expected
+
+
+def test_the_licence_of_the_base_is_read_from_its_card(place: Path) -> None:
+    """The model that comes with the project is the base of most."""
+    manifest = json.loads((place / "data/model/manifest.json").read_text())
+    del manifest["fingerprint"]
+    manifest["params"]["model"]["base"] = str(place / "base")
+    write_manifest(place / "data/model", Manifest(**manifest))
+    assert read(place, with_figures=False).licence == "apache-2.0"
+    (place / "base").mkdir()
+    (place / "base/README.md").write_text("---\nlicense: cc-by-nc-sa-3.0\n---\n# base\n")
+    facts = read(place, with_figures=False)
+    assert facts.licence == "cc-by-nc-sa-3.0"
+    assert "seen no person's handwriting" not in build_card(facts, repo="me/formulas")
+    (place / "base/README.md").write_text("---\nlicense: [\n---\n")
+    with pytest.raises(LatexifyError, match=r"is no model card .*: mend its front matter"):
+        read(place, with_figures=False)
+
+
 def test_an_unknown_licence_must_be_stated(facts: CardFacts) -> None:
     """Nobody but the publisher knows the terms of his own inks."""
     own = replace(facts, dataset="inkml", origins=[ORIGINS["inkml"]])

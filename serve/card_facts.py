@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import ModelCard
+from ruamel.yaml import YAML, YAMLError
 from safetensors import SafetensorError, safe_open
-from yaml import YAMLError
 
 from serve.card_judgement import Judgement, read_judgement
 from serve.licences import ORIGINS, Origin, origins
@@ -114,11 +113,15 @@ def _read_licence(card: Path) -> str | None:
     """The licence in the front matter of a card; None where there is none."""
     if not card.is_file():
         return None
+    before, *rest = card.read_text(encoding="utf-8").split("---\n", 2)
+    if before or len(rest) < 2:
+        return None
     try:
-        licence = ModelCard.load(card).data.license
-    except (ValueError, YAMLError) as error:
+        front_matter = YAML(typ="safe", pure=True).load(rest[0])
+    except YAMLError as error:
         reason = " ".join(str(error).split())
         raise LatexifyError(f"{card} is no model card ({reason}): mend its front matter, or delete it") from None
+    licence = front_matter.get("license") if isinstance(front_matter, dict) else None
     return None if licence is None else str(licence)
 
 

@@ -17,7 +17,7 @@ from shards.index import open_split
 from shards.manifest import MANIFEST_NAME, read_manifest, write_manifest
 from trainer import train
 from trainer.config import ModelParams, TrainParams
-from trainer.geometry import GEOMETRY_NAME, KIND, MADE_BY, Geometry
+from trainer.geometry import CALIBRATION_NAME, GEOMETRY_NAME, KIND, MADE_BY, Geometry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +90,7 @@ def _ingest(folder: Path, *, raw: Path | None, num_inks: int | None, jobs: int) 
 
 def _adopt(model: Path, out: Path, *, tokenizer: Path) -> None:
     """Copy a model, and say of the copy that it was trained with the tokenizer that was taken from it."""
-    shutil.copytree(model, out)
+    shutil.copytree(model, out, ignore=shutil.ignore_patterns(CALIBRATION_NAME))  # it names the model by its manifest
     made = read_manifest(tokenizer, "tokenizer", made_by="latexify vocab")
     trained = read_manifest(out, KIND, made_by=MADE_BY)
     write_manifest(out, replace(trained, inputs={**trained.inputs, "tokenizer": made.fingerprint}))

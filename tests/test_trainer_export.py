@@ -7,6 +7,7 @@ import torch
 from reading_models import export_folder, make_loaded, random_pictures
 from safetensors.torch import load_file
 from trainer_data import train
+from transformers import VisionEncoderDecoderModel
 
 from shards.errors import LatexifyError
 from shards.manifest import read_manifest
@@ -27,6 +28,8 @@ def test_half_the_size_reads_alike(training_data: Path, finished_run: tuple[Path
     sizes = [(folder / "model.safetensors").stat().st_size for folder in (half, full)]
     assert sizes[0] < 0.6 * sizes[1]
     assert all(weight.dtype == torch.float32 for weight in load_model(half).model.parameters())
+    plain = VisionEncoderDecoderModel.from_pretrained(half)  # as the README and the card have it
+    assert all(weight.dtype == torch.float32 for weight in plain.parameters())
     assert open_reader(half, device=torch.device("cpu")).reader.read(random_pictures(1), max_tokens=4)
     manifests = [read_manifest(folder, "model", made_by="").fingerprint for folder in (half, full)]
     assert manifests[0] != manifests[1], "figures of one must not pass for the other's"

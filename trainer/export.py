@@ -32,6 +32,7 @@ def export_model(
     (out / CALIBRATION_NAME).unlink(missing_ok=True)  # of the model that was here before
     with no_bars():
         loaded.model.save_pretrained(out)
+    _state_dtype(out)
     loaded.tokenizer.save_pretrained(out)
     _image_processor(loaded).save_pretrained(out)
     geometry = json.dumps(loaded.geometry.to_dict(), indent=2) + "\n"
@@ -47,6 +48,17 @@ def _round_weights(model: nn.Module, dtype: torch.dtype) -> None:
     for name, weight in model.state_dict().items():
         if not torch.isfinite(weight).all():
             raise LatexifyError(f"the weights {name} do not fit into {dtype}: set train.export_dtype to float32")
+
+
+def _state_dtype(out: Path) -> None:
+    """Have `from_pretrained` compute in float32, whatever is stored: what it takes from config.json unless told.
+
+    In half precision a CPU is slow, and the pictures that the image processor makes would have to be halved, too.
+    """
+    path = out / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config["dtype"] = "float32"
+    write_atomically(path, (json.dumps(config, indent=2, sort_keys=True) + "\n").encode())
 
 
 def _image_processor(loaded: LoadedModel) -> ViTImageProcessorPil:

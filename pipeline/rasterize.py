@@ -35,7 +35,7 @@ from shards.progress import Progress
 from shards.sidecar import ShardNote, noted_shards, write_index_of
 from shards.writer import shard_name
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 REJECTS_NAME = "rejects.parquet"
 
 

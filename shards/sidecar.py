@@ -22,7 +22,8 @@ _SUFFIX = ".parquet"
 _ENTRY = b"latexify.shard"
 """Entry of the Parquet file's metadata: recipe and note, as JSON."""
 
-_GROUP_ROWS = 65_536
+_GROUP_ROWS = 16_384
+"""Rows of the index that are in memory at a time: the main process of `rasterize` grows by as much, in its last second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +99,7 @@ def write_index_of(folder: Place, names: Iterable[str]) -> WrittenIndex:
         with pq.ParquetWriter(hashed, INDEX_SCHEMA, compression="zstd") as writer:
             for group in _groups(_rows(folder, name).replace_schema_metadata(None) for name in names):
                 writer.write_table(group, row_group_size=len(group))
+                pa.default_memory_pool().release_unused()  # Arrow would keep what each group took
     return WrittenIndex(num_bytes=hashed.tell(), sha256=hashed.sha256.hexdigest())
 
 

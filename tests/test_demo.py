@@ -4,7 +4,8 @@ import asyncio
 import base64
 import json
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -55,6 +56,17 @@ def settings(model: Path) -> DemoSettings:
 def reader(settings: DemoSettings) -> SharedReader:
     """The model, loaded."""
     return reader_of(settings)
+
+
+@pytest.fixture(autouse=True)
+def _own_main() -> Iterator[None]:
+    """Put back what Streamlit takes the place of when it runs the page.
+
+    Later tests' child processes would take the page for their main module, and start by running it.
+    """
+    with pytest.MonkeyPatch.context() as modules:
+        modules.setitem(sys.modules, "__main__", sys.modules["__main__"])
+        yield
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ _ENTRY = b"latexify.shard"
 """Entry of the Parquet file's metadata: recipe and note, as JSON."""
 
 _GROUP_ROWS = 16_384
-"""Rows of the index that are in memory at a time: the main process of `rasterize` grows by as much, in its last second."""
+"""Rows of the index that are in memory at a time: so much does the main process of `rasterize` grow at its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

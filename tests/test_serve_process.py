@@ -1,6 +1,7 @@
 """`latexify serve` as people start it: a process, sockets, signals."""
 
 import asyncio
+import shutil
 import signal
 import socket
 import threading
@@ -19,7 +20,7 @@ from service_process import Service, service, talk
 
 from benchmarks.serving.attacks import CROSS, KINDS, malformed, slow
 from benchmarks.serving.hostile import besiege
-from benchmarks.serving.load import load
+from benchmarks.serving.load import WRK, load
 from benchmarks.serving.processes import Server
 from serve import server
 from serve.listening import listen
@@ -138,13 +139,26 @@ def test_answers_do_not_wait_for_acknowledgements() -> None:
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-def test_the_benchmarks_see_what_the_service_does(running: Service) -> None:
-    """A benchmark that no longer runs, or counts nothing as wrong, is worse than none."""
-    target = Server(url=running.url, port=running.address[1], process=psutil.Process(running.process.pid))
-    seen = asyncio.run(load(target, [CROSS] * 3, num_clients=3, seconds=0.5, warming_s=0.1))
+@pytest.fixture
+def target(running: Service) -> Server:
+    """The service as the benchmarks see it."""
+    return Server(url=running.url, port=running.address[1], process=psutil.Process(running.process.pid))
+
+
+@pytest.mark.skipif(shutil.which(WRK) is None, reason="wrk is not installed: apt-get install wrk")
+def test_the_load_benchmark_counts_answers_and_errors(target: Server) -> None:
+    """A benchmark that no longer runs, or counts refusals as answers, is worse than none."""
+    seen = load(target, [CROSS] * 3, num_clients=3, seconds=1, warming_s=1)
     assert seen.num_errors == 0
-    assert 0 < seen.percentile_ms(50) <= seen.percentile_ms(95) < 5000
-    assert seen.per_second == len(seen.latencies_s) / 0.5
+    assert seen.num_answers > 3
+    assert 0 < seen.p50_ms <= seen.p95_ms < 5000
+    refused = load(target, [b"{}"], num_clients=2, seconds=1, warming_s=1)
+    assert refused.num_refused == refused.num_answers > 0
+    assert refused.per_second == 0
+
+
+def test_the_hostile_benchmark_sees_what_the_service_does(target: Server) -> None:
+    """A benchmark that no longer runs, or counts nothing as wrong, is worse than none."""
     outcome = asyncio.run(besiege(target, num_requests=60, num_clients=8, seed=1, kinds=QUICK))
     assert sum(outcome.statuses.values()) == 60
     assert not outcome.wrong

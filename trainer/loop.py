@@ -19,11 +19,11 @@ from trainer.config import TrainParams
 from trainer.feed import GlobalBatch, next_batch
 from trainer.history import make_row
 from trainer.journal import Journal
-from trainer.lineage import check_continues, read_origin
 from trainer.memory import naming_full_memory
 from trainer.model import LoadedModel, has_batch_norm
 from trainer.precision import Precision
 from trainer.ranks import Ranks
+from trainer.resuming import find_checkpoint
 from trainer.schedule import learning_rate
 from trainer.signals import StopSignals
 from trainer.slices import Share, plan
@@ -81,48 +81,17 @@ class Trainer:
     def resume(self) -> bool:
         """Load the latest checkpoint, if there is one, or the latest of `train.resume_from`; returns whether there was.
 
-        Raises LatexifyError, on every rank, where it is damaged, where not all ranks see the same, or where the run to
-        go on from differs in what must not, or has no checkpoint.
+        Raises LatexifyError as :func:`trainer.resuming.find_checkpoint` does.
         """
-        error, found = None, None
-        try:
-            found = self._load_own() or self._load_origin()
-        except LatexifyError as damaged:
-            error = damaged
-        error = self._ranks.first_error(error)
-        if error is not None:
-            raise error
-        if len(set(self._ranks.gather(found and found[0].step))) > 1:
-            raise LatexifyError(
-                f"not all ranks see the same checkpoints in {self.inputs.folder}: "
-                "put --root on a file system that all machines share"
-            )
+        inputs = self.inputs
+        found = find_checkpoint(
+            self._checkpoints, self._params, manifest=inputs.manifest, folder=inputs.folder, ranks=self._ranks
+        )
         if found is None:
             return False
         self.state = found[0]
         self._load(found[1])
         return True
-
-    def _load_own(self) -> tuple[RunState, dict[str, Any]] | None:
-        found = self._checkpoints.load_latest()
-        if found is not None and found[0].best is not None:
-            self._checkpoints.require_best(found[0].best.step)  # not after days of training
-        return found
-
-    def _load_origin(self) -> tuple[RunState, dict[str, Any]] | None:
-        if self._params.resume_from is None:
-            return None
-        folder = Path(self._params.resume_from)
-        accepted = self._params.resume_changes
-        check_continues(read_origin(folder), self.inputs.manifest, folder=folder, accepted=accepted)
-        found = CheckpointFolder(folder, keep=1).load_latest()
-        if found is None:
-            raise LatexifyError(f"{folder} holds no checkpoint: correct train.resume_from, or remove it")
-        state, tensors = found
-        if state.best is not None and self._ranks.is_main:
-            self._checkpoints.save_best(state.best.step, CheckpointFolder(folder, keep=1).load_best(state.best.step))
-        state.finished = False
-        return state, tensors
 
     def _load(self, tensors: dict[str, Any]) -> None:
         self.inputs.loaded.model.load_state_dict(tensors["model"])

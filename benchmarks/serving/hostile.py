@@ -19,7 +19,6 @@ from pathlib import Path
 
 from benchmarks.machine import describe
 from benchmarks.serving.attacks import CROSS, KINDS, Attack, Maker
-from benchmarks.serving.load import ask
 from benchmarks.serving.processes import Server, started
 
 READING_S = 60
@@ -98,6 +97,18 @@ async def _good_client(server: Server, outcome: Outcome) -> None:
         else:
             outcome.num_good_failed += 1
         await asyncio.sleep(0.05)
+
+
+async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: bytes) -> int:
+    """POST JSON on a connection that stays open; the status."""
+    head = (
+        f"POST /recognize HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    writer.write(head.encode() + body)
+    answer = await reader.readuntil(b"\r\n\r\n")
+    length = next(line for line in answer.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+    await reader.readexactly(int(length.partition(b":")[2]))
+    return int(answer.split(b" ", 2)[1])
 
 
 def main() -> None:

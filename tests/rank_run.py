@@ -1,6 +1,7 @@
 """A training on several gloo ranks, started by torchrun: `rank_run.py DATA PLACE '{"parameter": value}'`.
 
-Prints the summary of rank 0, or the error of every rank, and ends with 1 then, as the command line does.
+Prints the summary of rank 0, or the error of every rank, and ends with 1 then, as the command line does. The rank that
+the environment names by `FULL_MEMORY_OF_RANK` finds no memory for its second micro-batch.
 """
 
 import json
@@ -12,11 +13,29 @@ import torch
 from trainer_data import train
 
 from shards.errors import LatexifyError
+from trainer.batches import MicroBatch
+from trainer.step import Stepper
+
+
+def fill_memory() -> None:
+    """Let the second micro-batch of this process, and all that follow, find none left."""
+    backward = Stepper._backward
+    done: list[MicroBatch] = []
+
+    def fail(self: Stepper, micro: MicroBatch) -> torch.Tensor:
+        if done:
+            raise torch.OutOfMemoryError("none left")
+        done.append(micro)
+        return backward(self, micro)
+
+    Stepper._backward = fail  # type: ignore[method-assign]
 
 
 def main() -> None:
     """Train."""
     torch.set_num_threads(1)
+    if os.environ.get("FULL_MEMORY_OF_RANK") == os.environ["RANK"]:
+        fill_memory()
     try:
         summary = train(Path(sys.argv[1]), Path(sys.argv[2]), **json.loads(sys.argv[3]))
     except LatexifyError as error:

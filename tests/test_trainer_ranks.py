@@ -125,6 +125,16 @@ def test_a_data_error_of_one_rank_stops_all(training_data: Path, tmp_path: Path)
     assert "cannot be read" in output
 
 
+def test_full_memory_of_one_rank_stops_all(
+    training_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others wait for its gradients in the middle of a step, and would do so for half an hour."""
+    monkeypatch.setenv("FULL_MEMORY_OF_RANK", "1")
+    code, output, _ = finish(start(training_data, tmp_path, ranks=2))
+    assert code == 1
+    assert "rank 1: a micro-batch of 2 does not fit into the memory of cpu" in output
+
+
 def test_sigterm_to_the_launcher_saves_once(training_data: Path, tmp_path: Path) -> None:
     """A spot machine is given notice: all ranks stop after the same step, and one checkpoint is written."""
     process = start(training_data, tmp_path, ranks=2, max_steps=100_000, checkpoint_steps=99_999)

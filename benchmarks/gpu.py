@@ -29,11 +29,12 @@ from trainer.batches import close_loader, open_loader
 from trainer.config import ModelParams, TrainParams
 from trainer.feed import next_batch
 from trainer.history import peak_bytes
+from trainer.loss import token_loss
 from trainer.model import make_model
 from trainer.precision import Precision, choose_device, fit_to_device
 from trainer.ranks import Ranks
 from trainer.slices import Position
-from trainer.step import Stepper, token_loss
+from trainer.step import Stepper
 
 PEAK_TFLOPS = {
     "H200": 989,

@@ -15,11 +15,12 @@ from trainer import memory
 from trainer.averaging import Averaging
 from trainer.config import ModelParams
 from trainer.inputs import load_network, open_inputs
+from trainer.loss import token_loss
 from trainer.memory import activation_bytes, fitting_batch, resolve_micro_batch
 from trainer.precision import Precision
 from trainer.presets import build
 from trainer.ranks import Ranks
-from trainer.step import Stepper, token_loss
+from trainer.step import Stepper
 from trainer.validation import Validation, Validator
 
 torch.set_num_threads(1)

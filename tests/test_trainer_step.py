@@ -17,12 +17,13 @@ from shards.index import open_split
 from shards.reader import SampleReader
 from trainer.batches import IGNORED, MicroBatch, collate, open_loader
 from trainer.config import ModelParams
+from trainer.loss import token_loss
 from trainer.model import make_model, set_special_ids
 from trainer.optimizer import make_optimizer
 from trainer.precision import Precision, choose_device, choose_precision
 from trainer.schedule import learning_rate
 from trainer.slices import Position, slices
-from trainer.step import NonFiniteError, Stepper, token_loss
+from trainer.step import NonFiniteError, Stepper
 
 torch.set_num_threads(1)
 CPU = Precision(name="fp32", device=torch.device("cpu"))

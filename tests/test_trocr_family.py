@@ -19,9 +19,9 @@ from trainer.batches import IGNORED, collate
 from trainer.config import ModelParams
 from trainer.decoding import generate_ids
 from trainer.geometry import Geometry
+from trainer.loss import token_loss
 from trainer.model import LoadedModel, load_model, set_special_ids
 from trainer.optimizer import freeze, layer_scales, make_optimizer, set_training
-from trainer.step import token_loss
 from trainer.train import run
 
 torch.set_num_threads(1)

@@ -16,7 +16,7 @@ from shards.files import temporary_of
 from trainer.history import Row, Window
 from trainer.slices import Position
 
-CHECKPOINT_VERSION = 4
+CHECKPOINT_VERSION = 5
 """Version of what is in a checkpoint and of the arithmetic of a step: raised whenever a resumed run would differ."""
 
 

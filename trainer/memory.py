@@ -9,10 +9,10 @@ import torch
 from shards.errors import LatexifyError
 from shards.index import SplitIndex
 from trainer.config import TrainParams
+from trainer.loss import token_loss
 from trainer.model import LoadedModel
 from trainer.precision import Precision
 from trainer.ranks import Ranks
-from trainer.step import token_loss
 
 SPARE = 0.8
 """Share of the free memory to use: batches differ, allocators fragment, and the machine has other things to do."""

@@ -57,13 +57,13 @@ class Ranks:
         messages = self.gather(None if error is None else str(error))
         return next((LatexifyError(message) for message in messages if message is not None), None)
 
-    def wrap(self, model: nn.Module) -> nn.Module:
-        """The model whose backward pass adds up gradients over all ranks; the model itself where there is one."""
+    def wrap(self, module: nn.Module) -> nn.Module:
+        """A module whose backward pass adds up gradients over all ranks; the module itself where there is one rank."""
         if self.world_size == 1:
-            return model
-        device = next(model.parameters()).device
+            return module
+        device = next(module.parameters()).device
         return nn.parallel.DistributedDataParallel(
-            model,
+            module,
             device_ids=[device.index] if device.type == "cuda" else None,
             gradient_as_bucket_view=True,
         )

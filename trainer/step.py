@@ -2,9 +2,8 @@
 
 import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,9 +12,9 @@ from transformers import VisionEncoderDecoderModel
 
 from trainer.augment import Augmentation
 from trainer.averaging import Averaging
-from trainer.batches import IGNORED, MicroBatch
+from trainer.batches import MicroBatch
 from trainer.config import TrainParams
-from trainer.model import model_input
+from trainer.loss import TokenLoss, in_parts, on_device
 from trainer.optimizer import freeze, make_optimizer, set_learning_rate, set_training
 from trainer.precision import Precision
 from trainer.ranks import Ranks
@@ -40,39 +39,6 @@ class StepResult:
     num_slots: int
     grad_norm: float
     applied: bool
-
-
-def token_loss(
-    model: VisionEncoderDecoderModel,
-    pixels: torch.Tensor,
-    labels: torch.Tensor,
-    *,
-    label_smoothing: float = 0.0,
-    forward: Callable[..., Any] | None = None,
-) -> torch.Tensor:
-    """Sum of the cross-entropies of all label tokens, by teacher forcing; computed in float32: float32 [].
-
-    pixels: uint8 [batch, height, width]. labels: int64 [batch, longest], padded with `IGNORED`, which costs nothing.
-    forward: called in place of the model, where it is wrapped or compiled.
-
-    We shift the labels and compute the loss ourselves: transformers' own shifts twice in versions 4.50 to 4.57, and
-    averages each micro-batch by itself.
-    """
-    labels = labels.to(model.device, non_blocking=True)
-    config = model.config
-    start = labels.new_full((len(labels), 1), config.decoder_start_token_id)
-    # padding stands behind the label, where the causal mask hides it from every position that counts
-    previous = labels[:, :-1].masked_fill(labels[:, :-1] == IGNORED, config.pad_token_id)
-    logits = (model if forward is None else forward)(
-        pixel_values=model_input(pixels, model), decoder_input_ids=torch.cat([start, previous], dim=1), use_cache=False
-    ).logits
-    return nn.functional.cross_entropy(
-        logits.float().flatten(0, 1),
-        labels.flatten(),
-        ignore_index=IGNORED,
-        reduction="sum",
-        label_smoothing=label_smoothing,
-    )
 
 
 def seed_micro_batch(seed: int, place: Slice) -> None:
@@ -110,9 +76,9 @@ class Stepper:
             # newer versions of transformers warn of the older name
             enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
             enable({"use_reentrant": False})
-        self._shared = self._ranks.wrap(model)
+        self._shared = self._ranks.wrap(TokenLoss(model, label_smoothing=params.label_smoothing))
         # lengths change from batch to batch: without `dynamic` each would be compiled anew
-        self._forward = torch.compile(self._shared, dynamic=True) if params.compile else self._shared
+        self._loss = torch.compile(self._shared, dynamic=True) if params.compile else self._shared
         self._params, self._precision, self._seed = params, precision, seed
         self._augment = Augmentation(strength=params.augmentation, seed=seed)
 
@@ -149,10 +115,9 @@ class Stepper:
         seed_micro_batch(self._seed, micro.slice)
         pixels = micro.pixels.to(self._precision.device, non_blocking=True)
         pixels = self._augment(pixels, rows=micro.slice.rows, epoch=micro.slice.position.epoch)
+        parts = on_device(in_parts(micro.labels), self._precision.device)
         with self._precision.autocast():
-            loss = token_loss(
-                self.model, pixels, micro.labels, label_smoothing=self._params.label_smoothing, forward=self._forward
-            )
+            loss: torch.Tensor = self._loss(pixels, parts)
         # ranks average their gradients, and we want the sum
         share = loss * (self._ranks.world_size / micro.slice.global_tokens)
         self.scaler.scale(share).backward()  # type: ignore[no-untyped-call]

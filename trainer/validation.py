@@ -12,10 +12,10 @@ from shards.reader import SampleReader
 from trainer.batches import IGNORED, collate
 from trainer.config import TrainParams
 from trainer.decoding import generate_ids
+from trainer.loss import token_loss
 from trainer.model import LoadedModel, max_positions
 from trainer.precision import Precision
 from trainer.ranks import Ranks
-from trainer.step import token_loss
 
 ROOM_TO_RAMBLE = 1.25
 """Decoding may go on this much longer than the longest label. Beyond, a model that does not know how to end only costs

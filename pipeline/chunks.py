@@ -13,7 +13,7 @@ from shards.files import write_json
 from shards.place import Place
 
 MEMBERS_PER_CHUNK = 1024
-BYTES_PER_CHUNK = 16_000_000
+BYTES_PER_CHUNK = 8_000_000
 """A chunk ends at whichever limit comes first, so that a worker's memory is bounded for files of any size."""
 
 

@@ -1,6 +1,7 @@
 """Stage ingest: every input is accounted for, and the bytes do not depend on how the work was shared out."""
 
 import hashlib
+import io
 import json
 import os
 import tarfile
@@ -8,6 +9,7 @@ import time
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -239,11 +241,15 @@ def test_earlier_results_do_not_survive(tmp_path: Path) -> None:
 
 def test_changed_and_damaged_sources_are_refused(tmp_path: Path) -> None:
     """The manifest must not vouch for files that it has not seen; a damaged archive must not hang the workers."""
-    put(tmp_path / "train", {f"{number}.inkml": os.urandom(20) + inkml(number) for number in range(50)})
+    random = Random(1)  # the same archive each time: what damage makes of it depends on every byte
     (tmp_path / "raw").mkdir()
     path = tmp_path / "raw/t.tgz"
     with tarfile.open(path, "w:gz") as archive:
-        archive.add(tmp_path / "train", arcname="train")
+        for number in range(50):
+            data = random.randbytes(20) + inkml(number)
+            member = tarfile.TarInfo(f"train/{number}.inkml")
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
     run_source(InkmlParams(paths=["t.tgz"]), tmp_path)
     data = path.read_bytes()
     path.write_bytes(data[:-500])

@@ -63,7 +63,7 @@ class Norm:
 
 
 class Convolution:
-    """A convolution of pictures: float32 [batch, channels, height, width], channels innermost where it is packed."""
+    """A convolution of pictures: float32 [batch, channels, height, width], on a CPU with channels innermost."""
 
     def __init__(
         self,
@@ -81,6 +81,9 @@ class Convolution:
         if self._is_packed:
             pack = _OPERATORS._reorder_convolution_weight  # noqa: SLF001  # see there
             self._weight = pack(weight, self._padding, self._stride, [1, 1], 1, [])
+        elif packed and weight.device.type == "cpu":
+            # channels innermost, here and in what comes out: about a tenth faster
+            self._weight = weight.contiguous(memory_format=torch.channels_last)
 
     def __call__(self, hidden: torch.Tensor) -> torch.Tensor:
         """hidden: [batch, inputs, height, width]; returns [batch, outputs, height, width]."""

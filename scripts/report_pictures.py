@@ -24,8 +24,8 @@ class Look(NamedTuple):
 
 
 LOOKS = {
-    "light": Look(900, 984, section=None),
-    "dark": Look(900, 984, section="gallery", dark=True),
+    "light": Look(1100, 1200, section=None),
+    "dark": Look(1100, 1200, section="gallery", dark=True),
     "phone": Look(375, 812, section="gallery", phone=True),
 }
 
@@ -36,7 +36,7 @@ def take(page: Page, url: str, look: Look) -> bytes:
     page.open(url)
     page.wait_for("document.readyState === 'complete' && document.getElementById('figures')")
     if look.section is not None:
-        page.value(f"document.getElementById('{look.section}').scrollIntoView()")
+        page.value(f"document.getElementById('{look.section}').scrollIntoView({{behavior: 'instant'}})")
     time.sleep(SETTLING_S)
     return page.picture()
 

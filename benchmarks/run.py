@@ -149,6 +149,7 @@ def main(
     only: Annotated[list[Part] | None, typer.Option(help="Measure only this; may be given several times.")] = None,
     *,
     quick: Annotated[bool, typer.Option("--quick", help="Tiny and once: to see that everything works.")] = False,
+    rounds: Annotated[int | None, typer.Option(min=1, help="How often each part is measured; 5 times if not given, evaluation 3.")] = None,
     write_docs: Annotated[bool, typer.Option("--write-docs", help="Put the tables into docs/performance.md.")] = False,
     results: Annotated[Path, typer.Option(help="Folder for the JSON and Markdown files.")] = RESULTS,
     show: Annotated[Path | None, typer.Option(help="Measure nothing: print the tables of this JSON file.")] = None,
@@ -158,7 +159,11 @@ def main(
         found = json.loads(show.read_text(encoding="utf-8"))
     else:
         parts = only or [part for part in Part if part is not Part.SCALE]
-        found = measure(parts, effort=QUICK if quick else FULL)
+        effort = QUICK if quick else FULL
+        if rounds is not None:
+            sizes, exam = replace(effort.sizes, repeats=rounds), replace(effort.exam, repeats=rounds)
+            effort = replace(effort, sizes=sizes, exam=exam)
+        found = measure(parts, effort=effort)
         keep(found, results, is_quick=quick)
     report = tables.markdown(found)
     print(report)

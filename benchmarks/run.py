@@ -145,11 +145,11 @@ class Bench:
         self.targets += targets
 
 
-def main(
+def main(  # noqa: PLR0913  # the switches of a command
     only: Annotated[list[Part] | None, typer.Option(help="Measure only this; may be given several times.")] = None,
     *,
     quick: Annotated[bool, typer.Option("--quick", help="Tiny and once: to see that everything works.")] = False,
-    rounds: Annotated[int | None, typer.Option(min=1, help="How often each part is measured; 5 times if not given, evaluation 3.")] = None,
+    rounds: Annotated[int | None, typer.Option(min=1, help="How often each part is measured, in place of 5.")] = None,
     write_docs: Annotated[bool, typer.Option("--write-docs", help="Put the tables into docs/performance.md.")] = False,
     results: Annotated[Path, typer.Option(help="Folder for the JSON and Markdown files.")] = RESULTS,
     show: Annotated[Path | None, typer.Option(help="Measure nothing: print the tables of this JSON file.")] = None,

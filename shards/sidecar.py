@@ -22,7 +22,7 @@ _SUFFIX = ".parquet"
 _ENTRY = b"latexify.shard"
 """Entry of the Parquet file's metadata: recipe and note, as JSON."""
 
-_GROUP_ROWS = 16_384
+_GROUP_ROWS = 8_192
 """Rows of the index that are in memory at a time: so much does the main process of `rasterize` grow at its end."""
 
 

@@ -12,7 +12,7 @@ from trainer.model import model_input
 
 MAX_PARTS = 4
 MIN_PART = 8
-"""Samples: matrix products of fewer are slower than the padding that they save."""
+"""Samples: of fewer, matrix products would be small for what padding they save. Not tuned further."""
 MIN_WASTE = 0.25
 """Share of padding from which a batch is decoded in parts."""
 

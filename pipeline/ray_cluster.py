@@ -3,6 +3,8 @@
 import contextlib
 import logging
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -17,6 +19,9 @@ from pipeline.cluster import CONNECT_TIMEOUT_S, Cluster
 from shards.errors import LatexifyError
 
 _CHECK_INTERVAL_S = 2.0
+JOIN_TIMEOUT_S = 120.0
+"""Of a node under load; on a free one it takes three seconds."""
+_JOIN = "import sys, logging, ray; ray.init(address=sys.argv[1], log_to_driver=False, logging_level=logging.ERROR)"
 
 
 class RayCluster(Cluster):
@@ -28,13 +33,9 @@ class RayCluster(Cluster):
 
     def __init__(self, address: str) -> None:
         self._address = address
-        # Ray would try for more than a minute, and end the process rather than raise
-        if not _answers(address, timeout_s=CONNECT_TIMEOUT_S):
-            raise LatexifyError(f"no Ray head answers at {address}: start {self.how_to_start}")
-        try:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            raise LatexifyError(f"Ray at {address} cannot be joined ({error}): start {self.how_to_start}") from None
+        if fault := why_not_joined(address):
+            raise LatexifyError(f"{fault}: start {self.how_to_start}")
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         self._remote = ray.remote(_run)
         self._pending: set[Future[Any]] = set()
         self._ended = threading.Event()
@@ -88,6 +89,29 @@ class RayCluster(Cluster):
             elif time.monotonic() - last_answer_s > CONNECT_TIMEOUT_S:
                 for future in list(self._pending):
                     _fail(future, ConnectionError("the head does not answer any more"))
+
+
+def why_not_joined(address: str) -> str | None:
+    """Why the cluster at `address` cannot be joined from here; None where it can.
+
+    Tried in a process of its own: where a head or a node is half alive, Ray ends the process that asks, without a word.
+    """
+    if not _answers(address, timeout_s=CONNECT_TIMEOUT_S):
+        return f"no Ray head answers at {address}"
+    fault = _why_joining_fails(address)
+    return fault and f"Ray at {address} cannot be joined ({fault})"
+
+
+def _why_joining_fails(address: str) -> str | None:
+    command = [sys.executable, "-c", _JOIN, address]
+    try:
+        joining = subprocess.run(command, capture_output=True, text=True, timeout=JOIN_TIMEOUT_S, check=False)  # noqa: S603  # our own
+    except subprocess.TimeoutExpired:
+        return f"no answer within {JOIN_TIMEOUT_S:.0f} s"
+    if joining.returncode == 0:
+        return None
+    said = joining.stderr.strip().splitlines()
+    return said[-1] if said else f"it ended the process that asked, exit code {joining.returncode}"
 
 
 def _run(task: Callable[..., Any], *arguments: Any) -> Any:

@@ -4,6 +4,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -121,8 +122,28 @@ def dask_address(
 
 @pytest.fixture(scope="session")
 def starting_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
-    """A Ray head with two CPUs; call it to wait for its address."""
-    with ray_head(tmp_path_factory.mktemp("ray"), code=REPOSITORY) as wait:
+    """A Ray head with two CPUs; call it to wait for its address.
+
+    Ray's own processes now and then do not find each other while a machine is busy; another head is started then.
+    """
+    with ExitStack() as stack:
+
+        def start() -> Callable[[], str]:
+            return stack.enter_context(ray_head(tmp_path_factory.mktemp("ray"), code=REPOSITORY))
+
+        first = start()
+
+        def wait() -> str:
+            from pipeline.ray_cluster import why_not_joined
+
+            address = first()
+            faults = []
+            while fault := why_not_joined(address):
+                faults.append(fault)
+                assert len(faults) < 3, faults
+                address = start()()
+            return address
+
         yield wait
 
 

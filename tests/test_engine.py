@@ -1,6 +1,7 @@
 """Engines of one machine, and what is refused before a cluster is asked."""
 
 import os
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ import pytest
 from cluster_processes import free_port
 from joblib import delayed
 
-from pipeline import dask_cluster, versions
+from pipeline import dask_cluster, ray_cluster, versions
 from pipeline.engine import Backend, Call, Engine, open_engine
 from shards.errors import LatexifyError
 
@@ -108,6 +109,18 @@ def test_nobody_at_the_address_is_said_soon(backend: Backend, scheme: str, monke
     ):
         pass
     assert time.monotonic() - started_s < 10
+
+
+def test_a_mute_ray_head_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A head that is half alive: Ray would end this process, and whoever started it would learn nothing."""
+    monkeypatch.setattr(ray_cluster, "JOIN_TIMEOUT_S", 5.0)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        address = f"127.0.0.1:{mute.getsockname()[1]}"
+        with (
+            pytest.raises(LatexifyError, match=rf"^Ray at {address} cannot be joined \(.+\): start `ray start"),
+            open_engine("ray", jobs=0, address=address),
+        ):
+            pass
 
 
 def test_an_address_that_is_none_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

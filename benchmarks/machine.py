@@ -16,6 +16,12 @@ LIBRARIES = ("numpy", "pyarrow", "lxml", "pycairo", "pillow", "isal", "zlib-ng",
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+def in_a_line() -> str:
+    """Date, commit and processor: what a figure in the docs is given with."""
+    facts = describe()
+    return f"{facts['date']}, commit {facts['commit']}, {facts['cpus']} CPUs of {facts['cpu']}"
+
+
 def describe() -> dict[str, Any]:
     """Date (UTC), commit, machine, versions of the libraries that take part; plain JSON values."""
     return {

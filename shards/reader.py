@@ -1,14 +1,16 @@
 """Reading samples by row, in any order and from any process."""
 
+import itertools
 import json
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 from isal import isal_zlib
 
 from shards.cache import ShardCache
@@ -28,6 +30,33 @@ MAX_OPEN_COPIES = 16
 _FETCHED_AT_ONCE = 8
 
 Rows = Sequence[int] | npt.NDArray[np.integer[Any]]
+
+
+class _Entry(NamedTuple):
+    """What the index says of one sample, as plain Python values."""
+
+    shard_id: int
+    png_offset: int
+    png_bytes: int
+    ids_offset: int
+    ids_bytes: int
+    num_tokens: int
+    sample_crc32: int
+    key: str
+    label: str
+
+    @property
+    def num_bytes(self) -> int:
+        """From the picture's beginning to the end of the token ids, which follow it with only a header between."""
+        return self.ids_offset + self.ids_bytes - self.png_offset
+
+
+class _Fetched(NamedTuple):
+    """A sample as it lies in its shard, whole by its CRC-32."""
+
+    entry: _Entry
+    png: memoryview
+    token_ids: npt.NDArray[np.int32]
 
 
 class DamagedSampleError(LatexifyError):
@@ -56,9 +85,12 @@ class SampleReader:
         Raises DamagedSampleError that names shard and key where a sample is damaged, LatexifyError where a shard is
         missing or cut off.
         """
-        self._open_all(rows)
-        places = self._batch(len(rows))
-        return [self._read_sample(int(row), place) for row, place in zip(rows, places, strict=True)]
+        samples = []
+        for sample in self.read_or_reject(rows):
+            if isinstance(sample, DamagedSampleError):
+                raise sample
+            samples.append(sample)
+        return samples
 
     def read_or_reject(
         self, rows: Rows, *, pixels: npt.NDArray[np.uint8] | None = None
@@ -70,7 +102,8 @@ class SampleReader:
         """
         self._open_all(rows)
         places = self._batch(len(rows)) if pixels is None else pixels
-        return [self._read_or_reject_sample(int(row), place) for row, place in zip(rows, places, strict=True)]
+        # each picture drives all else from the processor's caches: all samples are fetched before the first is decoded
+        return [self._decode(sample, place) for sample, place in zip(self._fetch(rows), places, strict=True)]
 
     def describe(self, rows: Rows) -> list[dict[str, Any]]:
         """Read the JSON of these rows: label (raw), normalized_label, writer, source, num_strokes, extent.
@@ -93,56 +126,80 @@ class SampleReader:
     def _batch(self, num_samples: int) -> npt.NDArray[np.uint8]:
         return np.empty((num_samples, self._index.height_px, self._index.width_px), dtype=np.uint8)
 
-    def _read_or_reject_sample(self, row: int, pixels: npt.NDArray[np.uint8]) -> Sample | DamagedSampleError:
-        try:
-            return self._read_sample(row, pixels)
-        except DamagedSampleError as error:
-            return error
+    def _entries(self, rows: Rows) -> Iterator[_Entry]:
+        """Of these rows. Whole columns at a time: a value on its own costs as much as reading a sample from a shard."""
+        index, which = self._index, np.asarray(rows, dtype=np.int64)
+        numbers = (
+            index.shard_ids,
+            index.png_offset,
+            index.png_bytes,
+            index.ids_offset,
+            index.ids_bytes,
+            index.num_tokens,
+            index.sample_crc32,
+        )
+        strings = (column.take(pa.array(which)).to_pylist() for column in (index.keys, index.labels))
+        return map(_Entry._make, zip(*(column[which].tolist() for column in numbers), *strings, strict=True))
 
-    def _read_sample(self, row: int, pixels: npt.NDArray[np.uint8]) -> Sample:
-        index = self._index
-        # the token ids follow the picture with only a header between: one read brings both
-        start, ids_start = int(index.png_offset[row]), int(index.ids_offset[row])
-        data = memoryview(self._pread(row, start, ids_start + int(index.ids_bytes[row]) - start))
-        png, ids = data[: int(index.png_bytes[row])], data[ids_start - start :]
+    def _fetch(self, rows: Rows) -> list[_Fetched | DamagedSampleError]:
+        entries = list(self._entries(rows))
+        ends = list(itertools.accumulate(entry.num_bytes for entry in entries))
+        buffer = memoryview(bytearray(ends[-1] if ends else 0))
+        return [
+            self._fetch_sample(entry, buffer[end - entry.num_bytes : end])
+            for entry, end in zip(entries, ends, strict=True)
+        ]
+
+    def _fetch_sample(self, entry: _Entry, buffer: memoryview) -> _Fetched | DamagedSampleError:
+        self._pread(entry.shard_id, entry.png_offset, buffer, key=entry.key)
+        png, ids = buffer[: entry.png_bytes], buffer[entry.ids_offset - entry.png_offset :]
         # before anything is decoded: in the token ids, any flipped bit would make another label
-        if isal_zlib.crc32(ids, isal_zlib.crc32(png)) != index.sample_crc32[row]:
-            raise self._damaged(row, "its CRC-32 is not the index's")
+        if isal_zlib.crc32(ids, isal_zlib.crc32(png)) != entry.sample_crc32:
+            return self._damaged(entry.shard_id, entry.key, "its CRC-32 is not the index's")
         try:
-            decode_png_into(png, pixels)
-            token_ids = decode_ids(ids, num_tokens=int(index.num_tokens[row]))
+            return _Fetched(entry, png, decode_ids(ids, num_tokens=entry.num_tokens))
         except ValueError as error:
-            raise self._damaged(row, error) from None
-        return Sample(key=index.keys[row].as_py(), label=index.labels[row].as_py(), pixels=pixels, token_ids=token_ids)
+            return self._damaged(entry.shard_id, entry.key, error)
+
+    def _decode(
+        self, sample: _Fetched | DamagedSampleError, pixels: npt.NDArray[np.uint8]
+    ) -> Sample | DamagedSampleError:
+        if isinstance(sample, DamagedSampleError):
+            return sample
+        entry = sample.entry
+        try:
+            decode_png_into(sample.png, pixels)
+        except ValueError as error:
+            return self._damaged(entry.shard_id, entry.key, error)
+        return Sample(key=entry.key, label=entry.label, pixels=pixels, token_ids=sample.token_ids)
 
     def _read_description(self, row: int) -> dict[str, Any]:
-        data = self._pread(row, int(self._index.json_offset[row]), int(self._index.json_bytes[row]))
-        if zlib.crc32(data) != self._index.json_crc32[row]:
-            raise self._damaged(row, "the CRC-32 of its JSON is not the index's")
+        index = self._index
+        shard_id, key = int(index.shard_ids[row]), index.keys[row].as_py()
+        data = bytearray(int(index.json_bytes[row]))
+        self._pread(shard_id, int(index.json_offset[row]), memoryview(data), key=key)
+        if zlib.crc32(data) != index.json_crc32[row]:
+            raise self._damaged(shard_id, key, "the CRC-32 of its JSON is not the index's")
         try:
             description = json.loads(data)
         except ValueError as error:
-            raise self._damaged(row, error) from None
+            raise self._damaged(shard_id, key, error) from None
         if not isinstance(description, dict):
-            raise self._damaged(row, "its JSON is not an object")
+            raise self._damaged(shard_id, key, "its JSON is not an object")
         return description
 
-    def _damaged(self, row: int, problem: object) -> DamagedSampleError:
-        index = self._index
-        shard = index.folder / index.shards[index.shard_ids[row]]
-        return DamagedSampleError(
-            f"{shard}: sample {index.keys[row]} cannot be read ({problem}): run `{MADE_BY}` again"
-        )
+    def _damaged(self, shard_id: int, key: str, problem: object) -> DamagedSampleError:
+        shard = self._index.folder / self._index.shards[shard_id]
+        return DamagedSampleError(f"{shard}: sample {key} cannot be read ({problem}): run `{MADE_BY}` again")
 
-    def _pread(self, row: int, offset: int, num_bytes: int) -> bytes:
-        shard_id = int(self._index.shard_ids[row])
+    def _pread(self, shard_id: int, offset: int, buffer: memoryview, *, key: str) -> None:
+        """Fill the buffer with a shard's bytes from `offset` on; memory anew for each sample would cost more."""
         try:
-            data = os.pread(self._open(shard_id), num_bytes, offset)
+            num_read = os.preadv(self._open(shard_id), [buffer], offset)
         except OSError as error:
             raise self._broken(shard_id, error.strerror) from None
-        if len(data) != num_bytes:
-            raise self._broken(shard_id, f"it ends before sample {self._index.keys[row]} does")
-        return data
+        if num_read != len(buffer):
+            raise self._broken(shard_id, f"it ends before sample {key} does")
 
     def _broken(self, shard_id: int, problem: object) -> LatexifyError:
         shard = self._index.folder / self._index.shards[shard_id]

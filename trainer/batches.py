@@ -3,6 +3,7 @@
 The order comes from `trainer.slices` alone, so the number of processes changes the speed and nothing else.
 """
 
+import math
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from shards.cache import ShardCache
@@ -90,7 +91,8 @@ class _Shards(Dataset[MicroBatch | LatexifyError]):
     def __getitem__(self, slice_: Slice) -> MicroBatch | LatexifyError:
         index, rows = self._index, slice_.rows
         self._reader.prefetch(slice_.shards_ahead)
-        pixels = np.empty((len(rows), index.height_px, index.width_px), dtype=np.uint8)
+        pictures = _empty_pictures(len(rows), index.height_px, index.width_px)
+        pixels = pictures.numpy()
         try:
             found = self._reader.read_or_reject(rows, pixels=pixels)
         except LatexifyError as error:
@@ -104,9 +106,15 @@ class _Shards(Dataset[MicroBatch | LatexifyError]):
                 token_ids.append(np.full(index.num_tokens[row], IGNORED, dtype=np.int32))
             else:
                 token_ids.append(sample.token_ids)
-        return MicroBatch(
-            pixels=torch.from_numpy(pixels), labels=pad_labels(token_ids), slice=slice_, damaged=tuple(damaged)
-        )
+        return MicroBatch(pixels=pictures, labels=pad_labels(token_ids), slice=slice_, damaged=tuple(damaged))
+
+
+def _empty_pictures(*shape: int) -> torch.Tensor:
+    """Memory for uint8 pictures; in a loader process shared with its parent, or they would be copied on their way."""
+    if get_worker_info() is None:
+        return torch.empty(shape, dtype=torch.uint8)
+    storage = torch.UntypedStorage._new_shared(math.prod(shape))  # type: ignore[no-untyped-call]  # noqa: SLF001  # as torch's collation
+    return torch.empty(0, dtype=torch.uint8).set_(storage).view(shape)
 
 
 class _Slices:

@@ -1,6 +1,8 @@
 """Starting from trained weights: a TrOCR from the hub or a folder, fitted to our canvas and vocabulary."""
 
+import contextlib
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from transformers.models.trocr.modeling_trocr import (
     TrOCRLearnedPositionalEmbedding,
     TrOCRSinusoidalPositionalEmbedding,
 )
+from transformers.utils import logging as transformers_logging
 
 from shards.errors import LatexifyError
 
@@ -79,6 +82,18 @@ def base_version(base: str) -> str | None:
     return digest.hexdigest()[:16]
 
 
+@contextlib.contextmanager
+def no_bars() -> Iterator[None]:
+    """Without transformers' progress bars, which appear in pipes too. For local files: downloads are hidden as well."""
+    was_enabled = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            transformers_logging.enable_progress_bar()
+
+
 def _fetch(auto_class: Any, base: str, what: str, **options: object) -> Any:
     """Load one part of `base`, with what transformers says of a failure put into one line."""
     looks_local = base.startswith((".", "/", "~")) or Path(base).is_dir()
@@ -86,7 +101,8 @@ def _fetch(auto_class: Any, base: str, what: str, **options: object) -> Any:
     if looks_local and not folder.is_dir():
         raise LatexifyError(f"model.base `{base}` is not a folder: correct it, or use `scratch` or a name on the hub")
     try:
-        return auto_class.from_pretrained(str(folder) if looks_local else base, **options)
+        with no_bars() if looks_local else contextlib.nullcontext():
+            return auto_class.from_pretrained(str(folder) if looks_local else base, **options)
     except (OSError, ValueError, KeyError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(". ")
         mend = "correct the folder" if looks_local else "check the name and the network, or name a folder that holds it"

@@ -10,9 +10,10 @@ from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPi
 from shards.errors import LatexifyError
 from shards.files import write_atomically
 from shards.manifest import MANIFEST_NAME, Manifest, write_manifest
+from trainer.base import no_bars
 from trainer.geometry import CALIBRATION_NAME, GEOMETRY_NAME
 from trainer.history import Row, write_history
-from trainer.model import LoadedModel, no_bars
+from trainer.model import LoadedModel
 
 
 def export_model(

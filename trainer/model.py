@@ -1,20 +1,18 @@
 """A model ready to train, and a trained one ready to read: building, special ids, and the folder it is loaded from."""
 
-import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
 from transformers import AutoTokenizer, GenerationConfig, PreTrainedTokenizerBase, VisionEncoderDecoderModel
-from transformers.utils import logging as transformers_logging
 
 from shards.errors import LatexifyError
 from shards.manifest import read_manifest
 from trainer import presets
-from trainer.base import load_base
+from trainer.base import load_base, no_bars
 from trainer.config import ModelParams
 from trainer.geometry import GEOMETRY_NAME, KIND, MADE_BY, Geometry
 from trainer.reading.reader import grey_of
@@ -133,18 +131,6 @@ def model_input(pixels: torch.Tensor, model: VisionEncoderDecoderModel) -> torch
     """
     grey = grey_of(pixels.to(model.device, non_blocking=True))
     return grey[:, None].expand(-1, model.config.encoder.num_channels, -1, -1)
-
-
-@contextlib.contextmanager
-def no_bars() -> Iterator[None]:
-    """Without transformers' progress bars, which appear in pipes too. For local files: downloads are hidden as well."""
-    was_enabled = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            transformers_logging.enable_progress_bar()
 
 
 def load_model(folder: Path) -> LoadedModel:

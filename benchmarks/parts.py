@@ -52,8 +52,8 @@ def step_s(loss: TokenLoss, batches: Sequence[MicroBatch], *, precision: Precisi
     return (time.perf_counter() - started) / len(batches)
 
 
-def compare(preset: str, batches: Sequence[MicroBatch], *, rounds: int) -> str:
-    """A row of the table."""
+def compare(preset: str, batches: Sequence[MicroBatch], *, rounds: int, requested: str) -> str:
+    """A row of the table. requested: the precision, or `auto`."""
     height_px, width_px = batches[0].pixels.shape[1:]
     model = make_model(
         ModelParams(preset=preset),
@@ -63,7 +63,7 @@ def compare(preset: str, batches: Sequence[MicroBatch], *, rounds: int) -> str:
         dropout=0.1,
         seed=1,
     )
-    precision = choose_precision("auto", device=CPU)
+    precision = choose_precision(requested, device=CPU)
     fit_to_device(model, precision=precision, canvas_px=height_px * width_px)
     model.train()
     loss = TokenLoss(model)
@@ -81,12 +81,13 @@ def main(arguments: list[str]) -> str:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shards", type=Path, required=True)
     parser.add_argument("--presets", nargs="+", default=["tiny", "small"])
+    parser.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16"])
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--batches", type=int, default=6)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args(arguments)
     batches = load_batches(options.shards, batch_size=options.batch_size, count=options.batches)
-    rows = [compare(preset, batches, rounds=options.rounds) for preset in options.presets]
+    rows = [compare(preset, batches, rounds=options.rounds, requested=options.precision) for preset in options.presets]
     head = "| | whole batch, s a step | in parts, s a step | saved |\n|---|---:|---:|---:|\n"
     return f"{in_a_line()}\n\n{head}" + "\n".join(rows)
 

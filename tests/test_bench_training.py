@@ -1,6 +1,7 @@
 """`benchmarks.parts` and `benchmarks.contention`: what docs/training.md says of steps comes from these."""
 
 import multiprocessing
+import signal
 from pathlib import Path
 
 import pytest
@@ -31,10 +32,11 @@ def test_both_ways_learn_from_the_same_labels(project: Path):
 
 def test_other_work_ends_with_the_measurement():
     """A process left spinning would spoil every figure after it."""
+    others = set(multiprocessing.active_children())  # of tests before
     with contention.busy(2):
-        assert sum(child.is_alive() for child in multiprocessing.active_children()) >= 2
-        spinning = multiprocessing.active_children()
-    assert not [child for child in spinning if child.is_alive()]
+        spinning = set(multiprocessing.active_children()) - others
+        assert [child.is_alive() for child in spinning] == [True, True]
+    assert [child.exitcode for child in spinning] == [-signal.SIGKILL] * 2
 
 
 def test_a_training_is_timed_under_a_setting():

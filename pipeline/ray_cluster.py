@@ -35,7 +35,10 @@ class RayCluster(Cluster):
         self._address = address
         if fault := why_not_joined(address):
             raise LatexifyError(f"{fault}: start {self.how_to_start}")
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        except (ConnectionError, RuntimeError, ValueError) as error:  # gone since it was tried
+            raise LatexifyError(f"{_not_joined(address, error)}: start {self.how_to_start}") from None
         self._remote = ray.remote(_run)
         self._pending: set[Future[Any]] = set()
         self._ended = threading.Event()
@@ -99,7 +102,11 @@ def why_not_joined(address: str) -> str | None:
     if not _answers(address, timeout_s=CONNECT_TIMEOUT_S):
         return f"no Ray head answers at {address}"
     fault = _why_joining_fails(address)
-    return fault and f"Ray at {address} cannot be joined ({fault})"
+    return fault and _not_joined(address, fault)
+
+
+def _not_joined(address: str, fault: object) -> str:
+    return f"Ray at {address} cannot be joined ({fault})"
 
 
 def _why_joining_fails(address: str) -> str | None:

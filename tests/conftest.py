@@ -124,7 +124,7 @@ def dask_address(
 def starting_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
     """A Ray head with two CPUs; call it to wait for its address.
 
-    Ray's own processes now and then do not find each other while a machine is busy; another head is started then.
+    One that cannot be joined is not what is tested (CI once met such a one, it seems): another is started then.
     """
     with ExitStack() as stack:
 

@@ -65,6 +65,7 @@ def draw_inks(
     """
     placed = place_inks(points, stroke_lengths, num_strokes, canvas, factors=factors)
     x_px, y_px, lengths = placed.x_px.tolist(), placed.y_px.tolist(), placed.stroke_lengths.tolist()
+    easel = _Easel(canvas)
     start = first = 0
     facts = zip(placed.num_strokes.tolist(), placed.pen_widths_px.tolist(), placed.finite.tolist(), strict=True)
     for count, pen_width_px, is_finite in facts:
@@ -72,34 +73,41 @@ def draw_inks(
             raise LatexifyError("the ink cannot be drawn: a coordinate is not a finite number")
         ink_lengths = lengths[first : first + count]
         end = start + sum(ink_lengths)
-        yield _paint(x_px[start:end], y_px[start:end], ink_lengths, canvas, pen_width_px)
+        yield easel.paint(x_px[start:end], y_px[start:end], ink_lengths, pen_width_px)
         start, first = end, first + count
 
 
-def _paint(
-    x_px: list[float], y_px: list[float], stroke_lengths: list[int], canvas: Canvas, pen_width_px: float
-) -> Pixels:
-    """Stroke the lines between points with a round pen."""
-    stride = cairo.ImageSurface.format_stride_for_width(cairo.FORMAT_A8, canvas.width_px)
-    coverage = np.zeros((canvas.height_px, stride), dtype=np.uint8)
-    surface = cairo.ImageSurface.create_for_data(
-        coverage.data, cairo.FORMAT_A8, canvas.width_px, canvas.height_px, stride
-    )
-    context = cairo.Context(surface)
-    context.set_line_width(pen_width_px)
-    context.set_line_cap(cairo.LINE_CAP_ROUND)
-    context.set_line_join(cairo.LINE_JOIN_ROUND)
-    context.set_antialias(cairo.ANTIALIAS_FAST)
-    context.translate(*SHIFT_PX)
-    for path in _paths(stroke_lengths):
-        for start, end in path:
-            context.move_to(x_px[start], y_px[start])
-            # with round caps, the line to where it begins is the dot of a stroke of one point; a deque of no length
-            # exhausts the map without a loop in Python
-            deque(map(context.line_to, x_px[start:end], y_px[start:end]), maxlen=0)
-        context.stroke()
-    surface.finish()
-    return ~coverage[:, : canvas.width_px]
+class _Easel:
+    """A surface that inks are painted on one after another: making one takes as long as painting a short ink."""
+
+    def __init__(self, canvas: Canvas) -> None:
+        stride = cairo.ImageSurface.format_stride_for_width(cairo.FORMAT_A8, canvas.width_px)
+        self._memory = np.zeros((canvas.height_px, stride), dtype=np.uint8)
+        self._coverage = self._memory[:, : canvas.width_px]
+        self._surface = cairo.ImageSurface.create_for_data(
+            self._memory.data, cairo.FORMAT_A8, canvas.width_px, canvas.height_px, stride
+        )
+        self._context = cairo.Context(self._surface)
+        self._context.set_line_cap(cairo.LINE_CAP_ROUND)
+        self._context.set_line_join(cairo.LINE_JOIN_ROUND)
+        self._context.set_antialias(cairo.ANTIALIAS_FAST)
+        self._context.translate(*SHIFT_PX)
+
+    def paint(self, x_px: list[float], y_px: list[float], stroke_lengths: list[int], pen_width_px: float) -> Pixels:
+        """Stroke the lines between points with a round pen; the picture is a new array."""
+        self._memory.fill(0)
+        self._surface.mark_dirty()
+        move_to, line_to = self._context.move_to, self._context.line_to
+        self._context.set_line_width(pen_width_px)
+        for path in _paths(stroke_lengths):
+            for start, end in path:
+                move_to(x_px[start], y_px[start])
+                # with round caps, the line to where it begins is the dot of a stroke of one point; a deque of no length
+                # exhausts the map without a loop in Python
+                deque(map(line_to, x_px[start:end], y_px[start:end]), maxlen=0)
+            self._context.stroke()
+        self._surface.flush()
+        return ~self._coverage
 
 
 def _paths(stroke_lengths: list[int]) -> Iterator[list[tuple[int, int]]]:

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -107,13 +108,12 @@ def _draw_together(inks: pa.RecordBatch, variants: list[int], *, recipe: Recipe)
             pens=np.array([ink.pen_scale for ink in written]), strokes=np.array([ink.stroke_scale for ink in written])
         ),
     )
-    samples = zip(keys, variants, points, inks.select(DESCRIBED).to_pylist(), _lists(inks["token_ids"]), strict=True)
-    for key, variant, own_points, description, token_ids in samples:
+    descriptions = inks.select(DESCRIBED).to_pylist()
+    facts = zip(keys, variants, descriptions, _extents(inks["points"]), _lists(inks["token_ids"]), strict=True)
+    for key, variant, description, extent, token_ids in facts:
         with _naming(key):
             png = encode_png(next(pictures))
-        # float32 is exact in float64, so the difference of the ends is that of all points
-        extent = own_points.max(axis=0).astype(np.float64) - own_points.min(axis=0)
-        description |= {"extent": extent.tolist(), "variant": variant}
+        description |= {"extent": extent, "variant": variant}
         label = description["normalized_label"]
         yield EncodedSample(key=key, label=label, png=png, token_ids=token_ids, description=description)
 
@@ -143,4 +143,22 @@ def _naming(key: str) -> Iterator[None]:
 
 def _lists(column: pa.ListArray) -> list[npt.NDArray[Any]]:
     """The rows of a list column, without copying them."""
-    return np.split(column.flatten().to_numpy(), (column.offsets.to_numpy() - column.offsets[0].as_py())[1:-1])
+    values, ends = column.flatten().to_numpy(), _ends(column)
+    return [values[start:end] for start, end in pairwise(ends)]
+
+
+def _extents(points: pa.ListArray) -> list[list[float]]:
+    """Width and height of every ink (x, y, x, y, … each, at least one point), in its own units."""
+    coordinates, starts = points.flatten().to_numpy().reshape(-1, 2), np.array(_ends(points)[:-1]) // 2
+    # float32 is exact in float64, so the difference of the ends is that of all points
+    extents = [
+        np.maximum.reduceat(line, starts).astype(np.float64) - np.minimum.reduceat(line, starts)
+        for line in coordinates.T
+    ]
+    return np.stack(extents, axis=1).tolist()
+
+
+def _ends(column: pa.ListArray) -> list[int]:
+    """Where the rows of a list column end among its values; a 0 before the first."""
+    offsets = column.offsets.to_numpy()
+    return (offsets - offsets[0]).tolist()

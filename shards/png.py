@@ -9,6 +9,7 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -24,6 +25,7 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _ZLIB_HEADER = b"\x78\x01"  # deflate, a window of 32 KiB, no dictionary, the fastest level
 _GREY = bytes((8, 0, 0, 0, 0))  # bit depth 8, colour type 0 (grey), deflate, adaptive filtering, no interlace
 _HEADER_BYTES = 33  # of signature and IHDR chunk
+_ADLER_PRIME = 65521
 _FRAME_BYTES = 12  # of length, kind and CRC around a chunk's data
 
 
@@ -35,23 +37,15 @@ def encode_png(pixels: npt.NDArray[np.uint8]) -> bytes:
     below the ink are compressed once for all pictures.
     """
     height, width = pixels.shape
-    inked = np.flatnonzero(_has_ink(pixels))
-    first, end = (int(inked[0]), int(inked[-1]) + 1) if len(inked) else (0, 0)
-    lines = np.zeros((end - first, 1 + width), dtype=np.uint8)  # a line begins with the number of its filter: 0
+    first, end = _inked_lines(pixels)
+    above, below = _paper(first, width), _paper(height - end, width)
+    lines = np.empty((end - first, 1 + width), dtype=np.uint8)
+    lines[:, 0] = 0  # a line begins with the number of its filter
     lines[:, 1:] = pixels[first:end]
     ink = lines.data
-    above, below = _paper_lines(first, width), _paper_lines(height - end, width)
-    checksum = isal_zlib.adler32(below, isal_zlib.adler32(ink, isal_zlib.adler32(above)))
-    data = b"".join(
-        (
-            _ZLIB_HEADER,
-            _deflated_paper(first, width, last=False),
-            _deflate(ink, last=False),
-            _deflated_paper(height - end, width, last=True),
-            checksum.to_bytes(4, "big"),
-        )
-    )
-    return b"".join((_opening(height, width), _chunk(b"IDAT", data), _CLOSING))
+    adler32 = _joined_adler32(isal_zlib.adler32(ink, above.adler32), below)
+    data = (_ZLIB_HEADER, above.deflated, _deflate(ink, last=False), below.deflated_last, adler32.to_bytes(4, "big"))
+    return b"".join((_opening(height, width), _chunk(b"IDAT", b"".join(data)), _CLOSING))
 
 
 def decode_png(data: bytes | memoryview) -> npt.NDArray[np.uint8]:
@@ -160,28 +154,45 @@ def _opening(height: int, width: int) -> bytes:
     return _SIGNATURE + _chunk(b"IHDR", struct.pack(">II", width, height) + _GREY)
 
 
-def _has_ink(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-    """Which lines are not all paper: bool [height]. Eight pixels at a time where the width allows."""
-    words = pixels.view(np.uint64) if pixels.shape[1] % 8 == 0 and pixels.flags.c_contiguous else pixels
-    found: npt.NDArray[np.bool_] = np.bitwise_and.reduce(words, axis=1) != np.iinfo(words.dtype).max
-    return found
+def _inked_lines(pixels: npt.NDArray[np.uint8]) -> tuple[int, int]:
+    """The first line that is not all paper, and the one behind the last such; 0 and 0 where there is none."""
+    height, width = pixels.shape
+    flat = np.ascontiguousarray(pixels).reshape(-1)
+    words = flat.view(np.uint64) if width % 8 == 0 else flat  # eight pixels at a time
+    # bytes are searched backward as fast as forward, arrays are not
+    has_ink = (words != np.iinfo(words.dtype).max).tobytes()
+    first, last = has_ink.find(1), has_ink.rfind(1)
+    words_per_line = len(words) // height
+    return (first // words_per_line, last // words_per_line + 1) if first >= 0 else (0, 0)
 
 
-def _paper_lines(count: int, width: int) -> memoryview:
-    """Lines of paper, each led by filter 0."""
-    return memoryview(_paper(max(1 << (count - 1).bit_length(), 1), width))[: count * (1 + width)]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Paper:
+    """Lines of nothing but paper. deflated: as blocks that others may follow; deflated_last: as the stream's last."""
 
-
-@lru_cache(maxsize=32)
-def _paper(count: int, width: int) -> bytes:
-    return (b"\x00" + b"\xff" * width) * count
+    num_bytes: int
+    adler32: int
+    deflated: bytes
+    deflated_last: bytes
 
 
 @lru_cache(maxsize=2 * MAX_SIDE_PX)
-def _deflated_paper(count: int, width: int, *, last: bool) -> bytes:
-    if count == 0 and not last:
-        return b""
-    return _deflate(_paper_lines(count, width), last=last, level=9, strategy=zlib.Z_DEFAULT_STRATEGY)
+def _paper(count: int, width: int) -> _Paper:
+    lines = (b"\x00" + b"\xff" * width) * count
+    slow = {"level": 9, "strategy": zlib.Z_DEFAULT_STRATEGY}
+    return _Paper(
+        num_bytes=len(lines),
+        adler32=isal_zlib.adler32(lines),
+        deflated=_deflate(lines, last=False, **slow) if count else b"",
+        deflated_last=_deflate(lines, last=True, **slow),
+    )
+
+
+def _joined_adler32(adler32: int, behind: _Paper) -> int:
+    """The checksum of what has `adler32` and the paper behind it (RFC 1950: two sums modulo a prime)."""
+    low = (adler32 & 0xFFFF) + (behind.adler32 & 0xFFFF) - 1
+    high = (adler32 >> 16) + (behind.adler32 >> 16) + behind.num_bytes * ((adler32 & 0xFFFF) - 1)
+    return (high % _ADLER_PRIME) << 16 | low % _ADLER_PRIME
 
 
 def _deflate(data: bytes | memoryview, *, last: bool, level: int = 3, strategy: int = zlib.Z_RLE) -> bytes:

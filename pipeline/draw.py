@@ -1,7 +1,8 @@
 """Drawing ink: strokes in, a grey picture out, at the size the model sees. The one module that imports cairo."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, pairwise
 
 import cairo
 import numpy as np
@@ -10,9 +11,19 @@ import numpy.typing as npt
 from pipeline.ink import Stroke
 from pipeline.placing import Canvas, Factors, place_inks
 from shards.errors import LatexifyError
-from shards.png import encode_png
+from shards.png import encode_coverage, encode_png
 
-__all__ = ["Canvas", "Factors", "cairo_version", "draw_ink", "draw_inks", "draw_points", "encode_png"]
+__all__ = [
+    "Canvas",
+    "Factors",
+    "cairo_version",
+    "cover_inks",
+    "draw_ink",
+    "draw_inks",
+    "draw_points",
+    "encode_coverage",
+    "encode_png",
+]
 
 MAX_PATH_POINTS = 1024
 """Few expressions have more points once thinned."""
@@ -63,6 +74,19 @@ def draw_inks(
     num_strokes: [num_inks], each at least 1, their sum is the number of stroke lengths. factors: where pens or sizes
     are not the canvas's. Raises LatexifyError in the turn of an ink that cannot be drawn.
     """
+    for coverage in cover_inks(points, stroke_lengths, num_strokes, canvas, factors=factors):
+        yield ~coverage
+
+
+def cover_inks(
+    points: npt.NDArray[np.floating],
+    stroke_lengths: npt.NDArray[np.integer],
+    num_strokes: npt.NDArray[np.integer],
+    canvas: Canvas,
+    *,
+    factors: Factors | None = None,
+) -> Iterator[Pixels]:
+    """:func:`draw_inks` as cairo has it: 0 paper, 255 ink. Each array is painted over when the next is asked for."""
     placed = place_inks(points, stroke_lengths, num_strokes, canvas, factors=factors)
     x_px, y_px, lengths = placed.x_px.tolist(), placed.y_px.tolist(), placed.stroke_lengths.tolist()
     easel = _Easel(canvas)
@@ -94,7 +118,7 @@ class _Easel:
         self._context.translate(*SHIFT_PX)
 
     def paint(self, x_px: list[float], y_px: list[float], stroke_lengths: list[int], pen_width_px: float) -> Pixels:
-        """Stroke the lines between points with a round pen; the picture is a new array."""
+        """Stroke the lines between points with a round pen; the array is the easel's own."""
         self._memory.fill(0)
         self._surface.mark_dirty()
         move_to, line_to = self._context.move_to, self._context.line_to
@@ -107,15 +131,22 @@ class _Easel:
                 deque(map(line_to, x_px[start:end], y_px[start:end]), maxlen=0)
             self._context.stroke()
         self._surface.flush()
-        return ~self._coverage
+        return self._coverage
 
 
-def _paths(stroke_lengths: list[int]) -> Iterator[list[tuple[int, int]]]:
+def _paths(stroke_lengths: list[int]) -> Iterable[list[tuple[int, int]]]:
     """Gather strokes into the paths that cairo paints at once: lists of lines, each from one point up to another.
 
     One path is best, as ink is not laid twice where its strokes cross; but cairo's time grows with the square of a
-    path's length, so a scribble is painted in several, and a stroke that is longer than a path goes on in the next.
+    path's length, so a scribble is painted in several.
     """
+    if sum(stroke_lengths) <= MAX_PATH_POINTS:
+        return [list(pairwise(accumulate(stroke_lengths, initial=0)))]
+    return _short_paths(stroke_lengths)
+
+
+def _short_paths(stroke_lengths: list[int]) -> Iterator[list[tuple[int, int]]]:
+    """Paths of about `MAX_PATH_POINTS`; a stroke that is longer than a path goes on in the next."""
     path: list[tuple[int, int]] = []
     num_points = start = 0
     for length in stroke_lengths:

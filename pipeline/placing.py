@@ -169,24 +169,30 @@ def thin(x: Floats, y: Floats, stroke_lengths: Counts) -> tuple[Floats, Floats, 
     error_px = np.zeros(len(x))
     for _ in range(PASSES):
         starts = _starts(stroke_lengths)
-        inner = (np.arange(len(x)) - np.repeat(starts, stroke_lengths)) % 2 == 1
-        inner[starts + stroke_lengths - 1] = False
-        at = np.flatnonzero(inner)
+        at = _seconds(starts, stroke_lengths)
         new_error_px = _corner_px(x, y, at) + np.maximum(error_px[at], error_px[at + 1])
         needless = new_error_px <= TOLERANCE_PX
         at = at[needless]
         error_px[at + 1] = new_error_px[needless]
-        kept = np.ones(len(x), dtype=np.bool_)
-        kept[at] = False
-        stroke_lengths = np.add.reduceat(kept, starts, dtype=np.intp)
+        is_kept = np.ones(len(x), dtype=np.bool_)
+        is_kept[at] = False
+        stroke_lengths = np.add.reduceat(is_kept, starts, dtype=np.intp)
+        kept = np.flatnonzero(is_kept)
         x, y, error_px = x[kept], y[kept], error_px[kept]
     return x, y, stroke_lengths
 
 
+def _seconds(starts: Counts, stroke_lengths: Counts) -> npt.NDArray[np.intp]:
+    """Numbers of every second point of each stroke, not its ends: 1, 3, 5, … of the first stroke, and so on."""
+    counts = (stroke_lengths - 1) // 2
+    return np.repeat(starts + 1 - 2 * _starts(counts), counts) + np.arange(0, 2 * counts.sum(), 2)
+
+
 def _corner_px(x: Floats, y: Floats, at: npt.NDArray[np.intp]) -> Floats:
     """Distances of the points with these numbers from the lines between their neighbours."""
-    before_x, before_y = x[at] - x[at - 1], y[at] - y[at - 1]
-    after_x, after_y = x[at + 1] - x[at], y[at + 1] - y[at]
+    step_x, step_y = x[1:] - x[:-1], y[1:] - y[:-1]
+    before = at - 1
+    before_x, before_y, after_x, after_y = step_x[before], step_y[before], step_x[at], step_y[at]
     across_x, across_y = before_x + after_x, before_y + after_y
     # beside the line, not beyond one of its ends
     beside = (before_x * across_x + before_y * across_y > 0) & (after_x * across_x + after_y * across_y > 0)

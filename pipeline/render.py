@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.draw import Canvas, Factors, draw_inks, encode_png
+from pipeline.draw import Canvas, Factors, Pixels, cover_inks, encode_coverage
 from pipeline.scratch import ScratchRows
 from pipeline.variants import Variation, VariedInk, variant_key, vary_ink
 from pipeline.versions import differences, versions
@@ -96,10 +96,25 @@ def _samples(task: ShardTask, *, draft: Place, recipe: Recipe) -> Iterator[Encod
 
 def _draw_together(inks: pa.RecordBatch, variants: list[int], *, recipe: Recipe) -> Iterator[EncodedSample]:
     keys = [variant_key(key, variant) for key, variant in zip(inks["key"].to_pylist(), variants, strict=True)]
-    points = [coordinates.reshape(-1, 2) for coordinates in _lists(inks["points"])]
-    strokes = zip(points, _lists(inks["stroke_lengths"]), keys, variants, strict=True)
+    pictures = _draw(inks, keys, variants, recipe=recipe)
+    descriptions = inks.select(DESCRIBED).to_pylist()
+    facts = zip(keys, variants, descriptions, _extents(inks["points"]), _lists(inks["token_ids"]), strict=True)
+    for key, variant, description, extent, token_ids in facts:
+        with _naming(key):
+            png = encode_coverage(next(pictures))
+        description |= {"extent": extent, "variant": variant}
+        label = description["normalized_label"]
+        yield EncodedSample(key=key, label=label, png=png, token_ids=token_ids, description=description)
+
+
+def _draw(inks: pa.RecordBatch, keys: list[str], variants: list[int], *, recipe: Recipe) -> Iterator[Pixels]:
+    if not any(variants):
+        num_strokes = np.diff(inks["stroke_lengths"].offsets.to_numpy())
+        points, stroke_lengths = _values(inks["points"]).reshape(-1, 2), _values(inks["stroke_lengths"])
+        return cover_inks(points, stroke_lengths, num_strokes, recipe.canvas)
+    strokes = zip(_lists(inks["points"]), _lists(inks["stroke_lengths"]), keys, variants, strict=True)
     written = [_write(*ink, variation=recipe.variation) for ink in strokes]
-    pictures = draw_inks(
+    return cover_inks(
         np.concatenate([ink.points for ink in written]),
         np.concatenate([ink.stroke_lengths for ink in written]),
         np.array([len(ink.stroke_lengths) for ink in written]),
@@ -108,24 +123,17 @@ def _draw_together(inks: pa.RecordBatch, variants: list[int], *, recipe: Recipe)
             pens=np.array([ink.pen_scale for ink in written]), strokes=np.array([ink.stroke_scale for ink in written])
         ),
     )
-    descriptions = inks.select(DESCRIBED).to_pylist()
-    facts = zip(keys, variants, descriptions, _extents(inks["points"]), _lists(inks["token_ids"]), strict=True)
-    for key, variant, description, extent, token_ids in facts:
-        with _naming(key):
-            png = encode_png(next(pictures))
-        description |= {"extent": extent, "variant": variant}
-        label = description["normalized_label"]
-        yield EncodedSample(key=key, label=label, png=png, token_ids=token_ids, description=description)
 
 
 def _write(
-    points: npt.NDArray[np.float32],
+    coordinates: npt.NDArray[np.float32],
     stroke_lengths: npt.NDArray[np.int32],
     key: str,
     variant: int,
     *,
     variation: Variation,
 ) -> VariedInk:
+    points = coordinates.reshape(-1, 2)
     if variant == 0:
         return VariedInk(points=points, stroke_lengths=stroke_lengths, pen_scale=1.0, stroke_scale=1.0)
     with _naming(key):
@@ -143,19 +151,25 @@ def _naming(key: str) -> Iterator[None]:
 
 def _lists(column: pa.ListArray) -> list[npt.NDArray[Any]]:
     """The rows of a list column, without copying them."""
-    values, ends = column.flatten().to_numpy(), _ends(column)
+    values, ends = _values(column), _ends(column)
     return [values[start:end] for start, end in pairwise(ends)]
 
 
 def _extents(points: pa.ListArray) -> list[list[float]]:
     """Width and height of every ink (x, y, x, y, … each, at least one point), in its own units."""
-    coordinates, starts = points.flatten().to_numpy().reshape(-1, 2), np.array(_ends(points)[:-1]) // 2
+    coordinates, starts = _values(points).reshape(-1, 2), np.array(_ends(points)[:-1]) // 2
     # float32 is exact in float64, so the difference of the ends is that of all points
     extents = [
         np.maximum.reduceat(line, starts).astype(np.float64) - np.minimum.reduceat(line, starts)
         for line in coordinates.T
     ]
     return np.stack(extents, axis=1).tolist()
+
+
+def _values(column: pa.ListArray) -> npt.NDArray[Any]:
+    """The values of all rows of a list column, without copying them."""
+    values: npt.NDArray[Any] = column.flatten().to_numpy()
+    return values
 
 
 def _ends(column: pa.ListArray) -> list[int]:

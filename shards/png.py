@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -36,12 +37,21 @@ def encode_png(pixels: npt.NDArray[np.uint8]) -> bytes:
     Pillow's adaptive filters at many times their speed, and files that decode faster. Lines of paper (255) above and
     below the ink are compressed once for all pictures.
     """
-    height, width = pixels.shape
-    first, end = _inked_lines(pixels)
+    return _encode(pixels, paper=255)
+
+
+def encode_coverage(coverage: npt.NDArray[np.uint8]) -> bytes:
+    """``encode_png(255 - coverage)``, in less time."""
+    return _encode(coverage, paper=0)
+
+
+def _encode(picture: npt.NDArray[np.uint8], *, paper: Literal[0, 255]) -> bytes:
+    height, width = picture.shape
+    first, end = _inked_lines(picture, paper=paper)
     above, below = _paper(first, width), _paper(height - end, width)
     lines = np.empty((end - first, 1 + width), dtype=np.uint8)
     lines[:, 0] = 0  # a line begins with the number of its filter
-    lines[:, 1:] = pixels[first:end]
+    np.bitwise_xor(picture[first:end], 255 - paper, out=lines[:, 1:])
     ink = lines.data
     adler32 = _joined_adler32(isal_zlib.adler32(ink, above.adler32), below)
     data = (_ZLIB_HEADER, above.deflated, _deflate(ink, last=False), below.deflated_last, adler32.to_bytes(4, "big"))
@@ -154,13 +164,13 @@ def _opening(height: int, width: int) -> bytes:
     return _SIGNATURE + _chunk(b"IHDR", struct.pack(">II", width, height) + _GREY)
 
 
-def _inked_lines(pixels: npt.NDArray[np.uint8]) -> tuple[int, int]:
+def _inked_lines(picture: npt.NDArray[np.uint8], *, paper: int) -> tuple[int, int]:
     """The first line that is not all paper, and the one behind the last such; 0 and 0 where there is none."""
-    height, width = pixels.shape
-    flat = np.ascontiguousarray(pixels).reshape(-1)
+    height, width = picture.shape
+    flat = np.ascontiguousarray(picture).reshape(-1)
     words = flat.view(np.uint64) if width % 8 == 0 else flat  # eight pixels at a time
     # bytes are searched backward as fast as forward, arrays are not
-    has_ink = (words != np.iinfo(words.dtype).max).tobytes()
+    has_ink = (words != int.from_bytes(bytes([paper]) * words.itemsize)).tobytes()
     first, last = has_ink.find(1), has_ink.rfind(1)
     words_per_line = len(words) // height
     return (first // words_per_line, last // words_per_line + 1) if first >= 0 else (0, 0)

@@ -2,6 +2,7 @@
 
 import hashlib
 import tarfile
+from collections.abc import Iterable
 from typing import BinaryIO
 
 # Where the fields stand in a header, and how long they are (POSIX.1-2017, pax, "ustar Interchange Format").
@@ -58,12 +59,16 @@ class TarWriter:
         self.num_bytes = 0
         self.sha256 = hashlib.sha256()
 
-    def append(self, name: str, data: bytes) -> int:
-        """Append a regular file; returns the offset of its data."""
-        header = member_header(name, len(data))
-        offset = self.num_bytes + len(header)
-        self._write(b"".join((header, data, _PADDING[: -len(data) % tarfile.BLOCKSIZE])))
-        return offset
+    def append(self, members: Iterable[tuple[str, bytes]]) -> list[int]:
+        """Append regular files (name, content), all in one go; returns the offsets of their contents."""
+        offset, offsets, parts = self.num_bytes, [], []
+        for name, data in members:
+            header, padding = member_header(name, len(data)), _PADDING[: -len(data) % tarfile.BLOCKSIZE]
+            parts += (header, data, padding)
+            offsets.append(offset + len(header))
+            offset += len(header) + len(data) + len(padding)
+        self._write(b"".join(parts))
+        return offsets
 
     def finish(self) -> None:
         """Write the end-of-archive mark. The file is not closed."""

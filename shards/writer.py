@@ -17,6 +17,9 @@ from shards.place import Place, is_local
 from shards.sample import IDS_SUFFIX, JSON_SUFFIX, PNG_SUFFIX, EncodedSample, check_key, encode_ids
 from shards.tar import TarWriter
 
+_BUFFER_BYTES = 1 << 18
+"""That many are handed to the system at a time: every call costs."""
+
 _JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 
 
@@ -69,7 +72,7 @@ def whole_file(path: Place) -> Iterator[BinaryIO]:
         return
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
-        with temporary.open("wb") as file:
+        with temporary.open("wb", buffering=_BUFFER_BYTES) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -83,9 +86,8 @@ def _write_sample(tar: TarWriter, sample: EncodedSample) -> dict[str, str | int]
     check_key(sample.key)
     ids = encode_ids(sample.token_ids)
     description = _JSON.encode(dict(sample.description)).encode()
-    png_offset = tar.append(sample.key + PNG_SUFFIX, sample.png)
-    ids_offset = tar.append(sample.key + IDS_SUFFIX, ids)
-    json_offset = tar.append(sample.key + JSON_SUFFIX, description)
+    members = ((PNG_SUFFIX, sample.png), (IDS_SUFFIX, ids), (JSON_SUFFIX, description))
+    png_offset, ids_offset, json_offset = tar.append((sample.key + suffix, data) for suffix, data in members)
     return {
         "key": sample.key,
         "label": sample.label,

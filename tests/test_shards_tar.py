@@ -34,7 +34,7 @@ def test_a_tar_is_read_back_whole(members: list[tuple[str, bytes]]) -> None:
     """Offsets go into the index: the reader would hand out bytes of the neighbour."""
     file = io.BytesIO()
     tar = TarWriter(file)
-    offsets = [tar.append(name, data) for name, data in members]
+    offsets = tar.append(members)
     tar.finish()
     content = file.getvalue()
     assert (tar.num_bytes, tar.sha256.digest()) == (len(content), hashlib.sha256(content).digest())

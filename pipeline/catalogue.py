@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.ink import INK_SCHEMA, REJECT_SCHEMA, Ink, Rejection, Stroke, StrokeColumns
-from shards.files import open_parquet
+from shards.files import open_parquet, write_parquet
 from shards.manifest import Manifest, read_manifest
 from shards.place import Place
 
@@ -22,6 +22,11 @@ PART_PATTERN = "part-*.parquet"
 def part_name(index: int) -> str:
     """File name of part `index`; names sort as indices do up to 99,999."""
     return f"part-{index:05d}.parquet"
+
+
+def write_part(path: Place, inks: pa.Table) -> None:
+    """Write a part: a table of `INK_SCHEMA`."""
+    write_parquet(path, inks, floats=["points.list.element"])
 
 
 def content_hash(strokes: Sequence[Stroke]) -> str:

@@ -88,7 +88,9 @@ def cover_inks(
 ) -> Iterator[Pixels]:
     """:func:`draw_inks` as cairo has it: 0 paper, 255 ink. Each array is painted over when the next is asked for."""
     placed = place_inks(points, stroke_lengths, num_strokes, canvas, factors=factors)
-    x_px, y_px, lengths = placed.x_px.tolist(), placed.y_px.tolist(), placed.stroke_lengths.tolist()
+    # moved here and not by cairo's matrix, which each point would go through
+    x_px, y_px = ((places + shift).tolist() for places, shift in zip((placed.x_px, placed.y_px), SHIFT_PX, strict=True))
+    lengths = placed.stroke_lengths.tolist()
     easel = _Easel(canvas)
     start = first = 0
     facts = zip(placed.num_strokes.tolist(), placed.pen_widths_px.tolist(), placed.finite.tolist(), strict=True)
@@ -115,7 +117,6 @@ class _Easel:
         self._context.set_line_cap(cairo.LINE_CAP_ROUND)
         self._context.set_line_join(cairo.LINE_JOIN_ROUND)
         self._context.set_antialias(cairo.ANTIALIAS_FAST)
-        self._context.translate(*SHIFT_PX)
 
     def paint(self, x_px: list[float], y_px: list[float], stroke_lengths: list[int], pen_width_px: float) -> Pixels:
         """Stroke the lines between points with a round pen; the array is the easel's own."""

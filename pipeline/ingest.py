@@ -33,7 +33,7 @@ from shards.manifest import MANIFEST_NAME, Manifest, read_manifest, write_manife
 from shards.place import Place, is_local
 from shards.progress import Progress
 
-INKS_VERSION = 3
+INKS_VERSION = 4
 
 _DUPLICATES = frozenset({Reason.DUPLICATE_KEY.value, Reason.DUPLICATE_INK.value, Reason.LEAKED_INK.value})
 

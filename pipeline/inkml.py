@@ -77,7 +77,8 @@ def _text(element: Any) -> str:
 
 def traces_of(root: Any) -> TraceTexts:
     """The texts of `trace_elements`, and the channels."""
-    return TraceTexts(texts=list(map(_text, trace_elements(root))), channels=_channels(root))
+    texts = [_text(trace) if len(trace) else trace.text or "" for trace in trace_elements(root)]
+    return TraceTexts(texts=texts, channels=_channels(root))
 
 
 def trace_elements(root: Any) -> list[Any]:

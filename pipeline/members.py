@@ -1,7 +1,6 @@
 """Reading members of folders and archives where they lie, by processes that have not listed them."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -33,7 +32,8 @@ class MemberReader:
         data = self._from_archive(member, item) if member.offset is not None else self._from_folder(member, item)
         if len(data) != member.num_bytes:
             raise changed_since(item)
-        return replace(member, data=data)
+        # `dataclasses.replace` takes three times as long
+        return Member(name=member.name, num_bytes=len(data), data=data, is_file=member.is_file, offset=member.offset)
 
     def _from_folder(self, member: Member, item: SourceInput) -> bytes:
         try:

@@ -1,7 +1,7 @@
 """A chunk of members in, its part of the catalogue and its record out: what the workers of ingest do."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.archives import Member
-from pipeline.catalogue import part_name, table_of
+from pipeline.catalogue import part_name, table_of, write_part
 from pipeline.chunks import Chunk, ChunkRecord, read_record, write_record
 from pipeline.config import IngestParams
 from pipeline.duplicates import Identities, identities_of
@@ -24,7 +24,7 @@ from pipeline.points import TraceTexts, parse_traces
 from pipeline.splits import known_writer, require_split
 from shards.draft import RECIPE_NAME
 from shards.errors import LatexifyError
-from shards.files import read_parquet, write_parquet
+from shards.files import read_parquet
 from shards.place import Place
 
 _NO_TRACES = TraceTexts(texts=(), channels=())
@@ -82,7 +82,7 @@ def read_chunk(chunk: Chunk, *, plan: SourcePlan, params: IngestParams, base: Pa
     inks, rejections = _parse(chunk, plan=plan, params=params, base=base)
     part = out / part_name(chunk.index)
     if inks.num_rows:
-        write_parquet(part, inks)
+        write_part(part, inks)
     else:
         part.unlink(missing_ok=True)
     record = ChunkRecord(identity=chunk.identity, num_rows=inks.num_rows, rejections=rejections)
@@ -105,7 +105,7 @@ def recall_chunk(index: int, *, out: Place) -> ChunkOutcome:
 def _parse(chunk: Chunk, *, plan: SourcePlan, params: IngestParams, base: Path) -> tuple[pa.Table, list[Rejection]]:
     """The inks and the rejections of a chunk; the numbers of many inks are converted together."""
     normalize_once = lru_cache(maxsize=None)(normalize)  # a third of CROHME's labels repeat
-    inks: list[_Candidate] = []
+    inks: list[tuple[str, str, Texts]] = []
     strokes: list[StrokeColumns] = []
     rejections: list[Rejection] = []
     with MemberReader(base=base, max_file_bytes=params.max_file_bytes) as reader:
@@ -121,7 +121,8 @@ def _parse(chunk: Chunk, *, plan: SourcePlan, params: IngestParams, base: Path) 
                 problem = candidate.unreadable or refused.get(row) or empty or candidate.unlabelled
                 is_ink[row] = problem is None
                 if problem is None:
-                    inks.append(replace(candidate, traces=_NO_TRACES))
+                    assert candidate.texts is not None, "or it were unlabelled"
+                    inks.append((candidate.key, candidate.source, candidate.texts))
                 else:
                     rejections.append(_rejection(candidate, problem))
             strokes.append(columns.take(is_ink))
@@ -206,14 +207,13 @@ def _rejection(candidate: _Candidate, problem: UnusableInkError) -> Rejection:
     return Rejection(key=candidate.key, source=candidate.source, reason=problem.reason, detail=detail)
 
 
-def _text_columns(inks: Sequence[_Candidate]) -> dict[str, list[str | None]]:
-    texts = [ink.texts for ink in inks if ink.texts is not None]
-    assert len(texts) == len(inks)
+def _text_columns(inks: Sequence[tuple[str, str, Texts]]) -> dict[str, list[str | None]]:
+    """Columns of the key, the source and the texts of each ink."""
     return {
-        "key": [ink.key for ink in inks],
-        "source": [ink.source for ink in inks],
-        "split": [text.split for text in texts],
-        "label": [text.label for text in texts],
-        "normalized_label": [text.normalized_label for text in texts],
-        "writer": [text.writer for text in texts],
+        "key": [key for key, _, _ in inks],
+        "source": [source for _, source, _ in inks],
+        "split": [texts.split for _, _, texts in inks],
+        "label": [texts.label for _, _, texts in inks],
+        "normalized_label": [texts.normalized_label for _, _, texts in inks],
+        "writer": [texts.writer for _, _, texts in inks],
     }

@@ -159,11 +159,11 @@ def _extents(points: pa.ListArray) -> list[list[float]]:
     """Width and height of every ink (x, y, x, y, … each, at least one point), in its own units."""
     coordinates, starts = _values(points).reshape(-1, 2), np.array(_ends(points)[:-1]) // 2
     # float32 is exact in float64, so the difference of the ends is that of all points
-    extents = [
-        np.maximum.reduceat(line, starts).astype(np.float64) - np.minimum.reduceat(line, starts)
+    widths, heights = (
+        (np.maximum.reduceat(line, starts).astype(np.float64) - np.minimum.reduceat(line, starts)).tolist()
         for line in coordinates.T
-    ]
-    return np.stack(extents, axis=1).tolist()
+    )
+    return [list(extent) for extent in zip(widths, heights, strict=True)]
 
 
 def _values(column: pa.ListArray) -> npt.NDArray[Any]:
@@ -175,4 +175,5 @@ def _values(column: pa.ListArray) -> npt.NDArray[Any]:
 def _ends(column: pa.ListArray) -> list[int]:
     """Where the rows of a list column end among its values; a 0 before the first."""
     offsets = column.offsets.to_numpy()
-    return (offsets - offsets[0]).tolist()
+    ends: list[int] = (offsets - offsets[0]).tolist()
+    return ends

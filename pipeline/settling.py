@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from joblib import delayed
 
-from pipeline.catalogue import REJECTS_NAME, part_name, rejects_table
+from pipeline.catalogue import REJECTS_NAME, part_name, rejects_table, write_part
 from pipeline.chunks import read_record
 from pipeline.duplicates import Duplicates, digests_of, find_duplicates
 from pipeline.engine import Engine
@@ -170,6 +170,6 @@ def _drop_rows(path: Place, *, change: PartChange) -> None:
     keep = np.ones(change.num_rows, np.bool_)
     keep[list(change.dropped)] = False
     table = table.filter(pa.array(keep))
-    write_parquet(path, table)
+    write_part(path, table)
     del table
     pa.default_memory_pool().release_unused()  # Arrow would keep what the largest part took

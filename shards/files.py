@@ -45,10 +45,15 @@ def write_json(path: Place, value: object) -> None:
     write_atomically(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
 
 
-def write_parquet(path: Place, table: pa.Table) -> None:
-    """Write a table as Parquet (zstd), atomically. It is encoded in memory first."""
+def write_parquet(path: Place, table: pa.Table, *, floats: Sequence[str] = ()) -> None:
+    """Write a table as Parquet (zstd), atomically. It is encoded in memory first.
+
+    floats: the columns of floats (``name.list.element`` of a list) that make up most of the table. Their bytes are
+    stored apart by place and no column gets a dictionary: of CROHME's points a fifth less, in half the time.
+    """
     buffer = pa.BufferOutputStream()
-    pq.write_table(table, buffer, compression="zstd")
+    options = {"use_dictionary": False, "use_byte_stream_split": list(floats)} if floats else {}
+    pq.write_table(table, buffer, compression="zstd", **options)
     write_atomically(path, memoryview(buffer.getvalue()))
 
 

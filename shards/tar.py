@@ -61,7 +61,9 @@ class TarWriter:
 
     def append(self, members: Iterable[tuple[str, bytes]]) -> list[int]:
         """Append regular files (name, content), all in one go; returns the offsets of their contents."""
-        offset, offsets, parts = self.num_bytes, [], []
+        offset = self.num_bytes
+        offsets: list[int] = []
+        parts: list[bytes] = []
         for name, data in members:
             header, padding = member_header(name, len(data)), _PADDING[: -len(data) % tarfile.BLOCKSIZE]
             parts += (header, data, padding)

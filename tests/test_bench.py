@@ -145,21 +145,21 @@ def test_steps_do_not_count_each_other_and_add_up() -> None:
 
     from pipeline import draw
 
-    original = draw._paint
+    original = draw._Easel.paint
 
     def work() -> None:
         points = np.array([[0.0, 0.0], [50.0, 20.0]])
         draw.draw_points(points, np.array([2]), draw.Canvas(height_px=32, width_px=64, margin_px=2, pen_width_px=2))
         time.sleep(0.02)
 
-    parts = {"paint": ["pipeline.draw._paint"], "whole": ["pipeline.draw.draw_points", "pipeline.draw.gone"]}
+    parts = {"paint": ["pipeline.draw._Easel.paint"], "whole": ["pipeline.draw.draw_points", "pipeline.draw.gone"]}
     started = time.perf_counter()
     seconds = time_steps(work, parts)
     elapsed_s = time.perf_counter() - started
     assert list(seconds) == ["paint", "whole", REST]
     assert min(seconds.values()) > 0
     assert 0.02 <= seconds[REST] <= sum(seconds.values()) <= elapsed_s
-    assert draw._paint is original
+    assert draw._Easel.paint is original
 
 
 def test_a_step_without_a_function_is_an_error() -> None:

@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.catalogue import content_hash, ink_table, inks_of, read_batches, read_inks, rejects_table
+from pipeline.catalogue import content_hash, ink_table, inks_of, read_batches, read_inks, rejects_table, write_part
 from pipeline.ink import INK_SCHEMA, REJECT_SCHEMA, Ink, Reason, Rejection
 from shards.errors import LatexifyError
-from shards.files import write_parquet
 from shards.manifest import Manifest, write_manifest
 
 coordinates = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -74,7 +73,7 @@ def test_folder_is_read_in_order_and_by_batches(tmp_path: Path) -> None:
     """Later stages stream the catalogue: in order, without holding it, and only the columns they need."""
     for part in range(2):
         table = ink_table([make_ink([[(part, row)]], key=f"{part}/{row}") for row in range(5)])
-        write_parquet(tmp_path / f"part-0000{part}.parquet", table)
+        write_part(tmp_path / f"part-0000{part}.parquet", table)
     with pytest.raises(LatexifyError, match="run `latexify ingest` first"):
         next(read_batches(tmp_path))
     content = {"parts": [{"name": f"part-0000{part}.parquet", "num_rows": 5} for part in range(2)]}

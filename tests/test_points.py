@@ -54,6 +54,21 @@ def test_where_batches_end_changes_nothing(monkeypatch: pytest.MonkeyPatch, num_
     assert list(refused) == [1]
 
 
+@given(
+    traces=st.lists(st.lists(st.integers(2, 4), min_size=1, max_size=5), min_size=1, max_size=5),
+    has_empty_points=st.booleans(),
+)
+def test_every_point_keeps_its_own_values(*, traces: list[list[int]], has_empty_points: bool) -> None:
+    """Points of CROHME have two values in one file, three in the next: miscounted, all that follow would shift."""
+    numbers = iter(range(10_000))
+    expected = [[[next(numbers) for _ in range(count)] for count in trace] for trace in traces]
+    between = " , , " if has_empty_points else ","
+    texts = [between.join(" ".join(map(str, point)) for point in trace) for trace in expected]
+    columns, refused = parse_traces([TraceTexts(texts=texts, channels=[]), GOOD], max_points=25)
+    assert not refused
+    assert strokes_by_ink(columns)[0] == [[point[:2] for point in trace] for trace in expected]
+
+
 NEAR_MIDPOINT = Fraction(2**24 + 3, 2**24)  # half way between two float32 just above 1
 
 

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as npst
 from PIL import Image
 from zlib_ng import zlib_ng
 
-from shards.png import MAX_SIDE_PX, decode_png, decode_png_into, encode_png
+from shards.png import MAX_SIDE_PX, decode_png, decode_png_into, encode_coverage, encode_png
 
 any_pixels = npst.arrays(
     np.uint8,
@@ -60,6 +60,13 @@ def test_every_picture_returns_and_other_programs_read_it(pixels: np.ndarray) ->
     with Image.open(io.BytesIO(data)) as image:
         assert (image.mode, image.size) == ("L", pixels.shape[::-1])
         assert np.array_equal(np.asarray(image), pixels)
+
+
+@settings(max_examples=100, deadline=None)
+@given(pixels=any_pixels)
+def test_coverage_is_encoded_as_the_picture_that_it_makes(pixels: np.ndarray) -> None:
+    """`rasterize` encodes what cairo leaves; a shard would hold a negative, or other bytes than the same picture's."""
+    assert encode_coverage(255 - pixels) == encode_png(pixels)
 
 
 @settings(max_examples=50, deadline=None)

@@ -223,12 +223,12 @@ def test_a_worker_that_outlived_its_run_writes_nothing(
 ) -> None:
     """Killed alone, the main process leaves workers behind, which finish their shard when the next run has begun."""
 
-    def encode_png(*args: Any) -> Any:
+    def encode_coverage(*args: Any) -> Any:
         write_json(tmp_path / ".out.draft" / RECIPE_NAME, {"recipe": "of the next run"})
         return usual(*args)
 
-    usual = render.encode_png
-    monkeypatch.setattr("pipeline.render.encode_png", encode_png)
+    usual = render.encode_coverage
+    monkeypatch.setattr("pipeline.render.encode_coverage", encode_coverage)
     with pytest.raises(LatexifyError, match="being written by another run"):
         rasterize(inks)
     draft = tmp_path / ".out.draft"

@@ -28,9 +28,10 @@ _UNMARKED = ((b"<\0", "utf-16-le"), (b"\0<", "utf-16-be"))
 _XML_DECLARATION = re.compile(r"\s*<\?xml\b[^>]*\?>")
 _DECLARED_ENCODING = re.compile(rb"\s*<\?xml\b[^>]*\bencoding\s*=\s*[\"']([A-Za-z0-9._-]+)[\"']")
 # Python knows more codecs than these, some of which (punycode, unicode_escape) are no text encodings at all.
+_TEXT_ENCODING = re.compile(r"utf|ascii|iso8859|cp\d|euc|shift_jis|gb|big5|koi8|mac", re.IGNORECASE)
+
 _OF_THREAD = threading.local()
 """Threads must not share a parser: its error log is that of whoever parsed last."""
-_TEXT_ENCODING = re.compile(r"utf|ascii|iso8859|cp\d|euc|shift_jis|gb|big5|koi8|mac", re.IGNORECASE)
 
 
 class UnusableInkError(ValueError):

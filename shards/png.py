@@ -83,8 +83,8 @@ def decode_png_into(data: bytes | memoryview, pixels: npt.NDArray[np.uint8]) -> 
     header, compressed = _parse(data, height=height, width=width)
     if header == _GREY:
         lines = _inflate(compressed, height=height, width=width)
-        if not lines[:, 0].any():
-            pixels[:] = lines[:, 1:]
+        if lines[:: 1 + width] == bytes(height):  # no line is filtered
+            pixels[:] = np.frombuffer(lines, dtype=np.uint8).reshape(height, 1 + width)[:, 1:]
             return
     pixels[:] = _decode_by_pillow(data)
 
@@ -126,8 +126,8 @@ def _read_chunk(view: memoryview, start: int) -> tuple[bytes, memoryview, int]:
     return bytes(view[start + 4 : start + 8]), view[start + 8 : end - 4], end
 
 
-def _inflate(compressed: bytes | memoryview, *, height: int, width: int) -> npt.NDArray[np.uint8]:
-    """The lines, uint8 [height, 1 + width], each led by the number of its filter."""
+def _inflate(compressed: bytes | memoryview, *, height: int, width: int) -> bytes:
+    """The lines, each of 1 + width bytes, the first of which is the number of its filter."""
     num_bytes = height * (1 + width)
     inflater = isal_zlib.decompressobj()
     try:
@@ -136,7 +136,7 @@ def _inflate(compressed: bytes | memoryview, *, height: int, width: int) -> npt.
         raise ValueError(f"not a whole PNG: {error}") from None
     if not inflater.eof or inflater.unused_data or len(lines) != num_bytes:
         raise ValueError("not a whole PNG: its pixels are not as many as its header says")
-    return np.frombuffer(lines, dtype=np.uint8).reshape(height, 1 + width)
+    return lines
 
 
 def _decode_by_pillow(data: bytes | memoryview) -> npt.NDArray[np.uint8]:

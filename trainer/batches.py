@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -58,9 +59,19 @@ class MicroBatch:
     slice: Slice
     damaged: tuple[Damage, ...] = ()
 
+    def __reduce__(self) -> tuple[Callable[..., "MicroBatch"], tuple[Any, ...]]:
+        """On its way from a loader process: a few labels as they are, as each tensor takes a file and a connection."""
+        return _rebuild, (self.pixels, self.labels.numpy(), self.slice, self.damaged)
+
     def pin_memory(self) -> "MicroBatch":
         """Called by the loader for CUDA: page-locked memory, from which copies do not block."""
         return replace(self, pixels=self.pixels.pin_memory(), labels=self.labels.pin_memory())
+
+
+def _rebuild(
+    pixels: torch.Tensor, labels: npt.NDArray[np.int64], slice_: Slice, damaged: tuple[Damage, ...]
+) -> MicroBatch:
+    return MicroBatch(pixels=pixels, labels=torch.from_numpy(labels), slice=slice_, damaged=damaged)
 
 
 def collate(samples: list[Sample]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -22,8 +22,8 @@ Times = dict[str, dict[str, list[float]]]
 class Sizes:
     """How much to measure.
 
-    num_inks: what the baselines work on. num_copies: how often this project takes them, so that what it does once does
-    not count for more than it would with a real dataset.
+    num_inks: what the baselines work on. num_copies: how often this project takes them, so that what it does once, and
+    the end of a stage, when some workers wait for the last, do not count for much more than with a real dataset.
     """
 
     num_inks: int
@@ -72,7 +72,8 @@ def _jobs(  # noqa: PLR0913  # all but the first two are named
     workers = 0 if cores == 1 else cores
     few = {"paths": list(paths[:WARM_UP_INKS])}
     png = workspace.folder / f"png-{cores}"
-    stream = {"shards": stages.shards_of(workspace), "workers": workers, "num_batches": _num_batches(sizes)}
+    num_batches = streams.enough_batches(sizes.num_inks * sizes.num_copies)
+    stream = {"shards": stages.shards_of(workspace), "workers": workers, "num_batches": num_batches}
     calls = {
         "seed loader": Job(
             pool=theirs, call=seed.time_loader, arguments={"paths": paths, "workers": workers, **tokenizer}, warm=few
@@ -102,10 +103,6 @@ def _single_core_jobs(workspace: Workspace, paths: Sequence[Path], *, sizes: Siz
         canvas = {"workspace": workspace, "jobs": 1, "height_px": height_px, "width_px": width_px}
         jobs[f"rasterize {height_px}x{width_px} 1"] = Job(pool=pool, call=stages.time_rasterize, arguments=canvas)
     return jobs
-
-
-def _num_batches(sizes: Sizes) -> int:
-    return max(1, sizes.num_inks * sizes.num_copies // streams.MICRO_BATCH)
 
 
 def _rates(times: Times, *, cores: int) -> dict[str, list[float]]:

@@ -53,7 +53,7 @@ class Effort:
 
 
 FULL = Effort(
-    sizes=compare.Sizes(num_inks=320, num_copies=30, repeats=5),
+    sizes=compare.Sizes(num_inks=320, num_copies=75, repeats=5),
     planned_samples=1_000_000,
     scale_inks=(10_000, 100_000),
     synthetic_inks=5_000,

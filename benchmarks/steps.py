@@ -52,7 +52,7 @@ STEPS: dict[str, dict[str, Sequence[str]]] = {
 def time_stage(stage: str, *, workspace: Workspace, num_inks: int) -> dict[str, float]:
     """Microseconds an ink of each step of a stage, and of the rest of it."""
     shards = stages.shards_of(workspace)
-    num_batches = max(1, num_inks // streams.MICRO_BATCH)
+    num_batches = streams.enough_batches(num_inks)
     canvas = {"height_px": SIDE_PX, "width_px": SIDE_PX}
     calls: Mapping[str, tuple[Callable[[], Any], int]] = {
         "ingest": (lambda: stages.time_ingest(workspace, jobs=1), num_inks),

@@ -22,6 +22,13 @@ from trainer.model import model_input
 from trainer.slices import Position
 
 MICRO_BATCH = 32
+MAX_BATCHES = 300
+"""Of a stream that is timed: a second or two, by when its rate is steady."""
+
+
+def enough_batches(num_inks: int) -> int:
+    """How many batches of so many inks to time: all, up to `MAX_BATCHES`; at least one."""
+    return min(MAX_BATCHES, max(1, num_inks // MICRO_BATCH))
 
 
 def time_stream(shards: Path, *, workers: int, num_batches: int, to_float: bool) -> dict[str, float]:

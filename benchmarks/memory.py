@@ -1,6 +1,7 @@
 """Peak memory of a stage's main process and of its workers, and how its time grows with the number of inks."""
 
 import os
+import re
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -17,7 +18,7 @@ from benchmarks.measured import Measured, Target, say
 from benchmarks.stages import SIDE_PX, Workspace
 
 INTERVAL_S = 0.02
-MIB = 1 << 20
+"""Between looks at the processes: a worker that comes and goes in less is not seen."""
 LIMITS_MIB = {"main process": 500, "largest worker": 400}
 GROWTH_LIMIT = 10.5
 """Of time, for ten times the inks."""
@@ -27,31 +28,46 @@ SAME = 1.1
 
 @dataclass(kw_only=True)
 class Peaks:
-    """Highest resident sizes seen, in MiB: of a process itself, and of the largest of its descendants."""
+    """Highest resident sizes, in MiB: of a process itself, and of the largest of its descendants."""
 
     parent_mib: float = 0.0
     worker_mib: float = 0.0
-    seen: set[int] = field(default_factory=set)
+    _seen: set[int] = field(default_factory=set)
+
+    def update(self, parent: psutil.Process) -> None:
+        """Look at the process and its descendants."""
+        self.parent_mib = max(self.parent_mib, peak_mib(parent.pid))
+        for child in parent.children(recursive=True):
+            # a fork that has not yet become its program still shows its parent's pages
+            if child.pid in self._seen:
+                self.worker_mib = max(self.worker_mib, peak_mib(child.pid))
+            self._seen.add(child.pid)
+
+
+def peak_mib(pid: int) -> float:
+    """The highest resident size of a process so far, by the kernel's own mark (`VmHWM`); 0 where it has gone.
+
+    Peaks of a few milliseconds count, which samples of the size would miss.
+    """
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    # without this line: a process that has ended and waits for its parent to take note
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    return int(found[1]) / 1024 if found else 0.0
 
 
 def watch(pid: int, until: Future[Any]) -> Peaks:
-    """Sample a process and its descendants until the future is done.
+    """The peaks of a process and its descendants by the time the future is done.
 
     Resident size counts pages of mapped files and of shared libraries too, in every process that has them.
     """
-    peaks = Peaks()
-    parent = psutil.Process(pid)
+    peaks, parent = Peaks(), psutil.Process(pid)
     while not until.done():
-        peaks.parent_mib = max(peaks.parent_mib, parent.memory_info().rss / MIB)
-        for child in parent.children(recursive=True):
-            try:
-                # a fork that has not yet become its program still shows its parent's pages
-                if child.pid in peaks.seen:
-                    peaks.worker_mib = max(peaks.worker_mib, child.memory_info().rss / MIB)
-                peaks.seen.add(child.pid)
-            except psutil.NoSuchProcess:
-                continue
+        peaks.update(parent)
         time.sleep(INTERVAL_S)
+    peaks.update(parent)
     return peaks
 
 

@@ -23,7 +23,7 @@ from trainer.slices import Position
 
 MICRO_BATCH = 32
 MAX_BATCHES = 300
-"""Of a stream that is timed: a second or two, by when its rate is steady."""
+"""Of a stream that is timed: 9,600 inks, half a second or more."""
 
 
 def enough_batches(num_inks: int) -> int:

@@ -201,6 +201,14 @@ def test_a_process_keeps_to_its_cores() -> None:
         assert len(pool.submit(os.sched_getaffinity, 0).result()) == 1
 
 
+def test_a_peak_of_milliseconds_counts() -> None:
+    """Between two samples of the size it would come and go."""
+    _, small = memory.run_watched(eval, "len(b'x' * 1)")
+    length, large = memory.run_watched(eval, "len(b'x' * (200 << 20))")
+    assert length == 200 << 20
+    assert large.parent_mib - small.parent_mib == pytest.approx(200, abs=20)
+
+
 def test_memory_of_a_stage_is_its_own(workspace: tuple[Workspace, list[Path]]) -> None:
     """Had the measuring process imported torch, 300 MiB would be charged to a stage that does without."""
     space, _ = workspace

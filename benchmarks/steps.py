@@ -32,7 +32,7 @@ STEPS: dict[str, dict[str, Sequence[str]]] = {
         ),
         "label to tokens": ("pipeline.label_tokenizer.encode_labels", "pipeline.label_encoder.LabelEncoder.encode"),
         "place and thin": ("pipeline.draw._fit", "pipeline.draw._thin", "pipeline.placing.place_inks"),
-        "draw": ("pipeline.draw._paint", "pipeline.draw._Easel.paint"),
+        "draw": ("pipeline.draw._paint", "pipeline.draw._Easel.paint", "pipeline.cairo_path.steps_of"),
         "PNG": ("shards.png.encode_png", "shards.png.encode_coverage"),
         "tar and hash": ("shards.writer._Tar.append", "shards.tar.TarWriter.append"),
         "index and flush": ("shards.writer.write_shard", "shards.index.write_index"),

@@ -1,6 +1,8 @@
-"""Drawing ink: strokes in, a grey picture out, at the size the model sees. The one module that imports cairo."""
+"""Drawing ink: strokes in, a grey picture out, at the size the model sees.
 
-from collections import deque
+Nothing but this and `pipeline.cairo_path` imports cairo.
+"""
+
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
 
@@ -8,6 +10,7 @@ import cairo
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.cairo_path import PathAppender, Steps, gather_strokes, steps_of
 from pipeline.ink import Stroke
 from pipeline.placing import Canvas, Factors, place_inks
 from shards.errors import LatexifyError
@@ -24,9 +27,6 @@ __all__ = [
     "encode_coverage",
     "encode_png",
 ]
-
-MAX_PATH_POINTS = 1024
-"""Few expressions have more points once thinned."""
 
 SHIFT_PX = (0.22, 0.015)
 """What cairo's fast antialiasing lays ink too far to the left and up. It samples a pixel at 4 x 4 places, in half the
@@ -88,19 +88,19 @@ def cover_inks(
 ) -> Iterator[Pixels]:
     """:func:`draw_inks` as cairo has it: 0 paper, 255 ink. Each array is painted over when the next is asked for."""
     placed = place_inks(points, stroke_lengths, num_strokes, canvas, factors=factors)
+    lines = gather_strokes(placed.stroke_lengths, placed.num_strokes)
     # moved here and not by cairo's matrix, which each point would go through
-    x_px, y_px = ((places + shift).tolist() for places, shift in zip((placed.x_px, placed.y_px), SHIFT_PX, strict=True))
-    lengths = placed.stroke_lengths.tolist()
+    x_px, y_px = placed.x_px + SHIFT_PX[0], placed.y_px + SHIFT_PX[1]
+    steps = steps_of(x_px, y_px, lines.starts, lines.lengths)
     easel = _Easel(canvas)
-    start = first = 0
-    facts = zip(placed.num_strokes.tolist(), placed.pen_widths_px.tolist(), placed.finite.tolist(), strict=True)
-    for count, pen_width_px, is_finite in facts:
+    start = 0
+    facts = zip(lines.paths, placed.pen_widths_px.tolist(), placed.finite.tolist(), strict=True)
+    for path_lengths, pen_width_px, is_finite in facts:
         if not is_finite:
             raise LatexifyError("the ink cannot be drawn: a coordinate is not a finite number")
-        ink_lengths = lengths[first : first + count]
-        end = start + sum(ink_lengths)
-        yield easel.paint(x_px[start:end], y_px[start:end], ink_lengths, pen_width_px)
-        start, first = end, first + count
+        ends = list(accumulate(path_lengths, initial=start))
+        yield easel.paint([steps[first:end] for first, end in pairwise(ends)], pen_width_px)
+        start = ends[-1]
 
 
 class _Easel:
@@ -117,49 +117,15 @@ class _Easel:
         self._context.set_line_cap(cairo.LINE_CAP_ROUND)
         self._context.set_line_join(cairo.LINE_JOIN_ROUND)
         self._context.set_antialias(cairo.ANTIALIAS_FAST)
+        self._appender = PathAppender(self._context)
 
-    def paint(self, x_px: list[float], y_px: list[float], stroke_lengths: list[int], pen_width_px: float) -> Pixels:
-        """Stroke the lines between points with a round pen; the array is the easel's own."""
+    def paint(self, paths: Iterable[Steps], pen_width_px: float) -> Pixels:
+        """Stroke paths with a round pen; the array is the easel's own."""
         self._memory.fill(0)
         self._surface.mark_dirty()
-        move_to, line_to = self._context.move_to, self._context.line_to
         self._context.set_line_width(pen_width_px)
-        for path in _paths(stroke_lengths):
-            for start, end in path:
-                move_to(x_px[start], y_px[start])
-                # with round caps, the line to where it begins is the dot of a stroke of one point; a deque of no length
-                # exhausts the map without a loop in Python
-                deque(map(line_to, x_px[start:end], y_px[start:end]), maxlen=0)
+        for path in paths:
+            self._appender.append(path)
             self._context.stroke()
         self._surface.flush()
         return self._coverage
-
-
-def _paths(stroke_lengths: list[int]) -> Iterable[list[tuple[int, int]]]:
-    """Gather strokes into the paths that cairo paints at once: lists of lines, each from one point up to another.
-
-    One path is best, as ink is not laid twice where its strokes cross; but cairo's time grows with the square of a
-    path's length, so a scribble is painted in several.
-    """
-    if sum(stroke_lengths) <= MAX_PATH_POINTS:
-        return [list(pairwise(accumulate(stroke_lengths, initial=0)))]
-    return _short_paths(stroke_lengths)
-
-
-def _short_paths(stroke_lengths: list[int]) -> Iterator[list[tuple[int, int]]]:
-    """Paths of about `MAX_PATH_POINTS`; a stroke that is longer than a path goes on in the next."""
-    path: list[tuple[int, int]] = []
-    num_points = start = 0
-    for length in stroke_lengths:
-        end = start + length
-        while start < end:
-            stop = min(end, start + MAX_PATH_POINTS)
-            path.append((start, stop))
-            num_points += stop - start
-            # the next line of the same stroke begins where this one ended
-            start = stop if stop == end else stop - 1
-            if num_points >= MAX_PATH_POINTS:
-                yield path
-                path, num_points = [], 0
-    if path:
-        yield path

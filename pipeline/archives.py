@@ -170,7 +170,7 @@ def _zip_members(file: IO[bytes], *, max_bytes: int | None) -> Iterator[Member]:
 def _tar_members(file: IO[bytes], *, magic: bytes, max_bytes: int | None, in_place: bool) -> Iterator[Member]:
     with (
         _decompressed(file, magic=magic) as stream,
-        tarfile.open(fileobj=stream, mode="r:", tarinfo=_QuickTarInfo) as archive,
+        _kind_of_tar(is_open=stream is file).open(fileobj=stream, mode="r:", tarinfo=_QuickTarInfo) as archive,
     ):
         while (info := archive.next()) is not None:
             # It would grow to half a gigabyte for MathWriting.
@@ -197,7 +197,7 @@ def _decompressed(file: IO[bytes], *, magic: bytes) -> IO[bytes]:
 
 
 class _QuickTarInfo(tarfile.TarInfo):
-    """Reads the usual header in a quarter of the time, and takes a damaged one for an error.
+    """Reads the usual header in a fifth of the time, and takes a damaged one for an error.
 
     `tarfile` takes a damaged header behind the first member for the archive's end.
     """
@@ -211,19 +211,48 @@ class _QuickTarInfo(tarfile.TarInfo):
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        """Name and size of a regular file; everything else that a header can be is left to `tarfile`.
+        return cls.of_usual(buf, encoding, errors) or super().frombuf(buf, encoding, errors)
+
+    @classmethod
+    def of_usual(cls, header: bytes | bytearray, encoding: str, errors: str) -> Self | None:
+        """Name and size of a regular file; None for everything else that a header can be.
 
         Fields by POSIX.1-2017, pax, "ustar Interchange Format".
         """
-        size, checksum, prefix = buf[124:135], buf[148:154], buf[345:346]
-        is_usual = len(buf) == tarfile.BLOCKSIZE and buf[156:157] == tarfile.REGTYPE and prefix == b"\0"
-        are_numbers = not (size + checksum).strip(b"01234567") and not (buf[135:136] + buf[154:155]).strip(b"\0 ")
-        # the checksum counts itself as eight spaces
-        if not (is_usual and are_numbers and int(checksum, 8) == sum(buf) - sum(buf[148:156]) + 8 * ord(" ")):
-            return super().frombuf(buf, encoding, errors)
-        found = cls(buf[:100].partition(b"\0")[0].decode(encoding, errors))
+        size, checksum, prefix = header[124:135], header[148:154], header[345:346]
+        is_usual = len(header) == tarfile.BLOCKSIZE and header[156:157] == tarfile.REGTYPE and prefix == b"\0"
+        are_numbers = not (size + checksum).strip(b"01234567") and not (header[135:136] + header[154:155]).strip(b"\0 ")
+        if not (is_usual and are_numbers):
+            return None
+        # The checksum counts itself as eight spaces. Most bytes are NULs: they are left out sooner than added.
+        total = sum(header.translate(None, b"\0")) - sum(header[148:156]) + 8 * ord(" ")
+        if int(checksum, 8) != total:
+            return None
+        found = cls(header[:100].partition(b"\0")[0].decode(encoding, errors))
         found.size = int(size, 8)
         return found
+
+
+class _QuickTarFile(tarfile.TarFile):
+    """Goes from one usual header to the next in half the time; all that is unusual is left to `tarfile`."""
+
+    def next(self) -> tarfile.TarInfo | None:
+        if self.firstmember is not None or self.pax_headers:  # type: ignore[attr-defined]  # missing in typeshed
+            return super().next()
+        self.fileobj.seek(self.offset)
+        info = _QuickTarInfo.of_usual(self.fileobj.read(tarfile.BLOCKSIZE), self.encoding, self.errors)
+        if info is None:
+            self.fileobj.seek(self.offset)
+            return super().next()
+        info.offset = self.offset
+        info.offset_data = info.offset + tarfile.BLOCKSIZE
+        self.offset = info.offset_data + -(-info.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+        return info
+
+
+def _kind_of_tar(*, is_open: bool) -> type[tarfile.TarFile]:
+    """What reads an archive that lies open. To go back in one that is compressed is to decompress it anew."""
+    return _QuickTarFile if is_open else tarfile.TarFile
 
 
 class _DamagedHeaderError(tarfile.TarError):

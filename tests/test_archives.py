@@ -65,6 +65,25 @@ def test_folders_are_read_in_one_order(tmp_path: Path):
     assert list(contents(tmp_path)) == ["B", "a.x", "a/c", "b"]
 
 
+@pytest.mark.parametrize("kind", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+@pytest.mark.parametrize("headers", [{}, {"comment": "of all members"}])
+def test_members_lie_where_tarfile_finds_them(tmp_path: Path, kind: int, headers: dict[str, str]):
+    """Usual headers are read by ourselves, all others by `tarfile`: a byte off, and every later ink is another's."""
+    path = tmp_path / "t.tar"
+    names = ["a", "long/" * 25 + "b", "empty", "d/", "\N{GREEK SMALL LETTER PI}.inkml", "c" * 99, "e" * 100, "last"]
+    with tarfile.open(path, "w", format=kind, pax_headers=headers) as archive:
+        for number, name in enumerate(names):
+            info = tarfile.TarInfo(name)
+            info.type = tarfile.DIRTYPE if name.endswith("/") else tarfile.REGTYPE
+            info.size = 0 if name in {"d/", "empty"} else 511 + number
+            archive.addfile(info, io.BytesIO(bytes(info.size)))
+    with tarfile.open(path) as archive:
+        expected = [(info.name, info.size, info.offset_data) for info in archive if info.isreg()]
+    found = list(iter_members(path, max_bytes=None, in_place=True))
+    assert [(member.name, member.num_bytes, member.offset) for member in found] == expected
+    assert len(expected) == len(names) - 1
+
+
 def test_large_members_come_without_data(tmp_path: Path):
     """One member of 100 GB must not fill the memory."""
     path = tmp_path / "t.tar"

@@ -110,9 +110,11 @@ def _parse(chunk: Chunk, *, plan: SourcePlan, params: IngestParams, base: Path) 
     rejections: list[Rejection] = []
     with MemberReader(base=base, max_file_bytes=params.max_file_bytes) as reader:
         for group in _groups(chunk.members):
+            # in two loops, each of which stays in the processor's caches
+            documents = [_document(reader.load(member, item=item), params=params) for item, member in group]
             candidates = [
-                _read(reader.load(member, item=item), item=item, plan=plan, params=params, normalize=normalize_once)
-                for item, member in group
+                _candidate(document, name=member.name, item=item, plan=plan, params=params, normalize=normalize_once)
+                for document, (item, member) in zip(documents, group, strict=True)
             ]
             columns, refused = parse_traces([each.traces for each in candidates], max_points=params.max_points)
             is_ink = np.zeros(len(candidates), np.bool_)
@@ -143,31 +145,39 @@ def _groups(members: Sequence[tuple[SourceInput, Member]]) -> Iterator[Sequence[
         yield members[first:]
 
 
-def _read(
-    member: Member, *, item: SourceInput, plan: SourcePlan, params: IngestParams, normalize: Callable[[str], str]
-) -> _Candidate:
-    """Take one member apart, find its label and split. Never raises for what the member holds."""
-    key = item.key_prefix + key_of(member.name)
-    source = f"{item.name}/{printable(member.name)}"
+def _document(member: Member, *, params: IngestParams) -> Document | UnusableInkError:
+    """Take one member apart. Never raises for what it holds."""
+    if not member.is_file:
+        return UnusableInkError(Reason.NOT_INKML, "a link or a device, no file")
+    if member.data is None:
+        return UnusableInkError(
+            Reason.TOO_LARGE, f"{member.num_bytes} bytes, at most {params.max_file_bytes} are allowed"
+        )
     try:
-        document = _document(member, params=params)
+        return read_document(member.data, max_file_bytes=params.max_file_bytes)
     except UnusableInkError as error:
-        return _Candidate(key=key, source=source, unreadable=error.untraced())
+        return error.untraced()
+
+
+def _candidate(  # noqa: PLR0913  # all that a label and a split may depend on
+    document: Document | UnusableInkError,
+    *,
+    name: str,
+    item: SourceInput,
+    plan: SourcePlan,
+    params: IngestParams,
+    normalize: Callable[[str], str],
+) -> _Candidate:
+    """Find label and split of the member `name`. Never raises for what it holds."""
+    key = item.key_prefix + key_of(name)
+    source = f"{item.name}/{printable(name)}"
+    if isinstance(document, UnusableInkError):
+        return _Candidate(key=key, source=source, unreadable=document)
     try:
-        texts = texts_of(document, path=member.name, item=item, plan=plan, params=params, normalize=normalize)
+        texts = texts_of(document, path=name, item=item, plan=plan, params=params, normalize=normalize)
     except UnusableInkError as error:
         return _Candidate(key=key, source=source, traces=document.traces, unlabelled=error.untraced())
     return _Candidate(key=key, source=source, traces=document.traces, texts=texts)
-
-
-def _document(member: Member, *, params: IngestParams) -> Document:
-    if not member.is_file:
-        raise UnusableInkError(Reason.NOT_INKML, "a link or a device, no file")
-    if member.data is None:
-        raise UnusableInkError(
-            Reason.TOO_LARGE, f"{member.num_bytes} bytes, at most {params.max_file_bytes} are allowed"
-        )
-    return read_document(member.data, max_file_bytes=params.max_file_bytes)
 
 
 def texts_of(  # noqa: PLR0913  # all that a label and a split may depend on

@@ -26,7 +26,7 @@ from shards.sample import EncodedSample
 from shards.sidecar import ShardNote, find_finished, write_sidecar
 from shards.writer import write_shard
 
-DRAWN_AT_ONCE = 32
+DRAWN_AT_ONCE = 64
 """Inks are placed on the canvas in batches: enough that NumPy's calls cost little, few enough to stay in the cache."""
 
 DESCRIBED = ("label", "normalized_label", "writer", "source", "num_strokes")
@@ -98,10 +98,12 @@ def _draw_together(inks: pa.RecordBatch, variants: list[int], *, recipe: Recipe)
     keys = [variant_key(key, variant) for key, variant in zip(inks["key"].to_pylist(), variants, strict=True)]
     pictures = _draw(inks, keys, variants, recipe=recipe)
     descriptions = inks.select(DESCRIBED).to_pylist()
-    facts = zip(keys, variants, descriptions, _extents(inks["points"]), _lists(inks["token_ids"]), strict=True)
-    for key, variant, description, extent, token_ids in facts:
+    pngs = []  # all of them first: what comes after would push the drawing out of the processor's caches, and be pushed
+    for key in keys:
         with _naming(key):
-            png = encode_coverage(next(pictures))
+            pngs.append(encode_coverage(next(pictures)))
+    facts = zip(keys, pngs, variants, descriptions, _extents(inks["points"]), _lists(inks["token_ids"]), strict=True)
+    for key, png, variant, description, extent, token_ids in facts:
         description |= {"extent": extent, "variant": variant}
         label = description["normalized_label"]
         yield EncodedSample(key=key, label=label, png=png, token_ids=token_ids, description=description)

@@ -98,7 +98,9 @@ def engine_for(
 ) -> Iterator["Engine"]:
     """Yield the engine, once all its workers are known to see `places`."""
     from pipeline.engine import open_engine  # help is quick
+    from shards.without_pandas import leave_pandas_out
 
+    leave_pandas_out()
     with open_engine(backend, jobs=jobs, address=address) as engine:
         for place in places:
             engine.require_sees(place)

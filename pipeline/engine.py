@@ -12,6 +12,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from pipeline.cluster import Cluster, FuturesBackend
 from shards.errors import LatexifyError
 from shards.place import Place
+from shards.without_pandas import leave_pandas_out
 
 Backend = Literal["loky", "threading", "sequential", "dask", "ray"]
 
@@ -63,7 +64,8 @@ class Engine:
 
     def _options(self) -> dict[str, Any]:
         if self.cluster is None:
-            return {"n_jobs": self.jobs, "backend": self.backend, "pre_dispatch": "2 * n_jobs"}
+            options = {"n_jobs": self.jobs, "backend": self.backend, "pre_dispatch": "2 * n_jobs"}
+            return options | ({"initializer": leave_pandas_out} if self.backend == "loky" else {})
         num_slots = self.cluster.num_slots()
         # the next call waits beside a worker while it is busy, unless the user wants no more than `jobs`
         in_flight = self.jobs or 2 * num_slots

@@ -12,8 +12,8 @@ def leave_pandas_out() -> None:
     """Have pyarrow find no pandas in this process, unless it is imported already.
 
     To see that a list is no Series, `pyarrow.array` imports pandas wherever that is installed: about half a second and
-    50 MiB, of which some would come with other modules. It asks once. Whoever imports pandas later gets it, and `to_pandas` still works; but a Series is no
-    more than a sequence to pyarrow then.
+    50 MiB, of which some would come with other modules. It asks once. Whoever imports pandas later gets it, and
+    `to_pandas` still works; but a Series is no more than a sequence to pyarrow then.
     """
     finder = _NoPandas()
     sys.meta_path.insert(0, finder)

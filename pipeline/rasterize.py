@@ -68,9 +68,9 @@ def run(  # noqa: PLR0913  # the contract of every stage: parameters, inputs, ou
         write_parquet(draft / REJECTS_NAME, rejects)
         keep_only(draft, {INDEX_NAME, REJECTS_NAME, *(shard.name for shard in shards)})
         content = {"splits": splits, "num_rejected": len(plan.rejected), "index": asdict(index)}
+        summary = _summarise(shards, splits, plan.rejected)
+        write_json(metrics, summary)  # before the folder is in its place: a run that is killed then has lost nothing
         write_manifest(draft, replace(manifest, content=content))
-    summary = _summarise(shards, splits, plan.rejected)
-    write_json(metrics, summary)
     return summary
 
 

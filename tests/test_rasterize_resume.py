@@ -28,6 +28,7 @@ from shards.draft import NOTES_NAME, RECIPE_NAME, draft_of, keep_only, require_d
 from shards.errors import LatexifyError
 from shards.files import write_json
 from shards.index import open_split
+from shards.manifest import Manifest, write_manifest
 from shards.place import Place, place_of
 from shards.sidecar import find_finished, noted_shards, sidecar_of
 
@@ -72,6 +73,27 @@ def test_a_run_goes_on_where_it_was(
     assert len(later) == len(list((tmp_path / "out").glob("*.tar"))) - 3
     assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "undisturbed")
     assert not list(tmp_path.glob(".*")), "no draft, lock or former folder is left"
+
+
+def test_a_run_that_ends_before_its_folder_is_in_its_place_leaves_nothing_to_do(
+    rasterize: Rasterize, inks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Metrics written behind the folder would be missing where the run was killed in between, and all drawn again."""
+
+    def write_and_stop(folder: Place, manifest: Manifest) -> None:
+        write_manifest(folder, manifest)
+        raise Stop
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.rasterize.write_manifest", write_and_stop)
+        with pytest.raises(Stop):
+            rasterize(inks)
+    assert not (tmp_path / "out").exists()
+    metrics = (tmp_path / "metrics" / "rasterize.json").read_bytes()
+    later = drawn(monkeypatch)
+    rasterize(inks)
+    assert not later
+    assert (tmp_path / "metrics" / "rasterize.json").read_bytes() == metrics
 
 
 def cut(path: Path) -> None:

@@ -30,6 +30,7 @@ SHARE_AT_THE_END = 0.3
 SHARE_KILLED_AGAIN = 0.2
 
 _TOO_LATE = "never: the run had ended before (not counted)"
+_IN_PLACE = "after the artifact was in its place"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,13 +98,17 @@ def _round(workspace: Workspace, stage: Stage, *, whole: Undisturbed, rng: Rando
     finished: dict[str, tuple[str, int]] = {}
     num_before = tally.num_kills
     while True:
-        tally.phases[_kill_once(workspace, stage, whole=whole, rng=rng)] += 1
+        phase = _kill_once(workspace, stage, whole=whole, rng=rng)
+        tally.phases[phase] += 1
+        if phase in {_IN_PLACE, _TOO_LATE}:
+            finished.clear()  # they are part of a whole artifact, and the same command makes a new one
         finished |= _finished_units(workspace, stage)
         if rng.random() >= SHARE_KILLED_AGAIN:
             break
     if tally.num_kills > num_before:
         workspace.run(stage.name)
-        _compare(workspace, stage, whole=whole, finished=finished, tally=tally)
+        _compare(workspace, stage, whole=whole, tally=tally)
+        _count_again(workspace, stage, finished=finished, num_kills=tally.num_kills - num_before, tally=tally)
 
 
 def _kill_once(workspace: Workspace, stage: Stage, *, whole: Undisturbed, rng: Random) -> str:
@@ -126,7 +131,7 @@ def _kill_once(workspace: Workspace, stage: Stage, *, whole: Undisturbed, rng: R
 def _phase(workspace: Workspace, stage: Stage, *, num_units: int, before: int) -> str:
     draft = workspace.draft(stage)
     if _manifest_time(workspace, stage) not in {0, before}:
-        return "after the artifact was in its place"
+        return _IN_PLACE
     if not draft.exists():
         return "before the first file"
     if (draft / "manifest.json").exists():
@@ -153,10 +158,8 @@ def _finished_units(workspace: Workspace, stage: Stage) -> dict[str, tuple[str, 
     return {path.name: (_sha256(path), path.stat().st_mtime_ns) for path in units}
 
 
-def _compare(
-    workspace: Workspace, stage: Stage, *, whole: Undisturbed, finished: dict[str, tuple[str, int]], tally: Tally
-) -> None:
-    """Hold what the resumed run made against the undisturbed run, and count what it did again."""
+def _compare(workspace: Workspace, stage: Stage, *, whole: Undisturbed, tally: Tally) -> None:
+    """Hold what the resumed run made against the undisturbed run."""
     tally.num_rounds += 1
     made = _hashes(workspace, stage)
     if made == whole.files:
@@ -164,16 +167,30 @@ def _compare(
     else:
         differing = sorted(name for name in {*made, *whole.files} if made.get(name) != whole.files.get(name))
         tally.problems.append(f"round {tally.num_rounds}: other bytes in {', '.join(differing[:5])}")
+    left = [path for path in workspace.root.rglob("*") if path.suffix == ".tmp" or path.name.startswith(".")]
+    if left:
+        tally.problems.append(f"round {tally.num_rounds}: left over: {', '.join(path.name for path in left[:5])}")
+
+
+def _count_again(
+    workspace: Workspace, stage: Stage, *, finished: dict[str, tuple[str, int]], num_kills: int, tally: Tally
+) -> None:
+    """Count what the resumed run kept and did again.
+
+    Each kill may cost every worker one unit: one that lies whole, but not yet what says so.
+    """
+    redone = []
     for name, (sha256, written_ns) in finished.items():
         path = workspace.out(stage) / name
         if not path.exists() or _sha256(path) != sha256:
             continue  # rows of it were dropped at the end, as they repeat others
-        is_kept = path.stat().st_mtime_ns == written_ns
-        tally.num_kept += is_kept
-        tally.num_redone += not is_kept
-    left = [path for path in workspace.root.rglob("*") if path.suffix == ".tmp" or path.name.startswith(".")]
-    if left:
-        tally.problems.append(f"round {tally.num_rounds}: left over: {', '.join(path.name for path in left[:5])}")
+        if path.stat().st_mtime_ns == written_ns:
+            tally.num_kept += 1
+        else:
+            redone.append(name)
+    tally.num_redone += len(redone)
+    if len(redone) > JOBS * num_kills:
+        tally.problems.append(f"round {tally.num_rounds}: made again: {', '.join(sorted(redone))}")
 
 
 def _hashes(workspace: Workspace, stage: Stage) -> dict[str, str]:

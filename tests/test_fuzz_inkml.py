@@ -1,5 +1,6 @@
 """The short version of `make fuzz` and `make kill`: every ruined file a row or a rejection, every kill survived."""
 
+import os
 import socket
 import tempfile
 from collections import Counter
@@ -180,3 +181,23 @@ def test_killed_runs_end_like_undisturbed_ones(tmp_path: Path, monkeypatch: pyte
     tally = kill.kill_often(place, stage, num_kills=1, whole=whole, rng=Random(5))
     assert tally.num_identical == tally.num_rounds >= 1
     assert not tally.problems
+
+
+@pytest.mark.parametrize(("num_redone", "is_fault"), [(workspace.JOBS, False), (workspace.JOBS + 1, True)])
+def test_a_run_that_makes_more_again_than_a_kill_costs_is_found(
+    tmp_path: Path, *, num_redone: int, is_fault: bool
+) -> None:
+    """Else a resume that begins from nothing would pass, as its bytes are the same."""
+    place, stage = workspace.Workspace(root=tmp_path), workspace.STAGES[1]
+    draft, out = place.draft(stage), place.out(stage)
+    draft.mkdir(parents=True)
+    for number in range(5):
+        (draft / f"train-{number:05d}.tar").write_bytes(b"shard %d" % number)
+    finished = kill._finished_units(place, stage)
+    draft.rename(out)
+    for path in sorted(out.iterdir())[:num_redone]:
+        os.utime(path, ns=(0, 0))
+    tally = kill.Tally(num_rounds=1)
+    kill._count_again(place, stage, finished=finished, num_kills=1, tally=tally)
+    assert (tally.num_kept, tally.num_redone) == (5 - num_redone, num_redone)
+    assert bool(tally.problems) == is_fault

@@ -43,16 +43,16 @@ bench-scale: setup
 	@python -m benchmarks --only scale
 
 kill-training: setup
-	@PYTHONPATH=. python benchmarks/kill_training.py
+	@python -m benchmarks.destroy.kill_training
 
 damage: setup
-	@PYTHONPATH=. python benchmarks/damage.py
+	@python -m benchmarks.destroy.shard_damage
 
 fuzz: setup
-	@python -m benchmarks.faults.fuzz
+	@python -m benchmarks.destroy.fuzz
 
 kill: setup
-	@python -m benchmarks.faults.kill
+	@python -m benchmarks.destroy.kill
 
 container-check:
 	@python3 scripts/container_check.py --record $(CONTAINER_CHECK)

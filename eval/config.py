@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge
 
-from shards.section import Section
+from latexify.common.section import Section
 
 
 class PredictParams(Section):

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 
-from shards.section import Section
+from latexify.common.section import Section
 
 DatasetName = Literal["synthetic", "mathwriting", "mathwriting-excerpt", "crohme", "inkml"]
 Fraction = Annotated[float, Ge(0), Lt(1)]
@@ -90,7 +90,7 @@ class ComposedParams(Section):
     """Formulas that are laid out: MathWriting's `synthetic-bboxes.jsonl`."""
     formulas: list[str] = []
     """Lists of LaTeX formulas, one a line, plain or compressed (gzip, bzip2, xz)."""
-    shares: LabelShares = LabelShares()
+    label_mix: LabelShares = LabelShares()
     min_tokens: Annotated[int, Ge(1)] = 1
     max_tokens: Annotated[int, Ge(1), Le(500)] = 60
     """LaTeX tokens of a normalised label, braces included."""
@@ -101,7 +101,7 @@ class ComposedParams(Section):
 class IngestParams(Section):
     """Limits of what is taken in."""
 
-    max_reject_rate: Annotated[float, Ge(0), Le(1)] = 0.02
+    max_reject_fraction: Annotated[float, Ge(0), Le(1)] = 0.02
     """Stop where more than this share of all inputs is rejected (duplicates are not counted against it)."""
     max_file_bytes: Annotated[int, Gt(0)] = 8_000_000
     max_points: Annotated[int, Gt(0)] = 200_000

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from serve.files import Source
-from serve.recognizer import Picture, Recognition, Recognizer
-from shards.errors import LatexifyError
+from latexify.common.errors import LatexifyError
+from latexify.serve.files import Source
+from latexify.serve.recognizer import Picture, Recognition, Recognizer
 
 AT_ONCE = 64
 """Files that are drawn before the first of them is answered: enough to sort by length, little to wait for."""

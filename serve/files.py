@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from shards.errors import LatexifyError
+from latexify.common.errors import LatexifyError
 
 STDIN = "-"
 

@@ -1,10 +1,10 @@
 """One InkML file as strokes, for a person who waits for the answer."""
 
-from pipeline.config import IngestParams
-from pipeline.ink import Stroke
-from pipeline.inkml import parse_inkml
-from pipeline.markup import UnusableInkError
-from shards.errors import LatexifyError
+from latexify.common.errors import LatexifyError
+from latexify.pipeline.config import IngestParams
+from latexify.pipeline.inkml.document import parse_inkml
+from latexify.pipeline.inkml.xml import UnusableInkError
+from latexify.pipeline.inks.ink import Stroke
 
 
 def strokes_of(data: bytes) -> list[Stroke]:

@@ -9,19 +9,20 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from eval.calibration import confidence_of, read_calibration
-from eval.grammar import constraint_for
-from pipeline.draw import Canvas, draw_ink
-from pipeline.ink import Stroke
-from pipeline.latex import normalize
-from shards.errors import LatexifyError
-from shards.manifest import MANIFEST_NAME
-from trainer.geometry import MADE_BY
-from trainer.precision import choose_device
-from trainer.reading.engines import Engine
-from trainer.reading.onnx_engine import has_cuda
-from trainer.reading.reader import TrainedReader, choose_engine, open_reader
-from trainer.reading.searching import Hypothesis
+import latexify
+from latexify.artifacts.manifest import MANIFEST_NAME
+from latexify.common.errors import LatexifyError
+from latexify.eval.predict.calibration import confidence_of, read_calibration
+from latexify.eval.predict.latex_grammar import constraint_for
+from latexify.pipeline.drawing.draw import Canvas, draw_ink
+from latexify.pipeline.inks.ink import Stroke
+from latexify.pipeline.latex import normalize
+from latexify.trainer.inference.backend import Engine
+from latexify.trainer.inference.onnx.backend import has_cuda
+from latexify.trainer.inference.reader import TrainedReader, choose_engine, open_reader
+from latexify.trainer.inference.search import Hypothesis
+from latexify.trainer.loop.precision import choose_device
+from latexify.trainer.model.canvas import MADE_BY
 
 MAX_TOKENS = 256
 """Of an answer; the longest labels of CROHME and MathWriting have about 100."""
@@ -29,7 +30,7 @@ MAX_TOKENS = 256
 BATCH_SIZE = 16
 """Pictures that are read together."""
 
-SHIPPED = Path(__file__).resolve().parent.parent / "models"
+SHIPPED = Path(latexify.__file__).resolve().parent / "models"
 """Where the repository keeps trained models."""
 
 Picture = npt.NDArray[np.uint8]
@@ -37,7 +38,7 @@ Picture = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """One way to read an input. latex: normalised (`pipeline.latex`).
+    """One way to read an input. latex: normalised (`latexify.pipeline.latex`).
 
     confidence: 0 to 1, how many of such answers are right, where the model is calibrated. Else it is the geometric mean
     of the probabilities that the model gave its tokens, the end included: for a formula of n tokens the n-th root of
@@ -70,7 +71,7 @@ class Recognizer:
         """Load the model folder `model`.
 
         device: torch's name, such as `cpu`; the best one that the engine knows if not given. engine: what computes, see
-        `trainer.reading.reader.choose_engine`. constrained: whether answers are kept to well-formed LaTeX; None: where
+        `latexify.trainer.inference.reader.choose_engine`. constrained: whether answers are kept to well-formed LaTeX; None: where
         the model's tokens are LaTeX's.
 
         Raises LatexifyError where there is no whole model, the device or the engine cannot be used, or there is nothing
@@ -116,10 +117,10 @@ class Recognizer:
         """
         # the parsers load only where they are needed
         if looks_like_markup(data):
-            from serve.inks import strokes_of  # noqa: PLC0415
+            from latexify.serve.inks import strokes_of  # noqa: PLC0415
 
             return self.draw(strokes_of(data))
-        from serve.photo import picture_of  # noqa: PLC0415
+        from latexify.serve.image.trace import picture_of  # noqa: PLC0415
 
         return picture_of(data, self.canvas)
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster_processes import dask_processes, ray_head, s3_server
-from rasterize_data import Rasterize, runner, some_rows, write_inks, write_tokenizer
-from small_project import make_project, train_and_judge
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+from tests.support.cluster_processes import dask_processes, ray_head, s3_server
+from tests.support.rasterize_data import Rasterize, runner, some_rows, write_inks, write_tokenizer
+from tests.support.repository import REPOSITORY
+from tests.support.small_project import make_project, train_and_judge
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +62,7 @@ def inks(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def training_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Small shards, their tokenizer, and a base model to start from. Not to be changed."""
-    from trainer_data import make_training_data  # it imports torch, which most tests need not wait for
+    from tests.support.trainer_data import make_training_data  # it imports torch, which most tests need not wait for
 
     return make_training_data(tmp_path_factory.mktemp("training"))
 
@@ -70,7 +70,7 @@ def training_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def finished_run(training_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """Where a training that nothing interrupted left all its files, and its metrics. Not to be changed."""
-    from trainer_data import train
+    from tests.support.trainer_data import train
 
     place = tmp_path_factory.mktemp("finished")
     return place, train(training_data, place)
@@ -134,7 +134,7 @@ def starting_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
         first = start()
 
         def wait() -> str:
-            from pipeline.ray_cluster import why_not_joined
+            from latexify.pipeline.engine.ray_cluster import why_not_joined
 
             address = first()
             faults = []

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 
-from shards.section import Section
+from latexify.common.section import Section
 
 
 class ModelParams(Section):
@@ -27,29 +27,29 @@ class TrainParams(Section):
     the device's memory."""
     learning_rate: Annotated[float, Gt(0)] = 1e-3
     warmup_steps: Annotated[int, Ge(0)] = 100
-    schedule: Literal["cosine", "linear-end", "constant"] = "cosine"
-    """After the warm-up: `cosine` to zero, `linear-end` constant and then linear to zero over the last fifth, or
+    schedule: Literal["cosine", "wsd", "constant"] = "cosine"
+    """After the warm-up: `cosine` to zero, `wsd` constant and then linear to zero over the last fifth, or
     `constant`."""
     weight_decay: Annotated[float, Ge(0)] = 0.01
     beta2: Annotated[float, Gt(0), Lt(1)] = 0.98
-    layer_decay: Annotated[float, Gt(0), Le(1)] = 1.0
+    layerwise_lr_decay: Annotated[float, Gt(0), Le(1)] = 1.0
     """Each layer of encoder and decoder learns this much more slowly than the one above it; 1: all alike."""
     freeze: list[Literal["encoder", "embeddings"]] = []
     """Parts that stay as they are in `model.base`: the whole encoder, the decoder's token embeddings (with its output
     where they are the same weights)."""
-    clip_norm: Annotated[float, Gt(0)] = 1.0
+    max_grad_norm: Annotated[float, Gt(0)] = 1.0
     label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
-    augmentation: Annotated[float, Ge(0), Le(1)] = 0.0
+    augment_strength: Annotated[float, Ge(0), Le(1)] = 0.0
     """How strongly pictures are changed on the device: scale, stretch, slant, rotation, place, thickness and darkness
     of the strokes, noise of the paper; 0 is off."""
-    window: Annotated[int, Ge(1)] = 8192
+    shuffle_window: Annotated[int, Ge(1)] = 8192
     """Samples that are mixed at a time; a window that reaches over few shards suits remote shards."""
     curriculum_epochs: Annotated[int, Ge(0)] = 0
     """The first so many epochs run from short labels to long; 0 turns the curriculum off."""
     ema_decay: Annotated[float, Ge(0), Lt(1)] = 0.0
     """Decay per step of an exponential moving average of the weights, which is then validated and exported; 0: none."""
-    patience: Annotated[int, Ge(0)] = 0
+    early_stopping_patience: Annotated[int, Ge(0)] = 0
     """Stop after so many validations in a row without a better one; 0: never."""
     max_hours: Annotated[float, Gt(0)] | None = None
     """Stop after so many hours of training, all sessions together."""
@@ -76,7 +76,7 @@ class TrainParams(Section):
     checkpoint_steps: Annotated[int, Ge(1)] = 500
     checkpoint_minutes: Annotated[float, Gt(0)] = 10.0
     keep_checkpoints: Annotated[int, Ge(1)] = 2
-    max_damaged_rate: Annotated[float, Ge(0), Le(1)] = 0.001
+    max_damaged_fraction: Annotated[float, Ge(0), Le(1)] = 0.001
     """Stop where a larger share of the training samples than this cannot be read; until then they are left out."""
     loader_workers: Annotated[int, Ge(0), Le(64)] = 1
     """Processes that read and decode shards; 0 reads in the training process."""
@@ -85,6 +85,6 @@ class TrainParams(Section):
 
     @property
     def micro_batch_size(self) -> int:
-        """`micro_batch`, once it is a number: `trainer.memory.resolve_micro_batch` makes one of `auto`."""
+        """`micro_batch`, once it is a number: `latexify.trainer.loop.memory.resolve_micro_batch` makes one of `auto`."""
         assert self.micro_batch != "auto"
         return self.micro_batch

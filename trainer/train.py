@@ -7,19 +7,19 @@ from typing import Any
 
 import torch
 
-from shards.errors import LatexifyError
-from shards.files import write_json
-from shards.manifest import write_manifest
-from shards.place import Place
-from trainer.begun import agree, settle
-from trainer.config import ModelParams, TrainParams
-from trainer.export import export_model
-from trainer.inputs import load_network, open_inputs, run_manifest
-from trainer.loop import RunInputs, Trainer
-from trainer.memory import naming_full_memory, resolve_micro_batch
-from trainer.precision import choose_precision, fit_to_device
-from trainer.ranks import Ranks, join_ranks
-from trainer.rehearsal import describe, rehearse, require_unfinished
+from latexify.artifacts.files import write_json
+from latexify.artifacts.location import Location
+from latexify.artifacts.manifest import write_manifest
+from latexify.common.errors import LatexifyError
+from latexify.trainer.config import ModelParams, TrainParams
+from latexify.trainer.data.inputs import load_network, open_inputs, run_manifest
+from latexify.trainer.dry_run import describe, rehearse, require_unfinished
+from latexify.trainer.loop.begun import agree, settle
+from latexify.trainer.loop.loop import RunInputs, Trainer
+from latexify.trainer.loop.memory import naming_full_memory, resolve_micro_batch
+from latexify.trainer.loop.precision import choose_precision, fit_to_device
+from latexify.trainer.loop.ranks import Ranks, join_ranks
+from latexify.trainer.model.export import export_model
 
 
 def run(  # noqa: PLR0913  # the stage's contract
@@ -27,7 +27,7 @@ def run(  # noqa: PLR0913  # the stage's contract
     model: ModelParams,
     *,
     seed: int,
-    shards: Place,
+    shards: Location,
     tokenizer: Path,
     out: Path,
     runs: Path,
@@ -79,7 +79,7 @@ def dry_run(  # noqa: PLR0913  # as `run`, less where it writes
     model: ModelParams,
     *,
     seed: int,
-    shards: Place,
+    shards: Location,
     tokenizer: Path,
     runs: Path,
     device: str | None,
@@ -105,7 +105,7 @@ def _prepare(  # noqa: PLR0913  # what `run` was given
     model: ModelParams,
     *,
     seed: int,
-    shards: Place,
+    shards: Location,
     tokenizer: Path,
     runs: Path,
     ranks: Ranks,

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.machine import describe
+from benchmarks.bench.machine import describe
 from benchmarks.serving.attacks import CROSS, KINDS, Attack, Maker
 from benchmarks.serving.processes import Server, started
 

@@ -15,10 +15,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.inks import choose, synthetic_inks
-from benchmarks.machine import describe
+from benchmarks.bench.inks import choose, synthetic_inks
+from benchmarks.bench.machine import describe
 from benchmarks.serving.processes import Server, started
-from pipeline.inkml import parse_inkml
+from latexify.pipeline.inkml.document import parse_inkml
 
 WRK = "wrk"
 SCRIPT = Path(__file__).with_name("post.lua")

@@ -15,7 +15,7 @@ from fastapi import Body, FastAPI
 from PIL import Image
 from transformers import AutoImageProcessor, AutoTokenizer, VisionEncoderDecoderModel
 
-from serve.recognizer import MAX_TOKENS, Recognizer
+from latexify.serve.recognizer import MAX_TOKENS, Recognizer
 
 
 def make_plain_app(model: Path) -> FastAPI:

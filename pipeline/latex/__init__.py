@@ -1,6 +1,6 @@
 """LaTeX of formulas: one lexer and one normaliser for every part of the project."""
 
-from pipeline.latex.lexer import TOKEN_PATTERN, join_tokens, tokenize
-from pipeline.latex.normalizer import NORMALIZER_VERSION, normalize
+from latexify.pipeline.latex.lexer import TOKEN_PATTERN, join_tokens, tokenize
+from latexify.pipeline.latex.normalizer import NORMALIZER_VERSION, normalize
 
 __all__ = ["NORMALIZER_VERSION", "TOKEN_PATTERN", "join_tokens", "normalize", "tokenize"]

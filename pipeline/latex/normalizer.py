@@ -3,10 +3,10 @@ r"""One spelling for every formula, in the form of MathWriting's ``normalizedLab
 import html
 import re
 
-from pipeline.latex.lexer import join_tokens, tokenize
-from pipeline.latex.parser import TooDeepError, parse
-from pipeline.latex.prepare import prepare
-from pipeline.latex.tree import write
+from latexify.pipeline.latex.lexer import join_tokens, tokenize
+from latexify.pipeline.latex.parser import TooDeepError, parse
+from latexify.pipeline.latex.prepare import prepare
+from latexify.pipeline.latex.tree import write
 
 NORMALIZER_VERSION = 2
 """Raised whenever some text gets another normal form."""
@@ -19,7 +19,7 @@ def normalize(text: str) -> str:
     r"""Write the formula `text` in its one spelling; the same for the result itself. Any text has a result.
 
     The result is compact (`join_tokens`): it holds no space but between a command word and a letter. What is no formula
-    (unbalanced braces, nesting beyond `pipeline.latex.parser.MAX_DEPTH`) is kept as far as it can be read.
+    (unbalanced braces, nesting beyond `latexify.pipeline.latex.parser.MAX_DEPTH`) is kept as far as it can be read.
     """
     tokens = prepare(tokenize(_clean(text)))
     try:

@@ -4,9 +4,9 @@ Any list of tokens has a tree: what cannot be understood (a brace without partne
 token where it is.
 """
 
-from pipeline.latex import tables
-from pipeline.latex.prepare import match_braces, prepare
-from pipeline.latex.simplify import (
+from latexify.pipeline.latex import tables
+from latexify.pipeline.latex.prepare import match_braces, prepare
+from latexify.pipeline.latex.simplify import (
     base_of,
     can_carry_scripts,
     kept_apart,
@@ -16,9 +16,19 @@ from pipeline.latex.simplify import (
     with_scripts,
     without_empty_rows,
 )
-from pipeline.latex.symbols import SYMBOLS
-from pipeline.latex.text import SAME_IN_MATH, canonical_text, is_like_math, split_text
-from pipeline.latex.tree import SEPARATORS, Command, Environment, Group, Item, Items, Verbatim, is_loose, is_open
+from latexify.pipeline.latex.symbols import SYMBOLS
+from latexify.pipeline.latex.text import SAME_IN_MATH, canonical_text, is_like_math, split_text
+from latexify.pipeline.latex.tree import (
+    SEPARATORS,
+    Command,
+    Environment,
+    Group,
+    Item,
+    Items,
+    Verbatim,
+    is_loose,
+    is_open,
+)
 
 MAX_DEPTH = 50
 """Levels of nesting beyond which a text is no formula (CROHME has 7)."""

@@ -6,7 +6,7 @@ text commands are passed on untouched, for spaces mean something there.
 
 import re
 
-from pipeline.latex.tables import (
+from latexify.pipeline.latex.tables import (
     CLOSING,
     DELIMITERS,
     DIMENSION_COMMANDS,

@@ -2,8 +2,8 @@ r"""Rules on parsed lists: which braces and fonts can go, what infix commands an
 
 from itertools import pairwise
 
-from pipeline.latex.tables import CLOSING, FONT_SWITCHES, INFIX, OPENING, OPERATORS, WORD_FONTS
-from pipeline.latex.tree import (
+from latexify.pipeline.latex.tables import CLOSING, FONT_SWITCHES, INFIX, OPENING, OPERATORS, WORD_FONTS
+from latexify.pipeline.latex.tree import (
     Command,
     Environment,
     Group,

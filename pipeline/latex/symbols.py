@@ -4,7 +4,7 @@ A command that is neither here nor in `tables.ARITY` keeps the groups behind it 
 arguments. So a sign that is missing here costs a spelling, never a meaning.
 """
 
-from pipeline.latex.tables import command_names
+from latexify.pipeline.latex.tables import command_names
 
 SYMBOLS = command_names("""
     alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa varkappa lambda mu nu xi pi varpi rho

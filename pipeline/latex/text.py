@@ -1,6 +1,6 @@
 r"""The contents of ``\text`` and its kin, where a space is a space and ``$`` begins mathematics."""
 
-from pipeline.latex.tables import REPLACEMENTS
+from latexify.pipeline.latex.tables import REPLACEMENTS
 
 _SPACES = frozenset([" ", "~", "\\ ", "\\quad", "\\qquad", "\\enspace", "\\space"])
 SAME_IN_MATH = frozenset(".,;:()!?")

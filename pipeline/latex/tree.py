@@ -6,7 +6,7 @@ An item of a list is a token (a sign, or a stray brace or mark that could not be
 from dataclasses import dataclass, field
 from typing import TypeAlias, Union
 
-from pipeline.latex.tables import INFIX
+from latexify.pipeline.latex.tables import INFIX
 
 
 @dataclass(slots=True)

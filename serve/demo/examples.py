@@ -8,15 +8,15 @@ from itertools import chain
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.catalogue import inks_of, read_batches
-from pipeline.config import SyntheticParams
-from pipeline.ink import Stroke
-from pipeline.inkml import parse_inkml
-from pipeline.latex import normalize, tokenize
-from pipeline.synthetic.dataset import plan, write_inks
-from serve.limits import Limits
-from shards.manifest import MANIFEST_NAME
-from shards.place import Place
+from latexify.artifacts.location import Location
+from latexify.artifacts.manifest import MANIFEST_NAME
+from latexify.pipeline.config import SyntheticParams
+from latexify.pipeline.inkml.document import parse_inkml
+from latexify.pipeline.inks.ink import Stroke
+from latexify.pipeline.inks.table import inks_of, read_batches
+from latexify.pipeline.latex import normalize, tokenize
+from latexify.pipeline.synthesis.dataset import plan, write_inks
+from latexify.serve.http.limits import Limits
 
 MAX_TOKENS = 24
 """Of an example's label: longer ones do not fit on a telephone."""
@@ -33,7 +33,7 @@ class Example:
     strokes: list[Stroke]
 
 
-def find_examples(inks: Place, *, count: int) -> list[Example]:
+def find_examples(inks: Location, *, count: int) -> list[Example]:
     """At most `count` examples, the same each time, from short to long.
 
     inks: folder of the ingest stage; where there is none, or no test ink in it, examples are generated. Raises
@@ -43,7 +43,7 @@ def find_examples(inks: Place, *, count: int) -> list[Example]:
     return found or _generated(count)
 
 
-def _of_test_split(inks: Place, count: int) -> list[Example]:
+def _of_test_split(inks: Location, count: int) -> list[Example]:
     batches = read_batches(inks, columns=["key", "split", "normalized_label", "num_points"], max_rows=8192)
     keys = dict(chain.from_iterable(map(_candidates, batches)))
     if not keys:

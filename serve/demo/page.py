@@ -1,4 +1,4 @@
-"""What stands on the page, from top to bottom. `serve.demo.script` shows it to each visitor."""
+"""What stands on the page, from top to bottom. `latexify.serve.demo.script` shows it to each visitor."""
 
 import re
 import string
@@ -7,12 +7,12 @@ from pathlib import Path
 
 import streamlit as st
 
-from serve.demo.examples import Example
-from serve.demo.parts import HERE, readings, sheet
-from serve.demo.reading import Seen, SharedReader, Unread
-from serve.files import SUFFIXES
-from serve.items import Item
-from serve.limits import MAX_BEAMS
+from latexify.serve.demo.examples import Example
+from latexify.serve.demo.inference import Seen, SharedReader, Unread
+from latexify.serve.demo.widgets import HERE, readings, sheet
+from latexify.serve.files import SUFFIXES
+from latexify.serve.http.items import Item
+from latexify.serve.http.limits import MAX_BEAMS
 
 BEAMS = 4
 """Readings that are looked for unless the visitor says otherwise."""

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from serve.demo.page import show
-from serve.demo.state import DemoSettings, examples_of, reader_of
+from latexify.serve.demo.page import show
+from latexify.serve.demo.state import DemoSettings, examples_of, reader_of
 
 settings = DemoSettings.from_mapping(st.secrets["latexify"])
 show(reader_of(settings), examples_of(settings), model=settings.model)

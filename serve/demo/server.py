@@ -13,9 +13,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.starlette import App
 from streamlit.web.bootstrap import load_config_options
 
-from serve.demo.state import DemoSettings, examples_of, reader_of
-from serve.limits import Limits
-from serve.listening import listen, run_until_told, url_of
+from latexify.serve.demo.state import DemoSettings, examples_of, reader_of
+from latexify.serve.http.limits import Limits
+from latexify.serve.http.sockets import listen, run_until_told, url_of
 
 SCRIPT = Path(__file__).resolve().parent / "script.py"
 

@@ -7,10 +7,10 @@ from typing import Any, Self
 
 import streamlit as st
 
-from serve.demo.examples import Example, find_examples
-from serve.demo.reading import SharedReader
-from shards.place import place_of
-from trainer.reading.engines import Engine
+from latexify.artifacts.location import location_of
+from latexify.serve.demo.examples import Example, find_examples
+from latexify.serve.demo.inference import SharedReader
+from latexify.trainer.inference.backend import Engine
 
 NUM_EXAMPLES = 12
 
@@ -56,4 +56,4 @@ def reader_of(settings: DemoSettings) -> SharedReader:
 @st.cache_resource(show_spinner=False)
 def examples_of(settings: DemoSettings) -> list[Example]:
     """The examples. Raises LatexifyError where the inks are not whole."""
-    return find_examples(place_of(settings.inks), count=NUM_EXAMPLES)
+    return find_examples(location_of(settings.inks), count=NUM_EXAMPLES)

@@ -6,7 +6,7 @@ export default function ({ data, parentElement }) {
   if (data.truth) texts.append(truthOf(data.truth));
   if (others.length) texts.append(make("h4", "", "Other readings"), make("ol", "", ...others.map(otherOf)));
   place.replaceChildren(texts, pictureOf(data.picture));
-  place.insertAdjacentHTML("beforeend", data.glyphs); // markup made by eval/typeset.py, of outlines only
+  place.insertAdjacentHTML("beforeend", data.glyphs); // markup made by eval/metrics/typeset.py, of outlines only
 }
 
 function openPlace(root) {
@@ -58,7 +58,7 @@ function codeOf(reading) {
 
 function formulaOf(reading) {
   const formula = make("div", "set");
-  if (reading.svg) formula.innerHTML = reading.svg; // made by eval/typeset.py, as above
+  if (reading.svg) formula.innerHTML = reading.svg; // made by eval/metrics/typeset.py, as above
   else formula.append(make("span", "problem", reading.latex ? `not typeset: ${reading.reason}` : "nothing"));
   return formula;
 }

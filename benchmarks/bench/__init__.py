@@ -1,0 +1,1 @@
+"""`make bench`: rates beside the baseline and the targets."""

@@ -1,0 +1,1 @@
+"""Tests to destruction: fuzzing, damage and kills."""

@@ -1,0 +1,226 @@
+"""Train TrOCR on one GPU for a minute and say how fast, how full, how hungry: `python -m benchmarks.studies.gpu`.
+
+Needs a CUDA device and torch, transformers and this project's `shards` and `trainer`; neither cairo nor real inks: the
+pictures are made here, sparse strokes at the canvas asked for. Prints one row per precision: samples per second, share
+of the device's peak that the model's own arithmetic takes (model FLOPs utilisation, counted by torch, without what is
+computed twice), share of the time spent waiting for data, and peak memory.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import PreTrainedTokenizerFast
+
+from latexify.artifacts.manifest import Manifest, write_manifest
+from latexify.shards.format.index import SplitIndex, open_split, write_index
+from latexify.shards.format.png import encode_png
+from latexify.shards.format.sample import EncodedSample
+from latexify.shards.format.writer import write_shard
+from latexify.trainer.config import ModelParams, TrainParams
+from latexify.trainer.data.batches import close_loader, open_loader
+from latexify.trainer.data.feed import next_batch
+from latexify.trainer.data.slices import Position
+from latexify.trainer.loop.history import peak_bytes
+from latexify.trainer.loop.loss import token_loss
+from latexify.trainer.loop.precision import Precision, choose_device, fit_to_device
+from latexify.trainer.loop.ranks import Ranks
+from latexify.trainer.loop.step import Stepper
+from latexify.trainer.model.model import make_model
+
+PEAK_TFLOPS = {
+    "H200": 989,
+    "H100": 989,
+    "A100": 312,
+    "L40S": 362,
+    "L4": 121,
+    "A10": 125,
+    "V100": 125,
+    "T4": 65,
+}
+"""Dense half-precision peaks of tensor cores, 10^12 operations per second, from the makers' data sheets."""
+WARM_UP_STEPS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One precision. step_s: seconds per global batch. flops: of one step, forward and backward."""
+
+    precision: str
+    samples_per_s: float
+    step_s: float
+    flops: float
+    wait_share: float
+    peak_mib: float
+
+
+def make_tokenizer(size: int) -> PreTrainedTokenizerFast:
+    """A vocabulary of this size; what its words mean does not matter here."""
+    special = ["<s>", "<pad>", "</s>", "<unk>"]
+    words = {word: number for number, word in enumerate([*special, *(f"w{n}" for n in range(size - len(special)))])}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    roles = dict(zip(("bos_token", "pad_token", "eos_token", "unk_token"), special, strict=True))
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **roles)
+
+
+def make_shards(folder: Path, *, count: int, height_px: int, width_px: int, vocabulary: int) -> SplitIndex:
+    """Shards of random strokes, with labels as long as MathWriting's (Poisson, mean 18)."""
+    chance = np.random.default_rng(1)
+    rows, shards = [], []
+    for number, first in enumerate(range(0, count, 500)):
+        samples = [
+            _sample(chance, key=f"gpu/{n}", height_px=height_px, width_px=width_px, vocabulary=vocabulary)
+            for n in range(first, min(first + 500, count))
+        ]
+        shard = write_shard(folder, split="train", number=number, samples=samples)
+        rows.append(shard.rows)
+        shards.append({name: getattr(shard, name) for name in ("name", "num_samples", "num_bytes", "sha256")})
+    write_index(folder, rows)
+    content = {"splits": {"train": {"num_samples": count, "shards": shards}}}
+    params = {"height_px": height_px, "width_px": width_px}
+    write_manifest(folder, Manifest(kind="shards", version=1, params=params, inputs={}, content=content))
+    return open_split(folder, "train")
+
+
+def _sample(chance: np.random.Generator, *, key: str, height_px: int, width_px: int, vocabulary: int) -> EncodedSample:
+    pixels: npt.NDArray[np.uint8] = np.full((height_px, width_px), 255, dtype=np.uint8)
+    for _ in range(20):
+        top, left = chance.integers(0, height_px - 12), chance.integers(0, width_px - 12)
+        pixels[top : top + 12, left : left + 2] = 0
+    ids = chance.integers(4, vocabulary, 1 + chance.poisson(17)).astype(np.int32)
+    ids[-1] = 2
+    return EncodedSample(key=key, label="", png=encode_png(pixels), token_ids=ids, description={"label": ""})
+
+
+def measure(index: SplitIndex, params: TrainParams, *, options: argparse.Namespace, precision: Precision) -> Result:
+    """Train `options.steps` global batches, after a few that are not counted."""
+    tokenizer = make_tokenizer(options.vocabulary)
+    model = make_model(
+        ModelParams(preset=options.preset),
+        tokenizer=tokenizer,
+        height_px=index.height_px,
+        width_px=index.width_px,
+        dropout=0.0,
+        seed=1,
+    )
+    fit_to_device(model, precision=precision, canvas_px=index.height_px * index.width_px)
+    stepper = Stepper(model, params, precision=precision, seed=1)
+    is_cuda = precision.device.type == "cuda"
+    batches = iter(open_loader(index, params, seed=1, start=Position(), pin_memory=is_cuda))
+    wait_s = flops = started = 0.0
+    try:
+        for step in range(WARM_UP_STEPS + options.steps):
+            if step == WARM_UP_STEPS:
+                _synchronize(precision.device)
+                wait_s, started = 0.0, time.perf_counter()
+            batch = next_batch(batches, ranks=Ranks(), stop=False, overtime=False)
+            wait_s += batch.wait_s
+            stepper.step(batch.micro_batches, learning_rate=1e-5)
+        _synchronize(precision.device)
+        elapsed_s = time.perf_counter() - started
+        for micro in batch.micro_batches:
+            with FlopCounterMode(display=False) as counter, precision.autocast():
+                token_loss(model, micro.pixels, micro.labels).backward()  # type: ignore[no-untyped-call]
+            flops += counter.get_total_flops()
+    finally:
+        close_loader(batches)
+    return Result(
+        precision=precision.name,
+        samples_per_s=options.steps * params.global_batch / elapsed_s,
+        step_s=elapsed_s / options.steps,
+        flops=flops,
+        wait_share=wait_s / elapsed_s,
+        peak_mib=peak_bytes(precision.device) / 2**20,
+    )
+
+
+def _synchronize(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def peak_flops(device: torch.device, *, tflops: float | None) -> float | None:
+    """Operations per second that the device is built for; None where it is not known."""
+    if tflops is not None:
+        return tflops * 1e12
+    if device.type != "cuda":
+        return None
+    name = torch.cuda.get_device_name(device)
+    return next((value * 1e12 for key, value in PEAK_TFLOPS.items() if key in name), None)
+
+
+def table(results: list[Result], *, peak: float | None) -> str:
+    """Markdown."""
+    lines = [
+        "| precision | samples/s | step, s | TFLOP/s | of the peak | waiting for data | peak memory, MiB |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for one in results:
+        rate = one.flops / one.step_s
+        share = f"{rate / peak:.1%}" if peak else "unknown"
+        lines.append(
+            f"| {one.precision} | {one.samples_per_s:.1f} | {one.step_s:.3f} | {rate / 1e12:.2f} | {share} | "
+            f"{one.wait_share:.2%} | {one.peak_mib:.0f} |"
+        )
+    return "\n".join(lines)
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default=None)
+    parser.add_argument("--precisions", nargs="+", default=["bf16", "fp16"], choices=["bf16", "fp16", "fp32"])
+    parser.add_argument("--preset", default="base", choices=["tiny", "small", "base"])
+    parser.add_argument("--height-px", type=int, default=384)
+    parser.add_argument("--width-px", type=int, default=384)
+    parser.add_argument("--vocabulary", type=int, default=50_265, help="TrOCR-base's own by default")
+    parser.add_argument("--global-batch", type=int, default=64)
+    parser.add_argument("--micro-batch", type=int, default=64, help="8 is about what a T4 holds")
+    parser.add_argument("--gradient-checkpointing", action="store_true")
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--peak-tflops", type=float, default=None, help="of a device that is not in the table")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str]) -> str:
+    """Measure every precision; returns the table."""
+    options = parse(arguments)
+    device = choose_device(options.device)
+    params = TrainParams(
+        global_batch=options.global_batch,
+        micro_batch=options.micro_batch,
+        loader_workers=options.workers,
+        gradient_checkpointing=options.gradient_checkpointing,
+        compile=options.compile,
+    )
+    results = []
+    with tempfile.TemporaryDirectory() as folder:
+        index = make_shards(
+            Path(folder),
+            count=max(2000, 4 * options.global_batch) if device.type == "cuda" else 4 * options.global_batch,
+            height_px=options.height_px,
+            width_px=options.width_px,
+            vocabulary=options.vocabulary,
+        )
+        for name in options.precisions:
+            if device.type == "cuda":
+                torch.cuda.reset_peak_memory_stats(device)
+            results.append(measure(index, params, options=options, precision=Precision(name=name, device=device)))
+    what = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+    peak = peak_flops(device, tflops=options.peak_tflops)
+    return f"{what}, torch {torch.__version__}, {' '.join(arguments)}\n\n{table(results, peak=peak)}"
+
+
+if __name__ == "__main__":
+    print(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Scores of prediction files, and comparisons between systems."""

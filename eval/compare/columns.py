@@ -1,0 +1,114 @@
+"""Reading the columns that a score needs from whatever table they are in."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.csv
+import pyarrow.json
+import pyarrow.parquet
+
+from latexify.common.errors import LatexifyError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnNames:
+    """What the columns of a table of predictions are called."""
+
+    reference: str = "reference"
+    prediction: str = "prediction"
+    key: str = "key"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pairs:
+    """References and predictions, row by row; `keys` name the rows, None where the table has no such column."""
+
+    references: list[str]
+    predictions: list[str]
+    keys: pa.Array | None
+
+
+def read_pairs(path: Path, *, names: ColumnNames) -> Pairs:
+    """Read a .parquet, .csv, .jsonl or .ndjson file.
+
+    A prediction that is null is a sample that failed: it counts as empty. Keys are read as text.
+
+    Raises LatexifyError where a column is missing or holds no text, a reference is null, or a key is null or repeated.
+    """
+    table = _read_table(path, names)
+    if table.num_rows == 0:
+        raise LatexifyError(f"{path} holds no samples")
+    references = _strings(table, names.reference, path)
+    predictions = _strings(table, names.prediction, path)
+    if None in references:
+        raise LatexifyError(f"{path}: column {names.reference!r} has no value in row {references.index(None) + 1}")
+    return Pairs(
+        references=[text or "" for text in references],
+        predictions=[text or "" for text in predictions],
+        keys=_keys(table, names.key, path) if names.key in table.column_names else None,
+    )
+
+
+def _read_table(path: Path, names: ColumnNames) -> pa.Table:
+    wanted = [names.reference, names.prediction, names.key]
+    readers: dict[str, Callable[[], pa.Table]] = {
+        ".parquet": lambda: _read_parquet(path, wanted),
+        ".csv": lambda: _read_csv(path, wanted),
+        ".jsonl": lambda: pyarrow.json.read_json(path),
+        ".ndjson": lambda: pyarrow.json.read_json(path),
+    }
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise LatexifyError(f"{path}: cannot read {path.suffix or 'a file without suffix'!r}; use {', '.join(readers)}")
+    try:
+        return reader()
+    except FileNotFoundError:
+        raise LatexifyError(f"{path} not found") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise LatexifyError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+
+
+def _read_parquet(path: Path, wanted: list[str]) -> pa.Table:
+    """The columns that are wanted; all of them where one is missing, so that the error can name what there is."""
+    with pyarrow.parquet.ParquetFile(path) as file:
+        there = [name for name in wanted if name in file.schema_arrow.names]
+        return file.read(columns=there if len(there) >= len(wanted) - 1 and wanted[1] in there else None)
+
+
+def _read_csv(path: Path, text_columns: list[str]) -> pa.Table:
+    """Labels may look like numbers or nulls and may span lines: they are text nevertheless."""
+    return pyarrow.csv.read_csv(
+        path,
+        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
+        convert_options=pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(text_columns, pa.string())),
+    )
+
+
+def _strings(table: pa.Table, name: str, path: Path) -> list[str | None]:
+    if name not in table.column_names:
+        raise LatexifyError(f"{path} has no column {name!r}; it has: {', '.join(table.column_names)}")
+    column = table.column(name)
+    if pa.types.is_null(column.type):
+        return [None] * table.num_rows
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        raise LatexifyError(f"{path}: column {name!r} holds {column.type}, expected text")
+    values: list[str | None] = column.to_pylist()
+    return values
+
+
+def _keys(table: pa.Table, name: str, path: Path) -> pa.Array:
+    column = table.column(name)
+    try:
+        keys = pa.concat_arrays(column.cast(pa.large_string()).chunks)
+    except pa.ArrowNotImplementedError:
+        raise LatexifyError(f"{path}: column {name!r} holds {column.type}, expected text or numbers") from None
+    if keys.null_count:
+        raise LatexifyError(f"{path}: column {name!r} has no value in row {keys.is_null().index(True).as_py() + 1}")
+    counted = keys.value_counts()
+    if len(counted) < len(keys):
+        twice = pa.compute.filter(counted.field("values"), pa.compute.greater(counted.field("counts"), 1))
+        raise LatexifyError(f"{path}: column {name!r} holds {twice[0].as_py()!r} more than once: keys must be unique")
+    return keys

@@ -1,0 +1,1 @@
+"""Metrics: counts, rates and confidence intervals."""

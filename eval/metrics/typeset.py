@@ -1,0 +1,227 @@
+"""LaTeX formulas set without TeX and without trusting what they say: as pictures, or laid out to be compared.
+
+The text comes from strangers and from a model. Nothing in it is executed: latex2mathml only translates, commands that
+define other commands are refused (they could expand without end), and of the drawing only outlines of glyphs and
+rectangles are kept, never a colour, a link or any other text that the formula brought along.
+"""
+
+import re
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass, field
+
+from latex2mathml import exceptions as latex2mathml_errors
+from ziamath.escapes import unescape
+from ziamath.operators import names as NAMES  # noqa: N812  # a constant there too
+from ziamath.tex import tex2mml
+from ziamath.zmath import Math
+
+from latexify.pipeline.latex import tokenize
+
+MAX_CHARS = 2000
+MAX_EFFORT = 10_000
+"""About a second. ziamath lays out the contents of a row twice, so every level of nesting doubles the work."""
+FONT_SIZE_PX = 20.0
+
+_DEFINITION = re.compile(
+    r"\\(?:re)?(?:newcommand|newenvironment)|\\providecommand|\\DeclareMathOperator|\\[gex]?def(?![a-zA-Z])|\\let(?![a-zA-Z])"
+)
+_GEOMETRY = {
+    "path": {"d"},
+    "rect": {"x", "y", "width", "height"},
+    "line": {"x1", "y1", "x2", "y2", "stroke-width"},
+    "use": {"x", "y", "width", "height"},
+    "g": set[str](),
+}
+"""Elements of a drawing that are kept, each with the attributes that are kept."""
+
+# What latex2mathml and ziamath raise for formulas that they cannot set, found by feeding them damaged CROHME labels.
+# latex2mathml's own errors have no common base. A StopIteration inside a generator surfaces as RuntimeError, of which
+# RecursionError (nested too deep) is a kind; ParseError: the label held bits of XML.
+_FAILURES = (
+    latex2mathml_errors.DenominatorNotFoundError,
+    latex2mathml_errors.DoubleSubscriptsError,
+    latex2mathml_errors.DoubleSuperscriptsError,
+    latex2mathml_errors.ExtraLeftOrMissingRightError,
+    latex2mathml_errors.InvalidAlignmentError,
+    latex2mathml_errors.InvalidStyleForGenfracError,
+    latex2mathml_errors.InvalidWidthError,
+    latex2mathml_errors.LimitsMustFollowMathOperatorError,
+    latex2mathml_errors.MissingEndError,
+    latex2mathml_errors.MissingSuperScriptOrSubscriptError,
+    latex2mathml_errors.NoAvailableTokensError,
+    latex2mathml_errors.NumeratorNotFoundError,
+    ET.ParseError,
+    RuntimeError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    StopIteration,
+)
+
+
+class UnsettableError(Exception):
+    """A formula that cannot be set; the message says what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Formula:
+    """A formula as it can be shown: `svg` (markup safe to embed) or, where that is None, the `reason` why not."""
+
+    svg: str | None
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class Typesetter:
+    """Draws formulas that share one set of glyphs.
+
+    The drawings refer to glyphs by id: put :meth:`glyphs` once into the page that shows them.
+    """
+
+    _symbols: dict[str, ET.Element] = field(default_factory=dict)
+
+    def draw(self, latex: str) -> Formula:
+        """Set a formula (without dollars). Never raises for the formula's sake: the reason says what was wrong."""
+        try:
+            drawing = compose(latex).svgxml()
+        except UnsettableError as error:
+            return Formula(svg=None, reason=str(error))
+        except _FAILURES as error:
+            return Formula(svg=None, reason=_describe(error))
+        return Formula(svg=ET.tostring(self._cleaned(drawing, alt=latex), encoding="unicode"))
+
+    def glyphs(self) -> str:
+        """An invisible SVG element with every glyph that the drawings so far refer to."""
+        root = ET.Element("svg", {"width": "0", "height": "0", "aria-hidden": "true", "class": "glyphs"})
+        root.extend(self._symbols[name] for name in sorted(self._symbols))
+        return ET.tostring(root, encoding="unicode")
+
+    def _cleaned(self, drawing: ET.Element, *, alt: str) -> ET.Element:
+        kept = {name: drawing.attrib[name] for name in ("width", "height", "viewBox")}
+        root = ET.Element("svg", {**kept, "role": "img", "aria-label": alt, "class": "formula"})
+        self._copy_into(root, drawing)
+        return root
+
+    def _copy_into(self, target: ET.Element, source: ET.Element) -> None:
+        for element in source:
+            if element.tag == "symbol":
+                self._keep_symbol(element)
+            elif element.tag in _GEOMETRY:
+                kept = {name: element.attrib[name] for name in _GEOMETRY[element.tag] & element.attrib.keys()}
+                if element.tag == "use":
+                    kept["href"] = "#" + _glyph_id(element.attrib["href"])
+                if element.tag == "line":
+                    kept["stroke"] = "currentColor"
+                if element.get("fill") == "none":
+                    kept["fill"] = "none"
+                self._copy_into(ET.SubElement(target, element.tag, dict(sorted(kept.items()))), element)
+
+    def _keep_symbol(self, element: ET.Element) -> None:
+        name = _glyph_id(element.attrib["id"])
+        if name not in self._symbols:
+            symbol = ET.Element("symbol", {"id": name, "viewBox": element.attrib["viewBox"]})
+            for path in element.iter("path"):
+                ET.SubElement(symbol, "path", {"d": path.attrib["d"]})
+            self._symbols[name] = symbol
+
+
+def compose(latex: str) -> Math:
+    """Lay a formula (without dollars) out at FONT_SIZE_PX.
+
+    Raises UnsettableError, and nothing else, for the formula's sake.
+    """
+    refusal = _refusal(latex)
+    if refusal:
+        raise UnsettableError(refusal)
+    try:
+        mathml = ET.fromstring(unescape(tex2mml(latex)))  # noqa: S314  # our own translation; expat has no network
+        _unwrap(mathml)
+        unknown = _unknown_command(mathml)
+        if unknown:
+            raise UnsettableError(f"unknown command {unknown}")
+        if _effort(mathml) > MAX_EFFORT:
+            raise UnsettableError("nested too deep")
+        return Math(mathml, size=FONT_SIZE_PX, margin=2.0)
+    except _FAILURES as error:
+        raise UnsettableError(_describe(error)) from None
+
+
+def _refusal(latex: str) -> str:
+    """Why a formula is not even tried; empty where it may be."""
+    if not latex.strip():
+        return "empty"
+    if len(latex) > MAX_CHARS:
+        return f"longer than {MAX_CHARS} characters"
+    definition = _DEFINITION.search(latex)
+    if definition:
+        return f"{definition.group()} is not allowed"
+    return "" if _is_balanced(latex) else "braces without partner"
+
+
+def _is_balanced(latex: str) -> bool:
+    """Whether every brace has its partner: latex2mathml does not mind, TeX does."""
+    depth = 0
+    for token in tokenize(latex):
+        depth += (token == "{") - (token == "}")
+        if depth < 0:
+            return False
+    return depth == 0
+
+
+def _unwrap(mathml: ET.Element) -> None:
+    """Take away rows that hold one thing only: as in TeX, `x^{2}` is then set as `x^2`, and in half the time.
+
+    Operators keep their row, since `{+}` has no space around it; rows with line breaks (`mspace`) are set otherwise.
+    """
+    for element in list(mathml.iter()):
+        for place, child in enumerate(list(element)):
+            while _is_row(child) and len(child) == 1 and not _is_operator(child[0]):
+                child = child[0]  # noqa: PLW2901  # what was inside takes the place
+            element[place] = child
+    if len(mathml) == 1 and _is_row(mathml[0]) and not any(_tag(child) == "mspace" for child in mathml[0]):
+        mathml[:] = list(mathml[0])
+
+
+def _is_row(element: ET.Element) -> bool:
+    return _tag(element) == "mrow" and not element.attrib
+
+
+def _is_operator(element: ET.Element) -> bool:
+    """Whether ziamath treats it as one: it does so with some identifiers too."""
+    return _tag(element) in {"mo", "mspace"} or (element.text or "").strip() in NAMES
+
+
+def _tag(element: ET.Element) -> str:
+    return element.tag.rpartition("}")[2]
+
+
+def _effort(element: ET.Element, *, weight: int = 1) -> int:
+    """How many times ziamath will lay out a symbol, over all symbols of the formula."""
+    if len(element) == 0:
+        return weight
+    inner = 2 * weight if _tag(element) == "mrow" else weight
+    return sum(_effort(child, weight=inner) for child in element)
+
+
+def _unknown_command(mathml: ET.Element) -> str:
+    """latex2mathml passes a command that it does not know through as an identifier; the first of them, or nothing."""
+    texts = (element.text or "" for element in mathml.iter() if _tag(element) in {"mi", "mo"})
+    return next((text for text in texts if re.match(r"\\[a-zA-Z]", text)), "")
+
+
+def _glyph_id(name: str) -> str:
+    """The name that ziafont gives a glyph, with nothing in it but letters, digits, `_` and `-`."""
+    return "glyph-" + re.sub(r"[^\w-]", "", name.removeprefix("#"), flags=re.ASCII)
+
+
+def _describe(error: BaseException) -> str:
+    """latex2mathml's errors speak through their names: ``DoubleSubscriptsError`` -> ``double subscripts``."""
+    if isinstance(error, RecursionError):
+        return "nested too deep"
+    if isinstance(error, latex2mathml_errors.NoAvailableTokensError | AssertionError):
+        return "an argument is missing"  # ziamath asserts the number of arguments
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__.removesuffix("Error").replace("Script", "script"))
+    known = isinstance(error, _FAILURES[: _FAILURES.index(ET.ParseError)])
+    return words.lower() if known else f"the typesetter failed ({words.lower()})"

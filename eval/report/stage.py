@@ -1,0 +1,127 @@
+"""The ``report`` stage: one HTML file that a person can read, send and print, with nothing to load from elsewhere."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment
+
+from latexify.artifacts.files import write_atomically
+from latexify.artifacts.location import Location
+from latexify.common.errors import LatexifyError
+from latexify.eval.config import ReportParams
+from latexify.eval.metrics.slices import length_of
+from latexify.eval.metrics.typeset import Typesetter
+from latexify.eval.report.cards import Card, make_card
+from latexify.eval.report.gallery import Judged, Shown, collect, draws
+from latexify.eval.report.inputs import COUNTED_STAGES, Inputs, read_inputs
+from latexify.eval.report.page import card_bytes, confusions_shown, environment, render
+from latexify.eval.report.previous_run import find_previous_run
+from latexify.shards.format.index import open_split
+from latexify.shards.reading.reader import SampleReader
+
+REPORT_NAME = "report.html"
+MAX_BYTES = 5_000_000
+"""Of the file: what mail takes, and a phone opens at once."""
+MAX_GALLERY_BYTES = 4_000_000
+
+
+def run(  # noqa: PLR0913  # the stage's contract
+    params: ReportParams,
+    *,
+    seed: int,
+    predictions: Path,
+    shards: Location,
+    model: Path,
+    plots: Path,
+    metrics_folder: Path,
+    params_path: Path,
+    parameters: Mapping[str, Any],
+    out: Path,
+) -> Path:
+    """Write `out`/report.html, of at most MAX_BYTES bytes, and return its path.
+
+    plots: tables of ``latexify score``. metrics_folder: where the stages left their JSON files. params_path: the
+    parameter file, whose earlier versions git knows. parameters: all that it says now, to be shown.
+
+    Raises LatexifyError where predictions, shards, model and score do not belong together.
+    """
+    inputs = read_inputs(predictions, shards=shards, model=model, plots=plots, metrics_folder=metrics_folder)
+    earlier = find_previous_run(
+        metrics_folder,
+        params_path=params_path,
+        revision=params.compare_with,
+        score=inputs.score,
+        stages=COUNTED_STAGES,
+    )
+    typesetter, templates = Typesetter(), environment()
+    gallery = _gallery(inputs, params, seed=seed, shards=shards, typesetter=typesetter, templates=templates)
+    html = render(
+        inputs,
+        templates=templates,
+        earlier=earlier,
+        gallery=gallery,
+        glyphs=typesetter.glyphs(),
+        parameters=parameters,
+    ).encode()
+    if len(html) > MAX_BYTES:
+        raise LatexifyError(
+            f"the report would take {len(html):,} bytes, more than {MAX_BYTES:,}: lower report.num_samples in "
+            f"{params_path}"
+        )
+    write_atomically(out / REPORT_NAME, html)
+    return out / REPORT_NAME
+
+
+def _gallery(  # noqa: PLR0913  # all are named
+    inputs: Inputs,
+    params: ReportParams,
+    *,
+    seed: int,
+    shards: Location,
+    typesetter: Typesetter,
+    templates: Environment,
+) -> list[Shown[Card]]:
+    """The samples to show, with pictures read from the shards."""
+    index = open_split(shards, inputs.split)
+    row_of = {key: row for row, key in enumerate(index.keys.to_pylist())}
+    records = inputs.rows.to_pylist()
+    pairs = confusions_shown(inputs)
+    with SampleReader(index) as reader:
+
+        def make(row: int) -> Card:
+            pixels = reader.read([row_of[records[row]["key"]]])[0].pixels
+            return make_card(records[row], pixels, typesetter=typesetter, confusions=pairs)
+
+        shown = collect(
+            draws([_judged(record) for record in records], seed=seed),
+            make=make,
+            size_of=_Meter(typesetter, templates),
+            num_samples=params.num_samples,
+            max_bytes=MAX_GALLERY_BYTES,
+        )
+    return list(shown.values())
+
+
+@dataclass(slots=True)
+class _Meter:
+    """What each further card takes in the page: itself, and the glyphs that no card before it had."""
+
+    typesetter: Typesetter
+    templates: Environment
+    _glyph_bytes: int = 0
+
+    def __call__(self, card: Card) -> int:
+        before, self._glyph_bytes = self._glyph_bytes, len(self.typesetter.glyphs())
+        return card_bytes(card, templates=self.templates) + self._glyph_bytes - before
+
+
+def _judged(record: Mapping[str, Any]) -> Judged:
+    return Judged(
+        key=record["key"],
+        num_errors=record["symbol_errors"],
+        error_rate=record["char_errors"] / max(record["num_chars"], 1),
+        confidence=record["confidence"],
+        classes=(*record["structures"], length_of(record["num_symbols"]), record["source"]),
+    )

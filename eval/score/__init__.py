@@ -1,0 +1,1 @@
+"""The score stage: figures and tables from predictions."""

@@ -1,0 +1,135 @@
+"""The ``score`` stage: predictions in, figures with their uncertainty out."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from latexify.artifacts.files import write_json, write_parquet
+from latexify.artifacts.location import Location
+from latexify.artifacts.manifest import Manifest, read_manifest, require_input
+from latexify.common.errors import LatexifyError
+from latexify.eval.compare.columns import ColumnNames, read_pairs
+from latexify.eval.config import ScoreParams
+from latexify.eval.metrics.appearance import Appearance, judge_appearance
+from latexify.eval.metrics.edits import EDITS, Edits, count_edits
+from latexify.eval.metrics.reliability import calibration_error, reliability, reliability_rows
+from latexify.eval.metrics.slices import source_of
+from latexify.eval.metrics.structure import STRUCTURES, table_of
+from latexify.eval.metrics.visual import VisualJudge
+from latexify.eval.score.summary import summarize
+from latexify.eval.score.tables import Table, tables_of, write_tables
+from latexify.pipeline import latex
+from latexify.shards.format.index import KIND as SHARDS_KIND
+from latexify.shards.format.index import MADE_BY as SHARDS_MADE_BY
+from latexify.shards.format.index import open_split
+from latexify.shards.reading.reader import SampleReader
+
+MADE_BY = "latexify predict"
+PREDICTIONS_NAME = "predictions.parquet"
+SAMPLES_NAME = "samples.parquet"
+
+
+def run(  # noqa: PLR0913  # the stage's contract
+    params: ScoreParams, *, seed: int, predictions: Path, shards: Location, metrics: Path, plots: Path
+) -> dict[str, Any]:
+    """Judge the predictions of `predictions` (a folder that ``latexify predict`` wrote, from `shards`).
+
+    Writes `metrics` (a JSON file) and, into `plots`, the tables of `latexify.eval.score.tables` and samples.parquet, a row for
+    each sample in the order of the predictions (docs/metrics.md). Returns the metrics.
+
+    Raises LatexifyError where the predictions are of another normaliser or other shards, or every reference is empty.
+    """
+    manifest = read_manifest(predictions, "predictions", producer=MADE_BY)
+    if manifest.params.get("normalizer_version") != latex.NORMALIZER_VERSION:
+        raise LatexifyError(
+            f"{predictions} was normalised by version {manifest.params.get('normalizer_version')}, this is version "
+            f"{latex.NORMALIZER_VERSION}: run `{MADE_BY}` again"
+        )
+    pairs = read_pairs(predictions / PREDICTIONS_NAME, names=ColumnNames())
+    if pairs.keys is None:
+        raise LatexifyError(f"{predictions} does not name its samples (no column 'key'): run `{MADE_BY}` again")
+    keys: list[str] = pairs.keys.to_pylist()
+    writers = _writers(shards, keys, predicted=manifest, where=predictions)
+    edits = count_edits(pairs.references, pairs.predictions)
+    calibration, reliability_table = _judge_confidence(predictions, edits, manifest)
+    appearance = judge_appearance(pairs.references, pairs.predictions, judge=VisualJudge()) if params.visual else None
+    resampling: dict[str, Any] = {"num_resamples": params.bootstrap_samples, "seed": seed}
+    result = {
+        "split": manifest.params["split"],
+        **summarize(
+            edits,
+            pairs.references,
+            appearance=appearance,
+            where=str(predictions),
+            is_normalized=True,
+            **resampling,
+        ),
+        "calibration": calibration,
+        "predictions": manifest.fingerprint,
+    }
+    tables = {"reliability": reliability_table} | tables_of(
+        edits, pairs.references, pairs.predictions, keys=keys, writers=writers, **resampling
+    )
+    write_tables(plots, tables)
+    write_parquet(plots / SAMPLES_NAME, samples_table(keys, pairs.references, edits, appearance, writers=writers))
+    write_json(metrics, result)
+    return result
+
+
+def _judge_confidence(predictions: Path, edits: Edits, manifest: Manifest) -> tuple[dict[str, Any], Table]:
+    """How far confidences are from the share of answers that are right, with the bins behind that."""
+    path = predictions / PREDICTIONS_NAME
+    try:
+        columns = pq.read_table(path, columns=["confidence", "probability"])
+    except (KeyError, pa.ArrowInvalid):
+        raise LatexifyError(f"{path} is of an older version: run `{MADE_BY}` again") from None
+    is_right = edits.symbol_errors == 0
+    is_calibrated = bool(manifest.content.get("is_calibrated"))
+    confident = reliability(columns["confidence"].to_numpy(), is_right)
+    raw = reliability(columns["probability"].to_numpy(), is_right)
+    rows = reliability_rows(raw, confidence="raw")
+    if is_calibrated:
+        rows = reliability_rows(confident, confidence="calibrated") + rows
+    return {
+        "is_calibrated": is_calibrated,
+        "error": calibration_error(confident),
+        "error_raw": calibration_error(raw),
+    }, rows
+
+
+def _writers(shards: Location, keys: Sequence[str], *, predicted: Manifest, where: Path) -> list[str | None]:
+    """Who wrote each sample, as the shards say; None where they do not know."""
+    drawn = read_manifest(shards, SHARDS_KIND, producer=SHARDS_MADE_BY)
+    require_input(predicted, drawn, where=where, producer=MADE_BY)
+    index = open_split(shards, predicted.params["split"])
+    row_of = {key: row for row, key in enumerate(index.keys.to_pylist())}
+    unknown = next((key for key in keys if key not in row_of), None)
+    if unknown is not None:
+        raise LatexifyError(f"{where} holds sample {unknown!r}, which {shards} does not: run `{MADE_BY}` again")
+    with SampleReader(index) as reader:
+        return [description.get("writer") for description in reader.describe([row_of[key] for key in keys])]
+
+
+def samples_table(
+    keys: Sequence[str],
+    references: Sequence[str],
+    edits: Edits,
+    appearance: Appearance | None,
+    *,
+    writers: Sequence[str | None],
+) -> pa.Table:
+    """One row for each sample: what was counted of it, and what slices it is in."""
+    columns: dict[str, Any] = {"key": pa.array(keys, pa.string())}
+    columns |= {field.name: pa.array(getattr(edits, field.name).astype(np.int32)) for field in EDITS}
+    if appearance is not None:
+        columns["renders"] = pa.array(appearance.renders)
+        columns["visual"] = pa.array(appearance.visual, pa.float64(), from_pandas=True)
+    columns["source"] = pa.array([source_of(key) for key in keys], pa.string())
+    columns["writer"] = pa.array(writers, pa.string())
+    found = [[name for name in STRUCTURES if name in names] for names in table_of(references)]
+    columns["structures"] = pa.array(found, pa.list_(pa.string()))
+    return pa.table(columns)

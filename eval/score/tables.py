@@ -1,0 +1,65 @@
+"""The tables beside the figures: scores of parts of the samples, and which symbols were confused."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from latexify.artifacts.files import write_atomically
+from latexify.eval.metrics.confusion import confusion_rows, count_confusions, symbol_rows
+from latexify.eval.metrics.edits import Edits
+from latexify.eval.metrics.slices import (
+    error_by_group,
+    error_by_length,
+    error_by_structure,
+    error_distribution,
+    source_of,
+)
+
+Table = list[dict[str, Any]]
+
+CONFUSIONS_SHOWN = 1000
+"""Rows of confusions.csv: those that happen once or twice in a large split are no pattern."""
+
+
+def tables_of(  # noqa: PLR0913  # all are named
+    edits: Edits,
+    references: Sequence[str],
+    predictions: Sequence[str],
+    *,
+    keys: Sequence[str] | None,
+    writers: Sequence[str | None] | None,
+    num_resamples: int,
+    seed: int,
+) -> dict[str, Table]:
+    """Every table by the name of its file. By source only with keys, by writer only with writers."""
+    resampling = {"num_resamples": num_resamples, "seed": seed}
+    confusions = count_confusions(references, predictions)
+    tables = {
+        "error_by_length": error_by_length(edits, **resampling),
+        "error_by_structure": error_by_structure(edits, references, **resampling),
+        "token_errors": error_distribution(edits),
+        "symbols": symbol_rows(confusions),
+        "confusions": confusion_rows(confusions)[:CONFUSIONS_SHOWN],
+    }
+    if keys is not None:
+        sources = [source_of(key) for key in keys]
+        tables["error_by_source"] = error_by_group(edits, sources, column="source", **resampling)
+    if writers is not None:
+        tables["error_by_writer"] = error_by_group(edits, writers, column="writer", **resampling)
+    return tables
+
+
+COLUMNS = {"confusions": ("kind", "reference", "prediction", "count")}
+"""Of tables that may have no row."""
+
+
+def write_tables(folder: Path, tables: Mapping[str, Table]) -> None:
+    """Write each table as `folder`/NAME.csv. What has no value is empty."""
+    for name, rows in tables.items():
+        text = io.StringIO()
+        writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else COLUMNS[name], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_atomically(folder / f"{name}.csv", text.getvalue().encode())

@@ -1,0 +1,1 @@
+"""Handwritten mathematics to LaTeX."""

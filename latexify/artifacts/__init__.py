@@ -1,0 +1,1 @@
+"""Artifact folders: locations, files, manifests, and atomic writing."""

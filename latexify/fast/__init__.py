@@ -1,0 +1,1 @@
+"""Faster paths that rely on private parts of other libraries."""

@@ -1,0 +1,1 @@
+"""Strokes in, grey pictures out, drawn by cairo."""

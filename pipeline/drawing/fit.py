@@ -1,0 +1,203 @@
+"""Placing inks on a canvas: from the units of their files to pixels, without the points that would not show.
+
+Many inks at a time, as an ink has a few hundred points: NumPy's calls would cost more than its arithmetic. Sums,
+products, quotients, square roots, minima and maxima of float64 are the same to the last bit on every machine, and each
+ink's are its own, so what comes out depends neither on the machine nor on the company.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from latexify.common.errors import LatexifyError
+
+MIN_EXTENT = 1 / 32
+"""Units of the file. Smaller ink is drawn as if it were this large: it is a tap or a rounding error, not an expression.
+The smallest expression of CROHME is 0.17 units wide."""
+
+MIN_RELATIVE_EXTENT = 2.0**-18
+"""The same, relative to the largest coordinate: 64 steps of a float32, below which a shape is rounding noise."""
+
+TOLERANCE_PX = 0.1
+"""How far the line that is drawn may lie from any point that was dropped."""
+
+PASSES = 4
+"""Each drops at most every second point. More would drop a few percent of them."""
+
+Floats = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.integer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Canvas:
+    """The picture to draw on. margin_px: paper left free on every side. pen_width_px: diameter of the round pen.
+
+    max_stroke_px: an ink's usual stroke (the median of their longer sides, dots left out) is drawn at most this large,
+    so that a lone letter does not look like a wall of a long formula; None: every ink fills the canvas.
+    Raises LatexifyError where margins and pen leave no room.
+    """
+
+    height_px: int
+    width_px: int
+    margin_px: float
+    pen_width_px: float
+    max_stroke_px: float | None = None
+
+    def __post_init__(self) -> None:
+        if min(self.height_px, self.width_px) <= 2 * self.margin_px + self.pen_width_px:
+            raise LatexifyError(
+                f"a canvas of {self.height_px} x {self.width_px} px has no room within margins of {self.margin_px} px "
+                f"for a pen of {self.pen_width_px} px: choose a larger canvas, a smaller margin or a thinner pen"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Factors:
+    """How inks differ from what the canvas says. pens, strokes: float64 [num_inks], of its pen and largest stroke."""
+
+    pens: Floats
+    strokes: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedInks:
+    """Inks in pixels, one after another, as far as they are drawn.
+
+    x_px, y_px: float64 [num_points]. stroke_lengths: [num_strokes], points of each stroke, at least 1.
+    num_strokes: [num_inks], strokes of each ink, at least 1. pen_widths_px: float64 [num_inks].
+    finite: bool [num_inks]; what is not, cannot be drawn.
+    """
+
+    x_px: Floats
+    y_px: Floats
+    stroke_lengths: Counts
+    num_strokes: Counts
+    pen_widths_px: Floats
+    finite: npt.NDArray[np.bool_]
+
+
+def place_inks(
+    points: npt.NDArray[np.floating],
+    stroke_lengths: Counts,
+    num_strokes: Counts,
+    canvas: Canvas,
+    *,
+    factors: Factors | None = None,
+) -> PlacedInks:
+    """Scale every ink, its aspect ratio kept, until its pen touches the margins; centre it; and thin it.
+
+    Where the canvas limits the size of strokes, an ink may stay smaller than that.
+
+    points: [num_points, 2], x to the right, y downward, in any units. stroke_lengths: [num_strokes], at least 1 each,
+    their sum is num_points. num_strokes: [num_inks], at least 1 each, their sum is the number of stroke lengths.
+    Raises LatexifyError where there is no room for the pen of one.
+    """
+    if factors is None:
+        factors = Factors(pens=np.ones(len(num_strokes)), strokes=np.ones(len(num_strokes)))
+    pen_widths_px = canvas.pen_width_px * factors.pens
+    replace(canvas, pen_width_px=float(pen_widths_px.max()))  # is there room?
+    ink_lengths = np.add.reduceat(stroke_lengths, _starts(num_strokes), dtype=np.intp)
+    x, y = points[:, 0].astype(np.float64), points[:, 1].astype(np.float64)
+    starts = _starts(ink_lengths)
+    finite = np.logical_and.reduceat(np.isfinite(x) & np.isfinite(y), starts)
+    with np.errstate(invalid="ignore", over="ignore"):  # of inks that are not finite, or have no lines to limit
+        limits = np.full(len(num_strokes), np.inf)
+        if canvas.max_stroke_px is not None:
+            limits = canvas.max_stroke_px * factors.strokes / _usual_strokes(x, y, stroke_lengths, num_strokes)
+        taken_px = 2 * canvas.margin_px + pen_widths_px
+        x, y = _fit(x, y, ink_lengths, (canvas.width_px - taken_px, canvas.height_px - taken_px), limits)
+        x, y = x + canvas.width_px / 2, y + canvas.height_px / 2
+        x, y, thinned = thin(x, y, stroke_lengths)
+    return PlacedInks(
+        x_px=x,
+        y_px=y,
+        stroke_lengths=thinned,
+        num_strokes=num_strokes,
+        pen_widths_px=pen_widths_px,
+        finite=finite,
+    )
+
+
+def _starts(lengths: Counts) -> Counts:
+    return np.cumsum(lengths) - lengths
+
+
+def _usual_strokes(x: Floats, y: Floats, stroke_lengths: Counts, num_strokes: Counts) -> Floats:
+    """The median of the strokes' longer sides in each ink, dots left out: float64 [num_inks], tiny where all are."""
+    starts = _starts(stroke_lengths)
+    extents = np.maximum(
+        np.maximum.reduceat(x, starts) - np.minimum.reduceat(x, starts),
+        np.maximum.reduceat(y, starts) - np.minimum.reduceat(y, starts),
+    )
+    inks = np.repeat(np.arange(len(num_strokes)), num_strokes)
+    inks, extents = inks[extents > 0], extents[extents > 0]
+    extents = extents[np.lexsort((extents, inks))]  # by ink, and within it by size
+    counts = np.bincount(inks, minlength=len(num_strokes))
+    first, count = _starts(counts)[counts > 0], counts[counts > 0]
+    usual = np.full(len(num_strokes), np.finfo(np.float64).tiny)
+    usual[counts > 0] = (extents[first + (count - 1) // 2] + extents[first + count // 2]) / 2
+    return usual
+
+
+def _fit(
+    x: Floats, y: Floats, ink_lengths: Counts, room_px: tuple[Floats, Floats], limits: Floats
+) -> tuple[Floats, Floats]:
+    """Map points from their own units to pixels around (0, 0).
+
+    room_px: float64 [num_inks] twice, the width and height to fill. limits: float64 [num_inks], the largest scales.
+    """
+    starts = _starts(ink_lengths)
+    low_x, high_x = np.minimum.reduceat(x, starts), np.maximum.reduceat(x, starts)
+    low_y, high_y = np.minimum.reduceat(y, starts), np.maximum.reduceat(y, starts)
+    room_x_px, room_y_px = room_px
+    largest = np.maximum(np.maximum(abs(low_x), abs(high_x)), np.maximum(abs(low_y), abs(high_y)))
+    least = np.maximum(MIN_EXTENT, largest * MIN_RELATIVE_EXTENT)
+    widest = np.maximum((high_x - low_x) / room_x_px, (high_y - low_y) / room_y_px)  # as a share of its room
+    scale = np.minimum(1 / np.maximum(widest, least / np.minimum(room_x_px, room_y_px)), limits)
+    middle_x, middle_y, scale = np.repeat([(low_x + high_x) / 2, (low_y + high_y) / 2, scale], ink_lengths, axis=1)
+    return (x - middle_x) * scale, (y - middle_y) * scale
+
+
+def thin(x: Floats, y: Floats, stroke_lengths: Counts) -> tuple[Floats, Floats, Counts]:
+    """Drop points, not the ends of strokes, that lie within `TOLERANCE_PX` of the line drawn without them.
+
+    Drawing time goes with the number of points. In each pass every second point of a stroke is dropped that can be, so
+    that its neighbours stay. `error_px` of a point bounds the distance of all that was dropped between it and the one
+    before to the line between the two; a new line's is that of its dropped corner more.
+    """
+    error_px = np.zeros(len(x))
+    for _ in range(PASSES):
+        starts = _starts(stroke_lengths)
+        at = _seconds(starts, stroke_lengths)
+        new_error_px = _corner_px(x, y, at) + np.maximum(error_px[at], error_px[at + 1])
+        needless = new_error_px <= TOLERANCE_PX
+        at = at[needless]
+        error_px[at + 1] = new_error_px[needless]
+        is_kept = np.ones(len(x), dtype=np.bool_)
+        is_kept[at] = False
+        stroke_lengths = np.add.reduceat(is_kept, starts, dtype=np.intp)
+        kept = np.flatnonzero(is_kept)
+        x, y, error_px = x[kept], y[kept], error_px[kept]
+    return x, y, stroke_lengths
+
+
+def _seconds(starts: Counts, stroke_lengths: Counts) -> npt.NDArray[np.intp]:
+    """Numbers of every second point of each stroke, not its ends: 1, 3, 5, … of the first stroke, and so on."""
+    counts = (stroke_lengths - 1) // 2
+    return np.repeat(starts + 1 - 2 * _starts(counts), counts) + np.arange(0, 2 * counts.sum(), 2)
+
+
+def _corner_px(x: Floats, y: Floats, at: npt.NDArray[np.intp]) -> Floats:
+    """Distances of the points with these numbers from the lines between their neighbours."""
+    step_x, step_y = x[1:] - x[:-1], y[1:] - y[:-1]
+    before = at - 1
+    before_x, before_y, after_x, after_y = step_x[before], step_y[before], step_x[at], step_y[at]
+    across_x, across_y = before_x + after_x, before_y + after_y
+    # beside the line, not beyond one of its ends
+    beside = (before_x * across_x + before_y * across_y > 0) & (after_x * across_x + after_y * across_y > 0)
+    twice_area = before_x * after_y - before_y * after_x
+    length_squared = np.where(beside, across_x * across_x + across_y * across_y, 1.0)
+    to_end_squared = np.minimum(before_x * before_x + before_y * before_y, after_x * after_x + after_y * after_y)
+    corner_px: Floats = np.sqrt(np.where(beside, twice_area * twice_area / length_squared, to_end_squared))
+    return corner_px

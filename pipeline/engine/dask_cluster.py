@@ -1,0 +1,88 @@
+"""Tasks on a Dask cluster."""
+
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from typing import Any
+from uuid import uuid4
+
+import cloudpickle
+from dask import config
+from distributed import Client, KilledWorker
+from distributed.client import FutureCancelledError
+from distributed.comm import CommClosedError
+
+from latexify.common.errors import LatexifyError
+from latexify.pipeline.engine.cluster import CONNECT_TIMEOUT_S, Cluster
+
+
+class DaskCluster(Cluster):
+    """A scheduler at ``tcp://host:8786`` (or ``tls://…``) and its workers."""
+
+    how_to_start = "`dask scheduler` on one machine, `dask worker tcp://HOST:8786 --nthreads 1 --nworkers auto` on all"
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._unpack_and_run = _unpack_and_run()
+        # losing the scheduler is reported once, by us; a chunk of InkML is a large graph to Dask
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        config.set({"distributed.admin.large-graph-warning-threshold": "1GiB"})
+        try:
+            self._client = Client(address, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise LatexifyError(
+                f"no Dask scheduler answers at {address} ({error}): start {self.how_to_start}"
+            ) from None
+        try:
+            self._client.wait_for_workers(1, timeout=CONNECT_TIMEOUT_S)
+        except TimeoutError:
+            self.close()
+            raise LatexifyError(f"the Dask scheduler at {address} has no workers: start {self.how_to_start}") from None
+
+    def num_slots(self) -> int:
+        """Threads of all workers."""
+        return sum(self._client.nthreads().values())
+
+    def start(self, task: Callable[[], Any]) -> "Future[Any]":
+        """Submit the task whole, with its data, so that the scheduler can give it to another worker."""
+        packed = cloudpickle.dumps(task)
+        future: Future[Any] = self._client.submit(self._unpack_and_run, packed, key=f"latexify-{uuid4().hex}")
+        return future
+
+    def ask_each(self, question: Callable[..., Any], *arguments: Any) -> Mapping[str, Any]:
+        """Run `question` on every worker, whatever it is busy with."""
+        answers: Mapping[str, Any] = self._client.run(question, *arguments, on_error="return")
+        return answers
+
+    def result_of(self, future: "Future[Any]") -> Any:
+        """Tell of workers that died, and of a scheduler that is gone."""
+        try:
+            return future.result()
+        except KilledWorker as error:
+            raise LatexifyError(
+                f"several workers died at the same task, {error.last_worker.address} the last, most likely for want of "
+                "memory: look at their logs, then run the same command again, it goes on"
+            ) from None
+        except (FutureCancelledError, CommClosedError):
+            raise LatexifyError(
+                f"the connection to the Dask scheduler at {self._address} was lost: when it is back, run the same "
+                "command again, it goes on"
+            ) from None
+
+    def close(self) -> None:
+        """Disconnect, which gives up tasks under way."""
+        self._client.close(timeout=CONNECT_TIMEOUT_S)
+
+
+def _unpack_and_run() -> Callable[[bytes], Any]:
+    """A function that travels as code, not by name, for tasks that travel as bytes.
+
+    The scheduler opens what it is sent: so it needs no latexify, and takes no megabytes of InkML apart.
+    """
+
+    def run(packed: bytes) -> Any:
+        import pickle  # noqa: PLC0415  # on the worker
+
+        return pickle.loads(packed)()  # noqa: S301  # from our own client
+
+    return run

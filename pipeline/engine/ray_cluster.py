@@ -1,0 +1,151 @@
+"""Tasks on a Ray cluster."""
+
+import contextlib
+import logging
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, InvalidStateError
+from typing import Any
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from latexify.common.errors import LatexifyError
+from latexify.pipeline.engine.cluster import CONNECT_TIMEOUT_S, Cluster
+
+_CHECK_INTERVAL_S = 2.0
+JOIN_TIMEOUT_S = 120.0
+"""Of a node under load; on a free one it takes three seconds."""
+_JOIN = "import sys, logging, ray; ray.init(address=sys.argv[1], log_to_driver=False, logging_level=logging.ERROR)"
+
+
+class RayCluster(Cluster):
+    """A Ray head at ``host:6379`` with this machine a node of its cluster, or at ``ray://host:10001`` from outside."""
+
+    how_to_start = (
+        "`ray start --head --port 6379` on one machine, `ray start --address HOST:6379` on the others and on this one"
+    )
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        if fault := why_not_joined(address):
+            raise LatexifyError(f"{fault}: start {self.how_to_start}")
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        except (ConnectionError, RuntimeError, ValueError) as error:  # gone since it was tried
+            raise LatexifyError(f"{_not_joined(address, error)}: start {self.how_to_start}") from None
+        self._remote = ray.remote(_run)
+        self._pending: set[Future[Any]] = set()
+        self._ended = threading.Event()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def num_slots(self) -> int:
+        """CPUs of all nodes."""
+        return int(ray.cluster_resources().get("CPU", 0))
+
+    def start(self, task: Callable[[], Any]) -> "Future[Any]":
+        """Submit the task; Ray keeps its data until it is done."""
+        future: Future[Any] = self._remote.remote(task).future()
+        self._pending.add(future)
+        future.add_done_callback(self._pending.discard)
+        return future
+
+    def ask_each(self, question: Callable[..., Any], *arguments: Any) -> Mapping[str, Any]:
+        """Run `question` once on every node that has CPUs."""
+        nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+        asked = {
+            node["NodeManagerAddress"]: self._remote.options(
+                num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            ).remote(question, *arguments)
+            for node in nodes
+        }
+        return {name: _answer(reference) for name, reference in asked.items()}
+
+    def result_of(self, future: "Future[Any]") -> Any:
+        """Take off Ray's wrapping of a task's own error; tell of workers that died, and of a head that is gone."""
+        try:
+            return future.result()
+        except RayTaskError as error:
+            raise error.cause from None
+        except (RayError, ConnectionError) as error:
+            raise LatexifyError(
+                f"Ray at {self._address} gave a task up ({_first_line(error)}): look at its logs, then run the same "
+                "command again, it goes on"
+            ) from None
+
+    def close(self) -> None:
+        """Disconnect, which gives up tasks under way."""
+        self._ended.set()
+        ray.shutdown()
+
+    def _watch(self) -> None:
+        """Fail what waits for a head that is gone: Ray itself says nothing for a minute, then ends the process."""
+        last_answer_s = time.monotonic()
+        while not self._ended.wait(_CHECK_INTERVAL_S):
+            if _answers(self._address, timeout_s=_CHECK_INTERVAL_S):
+                last_answer_s = time.monotonic()
+            elif time.monotonic() - last_answer_s > CONNECT_TIMEOUT_S:
+                for future in list(self._pending):
+                    _fail(future, ConnectionError("the head does not answer any more"))
+
+
+def why_not_joined(address: str) -> str | None:
+    """Why the cluster at `address` cannot be joined from here; None where it can.
+
+    Tried in a process of its own: where a head or a node is half alive, Ray ends the process that asks, without a word.
+    """
+    if not _answers(address, timeout_s=CONNECT_TIMEOUT_S):
+        return f"no Ray head answers at {address}"
+    fault = _why_joining_fails(address)
+    return fault and _not_joined(address, fault)
+
+
+def _not_joined(address: str, fault: object) -> str:
+    return f"Ray at {address} cannot be joined ({fault})"
+
+
+def _why_joining_fails(address: str) -> str | None:
+    command = [sys.executable, "-c", _JOIN, address]
+    try:
+        joining = subprocess.run(command, capture_output=True, text=True, timeout=JOIN_TIMEOUT_S, check=False)  # noqa: S603  # our own
+    except subprocess.TimeoutExpired:
+        return f"no answer within {JOIN_TIMEOUT_S:.0f} s"
+    if joining.returncode == 0:
+        return None
+    said = joining.stderr.strip().splitlines()
+    return said[-1] if said else f"it ended the process that asked, exit code {joining.returncode}"
+
+
+def _run(task: Callable[..., Any], *arguments: Any) -> Any:
+    return task(*arguments)
+
+
+def _answer(reference: Any) -> Any:
+    try:
+        return ray.get(reference, timeout=CONNECT_TIMEOUT_S)
+    except RayError as error:
+        return error
+
+
+def _fail(future: "Future[Any]", error: Exception) -> None:
+    with contextlib.suppress(InvalidStateError):  # done in the meantime
+        future.set_exception(error)
+
+
+def _answers(address: str, *, timeout_s: float) -> bool:
+    """Whether somebody listens at ``host:port`` or ``ray://host:port``."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=timeout_s):
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,1 @@
+"""The ingest stage: every InkML file becomes a row or a rejection."""

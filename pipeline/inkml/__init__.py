@@ -1,0 +1,1 @@
+"""The InkML format: reading and writing."""

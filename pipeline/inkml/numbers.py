@@ -1,0 +1,209 @@
+"""Texts of InkML traces in, strokes out: the numbers of many inks are converted in one call."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from latexify.pipeline.inkml.xml import UnusableInkError
+from latexify.pipeline.inks.ink import Reason, StrokeColumns
+
+MAX_VALUES_PER_POINT = 16
+"""More than the channels of any pen: a point this long is a trace that lacks its commas."""
+
+_CHARS_PER_BATCH = 1 << 20
+"""Text converted in one call: enough to forget the cost of the call, little enough for the processor's cache."""
+
+_SPACE, _NUMERAL, _POINT_END, _TRACE_END, _ODD = range(5)
+_TRACE_MARK = ";"
+_NUMERALS = b"0123456789+-.eE"
+_SPACES = b" \t\r\n"
+_NO_NUMERALS = _SPACES + b"," + _TRACE_MARK.encode()
+
+
+_KINDS = bytes(
+    _NUMERAL if code in _NUMERALS else _SPACE if code in _SPACES else {44: _POINT_END, 59: _TRACE_END}.get(code, _ODD)
+    for code in range(256)
+)
+"""The kind of each character: 44 is the comma, 59 the mark."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceTexts:
+    """The traces of one ink as they stand in its file.
+
+    texts: content of each trace: points separated by commas, values within a point by white space.
+    channels: names of the declared channels, upper case. They say where X and Y are wherever every point has as many
+        values as there are names; otherwise the first two values of a point are its x and y, declared or not.
+    """
+
+    texts: Sequence[str]
+    channels: Sequence[str]
+
+
+def parse_traces(inks: Sequence[TraceTexts], *, max_points: int) -> tuple[StrokeColumns, dict[int, UnusableInkError]]:
+    """Strokes of the traces that hold a point, in the order given, as float32, each rounded once from its text.
+
+    Returns a row for each ink, and by row the errors (TOO_LARGE, BAD_POINTS) of the inks that are refused: their rows
+    hold no stroke. An ink is judged alone, whatever stands beside it.
+    """
+    pieces: list[StrokeColumns] = []
+    refused: dict[int, UnusableInkError] = {}
+    for first, batch in _batches(inks):
+        for row, piece in _convert(batch, first=first, max_points=max_points):
+            if isinstance(piece, UnusableInkError):
+                refused[row] = piece
+                pieces.append(StrokeColumns.without_strokes(1))
+            else:
+                pieces.append(piece)
+    return StrokeColumns.concatenate(pieces), refused
+
+
+def _batches(inks: Sequence[TraceTexts]) -> Iterator[tuple[int, Sequence[TraceTexts]]]:
+    first, num_chars = 0, 0
+    for row, ink in enumerate(inks):
+        num_chars += sum(map(len, ink.texts))
+        if num_chars >= _CHARS_PER_BATCH:
+            yield first, inks[first : row + 1]
+            first, num_chars = row + 1, 0
+    if first < len(inks):
+        yield first, inks[first:]
+
+
+def _convert(
+    inks: Sequence[TraceTexts], *, first: int, max_points: int
+) -> Iterator[tuple[int, StrokeColumns | UnusableInkError]]:
+    """Convert together what can be; where something is refused, in halves, down to the ink that is to blame."""
+    if len(inks) == 1:
+        try:
+            _refuse_odd(inks[0], max_points=max_points)
+            yield first, _columns(inks, max_points=max_points)
+        except UnusableInkError as error:
+            yield first, error.untraced()
+        return
+    try:
+        yield first, _columns(inks, max_points=max_points)
+    except (UnusableInkError, UnicodeEncodeError):
+        middle = len(inks) // 2
+        yield from _convert(inks[:middle], first=first, max_points=max_points)
+        yield from _convert(inks[middle:], first=first + middle, max_points=max_points)
+
+
+def _refuse_odd(ink: TraceTexts, *, max_points: int) -> None:
+    """Refuse one ink for what can be said before its numbers are read; `_columns` does so without saying why."""
+    if sum(text.count(",") for text in ink.texts) > max_points + len(ink.texts):
+        raise UnusableInkError(Reason.TOO_LARGE, f"more than {max_points} points")
+    try:
+        odd = "".join(ink.texts).encode("ascii").translate(None, _NUMERALS + _SPACES + b",")
+    except UnicodeEncodeError as error:
+        raise UnusableInkError(Reason.BAD_POINTS, f"not a number: {error.object[error.start : error.end]!r}") from None
+    if odd:
+        raise UnusableInkError(Reason.BAD_POINTS, f"not numbers, they hold {odd[:20].decode('ascii')!r}")
+
+
+def _columns(inks: Sequence[TraceTexts], *, max_points: int) -> StrokeColumns:
+    """Convert inks together. Raises UnusableInkError or UnicodeEncodeError where any of them is to be refused."""
+    num_traces = np.array([len(ink.texts) for ink in inks])
+    if not num_traces.sum():
+        return StrokeColumns.without_strokes(len(inks))
+    text = (_TRACE_MARK.join(chain.from_iterable(ink.texts for ink in inks)) + _TRACE_MARK).encode("ascii")
+    kinds = np.frombuffer(text.translate(_KINDS), np.uint8)
+    begun, ended = _places_of_numbers(kinds)
+    ends = np.flatnonzero(kinds >= _POINT_END)
+    ends_trace = kinds[ends] == _TRACE_END
+    if kinds.max() == _ODD or np.count_nonzero(ends_trace) != num_traces.sum():
+        raise UnusableInkError(Reason.BAD_POINTS, "not numbers")
+    values, counts = _numbers(text, lengths=ended - begun), _values_per_point(begun, ends)
+
+    ink_of_trace = np.repeat(np.arange(len(inks)), num_traces)
+    trace: npt.NDArray[np.int64] = np.cumsum(ends_trace) - ends_trace
+    commas = np.bincount(ink_of_trace[trace], minlength=len(inks)) - num_traces
+    if np.any(commas > max_points + num_traces):
+        raise UnusableInkError(Reason.TOO_LARGE, f"more than {max_points} points")
+    starts = np.cumsum(counts) - counts
+    if not counts.all():  # a comma too many
+        held = counts > 0
+        counts, starts, trace = counts[held], starts[held], trace[held]
+    ink = ink_of_trace[trace]
+    _check_counts(counts, np.bincount(ink, minlength=len(inks)), max_points=max_points)
+
+    x_at, y_at = _coordinate_positions(inks, counts, ink)
+    points = np.stack((values[starts + x_at], values[starts + y_at]), axis=1)
+    lengths = np.bincount(trace, minlength=len(ink_of_trace))
+    drawn = lengths > 0
+    return StrokeColumns(
+        points=points,
+        stroke_lengths=lengths[drawn].astype(np.int32),
+        num_strokes=np.bincount(ink_of_trace[drawn], minlength=len(inks)).astype(np.int32),
+    )
+
+
+def _places_of_numbers(kinds: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Where each number begins, and where it has ended."""
+    in_number = np.zeros(len(kinds) + 1, np.bool_)
+    np.equal(kinds, _NUMERAL, out=in_number[1:])
+    edges = np.flatnonzero(in_number[1:] != in_number[:-1])  # the last character ends a trace, so they are pairs
+    return edges[::2], edges[1::2]
+
+
+def _numbers(text: bytes, *, lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    """All numbers of the text. Arrow wants them one directly after another, with the offset of each."""
+    offsets = np.zeros(len(lengths) + 1, np.int32)
+    np.cumsum(lengths, out=offsets[1:])
+    numerals = pa.StringArray.from_buffers(
+        len(lengths), pa.py_buffer(offsets), pa.py_buffer(text.translate(None, _NO_NUMERALS))
+    )
+    try:
+        values = pc.cast(numerals, pa.float32()).to_numpy(zero_copy_only=False)
+    except pa.ArrowInvalid as error:
+        raise UnusableInkError(Reason.BAD_POINTS, str(error)) from None
+    if not np.isfinite(values).all():
+        raise UnusableInkError(Reason.BAD_POINTS, "a coordinate is too large for float32")
+    return np.asarray(values, dtype=np.float32)
+
+
+def _values_per_point(begun: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """How many values each point has (none between two commas, say), by where numbers begin and where points end."""
+    each, left_over = divmod(len(begun), len(ends))
+    if each and not left_over:  # as many everywhere? To see that takes a fourth of counting
+        is_last_before, is_first_behind = begun[each - 1 :: each] < ends, begun[each::each] > ends[:-1]
+        if is_last_before.all() and is_first_behind.all():
+            return np.full(len(ends), each)
+    return np.diff(np.searchsorted(begun, ends), prepend=0)
+
+
+def _check_counts(counts: npt.NDArray[np.int64], num_points: npt.NDArray[np.int64], *, max_points: int) -> None:
+    if num_points.max() > max_points:
+        raise UnusableInkError(Reason.TOO_LARGE, f"{num_points.max()} points, at most {max_points} are allowed")
+    if counts.size == 0:
+        return
+    if counts.min() < 2:
+        raise UnusableInkError(Reason.BAD_POINTS, "a point has a single value, x and y are needed")
+    if counts.max() > MAX_VALUES_PER_POINT:
+        raise UnusableInkError(Reason.BAD_POINTS, f"a point has {counts.max()} values: commas are missing")
+
+
+def _coordinate_positions(
+    inks: Sequence[TraceTexts], counts: npt.NDArray[np.int64], ink: npt.NDArray[np.int64]
+) -> tuple[Any, Any]:
+    """Which of a point's values are x and y: for each point, or for all where they are the first two everywhere."""
+    found = [
+        (row, ink.channels.index("X"), ink.channels.index("Y"), len(ink.channels))
+        for row, ink in enumerate(inks)
+        if "X" in ink.channels and "Y" in ink.channels
+    ]
+    if all((x_at, y_at) == (0, 1) for _, x_at, y_at, _ in found):
+        return 0, 1
+    positions = np.tile(np.array([0, 1]), (len(inks), 1))
+    declared = np.full(len(inks), -1)
+    for row, x_at, y_at, num_channels in found:
+        positions[row], declared[row] = (x_at, y_at), num_channels
+    fits = np.ones(len(inks), np.bool_)
+    np.logical_and.at(fits, ink, counts == declared[ink])
+    positions[~fits] = 0, 1
+    return positions[ink, 0], positions[ink, 1]

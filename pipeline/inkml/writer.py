@@ -1,0 +1,34 @@
+"""InkML as MathWriting writes it (github.com/google-research/google-research/tree/master/mathwriting)."""
+
+from xml.sax.saxutils import escape
+
+import numpy as np
+
+from latexify.pipeline.synthesis.fonts.pen import Trace
+
+
+def inkml(traces: list[Trace], *, label: str, split: str, sample_id: str, writer: str) -> bytes:
+    """One InkML document, UTF-8: annotations, the trace format, and a trace per stroke (`x y t` in px and ms)."""
+    annotations = {
+        "label": label,
+        "splitTagOriginal": split,
+        "sampleId": sample_id,
+        "normalizedLabel": label,
+        "inkCreationMethod": "synthetic",
+        "labelCreationMethod": "synthetic",
+        "writer": writer,
+    }
+    lines = ['<ink xmlns="http://www.w3.org/2003/InkML">']
+    lines += [f'  <annotation type="{name}">{escape(value)}</annotation>' for name, value in annotations.items()]
+    lines.append("  <traceFormat>")
+    lines += [f'    <channel name="{name}" type="decimal"/>' for name in ("X", "Y", "T")]
+    lines.append("  </traceFormat>")
+    lines += [f'  <trace id="{number}">{_trace_text(trace)}</trace>' for number, trace in enumerate(traces)]
+    lines.append("</ink>\n")
+    return "\n".join(lines).encode()
+
+
+def _trace_text(trace: Trace) -> str:
+    values = np.column_stack([trace.points_px, trace.times_ms]).ravel()
+    # One format of all points together is several times faster than one a point.
+    return ",".join(["%.2f %.2f %d"] * len(trace.times_ms)) % tuple(values.tolist())

@@ -1,0 +1,1 @@
+"""The inks folder: strokes, labels and rejections as Parquet."""

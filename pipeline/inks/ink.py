@@ -1,0 +1,159 @@
+"""The data that flows through the offline half: inks, rejections, and their Parquet schema."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+SPLITS = ("train", "valid", "test")
+
+COMPOSED_NAME = "composed.tar"
+"""Begins the source of composed inks: the archive that stage `source` makes of them."""
+
+Stroke = npt.NDArray[np.float32]
+"""One pen-down to pen-up movement: float32 [num_points, 2], x to the right, y downward, in the units of its file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ink:
+    """One handwritten expression.
+
+    key: unique within the dataset; the path inside the source without its suffix.
+    strokes: in writing order, each float32 [num_points, 2] with num_points >= 1, all finite.
+    label: as found in the file; normalized_label: as `latexify.pipeline.latex` writes it; `writer`: None where unknown.
+    source: archive or folder, and the path in it.
+    """
+
+    key: str
+    split: str
+    label: str
+    normalized_label: str
+    strokes: list[Stroke]
+    writer: str | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrokeColumns:
+    """The strokes of many inks, one after another, in the order of the inks.
+
+    points: float32 [num_points, 2], as in `Stroke`.
+    stroke_lengths: int32 [num_strokes], the number of points of each stroke, at least one.
+    num_strokes: int32 [num_inks], the number of strokes of each ink.
+    """
+
+    points: npt.NDArray[np.float32]
+    stroke_lengths: npt.NDArray[np.int32]
+    num_strokes: npt.NDArray[np.int32]
+
+    @classmethod
+    def of(cls, inks: Sequence[Sequence[Stroke]]) -> Self:
+        """The columns of inks that each have their strokes."""
+        strokes = [stroke for ink in inks for stroke in ink]
+        return cls(
+            points=np.concatenate([np.empty((0, 2), np.float32), *strokes]).astype(np.float32, copy=False),
+            stroke_lengths=np.array([len(stroke) for stroke in strokes], np.int32),
+            num_strokes=np.array([len(ink) for ink in inks], np.int32),
+        )
+
+    @classmethod
+    def without_strokes(cls, num_inks: int) -> Self:
+        """Inks that have none."""
+        return cls.of([[]] * num_inks)
+
+    @classmethod
+    def concatenate(cls, pieces: Sequence[Self]) -> Self:
+        """The inks of all pieces, in their order."""
+        pieces = [cls.without_strokes(0), *pieces]
+        return cls(
+            points=np.concatenate([piece.points for piece in pieces]),
+            stroke_lengths=np.concatenate([piece.stroke_lengths for piece in pieces]),
+            num_strokes=np.concatenate([piece.num_strokes for piece in pieces]),
+        )
+
+    @property
+    def num_points(self) -> npt.NDArray[np.int32]:
+        """int32 [num_inks]: the number of points of each ink."""
+        total = np.zeros(len(self.stroke_lengths) + 1, np.int32)
+        np.cumsum(self.stroke_lengths, out=total[1:])
+        return np.diff(total[np.cumsum(self.num_strokes)], prepend=np.int32(0))
+
+    def take(self, inks: npt.NDArray[np.bool_]) -> Self:
+        """Only the inks marked."""
+        if inks.all():
+            return self
+        stroke_is_taken = np.repeat(inks, self.num_strokes)
+        return type(self)(
+            points=self.points[np.repeat(stroke_is_taken, self.stroke_lengths)],
+            stroke_lengths=self.stroke_lengths[stroke_is_taken],
+            num_strokes=self.num_strokes[inks],
+        )
+
+    def strokes(self) -> list[Stroke]:
+        """All strokes, as views."""
+        return list(np.split(self.points, np.cumsum(self.stroke_lengths)[:-1])) if len(self.stroke_lengths) else []
+
+
+class Reason(StrEnum):
+    """Why an input did not become an ink."""
+
+    EMPTY_FILE = "empty-file"
+    MALFORMED_XML = "malformed-xml"
+    HOSTILE_XML = "hostile-xml"
+    TOO_LARGE = "too-large"
+    NOT_INKML = "not-inkml"
+    NO_STROKES = "no-strokes"
+    BAD_POINTS = "bad-points"
+    NO_LABEL = "no-label"
+    BAD_LABEL = "bad-label"
+    NO_SPLIT = "no-split"
+    DUPLICATE_KEY = "duplicate-key"
+    DUPLICATE_INK = "duplicate-ink"
+    LEAKED_INK = "leaked-ink"
+    LONG_LABEL = "long-label"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """One input that did not become an ink: `reason` is counted, `detail` says what exactly was wrong."""
+
+    key: str
+    source: str
+    reason: Reason
+    detail: str
+
+
+INK_SCHEMA = pa.schema(
+    [
+        pa.field("key", pa.string(), nullable=False),
+        pa.field("split", pa.string(), nullable=False),
+        pa.field("label", pa.string(), nullable=False),
+        pa.field("normalized_label", pa.string(), nullable=False),
+        # x and y interleaved, all strokes of the ink one after another
+        pa.field("points", pa.list_(pa.field("item", pa.float32(), nullable=False)), nullable=False),
+        # number of points of each stroke, in writing order
+        pa.field("stroke_lengths", pa.list_(pa.field("item", pa.int32(), nullable=False)), nullable=False),
+        pa.field("writer", pa.string()),
+        pa.field("source", pa.string(), nullable=False),
+        # SHA-256 of stroke lengths and points without repeated ones, first 32 hex digits: `catalogue.content_hash`
+        pa.field("content_hash", pa.string(), nullable=False),
+        pa.field("num_strokes", pa.int32(), nullable=False),
+        pa.field("num_points", pa.int32(), nullable=False),
+    ]
+)
+
+TOKEN_IDS = pa.list_(pa.field("item", pa.int32(), nullable=False))
+"""Arrow type of a label's token ids: the end id last, no start id."""
+
+REJECT_SCHEMA = pa.schema(
+    [
+        pa.field("key", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("detail", pa.string(), nullable=False),
+    ]
+)

@@ -1,0 +1,1 @@
+"""Input files: folders and archives, keys, and the rules that assign splits."""

@@ -1,0 +1,173 @@
+"""A contact sheet: pictures in a grid, each with a frame and its caption below."""
+
+import io
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from latexify.pipeline.drawing.draw import Canvas
+from latexify.pipeline.inspect.entry import Entry, Picture
+from latexify.pipeline.inspect.wording import fault_of, sizes_of
+from latexify.pipeline.latex import tokenize
+
+PICTURE_WIDTH_PX = 320
+MAX_PICTURE_HEIGHT_PX = 320
+GAP_PX = 14
+LINE_PX = 16
+MAX_LABEL_LINES = 3
+MAX_SIDE_PX = 16_000
+"""Many viewers open no larger picture."""
+
+INK_CANVAS = Canvas(height_px=160, width_px=PICTURE_WIDTH_PX, margin_px=10, pen_width_px=2)
+"""Inks, which have no picture of their own, are drawn on this."""
+
+_PAPER, _FRAME, _LABEL, _NUMBERS, _KEY, _FAULT = "#ffffff", "#c8c8c8", "#101010", "#606060", "#3060a0", "#b02020"
+_BACKGROUND = "#f4f4f4"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fonts:
+    title: ImageFont.FreeTypeFont
+    text: ImageFont.FreeTypeFont
+    small: ImageFont.FreeTypeFont
+
+    @classmethod
+    def load(cls) -> "_Fonts":
+        """DejaVu, as matplotlib brings it."""
+        folder = Path(mpl.get_data_path()) / "fonts" / "ttf"
+        basic = ImageFont.Layout.BASIC  # the same on every machine; Raqm is not everywhere
+        return cls(
+            title=ImageFont.truetype(folder / "DejaVuSans-Bold.ttf", 14, layout_engine=basic),
+            text=ImageFont.truetype(folder / "DejaVuSansMono.ttf", 12, layout_engine=basic),
+            small=ImageFont.truetype(folder / "DejaVuSans.ttf", 11, layout_engine=basic),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Cell:
+    """A picture as it is shown, and the lines below it: text, font and colour."""
+
+    image: Image.Image | None
+    lines: list[tuple[str, ImageFont.FreeTypeFont, str]]
+
+
+def draw_sheet(entries: Sequence[Entry], pictures: Sequence[Picture | None], *, title: str) -> bytes:
+    """A sheet of the entries as a PNG, row by row in their order. pictures: one each; None where there is none."""
+    fonts = _Fonts.load()
+    cells = [_cell(entry, picture, fonts) for entry, picture in zip(entries, pictures, strict=True)]
+    picture_px = max([40, *(cell.image.height for cell in cells if cell.image is not None)])
+    num_columns = _num_columns(len(cells), height_px=picture_px + 4 * LINE_PX)
+    rows = [cells[start : start + num_columns] for start in range(0, len(cells), num_columns)]
+    heights = [picture_px + GAP_PX + max(len(cell.lines) for cell in row) * LINE_PX + GAP_PX for row in rows]
+    width_px = GAP_PX + num_columns * (PICTURE_WIDTH_PX + GAP_PX)
+    top = 2 * GAP_PX + LINE_PX
+    sheet = Image.new("RGB", (width_px, top + sum(heights)), _BACKGROUND)
+    pen = ImageDraw.Draw(sheet)
+    pen.text((GAP_PX, GAP_PX), _shortened(title, fonts.title, width_px - 2 * GAP_PX), fill=_LABEL, font=fonts.title)
+    for row, height in zip(rows, heights, strict=True):
+        for place, cell in enumerate(row):
+            left = GAP_PX + place * (PICTURE_WIDTH_PX + GAP_PX)
+            _draw_cell(sheet, pen, cell, left=left, top=top, picture_px=picture_px)
+        top += height
+    buffer = io.BytesIO()
+    sheet.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _num_columns(count: int, *, height_px: int) -> int:
+    """About as wide as a screen is beside its height, but of a height that viewers open."""
+    wide = math.sqrt(count * 1.3 * height_px / PICTURE_WIDTH_PX)
+    needed = math.ceil(count * (height_px + 3 * GAP_PX) / MAX_SIDE_PX)
+    return max(1, min(count, round(wide)), needed)
+
+
+def _cell(entry: Entry, picture: Picture | None, fonts: _Fonts) -> _Cell:
+    lines = []
+    if entry.label is not None:
+        wrapped = _wrapped(tokenize(entry.label), fonts.text)
+        lines += [(line, fonts.text, _LABEL) for line in wrapped]
+    fault = fault_of(entry)
+    if fault is not None:
+        lines += [(line, fonts.small, _FAULT) for line in _wrapped(re.findall(r"\S+\s*", fault), fonts.small)]
+    numbers = " · ".join([*filter(None, [entry.split]), *sizes_of(entry)])
+    if numbers:
+        lines.append((_shortened(numbers, fonts.small, PICTURE_WIDTH_PX), fonts.small, _NUMBERS))
+    lines.append((_shortened(entry.key, fonts.small, PICTURE_WIDTH_PX), fonts.small, _KEY))
+    return _Cell(image=_shown(picture) if picture is not None else None, lines=lines)
+
+
+def _shown(picture: Picture) -> Image.Image:
+    """The picture at the width of a cell: small ones enlarged by whole numbers, so that pixels stay pixels."""
+    height, width = picture.shape
+    room = min(PICTURE_WIDTH_PX / width, MAX_PICTURE_HEIGHT_PX / height)
+    if room >= 1:
+        return Image.fromarray(np.kron(picture, np.ones((int(room), int(room)), dtype=np.uint8)))
+    size = (max(1, int(width * room)), max(1, int(height * room)))
+    return Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS)
+
+
+def _draw_cell(  # noqa: PLR0913  # what, on what, and where
+    sheet: Image.Image, pen: ImageDraw.ImageDraw, cell: _Cell, *, left: int, top: int, picture_px: int
+) -> None:
+    frame = (left - 1, top - 1, left + PICTURE_WIDTH_PX, top + picture_px)  # around the picture: it hides no pixel
+    pen.rectangle(frame, fill=_PAPER)
+    if cell.image is not None:
+        x = left + (PICTURE_WIDTH_PX - cell.image.width) // 2
+        y = top + (picture_px - cell.image.height) // 2
+        sheet.paste(cell.image, (x, y))
+    pen.rectangle(frame, outline=_FRAME)
+    for number, (text, font, colour) in enumerate(cell.lines):
+        pen.text((left, top + picture_px + GAP_PX // 2 + number * LINE_PX), text, fill=colour, font=font)
+
+
+def _wrapped(words: Sequence[str], font: ImageFont.FreeTypeFont) -> list[str]:
+    """The words joined to lines as wide as a picture, at most `MAX_LABEL_LINES`; what is left over becomes an ellipsis.
+
+    A word is cut only where it is wider than a line.
+    """
+    lines = [""]
+    for word in words:
+        rest = word
+        while font.getlength(lines[-1] + rest.rstrip()) > PICTURE_WIDTH_PX:
+            length = _fitting(rest, font, PICTURE_WIDTH_PX) if not lines[-1] else 0
+            lines[-1] += rest[:length]
+            rest = rest[length:].lstrip()
+            lines.append("")
+        lines[-1] += rest
+        if len(lines) > MAX_LABEL_LINES:
+            kept = lines[MAX_LABEL_LINES - 1]
+            room_px = PICTURE_WIDTH_PX - font.getlength("…")
+            fits = kept if font.getlength(kept) <= room_px else kept[: _fitting(kept, font, room_px)]
+            return [*lines[: MAX_LABEL_LINES - 1], fits + "…"]
+    return lines
+
+
+def _fitting(text: str, font: ImageFont.FreeTypeFont, width_px: float) -> int:
+    """How many characters from the beginning fit, at least one."""
+    low, high = 1, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if font.getlength(text[:middle]) <= width_px else (low, middle - 1)
+    return low
+
+
+def _shortened(text: str, font: ImageFont.FreeTypeFont, width_px: float) -> str:
+    """The text in one line; where it is too long its middle gives way, for keys differ at their ends."""
+    if font.getlength(text) <= width_px:
+        return text
+    low, high = 0, len(text)  # characters that are kept
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if font.getlength(_without_middle(text, middle)) <= width_px else (low, middle - 1)
+    return _without_middle(text, low)
+
+
+def _without_middle(text: str, kept: int) -> str:
+    head = kept // 2
+    return f"{text[:head]}…{text[len(text) - (kept - head) :]}"

@@ -1,0 +1,1 @@
+"""The rasterize stage: inks in, WebDataset shards out."""

@@ -1,0 +1,1 @@
+"""The source stage: generate, download or list the InkML."""

@@ -1,0 +1,139 @@
+"""Download of large files over unreliable lines: resumed where it stopped, checked by size, renamed when whole."""
+
+import http.client
+import shutil
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from latexify.common.errors import LatexifyError
+from latexify.common.progress import Progress
+
+BLOCK_BYTES = 1 << 20
+_NOT_SATISFIABLE = 416
+_WORTH_RETRYING = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long to try.
+
+    max_attempts: attempts in a row that bring nothing new, before giving up.
+    timeout_s: silence after which an attempt has failed.
+    pause_s: pause before the next attempt; doubles with each in a row.
+    """
+
+    max_attempts: int = 5
+    timeout_s: float = 30
+    pause_s: float = 2
+
+
+def fetch(url: str, *, to: Path, num_bytes: int, patience: Patience | None = None) -> None:
+    """Download `url` into the file `to`, which must come out `num_bytes` long; does nothing where it is there already.
+
+    Bytes go to ``{to}.partial`` first and are kept when the line breaks, for this call's next attempt or the next call.
+
+    Raises LatexifyError where there is no network, the server refuses, the size is wrong, or the disk is too small.
+    """
+    patience = patience or Patience()
+    if to.exists():
+        _require_size(to, num_bytes=num_bytes)
+        return
+    partial = to.with_name(f"{to.name}.partial")
+    to.parent.mkdir(parents=True, exist_ok=True)
+    if _size_of(partial) > num_bytes:
+        partial.unlink()
+    _require_space(to.parent, num_bytes=num_bytes - _size_of(partial))
+    with Progress(f"download {to.name}", total=num_bytes, unit="bytes") as progress:
+        progress.advance(_size_of(partial))
+        failures = 0
+        while _size_of(partial) < num_bytes:
+            have = _size_of(partial)
+            problem = _attempt(
+                url, partial=partial, num_bytes=num_bytes, timeout_s=patience.timeout_s, progress=progress
+            )
+            failures = 0 if _size_of(partial) > have else failures + 1
+            if failures >= patience.max_attempts:
+                raise LatexifyError(
+                    f"{url} could not be downloaded ({problem}): check the network and run again (it resumes), "
+                    f"or put the file at {to} yourself"
+                )
+            if problem is not None:
+                progress.message(f"download {to.name}: {problem}, trying again")
+                time.sleep(patience.pause_s * 2**failures)
+    _require_size(partial, num_bytes=num_bytes)
+    partial.replace(to)
+
+
+def _attempt(url: str, *, partial: Path, num_bytes: int, timeout_s: float, progress: Progress) -> str | None:
+    """Append what comes to `partial`, until all is there or the line breaks; returns what went wrong, or None."""
+    have = _size_of(partial)
+    try:
+        with _open(url, offset=have, timeout_s=timeout_s) as response:
+            resumed = response.status == http.HTTPStatus.PARTIAL_CONTENT
+            _require_offered_size(response, url=url, num_bytes=num_bytes, offset=have if resumed else 0)
+            if have and not resumed:  # the server sends all of it once more
+                progress.advance(-have)
+            with partial.open("ab" if resumed else "wb") as file:
+                for block in _blocks(response):
+                    file.write(block)
+                    progress.advance(len(block))
+    except urllib.error.HTTPError as error:
+        if error.code == _NOT_SATISFIABLE and have:
+            partial.unlink()
+            progress.advance(-have)
+        elif error.code not in _WORTH_RETRYING:
+            raise LatexifyError(f"{url}: the server answered {error.code} {error.reason}") from error
+        return f"the server answered {error.code} {error.reason}"
+    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
+        return str(getattr(error, "reason", error)) or type(error).__name__
+    return None if _size_of(partial) == num_bytes else "the connection was closed early"
+
+
+@contextmanager
+def _open(url: str, *, offset: int, timeout_s: float) -> Iterator[http.client.HTTPResponse]:
+    # identity: a server that compresses would make sizes and offsets meaningless
+    headers = {"User-Agent": "latexify", "Accept-Encoding": "identity"} | (
+        {"Range": f"bytes={offset}-"} if offset else {}
+    )
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310  (our own https addresses)
+    with urllib.request.urlopen(request, timeout=timeout_s) as response:  # noqa: S310  (same)
+        yield response
+
+
+def _blocks(response: IO[bytes]) -> Iterator[bytes]:
+    while block := response.read(BLOCK_BYTES):
+        yield block
+
+
+def _require_offered_size(response: http.client.HTTPResponse, *, url: str, num_bytes: int, offset: int) -> None:
+    """Refuse before the download what cannot end well: another file, or a part that does not fit."""
+    content_range = response.headers.get("Content-Range", "")
+    if offset and not content_range.startswith(f"bytes {offset}-"):
+        raise LatexifyError(f"{url}: asked for bytes from {offset}, the server sends {content_range!r}")
+    length = response.headers.get("Content-Length")
+    if length is not None and int(length) + offset != num_bytes:
+        raise LatexifyError(
+            f"{url}: the server offers {int(length) + offset} bytes, expected {num_bytes}: the file was replaced "
+            "or something on the way answers instead"
+        )
+
+
+def _require_size(path: Path, *, num_bytes: int) -> None:
+    if _size_of(path) != num_bytes:
+        raise LatexifyError(f"{path} has {_size_of(path)} bytes, expected {num_bytes}: delete it and run again")
+
+
+def _require_space(folder: Path, *, num_bytes: int) -> None:
+    free_bytes = shutil.disk_usage(folder).free
+    if free_bytes < num_bytes:
+        raise LatexifyError(f"{folder} has {free_bytes} bytes free, the download needs {num_bytes}: make room")
+
+
+def _size_of(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

@@ -1,0 +1,154 @@
+"""Formulas with a box for every symbol, as MathWriting's `synthetic-bboxes.jsonl` has them: layouts to be filled.
+
+Format: a JSON object a line: `normalizedLabel` (or `label`), and `bboxes`, a list of `token`, `xMin`, `yMin`, `xMax`,
+`yMax`, y downward, in any one unit.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from latexify.artifacts.location import Location
+from latexify.common.errors import LatexifyError
+from latexify.pipeline.latex import normalize
+from latexify.pipeline.synthesis.composed.bank import Glyph
+from latexify.pipeline.synthesis.composed.boxes import Box, Placed
+from latexify.pipeline.synthesis.composed.formula import BAR, RADICAL
+from latexify.pipeline.synthesis.composed.hand import Hand
+from latexify.pipeline.synthesis.composed.proportions import printed
+
+STRETCHED = frozenset([BAR, RADICAL, "(", ")", "[", "]", "\\{", "\\}", "|", "\\|", "\\langle", "\\rangle"])
+"""Signs that take the shape of their box; all others keep their own, within `_MOST_CHANGE`."""
+_MOST_CHANGE = 1.3
+_ROWS_PER_BATCH = 2048
+_SCHEMA = pa.schema([("label", pa.string()), ("tokens", pa.list_(pa.string())), ("corners", pa.list_(pa.float32()))])
+
+
+class TokenBox(NamedTuple):
+    """Where a symbol goes: its token and the corners of its ink."""
+
+    token: str
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+@dataclass(frozen=True, slots=True)
+class BoxedFormula:
+    """A formula that is laid out. label: normalised. boxes: in the order in which they are written."""
+
+    label: str
+    boxes: Sequence[TokenBox]
+
+
+def read_boxed(lines: Iterable[str], *, path: Location) -> Iterator[BoxedFormula]:
+    """The formulas of a file's lines. Raises LatexifyError that names the first bad line."""
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            try:
+                yield _boxed(json.loads(line))
+            except (ValueError, KeyError, TypeError) as error:
+                raise LatexifyError(
+                    f"{path}, line {number}: not a formula with boxes ({type(error).__name__}: {error}): it must be a "
+                    "JSON object with `normalizedLabel` and `bboxes`"
+                ) from None
+
+
+def _boxed(entry: Mapping[str, Any]) -> BoxedFormula:
+    boxes = []
+    for box in entry["bboxes"]:
+        corners = [float(box[name]) for name in ("xMin", "yMin", "xMax", "yMax")]
+        left, top, right, bottom = corners
+        if not all(map(math.isfinite, corners)) or right < left or bottom < top:
+            raise ValueError(f"a box of {box['token']} from {left}, {top} to {right}, {bottom}")
+        boxes.append(TokenBox(normalize(box["token"]), left, top, right, bottom))
+    if not boxes:
+        raise ValueError("no boxes")
+    return BoxedFormula(normalize(entry.get("normalizedLabel", entry.get("label"))), boxes)
+
+
+def write_boxed(path: Path, formulas: Iterable[BoxedFormula]) -> int:
+    """Write formulas where workers can take single ones without reading all; returns their number."""
+    count = 0
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, _SCHEMA) as writer:
+        rows: list[dict[str, Any]] = []
+        for formula in formulas:
+            corners = [value for box in formula.boxes for value in box[1:]]
+            tokens = [box.token for box in formula.boxes]
+            rows.append({"label": formula.label, "tokens": tokens, "corners": corners})
+            count += 1
+            if len(rows) == _ROWS_PER_BATCH:
+                writer.write_batch(pa.RecordBatch.from_pylist(rows, schema=_SCHEMA))
+                rows = []
+        if rows:
+            writer.write_batch(pa.RecordBatch.from_pylist(rows, schema=_SCHEMA))
+    return count
+
+
+class BoxedFormulas:
+    """The formulas that `write_boxed` wrote, by number; the file is mapped into memory, not read."""
+
+    def __init__(self, path: Path) -> None:
+        self._table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+
+    def __len__(self) -> int:
+        return int(self._table.num_rows)
+
+    def __getitem__(self, number: int) -> BoxedFormula:
+        row = {name: self._table[name][number].as_py() for name in _SCHEMA.names}
+        corners = np.reshape(row["corners"], (-1, 4)).tolist()
+        boxes = [TokenBox(token, *quad) for token, quad in zip(row["tokens"], corners, strict=True)]
+        return BoxedFormula(row["label"], boxes)
+
+
+def fill_boxes(formula: BoxedFormula, hand: Hand) -> Box:
+    """Put a glyph into every box. Raises MissingSymbolError where nobody wrote one of the symbols."""
+    unit = _capital_height(formula.boxes)
+    left = min(box.left for box in formula.boxes)
+    placed = []
+    for box in formula.boxes:
+        width, height = (box.right - box.left) / unit, (box.bottom - box.top) / unit
+        if box.token in STRETCHED:
+            glyph = hand.glyph(box.token, aspect=(width + 0.05) / (height + 0.05))
+        else:
+            glyph = hand.glyph(box.token)
+        placed.append(_in_box(glyph, (box.left - left) / unit, box.top / unit, width, height))
+    top, bottom = min(box.top for box in formula.boxes) / unit, max(box.bottom for box in formula.boxes) / unit
+    right = max(box.right for box in formula.boxes)
+    return Box((right - left) / unit, -top, bottom, tuple(placed))
+
+
+def _capital_height(boxes: Sequence[TokenBox]) -> float:
+    """Height of a capital on the formula's main line: the largest symbols tell, scripts are smaller."""
+    ratios = []
+    for box in boxes:
+        own = printed(box.token)
+        if box.token not in STRETCHED and box.bottom > box.top:
+            ratios.append((box.bottom - box.top) / (own.bottom - own.top))
+    if not ratios:
+        return max([box.bottom - box.top for box in boxes] + [box.right - box.left for box in boxes]) or 1.0
+    ratios.sort()
+    return median(ratios[len(ratios) // 2 :])
+
+
+def _in_box(glyph: Glyph, left: float, top: float, width: float, height: float) -> Placed:
+    """Fit a glyph to a box by its longer side, centred; its shape changes a little, or all the way if it may."""
+    own_width, own_height = max(glyph.width, 0.02), max(glyph.bottom - glyph.top, 0.02)
+    scale_x, scale_y = width / own_width, height / own_height
+    if glyph.token == BAR:
+        scale_y = min(scale_x, 1.0)
+    elif glyph.token not in STRETCHED:
+        scale = scale_y if own_height >= own_width else scale_x
+        scale_x = min(max(scale_x, scale / _MOST_CHANGE), scale * _MOST_CHANGE)
+        scale_y = min(max(scale_y, scale / _MOST_CHANGE), scale * _MOST_CHANGE)
+    x = left + (width - scale_x * glyph.width) / 2
+    y = top + height / 2 - scale_y * (glyph.top + glyph.bottom) / 2
+    return Placed(glyph, x, y, scale_x, scale_y)

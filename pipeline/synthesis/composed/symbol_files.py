@@ -1,0 +1,85 @@
+"""Files of single symbols: detexify's (label and strokes), and MathWriting's (strokes of the dataset's own inks).
+
+Formats: a JSON object a line. Detexify: `label`, `strokes` as lists of `[x, y]`, y downward. MathWriting
+(`symbols.jsonl`): `sourceSampleId`, `strokeIndices`, `label`.
+"""
+
+import bz2
+import gzip
+import json
+import lzma
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import IO, Any, cast
+
+import numpy as np
+
+from latexify.artifacts.location import Location
+from latexify.common.errors import LatexifyError
+from latexify.pipeline.latex import normalize, tokenize
+from latexify.pipeline.synthesis.composed.bank import LooseSymbol, Writer
+
+_OPENERS: tuple[tuple[bytes, Callable[[IO[bytes]], object]], ...] = (
+    (b"\x1f\x8b", gzip.open),
+    (b"BZh", bz2.open),
+    (b"\xfd7zXZ\x00", lzma.open),
+)
+_DAMAGE = (OSError, EOFError, lzma.LZMAError, UnicodeDecodeError)
+
+
+@dataclass(slots=True, kw_only=True)
+class SymbolFiles:
+    """What symbol files hold.
+
+    symbols: those that come with their strokes.
+    divisions: by sample id, label and stroke numbers of symbols in the dataset's own inks.
+    """
+
+    symbols: list[LooseSymbol] = field(default_factory=list)
+    divisions: dict[str, list[tuple[str, list[int]]]] = field(default_factory=dict)
+
+
+def read_lines(path: Location) -> Iterator[str]:
+    """The lines of a text file, plain or compressed. Raises LatexifyError where it is missing or damaged."""
+    try:
+        with path.open("rb") as file:
+            magic = file.read(6)
+            file.seek(0)
+            opener = next((open_ for prefix, open_ in _OPENERS if magic.startswith(prefix)), None)
+            stream = cast("IO[bytes]", opener(file) if opener else file)
+            for line in stream:
+                yield line.decode("utf-8").rstrip("\r\n")
+    except FileNotFoundError:
+        raise LatexifyError(f"{path} does not exist: put the file there, or name another in params.yaml") from None
+    except _DAMAGE as error:
+        raise LatexifyError(f"{path} cannot be read ({error}): it is damaged or no text, fetch it again") from error
+
+
+def read_symbol_files(paths: Sequence[Location]) -> SymbolFiles:
+    """Read symbol files; symbols whose label is not one token are passed over. Raises LatexifyError for a bad line."""
+    found = SymbolFiles()
+    for path in paths:
+        writer = Writer(name=path.name, folder=path.name)
+        for number, line in enumerate(read_lines(path), start=1):
+            if line.strip():
+                try:
+                    _take(json.loads(line), writer, found)
+                except (ValueError, KeyError, TypeError) as error:
+                    raise LatexifyError(
+                        f"{path}, line {number}: not a symbol ({type(error).__name__}: {error}): it must be a JSON "
+                        "object with `label` and `strokes`, or `sourceSampleId`, `strokeIndices` and `label`"
+                    ) from None
+    return found
+
+
+def _take(entry: Mapping[str, Any], writer: Writer, found: SymbolFiles) -> None:
+    token = normalize(entry["label"])
+    if len(tokenize(token)) != 1:
+        return
+    if "strokes" in entry:
+        strokes = [np.array(stroke, np.float32).reshape(-1, 2) for stroke in entry["strokes"] if stroke]
+        if strokes and all(np.isfinite(stroke).all() for stroke in strokes):
+            found.symbols.append(LooseSymbol(writer, token, strokes))
+        return
+    numbers = [int(number) for number in entry["strokeIndices"]]
+    found.divisions.setdefault(str(entry["sourceSampleId"]), []).append((token, numbers))

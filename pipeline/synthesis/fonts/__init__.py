@@ -1,0 +1,1 @@
+"""Stroke fonts, and the imaginary writers who write with them."""

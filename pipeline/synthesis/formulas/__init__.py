@@ -1,0 +1,1 @@
+"""Random formulas: expression trees and the grammar that grows them."""

@@ -1,0 +1,212 @@
+"""Rules for factors: what stands between operators. All take (growth, tokens, depth left), as `growth.Rule` says."""
+
+from latexify.pipeline.synthesis.formulas import symbols
+from latexify.pipeline.synthesis.formulas.expression import Fenced, Fraction, Matrix, Node, Root, Scripts, Symbol, row
+from latexify.pipeline.synthesis.formulas.growth import ANY, Growth, Rule
+
+VARIABLES = "xxyyzabcntkfgpqrsuvhmdijewl"
+INDICES = "ijknm"
+_SETS = (*symbols.LATIN_UPPER, "\\Omega", "\\Gamma")
+_FUNCTION_NAMES = ("f", "f", "g", "h", "F", "P", "u", "\\phi", "\\psi", "\\Gamma")
+
+
+def letter(grow: Growth, size: int = 1, _depth: int = 0) -> Symbol:
+    """A variable, mostly Latin and small."""
+    assert size == 1
+    alphabets = (VARIABLES, symbols.LATIN_UPPER, symbols.GREEK_LOWER, symbols.GREEK_UPPER)
+    return grow.symbol(grow.rng.choices(alphabets, (12, 4, 5, 1))[0])
+
+
+def set_name(grow: Growth) -> Symbol:
+    """The name of a set or region."""
+    return grow.symbol(_SETS)
+
+
+def number(grow: Growth, size: int, _depth: int = 0) -> Node:
+    """A number without leading zeros; from three tokens on sometimes with a decimal point."""
+    digits = [grow.rng.choice(symbols.DIGITS if place or size == 1 else symbols.DIGITS[1:]) for place in range(size)]
+    if size >= 3 and grow.happens(0.5):
+        digits[grow.rng.randrange(1, size - 1)] = "."
+    return row(*map(Symbol, digits))
+
+
+def index(grow: Growth, size: int, depth: int) -> Node:
+    """A subscript."""
+    if size == 1:
+        return grow.symbol(grow.rng.choices((INDICES, symbols.DIGITS, VARIABLES), (5, 5, 2))[0])
+    if size == 2:
+        return row(grow.symbol(INDICES), grow.symbol(INDICES + "0123"))
+    return grow.sum(size, depth)
+
+
+def part(grow: Growth, size: int, depth: int) -> Node:
+    """A numerator, denominator, radicand or cell: a number or a sum."""
+    return number(grow, size) if size <= 2 and grow.happens(0.4) else grow.sum(size, depth)
+
+
+def arguments(grow: Growth, size: int, depth: int) -> Node:
+    """A list with commas, or a single sum."""
+    if size < 3 or grow.happens(0.5):
+        return grow.sum(size, depth)
+    first, second = grow.divide(size - 1, 2)
+    return row(grow.term(first, depth), Symbol(","), arguments(grow, second, depth))
+
+
+def _constant(grow: Growth, _size: int, _depth: int) -> Node:
+    return grow.symbol(symbols.CONSTANTS)
+
+
+def _factorial(grow: Growth, _size: int, _depth: int) -> Node:
+    return row(grow.symbol("nnkkmpr"), Symbol("!"))
+
+
+def _prefixed(grow: Growth, size: int, depth: int) -> Node:
+    return row(grow.symbol(("\\Delta", "\\nabla", "\\partial", "d")), grow.factor(size - 1, depth))
+
+
+# --- scripts --------------------------------------------------------------------------------------------------------
+
+
+def _power(grow: Growth, size: int, depth: int) -> Node:
+    base, exponent = grow.divide(size - 3, 2) if grow.happens(0.3) else (1, size - 4)
+    if base == 2:
+        return row(grow.symbol("23456789"), Scripts(letter(grow), sup=_exponent(grow, exponent, depth)))
+    if base == 1 and grow.happens(0.12):
+        return Scripts(grow.symbol(symbols.DIGITS[1:]), sup=grow.sum(exponent, depth))
+    return Scripts(letter(grow) if base == 1 else _bracket(grow, base, depth), sup=_exponent(grow, exponent, depth))
+
+
+def _exponent(grow: Growth, size: int, depth: int) -> Node:
+    """The exponent, or the mark, of a letter or bracket."""
+    if size > 1:
+        return grow.sum(size, depth)
+    marks = {"\\prime": 1.5, "*": 0.4, "+": 0.3, "-": 0.3, "T": 0.5}
+    if grow.happens(0.18):
+        return grow.weighted(marks)
+    return grow.symbol("2222233456789") if grow.happens(0.6) else letter(grow)
+
+
+def _indexed(grow: Growth, size: int, depth: int) -> Node:
+    return Scripts(letter(grow), sub=index(grow, size - 4, depth))
+
+
+def _indexed_power(grow: Growth, size: int, depth: int) -> Node:
+    below, above = grow.divide(size - 7, 2)
+    return Scripts(letter(grow), sub=index(grow, below, depth), sup=_exponent(grow, above, depth))
+
+
+def _derivative(grow: Growth, size: int, depth: int) -> Node:
+    primes = 2 if size >= 9 and grow.happens(0.3) else 1
+    name = Scripts(grow.symbol("fghuvyFG"), sup=row(*[Symbol("\\prime")] * primes))
+    left = size - 4 - primes
+    return row(name, Fenced("(", arguments(grow, left - 2, depth), ")")) if left else name
+
+
+# --- brackets and functions -----------------------------------------------------------------------------------------
+
+
+def _bracket(grow: Growth, size: int, depth: int) -> Node:
+    pair = grow.rng.choices(range(len(symbols.OPENINGS)), (14, 3, 1, 1, 1, 1))[0]
+    return Fenced(symbols.OPENINGS[pair], grow.sum(size - 2, depth), symbols.CLOSINGS[pair])
+
+
+def _absolute(grow: Growth, size: int, depth: int) -> Node:
+    return Fenced(symbols.BAR, grow.sum(size - 2, depth), symbols.BAR)
+
+
+def _set(grow: Growth, size: int, depth: int) -> Node:
+    body = size - 2
+    if body >= 5 and grow.happens(0.5):
+        first, last = grow.divide(body - 3, 2)
+        dots = (Symbol(","), Symbol("\\dots"), Symbol(","))
+        return Fenced("\\{", row(grow.factor(first, depth), *dots, grow.factor(last, depth)), "\\}")
+    return Fenced("\\{", arguments(grow, body, depth), "\\}")
+
+
+def _interval(grow: Growth, size: int, depth: int) -> Node:
+    low, high = grow.divide(size - 3, 2)
+    left, right = grow.rng.choice(("()", "[]", "(]", "[)"))
+    return Fenced(left, row(part(grow, low, depth), Symbol(","), part(grow, high, depth)), right)
+
+
+def _application(grow: Growth, size: int, depth: int) -> Node:
+    return row(grow.symbol(_FUNCTION_NAMES), Fenced("(", arguments(grow, size - 3, depth), ")"))
+
+
+def _function(grow: Growth, size: int, depth: int) -> Node:
+    return row(grow.symbol(symbols.FUNCTIONS), _argument(grow, size - 1, depth))
+
+
+def _function_power(grow: Growth, size: int, depth: int) -> Node:
+    if grow.happens(0.4):
+        scripted = Scripts(Symbol("\\log"), sub=grow.symbol("23ab"))
+    else:
+        scripted = Scripts(grow.symbol(("\\sin", "\\cos", "\\tan")), sup=Symbol("2"))
+    return row(scripted, _argument(grow, size - 5, depth))
+
+
+def _argument(grow: Growth, size: int, depth: int) -> Node:
+    if size == 1:
+        return grow.symbol(("x", "x", "y", "t", "z", "\\theta", "\\alpha", "\\omega", "\\pi", "n", "2"))
+    if size == 2:
+        return row(grow.symbol("2345n"), grow.symbol(("x", "t", "y", "\\theta", "\\pi", "\\alpha")))
+    return Fenced("(", grow.sum(size - 2, depth), ")") if grow.happens(0.7) else grow.factor(size, depth)
+
+
+# --- two-dimensional structures -------------------------------------------------------------------------------------
+
+
+def _fraction(grow: Growth, size: int, depth: int) -> Node:
+    top, bottom = grow.divide(size - 5, 2)
+    return Fraction(part(grow, top, depth), part(grow, bottom, depth))
+
+
+def _leibniz(grow: Growth, size: int, depth: int) -> Node:
+    mark = grow.symbol(("d", "\\partial"))
+    top, bottom = grow.divide(size - 7, 2)
+    return Fraction(row(mark, grow.factor(top, depth)), row(mark, grow.factor(bottom, depth)))
+
+
+def _square_root(grow: Growth, size: int, depth: int) -> Node:
+    return Root(part(grow, size - 3, depth))
+
+
+def _root(grow: Growth, size: int, depth: int) -> Node:
+    return Root(part(grow, size - 6, depth), index=grow.symbol("33345nmk"))
+
+
+def _matrix(grow: Growth, size: int, depth: int) -> Node:
+    """A column, or as square a grid as there is room for; its separators are tokens too."""
+    left, right = grow.rng.choice(("()", "()", "[]", "||") if size >= 11 else ("()", "[]"))
+    shapes = [(rows, columns) for rows, columns in ((2, 1), (2, 2), (3, 3)) if 2 * rows * columns + 3 <= size]
+    rows, columns = shapes[-1] if grow.happens(0.8) else shapes[0]
+    count = rows * columns
+    cells = [part(grow, tokens, depth) for tokens in grow.divide(size - 3 - count, count)]
+    grid = tuple(tuple(cells[start : start + columns]) for start in range(0, count, columns))
+    return Fenced(left, Matrix(grid), right)
+
+
+FACTORS = (
+    Rule(10, 1, 1, letter),
+    Rule(0.3, 1, 1, _constant),
+    Rule(0.5, 2, 2, _factorial),
+    Rule(0.6, 2, 4, _prefixed),
+    Rule(1, 2, ANY, _function),
+    Rule(1, 6, ANY, _function_power, nests=True),
+    Rule(1.5, 3, ANY, _bracket),
+    Rule(0.8, 3, ANY, _absolute),
+    Rule(0.4, 3, 6, _set),
+    Rule(0.8, 7, ANY, _set),
+    Rule(0.7, 5, ANY, _interval),
+    Rule(2, 4, ANY, _application),
+    Rule(16, 5, ANY, _power, nests=True),
+    Rule(8, 5, ANY, _indexed, nests=True),
+    Rule(5, 9, ANY, _indexed_power, nests=True),
+    Rule(1.5, 5, 5, _derivative, nests=True),
+    Rule(1.5, 8, ANY, _derivative, nests=True),
+    Rule(30, 7, ANY, _fraction, nests=True),
+    Rule(2.5, 9, 14, _leibniz, nests=True),
+    Rule(5, 4, ANY, _square_root, nests=True),
+    Rule(2.5, 7, ANY, _root, nests=True),
+    Rule(4, 7, ANY, _matrix, nests=True),
+)

@@ -1,0 +1,213 @@
+"""The grammar: relations between sums of terms, terms of factors, big operators over terms."""
+
+from random import Random
+
+from latexify.pipeline.synthesis.formulas import symbols
+from latexify.pipeline.synthesis.formulas.expression import Node, Row, Scripts, Symbol, row
+from latexify.pipeline.synthesis.formulas.factors import FACTORS, INDICES, VARIABLES, index, number, set_name
+from latexify.pipeline.synthesis.formulas.growth import ANY, Growth, Rule
+
+SHORT_SHARE = 0.15
+"""Share of expressions of one to three tokens, as far as the limits allow them."""
+SHORT_TOKENS = 3
+
+
+def expression(rng: Random, *, min_tokens: int, max_tokens: int, max_depth: int) -> Node:
+    """A plausible expression of `min_tokens` to `max_tokens` tokens, nested at most `max_depth` deep."""
+    short = min_tokens <= SHORT_TOKENS and rng.random() < SHORT_SHARE
+    low = min_tokens if short else max(min_tokens, min(SHORT_TOKENS + 1, max_tokens))
+    high = min(SHORT_TOKENS, max_tokens) if short else max_tokens
+    size = rng.randint(low, high)
+    if size == 1:
+        return Symbol(rng.choice(symbols.ISOLATED))
+    return Growth(rng, RULES).node("statement", size, max_depth)
+
+
+# --- statements -----------------------------------------------------------------------------------------------------
+
+
+def _relation(grow: Growth, size: int, depth: int) -> Node:
+    left, right = grow.divide(size - 1, 2)
+    signs = grow.rng.choices((symbols.EQUALITIES[:1], symbols.EQUALITIES, symbols.ORDERS), (6, 2, 3))[0]
+    return row(grow.sum(left, depth), grow.symbol(signs), grow.sum(right, depth))
+
+
+def _membership(grow: Growth, size: int, depth: int) -> Node:
+    element, container = grow.divide(size - 1, 2)
+    whole = set_name(grow) if container == 1 else grow.factor(container, depth)
+    return row(grow.factor(element, depth), grow.symbol(symbols.SET_RELATIONS), whole)
+
+
+def _arrow(grow: Growth, size: int, depth: int) -> Node:
+    left, right = grow.divide(size - 1, 2)
+    return row(grow.sum(left, depth), grow.symbol(symbols.ARROWS), grow.sum(right, depth))
+
+
+def _mapping(grow: Growth, size: int, depth: int) -> Node:
+    source, target = (set_name(grow) if part == 1 else grow.factor(part, depth) for part in grow.divide(size - 3, 2))
+    name = grow.symbol(("f", "g", "h", "\\phi", "\\psi", "F", "T"))
+    return row(name, Symbol(":"), source, Symbol("\\rightarrow"), target)
+
+
+def _quantified(grow: Growth, size: int, depth: int) -> Node:
+    head = (grow.symbol(symbols.QUANTIFIERS), grow.symbol("xyznk"), Symbol("\\in"), set_name(grow))
+    return row(*head) if size == 4 else row(*head, Symbol(":"), _relation(grow, size - 5, depth))
+
+
+def _sequence(grow: Growth, size: int, depth: int) -> Node:
+    first, last = grow.divide(size - 3, 2)
+    comma = Symbol(",")
+    return row(grow.factor(first, depth), comma, Symbol("\\dots"), comma, grow.factor(last, depth))
+
+
+def _limit(grow: Growth, size: int, depth: int) -> Node:
+    body, target = grow.divide(size - 6, 2)
+    goals = {"\\infty": 5, "0": 4, "1": 1, "a": 1, "x": 1}
+    goal = grow.weighted(goals) if target == 1 else grow.sum(target, depth)
+    below = row(grow.symbol("nxtkhy"), Symbol("\\rightarrow"), goal)
+    return row(Scripts(Symbol("\\lim"), sub=below), grow.term(body, depth))
+
+
+def _extremum(grow: Growth, size: int, depth: int) -> Node:
+    body, below = grow.divide(size - 4, 2)
+    operator = Scripts(grow.symbol(("\\max", "\\min")), sub=index(grow, below, depth))
+    return row(operator, grow.term(body, depth))
+
+
+# --- sums and terms -------------------------------------------------------------------------------------------------
+
+
+def _negation(grow: Growth, size: int, depth: int) -> Node:
+    return row(grow.weighted({"-": 6, "\\pm": 1}), grow.term(size - 1, depth))
+
+
+def _addition(grow: Growth, size: int, depth: int) -> Node:
+    left, right = grow.divide(size - 1, 2)
+    sign = grow.weighted(dict(zip(symbols.ADDITIONS, (12, 9, 1, 0.7, 0.7), strict=True)))
+    more = right >= 3 and grow.happens(0.5)
+    return row(grow.term(left, depth), sign, _addition(grow, right, depth) if more else grow.term(right, depth))
+
+
+def _series(grow: Growth, size: int, depth: int) -> Node:
+    first, last = grow.divide(size - 3, 2)
+    plus = Symbol("+")
+    return row(grow.term(first, depth), plus, Symbol("\\cdots"), plus, grow.term(last, depth))
+
+
+def _product(grow: Growth, size: int, depth: int) -> Node:
+    """Factors side by side; a number only in front, so that `2` and `3` do not read as `23`."""
+    first, second = grow.divide(size, 2)
+    coefficient = first == 1 and grow.happens(0.5)
+    head = grow.symbol(symbols.DIGITS[2:]) if coefficient else grow.factor(first, depth)
+    tail = grow.factor(second, depth)
+    return row(tail, head) if _is_greedy(head) and not _begins_with_digit(tail) else row(head, tail)
+
+
+def _is_greedy(node: Node) -> bool:
+    """Whether what follows would read as part of its argument, as behind a function or an integral."""
+    first = _first(node)
+    return isinstance(first, Symbol) and first.token in (*symbols.NAMED, *symbols.BIG_OPERATORS, *symbols.INTEGRALS)
+
+
+def _begins_with_digit(node: Node) -> bool:
+    first = _first(node)
+    return isinstance(first, Symbol) and first.token in symbols.DIGITS
+
+
+def _first(node: Node) -> Node:
+    while isinstance(node, Row | Scripts):
+        node = node.items[0] if isinstance(node, Row) else node.base
+    return node
+
+
+def _multiplication(grow: Growth, size: int, depth: int) -> Node:
+    left, right = grow.divide(size - 1, 2)
+    sign = grow.weighted(dict(zip(symbols.MULTIPLICATIONS, (5, 4, 1, 0.7, 0.7, 2), strict=True)))
+    return row(_operand(grow, left, depth), sign, _operand(grow, right, depth))
+
+
+def _operand(grow: Growth, size: int, depth: int) -> Node:
+    return number(grow, size) if size <= 2 and grow.happens(0.5) else grow.factor(size, depth)
+
+
+# --- big operators --------------------------------------------------------------------------------------------------
+
+
+def _plain_operator(grow: Growth, size: int, depth: int) -> Node:
+    return row(grow.symbol(symbols.BIG_OPERATORS), grow.term(size - 1, depth))
+
+
+def _indexed_operator(grow: Growth, size: int, depth: int) -> Node:
+    below, body = grow.divide(size - 4, 2)
+    return row(Scripts(grow.symbol(symbols.BIG_OPERATORS), sub=index(grow, below, depth)), grow.term(body, depth))
+
+
+def _bounded_operator(grow: Growth, size: int, depth: int) -> Node:
+    above, body = grow.divide(size - 10, 2)
+    start = row(grow.symbol(INDICES), Symbol("="), grow.symbol("0111i"))
+    end = grow.symbol(("n", "n", "N", "m", "\\infty", "k")) if above == 1 else grow.sum(above, depth)
+    operator = grow.weighted(dict(zip(symbols.BIG_OPERATORS, (3, 1), strict=True)))
+    return row(Scripts(operator, sub=start, sup=end), grow.term(body, depth))
+
+
+def _integral(grow: Growth, size: int, depth: int) -> Node:
+    return row(Symbol("\\int"), grow.term(size - 3, depth), *_measure(grow))
+
+
+def _region_integral(grow: Growth, size: int, depth: int) -> Node:
+    integral = Scripts(grow.symbol(symbols.INTEGRALS), sub=set_name(grow))
+    return row(integral, grow.term(size - 7, depth), *_measure(grow))
+
+
+def _definite_integral(grow: Growth, size: int, depth: int) -> Node:
+    low, high, body = grow.divide(size - 9, 3)
+    integral = Scripts(Symbol("\\int"), sub=_bound(grow, low, depth), sup=_bound(grow, high, depth))
+    return row(integral, grow.term(body, depth), *_measure(grow))
+
+
+def _bound(grow: Growth, size: int, depth: int) -> Node:
+    bounds = ("0", "0", "1", "a", "b", "\\infty", "\\pi", "t", "x")
+    return grow.symbol(bounds) if size == 1 else grow.sum(size, depth)
+
+
+def _measure(grow: Growth) -> tuple[Symbol, Symbol]:
+    return Symbol("d"), grow.symbol((*VARIABLES[:4], "t", "u", "s", "\\theta"))
+
+
+RULES = {
+    "statement": (
+        Rule(10, 1, ANY, Growth.sum),
+        Rule(9, 3, ANY, _relation),
+        Rule(0.8, 3, 9, _membership),
+        Rule(0.6, 3, ANY, _arrow),
+        Rule(0.5, 5, 12, _mapping),
+        Rule(0.5, 5, ANY, _sequence),
+        Rule(0.3, 4, 4, _quantified),
+        Rule(0.5, 8, ANY, _quantified),
+        Rule(1, 8, ANY, _limit, nests=True),
+        Rule(0.4, 6, ANY, _extremum, nests=True),
+    ),
+    "sum": (
+        Rule(5, 1, 4, Growth.term),
+        Rule(10, 5, 16, Growth.term),
+        Rule(1, 2, 12, _negation),
+        Rule(6, 3, ANY, _addition),
+        Rule(0.3, 5, ANY, _series),
+    ),
+    "term": (
+        Rule(5, 1, 1, Growth.factor),
+        Rule(2, 2, 2, Growth.factor),
+        Rule(9, 3, ANY, Growth.factor),
+        Rule(1.2, 1, 3, number),
+        Rule(4, 2, ANY, _product),
+        Rule(1, 3, ANY, _multiplication),
+        Rule(0.1, 2, 4, _plain_operator),
+        Rule(1, 6, ANY, _indexed_operator, nests=True),
+        Rule(6, 12, ANY, _bounded_operator, nests=True),
+        Rule(0.6, 4, ANY, _integral),
+        Rule(0.5, 8, ANY, _region_integral, nests=True),
+        Rule(5, 12, ANY, _definite_integral, nests=True),
+    ),
+    "factor": FACTORS,
+}
+"""Every kind of node has a rule for every size, at any depth."""

@@ -1,0 +1,1 @@
+"""Typesetting: expression trees in, boxes of placed strokes out."""

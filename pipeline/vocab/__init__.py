@@ -1,0 +1,1 @@
+"""The vocab stage: the tokenizer of the labels."""

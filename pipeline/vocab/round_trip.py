@@ -1,0 +1,53 @@
+"""What the tokenizer makes of the labels of finished shards: for ``latexify verify``."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from transformers import PreTrainedTokenizerBase
+
+from latexify.artifacts.location import Location, is_local
+from latexify.artifacts.manifest import read_manifest, require_input
+from latexify.pipeline.latex import normalize
+from latexify.pipeline.vocab.tokenizer import TokenIds, encode_labels, load_tokenizer
+from latexify.shards.format.index import KIND, MADE_BY
+
+
+@dataclass(kw_only=True)
+class RoundTrip:
+    """Encodes labels, and counts those that decoding does not give back: of tokens that the tokenizer does not know.
+
+    Such labels are no damage: the shards hold what the tokenizer makes of them. lost: the first few.
+    """
+
+    tokenizer: PreTrainedTokenizerBase
+    num_lost: int = 0
+    lost: list[str] = field(default_factory=list)
+
+    def encode(self, labels: Sequence[str]) -> list[TokenIds]:
+        """Token ids of normalised labels: int32 [num_tokens] each, the end id last."""
+        encoded = encode_labels(self.tokenizer, labels)
+        decoded = self.tokenizer.batch_decode([ids[:-1].tolist() for ids in encoded], skip_special_tokens=True)
+        for label, back in zip(labels, decoded, strict=True):
+            # a base model's tokenizer puts spaces where it likes
+            if back != label and normalize(back) != label:
+                self.num_lost += 1
+                self.lost = [*self.lost, label][:5]
+        return encoded
+
+    def describe(self) -> str:
+        """How many labels were lost, for a person."""
+        return (
+            f"{self.num_lost:,} labels, such as {self.lost[0]!r}, hold tokens that the tokenizer does not give back: "
+            "metrics/vocab.json counts them"
+        )
+
+
+def open_round_trip(tokenizer: Location, *, shards: Location) -> RoundTrip:
+    """Load the tokenizer that the shards were made with.
+
+    Raises LatexifyError where either folder is not whole, or the shards were made with another tokenizer.
+    """
+    made_with = read_manifest(tokenizer, "tokenizer", producer="latexify vocab")
+    require_input(read_manifest(shards, KIND, producer=MADE_BY), made_with, where=shards, producer=MADE_BY)
+    assert is_local(tokenizer), "transformers loads from a local folder"
+    return RoundTrip(tokenizer=load_tokenizer(tokenizer))

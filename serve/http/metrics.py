@@ -1,0 +1,85 @@
+"""What the service counts, in the format of Prometheus."""
+
+import time
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from latexify.serve.http.http_errors import CLIENT_GONE
+
+LATENCIES_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
+
+
+class Measures:
+    """Counters of one service, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.requests = Counter(
+            "latexify_requests", "Requests by route and status.", ["route", "status"], registry=self.registry
+        )
+        self.latency = Histogram(
+            "latexify_request_seconds",
+            "From the head of a request to the end of its answer.",
+            ["route"],
+            buckets=LATENCIES_S,
+            registry=self.registry,
+        )
+        self.batch_size = Histogram(
+            "latexify_batch_size", "Pictures that were read together.", buckets=BATCH_SIZES, registry=self.registry
+        )
+        self.batch_time = Histogram(
+            "latexify_batch_seconds", "Time of the model for a batch.", buckets=LATENCIES_S, registry=self.registry
+        )
+        self.failures = Counter(
+            "latexify_item_failures",
+            "Items of lists that got no answer, by status.",
+            ["status"],
+            registry=self.registry,
+        )
+
+    def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
+        """Report a value as it is whenever somebody asks."""
+        Gauge(name, text, registry=self.registry).set_function(value)
+
+    def batch_done(self, *, size: int, elapsed_s: float) -> None:
+        """Count a batch."""
+        self.batch_size.observe(size)
+        self.batch_time.observe(elapsed_s)
+
+    def page(self) -> bytes:
+        """The text of /metrics."""
+        return generate_latest(self.registry)
+
+
+class Counting:
+    """ASGI middleware that counts requests; outermost, so that it sees every status."""
+
+    def __init__(self, app: ASGIApp, *, measures: Measures, routes: frozenset[str]) -> None:
+        """Routes other than `routes` are counted as one, since anybody can ask for any path."""
+        self._app = app
+        self._measures = measures
+        self._routes = routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        route = scope["path"] if scope["path"] in self._routes else "other"
+        started_s, status = time.perf_counter(), CLIENT_GONE
+
+        async def watched_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched_send)
+        finally:
+            self._measures.requests.labels(route, str(status)).inc()
+            self._measures.latency.labels(route).observe(time.perf_counter() - started_s)

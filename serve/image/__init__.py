@@ -1,0 +1,1 @@
+"""Pictures of any kind: from an image file to strokes."""

@@ -1,0 +1,1 @@
+"""The shard format: everything that decides the bytes of a shard."""

@@ -1,0 +1,103 @@
+"""Writing one shard: a tar whose bytes depend on its samples alone."""
+
+import io
+import json
+import os
+import uuid
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import pyarrow as pa
+
+from latexify.artifacts.location import Location, is_local
+from latexify.shards.format.index import INDEX_SCHEMA
+from latexify.shards.format.sample import IDS_SUFFIX, JSON_SUFFIX, PNG_SUFFIX, EncodedSample, check_key, encode_ids
+from latexify.shards.format.tar import TarWriter
+
+_BUFFER_BYTES = 1 << 18
+"""That many are handed to the system at a time: every call costs."""
+
+_JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenShard:
+    """What is known of a shard that lies on the disk, whole. rows: a table of `INDEX_SCHEMA`, in the tar's order."""
+
+    name: str
+    num_samples: int
+    num_bytes: int
+    sha256: str
+    rows: pa.Table
+
+
+def shard_name(split: str, number: int) -> str:
+    """File name of the shard with this number, from 0."""
+    return f"{split}-{number:05d}.tar"
+
+
+def write_shard(folder: Location, *, split: str, number: int, samples: Iterable[EncodedSample]) -> WrittenShard:
+    """Write the samples into one tar in `folder`, in the order given; it is there whole or not at all.
+
+    The members carry no clock, user or host. Raises LatexifyError for a key that cannot name a member.
+    """
+    name = shard_name(split, number)
+    with whole_file(folder / name) as file:
+        tar = TarWriter(file)
+        rows = [{"split": split, "shard": name, **_write_sample(tar, sample)} for sample in samples]
+        tar.finish()
+    return WrittenShard(
+        name=name,
+        num_samples=len(rows),
+        num_bytes=tar.num_bytes,
+        sha256=tar.sha256.hexdigest(),
+        rows=pa.Table.from_pylist(rows, schema=INDEX_SCHEMA),
+    )
+
+
+@contextmanager
+def whole_file(path: Location) -> Iterator[BinaryIO]:
+    """Yield a file to write; it is `path` when the block ends, unless an error ended it.
+
+    For an object store it is gathered in memory: fsspec would upload the first half of a file that is left by an error.
+    On this machine its temporary name is new each time: a worker that outlived its run may be writing the same file.
+    """
+    if not is_local(path):
+        buffer = io.BytesIO()
+        yield buffer
+        path.write_bytes(buffer.getvalue())
+        return
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with temporary.open("wb", buffering=_BUFFER_BYTES) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write_sample(tar: TarWriter, sample: EncodedSample) -> dict[str, str | int]:
+    """Append the members of one sample; returns its index row without split and shard."""
+    check_key(sample.key)
+    ids = encode_ids(sample.token_ids)
+    description = _JSON.encode(dict(sample.description)).encode()
+    members = ((PNG_SUFFIX, sample.png), (IDS_SUFFIX, ids), (JSON_SUFFIX, description))
+    png_offset, ids_offset, json_offset = tar.append((sample.key + suffix, data) for suffix, data in members)
+    return {
+        "key": sample.key,
+        "label": sample.label,
+        "num_tokens": len(sample.token_ids),
+        "png_offset": png_offset,
+        "png_bytes": len(sample.png),
+        "ids_offset": ids_offset,
+        "ids_bytes": len(ids),
+        "json_offset": json_offset,
+        "json_bytes": len(description),
+        "sample_crc32": zlib.crc32(ids, zlib.crc32(sample.png)),
+        "json_crc32": zlib.crc32(description),
+    }

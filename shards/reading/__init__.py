@@ -1,0 +1,1 @@
+"""Reading shards: random access, cache, prefetch and the epoch plan."""

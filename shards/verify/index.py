@@ -1,0 +1,96 @@
+"""Checking the index of a shard folder, by itself and beside the manifest."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from latexify.artifacts.location import Location
+from latexify.shards.format.index import INDEX_NAME, INDEX_SCHEMA
+from latexify.shards.verify.shard import Finding
+
+_VARIANT = r"@\d+$"
+"""What a variant's key has more than its ink's; `@` in a key means nothing else: see docs/shards.md."""
+
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedShard:
+    """What the manifest says of a shard."""
+
+    split: str
+    name: str
+    num_samples: int
+    num_bytes: int
+    sha256: str
+
+
+def read_index(folder: Location, *, sha256: str | None) -> tuple[pa.Table | None, list[str]]:
+    """The index, and what is wrong with it; None where that leaves nothing to compare samples with.
+
+    sha256: by the manifest; None where that is of an earlier version, and does not say.
+    """
+    try:
+        data = (folder / INDEX_NAME).read_bytes()
+        index = pq.read_table(pa.BufferReader(data))
+        index.validate(full=True)  # such as text that is not UTF-8
+    except (OSError, pa.ArrowException) as error:
+        return None, [f"cannot be read ({first_line(error)}); samples cannot be told apart"]
+    problems = []
+    if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+        problems.append("is not the one of the manifest (its SHA-256 is another)")
+    if not index.schema.equals(INDEX_SCHEMA):
+        return None, [*problems, "has other columns; samples cannot be told apart"]
+    return index, problems
+
+
+def first_line(error: Exception) -> str:
+    """What pyarrow says of a damaged file, without the paragraphs."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def rows_by_shard(index: pa.Table, shards: Sequence[ListedShard]) -> list[Rows]:
+    """Row numbers of each shard, in their order; those of none are in an entry more, the last."""
+    names = pa.array([shard.name for shard in shards], pa.string())
+    numbers = pc.fill_null(pc.index_in(index["shard"], names), len(shards)).to_numpy()
+    order = np.argsort(numbers, kind="stable")
+    bounds = np.searchsorted(numbers[order], np.arange(1, len(shards) + 1))
+    return np.split(order, bounds)
+
+
+def index_findings(index: pa.Table, shards: Sequence[ListedShard], rows: Sequence[Rows]) -> Iterator[Finding]:
+    """What can be seen in the index alone, and beside the manifest."""
+    *of_shards, others = rows
+    if len(others):
+        yield Finding(problem=f"{INDEX_NAME}: {len(others)} rows are of shards that the manifest does not name")
+    splits = index["split"]
+    for shard, of_shard in zip(shards, of_shards, strict=True):
+        if len(of_shard) != shard.num_samples:
+            problem = f"{len(of_shard)} samples by the index, {shard.num_samples} by the manifest"
+            yield Finding(problem=problem, split=shard.split, shard=shard.name)
+        if pc.any(pc.not_equal(splits.take(of_shard), shard.split)).as_py():
+            yield Finding(problem="the index counts it to another split", split=shard.split, shard=shard.name)
+    if len(others) == 0 and not np.array_equal(np.concatenate(of_shards), np.arange(len(index))):
+        yield Finding(problem=f"{INDEX_NAME}: its rows are not in the order of the tars")
+    yield from _repeated_keys(index)
+
+
+def _repeated_keys(index: pa.Table) -> Iterator[Finding]:
+    """Samples of the same key, and inks in two splits: variants of an ink differ in what follows the mark."""
+    rows = index.select(["split", "shard", "key"])
+    rows = rows.append_column("ink", pc.replace_substring_regex(rows["key"], _VARIANT, ""))
+    splits = rows.group_by("ink").aggregate([("split", "count_distinct")])
+    leaked = splits.filter(pc.greater(splits["split_count_distinct"], 1))["ink"]
+    counts = rows["key"].value_counts()
+    repeated = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
+    is_leaked = pc.is_in(rows["ink"], leaked.combine_chunks())
+    found = rows.append_column("is_leaked", is_leaked).filter(pc.or_(is_leaked, pc.is_in(rows["key"], repeated)))
+    for row in found.to_pylist():
+        problem = "its ink is in two splits" if row["is_leaked"] else "its key names another sample, too"
+        yield Finding(problem=problem, split=row["split"], shard=row["shard"], key=row["key"])

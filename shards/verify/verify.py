@@ -1,0 +1,205 @@
+"""Checking a shard folder against its manifest, down to every byte of every sample: ``latexify verify``."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from latexify.artifacts.draft import BUILD_KEY_NAME
+from latexify.artifacts.files import read_parquet
+from latexify.artifacts.location import Location, store_trouble
+from latexify.artifacts.manifest import MANIFEST_NAME, Manifest, read_manifest
+from latexify.common.errors import LatexifyError
+from latexify.common.progress import Progress
+from latexify.shards.format.index import INDEX_NAME, KIND, MADE_BY
+from latexify.shards.verify.index import ListedShard, Rows, first_line, index_findings, read_index, rows_by_shard
+from latexify.shards.verify.shard import Finding, ShardTask, TokenIds, check_shard
+
+REJECTS_NAME = "rejects.parquet"
+MAX_SHOWN = 20
+
+Encode = Callable[[Sequence[str]], Sequence[TokenIds]]
+"""Normalised labels to the token ids (int32 [num_tokens]) that the sample of each must hold, the end id last."""
+
+
+class Runner(Protocol):
+    """What runs the tasks; `latexify.pipeline.engine.engine.Engine` is one."""
+
+    def run(self, calls: Iterable[Any], *, in_order: bool) -> Iterator[Any]:
+        """Yield the results of the calls (function, arguments, named arguments)."""
+
+
+@dataclass(kw_only=True)
+class Verification:
+    """What was found. num_samples: by split, as the manifest has it. shown: the first `MAX_SHOWN` findings."""
+
+    folder: Location
+    num_samples: Mapping[str, int]
+    num_shards: int
+    num_bytes: int
+    num_findings: int = 0
+    num_damaged_samples: int = 0
+    damaged_shards: set[str] = field(default_factory=set)
+    shown: list[Finding] = field(default_factory=list)
+
+    def add(self, finding: Finding) -> None:
+        """Count a finding."""
+        self.num_findings += 1
+        self.num_damaged_samples += finding.key is not None
+        if finding.shard is not None:
+            self.damaged_shards.add(finding.shard)
+        if len(self.shown) < MAX_SHOWN:
+            self.shown.append(finding)
+
+
+def verify(folder: Location, *, encode: Encode | None, engine: Runner, report: Path | None = None) -> Verification:
+    """Check every file of a shard folder, every byte of its tars, and that all of it belongs together.
+
+    encode: the tokenizer that the shards were made with; None leaves out what needs it. report: a file that every
+    finding is written to, a JSON object a line. The findings come in the same order for any engine.
+
+    Memory: the index, and of each running task a sample and the rows of its shard.
+
+    Raises LatexifyError where there is no shard folder, its manifest cannot be used, or its store does not answer.
+    """
+    with store_trouble(folder):
+        return _verify(folder, encode=encode, engine=engine, report=report)
+
+
+def _verify(folder: Location, *, encode: Encode | None, engine: Runner, report: Path | None) -> Verification:
+    manifest = read_manifest(folder, KIND, producer=MADE_BY)
+    shards = _shards(manifest, where=folder)
+    found = Verification(
+        folder=folder,
+        num_samples={split: entry["num_samples"] for split, entry in manifest.content["splits"].items()},
+        num_shards=len(shards),
+        num_bytes=sum(shard.num_bytes for shard in shards),
+    )
+    with ExitStack() as stack:
+        lines = stack.enter_context(report.open("w", encoding="utf-8")) if report is not None else None
+        for finding in _findings(folder, manifest, shards, encode=encode, engine=engine):
+            found.add(finding)
+            if lines is not None:
+                lines.write(json.dumps(asdict(finding), ensure_ascii=False) + "\n")
+    return found
+
+
+def _shards(manifest: Manifest, *, where: Location) -> list[ListedShard]:
+    """The shards of all splits. The fingerprint does not cover this part of a manifest: it may be damaged."""
+    try:
+        splits = manifest.content["splits"]
+        shards = [ListedShard(split=split, **facts) for split, entry in splits.items() for facts in entry["shards"]]
+        sums = {split: sum(shard.num_samples for shard in shards if shard.split == split) for split in splits}
+        wrong = [split for split, entry in splits.items() if entry["num_samples"] != sums[split]]
+        _ = manifest.params["height_px"] + manifest.params["width_px"]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise LatexifyError(f"{where / MANIFEST_NAME} is damaged ({error!r}): run `{MADE_BY}` again") from None
+    if not shards:
+        raise LatexifyError(f"{where / MANIFEST_NAME} names no shard: run `{MADE_BY}` again")
+    if wrong:
+        raise LatexifyError(f"{where / MANIFEST_NAME} contradicts itself about {wrong[0]!r}: run `{MADE_BY}` again")
+    return shards
+
+
+def _index_sha256(manifest: Manifest) -> str | None:
+    """The hash of the index by the manifest; those that were written before 2026-11-23 have none."""
+    facts = manifest.content.get("index")
+    return str(facts.get("sha256")) if isinstance(facts, dict) else None
+
+
+def _findings(
+    folder: Location, manifest: Manifest, shards: Sequence[ListedShard], *, encode: Encode | None, engine: Runner
+) -> Iterator[Finding]:
+    yield from _file_findings(folder, {shard.name for shard in shards})
+    yield from _reject_findings(folder, manifest)
+    index, problems = read_index(folder, sha256=_index_sha256(manifest))
+    yield from (Finding(problem=f"{INDEX_NAME}: {problem}") for problem in problems)
+    rows = None
+    if index is not None:
+        rows = rows_by_shard(index, shards)
+        yield from index_findings(index, shards, rows)
+    tasks = _tasks(shards, manifest, index=index, rows=rows, encode=encode)
+    calls = ((check_shard, (task,), {"folder": folder}) for task in tasks)
+    results = engine.run(calls, in_order=True)
+    with Progress("verify", total=sum(shard.num_samples for shard in shards), unit="samples") as progress:
+        num_findings = 0
+        for shard, findings in zip(shards, results, strict=True):
+            yield from findings
+            num_findings += len(findings)
+            progress.advance(shard.num_samples, note=f"{num_findings} findings" if num_findings else "")
+
+
+def _file_findings(folder: Location, shards: set[str]) -> Iterator[Finding]:
+    """Files that should not be there. A shard that is missing is found by its own task."""
+    # a run that is killed as it takes its last step leaves its recipe
+    known = {MANIFEST_NAME, INDEX_NAME, REJECTS_NAME, BUILD_KEY_NAME, *shards}
+    for name in sorted(path.name for path in folder.iterdir()):
+        if name not in known:
+            yield Finding(problem=f"{name} does not belong to these shards")
+
+
+def _reject_findings(folder: Location, manifest: Manifest) -> Iterator[Finding]:
+    try:
+        found = len(read_parquet(folder / REJECTS_NAME))
+    except (OSError, pa.ArrowException) as error:
+        yield Finding(problem=f"{REJECTS_NAME} cannot be read ({first_line(error)})")
+        return
+    wanted = manifest.content.get("num_rejected", found)
+    if found != wanted:
+        yield Finding(problem=f"{REJECTS_NAME} has {found} rows, {wanted} by the manifest")
+
+
+def _tasks(
+    shards: Sequence[ListedShard],
+    manifest: Manifest,
+    *,
+    index: pa.Table | None,
+    rows: Sequence[Rows] | None,
+    encode: Encode | None,
+) -> Iterator[ShardTask]:
+    """One task a shard, made when its turn comes, so that only a few are in memory."""
+    for number, shard in enumerate(shards):
+        table = index.take(rows[number]) if index is not None and rows is not None else None
+        token_ids = encode(table["label"].to_pylist()) if table is not None and encode is not None else None
+        yield ShardTask(
+            split=shard.split,
+            name=shard.name,
+            num_bytes=shard.num_bytes,
+            sha256=shard.sha256,
+            rows=table,
+            token_ids=token_ids,
+            height_px=manifest.params["height_px"],
+            width_px=manifest.params["width_px"],
+        )
+
+
+def describe(found: Verification) -> str:
+    """What was found, for a person: counts, or every finding up to `MAX_SHOWN` and one line that sums them up."""
+    total = sum(found.num_samples.values())
+    counts = ", ".join(f"{split} {number:,}" for split, number in found.num_samples.items())
+    size = f"{total:,} samples ({counts}) in {found.num_shards:,} shards, {found.num_bytes / 1e6:,.1f} MB"
+    if not found.num_findings:
+        return f"{found.folder}: {size}: all as they were written"
+    lines = [_line(finding) for finding in found.shown]
+    if found.num_findings > len(lines):
+        lines.append(f"… and {found.num_findings - len(lines):,} more: --report FILE lists them all")
+    return "\n".join(lines)
+
+
+def summary_of_damage(found: Verification) -> str:
+    """One line: how much is damaged, and how to mend it."""
+    total = sum(found.num_samples.values())
+    return (
+        f"{found.folder} is damaged: {found.num_damaged_samples:,} of {total:,} samples, "
+        f"{len(found.damaged_shards):,} of {found.num_shards:,} shards, {found.num_findings:,} findings in all: "
+        f"run `{MADE_BY}` again, or copy the folder anew from where it is whole"
+    )
+
+
+def _line(finding: Finding) -> str:
+    where = ": ".join(part for part in (finding.shard, finding.key) if part is not None)
+    return f"{where}: {finding.problem}" if where else finding.problem

@@ -1,0 +1,1 @@
+"""The tests; helpers are in tests.support."""

@@ -1,0 +1,183 @@
+"""Confidence: how many of such answers are right, as validation answers showed, for every way to read."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from latexify.common.errors import LatexifyError
+from latexify.eval.config import PredictParams
+from latexify.eval.metrics.reliability import Bin, calibration_error, reliability
+from latexify.eval.predict import calibrate
+from latexify.eval.predict import stage as predict
+from latexify.eval.predict.calibration import Calibration, confidence_of, fit_line, read_calibration, write_calibration
+from latexify.eval.report.charts import Dot, Reliability, reliability_chart
+from latexify.serve.recognizer import Recognizer
+from tests.support.reading_models import export_folder, make_loaded, random_pictures
+from tests.support.trainer_data import make_shards
+
+
+def calibration(*, slope: float, offset: float, model: str = "") -> Calibration:
+    """With a line of its own."""
+    return Calibration(slope=slope, offset=offset, model=model, num_samples=10, num_right=5, normalizer_version=2)
+
+
+def sigmoid(odds: np.ndarray) -> np.ndarray:
+    """The probability of log-odds."""
+    return 1 / (1 + np.exp(-odds))
+
+
+def answers(count: int, *, slope: float, offset: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities, and whether each answer is right, as often as the line says."""
+    rng = np.random.default_rng(seed)
+    odds = rng.normal(2.5, 1.5, count)
+    return sigmoid(odds), rng.random(count) < sigmoid(offset + slope * odds)
+
+
+def test_the_line_behind_the_answers_is_found() -> None:
+    """The fit itself: a wrong gradient would still give some line."""
+    slope, offset = fit_line(*answers(20_000, slope=1.6, offset=-3.1, seed=1))
+    assert slope == pytest.approx(1.6, abs=0.08)
+    assert offset == pytest.approx(-3.1, abs=0.2)
+
+
+def test_confidence_is_nearer_to_the_truth_on_answers_never_seen() -> None:
+    """What it is for: 80 % sure should mean that four of five are right."""
+    slope, offset = fit_line(*answers(500, slope=1.6, offset=-3.1, seed=2))
+    probabilities, is_right = answers(5000, slope=1.6, offset=-3.1, seed=3)
+    found = calibration(slope=slope, offset=offset)
+    before = calibration_error(reliability(probabilities, is_right))
+    after = calibration_error(reliability([found.confidence(p) for p in probabilities.tolist()], is_right))
+    assert before > 0.15
+    assert after < 0.04
+
+
+@given(
+    slope=st.floats(0, 50),
+    offset=st.floats(-100, 100),
+    probabilities=st.lists(st.floats(0, 1), min_size=2, max_size=5).map(sorted),
+)
+def test_confidence_keeps_the_order_and_is_a_share(slope: float, offset: float, probabilities: list[float]) -> None:
+    """Alternatives must stay best first, and no share is beyond 100 %."""
+    found = [calibration(slope=slope, offset=offset).confidence(p) for p in probabilities]
+    assert found == sorted(found)
+    assert all(0 <= value <= 1 for value in found)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=40),
+)
+def test_any_answers_have_a_line_that_does_not_fall(pairs: list[tuple[float, bool]]) -> None:
+    """All right, all wrong, all equally probable, one alone: a small validation split must not stop a training."""
+    slope, offset = fit_line([p for p, _ in pairs], [right for _, right in pairs])
+    assert math.isfinite(slope)
+    assert math.isfinite(offset)
+    assert slope >= 0
+
+
+def test_answers_that_are_wrong_where_they_are_probable_get_one_confidence() -> None:
+    """An untrained model: nothing is to be read from its probabilities but the share of right answers."""
+    slope, offset = fit_line([0.9] * 20 + [0.1] * 20, [False] * 20 + [True] * 10 + [False] * 10)
+    found = calibration(slope=slope, offset=offset)
+    assert slope == 0
+    assert found.confidence(0.9) == pytest.approx(0.25, abs=0.05)
+
+
+def test_what_never_ended_is_not_sure() -> None:
+    """A page of nonsense is made of very probable tokens."""
+    sure = calibration(slope=1, offset=5)
+    assert confidence_of(0.99, finished=False, calibration=sure) == 0
+    assert confidence_of(0.99, finished=False, calibration=None) == 0
+    assert confidence_of(0.5, finished=True, calibration=None) == 0.5
+    assert confidence_of(0.5, finished=True, calibration=sure) == pytest.approx(1 / (1 + math.exp(-5)))
+
+
+def test_bins_and_their_error() -> None:
+    """By hand; the interval of 8 of 10 is the one of Wilson's paper, as statistics packages give it."""
+    bins = reliability([0.75] * 10 + [1.0] * 5 + [0.0] * 5, [True] * 8 + [False] * 2 + [True] * 5 + [False] * 5)
+    assert [(one.begin, one.end, one.num_samples) for one in bins] == [(0, 0.1, 5), (0.7, 0.8, 10), (0.9, 1, 5)]
+    assert (bins[1].low, bins[1].high) == (pytest.approx(0.4902, abs=1e-4), pytest.approx(0.9433, abs=1e-4))
+    assert calibration_error(bins) == pytest.approx(0.5 * 0.05)
+
+
+def test_a_confidence_at_an_edge_is_in_the_bin_below() -> None:
+    """Else 1.0 would be in a bin of its own, or in none."""
+    places = [one.begin for one in reliability([0.1, 0.1000001, 1.0], [True, True, True])]
+    assert places == [0.0, 0.1, 0.9]
+
+
+def test_the_chart_shows_every_bin() -> None:
+    """Both lines, a dot for each bin, and what a pointer is told."""
+    found = Bin(begin=0.7, end=0.8, num_samples=10, confidence=0.75, right=0.8, low=0.49, high=0.94)
+    dot = Dot(x=found.confidence, y=found.right, low=found.low, high=found.high, share=1.0, note="10 formulas")
+    svg = reliability_chart(
+        [Reliability(name="calibrated", points=[dot]), Reliability(name="raw", points=[dot, dot])], title="Sure"
+    )
+    assert svg.count("<circle") == 3
+    assert svg.count("<polyline") == 2
+    assert svg.count('class="whisker"') == 1
+    assert "10 formulas" in svg
+    assert ">raw<" in svg
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "is damaged"),
+        ('{"slope": 1}', "is damaged"),
+        ("[]", "is damaged"),
+        ("NaN", "holds no rising line"),
+        ("-1", "holds no rising line"),
+        ('"steep"', "is damaged"),
+    ],
+)
+def test_a_damaged_file_is_one_line(tmp_path: Path, text: str, message: str) -> None:
+    """A confidence from half a file would be believed."""
+    write_calibration(tmp_path, calibration(slope=1, offset=0, model="m"))
+    path = tmp_path / "calibration.json"
+    if not text.startswith(("{", "[")):
+        text = json.dumps({**json.loads(path.read_text(encoding="utf-8")), "slope": json.loads(text)})
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(LatexifyError, match=message):
+        read_calibration(tmp_path, fingerprint="m")
+
+
+def test_the_calibration_of_another_model_is_refused(tmp_path: Path) -> None:
+    """A folder that was copied together from two."""
+    assert read_calibration(tmp_path, fingerprint="m") is None
+    write_calibration(tmp_path, calibration(slope=1, offset=0, model="m"))
+    assert read_calibration(tmp_path, fingerprint="m") == calibration(slope=1, offset=0, model="m")
+    with pytest.raises(LatexifyError, match="of another model"):
+        read_calibration(tmp_path, fingerprint="n")
+
+
+def test_recognize_and_predict_say_calibrated_confidences(tmp_path: Path) -> None:
+    """From the command to the number that a person reads; a new model takes no calibration over."""
+    torch.set_num_threads(1)
+    loaded = make_loaded("hybrid", tmp_path)
+    model = export_folder(loaded, tmp_path / "model")
+    make_shards(tmp_path / "shards", num_train=2, num_valid=8)
+    pictures = random_pictures(3).numpy()
+    plain = Recognizer(model, device="cpu")
+    found = calibrate.run(model, shards=tmp_path / "shards", seed=1, device="cpu")
+    assert read_calibration(model, fingerprint=found.model) == found
+    told = Recognizer(model, device="cpu")
+    assert (plain.is_calibrated, told.is_calibrated) == (False, True)
+    for before, after in zip(plain.read(pictures, num_beams=2), told.read(pictures, num_beams=2), strict=True):
+        assert after.latex == before.latex
+        assert after.confidence == pytest.approx(found.confidence(before.confidence) if before.confidence else 0)
+    params = PredictParams(split="valid", max_new_tokens=20)
+    summary = predict.run(params, model=model, shards=tmp_path / "shards", out=tmp_path / "out", device="cpu")
+    assert summary["is_calibrated"]
+    rows = pq.read_table(tmp_path / "out" / "predictions.parquet").to_pylist()
+    assert any(row["confidence"] for row in rows)
+    for row in rows:
+        assert row["confidence"] in (0, pytest.approx(found.confidence(row["probability"]), abs=1e-6))
+    export_folder(loaded, model)
+    assert not Recognizer(model, device="cpu").is_calibrated

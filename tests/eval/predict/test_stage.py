@@ -1,0 +1,100 @@
+"""The predict stage: every ink of the split gets an answer, and model and shards must belong together."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+from transformers import VisionEncoderDecoderModel
+
+from latexify.artifacts.manifest import Manifest, read_manifest
+from latexify.common.errors import LatexifyError
+from latexify.eval.config import PredictParams
+from latexify.eval.predict.stage import PREDICTION_SCHEMA, run
+from latexify.pipeline.latex import normalize
+from latexify.shards.format.index import open_split
+from latexify.trainer.model.canvas import Geometry
+from latexify.trainer.model.export import export_model
+from latexify.trainer.model.model import LoadedModel, set_special_ids
+from tests.support.trainer_data import GEOMETRY, make_base, make_shards, make_tokenizer, tokenizer_manifest
+
+PARAMS = PredictParams(split="valid", batch_size=3, max_new_tokens=6)
+
+
+def export(folder: Path, *, scratch: Path, geometry: Mapping[str, float], tokenizer: str) -> Path:
+    """An untrained model, in a folder as the train stage writes it."""
+    torch.set_num_threads(1)
+    torch.manual_seed(1)
+    fast = make_tokenizer(scratch / "tokenizer")
+    model = VisionEncoderDecoderModel.from_pretrained(make_base(scratch / "base", fast))
+    set_special_ids(model, fast)
+    loaded = LoadedModel(model=model, tokenizer=fast, geometry=Geometry.from_params(geometry), fingerprint="")
+    manifest = Manifest(kind="model", version=1, params={}, inputs={"tokenizer": tokenizer})
+    export_model(loaded, folder, manifest=manifest, rows=[])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few small pictures."""
+    folder = tmp_path_factory.mktemp("shards")
+    make_shards(folder, num_train=2, num_valid=8)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that fits them."""
+    scratch = tmp_path_factory.mktemp("model")
+    return export(scratch / "out", scratch=scratch, geometry=GEOMETRY, tokenizer=tokenizer_manifest().fingerprint)
+
+
+def test_every_ink_gets_an_answer_in_index_order(model: Path, shards: Path, tmp_path: Path) -> None:
+    """Inks left out, or answers beside the wrong ink, would falsify every figure."""
+    result = run(PARAMS, model=model, shards=shards, out=tmp_path / "out", device="cpu")
+    table = pq.read_table(tmp_path / "out" / "predictions.parquet")
+    assert table.schema.equals(PREDICTION_SCHEMA)
+    index = open_split(shards, "valid")
+    assert table["key"].to_pylist() == index.keys.to_pylist()
+    assert table["reference"].to_pylist() == index.labels.to_pylist()
+    assert table["prediction"].to_pylist() == [normalize(text) for text in table["prediction_raw"].to_pylist()]
+    assert all(0 < value <= 1 for value in table["confidence"].to_pylist())
+    assert all(0 < count <= 6 for count in table["num_tokens"].to_pylist())
+    assert result["num_samples"] == 8
+    manifest = read_manifest(tmp_path / "out", "predictions", producer="latexify predict")
+    assert manifest.inputs.keys() == {"model", "shards"}
+
+
+@pytest.mark.parametrize("batch_size", [1, 8])
+def test_batch_size_changes_no_answer(model: Path, shards: Path, tmp_path: Path, batch_size: int) -> None:
+    """Batches are a matter of memory: neighbours must not leak into an answer."""
+    answers = []
+    for name, params in (("a", PARAMS), ("b", PARAMS.model_copy(update={"batch_size": batch_size}))):
+        run(params, model=model, shards=shards, out=tmp_path / name, device="cpu")
+        answers.append(pq.read_table(tmp_path / name / "predictions.parquet")["prediction_raw"].to_pylist())
+    assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize(
+    ("geometry", "tokenizer", "message"),
+    [
+        ({**GEOMETRY, "pen_width_px": 3.0}, tokenizer_manifest().fingerprint, r"pen 3 px\), the shards hold 16x64 px"),
+        (GEOMETRY, "0123456789abcdef", "trained with another tokenizer"),
+    ],
+)
+def test_a_model_of_other_pictures_or_tokens_is_refused(
+    shards: Path, tmp_path: Path, geometry: Mapping[str, float], tokenizer: str, message: str
+) -> None:
+    """It would read nonsense without an error."""
+    other = export(tmp_path / "model", scratch=tmp_path, geometry=geometry, tokenizer=tokenizer)
+    with pytest.raises(LatexifyError, match=message):
+        run(PARAMS, model=other, shards=shards, out=tmp_path / "out", device="cpu")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_split_that_is_not_there_is_named(model: Path, shards: Path, tmp_path: Path) -> None:
+    """`predict.split: test` on data without a test split."""
+    params = PARAMS.model_copy(update={"split": "test"})
+    with pytest.raises(LatexifyError, match="no split 'test'"):
+        run(params, model=model, shards=shards, out=tmp_path / "out", device="cpu")

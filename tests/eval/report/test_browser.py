@@ -1,0 +1,215 @@
+"""The report in a browser: what a person does with the gallery, done in headless Chromium without any driver.
+
+The page is loaded with a short script behind its own, which acts and writes down what it sees; Chromium prints the page
+as it is then (`--dump-dom`).
+"""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from latexify.artifacts.manifest import Manifest
+from latexify.eval.metrics.typeset import Formula
+from latexify.eval.report.cards import Card, Piece, picture
+from latexify.eval.report.gallery import Shown
+from latexify.eval.report.inputs import COUNTED_STAGES, Inputs
+from latexify.eval.report.page import CARDS_ON_A_PAGE, environment, render
+from latexify.eval.report.previous_run import NoPreviousRun
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+NUM_CARDS = 30
+
+
+@pytest.fixture(scope="module")
+def browser() -> str:
+    """The command of a browser."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip(f"no browser here (looked for {', '.join(BROWSERS)}): the page's script is not tried")
+    return found
+
+
+def card(number: int) -> Shown[Card]:
+    """Every third is right, every tenth has a root, every second was drawn at random."""
+    verdict = 0 if number % 3 == 0 else number
+    made = Card(
+        key=f"{'kaist' if number % 2 else 'mfr'}/ink{number}",
+        reference=f"x_{{{number}}}",
+        prediction="y",
+        picture=picture(np.full((8, 16), 255, np.uint8)),
+        width_px=16,
+        height_px=8,
+        wanted=Formula(svg=None, reason="a <test>"),
+        given=Formula(svg=None, reason="a test"),
+        reference_pieces=[Piece(text=f"x_{{{number}}}", mark="missing")],
+        prediction_pieces=[Piece(text="y", mark="wrong")],
+        num_errors=verdict,
+        num_symbols=number + 1,
+        confidence=number / NUM_CARDS,
+        visual=None,
+        length="1-5" if number < 5 else "6-10",
+        source="kaist" if number % 2 else "mfr",
+        writer=None,
+        structures=["root", "scripts 1 deep"] if number % 10 == 0 else ["scripts 1 deep"],
+        pairs=[0] if number in {4, 7} else [],
+    )
+    return Shown(made, ["random"] if number % 2 else ["worst", "class"])
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    """A report of thirty formulas."""
+    rate = {"value": 0.5, "low": 0.4, "high": 0.6}
+    rates = ("cer", "token_cer", "exact_match", "within_1", "within_2", "within_3")
+    counts = {"num_samples": 100, "num_exact": 50, "num_chars": 9, "num_tokens": 9, "bootstrap_samples": 9}
+    answer = {"answer": "x", "cer": 0.9, "is_exact": True}
+    confusion = {"kind": "substituted", "reference": "x", "prediction": "y", "count": "5"}
+    inputs = Inputs(
+        manifests={"predictions": Manifest(kind="predictions", version=1, params={"split": "test"}, inputs={})},
+        rows=None,
+        score=dict.fromkeys(rates, rate)
+        | counts
+        | {"constant_answer": answer, "normalizer_version": 2}
+        | {"calibration": {"is_calibrated": False, "error": 0.1, "error_raw": 0.1}},
+        stages={name: {} for name in COUNTED_STAGES},
+        tables={
+            "confusions": [confusion],
+            "symbols": [],
+            "token_errors": [{"token_errors": "0", "num_samples": "9"}],
+            "reliability": [
+                {"confidence": "raw", "from": "0.9", "to": "1.0", "num_samples": "9"}
+                | {"mean_confidence": "0.95", "right": "0.85", "right_low": "0.5", "right_high": "0.95"}
+            ],
+        },
+        history=[],
+    )
+    return render(
+        inputs,
+        templates=environment(),
+        earlier=NoPreviousRun(reason="a test"),
+        gallery=[card(number) for number in range(NUM_CARDS)],
+        glyphs="",
+        parameters={},
+    )
+
+
+ACTIONS = """
+const seen = {}, by = (id) => document.getElementById(id);
+const keys = () => [...document.querySelectorAll("#cards .key")].map((key) => key.textContent);
+const note = (name) => { seen[name] = { keys: keys(), count: by("count").textContent, page: by("page").textContent }; };
+const set = (id, value) => { by(id).value = value; by(id).dispatchEvent(new Event("input", { bubbles: true })); };
+const press = (key) => document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+const at = () => document.activeElement.querySelector(".key")?.textContent ?? document.activeElement.id;
+const later = (action) => new Promise((done) => setTimeout(() => { action(); done(); }, 20));
+(async () => {
+  note("start");
+  by("next").click(); note("second page");
+  set("f-source", "kaist"); note("kaist");
+  set("f-verdict", "right"); note("kaist and right");
+  set("f-group", "worst"); note("nothing");
+  by("filters").reset(); await later(() => note("reset"));
+  set("f-structures", "root"); note("root");
+  set("f-structures", ""); set("f-length", "1-5"); note("short");
+  set("f-length", ""); set("f-text", "  X_{17} "); note("text");
+  set("f-text", ""); set("f-order", "errors"); note("worst first");
+  set("f-order", "confidence"); note("least confident");
+  set("f-order", ""); set("f-group", "random"); note("random");
+  document.querySelector("a.show").click(); await later(() => note("confusion"));
+  by("pair").click(); note("without confusion");
+  document.querySelector("#cards .card").focus(); press("ArrowRight"); seen.right = at();
+  press("End"); seen.end = at(); note("last page"); press("ArrowRight"); seen.beyond = at();
+  press("ArrowLeft"); seen.left = at(); press("Home"); seen.home = at();
+  seen.stops = document.querySelectorAll('#cards [tabindex="0"]').length;
+  press("/"); seen.slash = at();
+  const out = document.createElement("pre"); out.id = "seen"; out.textContent = JSON.stringify(seen);
+  document.body.append(out);
+})();
+"""
+
+
+def dump(browser: str, page: str, folder: Path) -> str:
+    """The page's DOM after its scripts ran."""
+    path = folder / "report.html"
+    path.write_text(page, encoding="utf-8")
+    switches = [
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--virtual-time-budget=5000",
+    ]
+    command = [browser, *switches, f"--user-data-dir={folder / 'profile'}", "--dump-dom", path.as_uri()]
+    return subprocess.run(command, check=True, capture_output=True, timeout=90).stdout.decode()
+
+
+@pytest.fixture(scope="module")
+def seen(browser: str, page: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the actions saw. The policy, which forbids them, is taken away."""
+    acting = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page)
+    acting = acting.replace("</body>", f"<script>{ACTIONS}</script></body>")
+    dom = dump(browser, acting, tmp_path_factory.mktemp("browser"))
+    found = re.search(r'<pre id="seen">(.*?)</pre>', dom, re.DOTALL)
+    assert found, "the page's script stopped before it was done"
+    return json.loads(found[1].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
+
+
+def numbers(view: dict[str, Any]) -> list[int]:
+    """Which cards are to be seen."""
+    return [int(key.rpartition("ink")[2]) for key in view["keys"]]
+
+
+def test_the_page_runs_under_its_own_policy(browser: str, page: str, tmp_path: Path) -> None:
+    """A hash that does not fit the script would leave a page without filters, in every browser."""
+    dom = dump(browser, page, tmp_path)
+    assert dom.count("<article") == CARDS_ON_A_PAGE
+    smuggled = page.replace("</body>", "<script>document.body.id = 'smuggled'</script></body>")
+    assert 'id="smuggled"' not in dump(browser, smuggled, tmp_path)
+
+
+def test_pages(seen: dict[str, Any]) -> None:
+    """Thirty formulas at a time is too much to look at, and none may be lost between pages."""
+    assert numbers(seen["start"]) == list(range(12))
+    assert numbers(seen["second page"]) == list(range(12, 24))
+    assert seen["second page"]["page"] == "Page 2 of 3"
+    assert seen["start"]["count"].startswith("30 of 30 formulas, 10 of them right")
+
+
+def test_filters_narrow_together_and_go_back_to_the_first_page(seen: dict[str, Any]) -> None:
+    """A filter that leaves the reader on page 2 of 1 shows nothing."""
+    assert numbers(seen["kaist"]) == list(range(1, 25, 2))
+    assert numbers(seen["kaist and right"]) == [3, 9, 15, 21, 27]
+    assert numbers(seen["nothing"]) == []
+    assert "No formula fits" in seen["nothing"]["count"]
+    assert numbers(seen["reset"]) == list(range(12))
+
+
+def test_each_filter_filters(seen: dict[str, Any]) -> None:
+    """By structure, length, text (whatever its case), way of choosing, confusion; in each order."""
+    assert numbers(seen["root"]) == [0, 10, 20]
+    assert numbers(seen["short"]) == [0, 1, 2, 3, 4]
+    assert numbers(seen["text"]) == [17]
+    assert numbers(seen["worst first"])[:3] == [29, 28, 26]
+    assert numbers(seen["least confident"])[:3] == [0, 1, 2]
+    assert set(numbers(seen["random"])) == set(range(1, 25, 2))
+    assert numbers(seen["confusion"]) == [4, 7]
+    assert numbers(seen["without confusion"]) == list(range(12))
+
+
+def test_only_a_fair_sample_gets_a_percentage(seen: dict[str, Any]) -> None:
+    """A share of right ones among formulas that were chosen for their mistakes would be quoted."""
+    assert "%" not in seen["start"]["count"]
+    assert seen["random"]["count"].endswith("5 of them right (33 %)")
+
+
+def test_keys_lead_from_formula_to_formula(seen: dict[str, Any]) -> None:
+    """Over the page's end, not beyond the last; and one Tab is enough to leave the gallery."""
+    assert (seen["right"], seen["end"], seen["beyond"]) == ("kaist/ink1", "kaist/ink29", "kaist/ink29")
+    assert (seen["left"], seen["home"], seen["stops"]) == ("mfr/ink28", "mfr/ink0", 1)
+    assert numbers(seen["last page"]) == list(range(24, 30))
+    assert seen["slash"] == "f-text"

@@ -1,0 +1,111 @@
+"""What the report shows of samples and tables: a choice that does not deceive, cards and charts that hold anything."""
+
+import base64
+import io
+import re
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from latexify.eval.report.cards import mark_differences, picture
+from latexify.eval.report.charts import Bar, Series, column_chart, interval_chart, line_chart
+from latexify.eval.report.figures import MOST_POINTS, thinned
+from latexify.eval.report.gallery import Judged, collect, draws
+
+
+def test_largest_usual_canvas_stays_small_enough() -> None:
+    """384 by 384 grey pixels with lines of ink: 300 of them fit into the gallery beside their formulas."""
+    canvas = Image.new("L", (384, 384), 255)
+    pen = ImageDraw.Draw(canvas)
+    for place in range(20, 380, 40):
+        pen.ellipse((place, 100, place + 30, 280), outline=0, width=3)
+    pixels = np.asarray(canvas.resize((370, 384), Image.Resampling.BILINEAR))
+    assert 300 * len(picture(pixels)) < 2_500_000
+
+
+def test_picture_keeps_ink_and_paper() -> None:
+    """Sixteen shades must end at black and white, or every ink would look faded."""
+    pixels = np.array([[0, 255, 128, 17]], dtype=np.uint8)
+    png = base64.b64decode(picture(pixels).removeprefix("data:image/png;base64,"))
+    shown = np.asarray(Image.open(io.BytesIO(png)).convert("L"))
+    assert shown.tolist() == [[0, 255, 136, 17]]
+
+
+def test_differences_are_marked_and_nothing_is_lost() -> None:
+    """The marks tell what to correct; the text itself must stay what it was."""
+    reference, prediction = mark_differences(r"\frac{x}{y}+1", r"\frac{x}{2}+12z")
+    assert "".join(piece.text for piece in reference) == r"\frac{x}{y}+1"
+    assert "".join(piece.text for piece in prediction) == r"\frac{x}{2}+12z"
+    assert [piece.text for piece in reference if piece.mark == "missing"] == ["y"]
+    assert [piece.text for piece in prediction if piece.mark == "wrong"] == ["2", "2z"]
+
+
+def judged(errors: list[int]) -> list[Judged]:
+    """Samples with so many errors each, the later the more confident."""
+    return [
+        Judged(
+            key=f"{row:03}",
+            num_errors=count,
+            error_rate=count / 10,
+            confidence=row / len(errors),
+            classes=("rare",) if row == 7 else ("common",),
+        )
+        for row, count in enumerate(errors)
+    ]
+
+
+def test_half_of_what_is_shown_is_a_fair_sample() -> None:
+    """A gallery of the worst alone, or the best, would deceive; whatever the size, the random half is the same draw."""
+    samples = judged([row % 3 for row in range(100)])
+    named = list(draws(samples, seed=1))
+    random = [row for group, row in named if group == "random"]
+    assert sorted(random) == list(range(100))
+    assert [group for group, _ in named[:20]].count("random") == 10
+    other = [row for group, row in draws(judged([2 - row % 3 for row in range(100)]), seed=1) if group == "random"]
+    assert random == other, "the fair sample must not depend on what was right"
+
+
+def test_groups_hold_what_they_promise() -> None:
+    """Worst means most edits for the length, confident the surest of the wrong; a rare class is among the first."""
+    named = list(draws(judged([0, 1, 9, 0, 2, 1, *[0] * 30]), seed=1))
+    assert [row for group, row in named if group == "worst"] == [2, 4, 5, 1]
+    assert [row for group, row in named if group == "confident"] == [5, 4, 2, 1]
+    assert 7 in [row for group, row in named if group == "class"][:2]
+
+
+def test_a_perfect_model_has_a_gallery_too() -> None:
+    """No group of mistakes has any member then."""
+    assert {row for _, row in draws(judged([0] * 9), seed=1)} == set(range(9))
+
+
+def test_gallery_takes_each_sample_once_and_keeps_its_bounds() -> None:
+    """A sample may be random and worst at once: it takes one card, and says both."""
+    named = [("random", 4), ("worst", 4), ("class", 2), ("worst", 1), ("random", 3)]
+    shown = collect(iter(named), make=lambda row: row, size_of=lambda _: 10, num_samples=3, max_bytes=100)
+    assert {row: one.groups for row, one in shown.items()} == {4: ["random", "worst"], 2: ["class"], 1: ["worst"]}
+    assert list(collect(iter(named), make=str, size_of=lambda _: 10, num_samples=9, max_bytes=25)) == [4, 2]
+
+
+def test_long_curves_are_thinned_but_keep_their_ends() -> None:
+    """A training of a hundred thousand rows must not fill the file."""
+    rows = [{"step": str(step)} for step in range(100_000)]
+    kept = thinned(rows)
+    assert len(kept) == MOST_POINTS
+    assert (kept[0], kept[-1]) == (rows[0], rows[-1])
+    assert thinned(rows[:5]) == rows[:5]
+
+
+def test_charts_stay_inside_and_escape() -> None:
+    """Values beyond the scale, a single point, and names with markup all occur in real runs."""
+    one = Series(name="<b>", x=[5.0], y=[0.0])
+    line = line_chart([one, Series(name="none", x=[], y=[])], title="a<b", x_name="step", percent=True)
+    assert "<b>" not in line
+    wide = Bar(label="<b>", value=1.0, low=0.5, high=40.0, note="<i>")
+    rows = interval_chart([wide, Bar(label="0", value=0.0, note="")], title="t", reference=1.5)
+    assert "<b>" not in rows
+    assert "<i>" not in rows
+    columns = column_chart([Bar(label="0", value=0.0, note=""), wide], title="t", x_name="x")
+    for svg in (line, rows, columns):
+        assert "nan" not in svg
+        for name, value in re.findall(r' (c?[xy]\d?)="([^"]+)"', svg):
+            assert -1 <= float(value) <= 700, name

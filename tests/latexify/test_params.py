@@ -1,0 +1,81 @@
+"""params.yaml is checked whole, and every mistake is reported at once."""
+
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from latexify.common.errors import LatexifyError
+from latexify.params import Params, load_params
+
+
+def write(folder: Path, text: str) -> Path:
+    """Write a parameter file."""
+    path = folder / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_every_mistake_is_reported_together(tmp_path: Path) -> None:
+    """A user who made four mistakes would otherwise need four runs to find them."""
+    path = write(
+        tmp_path,
+        "dataset: synthetik\ntrain: {learnin_rate: 1e-3, max_steps: '3'}\nrasterise: {}\n",
+    )
+    with pytest.raises(LatexifyError) as error:
+        load_params(path)
+    text = str(error.value)
+    assert "4 mistake" in text
+    assert "did you mean `learning_rate`" in text
+    assert "did you mean `rasterize`" in text
+    assert "'synthetik'" in text
+    assert "train.max_steps" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("vocab: {tokenizer: base}", "vocab.tokenizer"),
+        ("train: {freeze: [encoder]}", "train.freeze"),
+        ("synthetic: {min_tokens: 9, max_tokens: 3}", "synthetic.min_tokens"),
+        ("rasterize: {height_px: 16, margin_px: 8}", "rasterize.margin_px"),
+        ("train: {max_steps: 10, warmup_steps: 11}", "train.warmup_steps"),
+        ("inkml: {valid_fraction: 0.5, test_fraction: 0.5}", "inkml.valid_fraction"),
+    ],
+)
+def test_impossible_combinations_name_the_parameter(tmp_path: Path, text: str, named: str) -> None:
+    """Each value is fine alone; together they would fail hours later."""
+    with pytest.raises(LatexifyError, match=named):
+        load_params(write(tmp_path, text))
+
+
+def test_scientific_notation_is_a_number(tmp_path: Path) -> None:
+    """YAML 1.1 parsers read 5e-5 as a string; DVC and we must not."""
+    assert load_params(write(tmp_path, "train: {learning_rate: 5e-5}")).train.learning_rate == 5e-5
+
+
+@pytest.mark.parametrize("text", ["a: [", "- 1\n- 2\n", "\x00"])
+def test_a_broken_file_is_one_clear_line(tmp_path: Path, text: str) -> None:
+    """A parser's traceback tells a newcomer nothing."""
+    with pytest.raises(LatexifyError, match=r"params\.yaml") as error:
+        load_params(write(tmp_path, text))
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
+    """Running latexify in the wrong folder is the commonest first mistake."""
+    with pytest.raises(LatexifyError, match="--params"):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_committed_file_names_every_parameter(repository: Path) -> None:
+    """DVC only tracks parameters that are in the file: a default kept in code alone would not re-run its stage."""
+    raw = YAML(typ="safe", pure=True).load((repository / "params.yaml").read_text(encoding="utf-8"))
+    assert names(raw) == names(Params().model_dump())
+
+
+def names(value: object, prefix: str = "") -> set[str]:
+    """Dotted names of all leaves of a nested dictionary."""
+    if not isinstance(value, dict):
+        return {prefix}
+    return {name for key, item in value.items() for name in names(item, f"{prefix}.{key}")}

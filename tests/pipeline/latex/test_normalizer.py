@@ -1,0 +1,200 @@
+r"""The normaliser: one spelling for each formula, and never one for two."""
+
+import lzma
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from latexify.pipeline.latex import join_tokens, normalize, tokenize
+from latexify.pipeline.latex.parser import MAX_DEPTH
+
+SAME = [
+    # dollars and spaces
+    (r"$x$", r"x"),
+    (r"$$x$$", r"x"),
+    (r"x$", r"x"),
+    (r"\(x\)", r"x"),
+    (r"$a$ and $b$", r"aandb"),
+    (r"$\ $10,000 + $1,000 = $11,000$", r"\$10,000+\$1,000=\$11,000"),
+    (r"\$5", r"\$5"),
+    ("a \t\r\n b\u00a0c", r"abc"),
+    (r"a\,b\!c\;d\:e~f\quad g\hspace{1cm}h\ i\hskip2pt j", r"abcdefghij"),
+    ("\\Delta t\\", r"\Delta t"),
+    # scripts
+    (r"x^2_1", r"x_{1}^{2}"),
+    (r"x_1^2", r"x_{1}^{2}"),
+    (r"{ x } ^ { 2 } _ { 1 }", r"x_{1}^{2}"),
+    (r"x^\alpha y", r"x^{\alpha}y"),
+    (r"x^\frac12", r"x^{\frac{1}{2}}"),
+    (r"\sum\limits^n_{i=1}", r"\sum_{i=1}^{n}"),
+    (r"{}_1^2X", r"{}_{1}^{2}X"),
+    (r"_1^2X", r"{}_{1}^{2}X"),
+    (r"x^{}_{}", r"x"),
+    (r"{\left(3.3\right)}^{{L+e}}", r"(3.3)^{L+e}"),
+    (r"{|x|}^2", r"|x|^{2}"),
+    # primes
+    (r"f'", r"f^{\prime}"),
+    (r"f''", r"f^{\prime\prime}"),
+    (r"f^{''}", r"f^{\prime\prime}"),
+    (r"m ^ {'}", r"m^{\prime}"),
+    (r"f'^2", r"f^{\prime2}"),
+    (r"f'_1", r"f_{1}^{\prime}"),
+    (r"f_1'", r"f_{1}^{\prime}"),
+    (r"f^{n'}", r"f^{n^{\prime}}"),
+    # arguments and braces
+    (r"\frac12", r"\frac{1}{2}"),
+    (r"\frac xy", r"\frac{x}{y}"),
+    (r"\frac\alpha{\beta}", r"\frac{\alpha}{\beta}"),
+    (r"\dfrac{1}2", r"\frac{1}{2}"),
+    (r"\sqrt2", r"\sqrt{2}"),
+    (r"\sqrt [3] {x}", r"\sqrt[3]{x}"),
+    (r"{{a+b}}+{c}", r"a+b+c"),
+    (r"\frac{{{a}}}{{b c}}", r"\frac{a}{bc}"),
+    (r"{a \over b+c}d", r"\frac{a}{b+c}d"),
+    (r"x={n \choose k}", r"x=\binom{n}{k}"),
+    (r"\left(a \over b\right)^2", r"(\frac{a}{b})^{2}"),
+    (r"\not=\not\in", r"\ne\notin"),
+    # delimiters
+    (r"\left( \frac{a}{b} \right)", r"(\frac{a}{b})"),
+    (r"\left. x \right|_0", r"x|_{0}"),
+    (r"\left<x\right>", r"\langle x\rangle"),
+    (r"\Bigg(\bigl[x\bigr]\Bigg)", r"([x])"),
+    (r"\left\lbrace x \middle| y \right\rbrace", r"\{x|y\}"),
+    # synonyms and repairs
+    (r"a\leq b\geq c\neq d\to e", r"a\le b\ge c\ne d\rightarrow e"),
+    (r"\ldots\vert\Vert\lbrack\rbrack\lt\gt", r"\dots|\|[]<>"),
+    (r"x\gtM\ltq\ltimes y", r"x>M<q\ltimes y"),
+    (r"a&lt;b&amp;gt;c", r"a<b>c"),
+    ("2\u00d7\u03c0\u22123", r"2\times\pi-3"),
+    # fonts and text
+    (r"\mbox { n } \mathrm{d}\text{x}{\rm y}", r"ndxy"),
+    (r"\mbox{erf}(z)", r"\mathrm{erf}(z)"),
+    (r"\operatorname{erf}(z)", r"\mathrm{erf}(z)"),
+    (r"{\rm erf}(z)", r"\mathrm{erf}(z)"),
+    (r"\operatorname{sin}x", r"\sin x"),
+    (r"\text{if $x>0$ or so}", r"\mathrm{if}x>0\text{or~so}"),
+    (r"\mathbb R\in\R", r"\mathbb{R}\in\mathbb{R}"),
+    (r"{\bf x}\bold{y}", r"\mathbf{x}\mathbf{y}"),
+    (r"\textcolor{red}{x}\displaystyle y", r"xy"),
+    # environments
+    (r"\begin {pmatrix} a & b \\ c & d \\ \end{pmatrix}", r"(\begin{matrix}a&b\\c&d\end{matrix})"),
+    (r"\left[\begin{array}{cc}a&b\\[2pt]c&d\end{array}\right]", r"[\begin{matrix}a&b\\c&d\end{matrix}]"),
+    (r"\begin{bmatrix*}[r]a\end{bmatrix*}", r"[\begin{matrix}a\end{matrix}]"),
+    (r"\begin{array}{c|c}a&b\end{array}", r"\begin{array}{c|c}a&b\end{array}"),
+    (r"\sum_{i\atop j}", r"\sum_{\begin{matrix}i\\j\end{matrix}}"),
+    (r"\vtop{\hbox{ab}\hbox{c}}", r"\mathrm{ab}c"),
+    # what is no formula is kept
+    (r"\lim _ {z \rightarrow 1}} (z - 1)", r"\lim_{z\rightarrow1}}(z-1)"),
+    (r"x^{2_1", r"x^{2_{1}"),
+    (r"x^", r"x^"),
+    (r"\frac{1}", r"\frac{1}"),
+    (r"\unknown{ab}{c}", r"\unknown{ab}{c}"),
+]
+
+DIFFERENT = [
+    (r"{a+b}^2", r"a+b^2"),
+    (r"x^{2_1}", r"x^2_1"),
+    (r"{x^2}^3", r"x^{2^3}"),
+    (r"\frac{1}{2}3", r"\frac{1}{23}"),
+    (r"\sqrt{x}y", r"\sqrt{xy}"),
+    (r"\sqrt[3]{x}", r"\sqrt{3}x"),
+    (r"\sqrt[3]{x}", r"\sqrt{x}"),
+    (r"\sin x", r"sinx"),
+    (r"\mathrm{erf}", r"erf"),
+    (r"\text{to day}", r"\text{today}"),
+    (r"\mathbf{x}", r"x"),
+    (r"\mathbb{R}", r"R"),
+    (r"\epsilon", r"\varepsilon"),
+    (r"\dots", r"\cdots"),
+    (r"\alpha x", r"\alphax"),
+    (r"x'", r"x^1"),
+    (r"x_1'", r"x_{1'}"),
+    (r"\$5", r"5"),
+    (r"a{}_1b", r"a_1b"),
+    (r"\begin{matrix}a&b\\c&d\end{matrix}", r"\begin{matrix}a&b&c&d\end{matrix}"),
+    (r"\begin{array}{c|c}a&b\end{array}", r"\begin{array}{cc}a&b\end{array}"),
+    (r"{(a)(b)}^2", r"(a)(b)^2"),
+    (r"\hat{ab}", r"\hat{a}b"),
+    (r"\unknown{ab}c", r"\unknown{a}bc"),
+    (r"\{a\}", r"{a}"),
+    (r"\frac{1}{2", r"\frac{1}{2}"),
+    (r"a\\b", r"ab"),
+]
+
+
+@pytest.mark.parametrize(("spelling", "canonical"), SAME)
+def test_spellings_become_canonical(spelling: str, canonical: str):
+    """Two writers' spellings of one formula would count as an error of the recogniser."""
+    assert normalize(spelling) == canonical
+    assert normalize(canonical) == canonical
+
+
+@pytest.mark.parametrize(("one", "other"), DIFFERENT)
+def test_different_formulas_stay_different(one: str, other: str):
+    """A wrong prediction would count as right, and a label would lose its meaning."""
+    assert normalize(one) != normalize(other)
+
+
+_PIECES = r"""
+    a b 1 2 + ( ) [ ] | { } { } { } ^ _ ' ^ _ & \\ \ $ ~ * . , < lt; amp; Pr \{ \} \| \$ \! \quad \alpha \alpha \sin
+    \frac \sqrt \hat \not \mathrm \mathbf \mathbb \mathbb{R} \text \mbox \rm \bf \over \choose \atop \left \right
+    \left( \right) \left. \big \middle \limits \displaystyle \hspace \kern 2em [2pt] \begin \end \begin{matrix}
+    \end{matrix} \begin{array} {cc} {c|c} \end{array} \begin{pmatrix*} \end{pmatrix*} \substack \operatorname*
+    \ltN \unknown \prime \mathop \textcolor \overset \xrightarrow \cr \sp = \in é π
+"""
+LATEX_LIKE = st.lists(st.tuples(st.sampled_from(_PIECES.split()), st.sampled_from(["", "", " "])), max_size=14).map(
+    lambda pieces: "".join(piece + space for piece, space in pieces)
+)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(LATEX_LIKE)
+def test_normalising_twice_changes_nothing_for_broken_latex(text: str):
+    """A prediction, however broken, must be comparable with a label: its normal form is its own normal form."""
+    once = normalize(text)
+    assert normalize(once) == once
+    assert join_tokens(token for token in tokenize(once) if token != " ") == once
+
+
+@pytest.mark.parametrize(
+    "text", [r"\begin{aligned}[\end{aligned}", r"\begin{array}[c\end{array}", r"\begin{gathered}["]
+)
+def test_options_that_break_off_are_no_crash(text: str):
+    """An untrained model writes such things, and one of them would stop a whole prediction."""
+    assert normalize(normalize(text)) == normalize(text)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text())
+def test_normalising_any_text_ends_well(text: str):
+    """One strange label among 600,000 would stop the ingest."""
+    once = normalize(text)
+    assert normalize(once) == once
+
+
+@pytest.mark.parametrize(
+    "opening", ["{", "x^{", r"\sqrt", r"\frac", r"\left(", r"\hat{", "^", r"\text{$", r"\over{", r"\rm"]
+)
+def test_endless_nesting_is_kept_and_not_crashed_on(opening: str):
+    """A model that repeats itself would end the evaluation with a RecursionError."""
+    closing = {"{": "}", "$": "$}"}.get(opening[-1], "")
+    for count in (MAX_DEPTH - 2, MAX_DEPTH + 2, 3000):
+        text = opening * count + "x" + closing * count
+        once = normalize(text)
+        assert normalize(once) == once
+
+
+@pytest.mark.real
+def test_real_formulas_are_stable():
+    """Formulas of Wikipedia hold spellings that nobody thinks of; each must have one normal form."""
+    root = os.environ.get("LATEXIFY_REAL_DATA")
+    if not root:
+        pytest.skip("LATEXIFY_REAL_DATA is not set")
+    with lzma.open(Path(root) / "labels/wikipedia-formulas.txt.xz", "rt", encoding="utf-8") as file:
+        labels = file.read().splitlines()[::12]
+    unstable = [label for label in labels if normalize(once := normalize(label)) != once]
+    assert len(labels) > 20_000
+    assert unstable == []

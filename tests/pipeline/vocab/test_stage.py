@@ -1,0 +1,240 @@
+"""The stage `vocab`: tokenizers that work without this project, and an honest account of what they lose."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import PreTrainedTokenizerFast
+
+from latexify.artifacts.manifest import Manifest, read_manifest, write_manifest
+from latexify.common.errors import LatexifyError
+from latexify.pipeline.config import VocabParams
+from latexify.pipeline.inks.ink import INK_SCHEMA
+from latexify.pipeline.latex import join_tokens, normalize, tokenize
+from latexify.pipeline.vocab.encoder import read_encoder
+from latexify.pipeline.vocab.stage import run
+from latexify.pipeline.vocab.tokenizer import build_latex_tokenizer, encode_labels, load_tokenizer
+
+TRAIN = [r"\frac{1}{2}", r"x^{2}", r"\alpha b+\alpha", r"a<s>b", r"\mathbb{R}", r"x^{2}"]
+EVALUATION = [r"x_{1}", "</s>", r"\beta x"]
+
+
+def write_inks(folder: Path, labels: dict[str, list[str]]) -> Path:
+    """Write an inks folder that holds `labels` by split; strokes do not matter here."""
+    folder.mkdir()
+    empty = {"points": [], "stroke_lengths": [], "writer": None, "source": "s", "content_hash": "h"}
+    rows = [
+        {"key": f"{split}/{index}", "split": split, "label": label, "normalized_label": label}
+        | empty
+        | {"num_strokes": 0, "num_points": 0}
+        for split, texts in labels.items()
+        for index, label in enumerate(texts)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows, schema=INK_SCHEMA), folder / "part-00000.parquet")
+    parts = [{"name": "part-00000.parquet", "num_rows": len(rows)}]
+    write_manifest(folder, Manifest(kind="inks", version=1, params={}, inputs={}, content={"parts": parts}))
+    return folder
+
+
+def run_vocab(tmp_path: Path, *, base: str = "scratch", **params: object) -> tuple[Path, dict[str, object]]:
+    """Run the stage on TRAIN and EVALUATION; the tokenizer folder and the metrics."""
+    inks = write_inks(tmp_path / "inks", {"train": TRAIN, "valid": TRAIN[:1], "test": EVALUATION})
+    out = tmp_path / "tokenizer"
+    metrics = run(VocabParams(**params), base=base, inks=inks, out=out, metrics=tmp_path / "metrics/vocab.json")
+    return out, metrics
+
+
+def test_tokenizer_loads_where_this_project_is_not_installed(tmp_path: Path):
+    """Whoever downloads a model would not be able to use it without our code."""
+    out, _ = run_vocab(tmp_path)
+    script = (
+        "import json, sys\n"
+        "from transformers import AutoTokenizer\n"
+        "tokenizer = AutoTokenizer.from_pretrained(sys.argv[1])\n"
+        "ids = [tokenizer(label).input_ids for label in sys.argv[2:]]\n"
+        "assert 'pipeline' not in sys.modules\n"
+        "print(json.dumps([ids, [tokenizer.decode(i, skip_special_tokens=True) for i in ids],"
+        " tokenizer.bos_token_id, tokenizer.pad_token_id, tokenizer.eos_token_id, tokenizer.unk_token_id]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", script, str(out), *TRAIN], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    ids, decoded, *special = json.loads(done.stdout)
+    assert decoded == TRAIN
+    assert special == [0, 1, 2, 3]
+    ours = [list(map(int, i)) for i in encode_labels(load_tokenizer(out), TRAIN)]
+    assert ids == ours
+    assert all(i[-1] == 2 and min(i[:-1]) > 3 for i in ids)
+    assert read_encoder(out).encode(TRAIN).to_pylist() == ours
+
+
+TOKENS = [*"abxyzLR012+-=()[]{}<>/|^_&'*.,~", "é", r"\alpha", r"\beta", r"\a", r"\{", r"\\", r"\$", r"\mathbb{R}"]
+TOKENS += [r"\begin{matrix}", r"\end{matrix}", r"\operatorname*", r"\frac", r"\%"]
+TOKENIZER = build_latex_tokenizer(TOKENS)
+
+
+@given(st.lists(st.sampled_from(TOKENS), max_size=20))
+def test_every_row_of_known_tokens_survives(tokens: list[str]):
+    r"""A wrong space would turn ``\alpha b`` into ``\alphab``, or a right prediction into a wrong one."""
+    text = join_tokens(tokens)
+    ids = TOKENIZER(text).input_ids
+    assert TOKENIZER.convert_ids_to_tokens(ids[:-1]) == [token for token in tokenize(text) if token != " "]
+    assert TOKENIZER.decode(ids, skip_special_tokens=True) == text
+
+
+@given(st.text(alphabet=r"ab1{}^_\'<s>/ ", max_size=30).map(normalize))
+def test_normalised_labels_survive(label: str):
+    """The model could never write such a label right."""
+    tokenizer = build_latex_tokenizer(sorted({*tokenize(label)} - {" "}))
+    assert tokenizer.decode(tokenizer(label).input_ids, skip_special_tokens=True) == label
+
+
+@pytest.mark.parametrize("label", ["<s>", "</s>", "<pad>", "<unk>", "a</s>b"])
+def test_text_of_special_tokens_is_text(label: str):
+    """A label that holds `</s>` would end there, and the model would learn to stop."""
+    tokenizer = build_latex_tokenizer("abdknpsu<>/")
+    ids = tokenizer(label).input_ids
+    assert min(ids[:-1]) > 3
+    assert tokenizer.decode(ids, skip_special_tokens=True) == label
+
+
+def test_losses_are_counted_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """A vocabulary with holes would look like a bad model."""
+    out, metrics = run_vocab(tmp_path)
+    splits = metrics["splits"]
+    assert splits["train"]["num_unknown"] == splits["train"]["num_edits"] == 0
+    assert splits["train"]["num_labels"] == len(TRAIN)
+    assert splits["train"]["num_tokens"] == sum(len(i) for i in encode_labels(load_tokenizer(out), TRAIN))
+    assert splits["test"]["num_unknown"] == 3
+    assert splits["test"]["num_edits"] == len("_{}") + len("/") + len(r"\beta ")
+    assert splits["test"]["round_trip_cer"] == splits["test"]["num_edits"] / sum(map(len, EVALUATION))
+    content = read_manifest(out, "tokenizer", producer="latexify vocab").content
+    assert content["unknown"]["test"] == {"/": 1, r"\beta": 1, "_": 1}
+    assert "warning: the tokenizer loses" in (told := capsys.readouterr().err)
+    assert "test labels" in told
+    assert "train labels" not in told
+    assert json.loads((tmp_path / "metrics/vocab.json").read_text()) == metrics
+
+
+def test_rare_tokens_become_unknown(tmp_path: Path):
+    """`vocab.min_count` would do nothing."""
+    out, metrics = run_vocab(tmp_path, min_count=2)
+    assert metrics["splits"]["train"]["num_unknown"] > 0
+    assert r"\mathbb{R}" not in load_tokenizer(out).get_vocab()
+
+
+def test_same_labels_give_the_same_bytes(tmp_path: Path):
+    """DVC would see a change where there is none, and train anew."""
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    one, two = run_vocab(tmp_path / "one")[0], run_vocab(tmp_path / "two")[0]
+    assert sorted(p.name for p in one.iterdir()) == sorted(p.name for p in two.iterdir())
+    assert all(path.read_bytes() == (two / path.name).read_bytes() for path in one.iterdir())
+
+
+def save_byte_bpe(folder: Path) -> Path:
+    """Save a small byte-level BPE tokenizer that adds <s> … </s>, as RoBERTa does."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=300,
+        special_tokens=["<s>", "<pad>", "</s>", "<unk>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(TRAIN, trainer)
+    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
+    return save_pretrained(tokenizer, folder)
+
+
+def save_unigram(folder: Path) -> Path:
+    """Save a small Unigram tokenizer with ▁ for spaces that adds <s> … </s>, as XLM-R does."""
+    pieces = ["<s>", "<pad>", "</s>", "<unk>", "▁", *sorted(set("".join(TRAIN)) - {" "})]
+    tokenizer = Tokenizer(models.Unigram([(piece, -float(i)) for i, piece in enumerate(pieces)], unk_id=3))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    return save_pretrained(tokenizer, folder)
+
+
+def save_pretrained(tokenizer: Tokenizer, folder: Path) -> Path:
+    """Save as Transformers does."""
+    special = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize(("save", "num_lost"), [(save_byte_bpe, 0), (save_unigram, 3)])
+def test_a_base_models_own_tokenizer(tmp_path: Path, save: object, num_lost: int):
+    """Fine-tuning TrOCR with its own tokenizer: a doubled or missing end id would spoil every label."""
+    base = save(tmp_path / "base")
+    out, metrics = run_vocab(tmp_path, base=str(base), tokenizer="base")
+    tokenizer = load_tokenizer(out)
+    for label, ids in zip(TRAIN, encode_labels(tokenizer, TRAIN), strict=True):
+        assert ids.dtype == "int32"
+        assert (ids == 2).sum() == 1
+        assert ids[-1] == 2
+        assert 0 not in ids
+        assert normalize(tokenizer.decode(ids, skip_special_tokens=True)) == label
+    assert metrics["splits"]["train"]["num_edits"] == 0
+    assert metrics["splits"]["test"]["num_unknown"] == num_lost
+    assert encode_labels(tokenizer, []) == []
+    labels = [*TRAIN, *EVALUATION]
+    wanted = [ids.tolist() for ids in encode_labels(tokenizer, labels)]
+    assert read_encoder(out).encode(labels).to_pylist() == wanted, "rasterize encodes without transformers"
+
+
+@pytest.mark.parametrize("damage", ["lost", "cut off", "without facts"])
+def test_a_tokenizer_folder_that_is_not_whole_is_refused(tmp_path: Path, damage: str):
+    """A tokenizer that was copied in part must not end in a traceback of a library's."""
+    out, _ = run_vocab(tmp_path)
+    path = out / "tokenizer.json"
+    if damage == "lost":
+        path.unlink()
+    elif damage == "cut off":
+        path.write_bytes(path.read_bytes()[:100])
+    else:
+        write_manifest(out, replace(read_manifest(out, "tokenizer", producer=""), content={}))
+    with pytest.raises(LatexifyError, match=r"holds no whole tokenizer .*: run `latexify vocab` again"):
+        read_encoder(out)
+
+
+@pytest.mark.parametrize("base", ["no/such-model", "not a name!", "."])
+def test_a_base_without_tokenizer_is_refused_in_one_sentence(
+    tmp_path: Path, base: str, monkeypatch: pytest.MonkeyPatch
+):
+    """A misspelt `model.base` would end in a screenful of a library's traceback."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(LatexifyError, match=r"model\.base: no tokenizer could be loaded") as caught:
+        run_vocab(tmp_path, base=base, tokenizer="base")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "tokenizer/manifest.json").exists()
+
+
+def test_inks_must_be_there_and_hold_training_labels(tmp_path: Path):
+    """An empty vocabulary would be written as if all were well."""
+    with pytest.raises(LatexifyError, match="run `latexify ingest` first"):
+        run(VocabParams(), base="scratch", inks=tmp_path, out=tmp_path / "out", metrics=tmp_path / "m.json")
+    inks = write_inks(tmp_path / "inks", {"test": ["x"]})
+    with pytest.raises(LatexifyError, match="no training labels"):
+        run(VocabParams(), base="scratch", inks=inks, out=tmp_path / "out", metrics=tmp_path / "m.json")
+
+
+def test_a_new_tokenizer_leaves_nothing_of_the_old_one(tmp_path: Path):
+    """AutoTokenizer would read leftovers of a base tokenizer beside the new files."""
+    out, _ = run_vocab(tmp_path)
+    (out / "merges.txt").write_text("left over")
+    run(VocabParams(), base="scratch", inks=tmp_path / "inks", out=out, metrics=tmp_path / "m.json")
+    assert not (out / "merges.txt").exists()

@@ -1,0 +1,167 @@
+"""`latexify serve` as people start it: a process, sockets, signals."""
+
+import asyncio
+import shutil
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import httpx2
+import psutil
+import pytest
+
+from benchmarks.serving.attacks import CROSS, KINDS, malformed, slow
+from benchmarks.serving.hostile import besiege
+from benchmarks.serving.load import WRK, load
+from benchmarks.serving.processes import Server
+from latexify.common.errors import LatexifyError
+from latexify.serve.http import server
+from latexify.serve.http.sockets import listen
+from latexify.serve.http.worker import Settings
+from tests.support.handwriting import encoded, ink, inkml, strokes
+from tests.support.reading_models import export_folder, make_loaded
+from tests.support.service_process import Service, service, talk
+
+QUICK = {make: weight for make, weight in KINDS.items() if make is not slow}
+STROKES = {"strokes": [stroke.tolist() for stroke in strokes()]}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that writes something, if nothing sensible."""
+    scratch = tmp_path_factory.mktemp("model")
+    return export_folder(make_loaded("hybrid", scratch), scratch / "out")
+
+
+@pytest.fixture(scope="module")
+def running(model: Path) -> Iterator[Service]:
+    """A service for several tests."""
+    with service(model) as running:
+        yield running
+
+
+def test_many_clients_are_answered_as_one_would_be(running: Service) -> None:
+    """Images, files and strokes mixed, sixteen at a time, while others send nonsense."""
+    photo = encoded(200 * ink() + 20, "JPEG")
+    with httpx2.Client(base_url=running.url, timeout=60) as client:
+        expected = {
+            "strokes": client.post("/recognize", json=STROKES).json()["latex"],
+            "photo": client.post("/recognize", content=photo).json()["latex"],
+        }
+
+        def ask(number: int) -> tuple[int, bool]:
+            kind = ("strokes", "inkml", "photo", "nonsense")[number % 4]
+            if kind == "strokes":
+                answer = client.post("/recognize", json=STROKES)
+            else:
+                content = {"inkml": inkml(), "photo": photo, "nonsense": b"\x01" * 100}[kind]
+                answer = client.post("/recognize", content=content)
+            is_right = answer.json().get("latex") == expected.get("strokes" if kind == "inkml" else kind)
+            return answer.status_code, is_right
+
+        with ThreadPoolExecutor(16) as pool:
+            found = list(pool.map(ask, range(64)))
+    assert found == [(415 if number % 4 == 3 else 200, True) for number in range(64)]
+
+
+def flood(connection: socket.socket) -> None:
+    """Send four gigabytes in chunks."""
+    chunk = b"10000\r\n" + bytes(0x10000) + b"\r\n"
+    for _ in range(4_000_000_000 // len(chunk)):
+        connection.sendall(chunk)
+
+
+def test_a_chunked_flood_is_refused_and_cut_off(running: Service) -> None:
+    """Its client never stops sending; the answer comes, and then the connection ends."""
+    with socket.create_connection(running.address, timeout=30) as connection:
+        connection.sendall(b"POST /recognize HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        with pytest.raises(OSError, match=r"reset|[Bb]roken"):
+            flood(connection)
+    with httpx2.Client(base_url=running.url) as client:
+        assert client.post("/recognize", json=STROKES).status_code == 200
+        assert 'route="/recognize",status="413"' in client.get("/metrics").text
+
+
+def test_no_client_is_waited_for_for_ever(running: Service) -> None:
+    """A body that is refused by its head, a head without an end, and silence: connections are few."""
+    gigabyte = b"POST /recognize HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n"
+    endless = b"POST /recognize HTTP/1.1\r\nHost: x\r\nX-Slow: "
+    started_s = time.monotonic()
+    with ThreadPoolExecutor(3) as pool:
+        claimed, half, silent = pool.map(lambda sent: talk(running.address, sent), (gigabyte, endless, b""))
+    assert time.monotonic() - started_s < 10
+    assert claimed.startswith(b"HTTP/1.1 413 ")
+    assert (half, silent) == (b"", b"")
+    assert talk(running.address, b"\x16\x03\x01 not HTTP\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+
+
+def test_sigterm_finishes_what_was_begun(model: Path) -> None:
+    """A rolling update must lose no answer: exit code 0, and no new connection is accepted meanwhile."""
+    with service(model) as running, httpx2.Client(base_url=running.url, timeout=60) as client:
+        statuses: list[int] = []
+        content = [STROKES] * 32
+        asking = threading.Thread(target=lambda: statuses.append(client.post("/recognize", json=content).status_code))
+        asking.start()
+        with httpx2.Client(base_url=running.url) as other:
+            while "latexify_items_in_progress 32.0" not in other.get("/metrics").text:
+                assert asking.is_alive()
+        assert running.stop() == 0
+        asking.join()
+        assert statuses == [200]
+        with pytest.raises(httpx2.ConnectError):
+            httpx2.get(f"{running.url}/health")
+
+
+def test_what_hinders_it_is_one_line(model: Path, tmp_path: Path, running: Service) -> None:
+    """No model, or a port that is taken: the command line prints it and exits with 1."""
+    said: list[str] = []
+    host, port = running.address
+    with pytest.raises(LatexifyError, match="choose others"):
+        server.run(Settings(model=model, device="cpu"), host=host, port=port, announce=said.append)
+    assert not said
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(LatexifyError, match="latexify train"):
+        server.run(Settings(model=tmp_path, device="cpu"), host=host, port=0, announce=said.append)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_answers_do_not_wait_for_acknowledgements() -> None:
+    """Nagle's algorithm on the server and delayed acknowledgements at the client cost 40 ms a request together."""
+    with listen("127.0.0.1", 0) as listening:
+        client = socket.create_connection(listening.getsockname())
+        accepted, _ = listening.accept()
+        with client, accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+@pytest.fixture
+def target(running: Service) -> Server:
+    """The service as the benchmarks see it."""
+    return Server(url=running.url, port=running.address[1], process=psutil.Process(running.process.pid))
+
+
+@pytest.mark.skipif(shutil.which(WRK) is None, reason="wrk is not installed: apt-get install wrk")
+def test_the_load_benchmark_counts_answers_and_errors(target: Server) -> None:
+    """A benchmark that no longer runs, or counts refusals as answers, is worse than none."""
+    seen = load(target, [CROSS] * 3, num_clients=3, seconds=1, warming_s=1)
+    assert seen.num_errors == 0
+    assert seen.num_answers > 3
+    assert 0 < seen.p50_ms <= seen.p95_ms < 5000
+    refused = load(target, [b"{}"], num_clients=2, seconds=1, warming_s=1)
+    assert refused.num_refused == refused.num_answers > 0
+    assert refused.per_second == 0
+
+
+def test_the_hostile_benchmark_sees_what_the_service_does(target: Server) -> None:
+    """A benchmark that no longer runs, or counts nothing as wrong, is worse than none."""
+    outcome = asyncio.run(besiege(target, num_requests=60, num_clients=8, seed=1, kinds=QUICK))
+    assert sum(outcome.statuses.values()) == 60
+    assert not outcome.wrong
+    assert (len(outcome.good_s) > 0, outcome.num_good_failed) == (True, 0)
+    never = {lambda rng: replace(malformed(rng), statuses=frozenset({200})): 1}
+    assert sum(asyncio.run(besiege(target, num_requests=5, num_clients=1, seed=1, kinds=never)).wrong.values()) == 5

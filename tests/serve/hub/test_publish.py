@@ -1,0 +1,204 @@
+"""`latexify publish` against a stand-in for the Hub, through huggingface_hub as it is."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import hf_xet
+import pytest
+from huggingface_hub import close_session as reset_sessions
+from huggingface_hub import constants
+
+from latexify.common.errors import LatexifyError
+from latexify.serve.hub.publish import publish
+from tests.support.hub_server import TOKEN, Hub, serve_hub
+
+REPO = "me/formulas"
+XET = {"HF_HUB_DISABLE_XET": "0"}
+LFS = {"HF_HUB_DISABLE_XET": "1"}
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Hub]:
+    """An empty Hub."""
+    with serve_hub(tmp_path / "xet") as started:
+        yield started
+
+
+def latexify(
+    repository: Path, project: Path, *arguments: str, hub: Hub | None = None, **settings: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user does, in a process that knows no Hub but this one."""
+    home = project / "home"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    environment |= {"HF_HOME": str(home), "HF_ENDPOINT": hub.url if hub else "http://127.0.0.1:9", "HF_TOKEN": TOKEN}
+    environment |= {"PYTHONPATH": str(repository), "HF_HUB_DISABLE_TELEMETRY": "1"} | settings
+    command = [sys.executable, "-m", "latexify", "--root", str(project), *arguments]
+    return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+
+
+def files_of(model: Path) -> dict[str, bytes]:
+    """What should arrive, less the card."""
+    return {path.relative_to(model).as_posix(): path.read_bytes() for path in model.rglob("*") if path.is_file()}
+
+
+def from_xet(hub: Hub, original: Path, target: Path) -> bytes:
+    """A file as Xet's content store gives it back."""
+    session = hf_xet.XetSession()
+    info = hf_xet.hash_files([str(original)])[0]
+    settings = {"token_refresh_url": f"{hub.url}/api/models/{REPO}/xet-write-token/main"}
+    with session.new_file_download_group(
+        **settings, token_refresh_headers={"Authorization": f"Bearer {TOKEN}"}
+    ) as group:
+        group.start_download_file(hf_xet.XetFileInfo(info.hash, original.stat().st_size), str(target))
+    return target.read_bytes()
+
+
+def test_what_arrives_by_lfs_is_what_was_sent(repository: Path, trained_project: Path, hub: Hub) -> None:
+    """Weights that arrive changed, or files that do not arrive, make a model that nobody can load."""
+    model = trained_project / "data/model"
+    before = files_of(model)
+    done = latexify(repository, trained_project, "publish", REPO, "--message", "First", hub=hub, **LFS)
+    assert done.returncode == 0, done.stderr
+    assert f"{hub.url}/{REPO}/commit/" in done.stdout
+    arrived = hub.content(REPO)
+    card = arrived.pop("README.md")
+    assert arrived == before
+    assert isinstance(card, bytes)
+    assert card.startswith(b"---\n")
+    assert hub.repos[REPO]["visibility"] == "private"
+    assert [commit.summary for commit in hub.commits[REPO]] == ["First"]
+    assert any(request.startswith("PUT /lfs/") for request in hub.requests)
+    assert files_of(model) == before, "the model folder is an output of DVC: nothing may be added"
+
+
+def test_what_arrives_by_xet_is_what_was_sent(
+    repository: Path, trained_project: Path, hub: Hub, tmp_path: Path
+) -> None:
+    """The Hub's own protocol is the one that users get; its weights must come back from the store byte by byte."""
+    model = trained_project / "data/model"
+    done = latexify(repository, trained_project, "publish", REPO, "--public", hub=hub, **XET)
+    assert done.returncode == 0, done.stderr
+    arrived = hub.content(REPO)
+    assert hub.repos[REPO]["visibility"] == "public"
+    assert isinstance(arrived["model.safetensors"], str), "went by LFS"
+    stored = {path for path, content in arrived.items() if isinstance(content, str)}
+    for path in stored:
+        arrived[path] = from_xet(hub, model / path, tmp_path / "back")
+    arrived.pop("README.md")
+    assert arrived == files_of(model)
+    assert len(hub.commits[REPO]) == 1
+
+
+def test_a_branch_is_made_and_written_to(repository: Path, trained_project: Path, hub: Hub) -> None:
+    """Whoever tries a new model must not overwrite what others load from main."""
+    for _ in range(2):  # the second time repository and branch exist
+        done = latexify(repository, trained_project, "publish", REPO, "--revision", "try/1", hub=hub, **LFS)
+        assert done.returncode == 0, done.stderr
+    assert "model.safetensors" in hub.content(REPO, "try/1")
+    assert hub.content(REPO, "main") == {}
+
+
+def test_the_example_of_the_card_runs_as_it_stands(
+    repository: Path, trained_project: Path, hub: Hub, tmp_path: Path
+) -> None:
+    """The first thing that a reader of the card does is to copy its code: it loads from the Hub and prints LaTeX."""
+    assert latexify(repository, trained_project, "publish", REPO, hub=hub, **LFS).returncode == 0
+    card = hub.content(REPO)["README.md"]
+    assert isinstance(card, bytes)
+    found = re.search(r"```python\n(.*?)```", card.decode(), re.DOTALL)
+    assert found is not None
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("HF_") and k != "PYTHONPATH"}
+    environment |= {"HF_HOME": str(tmp_path), "HF_ENDPOINT": hub.url, "HF_TOKEN": TOKEN, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", found[1] + "print(picture.size, model.num_parameters())"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    size, parameters = done.stdout.splitlines()[-1].rsplit(" ", 1)
+    assert size == "(128, 32)"
+    assert f"{int(parameters):,} parameters" in card.decode()
+
+
+def test_a_dry_run_writes_the_card_and_sends_nothing(repository: Path, trained_project: Path, hub: Hub) -> None:
+    """What is public cannot be taken back: one looks first."""
+    done = latexify(repository, trained_project, "publish", REPO, "--dry-run", hub=hub, HF_TOKEN="")
+    assert done.returncode == 0, done.stderr
+    assert hub.requests == []
+    card = trained_project / "data/card/README.md"
+    weights = trained_project / "data/model/model.safetensors"
+    assert re.search(rf"^ *{weights.stat().st_size:,}  model\.safetensors$", done.stdout, re.MULTILINE)
+    assert re.search(rf"^ *{card.stat().st_size:,}  README\.md$", done.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            [REPO, "--model", "nowhere"],
+            "nowhere is missing or incomplete (no manifest.json): run `latexify train` first",
+        ),
+        ([REPO, "--card", "nowhere.md"], "nowhere.md not found: correct --card"),
+    ],
+)
+def test_the_command_says_in_one_line_what_is_wrong(
+    repository: Path, trained_project: Path, hub: Hub, arguments: list[str], message: str
+) -> None:
+    """A traceback of four libraries tells a user nothing."""
+    done = latexify(repository, trained_project, "publish", *arguments, hub=hub)
+    assert done.returncode == 1
+    assert done.stderr.startswith("latexify: ")
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert hub.requests == []
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A publication that fails. fails: HTTP statuses of the Hub by request. message: part of the error's."""
+
+    message: str
+    repo: str = REPO
+    token: str = TOKEN
+    card: str = "---\nlicense: mit\nlibrary_name: transformers\npipeline_tag: image-to-text\n---\n"
+    endpoint: str | None = None
+    offline: bool = False
+    xet: bool = False
+    fails: dict[str, int] = field(default_factory=dict)
+
+
+TROUBLES = [
+    Trouble("no token for the Hub: run `hf auth login`", token=""),
+    Trouble("the Hub does not know the token (Invalid credentials", token="hf_wrong"),
+    Trouble("the Hub at http://127.0.0.1:9 cannot be reached (", endpoint="http://127.0.0.1:9"),
+    Trouble("check the network, HF_ENDPOINT and HF_HUB_OFFLINE", offline=True),
+    Trouble("'a/b/c' cannot be the name of a repository: Repo id must be in the form", repo="a/b/c"),
+    Trouble("'me/-x' cannot be the name of a repository", repo="me/-x"),
+    Trouble("the token may not write to others/formulas (", repo="others/formulas"),
+    Trouble("the Hub does not take the card of me/formulas: Invalid metadata", card="---\nlicense: [1]\n---\n"),
+    Trouble("the token may not write to me/formulas", fails={"PUT /lfs/": 403}),
+    Trouble("the Hub refuses me/formulas (HTTP 413", fails={"POST /api/models/me/formulas/commit": 413}),
+    Trouble("cannot serve now (HTTP 503", fails={"POST /api/repos/create": 503}),
+    Trouble("to me/formulas failed (", xet=True, fails={"GET /api/models/me/formulas/xet-write-token": 403}),
+]
+
+
+@pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.message[:40])
+def test_what_the_hub_refuses_is_explained(
+    trained_project: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch, trouble: Trouble
+) -> None:
+    """The upload of gigabytes fails at its end: the user must know whether to try again or to ask for rights."""
+    hub.fail.update(trouble.fails)
+    monkeypatch.setenv("HF_TOKEN", trouble.token)
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(trained_project / "no-token"))
+    monkeypatch.setattr(constants, "ENDPOINT", trouble.endpoint or hub.url)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", trouble.offline)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", not trouble.xet)
+    reset_sessions()
+    with pytest.raises(LatexifyError) as caught:
+        publish(trained_project / "data/model", repo=trouble.repo, card=trouble.card, message="Try")
+    assert trouble.message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert hub.commits == {}

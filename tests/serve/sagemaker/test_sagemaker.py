@@ -1,0 +1,319 @@
+"""A training job on SageMaker, with its folders in a temporary one: real stages, real kills."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from latexify.cli.sagemaker import merged, sagemaker_train
+from latexify.common.errors import LatexifyError
+from latexify.serve.sagemaker.job import Job, nested, read_job, write_failure
+from latexify.serve.sagemaker.train import count_gpus, launcher, stages
+from tests.support.repository import REPOSITORY
+from tests.support.trainer_data import make_base, make_shards, make_tokenizer
+
+QUICK = {
+    "train.max_steps": "60",
+    "train.global_batch": "8",
+    "train.micro_batch": "5",
+    "train.warmup_steps": "2",
+    "train.learning_rate": "1e-3",
+    "train.validate_steps": "30",
+    "train.validate_samples": "6",
+    "train.checkpoint_steps": "3",
+    "train.loader_workers": "0",
+    "train.num_threads": "1",
+    "train.schedule": '"cosine"',
+    "sagemaker_job_name": "set by the SDK",
+    "_tuning_objective_metric": "valid_cer",
+}
+
+
+@pytest.fixture(scope="module")
+def channels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What lies in S3: shards, their tokenizer, a base model."""
+    folder = tmp_path_factory.mktemp("data")
+    tokenizer = make_tokenizer(folder / "tokenizer")
+    make_shards(folder / "shards")
+    make_base(folder / "model", tokenizer)
+    return folder
+
+
+def make_job(
+    root: Path,
+    channels: Path | None = None,
+    *,
+    hyperparameters: dict[str, str] | None = None,
+    hosts: tuple[str, ...] = ("algo-1",),
+    host: str = "algo-1",
+) -> Path:
+    """Lay out /opt/ml as SageMaker does before it starts a container. Returns `root`."""
+    config = root / "input/config"
+    config.mkdir(parents=True)
+    (config / "hyperparameters.json").write_text(json.dumps(QUICK if hyperparameters is None else hyperparameters))
+    names = [path.name for path in channels.iterdir()] if channels else []
+    settings = {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated", "RecordWrapperType": "None"}
+    (config / "inputdataconfig.json").write_text(json.dumps(dict.fromkeys(names, settings)))
+    resources = {"current_host": host, "hosts": hosts, "network_interface_name": "lo"}
+    (config / "resourceconfig.json").write_text(json.dumps(resources))
+    for name in ("model", "output", "checkpoints", "input/data"):
+        (root / name).mkdir(parents=True)
+    for name in names:
+        shutil.copytree(channels / name, root / "input/data" / name)
+    return root
+
+
+def start(root: Path, *options: str) -> subprocess.Popen[str]:
+    """Start the container's `train`, in a process group of its own."""
+    command = [sys.executable, "-P", "-m", "latexify", "sagemaker-train", "--root", str(root), *options]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    return subprocess.Popen(
+        [*command, "--work", str(root / "work")],
+        cwd=root,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Wait for the end; exit code and stderr. What hangs is killed with all its children."""
+    try:
+        _, errors = process.communicate(timeout=120)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        pytest.fail("the job hangs")
+    return process.returncode, errors
+
+
+def last_step(root: Path) -> int:
+    """Of the checkpoints in the folder that SageMaker keeps; 0 where there are none."""
+    return max((int(path.stem.split("-")[1]) for path in root.glob("checkpoints/*/step-*.pt")), default=0)
+
+
+def wait_for_checkpoint(root: Path, *, after: int) -> None:
+    """Until there is one of a later step."""
+    deadline = time.monotonic() + 90
+    while last_step(root) <= after:
+        assert time.monotonic() < deadline, "no checkpoint"
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def finished(channels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A job that nothing interrupted."""
+    root = make_job(tmp_path_factory.mktemp("finished"), channels)
+    code, errors = finish(start(root))
+    assert code == 0, errors
+    (root / "log").write_text(errors)
+    return root
+
+
+def test_the_log_holds_the_metrics_that_the_documentation_promises(finished: Path) -> None:
+    """A tuning job that finds no metric in the log fails after its first training."""
+    definitions = re.findall(r'"Regex": r"(.*)"', (REPOSITORY / "docs/sagemaker.md").read_text())
+    found = [re.findall(pattern, (finished / "log").read_text()) for pattern in definitions]
+    assert [len(values) for values in found] == [2, 2]
+    best = json.loads((finished / "output/data/metrics/train.json").read_text())
+    assert f"{best['valid_loss']:.3f}" in found[0]
+    assert f"{100 * best['valid_cer']:.1f}" in found[1]
+
+
+def test_a_job_leaves_model_checkpoints_and_figures_where_sagemaker_takes_them(finished: Path) -> None:
+    """What is not in these folders when the container ends is gone."""
+    manifest = json.loads((finished / "model/manifest.json").read_text())
+    assert manifest["params"]["train"]["learning_rate"] == 1e-3
+    assert manifest["params"]["train"]["schedule"] == "cosine"
+    assert (finished / "model/model.safetensors").is_file()
+    assert list(finished.glob("checkpoints/*/step-00000060.pt"))
+    assert json.loads((finished / "output/data/metrics/train.json").read_text())["steps"] == 60
+    assert not (finished / "output/failure").exists()
+
+
+@pytest.mark.slow
+def test_a_spot_job_that_is_stopped_twice_ends_as_if_it_had_not_been(
+    channels: Path, finished: Path, tmp_path: Path
+) -> None:
+    """A spot instance is taken away with two minutes' notice, or none: the next one gets the checkpoints only."""
+    before = None
+    for number, code in ((signal.SIGTERM, 143), (signal.SIGKILL, -9), (None, 0)):
+        root = make_job(tmp_path / str(code), channels)
+        if before is not None:
+            shutil.copytree(before / "checkpoints", root / "checkpoints", dirs_exist_ok=True)
+        reached = last_step(root)
+        process = start(root)
+        if number is not None:
+            wait_for_checkpoint(root, after=reached)
+        if number == signal.SIGTERM:
+            process.send_signal(number)  # to the container's first process, as Docker does
+        elif number == signal.SIGKILL:
+            os.killpg(process.pid, number)
+        ended, errors = finish(process)
+        assert ended == code, errors
+        assert not (root / "output/failure").exists(), "stopping is no failure"
+        assert (root / "model/model.safetensors").exists() == (code == 0)
+        before = root
+    expected = load_file(finished / "model/model.safetensors")
+    for name, value in load_file(root / "model/model.safetensors").items():
+        assert torch.equal(value, expected[name]), name
+
+
+@pytest.mark.slow
+def test_two_instances_train_together(channels: Path, finished: Path, tmp_path: Path) -> None:
+    """Each instance has its own folders; one leaves the model, and it is that of one instance, but for rounding."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    hosts = ("localhost", "127.0.0.1")  # the first by name is where the others meet
+    exact = QUICK | {"train.micro_batch": "4"}
+    roots = [
+        make_job(tmp_path / f"host-{n}", channels, hosts=hosts, host=host, hyperparameters=exact)
+        for n, host in enumerate(hosts)
+    ]
+    processes = [start(root, "--port", port) for root in roots]
+    for process in processes:
+        code, errors = finish(process)
+        assert code == 0, errors
+    assert [(root / "model/model.safetensors").exists() for root in roots] == [False, True]
+    one = json.loads((finished / "output/data/metrics/train.json").read_text())
+    two = json.loads((roots[1] / "output/data/metrics/train.json").read_text())
+    assert two["samples_seen"] == one["samples_seen"]
+    assert two["valid_loss"] == pytest.approx(one["valid_loss"], rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("hyperparameters", "reason"),
+    [
+        ({"train.max_step": "5"}, "train.max_step: unknown parameter, did you mean `max_steps`?"),
+        ({"train.max_steps": "many"}, "train.max_steps: input should be a valid integer"),
+        ({"train.max_steps": "["}, "train.max_steps: '[' is no value as in params.yaml"),
+        ({"train": "1", "train.max_steps": "5"}, "hyperparameter train.max_steps: train is given a value as well"),
+        ({"recipe": "crohme"}, "no recipe 'crohme': choose from crohme-scratch"),
+    ],
+)
+def test_a_mistake_in_the_hyperparameters_reaches_the_console(
+    tmp_path: Path, hyperparameters: dict[str, str], reason: str
+) -> None:
+    """SageMaker shows the file `failure` and nothing else; a job that says `Error 1` costs an evening."""
+    root = make_job(tmp_path, hyperparameters=hyperparameters)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(LatexifyError):
+            sagemaker_train(root=root, work=tmp_path / "work")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert reason in (root / "output/failure").read_text()
+
+
+def test_a_stage_that_fails_says_why(channels: Path, tmp_path: Path) -> None:
+    """The reason is known to a process within a process; it must come all the way."""
+    names = ("shards", "tokenizer")
+    (tmp_path / "s3").mkdir()
+    for name in names:
+        (tmp_path / "s3" / name).symlink_to(channels / name)
+    root = make_job(tmp_path / "ml", tmp_path / "s3", hyperparameters={"model.base": "/nowhere"})
+    code, errors = finish(start(root))
+    assert code == 1
+    said = (root / "output/failure").read_text()
+    assert said.startswith("`latexify train` ended with exit code 1: ")
+    assert "/nowhere" in said
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("channels", "resources", "message"),
+    [
+        ({"training": {}}, {}, "training: unknown; there are raw, inks, shards, tokenizer, model"),
+        ({"shards": {}}, {}, "shards, tokenizer: give both"),
+        ({"raw": {"TrainingInputMode": "Pipe"}}, {}, "raw: set its input mode to File or FastFile"),
+        (
+            {"raw": {"S3DistributionType": "ShardedByS3Key"}},
+            {"hosts": ["algo-1", "algo-2"], "current_host": "algo-1"},
+            "raw: set its distribution to FullyReplicated",
+        ),
+    ],
+)
+def test_channels_that_cannot_be_used_are_refused(
+    tmp_path: Path, channels: dict[str, object], resources: dict[str, object], message: str
+) -> None:
+    """Half of the shards on each instance would train without a complaint, on half of the data."""
+    root = make_job(tmp_path)
+    (root / "input/config/inputdataconfig.json").write_text(json.dumps(channels))
+    if resources:
+        (root / "input/config/resourceconfig.json").write_text(json.dumps(resources))
+    with pytest.raises(LatexifyError) as caught:
+        read_job(root)
+    assert message in str(caught.value)
+
+
+def test_hyperparameters_are_read_as_params_yaml_is(tmp_path: Path) -> None:
+    """SageMaker makes text of every value; `5e-5` must be a number again, and a quoted one what it was."""
+    texts = {
+        "train.learning_rate": "5e-5",
+        "train.freeze": '["encoder"]',
+        "train.max_hours": "null",
+        "dataset": '"crohme"',
+    }
+    job = read_job(make_job(tmp_path, hyperparameters=texts))
+    sections = {"train": {"learning_rate": 5e-5, "freeze": ["encoder"], "max_hours": None}, "dataset": "crohme"}
+    assert nested(job.hyperparameters) == sections
+
+
+def test_hyperparameters_go_on_top_of_a_recipe() -> None:
+    """SageMaker takes a hundred hyperparameters at most, and a recipe's name is easier to get right."""
+    sections = merged({"recipe": "crohme-scratch", "train.max_steps": 7, "seed": 3})
+    assert sections["dataset"] == "crohme"
+    assert sections["rasterize"]["width_px"] == 256
+    assert sections["train"]["max_steps"] == 7
+    assert sections["train"]["schedule"] == "wsd"
+    assert sections["seed"] == 3
+
+
+def test_a_container_that_is_tried_without_sagemaker_is_one_host(tmp_path: Path) -> None:
+    """Whoever tries the image by hand has no resourceconfig.json."""
+    job = read_job(tmp_path)
+    assert (job.hosts, job.host, job.interface, job.channels) == (["localhost"], "localhost", None, {})
+
+
+def test_every_gpu_of_every_instance_gets_a_process(tmp_path: Path) -> None:
+    """Seven idle GPUs cost as much as eight busy ones; instances that count themselves differently never meet."""
+    settings = {"root": tmp_path, "hyperparameters": {}, "channels": {}, "interface": "eth0"}
+    alone = Job(hosts=["algo-1"], host="algo-1", **settings)
+    assert launcher(alone, num_gpus=0, port=1) == launcher(alone, num_gpus=1, port=1) == [sys.executable, "-P"]
+    assert "--nproc-per-node=8" in launcher(alone, num_gpus=8, port=1)
+    second = launcher(Job(hosts=["algo-1", "algo-2"], host="algo-2", **settings), num_gpus=4, port=7)
+    assert {"--nnodes=2", "--node-rank=1", "--nproc-per-node=4", "--master-addr=algo-1"} <= set(second)
+
+
+def test_gpus_are_counted_by_their_device_files(tmp_path: Path) -> None:
+    """`nvidiactl` and `nvidia-uvm` are there beside every GPU, and are none."""
+    for name in ("null", "nvidia0", "nvidia1", "nvidia12", "nvidiactl", "nvidia-uvm"):
+        (tmp_path / name).touch()
+    assert count_gpus(tmp_path) == 3
+
+
+def test_what_the_channels_hold_decides_on_the_stages() -> None:
+    """Data that is already prepared must not be prepared again on a machine with eight GPUs."""
+    place = Path("x")
+    assert stages({"shards": place, "tokenizer": place}) == ["train"]
+    assert stages({"inks": place}) == ["vocab", "rasterize", "train"]
+    assert stages({"raw": place})[0] == stages({})[0] == "source"
+
+
+def test_the_end_of_a_long_reason_is_kept(tmp_path: Path) -> None:
+    """SageMaker cuts after 1,024 characters; what went wrong stands at the end."""
+    write_failure(tmp_path, "x" * 5000 + "the cause")
+    assert (tmp_path / "output/failure").read_text().endswith("the cause")

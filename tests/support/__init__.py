@@ -1,0 +1,1 @@
+"""What several test modules share: small data, models, servers and processes."""

@@ -1,0 +1,113 @@
+"""Bending pictures: deterministic per sample, faithful to polarity and size, and never beyond the canvas by much."""
+
+import numpy as np
+import pytest
+import torch
+
+from latexify.trainer.data.augment import MAX_NOISE, NUM_DRAWS, Augmentation, _inverse_maps, _thicken
+
+
+def pictures(count: int = 6, *, height: int = 32, width: int = 96) -> torch.Tensor:
+    """Paper with a slanting line and a box in the middle, another box for each picture."""
+    pixels = torch.full((count, height, width), 255, dtype=torch.uint8)
+    for number in range(count):
+        pixels[number, 10 : 16 + number, 30 : 40 + 3 * number] = 0
+        for step in range(20):
+            pixels[number, 6 + step, 50 + step] = 0
+    return pixels
+
+
+def rows(*numbers: int) -> np.ndarray:
+    """Row numbers as the loader gives them."""
+    return np.array(numbers, dtype=np.int64)
+
+
+def test_strength_zero_changes_nothing():
+    """The default must feed the very pictures of the shards."""
+    pixels = pictures()
+    assert torch.equal(Augmentation(strength=0.0, seed=1)(pixels, rows=rows(0, 1, 2, 3, 4, 5), epoch=0), pixels)
+
+
+def test_a_sample_is_bent_alike_in_any_company():
+    """Otherwise another micro-batch, or a resumed run, would see other pictures."""
+    bend = Augmentation(strength=1.0, seed=1)
+    pixels = pictures()
+    together = bend(pixels, rows=rows(7, 3, 9, 1, 4, 2), epoch=2)
+    alone = bend(pixels[2:3], rows=rows(9), epoch=2)
+    assert torch.equal(together[2:3], alone)
+
+
+@pytest.mark.parametrize(("seed", "epoch", "row"), [(2, 0, 5), (1, 1, 5), (1, 0, 6)])
+def test_another_seed_epoch_or_row_bends_otherwise(seed: int, epoch: int, row: int):
+    """Bending every epoch alike would add nothing after the first."""
+    pixels = pictures(1)
+    first = Augmentation(strength=1.0, seed=1)(pixels, rows=rows(5), epoch=0)
+    other = Augmentation(strength=1.0, seed=seed)(pixels, rows=rows(row), epoch=epoch)
+    assert not torch.equal(first, other)
+
+
+def test_paper_stays_paper_and_shape_stays():
+    """A dark rim from outside the picture would be read as ink."""
+    blank = torch.full((64, 32, 96), 255, dtype=torch.uint8)
+    bent = Augmentation(strength=1.0, seed=3)(blank, rows=np.arange(64), epoch=0)
+    assert bent.dtype == torch.uint8
+    assert bent.shape == blank.shape
+    assert bent.min() >= 255 - 2 * MAX_NOISE  # noise, but nothing that could be a stroke
+    clean = (bent == 255).all(dim=(1, 2))
+    assert 0.25 < clean.float().mean() < 0.75
+    rim, inside = bent[:, 0].float().mean(), bent[:, 16].float().mean()
+    assert abs(rim - inside) < 1
+
+
+def test_noise_is_white_and_of_the_size_it_says():
+    """A pattern in the paper, the same for all, would be learnt; one too strong drowns the ink."""
+    augmentation = Augmentation(strength=1.0, seed=3)
+    noise = augmentation._noise(torch.zeros(8, 64, 256), rows=np.arange(8), epoch=1)
+    assert noise.mean().abs() < 0.02
+    assert noise.std() == pytest.approx(1, abs=0.02)
+    flat = noise.flatten(1)
+    assert torch.corrcoef(flat).fill_diagonal_(0).abs().max() < 0.05
+    for shift in (1, 2, 256):
+        assert (flat[:, :-shift] * flat[:, shift:]).mean().abs() < 0.02
+
+
+def test_strokes_become_thicker_and_thinner():
+    """Pens differ; a model that knows one width misreads the others."""
+    ink = 255 - pictures(1).float()[:, None]
+    areas = [_thicken(ink, torch.tensor([amount])).sum().item() for amount in (-0.7, 0.0, 0.7)]
+    assert areas[0] < 0.95 * areas[1] < areas[1] < 0.8 * areas[2]
+    assert torch.equal(_thicken(ink, torch.zeros(1)), ink)
+
+
+def test_ink_in_the_middle_is_kept():
+    """Ink that leaves the canvas is a label that the picture does not hold."""
+    pixels = pictures(1)
+    many = pixels.expand(200, -1, -1)
+    bent = Augmentation(strength=1.0, seed=5)(many, rows=np.arange(200), epoch=0)
+    before, after = (255 - pixels.float()).sum(), (255 - bent.float()).sum(dim=(1, 2))
+    # the area shrinks by at most the square of the least scale, times the stretch; darkness by at most a half, and thin
+    # lines by up to a third; a line of one pixel may grow to nearly three, and noisy paper is not ink
+    assert (after / before).min() > 0.5 * 0.7**2 / 1.15**2 * 0.6
+    assert (after / before).max() < 3
+
+
+def test_no_draw_is_the_identity():
+    """The map is centred: without shrinking, slant or turn every pixel stays where it is."""
+    draws = torch.zeros(1, NUM_DRAWS)
+    draws[:, 0] = -1  # full size
+    expected = torch.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
+    torch.testing.assert_close(_inverse_maps(draws, 1.0, aspect=3.0), expected)
+
+
+def test_slant_and_turn_keep_the_proportions_of_the_canvas():
+    """Grid coordinates are stretched with the canvas: a turn must be one in pixels, on a wide canvas too."""
+    pixels = torch.full((1, 64, 192), 255, dtype=torch.uint8)
+    pixels[0, 31:33, 66:126] = 0  # a bar, 60 wide
+    draws = torch.zeros(1, NUM_DRAWS)
+    draws[:, 0], draws[:, 3] = -1, 1  # turned by 5 degrees, nothing else
+    ink = 255 - pixels.float().unsqueeze(1)
+    grid = torch.nn.functional.affine_grid(_inverse_maps(draws, 1.0, aspect=3.0), list(ink.shape), align_corners=False)
+    turned = torch.nn.functional.grid_sample(ink, grid, align_corners=False)[0, 0] > 128
+    ys, xs = torch.nonzero(turned, as_tuple=True)
+    slope = (ys[xs.argmax()] - ys[xs.argmin()]) / (xs.max() - xs.min())
+    assert slope.item() == pytest.approx(np.tan(np.radians(5)), abs=0.03)

@@ -1,0 +1,291 @@
+"""Constrained search: whatever the model prefers, the answer is well formed; what was well formed stays as it was."""
+
+import json
+import lzma
+from dataclasses import dataclass
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from benchmarks.studies.wellformed import flaw_of
+from latexify.common.errors import LatexifyError
+from latexify.eval.metrics.typeset import compose
+from latexify.eval.predict.latex_grammar import END, constraint_for, grammar_of, kind_of
+from latexify.pipeline.latex import join_tokens, normalize, tokenize
+from latexify.serve.recognizer import Recognizer
+from latexify.trainer.inference.beams import beam_search
+from latexify.trainer.inference.constraint import Constraint
+from latexify.trainer.inference.search import Hypothesis, Search, greedy_search
+from tests.support.reading_models import export_folder, make_loaded, random_pictures
+
+TOKENS = (
+    *"abclrxyz0123+-=(),.|*<'~",
+    *("{", "}", "[", "]", "_", "^", "&", "\\\\"),
+    *("\\alpha", "\\sum", "\\mathbb{R}", "\\prime", "\\%", "\\sin"),
+    *("\\frac", "\\sqrt", "\\hat", "\\overset", "\\mathrm", "\\not", "\\pmod"),
+    *("\\text", "\\textbf"),
+    *(f"\\{side}{{{name}}}" for name in ("matrix", "cases", "array", "aligned") for side in ("begin", "end")),
+    # what no label has, and no answer may have
+    *("\\left", "\\right", "\\over", "\\rm", "\\,", "$", "%", "\\begin{matrix*}", "\\end{matrix*}"),
+)
+START_ID = END_ID = 0
+SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@dataclass
+class Rows:
+    """The cache of :class:`Dreamer`: of which sample each row is, and how many tokens it has."""
+
+    sample: torch.Tensor
+    length: int = 0
+
+    def keep_samples(self, _: torch.Tensor, *, rows: torch.Tensor) -> None:
+        self.keep_rows(rows)
+
+    def keep_rows(self, rows: torch.Tensor) -> None:
+        self.sample = self.sample[rows]
+
+
+class Dreamer:
+    """A decoder with a mind of its own: logits of each sample and step, whatever was written before."""
+
+    def __init__(self, logits: torch.Tensor) -> None:
+        """logits: float32 [samples, steps, vocabulary]."""
+        self._logits = logits
+
+    def start(self, memory: torch.Tensor) -> Rows:
+        return Rows(sample=torch.arange(len(memory)))
+
+    def step(self, rows: Rows, _: torch.Tensor) -> torch.Tensor:
+        rows.length += 1
+        return self._logits[rows.sample, rows.length - 1]
+
+
+def search(logits: torch.Tensor, constraint: Constraint | None, *, num_beams: int = 1) -> list[list[Hypothesis]]:
+    """What a dreamer writes, of as many tokens as it has steps for."""
+    samples, steps, _ = logits.shape
+    how = Search(
+        start_id=START_ID,
+        end_id=END_ID,
+        max_tokens=steps,
+        num_beams=num_beams,
+        num_best=num_beams,
+        constraint=constraint,
+    )
+    find: Any = greedy_search if num_beams == 1 else beam_search
+    return find(Dreamer(logits), torch.zeros(samples, 1, 1), how)
+
+
+def constraint_of(tokens: list[str]) -> Constraint:
+    """For a vocabulary of the end token and `tokens`."""
+    return Constraint(grammar_of([END, *map(kind_of, tokens)]))
+
+
+def text_of(hypothesis: Hypothesis, tokens: list[str]) -> str:
+    """As the tokenizer would write it."""
+    return join_tokens([tokens[token_id - 1] for token_id in hypothesis.ids])
+
+
+def dreams(seed: int, *, samples: int, steps: int, vocabulary: int, end: float) -> torch.Tensor:
+    """Random logits. end: what is added to the end token's."""
+    logits = 3 * torch.randn(samples, steps, vocabulary, generator=torch.Generator().manual_seed(seed))
+    logits[:, :, END_ID] += end
+    return logits
+
+
+@SETTINGS
+@given(
+    seed=st.integers(0, 2**32),
+    left_out=st.sets(st.sampled_from(TOKENS), max_size=30),
+    max_tokens=st.integers(1, 80),
+    num_beams=st.integers(1, 4),
+    end=st.sampled_from([-5.0, 0.0, 5.0]),
+)
+def test_every_answer_is_well_formed(
+    seed: int, left_out: set[str], max_tokens: int, num_beams: int, end: float
+) -> None:
+    """An answer that TeX refuses is of no use; with any vocabulary, at any length, for every alternative."""
+    tokens = [token for token in TOKENS if token not in left_out]
+    logits = dreams(seed, samples=3, steps=max_tokens, vocabulary=len(tokens) + 1, end=end)
+    for hypotheses in search(logits, constraint_of(tokens), num_beams=num_beams):
+        assert hypotheses
+        for hypothesis in hypotheses:
+            text = text_of(hypothesis, tokens)
+            assert len(hypothesis.ids) < max_tokens or not hypothesis.ids
+            assert flaw_of(text) == ""
+            assert flaw_of(normalize(text)) == ""
+
+
+@pytest.mark.parametrize("tokens", [["a"], ["{", "}"], ["a", "}", "&", "]", "|"], ["a", "}", "&", "\\\\"]])
+@pytest.mark.parametrize("max_tokens", [1, 2, 4])
+def test_where_little_can_be_said_nothing_else_is(tokens: list[str], max_tokens: int) -> None:
+    """With as many beams as tokens, no beam may be filled up with what is not allowed."""
+    logits = dreams(1, samples=4, steps=max_tokens, vocabulary=len(tokens) + 1, end=-3.0)
+    for hypotheses in search(logits, constraint_of(tokens), num_beams=len(tokens) + 1):
+        texts = [text_of(hypothesis, tokens) for hypothesis in hypotheses]
+        assert texts
+        assert len(set(texts)) == len(texts)
+        assert [flaw_of(text) for text in texts] == [""] * len(texts)
+
+
+@SETTINGS
+@given(words=st.lists(st.sampled_from(TOKENS), max_size=25), seed=st.integers(0, 2**32), room=st.integers(1, 3))
+def test_what_is_well_formed_stays_as_it_is(words: list[str], seed: int, room: int) -> None:
+    """A constraint that changes right answers would cost more than it brings. What labels look like is their form."""
+    wanted = normalize(join_tokens(words))
+    if flaw_of(wanted) or normalize(wanted) != wanted or _is_beyond(wanted):
+        wanted = normalize("x^{2}_1")
+    written = tokenize(wanted.replace(" ", "")) if not wanted.isascii() else [t for t in tokenize(wanted) if t != " "]
+    tokens = list(dict.fromkeys([*TOKENS, *written]))
+    ids = [tokens.index(token) + 1 for token in written]
+    logits = dreams(seed, samples=1, steps=len(ids) + room, vocabulary=len(tokens) + 1, end=0)
+    for step, token_id in enumerate([*ids, END_ID]):
+        logits[0, step, token_id] += 50
+    free, bound = search(logits, None)[0][0], search(logits, constraint_of(tokens))[0][0]
+    assert free.ids == bound.ids == ids
+    assert free.confidence == bound.confidence
+
+
+@pytest.mark.parametrize("num_beams", [1, 3])
+def test_answers_can_be_typeset(num_beams: int) -> None:
+    """The parser is ours; a typesetter that knows nothing of us must take them, too."""
+    # it has its own limits: `<` in text, `[` behind any `\\begin`, arrays with odd rules, negated letters
+    tokens = [token for token in TOKENS if token not in {"[", "<", "\\not", "\\pmod", "\\begin{array}"}]
+    logits = dreams(7, samples=60, steps=30, vocabulary=len(tokens) + 1, end=-5.0)
+    for hypotheses in search(logits, constraint_of(tokens), num_beams=num_beams):
+        compose(normalize(text_of(hypotheses[0], tokens)))  # raises where it cannot
+    assert [flaw_of(text_of(hypotheses[0], tokens)) for hypotheses in search(logits, None)].count("") < 10
+
+
+@pytest.mark.parametrize("num_beams", [1, 3])
+@pytest.mark.parametrize(
+    ("beginning", "period", "kept"),
+    [
+        ("x_{", "ab", "x_{ab}"),
+        ("x+\\frac{", "ab", "x+"),
+        ("\\begin{matrix}", "a&", "\\begin{matrix}a&\\end{matrix}"),
+        ("\\sqrt[3]{", "a", "\\sqrt[3]{a}"),
+    ],
+)
+def test_a_loop_is_cut_and_closed(beginning: str, period: str, kept: str, num_beams: int) -> None:
+    """An answer that went round in circles stays well formed, and nothing is made up to make it so."""
+    tokens = list(TOKENS)
+    written = (tokenize(beginning) + tokenize(period) * 60)[:100]
+    logits = torch.zeros(1, 100, len(tokens) + 1)
+    for step, token in enumerate(written):
+        logits[0, step, tokens.index(token) + 1] = 20
+    best = search(logits, constraint_of(tokens), num_beams=num_beams)[0][0]
+    assert text_of(best, tokens) == kept
+    assert not best.finished
+
+
+def test_an_answer_that_is_closed_for_lack_of_room_is_unfinished() -> None:
+    """Else nobody could tell it from one that the model meant."""
+    tokens = list(TOKENS)
+    logits = torch.zeros(1, 9, len(tokens) + 1)
+    logits[:, :, tokens.index("\\frac") + 1] = 9
+    logits[:, :, tokens.index("a") + 1] = 8
+    best = search(logits, constraint_of(tokens))[0][0]
+    assert text_of(best, tokens).startswith("\\frac")
+    assert len(best.ids) == 8
+    assert not best.finished
+
+
+def test_neighbours_change_nothing_under_a_constraint() -> None:
+    """Rows are dropped and reordered; each must keep its own place in its own formula."""
+    tokens = list(TOKENS)
+    logits = dreams(3, samples=12, steps=40, vocabulary=len(tokens) + 1, end=2.0)
+    constraint = constraint_of(tokens)
+    for num_beams in (1, 4):
+        together = search(logits, constraint, num_beams=num_beams)
+        alone = [search(one[None], constraint, num_beams=num_beams)[0] for one in logits]
+        assert [[h.ids for h in hypotheses] for hypotheses in together] == [[h.ids for h in found] for found in alone]
+        assert len({len(hypotheses[0].ids) for hypotheses in together}) > 3
+
+
+@pytest.mark.parametrize(
+    ("formula", "is_one"),
+    [
+        (r"\sqrt[{}]{x}", False),
+        (r"\sqrt[{}_{1}]{x}", True),
+        (r"\sqrt[{a]}]{x}", True),
+        (r"\frac{{}}{x}", False),
+        (r"\frac{{a}}{x}", True),
+        (r"\frac{{}_{1}^{2}x}{{a+b}^{2}}", True),
+        (r"x_{{}}", False),
+        (r"\text{~}", False),
+        ("", True),
+    ],
+)
+def test_what_is_in_braces_counts_and_braces_alone_do_not(formula: str, is_one: bool) -> None:  # noqa: FBT001
+    """An argument of braces alone is none; braces around a base are how the normal form writes it."""
+    assert _is_sentence(constraint_of(list(TOKENS)), formula, list(TOKENS)) == is_one
+
+
+def test_confidence_is_the_models_own() -> None:
+    """What a constraint forbids was likely all the same: the model was not sure of what it had to say instead."""
+    tokens = list(TOKENS)
+    logits = torch.zeros(1, 3, len(tokens) + 1)
+    logits[0, 0, tokens.index("}") + 1] = 20
+    logits[0, 1:, END_ID] = 20
+    best = search(logits, constraint_of(tokens))[0][0]
+    assert best.confidence < 0.01
+
+
+def test_the_vocabulary_of_a_model_folder(tmp_path: Path) -> None:
+    """Tokens that are pieces of text cannot be kept to LaTeX: left free, unless somebody insists."""
+    folder = export_folder(make_loaded("hybrid", tmp_path), tmp_path / "model")
+    constraint = constraint_for(folder)
+    assert constraint is not None
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    assert constraint.table.shape[1] == config["decoder"]["vocab_size"]
+    answers = Recognizer(folder, device="cpu", constrained=True).read(random_pictures(9).numpy(), num_beams=2)
+    assert [flaw_of(answer.latex) for answer in answers] == [""] * 9
+    free = Recognizer(folder, device="cpu", constrained=False).read(random_pictures(9).numpy())
+    assert any(flaw_of(answer.latex) for answer in free)
+
+    path = folder / "tokenizer.json"
+    whole = json.loads(path.read_text(encoding="utf-8"))
+    words = {**whole["model"]["vocab"], "fra": 99}
+    path.write_text(json.dumps({**whole, "model": {**whole["model"], "vocab": words}}), encoding="utf-8")
+    assert constraint_for(folder) is None
+    with pytest.raises(LatexifyError, match="pieces of text"):
+        Recognizer(folder, device="cpu", constrained=True)
+    path.write_text(json.dumps({"model": {"type": "WordLevel"}}), encoding="utf-8")
+    with pytest.raises(LatexifyError, match="no vocabulary to keep to"):
+        constraint_for(folder)
+
+
+@pytest.mark.real
+def test_labels_of_people_are_sentences(real_data: Path) -> None:
+    """What the model is taught must be what it may write: nothing well formed that people wrote is shut out."""
+    with lzma.open(real_data / "labels" / "wikipedia-formulas.txt.xz", "rt", encoding="utf-8") as lines:
+        labels = [normalize(line) for line in islice(lines, 3000)]
+    labels = [label for label in labels if flaw_of(label) == ""]
+    tokens = sorted({token for label in labels for token in tokenize(label)} - {" "})
+    constraint = constraint_of(tokens)
+    assert len(labels) > 2900
+    assert [label for label in labels if not _is_sentence(constraint, label, tokens)] == []
+
+
+def _is_sentence(constraint: Constraint, label: str, tokens: list[str]) -> bool:
+    stack = constraint.start
+    for token_id in [*(tokens.index(token) + 1 for token in tokenize(label) if token != " "), END_ID]:
+        if constraint.table[constraint.case_of(stack, 1000), token_id] < 0:
+            return False
+        stack = constraint.after(stack, token_id)
+    return stack is None
+
+
+def _is_beyond(text: str) -> bool:
+    r"""What the grammar leaves out and the parser takes: rows that begin an environment, `%` in text, odd columns."""
+    words = tokenize(text)
+    return "%" in words or any(
+        first.startswith("\\begin{") and (second == "\\\\" or (first == "\\begin{array}" and second != "{"))
+        for first, second in pairwise(words)
+    )

@@ -1,0 +1,60 @@
+"""Saying beforehand what a training will do, and showing afterwards what it did."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from latexify.common.errors import LatexifyError
+from latexify.trainer.train import dry_run
+from tests.support.trainer_data import stage_inputs, train
+
+torch.set_num_threads(1)
+
+
+def test_a_dry_run_measures_and_writes_nothing(training_data: Path, tmp_path: Path) -> None:
+    """It is run to learn the price before paying it; a checkpoint of it would be taken for a training."""
+    before = sorted(tmp_path.rglob("*"))
+    text = dry_run(**stage_inputs(training_data, tmp_path), num_steps=2)
+    assert sorted(tmp_path.rglob("*")) == before
+    said = {line.split("  ")[0]: line.split("  ", 1)[1].strip() for line in text.splitlines()}
+    assert "from the beginning" in said["run"]
+    assert said["steps"] == "12 of 12, 8 inks each: 2.4 epochs of 5 steps"
+    assert "micro-batches of 5 on one process, fp32 on cpu" in said["a step"]
+    assert "2 steps measured" in said["speed"]
+    assert int(said["memory"].split()[0].replace(",", "")) > 100
+
+
+def test_a_dry_run_knows_what_is_done_already(training_data: Path, tmp_path: Path) -> None:
+    """Whoever resumes wants to know what is left, not what the whole would cost."""
+    from latexify.trainer.loop.loop import Trainer
+
+    original = Trainer._after_step
+
+    def stop(self: Trainer, *rest: object, **named: object) -> None:
+        original(self, *rest, **named)  # type: ignore[arg-type]
+        if self.state.step == 6:
+            raise LatexifyError("stopped")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainer, "_after_step", stop)
+        with pytest.raises(LatexifyError, match="stopped"):
+            train(training_data, tmp_path)
+    assert "goes on after step 6" in dry_run(**stage_inputs(training_data, tmp_path), num_steps=1)
+    train(training_data, tmp_path)
+    with pytest.raises(LatexifyError, match="is finished"):
+        dry_run(**stage_inputs(training_data, tmp_path))
+
+
+def test_tensorboard_has_every_point_once(training_data: Path, tmp_path: Path) -> None:
+    """Points twice, as after a naive resume, draw a curve that runs backwards."""
+    train(training_data, tmp_path, max_steps=6, board=True)
+    origin = str(next((tmp_path / "runs").iterdir()))
+    changes = {"max_steps": 12, "resume_from": origin, "resume_changes": ["max_steps"]}
+    train(training_data, tmp_path, **changes, board=True)
+    folder = next(path / "tensorboard" for path in (tmp_path / "runs").iterdir() if str(path) != origin)
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    assert [event.step for event in events.Scalars("train_loss")] == [2, 4, 6, 8, 10, 12]
+    assert [event.step for event in events.Scalars("valid_cer")] == [6, 12]

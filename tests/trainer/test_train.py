@@ -1,0 +1,110 @@
+"""The train stage as a user runs it: what it leaves, what it says, and what it exports."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from latexify.artifacts.manifest import read_manifest
+from latexify.shards.reading.plan import plan_epoch
+from latexify.trainer.loop.history import COLUMNS
+from latexify.trainer.loop.loop import Trainer
+from latexify.trainer.loop.step import Stepper, StepResult
+from latexify.trainer.loop.validation import Validation, Validator
+from latexify.trainer.model.model import LoadedModel, load_model
+from tests.support.trainer_data import history, train
+
+torch.set_num_threads(1)
+
+
+def test_a_run_leaves_what_the_next_stages_and_people_need(training_data: Path, finished_run: tuple[Path, dict]):
+    """The judge needs the model, DVC the metrics, people the curve."""
+    place, summary = finished_run
+    assert json.loads((place / "metrics/train.json").read_text()) == summary
+    assert summary["steps"] == 12
+    assert summary["samples_seen"] == 12 * 8
+    assert summary["best_step"] in {6, 12}
+    assert 0 < summary["valid_cer"] < 2  # twelve steps teach little
+    rows = history(place)
+    assert [int(row["step"]) for row in rows] == [2, 4, 6, 8, 10, 12]
+    assert [row["valid_cer"] != "" for row in rows] == [False, False, True, False, False, True]
+    assert float(rows[-1]["train_loss"]) < float(rows[0]["train_loss"])
+    assert [int(row["epoch"]) for row in rows] == [0, 0, 1, 1, 2, 2]
+    assert (place / "model/history.csv").read_text().splitlines()[0] == ",".join(COLUMNS)
+    manifest = read_manifest(place / "model", "model", producer="")
+    assert manifest.inputs["shards"] == read_manifest(training_data / "shards", "shards", producer="").fingerprint
+    assert [path.name for path in (place / "runs").iterdir()] == [manifest.fingerprint]
+
+
+def test_a_finished_run_is_only_exported_again(
+    training_data: Path, finished_run: tuple[Path, dict], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """`dvc repro` deletes the model folder first; it must not cost the training a second time."""
+    place, summary = finished_run
+    monkeypatch.setattr(Trainer, "_train_batch", None)
+    assert train(training_data, tmp_path, runs=place / "runs") == summary
+    assert (tmp_path / "model/history.csv").read_bytes() == (place / "model/history.csv").read_bytes()
+
+
+def test_the_best_model_is_exported_not_the_last(training_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A run that got worse at its end must not lose its best model."""
+    scores = iter([Validation(loss=1.0, cer=0.2, examples=[]), Validation(loss=0.5, cer=0.3, examples=[])])
+    seen = []
+
+    def validate(_self: Validator, loaded: LoadedModel) -> Validation:
+        seen.append({name: value.clone() for name, value in loaded.model.state_dict().items()})
+        return next(scores)
+
+    monkeypatch.setattr(Validator, "validate", validate)
+    assert train(training_data, tmp_path)["best_step"] == 6
+    exported = load_model(tmp_path / "model").model.state_dict()
+    name = "decoder.model.decoder.embed_tokens.weight"
+    assert torch.equal(exported[name], seen[0][name])
+    assert not torch.equal(exported[name], seen[1][name])
+
+
+def test_a_skipped_step_is_not_counted(training_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Overflows of fp16 must not shorten the training or move the schedule, and the next batch must be another one."""
+    step, rates, positions = Stepper.step, [], []
+
+    def overflowing(self: Stepper, micro_batches: object, *, learning_rate: float) -> StepResult:
+        result = step(self, micro_batches, learning_rate=learning_rate)
+        rates.append(learning_rate)
+        positions.append(micro_batches[0].slice.position)
+        return replace(result, applied=len(rates) not in {2, 3}, grad_norm=1.0)
+
+    monkeypatch.setattr(Stepper, "step", overflowing)
+    summary = train(training_data, tmp_path)
+    assert summary["steps"] == 12
+    assert summary["samples_seen"] == 14 * 8
+    assert rates[1] == rates[2] == rates[3] != rates[0]
+    assert len(set(positions)) == 14
+    assert [int(row["step"]) for row in history(tmp_path)] == [2, 4, 6, 8, 10, 12]
+
+
+def test_precision_and_padding_are_said_before_training(
+    training_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Whoever trains should know what `auto` chose, and how much goes into padding, while it can still be changed."""
+    summary = train(training_data, tmp_path, max_steps=1, warmup_steps=0)
+    said = f"train: fp32 on cpu; {summary['padding_waste']:.1%} of the label slots are padding"
+    assert said in capsys.readouterr().err
+    assert 0 < summary["padding_waste"] < 0.5
+
+
+@pytest.mark.parametrize("batch_norm", [True, False])
+def test_batches_are_mixed_for_batch_norm_only(
+    training_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, batch_norm: bool
+):
+    """The one place where the model decides on the order of the data."""
+    asked = []
+    monkeypatch.setattr("latexify.trainer.loop.loop.has_batch_norm", lambda _model: batch_norm)
+    monkeypatch.setattr(
+        "latexify.trainer.data.slices.plan_epoch",
+        lambda *rest, **named: asked.append(named["by_length"]) or plan_epoch(*rest, **named),
+    )
+    train(training_data, tmp_path, max_steps=2, warmup_steps=0, loader_workers=0)
+    assert asked
+    assert set(asked) == {not batch_norm}

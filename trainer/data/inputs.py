@@ -1,0 +1,113 @@
+"""What a training is made from, checked before any of it is used."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from latexify.artifacts.location import Location
+from latexify.artifacts.manifest import Manifest, read_manifest, require_input
+from latexify.common.errors import LatexifyError
+from latexify.shards.format.index import KIND as SHARDS_KIND
+from latexify.shards.format.index import MADE_BY as SHARDS_MADE_BY
+from latexify.shards.format.index import SplitIndex, open_split
+from latexify.trainer.config import ModelParams, TrainParams
+from latexify.trainer.loop.checkpoint import CHECKPOINT_VERSION
+from latexify.trainer.loop.lineage import read_origin
+from latexify.trainer.loop.precision import Precision
+from latexify.trainer.model.canvas import KIND, Geometry
+from latexify.trainer.model.model import LoadedModel, has_batch_norm, load_tokenizer, make_model, max_positions
+from latexify.trainer.model.pretrained import base_version
+
+TOKENIZER_MADE_BY = "latexify vocab"
+
+OPERATIONAL = {
+    "checkpoint_minutes",
+    "checkpoint_steps",
+    "compile",
+    "gradient_checkpointing",
+    "keep_checkpoints",
+    "loader_workers",
+    "max_damaged_fraction",
+    "num_threads",
+    "resume_changes",
+    "resume_from",
+}
+"""Parameters that change how a run is carried out but nothing of what comes out of it, save rounding: a run may be
+resumed with other values. So may `micro_batch`, where the model has no batch norms."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainInputs:
+    """Manifests and indexes of the inputs; they belong together."""
+
+    shards: Manifest
+    tokenizer: Manifest
+    tokenizer_folder: Path
+    train_index: SplitIndex
+    valid_index: SplitIndex
+
+    @property
+    def geometry(self) -> Geometry:
+        """The canvas of the shards."""
+        return Geometry.from_params(self.shards.params)
+
+
+def open_inputs(shards: Location, tokenizer: Path) -> TrainInputs:
+    """Read manifests and indexes. Raises LatexifyError where one is missing, damaged, empty, or made from others."""
+    tokenizer_manifest = read_manifest(tokenizer, "tokenizer", producer=TOKENIZER_MADE_BY)
+    shards_manifest = read_manifest(shards, SHARDS_KIND, producer=SHARDS_MADE_BY)
+    require_input(shards_manifest, tokenizer_manifest, where=shards, producer=SHARDS_MADE_BY)
+    return TrainInputs(
+        shards=shards_manifest,
+        tokenizer=tokenizer_manifest,
+        tokenizer_folder=tokenizer,
+        train_index=open_split(shards, "train"),
+        valid_index=open_split(shards, "valid"),
+    )
+
+
+def load_network(params: TrainParams, model: ModelParams, *, seed: int, inputs: TrainInputs) -> LoadedModel:
+    """The model before training, on the CPU. Raises LatexifyError where base, canvas or labels do not fit together."""
+    geometry = inputs.geometry
+    tokenizer = load_tokenizer(inputs.tokenizer_folder, producer=TOKENIZER_MADE_BY)
+    network = make_model(
+        model,
+        tokenizer=tokenizer,
+        height_px=geometry.height_px,
+        width_px=geometry.width_px,
+        dropout=params.dropout,
+        seed=seed,
+    )
+    longest = int(inputs.train_index.num_tokens.max())
+    if longest >= max_positions(network):
+        raise LatexifyError(
+            f"the longest training label has {longest} tokens, but the model has {max_positions(network)} positions: "
+            f"set rasterize.max_tokens below that"
+        )
+    return LoadedModel(model=network, tokenizer=tokenizer, geometry=geometry, fingerprint="")
+
+
+def run_manifest(  # noqa: PLR0913  # all that shapes a run; the last four are named
+    params: TrainParams,
+    model: ModelParams,
+    *,
+    seed: int,
+    precision: Precision,
+    inputs: TrainInputs,
+    network: LoadedModel,
+) -> Manifest:
+    """The manifest of the model to be; its fingerprint names the run."""
+    origin = {} if params.resume_from is None else {"run": read_origin(Path(params.resume_from)).fingerprint}
+    operational = OPERATIONAL if has_batch_norm(network.model) else OPERATIONAL | {"micro_batch"}
+    shaping = params.model_dump(mode="json", exclude=operational) | {"precision": precision.name}
+    base = {"base": model.base, "base_version": base_version(model.base)}
+    return Manifest(
+        kind=KIND,
+        version=CHECKPOINT_VERSION,
+        params={
+            "train": shaping,
+            "model": base | ({"preset": model.preset} if model.base == "scratch" else {}),
+            "seed": seed,
+            "geometry": inputs.geometry.to_dict(),
+        },
+        inputs={manifest.kind: manifest.fingerprint for manifest in (inputs.shards, inputs.tokenizer)} | origin,
+    )

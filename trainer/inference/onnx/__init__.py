@@ -1,0 +1,1 @@
+"""Inference by onnxruntime, and the export of its graphs."""

@@ -1,0 +1,177 @@
+"""Checkpoints: everything a training needs to go on as if it had not been interrupted."""
+
+import os
+import pickle
+import re
+import zipfile
+import zlib
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from latexify.artifacts.files import temporary_of
+from latexify.common.errors import LatexifyError
+from latexify.trainer.data.slices import Position
+from latexify.trainer.loop.history import Row, Window
+
+CHECKPOINT_VERSION = 5
+"""Version of what is in a checkpoint and of the arithmetic of a step: raised whenever a resumed run would differ."""
+
+
+CONTENT = frozenset({"version", "state", "model", "average", "optimizer", "scaler"})
+"""What a checkpoint holds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Best:
+    """The best validation so far: lowest character CER, then lowest loss, then first."""
+
+    step: int
+    valid_cer: float
+    valid_loss: float
+
+
+@dataclass(kw_only=True)
+class RunState:
+    """Where a run stands, besides weights, optimizer and scaler.
+
+    step: optimizer steps done. position: the next global batch. num_skipped: steps skipped in a row, fp16 only.
+    num_stale: validations in a row that were no better than the best. finished: nothing is left to train.
+    damaged: rows of the training samples that could not be read, in the order of their finding. seconds: time spent on
+    the steps of all finished rows.
+    """
+
+    step: int = 0
+    position: Position = field(default_factory=Position)
+    samples_seen: int = 0
+    num_skipped: int = 0
+    num_stale: int = 0
+    finished: bool = False
+    damaged: list[int] = field(default_factory=list)
+    best: Best | None = None
+    window: Window = field(default_factory=Window)
+    rows: list[Row] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @classmethod
+    def from_dict(cls, raw: dict[str, Any]) -> "RunState":
+        """Undo `dataclasses.asdict`."""
+        parts = {
+            "position": Position(**raw["position"]),
+            "best": Best(**raw["best"]) if raw["best"] else None,
+            "window": Window(**raw["window"]),
+        }
+        return cls(**{**raw, **parts})
+
+
+class CheckpointFolder:
+    """The checkpoints of one run: the latest few, and the weights of the best models that they speak of."""
+
+    def __init__(self, folder: Path, *, keep: int) -> None:
+        self.folder = folder
+        self._keep = keep
+
+    def save(self, state: RunState, tensors: dict[str, Any]) -> Path:
+        """Write a checkpoint and forget the oldest.
+
+        tensors: state dictionaries of model, average, optimizer and scaler.
+        """
+        path = self.folder / f"step-{state.step:08d}.pt"
+        _save({"version": CHECKPOINT_VERSION, "state": asdict(state), **tensors}, path)
+        self._prune()
+        return path
+
+    @property
+    def latest_step(self) -> int | None:
+        """The step of the latest checkpoint; None where there is none."""
+        return max(self._numbered("step"), default=None)
+
+    def load_latest(self) -> tuple[RunState, dict[str, Any]] | None:
+        """Read the latest checkpoint onto the CPU; None where there is none. Raises LatexifyError for a damaged one."""
+        paths = self._numbered("step")
+        if not paths:
+            return None
+        latest = paths[max(paths)]
+        content = _load(latest, keys=CONTENT, mend="remove it to go on from the one before")
+        if content.pop("version") != CHECKPOINT_VERSION:
+            raise LatexifyError(f"{latest} was written by another version of latexify: remove {self.folder}")
+        return RunState.from_dict(content.pop("state")), content
+
+    def save_best(self, step: int, weights: dict[str, torch.Tensor]) -> None:
+        """Keep the weights of the model of this step."""
+        _save(weights, self._best_path(step))
+
+    def load_best(self, step: int) -> dict[str, torch.Tensor]:
+        """The weights kept for this step. Raises LatexifyError where they are missing or damaged."""
+        self.require_best(step)
+        return _load(self._best_path(step), mend=f"put it back, or remove {self.folder} to train anew")
+
+    def require_best(self, step: int) -> None:
+        """Raise LatexifyError where the weights kept for this step are missing."""
+        if not self._best_path(step).is_file():
+            raise LatexifyError(
+                f"{self._best_path(step)}, the best model so far, is missing: put it back, or remove {self.folder} "
+                "to train anew"
+            )
+
+    def _best_path(self, step: int) -> Path:
+        return self.folder / f"best-{step:08d}.pt"
+
+    def _prune(self) -> None:
+        checkpoints = self._numbered("step")
+        for step in sorted(checkpoints)[: -self._keep]:
+            checkpoints.pop(step).unlink()
+        oldest = min(checkpoints)
+        # the oldest kept checkpoint speaks of the last best model before it; models before that one are unreachable
+        bests = self._numbered("best")
+        for step in sorted(step for step in bests if step <= oldest)[:-1]:
+            bests[step].unlink()
+
+    def _numbered(self, kind: str) -> dict[int, Path]:
+        matches = ((re.fullmatch(rf"{kind}-(\d+)\.pt", path.name), path) for path in self.folder.glob(f"{kind}-*.pt"))
+        return {int(match[1]): path for match, path in matches if match}
+
+
+def _save(content: dict[str, Any], path: Path) -> None:
+    """`torch.save` under a temporary name, flushed and renamed; streamed, since a checkpoint may be gigabytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = temporary_of(path)
+    try:
+        with temporary.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _load(path: Path, *, keys: frozenset[str] = frozenset(), mend: str) -> dict[str, Any]:
+    """Read a file of :func:`_save` that has at least these keys; nothing in it is ever run.
+
+    mend: what to do where that fails. Raises LatexifyError where it is damaged or something else.
+    """
+    try:
+        damaged = _first_damaged(path)
+        content = None if damaged else torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise LatexifyError(
+            f"{path} holds other things than numbers and was not opened: latexify did not write it, distrust where it "
+            f"came from; {mend}"
+        ) from None
+    except (OSError, RuntimeError, EOFError, ValueError, zlib.error, zipfile.BadZipFile) as error:
+        damaged = (str(error) or type(error).__name__).splitlines()[0]
+    if damaged:
+        raise LatexifyError(f"checkpoint {path} cannot be read ({damaged}): {mend}")
+    if not isinstance(content, dict) or not keys <= content.keys():
+        raise LatexifyError(f"{path} is no checkpoint of latexify: {mend}")
+    return content
+
+
+def _first_damaged(path: Path) -> str | None:
+    """What does not match its checksum; torch writes checksums, and compares none."""
+    with zipfile.ZipFile(path) as archive:
+        name = archive.testzip()
+    return name and f"the CRC-32 of {name} is another"

@@ -1,0 +1,121 @@
+"""How many samples fit through the model at once: measured, not guessed."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from latexify.common.errors import LatexifyError
+from latexify.shards.format.index import SplitIndex
+from latexify.trainer.config import TrainParams
+from latexify.trainer.loop.loss import token_loss
+from latexify.trainer.loop.precision import Precision
+from latexify.trainer.loop.ranks import Ranks
+from latexify.trainer.model.model import LoadedModel
+
+SPARE = 0.8
+"""RankShare of the free memory to use: batches differ, allocators fragment, and the machine has other things to do."""
+
+_MEMINFO = Path("/proc/meminfo")
+
+
+def resolve_micro_batch(
+    params: TrainParams, network: LoadedModel, *, index: SplitIndex, precision: Precision, ranks: Ranks
+) -> TrainParams:
+    """The parameters with a number for `micro_batch: auto`, the same on every rank.
+
+    It is what the longest labels of the split leave room for, next to the gradients and the optimizer's two moments.
+    Raises LatexifyError where not even one sample fits, or the free memory cannot be known.
+    """
+    if params.micro_batch != "auto":
+        return params
+    model = network.model
+    weights = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
+    budget = int(free_bytes(precision.device) * SPARE) - 3 * weights
+    shape = (network.height_px, network.width_px)
+    longest = int(index.num_tokens.max())
+
+    def loss_of(num_samples: int) -> torch.Tensor:
+        pixels = torch.full((num_samples, *shape), 255, dtype=torch.uint8)
+        labels = torch.full((num_samples, longest), network.tokenizer.eos_token_id)
+        with precision.autocast():
+            return token_loss(model, pixels, labels)
+
+    state = {name: value.clone() for name, value in model.named_buffers()}
+    model.train()
+    of_each_rank = -(-min(params.global_batch, len(index)) // ranks.world_size)
+    found = fitting_batch(lambda count: activation_bytes(lambda: loss_of(count)), budget=budget, largest=of_each_rank)
+    for name, buffer in model.named_buffers():
+        buffer.copy_(state[name])  # the batch norms have seen white paper
+    return params.model_copy(update={"micro_batch": min(ranks.gather(found))})
+
+
+def activation_bytes(compute_loss: Callable[[], torch.Tensor]) -> int:
+    """Bytes that a forward pass keeps for its backward pass, each storage counted once; weights are not counted twice.
+
+    compute_loss: runs the forward pass and returns the loss. Works on every device, without running out of memory.
+    """
+    found: dict[int, int] = {}
+
+    def count(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        found[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+        loss = compute_loss()
+    del loss
+    return sum(found.values())
+
+
+@contextmanager
+def naming_full_memory(params: TrainParams, *, device: torch.device) -> Iterator[None]:
+    """Make one clear error of it where the device, or the machine, has no memory left."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not _is_full_memory(error):
+            raise
+        raise LatexifyError(
+            f"a micro-batch of {params.micro_batch_size} does not fit into the memory of {device}: set "
+            "train.micro_batch to auto or a smaller number, or turn on train.gradient_checkpointing; no checkpoint is "
+            "lost"
+        ) from None
+
+
+def _is_full_memory(error: BaseException) -> bool:
+    # on a CPU torch raises a plain RuntimeError, of its allocator
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that the device has left. Raises LatexifyError where it cannot be known."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    try:
+        lines = _MEMINFO.read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        raise LatexifyError(
+            f"the free memory of {device} cannot be measured on this system: set train.micro_batch to a number"
+        ) from None
+
+
+def fitting_batch(bytes_of: Callable[[int], int], *, budget: int, largest: int) -> int:
+    """The largest number of samples, at most `largest`, whose activations fit into `budget` bytes.
+
+    bytes_of: measures a number of samples. Two measurements give what a batch costs at all and what each sample adds;
+    activations are linear in their number.
+
+    Raises LatexifyError where not even one sample fits.
+    """
+    one, two = bytes_of(1), bytes_of(2)
+    per_sample = max(two - one, 1)
+    fits = (budget - (one - per_sample)) // per_sample
+    if fits < 1:
+        raise LatexifyError(
+            f"a single sample needs {one / 2**20:.0f} MiB, {budget / 2**20:.0f} MiB are free: turn on "
+            "train.gradient_checkpointing, make the canvas smaller, or choose a smaller model"
+        )
+    return int(min(fits, largest))

@@ -1,0 +1,150 @@
+"""One optimizer step: micro-batches, scaled loss, unscale, clip, step, update; once per global batch."""
+
+import contextlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+from transformers import VisionEncoderDecoderModel
+
+from latexify.trainer.config import TrainParams
+from latexify.trainer.data.augment import Augmentation
+from latexify.trainer.data.batches import MicroBatch
+from latexify.trainer.data.slices import Slice
+from latexify.trainer.loop.ema import Averaging
+from latexify.trainer.loop.loss import TokenLoss, in_parts, on_device
+from latexify.trainer.loop.optimizer import freeze, make_optimizer, set_learning_rate, set_training
+from latexify.trainer.loop.precision import Precision
+from latexify.trainer.loop.ranks import Ranks
+
+
+class NonFiniteError(ArithmeticError):
+    """The loss or the gradient of a batch is infinite or not a number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepResult:
+    """What came of a global batch.
+
+    loss_sum: sum of the token losses (natural logarithm), label smoothing included. num_slots: label positions,
+    padding included. applied: False where fp16 gradients overflowed and the step was skipped.
+    """
+
+    loss_sum: float
+    num_tokens: int
+    num_samples: int
+    num_slots: int
+    grad_norm: float
+    applied: bool
+
+
+def seed_micro_batch(seed: int, place: Slice) -> None:
+    """Seed torch for one micro-batch, from its place in the plan.
+
+    So dropout is the same whenever, wherever and by whichever rank the micro-batch is trained on, and a checkpoint
+    holds no generator's state.
+    """
+    sequence = np.random.SeedSequence((seed, place.position.epoch, place.position.batch, place.number))
+    torch.manual_seed(int(sequence.generate_state(1, np.uint64)[0]))
+
+
+class Stepper:
+    """Applies global batches to a model. Owns the optimizer, the average of the weights and, for fp16, the loss scaler.
+
+    With several ranks every one of them must call :meth:`step` for every global batch.
+    """
+
+    def __init__(
+        self,
+        model: VisionEncoderDecoderModel,
+        params: TrainParams,
+        *,
+        precision: Precision,
+        seed: int,
+        ranks: Ranks | None = None,
+    ) -> None:
+        self.model = model
+        freeze(model, params)
+        self.optimizer = make_optimizer(model, params)
+        self.averaging = Averaging(model, decay=params.ema_decay)
+        self.scaler = torch.amp.GradScaler(precision.device.type, enabled=precision.needs_scaler)
+        self._ranks = ranks or Ranks()
+        if params.gradient_checkpointing:
+            # newer versions of transformers warn of the older name
+            enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+            enable({"use_reentrant": False})
+        self._shared = self._ranks.wrap(TokenLoss(model, label_smoothing=params.label_smoothing))
+        # lengths change from batch to batch: without `dynamic` each would be compiled anew
+        self._loss = torch.compile(self._shared, dynamic=True) if params.compile else self._shared
+        self._params, self._precision, self._seed = params, precision, seed
+        self._augment = Augmentation(strength=params.augment_strength, seed=seed)
+
+    def step(self, micro_batches: Sequence[MicroBatch], *, learning_rate: float) -> StepResult:
+        """Train on one global batch: the loss is its token losses ÷ all its tokens, however it is cut up and dealt out.
+
+        micro_batches: those of this rank, at least one. The result is that of all ranks.
+
+        Raises NonFiniteError before the weights change, on every rank. An overflow of fp16 gradients is no error: the
+        step is skipped and the scale lowered.
+        """
+        set_learning_rate(self.optimizer, learning_rate)
+        set_training(self.model, self._params)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss_sum = torch.zeros((), device=self._precision.device)
+        for number, micro in enumerate(micro_batches, start=1):
+            # gradients travel between ranks once, with the last backward pass
+            with contextlib.nullcontext() if number == len(micro_batches) else self._alone():
+                loss_sum += self._backward(micro)
+        counts = [float(loss_sum), *_counts(micro_batches)]
+        total, num_samples, num_slots = self._ranks.sums(counts)
+        grad_norm, applied = self._apply(total)
+        return StepResult(
+            loss_sum=total,
+            num_tokens=micro_batches[0].slice.global_tokens,
+            num_samples=int(num_samples),
+            num_slots=int(num_slots),
+            grad_norm=grad_norm,
+            applied=applied,
+        )
+
+    def _backward(self, micro: MicroBatch) -> torch.Tensor:
+        """Add the gradient of one micro-batch; returns the sum of its token losses."""
+        seed_micro_batch(self._seed, micro.slice)
+        pixels = micro.pixels.to(self._precision.device, non_blocking=True)
+        pixels = self._augment(pixels, rows=micro.slice.rows, epoch=micro.slice.position.epoch)
+        parts = on_device(in_parts(micro.labels), self._precision.device)
+        with self._precision.autocast():
+            loss: torch.Tensor = self._loss(pixels, parts)
+        # ranks average their gradients, and we want the sum
+        share = loss * (self._ranks.world_size / micro.slice.global_tokens)
+        self.scaler.scale(share).backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
+    def _alone(self) -> contextlib.AbstractContextManager[object]:
+        if isinstance(self._shared, nn.parallel.DistributedDataParallel):
+            return self._shared.no_sync()
+        return contextlib.nullcontext()
+
+    def _apply(self, loss_sum: float) -> tuple[float, bool]:
+        """Unscale, clip, step and update; returns the norm before clipping and whether the weights changed."""
+        if not math.isfinite(loss_sum):
+            raise NonFiniteError(f"the loss is {loss_sum}")
+        self.scaler.unscale_(self.optimizer)
+        norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), self._params.max_grad_norm))
+        if not math.isfinite(norm) and not self._precision.needs_scaler:
+            raise NonFiniteError(f"the norm of the gradient is {norm}")
+        scale = self.scaler.get_scale()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        applied = self.scaler.get_scale() >= scale
+        if applied:
+            self.averaging.update()
+        return norm, applied
+
+
+def _counts(micro_batches: Sequence[MicroBatch]) -> tuple[int, int]:
+    """Samples, and label positions with padding."""
+    return sum(len(micro.labels) for micro in micro_batches), sum(micro.labels.numel() for micro in micro_batches)

@@ -1,0 +1,229 @@
+"""Starting from trained weights: a TrOCR from the hub or a folder, fitted to our canvas and vocabulary."""
+
+import contextlib
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase, VisionEncoderDecoderModel
+from transformers import VisionEncoderDecoderConfig as Config
+from transformers.models.trocr.modeling_trocr import (
+    TrOCRLearnedPositionalEmbedding,
+    TrOCRSinusoidalPositionalEmbedding,
+)
+from transformers.utils import logging as transformers_logging
+
+from latexify.common.errors import LatexifyError
+
+RESIZABLE_ENCODERS = ("vit", "deit")
+"""Encoders whose positions are a plain grid of learned vectors that can be interpolated."""
+
+DROPOUT_NAMES = ("dropout", "hidden_dropout_prob")
+"""What the configurations of decoders and encoders call the dropout of their residual branches."""
+
+CONTENT_SUFFIXES = (".safetensors", ".bin", ".json", ".txt", ".model")
+"""Files of a model folder that weights, configuration and tokenizer are read from."""
+
+
+def load_base(
+    base: str, *, tokenizer: PreTrainedTokenizerBase, height_px: int, width_px: int, dropout: float
+) -> VisionEncoderDecoderModel:
+    """Load `base`, fit its positions to the canvas and its token embeddings to `tokenizer`; float32, on the CPU.
+
+    base: a folder, or a name on the hub. Raises LatexifyError where it cannot be had, is no image-to-text model, lacks
+    weights, or cannot take the canvas.
+    """
+    model = _load_weights(base, dropout=dropout)
+    store_positions(model)
+    fit_canvas(model, base=base, height_px=height_px, width_px=width_px)
+    fit_vocabulary(model, tokenizer, base_tokenizer=_fetch(AutoTokenizer, base, "tokenizer"))
+    return model
+
+
+def _load_weights(base: str, *, dropout: float) -> VisionEncoderDecoderModel:
+    config = _fetch(AutoConfig, base, "configuration")
+    if not isinstance(config, Config):
+        raise LatexifyError(
+            f"model.base `{base}` is no VisionEncoderDecoderModel: "
+            "name a TrOCR, such as microsoft/trocr-base-handwritten"
+        )
+    for part in (config.encoder, config.decoder):
+        for name in DROPOUT_NAMES:
+            if hasattr(part, name):
+                setattr(part, name, dropout)
+    model, loading = _fetch(
+        VisionEncoderDecoderModel, base, "model", config=config, output_loading_info=True, dtype=torch.float32
+    )
+    # the pooler of the hub's TrOCR checkpoints has no weights, and no part in reading
+    missing = sorted(name for name in loading["missing_keys"] if ".pooler." not in name)
+    if missing or loading["mismatched_keys"]:
+        names = missing or sorted(str(key) for key in loading["mismatched_keys"])
+        raise LatexifyError(f"model.base `{base}` lacks {len(names)} weights, such as {names[0]}: it is incomplete")
+    assert isinstance(model, VisionEncoderDecoderModel)
+    return model
+
+
+def base_version(base: str) -> str | None:
+    """What exactly `base` names now: a hash of the folder's files, or the commit on the hub; None for `scratch`."""
+    if base == "scratch":
+        return None
+    config = _fetch(AutoConfig, base, "configuration")
+    folder = Path(base).expanduser()
+    if not folder.is_dir():
+        return str(config._commit_hash)  # noqa: SLF001  # transformers has no public name for it
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.suffix in CONTENT_SUFFIXES:
+            with path.open("rb") as file:
+                digest.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def no_bars() -> Iterator[None]:
+    """Without transformers' progress bars, which appear in pipes too. For local files: downloads are hidden as well."""
+    was_enabled = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            transformers_logging.enable_progress_bar()
+
+
+def _fetch(auto_class: Any, base: str, what: str, **options: object) -> Any:
+    """Load one part of `base`, with what transformers says of a failure put into one line."""
+    looks_local = base.startswith((".", "/", "~")) or Path(base).is_dir()
+    folder = Path(base).expanduser()
+    if looks_local and not folder.is_dir():
+        raise LatexifyError(f"model.base `{base}` is not a folder: correct it, or use `scratch` or a name on the hub")
+    try:
+        with no_bars() if looks_local else contextlib.nullcontext():
+            return auto_class.from_pretrained(str(folder) if looks_local else base, **options)
+    except (OSError, ValueError, KeyError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(". ")
+        mend = "correct the folder" if looks_local else "check the name and the network, or name a folder that holds it"
+        raise LatexifyError(f"the {what} of model.base `{base}` cannot be loaded ({reason}): {mend}") from None
+
+
+@torch.no_grad()
+def store_positions(model: VisionEncoderDecoderModel) -> None:
+    """Turn computed positions of the decoder (TrOCR small, large-printed, stage1) into weights of the same values.
+
+    transformers 5 keeps the computed table in a plain attribute, which is empty after `from_pretrained` and does not
+    follow the model to a GPU. Stored, it is there and does, and the saved folder loads anywhere.
+    """
+    config, stack = model.config.decoder, model.decoder.model.decoder
+    if config.use_learned_position_embeddings:
+        return
+    stored = TrOCRLearnedPositionalEmbedding(config.max_position_embeddings, config.d_model)
+    # both count positions from 2, behind the padding's 1
+    table = TrOCRSinusoidalPositionalEmbedding.get_embedding(stored.num_embeddings, config.d_model, config.pad_token_id)
+    stored.weight.copy_(table)
+    stack.embed_positions = stored
+    config.use_learned_position_embeddings = True
+
+
+def fit_canvas(model: VisionEncoderDecoderModel, *, base: str, height_px: int, width_px: int) -> None:
+    """Interpolate the encoder's positions to another canvas, once and for all.
+
+    What transformers' `interpolate_pos_encoding=True` computes in every forward pass (bicubic, on the grid of patches)
+    becomes the weights themselves. So the positions are trained where they are used, the saved model needs no flag, and
+    canvases need not be square.
+    """
+    config = model.config.encoder
+    old_height, old_width = _pair(config.image_size)
+    if (old_height, old_width) == (height_px, width_px):
+        return
+    patch_height, patch_width = _pair(config.patch_size)
+    if config.model_type not in RESIZABLE_ENCODERS:
+        raise LatexifyError(
+            f"the encoder of model.base `{base}` ({config.model_type}) reads pictures of "
+            f"{old_height}x{old_width} only: set rasterize.height_px and width_px to that"
+        )
+    if height_px % patch_height or width_px % patch_width:
+        raise LatexifyError(
+            f"the encoder of model.base `{base}` has patches of {patch_height}x{patch_width} pixels: make "
+            f"rasterize.height_px and width_px multiples of them (found {height_px} and {width_px})"
+        )
+    embeddings = model.encoder.embeddings
+    embeddings.position_embeddings = nn.Parameter(
+        interpolate_positions(
+            embeddings.position_embeddings.detach(),
+            old_grid=(old_height // patch_height, old_width // patch_width),
+            new_grid=(height_px // patch_height, width_px // patch_width),
+        )
+    )
+    config.image_size = [height_px, width_px]
+    for part in (embeddings, embeddings.patch_embeddings):
+        if hasattr(part, "image_size"):
+            part.image_size = (height_px, width_px)
+    embeddings.patch_embeddings.num_patches = (height_px // patch_height) * (width_px // patch_width)
+
+
+def interpolate_positions(
+    positions: torch.Tensor, *, old_grid: tuple[int, int], new_grid: tuple[int, int]
+) -> torch.Tensor:
+    """Bicubic interpolation of learned positions from one grid (rows, columns) to another.
+
+    positions: float32 [1, specials + rows * columns, size], row by row, class and distillation tokens first; those stay
+    as they are. Returns float32 [1, specials + new rows * new columns, size].
+    """
+    num_special = positions.shape[1] - old_grid[0] * old_grid[1]
+    grid = positions[:, num_special:].reshape(1, *old_grid, -1).permute(0, 3, 1, 2)
+    grid = nn.functional.interpolate(grid, size=new_grid, mode="bicubic", align_corners=False)
+    return torch.cat([positions[:, :num_special], grid.permute(0, 2, 3, 1).flatten(1, 2)], dim=1)
+
+
+def _pair(size: int | list[int] | tuple[int, int]) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
+
+
+@torch.no_grad()
+def fit_vocabulary(
+    model: VisionEncoderDecoderModel,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    base_tokenizer: PreTrainedTokenizerBase,
+) -> None:
+    r"""Make the decoder speak `tokenizer`: each token starts as the mean of the base's tokens that spell it.
+
+    So `\frac` begins where the base has `\` and `frac`, and a token that both know begins where it was. Special
+    tokens take the vectors of their roles, tokens that the base cannot spell the mean of all. Input and output vectors
+    stay tied where they were. Nothing changes where `tokenizer` is the base's own.
+    """
+    if tokenizer.get_vocab() == base_tokenizer.get_vocab():
+        return
+    spelling = _spellings(tokenizer, base_tokenizer)
+    decoder = model.decoder
+    tied = decoder.get_output_embeddings().weight is decoder.get_input_embeddings().weight
+    tables = [decoder.get_input_embeddings] if tied else [decoder.get_input_embeddings, decoder.get_output_embeddings]
+    fitted = [_mean_rows(table().weight, spelling) for table in tables]
+    decoder.resize_token_embeddings(len(spelling), mean_resizing=False)
+    for table, rows in zip(tables, fitted, strict=True):
+        table().weight.copy_(rows)
+    decoder.get_input_embeddings().padding_idx = tokenizer.pad_token_id
+
+
+def _spellings(tokenizer: PreTrainedTokenizerBase, base_tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
+    """For each id of `tokenizer` the base's ids that spell it; empty where it cannot."""
+    vocabulary = tokenizer.get_vocab()
+    spelling: list[list[int]] = [[] for _ in range(max(vocabulary.values()) + 1)]
+    # SentencePiece puts a word's beginning before everything, often as a piece of its own that spells nothing
+    silent = {base_tokenizer.unk_token_id, base_tokenizer.convert_tokens_to_ids("\N{LOWER ONE EIGHTH BLOCK}")}
+    for token, token_id in vocabulary.items():
+        pieces = base_tokenizer.encode(token, add_special_tokens=False)
+        spelling[token_id] = [piece for piece in pieces if piece not in silent]
+    for role in ("pad_token_id", "bos_token_id", "eos_token_id", "unk_token_id"):
+        base_id = getattr(base_tokenizer, role)
+        spelling[getattr(tokenizer, role)] = [] if base_id is None else [base_id]
+    return spelling
+
+
+def _mean_rows(weight: torch.Tensor, spelling: list[list[int]]) -> torch.Tensor:
+    """float32 [len(spelling), size]: the mean of the named rows of `weight`, or of all."""
+    overall = weight.mean(dim=0)
+    return torch.stack([weight[ids].mean(dim=0) if ids else overall for ids in spelling])

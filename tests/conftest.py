@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.support.cluster_processes import dask_processes, ray_head, s3_server
 from tests.support.rasterize_data import Rasterize, runner, some_rows, write_inks, write_tokenizer
 from tests.support.repository import REPOSITORY
 from tests.support.small_project import make_project, train_and_judge
+
+settings.register_profile("latexify", deadline=None)  # a busy machine is not a fault of what is tested
+settings.load_profile("latexify")
 
 
 @pytest.fixture(scope="session")

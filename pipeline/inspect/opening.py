@@ -11,8 +11,7 @@ from latexify.artifacts.manifest import MANIFEST_NAME
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.inks.ink import INK_SCHEMA, REJECT_SCHEMA
 from latexify.pipeline.inks.table import INKS_KIND
-from latexify.pipeline.inputs.archives import kind_of
-from latexify.pipeline.inputs.keys import is_inkml_name
+from latexify.pipeline.inputs.inputs import is_inkml_name, kind_of
 from latexify.pipeline.inspect.entry import Collection
 from latexify.pipeline.inspect.inks import InkCollection, open_inks
 from latexify.pipeline.inspect.raw import RawCollection

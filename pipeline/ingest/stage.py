@@ -19,7 +19,8 @@ from lxml import etree
 from latexify.artifacts.draft import BUILD_KEY_NAME, draft_of
 from latexify.artifacts.files import read_parquet, write_json
 from latexify.artifacts.location import Location, is_local
-from latexify.artifacts.manifest import MANIFEST_NAME, Manifest, read_manifest, write_manifest
+from latexify.artifacts.manifest import Manifest, read_manifest, write_manifest
+from latexify.artifacts.names import INKS, MANIFEST_NAME, REJECTS_NAME, SOURCE
 from latexify.common.errors import LatexifyError
 from latexify.common.progress import Progress
 from latexify.pipeline.config import IngestParams
@@ -35,10 +36,8 @@ from latexify.pipeline.ingest.dedup import (
 )
 from latexify.pipeline.ingest.worker import read_chunk, recall_chunk
 from latexify.pipeline.inks.ink import Reason
-from latexify.pipeline.inks.table import INKS_KIND, REJECTS_NAME
 from latexify.pipeline.inputs.inputs import SourcePlan
 from latexify.pipeline.latex import NORMALIZER_VERSION
-from latexify.pipeline.source.stage import SOURCE_KIND
 
 INKS_VERSION = 4
 
@@ -65,13 +64,13 @@ def run(params: IngestParams, *, source: Path, out: Location, metrics: Location,
             inputs are rejected (the message names the ``rejects.parquet`` that lists them), or if there is nothing to
             train on.
     """
-    made_from = read_manifest(source, SOURCE_KIND, producer="latexify source")
+    made_from = read_manifest(source, SOURCE)
     plan = SourcePlan.from_content(made_from.content, where=source / MANIFEST_NAME)
     manifest = Manifest(
-        kind=INKS_KIND,
+        kind=INKS.kind,
         version=INKS_VERSION,
         params=params.model_dump() | {"normalizer_version": NORMALIZER_VERSION},
-        inputs={SOURCE_KIND: made_from.fingerprint},
+        inputs={SOURCE.kind: made_from.fingerprint},
     )
     # workers may have another working directory
     source, out = source.absolute(), out.absolute() if is_local(out) else out
@@ -103,7 +102,7 @@ def _interrupted_plan(draft: Location) -> DedupPlan | None:
     """Read the plan of an interrupted run. If it only had to move the folder, its manifest holds the plan."""
     if not (draft / MANIFEST_NAME).is_file():
         return read_dedup_plan(draft)
-    content = dict(read_manifest(draft, INKS_KIND, producer="latexify ingest").content)
+    content = dict(read_manifest(draft, INKS).content)
     return DedupPlan(parts=content.pop("parts"), counts=content, changes=[])
 
 

@@ -11,9 +11,6 @@ import pyarrow as pa
 
 SPLITS = ("train", "valid", "test")
 
-COMPOSED_NAME = "composed.tar"
-"""Archive of the composed inks in the source folder; their `source` begins with it."""
-
 Stroke = npt.NDArray[np.float32]
 """The points between pen-down and pen-up: float32 [num_points, 2], x to the right, y downward, in the file's units."""
 

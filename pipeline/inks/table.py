@@ -12,10 +12,8 @@ import pyarrow as pa
 from latexify.artifacts.files import open_parquet, write_parquet
 from latexify.artifacts.location import Location
 from latexify.artifacts.manifest import Manifest, read_manifest
+from latexify.artifacts.names import INKS
 from latexify.pipeline.inks.ink import INK_SCHEMA, REJECT_SCHEMA, Ink, Rejection, Stroke, StrokeColumns
-
-INKS_KIND = "inks"
-REJECTS_NAME = "rejects.parquet"
 
 
 def part_name(index: int) -> str:
@@ -108,7 +106,7 @@ def inks_of(batch: pa.RecordBatch) -> Iterator[Ink]:
 
 def read_inks_manifest(inks: Location) -> Manifest:
     """Read the manifest of an inks folder; `content["parts"]` lists its parts. Raises LatexifyError if incomplete."""
-    return read_manifest(inks, INKS_KIND, producer="latexify ingest")
+    return read_manifest(inks, INKS)
 
 
 def read_batches(

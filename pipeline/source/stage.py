@@ -4,19 +4,16 @@ from pathlib import Path
 
 from latexify.artifacts.files import write_json
 from latexify.artifacts.location import Location
-from latexify.artifacts.manifest import MANIFEST_NAME, Manifest, read_manifest, write_manifest
+from latexify.artifacts.manifest import Manifest, read_manifest, write_manifest
+from latexify.artifacts.names import COMPOSED_NAME, COUNTS_NAME, MANIFEST_NAME, SOURCE
 from latexify.pipeline.config import ComposedParams, DatasetName
 from latexify.pipeline.engine.engine import Engine
-from latexify.pipeline.inks.ink import COMPOSED_NAME
 from latexify.pipeline.inputs.inputs import SourcePlan
 from latexify.pipeline.inputs.scan import InputSpec, scan_inputs
 from latexify.pipeline.inputs.splits import HashSplit, InputSplit
 from latexify.pipeline.source.datasets import DATASETS, Context, DatasetSection
 
-SOURCE_KIND = "source"
 SOURCE_VERSION = 1
-COUNTS_NAME = "composed.json"
-"""What the composed inks were made of, beside them."""
 
 
 def run(  # noqa: PLR0913  # parameters of all stages: section, locations, engine
@@ -60,7 +57,7 @@ def run(  # noqa: PLR0913  # parameters of all stages: section, locations, engin
     write_manifest(
         out,
         Manifest(
-            kind=SOURCE_KIND,
+            kind=SOURCE.kind,
             version=SOURCE_VERSION,
             params=params,
             inputs={item.name: item.sha256 for item in plan.inputs},
@@ -71,7 +68,7 @@ def run(  # noqa: PLR0913  # parameters of all stages: section, locations, engin
 
 def read_plan(source: Path) -> SourcePlan:
     """Read the plan of the source folder. Raises LatexifyError if there is none."""
-    manifest = read_manifest(source, SOURCE_KIND, producer="latexify source")
+    manifest = read_manifest(source, SOURCE)
     return SourcePlan.from_content(manifest.content, where=source / MANIFEST_NAME)
 
 

@@ -5,9 +5,8 @@ All mistakes are reported together, before any work.
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from annotated_types import Ge
 from pydantic import ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -15,32 +14,13 @@ from ruamel.yaml.error import YAMLError
 from latexify.common.errors import LatexifyError, one_line
 from latexify.common.section import Section
 from latexify.eval.config import PredictParams, ReportParams, ScoreParams
-from latexify.pipeline.config import (
-    ComposedParams,
-    CrohmeParams,
-    DatasetName,
-    IngestParams,
-    InkmlParams,
-    MathWritingParams,
-    RasterizeParams,
-    SyntheticParams,
-    VocabParams,
-)
+from latexify.pipeline.config import ComposedParams, DatasetParams, IngestParams, RasterizeParams, VocabParams
 from latexify.trainer.config import ModelParams, TrainParams
 
 
-class Params(Section):
+class Params(DatasetParams):
     """All of ``params.yaml``. A section left out takes its defaults."""
 
-    dataset: DatasetName = "synthetic"
-    seed: Annotated[int, Ge(0)] = 1
-    """Every random choice of every stage follows from it."""
-    raw: str = "data/raw"
-    """Folder of the datasets that are not generated; relative to ``params.yaml``'s folder."""
-    synthetic: SyntheticParams = SyntheticParams()
-    mathwriting: MathWritingParams = MathWritingParams()
-    crohme: CrohmeParams = CrohmeParams()
-    inkml: InkmlParams = InkmlParams()
     composed: ComposedParams = ComposedParams()
     ingest: IngestParams = IngestParams()
     vocab: VocabParams = VocabParams()

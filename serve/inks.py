@@ -1,7 +1,6 @@
 """One InkML file as strokes, for a person who waits for the answer."""
 
 from latexify.common.errors import LatexifyError
-from latexify.pipeline.config import IngestParams
 from latexify.pipeline.inkml.document import parse_inkml
 from latexify.pipeline.inkml.xml import UnusableInkError
 from latexify.pipeline.inks.ink import Stroke
@@ -12,8 +11,7 @@ def strokes_of(data: bytes) -> list[Stroke]:
 
     Raises LatexifyError where it is no InkML, damaged, empty or too large.
     """
-    limits = IngestParams()
     try:
-        return parse_inkml(data, max_file_bytes=limits.max_file_bytes, max_points=limits.max_points).strokes
+        return parse_inkml(data).strokes
     except UnusableInkError as error:
         raise LatexifyError(f"the ink cannot be read ({error.reason}: {error.detail})") from None

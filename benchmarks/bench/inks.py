@@ -15,7 +15,7 @@ from latexify.pipeline.config import IngestParams, SyntheticParams
 from latexify.pipeline.inkml.document import parse_inkml
 from latexify.pipeline.inkml.xml import UnusableInkError
 from latexify.pipeline.inputs.archives import iter_members
-from latexify.pipeline.inputs.keys import is_inkml_name
+from latexify.pipeline.inputs.inputs import is_inkml_name
 from latexify.pipeline.latex import normalize
 from latexify.pipeline.synthesis import generate
 

@@ -13,9 +13,9 @@ STEPS: dict[str, dict[str, Sequence[str]]] = {
     "ingest": {
         "archive": (
             "latexify.pipeline.inputs.archives._tar_members",
-            "latexify.pipeline.inputs.members.MemberReader.load",
+            "latexify.pipeline.inputs.archives.MemberReader.load",
         ),
-        "XML": ("latexify.pipeline.inkml.xml.parse_markup",),
+        "XML": ("latexify.pipeline.inkml.xml.parse_xml",),
         "traces and annotations": (
             "latexify.pipeline.inkml.document.read_document",
             "latexify.pipeline.inkml.document.parse_inkml",

@@ -17,7 +17,7 @@ from latexify.pipeline.engine.engine import Engine
 from latexify.pipeline.ingest import stage as ingest
 from latexify.pipeline.inks.ink import SPLITS
 from latexify.pipeline.inks.table import read_inks
-from latexify.pipeline.inputs.keys import is_inkml_name
+from latexify.pipeline.inputs.inputs import is_inkml_name
 from latexify.pipeline.rasterize import stage as rasterize
 from latexify.pipeline.source import stage as source
 from latexify.pipeline.vocab import stage as vocab

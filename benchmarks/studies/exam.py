@@ -13,7 +13,7 @@ from latexify.pipeline.config import CrohmeParams, IngestParams, RasterizeParams
 from latexify.pipeline.engine.engine import Engine
 from latexify.pipeline.ingest import stage as ingest
 from latexify.pipeline.inputs.archives import iter_members
-from latexify.pipeline.inputs.keys import is_inkml_name, key_of
+from latexify.pipeline.inputs.inputs import is_inkml_name, key_of
 from latexify.pipeline.rasterize import stage as rasterize
 from latexify.pipeline.source import stage as source
 from latexify.pipeline.vocab import stage as vocab

@@ -70,11 +70,11 @@ def source(context: typer.Context, jobs: Jobs = 0) -> None:
     params = workspace.params
     from latexify.pipeline.engine.engine import usable_cpus
     from latexify.pipeline.source import stage
+    from latexify.pipeline.source.datasets import section_of
 
-    section = getattr(params, "mathwriting" if params.dataset == "mathwriting-excerpt" else params.dataset)
     out = workspace.data("source")
     stage.run(
-        section,
+        section_of(params, params.dataset),
         dataset=params.dataset,
         seed=params.seed,
         raw=workspace.raw,

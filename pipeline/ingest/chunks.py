@@ -1,4 +1,4 @@
-"""The inputs of a dataset in chunks that depend on the inputs only, and the record of what became of each."""
+"""Chunks of inputs, the unit of work of ingest, and the record of what became of each."""
 
 import hashlib
 import json
@@ -10,18 +10,18 @@ from latexify.artifacts.files import write_json
 from latexify.artifacts.location import Location
 from latexify.pipeline.inks.ink import Reason, Rejection
 from latexify.pipeline.inputs.archives import Member, iter_members
-from latexify.pipeline.inputs.inputs import SourceInput, SourcePlan, changed_since, is_input, locate
+from latexify.pipeline.inputs.inputs import SourceInput, SourcePlan, changed_since, is_input, resolve_input
 
 MEMBERS_PER_CHUNK = 1024
 BYTES_PER_CHUNK = 8_000_000
-"""A chunk ends at whichever limit comes first, so that a worker's memory is bounded for files of any size."""
+"""A chunk ends at whichever limit comes first, which bounds a worker's memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
-    """Consecutive members, each with the input that it is from; `index` numbers the chunks of a dataset.
+    """Consecutive members, each with its input; `index` numbers the chunks of a dataset.
 
-    Members carry their data, but for those that workers are to read where they lie.
+    Members carry their data, except those that workers read in place.
     """
 
     index: int
@@ -29,14 +29,14 @@ class Chunk:
 
     @property
     def identity(self) -> str:
-        """First 32 hex digits of the SHA-256 of the members' names and sizes."""
+        """Return the first 32 hex digits of the SHA-256 of the members' names and sizes."""
         names = "".join(f"{item.name}\0{member.name}\0{member.num_bytes}\n" for item, member in self.members)
         return hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkRecord:
-    """What became of a chunk; its rows are in the part of the same index, which was written before."""
+    """What became of a chunk. Its rows are in the part of the same index, which is written first."""
 
     identity: str
     num_rows: int
@@ -46,10 +46,14 @@ class ChunkRecord:
 def iter_chunks(plan: SourcePlan, *, base: Path, max_file_bytes: int, read_by_workers: bool) -> Iterator[Chunk]:
     """Yield all inputs of the plan in chunks that depend on the inputs only.
 
-    base: the source folder. read_by_workers: members of folders and plain tars come without data; workers on this
-    machine read them.
+    Args:
+        plan: The source plan.
+        base: The source folder.
+        max_file_bytes: Larger members come without data.
+        read_by_workers: Leave out the data of members of folders and plain tars; workers on this machine read them.
 
-    Raises LatexifyError where an input is damaged, or is not what it was when `source` looked at it.
+    Raises:
+        LatexifyError: If an input is damaged or has changed since `source` ran.
     """
     index, num_bytes = 0, 0
     members: list[tuple[SourceInput, Member]] = []
@@ -65,18 +69,18 @@ def iter_chunks(plan: SourcePlan, *, base: Path, max_file_bytes: int, read_by_wo
 
 
 def require_unchanged(plan: SourcePlan, *, base: Path) -> None:
-    """Raise LatexifyError where an input is not what `source` saw, as far as its size and its names tell."""
+    """Raise LatexifyError if an input has changed since `source` ran, as far as its size and names tell."""
     for item in plan.inputs:
-        locate(item, base=base)
+        resolve_input(item, base=base)
         if item.kind == "folder":
             for _ in _iter_inputs(item, base=base, max_bytes=None, in_place=True):
                 pass
 
 
 def _iter_inputs(item: SourceInput, *, base: Path, max_bytes: int | None, in_place: bool) -> Iterator[Member]:
-    """The InkML members of one input; counts and sizes are compared with what `source` saw once all were yielded."""
+    """Yield the InkML members of one input, then check their number and size against what `source` saw."""
     num_inputs, num_bytes = 0, 0
-    for member in iter_members(locate(item, base=base), max_bytes=max_bytes, in_place=in_place):
+    for member in iter_members(resolve_input(item, base=base), max_bytes=max_bytes, in_place=in_place):
         if is_input(member.name, rule=item.rule):
             num_inputs += 1
             num_bytes += member.num_bytes
@@ -87,19 +91,19 @@ def _iter_inputs(item: SourceInput, *, base: Path, max_bytes: int | None, in_pla
 
 
 def record_name(index: int) -> str:
-    """File name of the record of chunk `index`."""
+    """Return the file name of the record of chunk `index`."""
     return f"chunk-{index:05d}.json"
 
 
 def write_record(folder: Location, index: int, record: ChunkRecord) -> None:
-    """Write the record of a chunk, last of all: it says that the chunk's part is whole."""
+    """Write the record of a chunk. It comes last, since it says that the chunk's part is complete."""
     rejections = [[r.key, r.source, r.reason.value, r.detail] for r in record.rejections]
     content = {"identity": record.identity, "num_rows": record.num_rows, "rejections": rejections}
     write_json(folder / record_name(index), content)
 
 
 def read_record(folder: Location, index: int) -> ChunkRecord:
-    """Read what `write_record` wrote. Raises FileNotFoundError."""
+    """Read the record of a chunk. Raises FileNotFoundError."""
     content = json.loads((folder / record_name(index)).read_text(encoding="utf-8"))
     rejections = [
         Rejection(key=key, source=source, reason=Reason(reason), detail=detail)

@@ -1,12 +1,13 @@
-"""The end of ingest: which rows go because they repeat others, what is listed as rejected, and what remains.
+"""Drop inks that occur more than once, and list all rejections: the last step of ingest.
 
-Everything is decided first and written down; only then are the parts changed. A run that was killed in between finds
-the decision and carries out what is left of it, whatever the parts look like by then.
+The plan is written down before any part is changed. A run that was killed in between finds the plan and does what is
+left of it, whatever the parts look like by then.
 """
 
+import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -21,12 +22,57 @@ from latexify.artifacts.location import Location
 from latexify.artifacts.names import REJECTS_NAME
 from latexify.pipeline.engine.engine import Engine
 from latexify.pipeline.ingest.chunks import read_record
-from latexify.pipeline.ingest.duplicates import Duplicates, digests_of, find_duplicates
-from latexify.pipeline.ingest.worker import ChunkOutcome
 from latexify.pipeline.inks.ink import REJECT_SCHEMA, SPLITS, Reason
 from latexify.pipeline.inks.table import part_name, rejects_table, write_part
 
-DECISION_NAME = "decision.json"
+DEDUP_PLAN_NAME = "decision.json"
+
+Digests = npt.NDArray[np.uint64]
+"""uint64 [num_rows, 2]: 128-bit hashes, so that 100 million rows fit into memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Identities:
+    """What identifies the rows of a table, as parallel columns: 33 bytes per row.
+
+    Attributes:
+        keys: Hashes of the keys.
+        splits: Index in `SPLITS`, uint8 [num_rows].
+        contents: Content hashes.
+    """
+
+    keys: Digests
+    splits: npt.NDArray[np.uint8]
+    contents: Digests
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ChunkOutcome:
+    """What became of chunk `index`: the number of rejections, and the identities of the rows of its part."""
+
+    index: int
+    num_rejected: int
+    identities: Identities
+
+    @property
+    def num_rows(self) -> int:
+        """Return the number of rows of the chunk's part."""
+        return len(self.identities.splits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duplicates:
+    """The rows to drop.
+
+    Attributes:
+        rows: The rows, int64 [num_dropped], ascending.
+        kept: The row that each of them repeats, int64 [num_dropped].
+        same_key: Whether it repeats the key, not only the strokes; bool [num_dropped].
+    """
+
+    rows: npt.NDArray[np.int64]
+    kept: npt.NDArray[np.int64]
+    same_key: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +85,13 @@ class PartChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """What the inks folder will be.
+class DedupPlan:
+    """The final contents of the inks folder.
 
-    counts: `inputs`, `rows` by split, `rejected` by reason.
-    parts: `name` and `num_rows` of each part that remains.
-    changes: what is to be done to the parts as the workers wrote them.
+    Attributes:
+        counts: `inputs`, `rows` by split, `rejected` by reason.
+        parts: `name` and `num_rows` of each part that remains.
+        changes: Changes to the parts as the workers wrote them.
     """
 
     counts: Mapping[str, Any]
@@ -52,51 +99,118 @@ class Decision:
     changes: Sequence[PartChange]
 
 
-def read_decision(folder: Location) -> Decision | None:
-    """The decision that an earlier run wrote into the draft, if it came that far."""
+def digests_of(texts: Iterable[str]) -> Digests:
+    """Return 128 bits of the BLAKE2b of each text."""
+    joined = b"".join(hashlib.blake2b(text.encode(), digest_size=16).digest() for text in texts)
+    return np.frombuffer(joined, np.uint64).reshape(-1, 2)
+
+
+def identities_of(rows: pa.Table) -> Identities:
+    """Return the identities of rows with `key`, `split` and `content_hash` of `INK_SCHEMA`."""
+    hashes = bytes.fromhex("".join(rows["content_hash"].to_pylist()))
+    return Identities(
+        keys=digests_of(rows["key"].to_pylist()),
+        splits=pc.index_in(rows["split"], pa.array(SPLITS)).to_numpy().astype(np.uint8),
+        contents=np.frombuffer(hashes, np.uint64).reshape(-1, 2),
+    )
+
+
+def find_duplicates(identities: Identities) -> Duplicates:
+    """Find the rows to drop among all rows of a dataset, in input order.
+
+    - A key that occurred before.
+    - The same strokes in two splits: they stay in test rather than valid, and in valid rather than train, so that
+      nothing is evaluated on training inks.
+    - The same strokes twice in train: the first stays. Valid and test keep theirs, so that scores have the published
+      denominators.
+
+    Memory: about 100 bytes per row.
+    """
+    splits = identities.splits
+    rows = np.arange(len(splits))
+    first = _first_of_equal(identities.keys, rows, order=rows)
+    candidates = rows[first == rows]
+    # SPLITS are in reverse order of precedence
+    order = candidates[np.argsort(len(SPLITS) - splits[candidates], kind="stable")]
+    kept = _first_of_equal(identities.contents, first, order=order)
+    repeats = (kept != rows) & ((splits != splits[kept]) | (splits == SPLITS.index("train")))
+    same_key = first != rows
+    dropped = rows[same_key | repeats]
+    return Duplicates(rows=dropped, kept=kept[dropped], same_key=same_key[dropped])
+
+
+def _first_of_equal(
+    digests: Digests, default: npt.NDArray[np.int64], *, order: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """For each row in `order`, return the first row in that order with the same digest; for others, the default."""
+    grouped = order[np.lexsort((digests[order, 1], digests[order, 0]))]
+    is_first = np.ones(len(grouped), np.bool_)
+    is_first[1:] = (digests[grouped[1:]] != digests[grouped[:-1]]).any(axis=1)
+    result = default.copy()
+    result[grouped] = grouped[is_first][np.cumsum(is_first) - 1]
+    return result
+
+
+def read_dedup_plan(folder: Location) -> DedupPlan | None:
+    """Read the plan that an interrupted run wrote into the draft, if it got that far."""
     try:
-        content = json.loads((folder / DECISION_NAME).read_text(encoding="utf-8"))
+        content = json.loads((folder / DEDUP_PLAN_NAME).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     changes = [PartChange(**change) for change in content.pop("changes")]
-    return Decision(**content, changes=changes)
+    return DedupPlan(**content, changes=changes)
 
 
-def decide(folder: Location, outcomes: Sequence[ChunkOutcome]) -> Decision:
-    """Decide on duplicates among the parts of all chunks, in their order; write the rejections, then the decision."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Parts:
+    """All parts of a draft, in order. starts: first row of each part, and the number of rows, int64 [num_parts + 1]."""
+
+    chunks: Sequence[int]
+    starts: npt.NDArray[np.int64]
+    identities: Identities
+
+    @classmethod
+    def of(cls, outcomes: Sequence[ChunkOutcome]) -> "_Parts":
+        filled = [outcome for outcome in outcomes if outcome.num_rows]
+        rows = [outcome.identities for outcome in filled]
+        return cls(
+            chunks=[outcome.index for outcome in filled],
+            starts=np.cumsum([0, *(outcome.num_rows for outcome in filled)]),
+            identities=Identities(
+                keys=np.concatenate([digests_of([]), *(each.keys for each in rows)]),
+                splits=np.concatenate([np.empty(0, np.uint8), *(each.splits for each in rows)]),
+                contents=np.concatenate([digests_of([]), *(each.contents for each in rows)]),
+            ),
+        )
+
+    def by_chunk(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+        """Yield the chunks of ascending rows, each with its rows counted from the start of its part."""
+        bounds = np.searchsorted(rows, self.starts)
+        for index, chunk in enumerate(self.chunks):
+            if bounds[index] < bounds[index + 1]:
+                yield chunk, rows[bounds[index] : bounds[index + 1]] - self.starts[index]
+
+
+def plan_dedup(folder: Location, outcomes: Sequence[ChunkOutcome]) -> DedupPlan:
+    """Find duplicates among the parts of all chunks, in their order; write the rejections, then the plan."""
     rejects = [rejects_table(read_record(folder, outcome.index).rejections) for outcome in outcomes]
-    filled = [outcome for outcome in outcomes if outcome.num_rows]
-    chunks = [outcome.index for outcome in filled]
-    starts = np.cumsum([0, *(outcome.num_rows for outcome in filled)])
-    rows = [outcome.identities for outcome in filled]
-    splits = np.concatenate([np.empty(0, np.uint8), *(each.splits for each in rows)])
-    keys, contents = (
-        np.concatenate([digests_of([]), *digests])
-        for digests in ([each.keys for each in rows], [each.contents for each in rows])
-    )
-    duplicates = find_duplicates(keys, splits=splits, contents=contents)
-    rejects.append(_duplicate_rejects(folder, duplicates, chunks=chunks, starts=starts, splits=splits))
+    parts = _Parts.of(outcomes)
+    duplicates = find_duplicates(parts.identities)
+    rejects.append(_duplicate_rejects(folder, duplicates, parts=parts))
     rejected = pa.concat_tables(rejects).combine_chunks()
     write_parquet(folder / REJECTS_NAME, rejected)
-    decision = _decision(duplicates, chunks=chunks, starts=starts, splits=splits, rejected=rejected)
-    write_json(folder / DECISION_NAME, asdict(decision))
-    return decision
+    plan = _plan(duplicates, parts=parts, rejected=rejected)
+    write_json(folder / DEDUP_PLAN_NAME, asdict(plan))
+    return plan
 
 
-def _duplicate_rejects(
-    folder: Location,
-    duplicates: Duplicates,
-    *,
-    chunks: Sequence[int],
-    starts: npt.NDArray[np.int64],
-    splits: npt.NDArray[np.uint8],
-) -> pa.Table:
-    """A rejection for each row to drop, which names the row that it repeats."""
-    rows, kept = duplicates.rows, duplicates.kept
+def _duplicate_rejects(folder: Location, duplicates: Duplicates, *, parts: _Parts) -> pa.Table:
+    """Return a rejection for each row to drop, which names the row that it repeats."""
+    rows, kept, splits = duplicates.rows, duplicates.kept, parts.identities.splits
     needed = np.unique(np.concatenate([rows, kept]))
     names = [pa.table({"key": pa.array([], pa.string()), "source": pa.array([], pa.string())})]
-    for index, local in _by_chunk(needed, chunks=chunks, starts=starts):
-        names.append(read_parquet(folder / part_name(index), columns=["key", "source"]).take(pa.array(local)))
+    for chunk, local in parts.by_chunk(needed):
+        names.append(read_parquet(folder / part_name(chunk), columns=["key", "source"]).take(pa.array(local)))
     named = pa.concat_tables([table.cast(names[0].schema) for table in names])
     dropped, repeated = named.take(np.searchsorted(needed, rows)), named.take(np.searchsorted(needed, kept))
     split_names = pa.array(SPLITS)
@@ -114,51 +228,34 @@ def _duplicate_rejects(
     return pa.table(columns, schema=REJECT_SCHEMA)
 
 
-def _by_chunk(
-    rows: npt.NDArray[np.int64], *, chunks: Sequence[int], starts: npt.NDArray[np.int64]
-) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
-    """Of rows in ascending order, those of each chunk, counted from its start; chunks without any are left out."""
-    bounds = np.searchsorted(rows, starts)
-    for place, index in enumerate(chunks):
-        if bounds[place] < bounds[place + 1]:
-            yield index, rows[bounds[place] : bounds[place + 1]] - starts[place]
-
-
-def _decision(
-    duplicates: Duplicates,
-    *,
-    chunks: Sequence[int],
-    starts: npt.NDArray[np.int64],
-    splits: npt.NDArray[np.uint8],
-    rejected: pa.Table,
-) -> Decision:
-    num_rows = dict(zip(chunks, np.diff(starts).tolist(), strict=True))
-    dropped = {index: rows.tolist() for index, rows in _by_chunk(duplicates.rows, chunks=chunks, starts=starts)}
-    kept = {index: count - len(dropped.get(index, [])) for index, count in num_rows.items()}
-    rows = np.bincount(np.delete(splits, duplicates.rows), minlength=len(SPLITS)).tolist()
+def _plan(duplicates: Duplicates, *, parts: _Parts, rejected: pa.Table) -> DedupPlan:
+    num_rows = dict(zip(parts.chunks, np.diff(parts.starts).tolist(), strict=True))
+    dropped = {chunk: rows.tolist() for chunk, rows in parts.by_chunk(duplicates.rows)}
+    kept = {chunk: count - len(dropped.get(chunk, [])) for chunk, count in num_rows.items()}
+    rows = np.bincount(np.delete(parts.identities.splits, duplicates.rows), minlength=len(SPLITS)).tolist()
     counts = {
         "inputs": sum(kept.values()) + rejected.num_rows,
         "rows": dict(zip(SPLITS, rows, strict=True)),
         "rejected": dict(sorted(Counter(rejected["reason"].to_pylist()).items())),
     }
-    return Decision(
+    return DedupPlan(
         counts=counts,
-        parts=[{"name": part_name(index), "num_rows": count} for index, count in kept.items() if count],
+        parts=[{"name": part_name(chunk), "num_rows": count} for chunk, count in kept.items() if count],
         changes=[
-            PartChange(name=part_name(index), num_rows=num_rows[index], dropped=rows) for index, rows in dropped.items()
+            PartChange(name=part_name(chunk), num_rows=num_rows[chunk], dropped=rows) for chunk, rows in dropped.items()
         ],
     )
 
 
-def carry_out(decision: Decision, *, folder: Location, engine: Engine) -> None:
-    """Drop the rows. May be done again after any interruption."""
-    calls = (delayed(_drop_rows)(folder / change.name, change=change) for change in decision.changes)
+def apply_plan(plan: DedupPlan, *, folder: Location, engine: Engine) -> None:
+    """Drop the rows. Safe to repeat after any interruption."""
+    calls = (delayed(_drop_rows)(folder / change.name, change=change) for change in plan.changes)
     for _ in engine.run(calls, in_order=False):
         pass
 
 
 def _drop_rows(path: Location, *, change: PartChange) -> None:
-    """Rewrite a part without some of its rows; one that has lost them already is left as it is."""
+    """Rewrite a part without the rows to drop, unless that was done already."""
     num_left = change.num_rows - len(change.dropped)
     if num_left == 0:
         path.unlink(missing_ok=True)
@@ -166,11 +263,11 @@ def _drop_rows(path: Location, *, change: PartChange) -> None:
     with open_parquet(path) as file:
         if file.metadata.num_rows == num_left:
             return
-        assert file.metadata.num_rows == change.num_rows, f"{path} is not what was decided on"
-        table = file.read(use_threads=False)  # the other cores have workers; and each thread would keep memory
+        assert file.metadata.num_rows == change.num_rows, f"{path} does not have the rows of the plan"
+        table = file.read(use_threads=False)  # other cores run workers, and each thread would keep memory
     keep = np.ones(change.num_rows, np.bool_)
     keep[list(change.dropped)] = False
     table = table.filter(pa.array(keep))
     write_part(path, table)
     del table
-    pa.default_memory_pool().release_unused()  # Arrow would keep what the largest part took
+    pa.default_memory_pool().release_unused()  # Arrow would keep the memory of the largest part

@@ -1,8 +1,8 @@
-"""Stage ``ingest``: InkML to Parquet, in parallel; every input ends as a row or as a rejection.
+"""Stage ``ingest``: InkML to Parquet, in parallel. Every input becomes a row or a rejection.
 
-Workers read what lies open on this machine, and write the parts and their records straight into the draft of the
-folder; the main process holds the names of a few chunks (what must be decompressed or fetched: their data) and some 50
-bytes of each ink. A run that was killed goes on from its draft: see `latexify.pipeline.ingest.dedup` for its last steps.
+Workers read uncompressed local files themselves, and write parts and records into the draft of the inks folder. The
+main process holds the names of a few chunks (and their data if it must be decompressed or fetched) and about 50 bytes
+per ink. An interrupted run continues from its draft; `latexify.pipeline.ingest.dedup` does the last steps.
 """
 
 import sys
@@ -26,8 +26,15 @@ from latexify.common.progress import Progress
 from latexify.pipeline.config import IngestParams
 from latexify.pipeline.engine.engine import Call, Engine
 from latexify.pipeline.ingest.chunks import iter_chunks, read_record, record_name, require_unchanged
-from latexify.pipeline.ingest.dedup import DECISION_NAME, Decision, carry_out, decide, read_decision
-from latexify.pipeline.ingest.worker import ChunkOutcome, read_chunk, recall_chunk
+from latexify.pipeline.ingest.dedup import (
+    DEDUP_PLAN_NAME,
+    ChunkOutcome,
+    DedupPlan,
+    apply_plan,
+    plan_dedup,
+    read_dedup_plan,
+)
+from latexify.pipeline.ingest.worker import read_chunk, recall_chunk
 from latexify.pipeline.inks.ink import Reason
 from latexify.pipeline.inputs.inputs import SourcePlan
 from latexify.pipeline.latex import NORMALIZER_VERSION
@@ -38,14 +45,24 @@ _DUPLICATES = frozenset({Reason.DUPLICATE_KEY.value, Reason.DUPLICATE_INK.value,
 
 
 def run(params: IngestParams, *, source: Path, out: Location, metrics: Location, engine: Engine) -> dict[str, Any]:
-    """Read all inputs that the source folder names into `out`, and write the counts to the JSON file `metrics`.
+    """Parse all inputs of a source folder into an inks folder.
 
-    engine: where the parsing runs; it changes no byte. A run that was interrupted goes on from its draft, see
-    `latexify.artifacts.draft`, and ends with the same bytes.
+    An interrupted run continues from its draft (`latexify.artifacts.draft`) and ends with the same bytes.
 
-    Raises LatexifyError where the source is missing, changed or damaged, where more than `params.max_reject_fraction` of
-    the inputs are rejected (the message names the ``rejects.parquet`` that lists them), or where nothing is left to
-    train on.
+    Args:
+        params: Limits.
+        source: The source folder.
+        out: The inks folder to make.
+        metrics: JSON file for the counts.
+        engine: Where the parsing runs; it does not change the result.
+
+    Returns:
+        The counts: `inputs`, `rows` by split, `rejected` by reason.
+
+    Raises:
+        LatexifyError: If the source is missing, changed or damaged, if more than `params.max_reject_fraction` of the
+            inputs are rejected (the message names the ``rejects.parquet`` that lists them), or if there is nothing to
+            train on.
     """
     made_from = read_manifest(source, SOURCE)
     plan = SourcePlan.from_content(made_from.content, where=source / MANIFEST_NAME)
@@ -58,20 +75,20 @@ def run(params: IngestParams, *, source: Path, out: Location, metrics: Location,
     # workers may have another working directory
     source, out = source.absolute(), out.absolute() if is_local(out) else out
     with draft_of(out, recipe=_draft_recipe(manifest)) as draft:
-        decision = _earlier_decision(draft)
-        if decision is None:
-            decision = decide(draft, _read_all(plan, params=params, source=source, out=draft, engine=engine))
+        dedup = _interrupted_plan(draft)
+        if dedup is None:
+            dedup = plan_dedup(draft, _read_all(plan, params=params, source=source, out=draft, engine=engine))
         else:
             require_unchanged(plan, base=source)
-        _require_sound(decision.counts, params=params, out=draft)
-        carry_out(decision, folder=draft, engine=engine)
-        write_json(metrics, decision.counts)
-        _finish(draft, replace(manifest, content={**decision.counts, "parts": decision.parts}))
-    return dict(decision.counts)
+        _require_sound(dedup.counts, params=params, out=draft)
+        apply_plan(dedup, folder=draft, engine=engine)
+        write_json(metrics, dedup.counts)
+        _finish(draft, replace(manifest, content={**dedup.counts, "parts": dedup.parts}))
+    return dict(dedup.counts)
 
 
 def _draft_recipe(manifest: Manifest) -> str:
-    """Fingerprint of all that shapes the parts: the libraries too, but not how many rejections are too many."""
+    """Return the fingerprint of all that shapes the parts: libraries too, but not `max_reject_fraction`."""
     params = {name: value for name, value in manifest.params.items() if name != "max_reject_fraction"}
     versions = {
         "python": list(sys.version_info[:2]),  # its Unicode tables
@@ -81,18 +98,18 @@ def _draft_recipe(manifest: Manifest) -> str:
     return replace(manifest, params={**params, "versions": versions}).fingerprint
 
 
-def _earlier_decision(draft: Location) -> Decision | None:
-    """What an interrupted run has decided; one that had nothing left to do but to move the folder leaves a manifest."""
+def _interrupted_plan(draft: Location) -> DedupPlan | None:
+    """Read the plan of an interrupted run. If it only had to move the folder, its manifest holds the plan."""
     if not (draft / MANIFEST_NAME).is_file():
-        return read_decision(draft)
+        return read_dedup_plan(draft)
     content = dict(read_manifest(draft, INKS).content)
-    return Decision(parts=content.pop("parts"), counts=content, changes=[])
+    return DedupPlan(parts=content.pop("parts"), counts=content, changes=[])
 
 
 def _read_all(
     plan: SourcePlan, *, params: IngestParams, source: Path, out: Location, engine: Engine
 ) -> list[ChunkOutcome]:
-    """Parse everything that has no record yet; returns what became of every chunk, in their order."""
+    """Parse everything that has no record yet; return what became of every chunk, in order."""
     sizes = [item.num_inputs for item in plan.inputs]
     total = None if None in sizes else sum(size for size in sizes if size is not None)
     outcomes: list[ChunkOutcome] = []
@@ -104,14 +121,15 @@ def _read_all(
             num_rejected += outcome.num_rejected
             progress.advance(outcome.num_rows + outcome.num_rejected, note=f"{num_rejected} rejected")
     if not outcomes:
-        raise LatexifyError(f"{', '.join(item.name for item in plan.inputs)}: no InkML (*.inkml) in there")
+        names = ", ".join(item.name for item in plan.inputs)
+        raise LatexifyError(f"{names} hold no InkML (*.inkml): name other paths in params.yaml")
     return sorted(outcomes, key=lambda outcome: outcome.index)
 
 
 def _calls(
     plan: SourcePlan, *, params: IngestParams, source: Path, out: Location, read_by_workers: bool
 ) -> Iterator[Call]:
-    """One call for each chunk; where an interrupted run has left the record of the same chunk, one that looks there."""
+    """Yield a call for each chunk, which recalls the result if an interrupted run recorded the same chunk."""
     recorded = {path.name for path in out.iterdir()}
     chunks = iter_chunks(plan, base=source, max_file_bytes=params.max_file_bytes, read_by_workers=read_by_workers)
     for chunk in chunks:
@@ -122,15 +140,15 @@ def _calls(
 
 
 def _require_sound(counts: Mapping[str, Any], *, params: IngestParams, out: Location) -> None:
-    """Refuse to go on with too many rejections, or with nothing to train on."""
+    """Raise LatexifyError if there are too many rejections, or no training inks."""
     faulty = Counter({reason: number for reason, number in counts["rejected"].items() if reason not in _DUPLICATES})
-    rate = faulty.total() / counts["inputs"]
-    if rate > params.max_reject_fraction:
+    fraction = faulty.total() / counts["inputs"]
+    if fraction > params.max_reject_fraction:
         rejects = read_parquet(out / REJECTS_NAME).to_pylist()
         first = next(row for row in rejects if row["reason"] not in _DUPLICATES)
         raise LatexifyError(
-            f"{faulty.total()} of {counts['inputs']} inputs are unusable ({rate:.1%}, ingest.max_reject_fraction allows "
-            f"{params.max_reject_fraction:.1%}), mostly "
+            f"{faulty.total()} of {counts['inputs']} inputs are unusable ({fraction:.1%}, ingest.max_reject_fraction "
+            f"allows {params.max_reject_fraction:.1%}), mostly "
             f"{', '.join(f'{reason} ({number})' for reason, number in faulty.most_common(3))}; "
             f"such as {first['source']}: {first['detail']}; {out / REJECTS_NAME} lists them all"
         )
@@ -142,11 +160,11 @@ def _require_sound(counts: Mapping[str, Any], *, params: IngestParams, out: Loca
 
 
 def _finish(draft: Location, manifest: Manifest) -> None:
-    """Leave only what belongs to the artifact. The decision goes last: until then it can be carried out again."""
-    wanted = {part["name"] for part in manifest.content["parts"]}
-    wanted |= {REJECTS_NAME, MANIFEST_NAME, DECISION_NAME, BUILD_KEY_NAME}
+    """Delete what does not belong to the artifact. The plan goes last, since it can be applied again until then."""
+    kept = {part["name"] for part in manifest.content["parts"]}
+    kept |= {REJECTS_NAME, MANIFEST_NAME, DEDUP_PLAN_NAME, BUILD_KEY_NAME}
     for path in draft.iterdir():
-        if path.name not in wanted:
+        if path.name not in kept:
             path.unlink()
     write_manifest(draft, manifest)
-    (draft / DECISION_NAME).unlink(missing_ok=True)
+    (draft / DEDUP_PLAN_NAME).unlink(missing_ok=True)

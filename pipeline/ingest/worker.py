@@ -1,6 +1,6 @@
-"""A chunk of members in, its part of the catalogue and its record out: what the workers of ingest do."""
+"""Parse one chunk of members into a part of the inks folder and its record."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,17 +14,15 @@ from latexify.artifacts.location import Location
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.config import IngestParams
 from latexify.pipeline.ingest.chunks import Chunk, ChunkRecord, read_record, write_record
-from latexify.pipeline.ingest.duplicates import Identities, identities_of
-from latexify.pipeline.inkml.document import Document, no_strokes, read_document
+from latexify.pipeline.ingest.dedup import ChunkOutcome, identities_of
+from latexify.pipeline.ingest.labels import InkTexts, read_texts
+from latexify.pipeline.inkml.document import Document, no_strokes_error, read_document
 from latexify.pipeline.inkml.numbers import TraceTexts, parse_traces
 from latexify.pipeline.inkml.xml import UnusableInkError
 from latexify.pipeline.inks.ink import INK_SCHEMA, Reason, Rejection, StrokeColumns
 from latexify.pipeline.inks.table import part_name, table_of, write_part
-from latexify.pipeline.inputs.archives import Member
-from latexify.pipeline.inputs.inputs import SourceInput, SourcePlan
-from latexify.pipeline.inputs.keys import key_of, printable
-from latexify.pipeline.inputs.members import MemberReader
-from latexify.pipeline.inputs.splits import known_writer, require_split
+from latexify.pipeline.inputs.archives import Member, MemberReader
+from latexify.pipeline.inputs.inputs import SourceInput, SourcePlan, key_of, printable
 from latexify.pipeline.latex import normalize
 
 _NO_TRACES = TraceTexts(texts=(), channels=())
@@ -32,52 +30,34 @@ _NO_TRACES = TraceTexts(texts=(), channels=())
 _BYTES_AT_ONCE = 1 << 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ChunkOutcome:
-    """What became of chunk `index`: how many rejections, and rows by what tells them from others."""
-
-    index: int
-    num_rejected: int
-    identities: Identities
-
-    @property
-    def num_rows(self) -> int:
-        """Rows of its part."""
-        return len(self.identities.splits)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Texts:
-    """The text columns of an ink but for key and source: what a file says, and the split that follows from it."""
-
-    split: str
-    label: str
-    normalized_label: str
-    writer: str | None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Candidate:
-    """A member that is read but for its numbers, with what is wrong with it: its file, or only its texts."""
+    """A member whose numbers are not parsed yet, with the problem of its file or of its texts, if any."""
 
     key: str
     source: str
     traces: TraceTexts = _NO_TRACES
-    texts: Texts | None = None
+    texts: InkTexts | None = None
     unreadable: UnusableInkError | None = None
     unlabelled: UnusableInkError | None = None
 
 
 def read_chunk(chunk: Chunk, *, plan: SourcePlan, params: IngestParams, base: Path, out: Location) -> ChunkOutcome:
-    """Parse a chunk, write its inks as part `chunk.index` in `out` (none where all were rejected), then its record.
+    """Parse a chunk, write its inks as part `chunk.index` (no part if all were rejected), then its record.
 
-    base: the source folder; out: the draft of the inks folder. Both must be places that the worker sees.
+    Args:
+        chunk: The members.
+        plan: The source plan.
+        params: Limits.
+        base: The source folder, as the worker sees it.
+        out: The draft of the inks folder, as the worker sees it.
 
-    Raises LatexifyError where it does not, or where a file of a folder has changed since `source` looked at it.
+    Raises:
+        LatexifyError: If the worker cannot see the draft, or a file has changed since `source` ran.
     """
     if not (out / BUILD_KEY_NAME).is_file():
         raise LatexifyError(
-            f"{out} is not there for a worker: name a folder that all machines share, or a URL such as s3://bucket/data"
+            f"a worker cannot see {out}: name a folder that all machines share, or a URL such as s3://bucket/data"
         )
     inks, rejections = _parse(chunk, plan=plan, params=params, base=base)
     part = out / part_name(chunk.index)
@@ -89,12 +69,12 @@ def read_chunk(chunk: Chunk, *, plan: SourcePlan, params: IngestParams, base: Pa
     write_record(out, chunk.index, record)
     outcome = ChunkOutcome(index=chunk.index, num_rejected=len(rejections), identities=identities_of(inks))
     del inks
-    pa.default_memory_pool().release_unused()  # Arrow would keep what the largest chunk took
+    pa.default_memory_pool().release_unused()  # Arrow would keep the memory of the largest chunk
     return outcome
 
 
 def recall_chunk(index: int, *, out: Location) -> ChunkOutcome:
-    """What an earlier run has made of chunk `index`, by its record and its part in `out`."""
+    """Return what an interrupted run made of chunk `index`, from its record and its part in `out`."""
     record = read_record(out, index)
     rows = INK_SCHEMA.empty_table()
     if record.num_rows:
@@ -103,14 +83,14 @@ def recall_chunk(index: int, *, out: Location) -> ChunkOutcome:
 
 
 def _parse(chunk: Chunk, *, plan: SourcePlan, params: IngestParams, base: Path) -> tuple[pa.Table, list[Rejection]]:
-    """The inks and the rejections of a chunk; the numbers of many inks are converted together."""
+    """Return the inks and rejections of a chunk. The numbers of many inks are converted together."""
     normalize_once = lru_cache(maxsize=None)(normalize)  # a third of CROHME's labels repeat
-    inks: list[tuple[str, str, Texts]] = []
+    inks: list[tuple[str, str, InkTexts]] = []
     strokes: list[StrokeColumns] = []
     rejections: list[Rejection] = []
     with MemberReader(base=base, max_file_bytes=params.max_file_bytes) as reader:
         for group in _groups(chunk.members):
-            # in two loops, each of which stays in the processor's caches
+            # two loops: interleaving them would thrash the CPU cache
             documents = [_document(reader.load(member, item=item), params=params) for item, member in group]
             candidates = [
                 _candidate(document, name=member.name, item=item, plan=plan, params=params, normalize=normalize_once)
@@ -119,11 +99,11 @@ def _parse(chunk: Chunk, *, plan: SourcePlan, params: IngestParams, base: Path) 
             columns, refused = parse_traces([each.traces for each in candidates], max_points=params.max_points)
             is_ink = np.zeros(len(candidates), np.bool_)
             for row, candidate in enumerate(candidates):
-                empty = None if columns.num_strokes[row] else no_strokes()
+                empty = None if columns.num_strokes[row] else no_strokes_error()
                 problem = candidate.unreadable or refused.get(row) or empty or candidate.unlabelled
                 is_ink[row] = problem is None
                 if problem is None:
-                    assert candidate.texts is not None, "or it were unlabelled"
+                    assert candidate.texts is not None, "or `unlabelled` would be set"
                     inks.append((candidate.key, candidate.source, candidate.texts))
                 else:
                     rejections.append(_rejection(candidate, problem))
@@ -134,21 +114,21 @@ def _parse(chunk: Chunk, *, plan: SourcePlan, params: IngestParams, base: Path) 
 
 
 def _groups(members: Sequence[tuple[SourceInput, Member]]) -> Iterator[Sequence[tuple[SourceInput, Member]]]:
-    """Members whose text is held at a time: a chunk's would be most of a worker's memory."""
+    """Split members into groups whose text is held at a time, since a whole chunk would take much memory."""
     first, num_bytes = 0, 0
-    for place, (_, member) in enumerate(members):
+    for end, (_, member) in enumerate(members, start=1):
         num_bytes += member.num_bytes
         if num_bytes >= _BYTES_AT_ONCE:
-            yield members[first : place + 1]
-            first, num_bytes = place + 1, 0
+            yield members[first:end]
+            first, num_bytes = end, 0
     if first < len(members):
         yield members[first:]
 
 
 def _document(member: Member, *, params: IngestParams) -> Document | UnusableInkError:
-    """Take one member apart. Never raises for what it holds."""
+    """Split one member into traces and annotations. Never raises because of its content."""
     if not member.is_file:
-        return UnusableInkError(Reason.NOT_INKML, "a link or a device, no file")
+        return UnusableInkError(Reason.NOT_INKML, "a link or a device, not a file")
     if member.data is None:
         return UnusableInkError(
             Reason.TOO_LARGE, f"{member.num_bytes} bytes, at most {params.max_file_bytes} are allowed"
@@ -168,48 +148,23 @@ def _candidate(  # noqa: PLR0913  # all that a label and a split may depend on
     params: IngestParams,
     normalize: Callable[[str], str],
 ) -> _Candidate:
-    """Find label and split of the member `name`. Never raises for what it holds."""
+    """Find label and split of the member `name`. Never raises because of its content."""
     key = item.key_prefix + key_of(name)
     source = f"{item.name}/{printable(name)}"
     if isinstance(document, UnusableInkError):
         return _Candidate(key=key, source=source, unreadable=document)
     try:
-        texts = texts_of(document, path=name, item=item, plan=plan, params=params, normalize=normalize)
+        texts = read_texts(
+            document.annotations,
+            path=name,
+            item=item,
+            plan=plan,
+            max_label_chars=params.max_label_chars,
+            normalize=normalize,
+        )
     except UnusableInkError as error:
         return _Candidate(key=key, source=source, traces=document.traces, unlabelled=error.untraced())
     return _Candidate(key=key, source=source, traces=document.traces, texts=texts)
-
-
-def texts_of(  # noqa: PLR0913  # all that a label and a split may depend on
-    document: Document,
-    *,
-    path: str,
-    item: SourceInput,
-    plan: SourcePlan,
-    params: IngestParams,
-    normalize: Callable[[str], str],
-) -> Texts:
-    """Label, writer and split of one ink. Raises UnusableInkError (NO_LABEL, BAD_LABEL, NO_SPLIT)."""
-    annotations = document.annotations
-    label = _first(annotations, plan.label_annotations)
-    if label is None:
-        raise UnusableInkError(Reason.NO_LABEL, f"no annotation {' or '.join(plan.label_annotations)}")
-    if len(label) > params.max_label_chars:
-        raise UnusableInkError(
-            Reason.BAD_LABEL, f"{len(label)} characters, at most {params.max_label_chars} are allowed"
-        )
-    normalized_label = normalize(label)
-    if not normalized_label:
-        raise UnusableInkError(Reason.BAD_LABEL, f"nothing is left of {label[:80]!r} once it is normalised")
-    writer = known_writer(_first(annotations, plan.writer_annotations))
-    split = require_split(
-        item.rule, path=path, annotations=annotations, writer=writer, normalized_label=normalized_label
-    )
-    return Texts(split=split, label=label, normalized_label=normalized_label, writer=writer)
-
-
-def _first(annotations: Mapping[str, str], names: Sequence[str]) -> str | None:
-    return next((annotations[name] for name in names if name in annotations), None)
 
 
 def _rejection(candidate: _Candidate, problem: UnusableInkError) -> Rejection:
@@ -217,8 +172,8 @@ def _rejection(candidate: _Candidate, problem: UnusableInkError) -> Rejection:
     return Rejection(key=candidate.key, source=candidate.source, reason=problem.reason, detail=detail)
 
 
-def _text_columns(inks: Sequence[tuple[str, str, Texts]]) -> dict[str, list[str | None]]:
-    """Columns of the key, the source and the texts of each ink."""
+def _text_columns(inks: Sequence[tuple[str, str, InkTexts]]) -> dict[str, list[str | None]]:
+    """Return the columns of key, source and texts of each ink."""
     return {
         "key": [key for key, _, _ in inks],
         "source": [source for _, source, _ in inks],

@@ -1,4 +1,4 @@
-"""Texts of InkML traces in, strokes out: the numbers of many inks are converted in one call."""
+"""Parse the texts of InkML traces into strokes. The numbers of many inks are converted in one call."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from latexify.pipeline.inkml.xml import UnusableInkError
 from latexify.pipeline.inks.ink import Reason, StrokeColumns
 
 MAX_VALUES_PER_POINT = 16
-"""More than the channels of any pen: a point this long is a trace that lacks its commas."""
+"""More values than any pen has channels; a longer point means that commas are missing."""
 
 _CHARS_PER_BATCH = 1 << 20
-"""Text converted in one call: enough to forget the cost of the call, little enough for the processor's cache."""
+"""Text converted in one call: enough to amortize the call, little enough for the CPU cache."""
 
 _SPACE, _NUMERAL, _POINT_END, _TRACE_END, _ODD = range(5)
 _TRACE_MARK = ";"
@@ -30,16 +30,17 @@ _KINDS = bytes(
     _NUMERAL if code in _NUMERALS else _SPACE if code in _SPACES else {44: _POINT_END, 59: _TRACE_END}.get(code, _ODD)
     for code in range(256)
 )
-"""The kind of each character: 44 is the comma, 59 the mark."""
+"""The kind of each character: 44 is the comma, 59 `_TRACE_MARK`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceTexts:
-    """The traces of one ink as they stand in its file.
+    """The traces of one ink as text.
 
-    texts: content of each trace: points separated by commas, values within a point by white space.
-    channels: names of the declared channels, upper case. They say where X and Y are wherever every point has as many
-        values as there are names; otherwise the first two values of a point are its x and y, declared or not.
+    Attributes:
+        texts: Content of each trace: points separated by commas, values within a point by white space.
+        channels: Names of the declared channels, upper case. They locate X and Y if every point of the ink has as many
+            values as there are names. Otherwise x and y are the first two values of a point.
     """
 
     texts: Sequence[str]
@@ -47,10 +48,15 @@ class TraceTexts:
 
 
 def parse_traces(inks: Sequence[TraceTexts], *, max_points: int) -> tuple[StrokeColumns, dict[int, UnusableInkError]]:
-    """Strokes of the traces that hold a point, in the order given, as float32, each rounded once from its text.
+    """Parse the traces of many inks. The result for an ink does not depend on the others.
 
-    Returns a row for each ink, and by row the errors (TOO_LARGE, BAD_POINTS) of the inks that are refused: their rows
-    hold no stroke. An ink is judged alone, whatever stands beside it.
+    Args:
+        inks: The traces of each ink.
+        max_points: Inks with more points are refused.
+
+    Returns:
+        The strokes of the traces that hold a point, in order, as float32 rounded once from the text; and the errors
+        (TOO_LARGE, BAD_POINTS) of refused inks by their index. Refused inks have no strokes.
     """
     pieces: list[StrokeColumns] = []
     refused: dict[int, UnusableInkError] = {}
@@ -78,7 +84,7 @@ def _batches(inks: Sequence[TraceTexts]) -> Iterator[tuple[int, Sequence[TraceTe
 def _convert(
     inks: Sequence[TraceTexts], *, first: int, max_points: int
 ) -> Iterator[tuple[int, StrokeColumns | UnusableInkError]]:
-    """Convert together what can be; where something is refused, in halves, down to the ink that is to blame."""
+    """Convert inks together. If one is refused, convert the halves, down to the ink that causes it."""
     if len(inks) == 1:
         try:
             _refuse_odd(inks[0], max_points=max_points)
@@ -95,7 +101,7 @@ def _convert(
 
 
 def _refuse_odd(ink: TraceTexts, *, max_points: int) -> None:
-    """Refuse one ink for what can be said before its numbers are read; `_columns` does so without saying why."""
+    """Refuse one ink for problems seen before parsing. `_columns` refuses the same inks without details."""
     if sum(text.count(",") for text in ink.texts) > max_points + len(ink.texts):
         raise UnusableInkError(Reason.TOO_LARGE, f"more than {max_points} points")
     try:
@@ -107,13 +113,13 @@ def _refuse_odd(ink: TraceTexts, *, max_points: int) -> None:
 
 
 def _columns(inks: Sequence[TraceTexts], *, max_points: int) -> StrokeColumns:
-    """Convert inks together. Raises UnusableInkError or UnicodeEncodeError where any of them is to be refused."""
+    """Convert inks together. Raises UnusableInkError or UnicodeEncodeError if any of them must be refused."""
     num_traces = np.array([len(ink.texts) for ink in inks])
     if not num_traces.sum():
         return StrokeColumns.without_strokes(len(inks))
     text = (_TRACE_MARK.join(chain.from_iterable(ink.texts for ink in inks)) + _TRACE_MARK).encode("ascii")
     kinds = np.frombuffer(text.translate(_KINDS), np.uint8)
-    begun, ended = _places_of_numbers(kinds)
+    begun, ended = _number_bounds(kinds)
     ends = np.flatnonzero(kinds >= _POINT_END)
     ends_trace = kinds[ends] == _TRACE_END
     if kinds.max() == _ODD or np.count_nonzero(ends_trace) != num_traces.sum():
@@ -143,16 +149,16 @@ def _columns(inks: Sequence[TraceTexts], *, max_points: int) -> StrokeColumns:
     )
 
 
-def _places_of_numbers(kinds: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Where each number begins, and where it has ended."""
+def _number_bounds(kinds: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the start and end (exclusive) of each number."""
     in_number = np.zeros(len(kinds) + 1, np.bool_)
     np.equal(kinds, _NUMERAL, out=in_number[1:])
-    edges = np.flatnonzero(in_number[1:] != in_number[:-1])  # the last character ends a trace, so they are pairs
+    edges = np.flatnonzero(in_number[1:] != in_number[:-1])  # the last character ends a trace, so edges come in pairs
     return edges[::2], edges[1::2]
 
 
 def _numbers(text: bytes, *, lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    """All numbers of the text. Arrow wants them one directly after another, with the offset of each."""
+    """Parse all numbers of the text. Arrow takes them as one contiguous string with offsets."""
     offsets = np.zeros(len(lengths) + 1, np.int32)
     np.cumsum(lengths, out=offsets[1:])
     numerals = pa.StringArray.from_buffers(
@@ -168,9 +174,9 @@ def _numbers(text: bytes, *, lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.f
 
 
 def _values_per_point(begun: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """How many values each point has (none between two commas, say), by where numbers begin and where points end."""
+    """Return the number of values of each point (0 between two commas), from number starts and point ends."""
     each, left_over = divmod(len(begun), len(ends))
-    if each and not left_over:  # as many everywhere? To see that takes a fourth of counting
+    if each and not left_over:  # checking for equal counts takes a quarter of the time of counting
         is_last_before, is_first_behind = begun[each - 1 :: each] < ends, begun[each::each] > ends[:-1]
         if is_last_before.all() and is_first_behind.all():
             return np.full(len(ends), each)
@@ -191,17 +197,17 @@ def _check_counts(counts: npt.NDArray[np.int64], num_points: npt.NDArray[np.int6
 def _coordinate_positions(
     inks: Sequence[TraceTexts], counts: npt.NDArray[np.int64], ink: npt.NDArray[np.int64]
 ) -> tuple[Any, Any]:
-    """Which of a point's values are x and y: for each point, or for all where they are the first two everywhere."""
-    found = [
+    """Return the indices of x and y among a point's values: per point, or 0 and 1 if that holds for all points."""
+    declared_xy = [
         (row, ink.channels.index("X"), ink.channels.index("Y"), len(ink.channels))
         for row, ink in enumerate(inks)
         if "X" in ink.channels and "Y" in ink.channels
     ]
-    if all((x_at, y_at) == (0, 1) for _, x_at, y_at, _ in found):
+    if all((x_at, y_at) == (0, 1) for _, x_at, y_at, _ in declared_xy):
         return 0, 1
     positions = np.tile(np.array([0, 1]), (len(inks), 1))
     declared = np.full(len(inks), -1)
-    for row, x_at, y_at, num_channels in found:
+    for row, x_at, y_at, num_channels in declared_xy:
         positions[row], declared[row] = (x_at, y_at), num_channels
     fits = np.ones(len(inks), np.bool_)
     np.logical_and.at(fits, ink, counts == declared[ink])

@@ -1,4 +1,4 @@
-"""InkML as MathWriting writes it (github.com/google-research/google-research/tree/master/mathwriting)."""
+"""Write InkML as MathWriting does (github.com/google-research/google-research/tree/master/mathwriting)."""
 
 from xml.sax.saxutils import escape
 
@@ -8,7 +8,7 @@ from latexify.pipeline.synthesis.fonts.pen import Trace
 
 
 def inkml(traces: list[Trace], *, label: str, split: str, sample_id: str, writer: str) -> bytes:
-    """One InkML document, UTF-8: annotations, the trace format, and a trace per stroke (`x y t` in px and ms)."""
+    """Return an InkML document in UTF-8: annotations, trace format, and a trace per stroke (`x y t` in px and ms)."""
     annotations = {
         "label": label,
         "splitTagOriginal": split,
@@ -30,5 +30,5 @@ def inkml(traces: list[Trace], *, label: str, split: str, sample_id: str, writer
 
 def _trace_text(trace: Trace) -> str:
     values = np.column_stack([trace.points_px, trace.times_ms]).ravel()
-    # One format of all points together is several times faster than one a point.
+    # Formatting all points at once is several times faster than one by one.
     return ",".join(["%.2f %.2f %d"] * len(trace.times_ms)) % tuple(values.tolist())

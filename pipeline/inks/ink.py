@@ -1,4 +1,4 @@
-"""The data that flows through the offline half: inks, rejections, and their Parquet schema."""
+"""Inks, rejections, and their Parquet schemas."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,19 +11,22 @@ import pyarrow as pa
 
 SPLITS = ("train", "valid", "test")
 
-
 Stroke = npt.NDArray[np.float32]
-"""One pen-down to pen-up movement: float32 [num_points, 2], x to the right, y downward, in the units of its file."""
+"""The points between pen-down and pen-up: float32 [num_points, 2], x to the right, y downward, in the file's units."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ink:
-    """One handwritten expression.
+    """One handwritten formula.
 
-    key: unique within the dataset; the path inside the source without its suffix.
-    strokes: in writing order, each float32 [num_points, 2] with num_points >= 1, all finite.
-    label: as found in the file; normalized_label: as `latexify.pipeline.latex` writes it; `writer`: None where unknown.
-    source: archive or folder, and the path in it.
+    Attributes:
+        key: Name, unique within the dataset: the path inside the source without its suffix.
+        split: train, valid or test.
+        label: Label as it is in the file.
+        normalized_label: Label as `latexify.pipeline.latex.normalize` writes it.
+        strokes: Strokes in writing order, each float32 [num_points, 2] with num_points >= 1, all finite.
+        writer: None if unknown.
+        source: Archive or folder, and the path in it.
     """
 
     key: str
@@ -37,11 +40,12 @@ class Ink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StrokeColumns:
-    """The strokes of many inks, one after another, in the order of the inks.
+    """The strokes of many inks, concatenated.
 
-    points: float32 [num_points, 2], as in `Stroke`.
-    stroke_lengths: int32 [num_strokes], the number of points of each stroke, at least one.
-    num_strokes: int32 [num_inks], the number of strokes of each ink.
+    Attributes:
+        points: All points, float32 [num_points, 2].
+        stroke_lengths: Number of points of each stroke, at least one; int32 [num_strokes].
+        num_strokes: Number of strokes of each ink, int32 [num_inks].
     """
 
     points: npt.NDArray[np.float32]
@@ -50,7 +54,7 @@ class StrokeColumns:
 
     @classmethod
     def of(cls, inks: Sequence[Sequence[Stroke]]) -> Self:
-        """The columns of inks that each have their strokes."""
+        """Concatenate the strokes of inks."""
         strokes = [stroke for ink in inks for stroke in ink]
         return cls(
             points=np.concatenate([np.empty((0, 2), np.float32), *strokes]).astype(np.float32, copy=False),
@@ -60,12 +64,12 @@ class StrokeColumns:
 
     @classmethod
     def without_strokes(cls, num_inks: int) -> Self:
-        """Inks that have none."""
+        """Return columns of inks without strokes."""
         return cls.of([[]] * num_inks)
 
     @classmethod
     def concatenate(cls, pieces: Sequence[Self]) -> Self:
-        """The inks of all pieces, in their order."""
+        """Concatenate columns."""
         pieces = [cls.without_strokes(0), *pieces]
         return cls(
             points=np.concatenate([piece.points for piece in pieces]),
@@ -75,13 +79,13 @@ class StrokeColumns:
 
     @property
     def num_points(self) -> npt.NDArray[np.int32]:
-        """int32 [num_inks]: the number of points of each ink."""
+        """Return the number of points of each ink, int32 [num_inks]."""
         total = np.zeros(len(self.stroke_lengths) + 1, np.int32)
         np.cumsum(self.stroke_lengths, out=total[1:])
         return np.diff(total[np.cumsum(self.num_strokes)], prepend=np.int32(0))
 
     def take(self, inks: npt.NDArray[np.bool_]) -> Self:
-        """Only the inks marked."""
+        """Return the columns of the inks marked, bool [num_inks]."""
         if inks.all():
             return self
         stroke_is_taken = np.repeat(inks, self.num_strokes)
@@ -92,7 +96,7 @@ class StrokeColumns:
         )
 
     def strokes(self) -> list[Stroke]:
-        """All strokes, as views."""
+        """Return all strokes as views."""
         return list(np.split(self.points, np.cumsum(self.stroke_lengths)[:-1])) if len(self.stroke_lengths) else []
 
 
@@ -117,7 +121,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejection:
-    """One input that did not become an ink: `reason` is counted, `detail` says what exactly was wrong."""
+    """An input that did not become an ink. `reason` is counted; `detail` describes the problem."""
 
     key: str
     source: str
@@ -137,7 +141,7 @@ INK_SCHEMA = pa.schema(
         pa.field("stroke_lengths", pa.list_(pa.field("item", pa.int32(), nullable=False)), nullable=False),
         pa.field("writer", pa.string()),
         pa.field("source", pa.string(), nullable=False),
-        # SHA-256 of stroke lengths and points without repeated ones, first 32 hex digits: `catalogue.content_hash`
+        # `latexify.pipeline.inks.table.content_hashes`
         pa.field("content_hash", pa.string(), nullable=False),
         pa.field("num_strokes", pa.int32(), nullable=False),
         pa.field("num_points", pa.int32(), nullable=False),
@@ -145,7 +149,7 @@ INK_SCHEMA = pa.schema(
 )
 
 TOKEN_IDS = pa.list_(pa.field("item", pa.int32(), nullable=False))
-"""Arrow type of a label's token ids: the end id last, no start id."""
+"""Arrow type of a label's token ids: with the end id, without a start id."""
 
 REJECT_SCHEMA = pa.schema(
     [

@@ -1,4 +1,4 @@
-"""The inks folder: strokes and labels as Parquet (`latexify.pipeline.inks.ink.INK_SCHEMA`), written by ingest, read by others."""
+"""Read and write the inks folder: Parquet files with the schema `latexify.pipeline.inks.ink.INK_SCHEMA`."""
 
 import hashlib
 import itertools
@@ -17,25 +17,25 @@ from latexify.pipeline.inks.ink import INK_SCHEMA, REJECT_SCHEMA, Ink, Rejection
 
 
 def part_name(index: int) -> str:
-    """File name of part `index`; names sort as indices do up to 99,999."""
+    """Return the file name of part `index`. Names sort like indices up to 99,999."""
     return f"part-{index:05d}.parquet"
 
 
 def write_part(path: Location, inks: pa.Table) -> None:
-    """Write a part: a table of `INK_SCHEMA`."""
+    """Write a table of `INK_SCHEMA` as a part."""
     write_parquet(path, inks, floats=["points.list.element"])
 
 
 def content_hash(strokes: Sequence[Stroke]) -> str:
-    """The hash of one ink: see `content_hashes`."""
+    """Return the hash of one ink (`content_hashes`)."""
     return content_hashes(StrokeColumns.of([strokes]))[0]
 
 
 def content_hashes(strokes: StrokeColumns) -> list[str]:
-    """Of each ink (all have strokes), 32 hex digits that say whether two are the same.
+    """Return a hash of each ink, 32 hex digits; every ink must have strokes.
 
-    The first of the SHA-256 of the stroke lengths (int32) and all points (float32), little-endian. Points that repeat
-    the one before are left out: they draw nothing, and CROHME has the same inks with and without.
+    It is the beginning of the SHA-256 of the stroke lengths (int32) and all points (float32), little-endian. Points
+    that repeat the previous one are left out: they draw nothing, and CROHME has the same inks with and without them.
     """
     if not len(strokes.num_strokes):
         return []
@@ -59,16 +59,18 @@ def content_hashes(strokes: StrokeColumns) -> list[str]:
 
 
 def ink_table(inks: Sequence[Ink]) -> pa.Table:
-    """Rows of `INK_SCHEMA`, in the order given."""
+    """Return rows of `INK_SCHEMA`."""
     names = ("key", "split", "label", "normalized_label", "writer", "source")
     texts = {name: [getattr(ink, name) for ink in inks] for name in names}
     return table_of(texts, strokes=StrokeColumns.of([ink.strokes for ink in inks]))
 
 
 def table_of(texts: Mapping[str, Sequence[str | None]], *, strokes: StrokeColumns) -> pa.Table:
-    """Rows of `INK_SCHEMA` from columns.
+    """Return rows of `INK_SCHEMA` from columns.
 
-    texts: key, split, label, normalized_label, writer and source of each ink; strokes: theirs, at least one each.
+    Args:
+        texts: Columns key, split, label, normalized_label, writer and source.
+        strokes: Strokes of the inks, at least one each.
     """
     columns = {
         **texts,
@@ -88,13 +90,13 @@ def _list_column(name: str, values: npt.NDArray[Any], *, lengths: npt.NDArray[np
 
 
 def strokes_of(points: npt.NDArray[np.float32], stroke_lengths: Sequence[int]) -> list[Stroke]:
-    """Strokes (views, float32 [num_points, 2]) of one row's `points` (flat) and `stroke_lengths`."""
+    """Split one row's flat `points` into strokes: views, float32 [num_points, 2]."""
     bounds = np.cumsum(stroke_lengths)[:-1]
     return list(np.split(points.reshape(-1, 2), bounds))
 
 
 def inks_of(batch: pa.RecordBatch) -> Iterator[Ink]:
-    """The inks of a record batch that has all columns of `INK_SCHEMA`."""
+    """Yield the inks of a record batch that has all columns of `INK_SCHEMA`."""
     texts = batch.select(["key", "split", "label", "normalized_label", "writer", "source"]).to_pylist()
     points, lengths = batch.column("points"), batch.column("stroke_lengths")
     for row, text in enumerate(texts):
@@ -103,26 +105,26 @@ def inks_of(batch: pa.RecordBatch) -> Iterator[Ink]:
 
 
 def read_inks_manifest(inks: Location) -> Manifest:
-    """Manifest of an inks folder; `content["parts"]` lists its parts. Raises LatexifyError where it is not whole."""
+    """Read the manifest of an inks folder; `content["parts"]` lists its parts. Raises LatexifyError if incomplete."""
     return read_manifest(inks, INKS)
 
 
 def read_batches(
     inks: Location, *, columns: Sequence[str] | None = None, max_rows: int = 1024
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a whole inks folder in their order, at most `max_rows` at a time, only the `columns` named."""
+    """Yield the rows of an inks folder in order, at most `max_rows` at a time; None: all columns."""
     for part in read_inks_manifest(inks).content["parts"]:
         with open_parquet(inks / part["name"]) as file:
             yield from file.iter_batches(batch_size=max_rows, columns=columns)
 
 
 def read_inks(inks: Location) -> Iterator[Ink]:
-    """Yield every ink of a whole inks folder in its order, holding one batch in memory."""
+    """Yield the inks of an inks folder in order, holding one batch in memory."""
     return itertools.chain.from_iterable(map(inks_of, read_batches(inks)))
 
 
 def rejects_table(rejections: Iterable[Rejection]) -> pa.Table:
-    """`REJECT_SCHEMA` rows, in the order given."""
+    """Return rows of `REJECT_SCHEMA`."""
     rows = [(r.key, r.source, r.reason.value, r.detail) for r in rejections]
     columns = zip(*rows, strict=True) if rows else ([] for _ in REJECT_SCHEMA)
     return pa.table([pa.array(column, pa.string()) for column in columns], schema=REJECT_SCHEMA)

@@ -1,7 +1,8 @@
-"""Files of a folder, a tar (plain, gzip, bzip2, xz) or a zip, one after another, without unpacking it.
+"""Iterate over the files of a folder, a tar (plain, gzip, bzip2, xz) or a zip, without unpacking it.
 
-Folders and archives may lie in an object store: tars are streamed, of zips and folders only what is wanted is fetched.
-Nothing is written, so a member's name cannot lead out of the archive; links and devices are reported, never followed.
+Folders and archives may be in an object store: tars are streamed; of zips and folders only the selected files are
+fetched. Nothing is written, so a member's name cannot escape the archive. Links and devices are reported, never
+followed.
 """
 
 import bz2
@@ -16,26 +17,25 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal, Self, cast
+from typing import IO, Self, cast
 
 from upath import UPath
 
 from latexify.artifacts.location import Location, is_local
 from latexify.common.errors import LatexifyError
-
-Kind = Literal["archive", "folder"]
+from latexify.pipeline.inputs.inputs import SourceInput, changed_since, kind_of, resolve_input
 
 FETCHED_AT_ONCE = 64
-"""Files of a folder in an object store; one at a time, each would wait for the one before."""
+"""Files fetched together from an object store; one at a time, each would wait for the one before."""
 
 _DECOMPRESSORS: tuple[tuple[bytes, Callable[[IO[bytes]], object]], ...] = (
     (b"\x1f\x8b", gzip.open),
     (b"BZh", bz2.open),
     (b"\xfd7zXZ\x00", lzma.open),
 )
-_ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")  # a member, or the end of an archive without any
+_ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")  # the second starts an empty archive
 _MAGIC_BYTES = 6
-# Without EOFHeaderError, the proper end. typeshed leaves all of them out.
+# All header errors except EOFHeaderError, the regular end of an archive. typeshed lacks them.
 _HEADER_ERRORS: tuple[type[tarfile.TarError], ...] = (
     tarfile.InvalidHeaderError,  # type: ignore[attr-defined]
     tarfile.TruncatedHeaderError,  # type: ignore[attr-defined]
@@ -55,13 +55,14 @@ _DAMAGE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """One file of a source.
+    """One file of a folder or archive.
 
-    name: its path inside, components separated by `/`; may hold surrogates where it is not UTF-8.
-    num_bytes: its size as the archive says.
-    data: its content; None where it is no regular file, is larger than asked for, or was not asked for.
-    is_file: False for links and devices.
-    offset: where its content begins in the archive; None in a folder, and where it lies compressed or in pieces.
+    Attributes:
+        name: Path inside, with `/`. May hold surrogates if it is not UTF-8.
+        num_bytes: Size according to the archive.
+        data: Content. None if it is not a regular file, is larger than the limit, or was not asked for.
+        is_file: False for links and devices.
+        offset: Where the content begins in the archive. None in folders, and where it is compressed or in pieces.
     """
 
     name: str
@@ -71,27 +72,23 @@ class Member:
     offset: int | None = None
 
 
-def kind_of(path: Location) -> Kind:
-    """Whether `path` is a folder or a file. Raises LatexifyError where it is neither."""
-    if path.is_dir():
-        return "folder"
-    if path.is_file():
-        return "archive"
-    raise LatexifyError(f"{path} does not exist: put the data there, or name another path in params.yaml")
-
-
 def iter_members(path: Location, *, max_bytes: int | None, in_place: bool = False) -> Iterator[Member]:
-    """Yield the files of a folder (sorted by path) or of an archive (in its own order); archives are told by content.
+    """Yield the files of a folder (sorted by path) or of an archive (in its own order, its type found by content).
 
-    max_bytes: members larger than this come without data; None: all come without (to list them). in_place: files of a
-    folder, and members of an archive on this machine that have an `offset`, come without data too, as others can read
-    them where they lie.
+    Args:
+        path: The folder or archive.
+        max_bytes: Larger members come without data. None: all members do, which lists them.
+        in_place: Leave out the data of members that others can read where they are (`MemberReader`): files of a
+            folder, and members of an archive on this machine that have an `offset`.
 
-    Raises LatexifyError where the archive is damaged, cut short, encrypted, or none.
+    Raises:
+        LatexifyError: If the archive is damaged, cut short, encrypted, or not an archive.
     """
     if kind_of(path) == "folder":
-        wanted = None if in_place else max_bytes
-        return _folder_members(path, max_bytes=wanted) if is_local(path) else _stored_members(path, max_bytes=wanted)
+        max_bytes = None if in_place else max_bytes
+        return (
+            _folder_members(path, max_bytes=max_bytes) if is_local(path) else _stored_members(path, max_bytes=max_bytes)
+        )
     return _archive_members(path, max_bytes=max_bytes, in_place=in_place and is_local(path))
 
 
@@ -124,34 +121,34 @@ def _folder_members(folder: Path, *, max_bytes: int | None) -> Iterator[Member]:
 
 
 def _stored_members(folder: UPath, *, max_bytes: int | None) -> Iterator[Member]:
-    """The same for a folder in an object store: a few files at a time."""
+    """Yield the files of a folder in an object store, fetched a few at a time."""
     sizes = _sizes(folder)
     names = iter(sorted(sizes))
     while batch := list(itertools.islice(names, FETCHED_AT_ONCE)):
-        wanted = [folder / name for name in batch if max_bytes is not None and sizes[name] <= max_bytes]
-        contents = folder.fs.cat([place.path for place in wanted]) if wanted else {}
+        selected = [folder / name for name in batch if max_bytes is not None and sizes[name] <= max_bytes]
+        contents = folder.fs.cat([file.path for file in selected]) if selected else {}
         for name in batch:
             data = contents.get((folder / name).path)
             yield Member(name=name, num_bytes=sizes[name], data=data, is_file=True)
 
 
 def _sizes(folder: UPath) -> Mapping[str, int]:
-    """Bytes of each file, by its path in the folder."""
+    """Return the size of each file, by its path in the folder."""
     root = folder.path.rstrip("/") + "/"
-    found = folder.fs.find(folder.path, detail=True)
-    return {path.removeprefix(root): info["size"] for path, info in found.items() if not path.endswith("/")}
+    files = folder.fs.find(folder.path, detail=True)
+    return {path.removeprefix(root): info["size"] for path, info in files.items() if not path.endswith("/")}
 
 
 def _relative_paths(folder: Path) -> list[str]:
-    """Regular files, linked ones included (the folder is the user's own); linked folders are not entered."""
+    """List regular files, including linked ones (the folder is the user's own); linked folders are not entered."""
 
     def stop(error: OSError) -> None:
         raise LatexifyError(f"{folder} cannot be listed ({error}): check its permissions") from error
 
-    found = []
+    paths = []
     for parent, _, files in os.walk(folder, onerror=stop):
-        found += [Path(parent, file).relative_to(folder).as_posix() for file in files if Path(parent, file).is_file()]
-    return sorted(found)
+        paths += [Path(parent, file).relative_to(folder).as_posix() for file in files if Path(parent, file).is_file()]
+    return sorted(paths)
 
 
 def _zip_members(file: IO[bytes], *, max_bytes: int | None) -> Iterator[Member]:
@@ -160,17 +157,17 @@ def _zip_members(file: IO[bytes], *, max_bytes: int | None) -> Iterator[Member]:
             if info.is_dir():
                 continue
             is_link = (info.external_attr >> 16) & 0o170000 == 0o120000
-            wanted = max_bytes is not None and info.file_size <= max_bytes and not is_link
+            with_data = max_bytes is not None and info.file_size <= max_bytes and not is_link
             # Some Windows programs separate components by backslashes.
             name = info.filename.replace("\\", "/")
-            data = archive.read(info) if wanted else None
+            data = archive.read(info) if with_data else None
             yield Member(name=name, num_bytes=info.file_size, data=data, is_file=not is_link)
 
 
 def _tar_members(file: IO[bytes], *, magic: bytes, max_bytes: int | None, in_place: bool) -> Iterator[Member]:
     with (
         _decompressed(file, magic=magic) as stream,
-        _kind_of_tar(is_open=stream is file).open(fileobj=stream, mode="r:", tarinfo=_QuickTarInfo) as archive,
+        tarfile.TarFile.open(fileobj=stream, mode="r:", tarinfo=_StrictTarInfo) as archive,
     ):
         while (info := archive.next()) is not None:
             # It would grow to half a gigabyte for MathWriting.
@@ -178,8 +175,8 @@ def _tar_members(file: IO[bytes], *, magic: bytes, max_bytes: int | None, in_pla
             if info.isdir():
                 continue
             offset = info.offset_data if stream is file and info.isreg() and not info.issparse() else None
-            wanted = max_bytes is not None and info.isreg() and info.size <= max_bytes
-            data = _content(archive, info) if wanted and not (in_place and offset is not None) else None
+            with_data = max_bytes is not None and info.isreg() and info.size <= max_bytes
+            data = _content(archive, info) if with_data and not (in_place and offset is not None) else None
             yield Member(name=info.name, num_bytes=info.size, data=data, is_file=info.isreg(), offset=offset)
 
 
@@ -196,11 +193,12 @@ def _decompressed(file: IO[bytes], *, magic: bytes) -> IO[bytes]:
     return file
 
 
-class _QuickTarInfo(tarfile.TarInfo):
-    """Reads the usual header in a fifth of the time, and takes a damaged one for an error.
+class _DamagedHeaderError(tarfile.TarError):
+    """A tar header is damaged or missing."""
 
-    `tarfile` takes a damaged header behind the first member for the archive's end.
-    """
+
+class _StrictTarInfo(tarfile.TarInfo):
+    """Treats a damaged header as an error. `tarfile` takes one behind the first member for the archive's end."""
 
     @classmethod
     def fromtarfile(cls, tarfile: tarfile.TarFile) -> Self:
@@ -209,51 +207,61 @@ class _QuickTarInfo(tarfile.TarInfo):
         except _HEADER_ERRORS as error:
             raise _DamagedHeaderError(f"{error} at byte {tarfile.offset}") from error
 
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        return cls.of_usual(buf, encoding, errors) or super().frombuf(buf, encoding, errors)
 
-    @classmethod
-    def of_usual(cls, header: bytes | bytearray, encoding: str, errors: str) -> Self | None:
-        """Name and size of a regular file; None for everything else that a header can be.
+class MemberReader:
+    """Reads the data of members that came without, in processes that have not listed them.
 
-        Fields by POSIX.1-2017, pax, "ustar Interchange Format".
+    A context manager: it keeps the archives of a chunk open.
+    """
+
+    def __init__(self, *, base: Path, max_file_bytes: int) -> None:
+        """Open nothing yet.
+
+        Args:
+            base: The source folder.
+            max_file_bytes: Larger members stay without data.
         """
-        size, checksum, prefix = header[124:135], header[148:154], header[345:346]
-        is_usual = len(header) == tarfile.BLOCKSIZE and header[156:157] == tarfile.REGTYPE and prefix == b"\0"
-        are_numbers = not (size + checksum).strip(b"01234567") and not (header[135:136] + header[154:155]).strip(b"\0 ")
-        if not (is_usual and are_numbers):
-            return None
-        # The checksum counts itself as eight spaces. Most bytes are NULs: they are left out sooner than added.
-        total = sum(header.translate(None, b"\0")) - sum(header[148:156]) + 8 * ord(" ")
-        if int(checksum, 8) != total:
-            return None
-        found = cls(header[:100].partition(b"\0")[0].decode(encoding, errors))
-        found.size = int(size, 8)
-        return found
+        self._base = base
+        self._max_file_bytes = max_file_bytes
+        self._locations: dict[str, Location] = {}
+        self._files: dict[str, int] = {}
 
+    def load(self, member: Member, *, item: SourceInput) -> Member:
+        """Return the member with its data, if it can be read in place and is not too large.
 
-class _QuickTarFile(tarfile.TarFile):
-    """Goes from one usual header to the next in half the time; all that is unusual is left to `tarfile`."""
+        Raises LatexifyError if the input has changed since `source` ran, as far as its size tells.
+        """
+        in_place = member.offset is not None or item.kind == "folder"
+        if member.data is not None or not in_place or member.num_bytes > self._max_file_bytes:
+            return member
+        data = self._from_folder(member, item) if member.offset is None else self._from_archive(member, item)
+        if len(data) != member.num_bytes:
+            raise changed_since(item)
+        # `dataclasses.replace` takes three times as long
+        return Member(name=member.name, num_bytes=len(data), data=data, is_file=member.is_file, offset=member.offset)
 
-    def next(self) -> tarfile.TarInfo | None:
-        if self.firstmember is not None or self.pax_headers:  # type: ignore[attr-defined]  # missing in typeshed
-            return super().next()
-        self.fileobj.seek(self.offset)
-        info = _QuickTarInfo.of_usual(self.fileobj.read(tarfile.BLOCKSIZE), self.encoding, self.errors)
-        if info is None:
-            self.fileobj.seek(self.offset)
-            return super().next()
-        info.offset = self.offset
-        info.offset_data = info.offset + tarfile.BLOCKSIZE
-        self.offset = info.offset_data + -(-info.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
-        return info
+    def _from_folder(self, member: Member, item: SourceInput) -> bytes:
+        try:
+            return (self._resolve(item) / member.name).read_bytes()
+        except FileNotFoundError:
+            raise changed_since(item) from None
 
+    def _from_archive(self, member: Member, item: SourceInput) -> bytes:
+        assert member.offset is not None, "of an uncompressed archive"
+        if item.path not in self._files:
+            archive = self._resolve(item)
+            assert is_local(archive), "only members of local archives have an offset"
+            self._files[item.path] = os.open(archive, os.O_RDONLY)
+        return os.pread(self._files[item.path], member.num_bytes, member.offset)
 
-def _kind_of_tar(*, is_open: bool) -> type[tarfile.TarFile]:
-    """What reads an archive that lies open. To go back in one that is compressed is to decompress it anew."""
-    return _QuickTarFile if is_open else tarfile.TarFile
+    def _resolve(self, item: SourceInput) -> Location:
+        if item.path not in self._locations:
+            self._locations[item.path] = resolve_input(item, base=self._base)
+        return self._locations[item.path]
 
+    def __enter__(self) -> Self:
+        return self
 
-class _DamagedHeaderError(tarfile.TarError):
-    """A header that is damaged or missing."""
+    def __exit__(self, *_: object) -> None:
+        while self._files:
+            os.close(self._files.popitem()[1])

@@ -1,8 +1,13 @@
-"""Which split an ink belongs to: pure rules that look at one ink at a time, so order and job count cannot matter."""
+"""Rules that assign an ink to a split.
+
+A rule looks at one ink at a time, so neither order nor the number of workers matters. To add a rule, write a class with
+`split_of` and add it to `SplitRule`.
+"""
 
 import hashlib
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -10,11 +15,10 @@ from latexify.common.section import Section
 from latexify.pipeline.config import Fraction
 from latexify.pipeline.inkml.xml import UnusableInkError
 from latexify.pipeline.inks.ink import Reason
-from latexify.pipeline.inputs.keys import path_parts
 
 SplitName = Literal["train", "valid", "test"]
 
-SPLIT_OF_NAME: Mapping[str, SplitName] = {
+SPLIT_NAMES: Mapping[str, SplitName] = {
     "train": "train",
     "training": "train",
     "valid": "valid",
@@ -24,43 +28,92 @@ SPLIT_OF_NAME: Mapping[str, SplitName] = {
     "test": "test",
     "testing": "test",
 }
-"""Names that folders and annotations give to the splits, in lower case."""
+"""Split by the name of a folder or annotation, in lower case."""
 
-# Written where the writer is not known; MfrDB's "Unknown" stands in for some 160 inks of many hands.
+# Placeholders for an unknown writer. "Unknown" in MfrDB covers some 160 inks of many writers.
 _NO_WRITER = frozenset({"", "-", "?", "anonymous", "n/a", "na", "nan", "none", "null", "undefined", "unknown"})
 
 
-class InputSplit(Section):
-    """All inks of the input are in one split."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InkFacts:
+    """What a split may depend on.
+
+    Attributes:
+        path: Path of the member inside its folder or archive.
+        annotations: Annotations of the ink, by type.
+        writer: Name of the writer, None if unknown.
+        normalized_label: The normalized label.
+    """
+
+    path: str
+    annotations: Mapping[str, str]
+    writer: str | None
+    normalized_label: str
+
+
+class _Rule(Section):
+    decided_by: ClassVar[str] = "rule"
+
+    def selects(self, path: str) -> bool:  # noqa: ARG002  # rules that select override this
+        """Return whether the member at `path` is an input under this rule."""
+        return True
+
+
+class InputSplit(_Rule):
+    """Put all inks of an input into one split."""
 
     by: Literal["input"] = "input"
     split: SplitName
 
+    def split_of(self, ink: InkFacts) -> SplitName | None:  # noqa: ARG002  # same for every ink
+        """Return the split of an ink."""
+        return self.split
 
-class FolderSplit(Section):
-    """A component of the member's path decides.
 
-    folders: split by folder name (lower case).
-    only: members outside these folders are not inputs at all; otherwise they are rejected.
+class FolderSplit(_Rule):
+    """Split by the outermost folder in the member's path that is listed.
+
+    Attributes:
+        folders: Split of each folder name (lower case).
+        only: Ignore members outside these folders. Otherwise they are inputs and get rejected.
     """
 
+    decided_by: ClassVar[str] = "folder of its path"
     by: Literal["folder"] = "folder"
     folders: dict[str, SplitName]
     only: bool
 
+    def selects(self, path: str) -> bool:
+        """Return whether the member at `path` is an input under this rule."""
+        return not self.only or self._folder_split(path) is not None
 
-class AnnotationSplit(Section):
-    """The value of an annotation decides (`train`, `valid`, `test`, or a usual synonym)."""
+    def split_of(self, ink: InkFacts) -> SplitName | None:
+        """Return the split of an ink, None if no folder names one."""
+        return self._folder_split(ink.path)
+
+    def _folder_split(self, path: str) -> SplitName | None:
+        for part in path_parts(path)[:-1]:
+            split = self.folders.get(part.lower())
+            if split is not None:
+                return split
+        return None
+
+
+class AnnotationSplit(_Rule):
+    """Split by the value of an annotation (`train`, `valid`, `test`, or a synonym in `SPLIT_NAMES`)."""
 
     by: Literal["annotation"] = "annotation"
     annotation: str
 
+    def split_of(self, ink: InkFacts) -> SplitName | None:
+        """Return the split of an ink, None if its annotation does not name one."""
+        return SPLIT_NAMES.get(ink.annotations.get(self.annotation, "").strip().casefold())
 
-class HashSplit(Section):
-    """A hash of the writer or of the normalised label decides, so that none of them is in two splits.
 
-    Where the writer is not known, the label decides. Raising a fraction moves inks into that split, and none between
-    the others than it must.
+class HashSplit(_Rule):
+    """Split by a hash of the writer or of the normalized label, so that neither is in two splits.
+
+    Inks of unknown writers are split by label. Raising a fraction moves as few inks as possible: into that split only.
     """
 
     by: Literal["hash"] = "hash"
@@ -69,54 +122,35 @@ class HashSplit(Section):
     valid_fraction: Fraction
     test_fraction: Fraction
 
+    def split_of(self, ink: InkFacts) -> SplitName | None:
+        """Return the split of an ink."""
+        by_writer = self.of == "writer" and ink.writer is not None
+        group = f"writer\0{ink.writer}" if by_writer else f"label\0{ink.normalized_label}"
+        digest = hashlib.sha256(f"{self.seed}\0{group}".encode("utf-8", "surrogatepass")).digest()
+        position = int.from_bytes(digest[:8], "big") / 2**64
+        if position < self.test_fraction:
+            return "test"
+        return "valid" if position < self.test_fraction + self.valid_fraction else "train"
+
 
 SplitRule = Annotated[InputSplit | FolderSplit | AnnotationSplit | HashSplit, Field(discriminator="by")]
+"""The registry of split rules."""
 
 
-def known_writer(text: str | None) -> str | None:
-    """The writer's name, or None for the ways of saying that there is none."""
-    return None if text is None or text.strip().casefold() in _NO_WRITER else text.strip()
-
-
-def selects(rule: SplitRule, path: str) -> bool:
-    """Whether the member at `path` is an input under this rule."""
-    return not (isinstance(rule, FolderSplit) and rule.only) or _folder_split(rule, path) is not None
-
-
-def require_split(
-    rule: SplitRule, *, path: str, annotations: Mapping[str, str], writer: str | None, normalized_label: str
-) -> SplitName:
-    """The split of one ink. Raises UnusableInkError (NO_SPLIT) where the rule does not say."""
-    split: SplitName | None
-    match rule:
-        case InputSplit():
-            split = rule.split
-        case FolderSplit():
-            split = _folder_split(rule, path)
-        case AnnotationSplit():
-            split = SPLIT_OF_NAME.get(annotations.get(rule.annotation, "").strip().casefold())
-        case HashSplit():
-            by_writer = rule.of == "writer" and writer is not None
-            group = f"writer\0{writer}" if by_writer else f"label\0{normalized_label}"
-            split = _hashed_split(rule, group)
+def require_split(rule: SplitRule, ink: InkFacts) -> SplitName:
+    """Return the split of an ink. Raises UnusableInkError (NO_SPLIT) if the rule does not give one."""
+    split = rule.split_of(ink)
     if split is None:
-        where = f"annotation {rule.annotation}" if isinstance(rule, AnnotationSplit) else "folder of its path"
-        raise UnusableInkError(Reason.NO_SPLIT, f"no {where} names a split")
+        source = f"annotation {rule.annotation}" if isinstance(rule, AnnotationSplit) else rule.decided_by
+        raise UnusableInkError(Reason.NO_SPLIT, f"no {source} names a split")
     return split
 
 
-def _folder_split(rule: FolderSplit, path: str) -> SplitName | None:
-    """The outermost folder that has a split decides."""
-    for part in path_parts(path)[:-1]:
-        split = rule.folders.get(part.lower())
-        if split is not None:
-            return split
-    return None
+def known_writer(text: str | None) -> str | None:
+    """Return the writer's name, or None for a placeholder such as "Unknown"."""
+    return None if text is None or text.strip().casefold() in _NO_WRITER else text.strip()
 
 
-def _hashed_split(rule: HashSplit, group: str) -> SplitName:
-    digest = hashlib.sha256(f"{rule.seed}\0{group}".encode("utf-8", "surrogatepass")).digest()
-    position = int.from_bytes(digest[:8], "big") / 2**64
-    if position < rule.test_fraction:
-        return "test"
-    return "valid" if position < rule.test_fraction + rule.valid_fraction else "train"
+def path_parts(name: str) -> list[str]:
+    """Return the components of a member's name, without empty ones and `.` (``./a//b`` is ``a/b``)."""
+    return [part for part in name.split("/") if part not in {"", "."}]

@@ -10,8 +10,7 @@ from latexify.artifacts.location import Location, is_local
 from latexify.artifacts.names import INDEX_NAME, INKS, MANIFEST_NAME, SHARDS
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.inks.ink import INK_SCHEMA, REJECT_SCHEMA
-from latexify.pipeline.inputs.archives import kind_of
-from latexify.pipeline.inputs.keys import is_inkml_name
+from latexify.pipeline.inputs.inputs import is_inkml_name, kind_of
 from latexify.pipeline.inspect.entry import Collection
 from latexify.pipeline.inspect.inks import InkCollection, open_inks
 from latexify.pipeline.inspect.raw import RawCollection

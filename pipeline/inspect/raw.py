@@ -13,7 +13,7 @@ from latexify.pipeline.inkml.document import parse_inkml
 from latexify.pipeline.inkml.xml import UnusableInkError
 from latexify.pipeline.inks.ink import Reason, Stroke
 from latexify.pipeline.inputs.archives import Member, iter_members
-from latexify.pipeline.inputs.keys import is_inkml_name, key_of, printable
+from latexify.pipeline.inputs.inputs import is_inkml_name, key_of, printable
 from latexify.pipeline.inspect.entry import Entry, Picture, num_latex_tokens
 from latexify.pipeline.latex import normalize
 

@@ -10,8 +10,7 @@ from latexify.artifacts.manifest import read_manifest
 from latexify.artifacts.names import INKS, MANIFEST_NAME, SOURCE
 from latexify.pipeline.drawing.draw import Canvas
 from latexify.pipeline.inputs.archives import Member
-from latexify.pipeline.inputs.inputs import SourcePlan, is_input, locate
-from latexify.pipeline.inputs.keys import printable
+from latexify.pipeline.inputs.inputs import SourcePlan, is_input, printable, resolve_input
 from latexify.pipeline.inspect.entry import Entry, Picture
 from latexify.pipeline.inspect.inks import open_inks
 from latexify.pipeline.inspect.raw import draw_member, members_of
@@ -59,6 +58,6 @@ def _members(folder: Path, wanted: set[str]) -> Iterator[tuple[str, Member]]:
     content = read_manifest(folder, SOURCE).content
     for item in SourcePlan.from_content(content, where=folder / MANIFEST_NAME).inputs:
         if any(source.startswith(f"{item.name}/") for source in wanted):
-            for member in members_of(locate(item, base=folder)):
+            for member in members_of(resolve_input(item, base=folder)):
                 if is_input(member.name, rule=item.rule):
                     yield f"{item.name}/{printable(member.name)}", member

@@ -20,7 +20,7 @@ _WORTH_RETRYING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class RetryPolicy:
     """How long to try.
 
     max_attempts: attempts in a row that bring nothing new, before giving up.
@@ -33,14 +33,14 @@ class Patience:
     pause_s: float = 2
 
 
-def fetch(url: str, *, to: Path, num_bytes: int, patience: Patience | None = None) -> None:
+def fetch(url: str, *, to: Path, num_bytes: int, patience: RetryPolicy | None = None) -> None:
     """Download `url` into the file `to`, which must come out `num_bytes` long; does nothing where it is there already.
 
     Bytes go to ``{to}.partial`` first and are kept when the line breaks, for this call's next attempt or the next call.
 
     Raises LatexifyError where there is no network, the server refuses, the size is wrong, or the disk is too small.
     """
-    patience = patience or Patience()
+    patience = patience or RetryPolicy()
     if to.exists():
         _require_size(to, num_bytes=num_bytes)
         return

@@ -1,56 +1,43 @@
-"""Where Google publishes MathWriting-2024, and how its archive is laid out.
+"""The archives of MathWriting-2024 as Google publishes them.
 
-Source: Gervais et al., MathWriting: A Dataset For Handwritten Mathematical Expression Recognition (arXiv:2404.10690);
-the archive's own readme. Licence of the data: CC BY-NC-SA 4.0.
+Source: Gervais et al., MathWriting: A Dataset For Handwritten Mathematical Expression Recognition (arXiv:2404.10690),
+and the archive's readme. Licence of the data: CC BY-NC-SA 4.0.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from latexify.artifacts.location import Location, is_local
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.config import MathWritingParams
-from latexify.pipeline.inputs.inputs import Wanted, located
+from latexify.pipeline.inputs.inputs import resolve_path
+from latexify.pipeline.inputs.scan import InputSpec
 from latexify.pipeline.inputs.splits import FolderSplit, SplitName
 from latexify.pipeline.source.download import fetch
 
-LABEL_ANNOTATIONS = ["normalizedLabel", "label"]
-"""`symbols/` has no normalised labels. The generated dataset is annotated in the same way."""
+URL = "https://storage.googleapis.com/mathwriting_data"
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublishedArchive:
-    """An archive as Google serves it."""
-
-    url: str
-    num_bytes: int
-
-
-PUBLISHED = {
-    "mathwriting": PublishedArchive(
-        url="https://storage.googleapis.com/mathwriting_data/mathwriting-2024.tgz", num_bytes=3_096_141_721
-    ),
-    "mathwriting-excerpt": PublishedArchive(
-        url="https://storage.googleapis.com/mathwriting_data/mathwriting-2024-excerpt.tgz", num_bytes=1_620_634
-    ),
-}
+PUBLISHED: Mapping[str, int] = {"mathwriting-2024": 3_096_141_721, "mathwriting-2024-excerpt": 1_620_634}
+"""Size in bytes of each archive (``URL/NAME.tgz``)."""
 
 _LIST_UP_TO_BYTES = 100_000_000
-"""Counting the files of a larger archive first would decompress gigabytes twice."""
+"""Listing the files of a larger archive would decompress gigabytes an extra time."""
 
 
-def wanted_mathwriting(section: MathWritingParams, *, dataset: str, raw: Location) -> list[Wanted]:
-    """The archive (downloaded into `raw` unless named), its published splits, and the training folders chosen."""
-    published = PUBLISHED[dataset]
+def list_mathwriting(section: MathWritingParams, *, published: str, raw: Location) -> InputSpec:
+    """Return the archive with its published splits and the selected training folders.
+
+    It is downloaded into `raw` unless `section` names one. published: name in `PUBLISHED`.
+    """
     if section.archive is None:
-        path = raw / published.url.rpartition("/")[2]
+        path = raw / f"{published}.tgz"
         if is_local(path):
-            fetch(published.url, to=path, num_bytes=published.num_bytes)
+            fetch(f"{URL}/{published}.tgz", to=path, num_bytes=PUBLISHED[published])
     else:
-        path = located(section.archive, raw=raw)
+        path = resolve_path(section.archive, raw=raw)
     if not path.exists():
         raise LatexifyError(f"mathwriting.archive: {path} does not exist: put it there, or leave it out to download it")
     folders: dict[str, SplitName] = {"valid": "valid", "test": "test"}
     folders |= dict.fromkeys(section.train_folders, "train")
     rule = FolderSplit(folders=folders, only=True)
     listed = path.is_dir() or path.stat().st_size <= _LIST_UP_TO_BYTES
-    return [Wanted(path=path, name=path.name, rule=rule, listed=listed)]
+    return InputSpec(path=path, name=path.name, rule=rule, listed=listed)

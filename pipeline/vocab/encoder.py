@@ -30,7 +30,7 @@ class LabelEncoder:
 
     def encode(self, labels: Sequence[str]) -> pa.ListArray:
         """The ids of each label as a decoder learns them, of type `TOKEN_IDS`: one end id last and no start id."""
-        texts = spelt_out(labels, special_tokens=self.special_tokens)
+        texts = escape_special_tokens(labels, special_tokens=self.special_tokens)
         # fast: without the place of each token in its text, which nobody asks for
         encodings = _loaded(self.model).encode_batch_fast(texts, add_special_tokens=False)
         ids: list[int] = []
@@ -55,7 +55,7 @@ def read_encoder(folder: Location) -> LabelEncoder:
     return LabelEncoder(model=model, end_id=end_id, special_tokens=special_tokens)
 
 
-def spelt_out(labels: Sequence[str], *, special_tokens: Sequence[str]) -> list[str]:
+def escape_special_tokens(labels: Sequence[str], *, special_tokens: Sequence[str]) -> list[str]:
     """Put a space into whatever reads like a special token, so that it is encoded as the signs it is.
 
     A SentencePiece model has special tokens among its pieces, and finds them even where `encode_special_tokens` is set.

@@ -23,10 +23,10 @@ from latexify.pipeline.latex import NORMALIZER_VERSION, normalize, tokenize
 from latexify.pipeline.vocab.tokenizer import (
     build_latex_tokenizer,
     encode_labels,
+    escape_own_special_tokens,
     load_base_tokenizer,
     load_tokenizer,
     special_facts,
-    without_special_tokens,
 )
 
 __all__ = ["Coverage", "encode_labels", "load_tokenizer", "measure_coverage", "run"]
@@ -104,7 +104,7 @@ def measure_coverage(tokenizer: PreTrainedTokenizerBase, labels: Counter[str]) -
     texts = sorted(labels)
     for start in range(0, len(texts), _BATCH_LABELS):
         batch = texts[start : start + _BATCH_LABELS]
-        spelt = without_special_tokens(tokenizer, batch)
+        spelt = escape_own_special_tokens(tokenizer, batch)
         encoded = tokenizer(
             spelt, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True, verbose=False
         )

@@ -15,7 +15,7 @@ from latexify.artifacts.manifest import read_manifest
 from latexify.artifacts.names import TOKENIZER
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.latex import TOKEN_PATTERN
-from latexify.pipeline.vocab.encoder import spelt_out
+from latexify.pipeline.vocab.encoder import escape_special_tokens
 
 TokenIds: TypeAlias = npt.NDArray[np.int32]
 
@@ -117,7 +117,7 @@ def encode_labels(tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]) -> 
     """Encode labels as a decoder learns them: int32 [num_tokens] each, one end id last and no start id."""
     if not labels:
         return []
-    texts = without_special_tokens(tokenizer, labels)
+    texts = escape_own_special_tokens(tokenizer, labels)
     encoded = tokenizer(texts, add_special_tokens=False, split_special_tokens=True, verbose=False)
     return [np.array([*ids, tokenizer.eos_token_id], dtype=np.int32) for ids in encoded["input_ids"]]
 
@@ -128,6 +128,6 @@ def special_facts(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
     return {"special_ids": ids, "special_tokens": list(tokenizer.all_special_tokens)}
 
 
-def without_special_tokens(tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]) -> list[str]:
-    """Put a space into whatever reads like a special token of this tokenizer: see `spelt_out`."""
-    return spelt_out(labels, special_tokens=tokenizer.all_special_tokens)
+def escape_own_special_tokens(tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]) -> list[str]:
+    """Put a space into whatever reads like a special token of this tokenizer: see `escape_special_tokens`."""
+    return escape_special_tokens(labels, special_tokens=tokenizer.all_special_tokens)

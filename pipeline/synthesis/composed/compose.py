@@ -21,7 +21,7 @@ from latexify.common.progress import Progress
 from latexify.common.section import Section
 from latexify.pipeline.config import ComposedParams
 from latexify.pipeline.engine.engine import Call, Engine
-from latexify.pipeline.inputs.inputs import SourcePlan, located
+from latexify.pipeline.inputs.inputs import SourcePlan, resolve_path
 from latexify.pipeline.synthesis.composed.bank import load_bank
 from latexify.pipeline.synthesis.composed.boxed import BoxedFormulas, read_boxed, write_boxed
 from latexify.pipeline.synthesis.composed.composition import ComposedInk, Composer
@@ -62,7 +62,7 @@ def compose(  # noqa: PLR0913  # what, from what, where to, how
     Returns the counts: inks by where their labels are from, symbols, writers, and what was refused for which reason.
     Raises LatexifyError where data is missing or damaged, or where there is nothing to compose.
     """
-    files = read_symbol_files([located(path, raw=raw) for path in params.symbol_files])
+    files = read_symbol_files([resolve_path(path, raw=raw) for path in params.symbol_files])
     material = gather(plan, base=base, divisions=files.divisions, engine=engine)
     refused: Counter[str] = Counter()
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -132,7 +132,7 @@ def _prepare(  # noqa: PLR0913  # all that goes in
         "listed": listed,
     }
     (folder / _LABELS).write_text(json.dumps(content), encoding="utf-8")
-    places = [located(path, raw=raw) for path in params.box_files]
+    places = [resolve_path(path, raw=raw) for path in params.box_files]
     boxed = (formula for place in places for formula in read_boxed(read_lines(place), path=place))
     num_boxed = write_boxed(folder / _BOXES, boxed)
     return {
@@ -149,7 +149,7 @@ def _listed(
     params: ComposedParams, rules: LabelRules, *, raw: Location, engine: Engine, refused: Counter[str]
 ) -> list[str]:
     """The formulas of the lists that can be composed, normalised, each once."""
-    lines = itertools.chain.from_iterable(read_lines(located(path, raw=raw)) for path in params.formulas)
+    lines = itertools.chain.from_iterable(read_lines(resolve_path(path, raw=raw)) for path in params.formulas)
     batches = iter(lambda: list(itertools.islice(lines, LINES_PER_TASK)), [])
     found: dict[str, None] = {}
     with Progress("source", total=None, unit="formulas read", silent=not params.formulas) as progress:

@@ -257,7 +257,7 @@ def test_worker_that_does_not_see_the_folder_says_so(at: Path) -> None:
     """On a cluster without a shared folder each worker would fill a folder of its own, and the parts be missed."""
     plan = source_plan(at)
     chunk = next(chunks.iter_chunks(plan, base=at / "source", max_file_bytes=9999, read_by_workers=True))
-    with pytest.raises(LatexifyError, match=r"elsewhere is not there for a worker.*all machines share"):
+    with pytest.raises(LatexifyError, match=r"a worker cannot see .*elsewhere.*all machines share"):
         read_chunk(chunk, plan=plan, params=PARAMS, base=at / "source", out=at / "elsewhere")
 
 

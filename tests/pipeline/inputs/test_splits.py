@@ -1,23 +1,21 @@
-"""Split rules and duplicates: nothing is judged on what it was trained on, and nothing hinges on order."""
+"""Split rules: which split an ink belongs to, whatever the order of the inks."""
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from latexify.pipeline.ingest.duplicates import digests_of, find_duplicates
 from latexify.pipeline.inkml.xml import UnusableInkError
-from latexify.pipeline.inks.ink import SPLITS, Reason
+from latexify.pipeline.inks.ink import Reason
 from latexify.pipeline.inputs.splits import (
     AnnotationSplit,
     FolderSplit,
     HashSplit,
+    InkFacts,
     InputSplit,
     SplitRule,
     known_writer,
     require_split,
-    selects,
 )
 
 FOLDERS = FolderSplit(folders={"train": "train", "synthetic": "train", "valid": "valid", "test": "test"}, only=True)
@@ -27,8 +25,9 @@ def split_of(
     rule: SplitRule, *, path: str = "a.inkml", writer: str | None = None, label: str = "x", **annotations: str
 ):
     """The split of an ink, or the reason for none."""
+    facts = InkFacts(path=path, annotations=annotations, writer=writer, normalized_label=label)
     try:
-        return require_split(rule, path=path, annotations=annotations, writer=writer, normalized_label=label)
+        return require_split(rule, facts)
     except UnusableInkError as error:
         return error.reason
 
@@ -44,15 +43,15 @@ def test_folders_decide_and_select():
     assert split_of(FOLDERS, path="mathwriting-2024/synthetic/0a.inkml") == "train"
     assert split_of(FOLDERS, path="./Valid/0a.inkml") == "valid"
     assert split_of(FOLDERS, path="test/train/0a.inkml") == "test"
-    assert selects(FOLDERS, "mathwriting-2024/test/0a.inkml")
-    assert not selects(FOLDERS, "mathwriting-2024/symbols/0a.inkml")
-    assert not selects(FOLDERS, "symbols/train.inkml")
+    assert FOLDERS.selects("mathwriting-2024/test/0a.inkml")
+    assert not FOLDERS.selects("mathwriting-2024/symbols/0a.inkml")
+    assert not FOLDERS.selects("symbols/train.inkml")
 
 
 def test_unmatched_folder_is_a_rejection_where_all_files_count():
     """In the user's own data a misspelt folder must be reported, not skipped."""
     rule = FolderSplit(folders={"train": "train"}, only=False)
-    assert selects(rule, "trian/a.inkml")
+    assert rule.selects("trian/a.inkml")
     assert split_of(rule, path="trian/a.inkml") is Reason.NO_SPLIT
 
 
@@ -119,64 +118,3 @@ def test_rules_survive_the_manifest(rule: SplitRule):
     """Source writes them as JSON, ingest must read the same rule."""
     adapter = TypeAdapter(SplitRule)
     assert adapter.validate_python(rule.model_dump()) == rule
-
-
-def drop(*rows: tuple[str, str, str]) -> dict[int, Reason]:
-    """Reasons by row, of (key, split, content) rows."""
-    keys, splits, contents = zip(*rows, strict=True)
-    found = find_duplicates(
-        digests_of(keys),
-        splits=np.array([SPLITS.index(split) for split in splits], np.uint8),
-        contents=digests_of(contents),
-    )
-    reasons = {}
-    for row, kept, same_key in zip(found.rows.tolist(), found.kept.tolist(), found.same_key.tolist(), strict=True):
-        same_split = Reason.DUPLICATE_INK if splits[row] == splits[kept] else Reason.LEAKED_INK
-        reasons[row] = Reason.DUPLICATE_KEY if same_key else same_split
-    return reasons
-
-
-def test_later_duplicate_leaves_the_training_split():
-    """Twice the same ink counts twice in the loss."""
-    assert drop(("a", "train", "1"), ("b", "train", "2"), ("c", "train", "1"), ("d", "train", "1")) == {
-        2: Reason.DUPLICATE_INK,
-        3: Reason.DUPLICATE_INK,
-    }
-
-
-@pytest.mark.parametrize("split", ["valid", "test"])
-def test_evaluation_splits_keep_their_duplicates(split: str):
-    """CROHME 2014 has one pair; scores are published over all 986."""
-    assert drop(("a", split, "1"), ("b", split, "1")) == {}
-
-
-def test_leaks_leave_training_first_whatever_the_order():
-    """An ink of the test split must be neither trained on nor used to choose a checkpoint."""
-    rows = [("a", "train", "1"), ("b", "valid", "1"), ("c", "test", "1"), ("d", "train", "1")]
-    assert drop(*rows) == {0: Reason.LEAKED_INK, 1: Reason.LEAKED_INK, 3: Reason.LEAKED_INK}
-    assert drop(*rows[::-1]) == {0: Reason.LEAKED_INK, 2: Reason.LEAKED_INK, 3: Reason.LEAKED_INK}
-    assert drop(("a", "train", "1"), ("b", "valid", "1")) == {0: Reason.LEAKED_INK}
-
-
-def test_repeated_keys_go_first():
-    """A rejected row must not be the reason for rejecting another."""
-    rows = [("a", "train", "1"), ("a", "test", "2"), ("b", "train", "2")]
-    assert drop(*rows) == {1: Reason.DUPLICATE_KEY}
-
-
-@given(
-    st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from(["train", "valid", "test"]), st.sampled_from("123")))
-)
-def test_what_stays_is_sound(rows: list[tuple[str, str, str]]):
-    """Whatever comes: keys unique, no content in two splits, none twice in train, and no content lost altogether."""
-    if not rows:
-        return
-    dropped = drop(*rows)
-    kept = [row for number, row in enumerate(rows) if number not in dropped]
-    assert len({key for key, _, _ in kept}) == len(kept)
-    for content in {content for _, _, content in kept}:
-        splits = [split for _, split, each in kept if each == content]
-        assert len(set(splits)) == 1
-        assert splits[0] != "train" or len(splits) == 1
-    unique_keys = {row for number, row in enumerate(rows) if dropped.get(number) is not Reason.DUPLICATE_KEY}
-    assert {content for _, _, content in kept} == {content for _, _, content in unique_keys}

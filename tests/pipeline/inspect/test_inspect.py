@@ -22,7 +22,8 @@ from latexify.cli.app import app
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.inks.ink import Ink, Reason, Rejection
 from latexify.pipeline.inks.table import ink_table, part_name, rejects_table
-from latexify.pipeline.inputs.inputs import SourcePlan, Wanted, survey
+from latexify.pipeline.inputs.inputs import SourcePlan
+from latexify.pipeline.inputs.scan import InputSpec, scan_inputs
 from latexify.pipeline.inputs.splits import InputSplit
 from latexify.pipeline.inspect.choosing import Choice, choose
 from latexify.pipeline.inspect.contact_sheet import (
@@ -72,9 +73,9 @@ def data(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("data")
     for name in (SOURCE.kind, INKS.kind):
         (root / name).mkdir()
-    wanted = [Wanted(path=raw, name="inkml", rule=InputSplit(split="train"))]
+    wanted = [InputSpec(path=raw, name="inkml", rule=InputSplit(split="train"))]
     plan = SourcePlan(
-        inputs=survey(wanted, base=root / SOURCE.kind), label_annotations=["truth"], writer_annotations=[]
+        inputs=scan_inputs(wanted, base=root / SOURCE.kind), label_annotations=["truth"], writer_annotations=[]
     )
     source = Manifest(kind=SOURCE.kind, version=1, params={}, inputs={}, content=plan.model_dump())
     write_manifest(root / SOURCE.kind, source)

@@ -15,7 +15,7 @@ from latexify.artifacts.manifest import read_manifest
 from latexify.artifacts.names import COMPOSED_NAME, SHARDS
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.drawing.draw import Canvas, draw_points
-from latexify.pipeline.inputs.keys import key_of
+from latexify.pipeline.inputs.inputs import key_of
 from latexify.pipeline.rasterize.variants import VARIANT_MARK, Variation, variant_key, vary_ink
 from latexify.shards.format.index import open_split
 from latexify.shards.format.sample import check_key

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from latexify.common.errors import LatexifyError
-from latexify.pipeline.source.download import Patience, fetch
+from latexify.pipeline.source.download import RetryPolicy, fetch
 
 DATA = bytes(range(256)) * 4000
-PATIENCE = Patience(max_attempts=2, timeout_s=2, pause_s=0.01)
+PATIENCE = RetryPolicy(max_attempts=2, timeout_s=2, pause_s=0.01)
 
 
 class Server(http.server.ThreadingHTTPServer):

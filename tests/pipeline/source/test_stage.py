@@ -12,7 +12,7 @@ from latexify.artifacts.manifest import Manifest, read_manifest
 from latexify.artifacts.names import SOURCE
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.config import CrohmeParams, InkmlParams, MathWritingParams, SyntheticParams
-from latexify.pipeline.inputs.inputs import SourcePlan, locate
+from latexify.pipeline.inputs.inputs import SourcePlan, resolve_input
 from latexify.pipeline.source import mathwriting
 from latexify.pipeline.source import stage as source
 
@@ -70,7 +70,7 @@ def test_inputs_are_found_after_the_project_has_moved(tmp_path: Path) -> None:
     (tmp_path / "one").rename(tmp_path / "two")
     (item,) = plan_of(before).inputs
     assert item.path == "../raw/inkml"
-    assert locate(item, base=tmp_path / "two/source") == (tmp_path / "two/raw/inkml").resolve()
+    assert resolve_input(item, base=tmp_path / "two/source") == (tmp_path / "two/raw/inkml").resolve()
     assert run(InkmlParams(), "inkml", tmp_path / "two") == before
 
 

@@ -1,0 +1,59 @@
+"""Label, writer and split of an ink, from its annotations and the source plan."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from latexify.pipeline.inkml.xml import UnusableInkError
+from latexify.pipeline.inks.ink import Reason
+from latexify.pipeline.inputs.inputs import SourceInput, SourcePlan
+from latexify.pipeline.inputs.splits import InkFacts, known_writer, require_split
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InkTexts:
+    """The text columns of an ink, without key and source."""
+
+    split: str
+    label: str
+    normalized_label: str
+    writer: str | None
+
+
+def read_texts(  # noqa: PLR0913  # all that a label and a split may depend on
+    annotations: Mapping[str, str],
+    *,
+    path: str,
+    item: SourceInput,
+    plan: SourcePlan,
+    max_label_chars: int,
+    normalize: Callable[[str], str],
+) -> InkTexts:
+    """Find label, writer and split of one ink.
+
+    Args:
+        annotations: Annotations of the ink, by type.
+        path: Path of the ink inside its input.
+        item: The input.
+        plan: The source plan, which names the annotations to read.
+        max_label_chars: Longer labels are refused.
+        normalize: `latexify.pipeline.latex.normalize`, perhaps cached.
+
+    Raises:
+        UnusableInkError: NO_LABEL, BAD_LABEL or NO_SPLIT.
+    """
+    label = _first(annotations, plan.label_annotations)
+    if label is None:
+        raise UnusableInkError(Reason.NO_LABEL, f"no annotation {' or '.join(plan.label_annotations)}")
+    if len(label) > max_label_chars:
+        raise UnusableInkError(Reason.BAD_LABEL, f"{len(label)} characters, at most {max_label_chars} are allowed")
+    normalized_label = normalize(label)
+    if not normalized_label:
+        raise UnusableInkError(Reason.BAD_LABEL, f"nothing is left of {label[:80]!r} once it is normalised")
+    writer = known_writer(_first(annotations, plan.writer_annotations))
+    facts = InkFacts(path=path, annotations=annotations, writer=writer, normalized_label=normalized_label)
+    split = require_split(item.rule, facts)
+    return InkTexts(split=split, label=label, normalized_label=normalized_label, writer=writer)
+
+
+def _first(annotations: Mapping[str, str], names: Sequence[str]) -> str | None:
+    return next((annotations[name] for name in names if name in annotations), None)

@@ -30,7 +30,7 @@ class Unread:
     reason: str
 
 
-class SharedReader:
+class SharedRecognizer:
     """A model that many visitors read with. Safe to share between threads."""
 
     def __init__(self, model: Path, *, device: str | None, engine: Engine | None, threads: int) -> None:

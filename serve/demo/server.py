@@ -19,7 +19,7 @@ from latexify.serve.http.sockets import listen, run_until_told, url_of
 
 SCRIPT = Path(__file__).resolve().parent / "script.py"
 
-PATIENCE_S = 2
+SHUTDOWN_TIMEOUT_S = 2
 """For visitors who are still connected when the demo ends."""
 
 MAX_MESSAGE_MB = 16
@@ -81,7 +81,7 @@ def run(settings: DemoSettings, *, host: str, port: int, open_browser: bool, ann
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            timeout_graceful_shutdown=PATIENCE_S,
+            timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
         )
     )
     url = url_of(listening)

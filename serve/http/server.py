@@ -12,7 +12,7 @@ from latexify.serve.http.app import make_app
 from latexify.serve.http.sockets import listen, run_until_told, url_of
 from latexify.serve.http.worker import Settings
 
-PATIENCE_S = 5
+IDLE_TIMEOUT_S = 5
 """For the head of a request, between two requests, and for the rest of a body that is answered already."""
 
 MAX_DISCARDED_BYTES = 64_000_000
@@ -22,7 +22,7 @@ MAX_CONNECTIONS = 512
 """Below the 1,024 files that a process may usually have open."""
 
 
-class ImpatientProtocol(H11Protocol):
+class TimeoutH11Protocol(H11Protocol):
     """HTTP/1.1 that closes connections whose client keeps it waiting where the application does not watch.
 
     uvicorn alone waits for ever for the rest of a head, and for the rest of a body that was refused.
@@ -52,22 +52,22 @@ class ImpatientProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """It is over."""
         super().connection_lost(exc)
-        self._forgive()
+        self._cancel_deadline()
 
     def _watch(self) -> None:
         """A deadline runs while the client owes something that no application waits for."""
         owes = self.conn.their_state is h11.IDLE or self._is_answered_early()
         if not owes:
-            self._forgive()
+            self._cancel_deadline()
         elif self._deadline is None:
-            self._deadline = self.loop.call_later(PATIENCE_S, self.transport.close)
+            self._deadline = self.loop.call_later(IDLE_TIMEOUT_S, self.transport.close)
 
     def _is_answered_early(self) -> bool:
         """Whether the rest of a body is still to come, and nobody wants it."""
         answered = self.cycle is not None and self.cycle.response_complete
         return answered and self.conn.their_state is h11.SEND_BODY
 
-    def _forgive(self) -> None:
+    def _cancel_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
@@ -88,7 +88,7 @@ def run(settings: Settings, *, host: str, port: int, announce: Callable[[str], N
     listening = listen(host, port)
     config = uvicorn.Config(
         make_app(settings, on_failure=stop),
-        http=ImpatientProtocol,
+        http=TimeoutH11Protocol,
         ws="none",
         lifespan="on",
         log_level="error",
@@ -96,7 +96,7 @@ def run(settings: Settings, *, host: str, port: int, announce: Callable[[str], N
         server_header=False,
         proxy_headers=False,
         limit_concurrency=MAX_CONNECTIONS,
-        timeout_keep_alive=PATIENCE_S,
+        timeout_keep_alive=IDLE_TIMEOUT_S,
         timeout_graceful_shutdown=ceil(settings.limits.body_timeout_s + settings.limits.answer_timeout_s),
     )
     server = uvicorn.Server(config)

@@ -11,8 +11,8 @@ from latexify.serve.demo.examples import Example
 from latexify.serve.demo.inference import Seen, SharedRecognizer, Unread
 from latexify.serve.demo.widgets import HERE, readings, sheet
 from latexify.serve.files import SUFFIXES
-from latexify.serve.http.items import Item
 from latexify.serve.http.limits import MAX_BEAMS
+from latexify.serve.http.requests import RequestItem
 
 BEAMS = 4
 """Readings that are looked for unless the visitor says otherwise."""
@@ -63,7 +63,7 @@ def _write(reader: SharedRecognizer, examples: Sequence[Example], num_beams: int
         example = next((example for example in examples if example.key == ink.example), None)
         if example is not None:
             # as it is in the data: what the browser sent was rounded
-            found = reader.read(Item(strokes=example.strokes), num_beams=num_beams)
+            found = reader.read(RequestItem(strokes=example.strokes), num_beams=num_beams)
         else:
             found = reader.read_ink(ink.json, num_beams=num_beams)
         if isinstance(found, Unread):

@@ -30,7 +30,7 @@ from latexify.serve.demo.inference import Seen, SharedRecognizer, Unread
 from latexify.serve.demo.page import BEAMS
 from latexify.serve.demo.server import POLICY, SCRIPT, OwnPagesOnly, options, run
 from latexify.serve.demo.state import DemoSettings, reader_of
-from latexify.serve.http.items import Item
+from latexify.serve.http.requests import RequestItem
 from latexify.serve.recognizer import Recognizer
 from latexify.shards.format.png import decode_png
 from tests.support.handwriting import CANVAS, encoded, ink, inkml, strokes
@@ -187,9 +187,9 @@ def test_visitors_at_the_same_time_do_not_mix(reader: SharedRecognizer) -> None:
         [generator.random((6, 2)).astype(np.float32), generator.random((4, 2)).astype(np.float32) + 1]
         for _ in range(12)
     ]
-    alone = [reader.read(Item(strokes=ink), num_beams=2) for ink in inks]
+    alone = [reader.read(RequestItem(strokes=ink), num_beams=2) for ink in inks]
     with ThreadPoolExecutor(6) as visitors:
-        together = list(visitors.map(lambda ink: reader.read(Item(strokes=ink), num_beams=2), inks))
+        together = list(visitors.map(lambda ink: reader.read(RequestItem(strokes=ink), num_beams=2), inks))
     for one, other in zip(alone, together, strict=True):
         assert isinstance(one, Seen)
         assert isinstance(other, Seen)

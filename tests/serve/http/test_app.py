@@ -341,9 +341,8 @@ async def running(model: Path, **options: Any) -> AsyncIterator[FastAPI]:
     app = make(model, **options)
     async with app.router.lifespan_context(app):
         async with asyncio.timeout(10):
-            while (
-                await RawRequest([json.dumps(STROKES).encode()], is_whole=True, then=forever).post(app)
-            ).status != 200:  # noqa: ASYNC110
+            body = [json.dumps(STROKES).encode()]
+            while (await RawRequest(body, is_whole=True, then=forever).post(app)).status != 200:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         yield app
 

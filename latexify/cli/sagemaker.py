@@ -22,7 +22,7 @@ def sagemaker_train(
     from latexify.serve.sagemaker import job as sagemaker
     from latexify.serve.sagemaker import train as sagemaker_train
 
-    children = sagemaker_train.Children()
+    children = sagemaker_train.ProcessRunner()
     try:
         job = sagemaker.read_job(root)
         params = check_params(merged(job.hyperparameters), path=job.hyperparameters_path).model_dump(mode="json")

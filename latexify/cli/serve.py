@@ -41,12 +41,12 @@ def serve(  # noqa: PLR0913, PLR0917  # a switch each
     except ModuleNotFoundError as error:
         raise LatexifyError(f"{error.name} is missing: pip install 'latexify[serve]'") from None
     from latexify.artifacts.names import MANIFEST_NAME
-    from latexify.serve.http.worker import Settings
+    from latexify.serve.http.worker import ServiceSettings
     from latexify.serve.recognizer import default_model
 
     if model is None and (SAGEMAKER_MODEL / MANIFEST_NAME).is_file():
         model = SAGEMAKER_MODEL
-    settings = Settings(
+    settings = ServiceSettings(
         model=model or default_model(trained_here=workspace.data("model")),
         device=device,
         constrained=constrained,

@@ -9,8 +9,8 @@ import torch
 
 from latexify.serve.http.drawing import draw_item
 from latexify.serve.http.http_errors import HttpError
-from latexify.serve.http.items import JSON, Item, read_items
 from latexify.serve.http.limits import Limits
+from latexify.serve.http.requests import JSON, RequestItem, parse_request
 from latexify.serve.recognizer import Picture, Recognition, Recognizer
 from latexify.trainer.inference.backend import Engine
 
@@ -30,7 +30,7 @@ class Unread:
     reason: str
 
 
-class SharedReader:
+class SharedRecognizer:
     """A model that many visitors read with. Safe to share between threads."""
 
     def __init__(self, model: Path, *, device: str | None, engine: Engine | None, threads: int) -> None:
@@ -56,7 +56,7 @@ class SharedReader:
             body = json.encode("utf-8", "surrogatepass")
             if len(body) > self.limits.max_ink_bytes:
                 return Unread(reason="there is too much ink on the sheet: clear it and write less")
-            items = read_items(body, content_type=JSON, limits=self.limits).items
+            items = parse_request(body, content_type=JSON, limits=self.limits).items
         except HttpError as refusal:
             return Unread(reason=str(refusal))
         return self.read(items[0], num_beams=num_beams)
@@ -65,9 +65,9 @@ class SharedReader:
         """Read the content of an InkML or image file, held to the limits of the service."""
         if len(data) > self.limits.max_body_bytes:
             return Unread(reason=f"it has more than {self.limits.max_body_bytes // 1_000_000} MB: make it smaller")
-        return self.read(Item(file=data), num_beams=num_beams)
+        return self.read(RequestItem(file=data), num_beams=num_beams)
 
-    def read(self, item: Item, *, num_beams: int) -> Seen | Unread:
+    def read(self, item: RequestItem, *, num_beams: int) -> Seen | Unread:
         """Read one ink or image. num_beams: beginnings that the search follows, as many readings at the most."""
         try:
             picture = draw_item(item, recognizer=self._recognizer, limits=self.limits)

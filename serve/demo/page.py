@@ -8,17 +8,17 @@ from pathlib import Path
 import streamlit as st
 
 from latexify.serve.demo.examples import Example
-from latexify.serve.demo.inference import Seen, SharedReader, Unread
+from latexify.serve.demo.inference import Seen, SharedRecognizer, Unread
 from latexify.serve.demo.widgets import HERE, readings, sheet
 from latexify.serve.files import SUFFIXES
-from latexify.serve.http.items import Item
 from latexify.serve.http.limits import MAX_BEAMS
+from latexify.serve.http.requests import RequestItem
 
 BEAMS = 4
 """Readings that are looked for unless the visitor says otherwise."""
 
 
-def show(reader: SharedReader, examples: Sequence[Example], *, model: Path) -> None:
+def show(reader: SharedRecognizer, examples: Sequence[Example], *, model: Path) -> None:
     """Show the page. model: named at its foot."""
     icon = (HERE / "icon.svg").read_text(encoding="utf-8")
     st.set_page_config(page_title="latexify", page_icon=icon, layout="wide")
@@ -32,7 +32,7 @@ def show(reader: SharedReader, examples: Sequence[Example], *, model: Path) -> N
         _read_files(reader, num_beams)
 
 
-def _foot(reader: SharedReader, model: Path) -> int:
+def _foot(reader: SharedRecognizer, model: Path) -> int:
     """What stands below all else; returns the number of beams that the visitor wants."""
     setting, words = st.columns([2, 3], gap="large", vertical_alignment="bottom")
     num_beams = setting.slider(
@@ -52,7 +52,7 @@ def _foot(reader: SharedReader, model: Path) -> int:
 
 
 @st.fragment
-def _write(reader: SharedReader, examples: Sequence[Example], num_beams: int) -> None:
+def _write(reader: SharedRecognizer, examples: Sequence[Example], num_beams: int) -> None:
     left, right = st.columns([3, 2], gap="medium")
     with left:
         ink = sheet(examples)
@@ -63,7 +63,7 @@ def _write(reader: SharedReader, examples: Sequence[Example], num_beams: int) ->
         example = next((example for example in examples if example.key == ink.example), None)
         if example is not None:
             # as it is in the data: what the browser sent was rounded
-            found = reader.read(Item(strokes=example.strokes), num_beams=num_beams)
+            found = reader.read(RequestItem(strokes=example.strokes), num_beams=num_beams)
         else:
             found = reader.read_ink(ink.json, num_beams=num_beams)
         if isinstance(found, Unread):
@@ -73,7 +73,7 @@ def _write(reader: SharedReader, examples: Sequence[Example], num_beams: int) ->
 
 
 @st.fragment
-def _read_files(reader: SharedReader, num_beams: int) -> None:
+def _read_files(reader: SharedRecognizer, num_beams: int) -> None:
     limits = reader.limits
     uploaded = st.file_uploader(
         f"Photographs, scans or InkML of one formula each, at most {limits.max_body_bytes // 1_000_000} MB",
@@ -94,7 +94,7 @@ def _read_files(reader: SharedReader, num_beams: int) -> None:
 
 
 @st.cache_data(max_entries=256, show_spinner="Reading …")
-def _read_file(_reader: SharedReader, data: bytes, num_beams: int) -> Seen | Unread:
+def _read_file(_reader: SharedRecognizer, data: bytes, num_beams: int) -> Seen | Unread:
     """Kept, since the page is made anew with every file that comes or goes."""
     return _reader.read_file(data, num_beams=num_beams)
 

@@ -15,11 +15,11 @@ from streamlit.web.bootstrap import load_config_options
 
 from latexify.serve.demo.state import DemoSettings, examples_of, reader_of
 from latexify.serve.http.limits import Limits
-from latexify.serve.http.sockets import listen, run_until_told, url_of
+from latexify.serve.http.sockets import listen, run_until_signalled, url_of
 
 SCRIPT = Path(__file__).resolve().parent / "script.py"
 
-PATIENCE_S = 2
+SHUTDOWN_TIMEOUT_S = 2
 """For visitors who are still connected when the demo ends."""
 
 MAX_MESSAGE_MB = 16
@@ -81,7 +81,7 @@ def run(settings: DemoSettings, *, host: str, port: int, open_browser: bool, ann
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            timeout_graceful_shutdown=PATIENCE_S,
+            timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
         )
     )
     url = url_of(listening)
@@ -89,7 +89,7 @@ def run(settings: DemoSettings, *, host: str, port: int, open_browser: bool, ann
     if open_browser:
         # in a thread, as some browsers are programs that return when they are closed
         threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
-    run_until_told(server, listening)
+    run_until_signalled(server, listening)
 
 
 class OwnPagesOnly:

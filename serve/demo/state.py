@@ -9,7 +9,7 @@ import streamlit as st
 
 from latexify.artifacts.location import location_of
 from latexify.serve.demo.examples import Example, find_examples
-from latexify.serve.demo.inference import SharedReader
+from latexify.serve.demo.inference import SharedRecognizer
 from latexify.trainer.inference.backend import Engine
 
 NUM_EXAMPLES = 12
@@ -48,9 +48,9 @@ class DemoSettings:
 
 
 @st.cache_resource(show_spinner=False)
-def reader_of(settings: DemoSettings) -> SharedReader:
+def reader_of(settings: DemoSettings) -> SharedRecognizer:
     """The model. Raises LatexifyError where there is none."""
-    return SharedReader(settings.model, device=settings.device, engine=settings.engine, threads=settings.threads)
+    return SharedRecognizer(settings.model, device=settings.device, engine=settings.engine, threads=settings.threads)
 
 
 @st.cache_resource(show_spinner=False)

@@ -1,4 +1,4 @@
-"""The HTTP service: routes, and what they answer. `latexify.serve.http.server` runs it."""
+"""The HTTP service as an ASGI application: its routes and their answers. `latexify.serve.http.server` runs it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,32 +14,37 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
 from latexify.serve.http import schemas
-from latexify.serve.http.http_errors import CLIENT_GONE, HttpError
+from latexify.serve.http.http_errors import CLIENT_GONE, HttpError, busy
 from latexify.serve.http.limits import MAX_BEAMS
-from latexify.serve.http.metrics import Counting, Measures
-from latexify.serve.http.request_body import Bodies, disconnection
-from latexify.serve.http.worker import Settings, Worker
+from latexify.serve.http.metrics import RequestCounter, ServiceMetrics
+from latexify.serve.http.request_body import BodyReceiver, wait_for_disconnect
+from latexify.serve.http.worker import ServiceSettings, Worker
 
 SCRIPTS = ("sheet.js", "clipboard.js", "write.js")
 ROUTES = frozenset(
     {"/", "/recognize", "/invocations", "/health", "/ready", "/ping", "/metrics", "/openapi.json"}
     | {f"/{name}" for name in SCRIPTS}
 )
-Beams = Annotated[int, Query(ge=1, le=MAX_BEAMS, description="More than 1 finds alternatives.")]
+Beams = Annotated[int, Query(ge=1, le=MAX_BEAMS, description="Beam width; above 1, alternatives are returned too.")]
 STATIC = Path(__file__).resolve().parent / "static"
 
 
-def make_app(settings: Settings, *, on_failure: Callable[[BaseException], None]) -> FastAPI:
-    """The service as an ASGI application; the model is loaded when it starts.
+def make_app(settings: ServiceSettings, *, on_failure: Callable[[BaseException], None]) -> FastAPI:
+    """Make the application, which loads the model when it starts.
 
-    on_failure: called, in the event loop, where the model cannot be loaded.
+    Args:
+        settings: How the service works.
+        on_failure: Called in the event loop if the model cannot be loaded.
     """
-    measures = Measures()
-    worker = Worker(settings, measures)
-    bodies = Bodies(settings.limits)
-    _watch(measures, worker, bodies)
+    metrics = ServiceMetrics()
+    worker = Worker(settings, metrics)
+    bodies = BodyReceiver(settings.limits)
+    metrics.add_gauge("latexify_ready", "1 once the model is loaded.", lambda: worker.is_ready)
+    metrics.add_gauge("latexify_items_in_progress", "Items in progress.", lambda: worker.slots.num_taken)
+    metrics.add_gauge("latexify_queue_length", "Pictures that wait for the model.", lambda: worker.num_waiting)
+    metrics.add_gauge("latexify_held_body_bytes", "Bytes of bodies in memory.", lambda: bodies.held_bytes)
 
-    def ended(work: asyncio.Task[None]) -> None:
+    def report_failure(work: asyncio.Task[None]) -> None:
         error = None if work.cancelled() else work.exception()
         if error is not None:
             on_failure(error)
@@ -47,7 +52,7 @@ def make_app(settings: Settings, *, on_failure: Callable[[BaseException], None])
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         work = asyncio.create_task(worker.run())
-        work.add_done_callback(ended)
+        work.add_done_callback(report_failure)
         try:
             yield
         finally:
@@ -59,33 +64,26 @@ def make_app(settings: Settings, *, on_failure: Callable[[BaseException], None])
         title="latexify",
         description="Handwritten mathematics to LaTeX.",
         lifespan=lifespan,
-        docs_url=None,  # their scripts come from elsewhere
+        docs_url=None,  # these pages load scripts from other servers
         redoc_url=None,
     )
-    app.add_middleware(Counting, measures=measures, routes=ROUTES)
-    _say_errors_in_one_line(app)
+    app.add_middleware(RequestCounter, metrics=metrics, routes=ROUTES)
+    _add_error_handlers(app)
     _add_recognition(app, worker, bodies)
-    _add_states(app, worker, measures)
+    _add_other_routes(app, worker, metrics)
     return app
 
 
-def _watch(measures: Measures, worker: Worker, bodies: Bodies) -> None:
-    measures.watch("latexify_ready", "1 once the model is loaded.", lambda: worker.is_ready)
-    measures.watch("latexify_items_in_progress", "Items that hold a place.", lambda: worker.places.taken)
-    measures.watch("latexify_queue_length", "Pictures that wait for the model.", lambda: worker.num_waiting)
-    measures.watch("latexify_held_body_bytes", "Bodies in memory.", lambda: bodies.held_bytes)
-
-
-def _add_recognition(app: FastAPI, worker: Worker, bodies: Bodies) -> None:
+def _add_recognition(app: FastAPI, worker: Worker, bodies: BodyReceiver) -> None:
     limits = worker.settings.limits
 
     async def recognize(request: Request, beams: Beams = 1) -> JSONResponse:
-        """Read an image, an InkML file or strokes; or several of them, by a form of files or a list in JSON."""
+        """Recognise an image, an InkML file or strokes; or several, as a form of files or a JSON list."""
         worker.require_ready()
         async with bodies.receive(request.receive, request.headers) as body:
             content_type = request.headers.get("content-type", "")
             work = asyncio.ensure_future(worker.answer(body, content_type=content_type, num_beams=beams))
-            gone = asyncio.ensure_future(disconnection(request.receive))
+            gone = asyncio.ensure_future(wait_for_disconnect(request.receive))
             try:
                 await asyncio.wait({work, gone}, timeout=limits.answer_timeout_s, return_when=asyncio.FIRST_COMPLETED)
                 return JSONResponse(_result(work, has_gone=gone.done(), timeout_s=limits.answer_timeout_s))
@@ -107,70 +105,70 @@ def _result(work: "asyncio.Future[dict[str, Any]]", *, has_gone: bool, timeout_s
     if work.done():
         return work.result()
     if has_gone:
-        raise HttpError(CLIENT_GONE, "the client has gone")
-    raise HttpError(HTTPStatus.GATEWAY_TIMEOUT, f"there was no answer within {timeout_s:g} s: send less, or later")
+        raise HttpError(CLIENT_GONE, "the client disconnected")
+    raise HttpError(HTTPStatus.GATEWAY_TIMEOUT, f"no answer within {timeout_s:g} s: send less, or try again later")
 
 
-def _add_states(app: FastAPI, worker: Worker, measures: Measures) -> None:
+def _add_other_routes(app: FastAPI, worker: Worker, metrics: ServiceMetrics) -> None:
     async def health() -> dict[str, str]:
-        """Whether the process is alive."""
+        """Answer that the process is alive."""
         return {"status": "alive"}
 
     async def ready() -> dict[str, str]:
-        """Whether requests would be answered. 503 while the model is being loaded."""
+        """Answer whether requests are accepted: 503 while the model is loading."""
         if not worker.is_ready:
-            raise HttpError(HTTPStatus.SERVICE_UNAVAILABLE, "the model is being loaded: try again in a second")
+            raise busy("the model is still loading: try again in a second")
         return {"status": "ready"}
 
-    async def metrics() -> Response:
-        """Counters in the format of Prometheus."""
-        return Response(measures.page(), media_type=CONTENT_TYPE_LATEST)
+    async def metrics_page() -> Response:
+        """Return metrics in Prometheus's format."""
+        return Response(metrics.page(), media_type=CONTENT_TYPE_LATEST)
 
     async def page() -> Response:
-        """A page to write on."""
         policy = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'unsafe-inline'"
         return FileResponse(STATIC / "write.html", headers={"Content-Security-Policy": policy})
 
     app.get("/health")(health)
-    app.get("/ready", responses={503: {"model": schemas.Problem}})(ready)
+    app.get("/ready", responses={503: {"model": schemas.ErrorSchema}})(ready)
     app.get("/ping", include_in_schema=False)(ready)
-    app.get("/metrics", response_class=PlainTextResponse)(metrics)
+    app.get("/metrics", response_class=PlainTextResponse)(metrics_page)
     app.get("/", include_in_schema=False)(page)
     for name in SCRIPTS:
-        app.get(f"/{name}", include_in_schema=False)(_script(STATIC / name))
+        app.get(f"/{name}", include_in_schema=False)(_script_route(STATIC / name))
 
 
-def _script(path: Path) -> Callable[[], Awaitable[Response]]:
+def _script_route(path: Path) -> Callable[[], Awaitable[Response]]:
     async def script() -> Response:
-        """The page's."""
         return FileResponse(path)
 
     return script
 
 
-def _say_errors_in_one_line(app: FastAPI) -> None:
-    async def refused(_: Request, error: Exception) -> JSONResponse:
+def _add_error_handlers(app: FastAPI) -> None:
+    """Answer every error in the same form: one line and its status."""
+
+    async def on_http_error(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HttpError)
-        return _problem(error.status, str(error), error.headers)
+        return _error_response(error.status, str(error), error.headers)
 
-    async def not_routed(_: Request, error: Exception) -> JSONResponse:
+    async def on_routing_error(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
-        return _problem(error.status_code, f"{error.detail}: /openapi.json lists what there is", error.headers)
+        return _error_response(error.status_code, f"{error.detail}: see /openapi.json for all routes", error.headers)
 
-    async def wrong_query(_: Request, error: Exception) -> JSONResponse:
+    async def on_invalid_query(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{where}: {first['msg']}", None)
+        location = ".".join(map(str, first["loc"]))
+        return _error_response(HTTPStatus.UNPROCESSABLE_ENTITY, f"{location}: {first['msg']}", None)
 
-    async def failed(_: Request, __: Exception) -> JSONResponse:
-        return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed; its log says how", None)
+    async def on_crash(_: Request, __: Exception) -> JSONResponse:
+        return _error_response(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error: see the server's log", None)
 
-    app.add_exception_handler(HttpError, refused)
-    app.add_exception_handler(HTTPException, not_routed)
-    app.add_exception_handler(RequestValidationError, wrong_query)
-    app.add_exception_handler(Exception, failed)  # Starlette raises it again for the log
+    app.add_exception_handler(HttpError, on_http_error)
+    app.add_exception_handler(HTTPException, on_routing_error)
+    app.add_exception_handler(RequestValidationError, on_invalid_query)
+    app.add_exception_handler(Exception, on_crash)  # Starlette raises it again for the log
 
 
-def _problem(status: int, text: str, headers: Any) -> JSONResponse:
+def _error_response(status: int, text: str, headers: Any) -> JSONResponse:
     return JSONResponse({"error": text, "status": int(status)}, status_code=status, headers=headers)

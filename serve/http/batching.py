@@ -1,4 +1,4 @@
-"""Pictures of many requests read together: while the model is busy, what comes in waits, and is its next batch."""
+"""Batch the pictures of many requests: those that arrive while the model is busy form its next batch."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -12,140 +12,152 @@ from latexify.serve.http.http_errors import busy, too_large
 from latexify.serve.recognizer import Picture, Recognition
 
 
-class Reads(Protocol):
-    """What the batcher asks of a recogniser."""
+class BatchRecognizer(Protocol):
+    """The part of a recogniser that the batcher needs."""
 
     def read(self, pictures: Sequence[Picture], *, num_beams: int) -> list[Recognition]:
-        """A recognition of each, in their order."""
+        """Recognise pictures, in their order."""
 
 
-class Watcher(Protocol):
-    """Whoever counts batches."""
+class BatchObserver(Protocol):
+    """An object that counts batches."""
 
     def batch_done(self, *, size: int, elapsed_s: float) -> None:
-        """A batch was read, or failed."""
+        """Count a batch that succeeded or failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Waiting:
+class _QueuedPicture:
     picture: Picture
     num_beams: int
 
 
-class Places:
-    """How many items the service has taken on: a bound on memory, and on how long anybody waits."""
+class ItemSlots:
+    """Slots for the items in progress. Their number bounds the service's memory and the time that clients wait."""
 
     def __init__(self, count: int) -> None:
         self.count = count
-        self.taken = 0
+        self.num_taken = 0
 
     @contextmanager
-    def take(self, wanted: int, *, beside: int = 0) -> Iterator[None]:
-        """Hold so many places, beside those that the same request holds already.
+    def take(self, num_items: int, *, already_taken: int = 0) -> Iterator[None]:
+        """Hold slots until the end of the block.
 
-        Raises HttpError: 503 where they are taken, 413 where there never are so many.
+        Args:
+            num_items: Slots to take.
+            already_taken: Slots that the same request holds already.
+
+        Raises:
+            HttpError: 503 if the slots are taken, 413 if there are fewer slots in all than the request needs.
         """
-        if wanted + beside > self.count:
-            raise too_large(f"{wanted + beside} items, and the queue has {self.count} places: send several requests")
-        if self.taken + wanted > self.count:
-            raise busy(f"all {self.count} places are taken: try again in a second")
-        self.taken += wanted
+        if num_items + already_taken > self.count:
+            raise too_large(
+                f"{num_items + already_taken} items, but the queue holds {self.count}: send fewer at a time"
+            )
+        if self.num_taken + num_items > self.count:
+            raise busy(f"the queue is full ({self.count} items): try again in a second")
+        self.num_taken += num_items
         try:
             yield
         finally:
-            self.taken -= wanted
+            self.num_taken -= num_items
 
 
 class Batcher:
-    """A queue in front of one thread that runs the model. For one event loop; `run` is its life."""
+    """A queue in front of one thread that runs the model. Belongs to one event loop, in which `run` must run."""
 
     def __init__(
         self,
-        recognizer: Reads,
+        recognizer: BatchRecognizer,
         *,
         thread: ThreadPoolExecutor,
         max_batch: int,
         max_wait_s: float,
-        watcher: Watcher,
+        observer: BatchObserver,
     ) -> None:
-        """Read in `thread` (of one worker), at most `max_batch` pictures at a time.
+        """Set up an empty queue.
 
-        max_wait_s: after a batch of several, how long to wait for as many as it had, since those who were just
-        answered often ask again. Nobody waits where nobody was before.
+        Args:
+            recognizer: Recognises the batches.
+            thread: Pool of one thread that the recogniser runs in.
+            max_batch: Most pictures in a batch.
+            max_wait_s: After a batch of several, how long to wait for as many again, since clients that were just
+                answered often ask again. A single client never waits.
+            observer: Is told of every batch.
         """
         self._recognizer = recognizer
         self._thread = thread
         self._max_batch = max_batch
         self._max_wait_s = max_wait_s
-        self._watcher = watcher
-        self._waiting: dict[asyncio.Future[Recognition], _Waiting] = {}
+        self._observer = observer
+        self._queue: dict[asyncio.Future[Recognition], _QueuedPicture] = {}
         self._arrived = asyncio.Event()
         self._last_size, self._last_end_s = 0, 0.0
 
     @property
     def num_waiting(self) -> int:
-        """Pictures that no batch has taken yet."""
-        return len(self._waiting)
+        """Number of pictures in no batch yet."""
+        return len(self._queue)
 
     async def read(self, picture: Picture, *, num_beams: int) -> Recognition:
-        """Wait for a picture's turn and read it. Cancelled, it gives its place in the queue back at once."""
+        """Queue a picture and wait for its recognition. Cancelling this removes it from the queue at once."""
         future: asyncio.Future[Recognition] = asyncio.get_running_loop().create_future()
-        self._waiting[future] = _Waiting(picture=picture, num_beams=num_beams)
+        self._queue[future] = _QueuedPicture(picture=picture, num_beams=num_beams)
         self._arrived.set()
         try:
             return await future
         finally:
-            self._waiting.pop(future, None)
+            self._queue.pop(future, None)
 
     async def run(self) -> None:
-        """Read batches until cancelled. What the model raises goes to those who wait for that batch."""
+        """Recognise batches until cancelled. An error of the model goes to the callers that wait for that batch."""
         loop = asyncio.get_running_loop()
         while True:
-            await self._gather_some()
-            batch = self._take()
+            await self._wait_for_pictures()
+            batch = self._take_batch()
             if not batch:
                 continue
             started_s = loop.time()
-            pictures = [waiting.picture for waiting in batch.values()]
+            pictures = [queued.picture for queued in batch.values()]
             num_beams = next(iter(batch.values())).num_beams
             work = loop.run_in_executor(self._thread, partial(self._recognizer.read, pictures, num_beams=num_beams))
             await asyncio.wait({work})
-            _settle(list(batch), work)
+            _set_results(list(batch), work)
             self._last_size, self._last_end_s = len(batch), loop.time()
-            self._watcher.batch_done(size=len(batch), elapsed_s=self._last_end_s - started_s)
+            self._observer.batch_done(size=len(batch), elapsed_s=self._last_end_s - started_s)
 
-    async def _gather_some(self) -> None:
-        """Wait until there is something to read, and a moment for company if there was some just now."""
-        while not self._waiting:
+    async def _wait_for_pictures(self) -> None:
+        """Wait for a picture and, after a batch of several, a moment for as many as it had."""
+        while not self._queue:
             self._arrived.clear()
             await self._arrived.wait()
-        wanted = min(self._last_size, self._max_batch)
+        target_size = min(self._last_size, self._max_batch)
         remaining_s = self._last_end_s + self._max_wait_s - asyncio.get_running_loop().time()
-        if len(self._waiting) >= wanted or remaining_s <= 0:
+        if len(self._queue) >= target_size or remaining_s <= 0:
             return
         try:
             async with asyncio.timeout(remaining_s):
-                while len(self._waiting) < wanted:
+                while len(self._queue) < target_size:
                     self._arrived.clear()
                     await self._arrived.wait()
         except TimeoutError:
             return
 
-    def _take(self) -> dict[asyncio.Future[Recognition], _Waiting]:
-        """The first that wait and are searched for alike."""
-        if not self._waiting:
+    def _take_batch(self) -> dict[asyncio.Future[Recognition], _QueuedPicture]:
+        """Take the first pictures that have the same beam width."""
+        if not self._queue:
             return {}
-        num_beams = next(iter(self._waiting.values())).num_beams
-        alike = [future for future, waiting in self._waiting.items() if waiting.num_beams == num_beams]
-        return {future: self._waiting.pop(future) for future in alike[: self._max_batch]}
+        num_beams = next(iter(self._queue.values())).num_beams
+        alike = [future for future, queued in self._queue.items() if queued.num_beams == num_beams]
+        return {future: self._queue.pop(future) for future in alike[: self._max_batch]}
 
 
-def _settle(futures: Sequence[asyncio.Future[Recognition]], work: "asyncio.Future[list[Recognition]]") -> None:
+def _set_results(futures: Sequence[asyncio.Future[Recognition]], work: "asyncio.Future[list[Recognition]]") -> None:
     error = work.exception()
-    for place, future in enumerate(futures):
-        if future.done():  # its client has gone
+    for i, future in enumerate(futures):
+        if future.done():  # the client disconnected
             continue
         if error is not None:
             future.set_exception(error)
         else:
-            future.set_result(work.result()[place])
+            future.set_result(work.result()[i])

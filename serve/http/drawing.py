@@ -1,4 +1,4 @@
-"""One item of a request to the picture that the model reads, within the limits of the service."""
+"""Turn one item of a request into the picture that the model reads, within the limits of the service."""
 
 import io
 import struct
@@ -11,18 +11,19 @@ from latexify.common.errors import LatexifyError
 from latexify.pipeline.inkml.document import parse_inkml
 from latexify.pipeline.inkml.xml import UnusableInkError
 from latexify.serve.http.http_errors import HttpError, too_large, unsupported, unusable
-from latexify.serve.http.items import Item
 from latexify.serve.http.limits import Limits
+from latexify.serve.http.requests import RequestItem
 from latexify.serve.recognizer import Picture, Recognizer, looks_like_markup
 
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
-"""Pillow's names. It knows more: some start programs (EPS), and nobody photographs with the others."""
+"""Pillow's names of the accepted formats. Others are rare for photographs, and some start programs (EPS)."""
 
 
-def draw_item(item: Item, *, recognizer: Recognizer, limits: Limits) -> Picture:
-    """The picture of an item, as `Recognizer.draw` and `Recognizer.picture_of` make it.
+def draw_item(item: RequestItem, *, recognizer: Recognizer, limits: Limits) -> Picture:
+    """Draw an item as `Recognizer.draw` and `Recognizer.picture_of` do.
 
-    Raises HttpError: 413 too large, 415 neither InkML nor an image, 422 damaged, blank or without an end.
+    Raises:
+        HttpError: 413 if the item is too large, 415 neither InkML nor an image, 422 damaged, blank or not finite.
     """
     try:
         if item.strokes is not None:
@@ -40,35 +41,35 @@ def draw_item(item: Item, *, recognizer: Recognizer, limits: Limits) -> Picture:
 
 def _draw_inkml(data: bytes, recognizer: Recognizer, limits: Limits) -> Picture:
     if len(data) > limits.max_ink_bytes:
-        raise too_large(f"the InkML has {len(data)} bytes, at most {limits.max_ink_bytes} are read")
+        raise too_large(f"the InkML has {len(data)} bytes, the limit is {limits.max_ink_bytes}: send a smaller file")
     try:
         ink = parse_inkml(data, max_file_bytes=limits.max_ink_bytes, max_points=limits.max_points)
     except UnusableInkError as error:
         raise unusable(f"the ink cannot be read ({error.reason}: {error.detail})") from None
     if len(ink.strokes) > limits.max_strokes:
-        raise unusable(f"{len(ink.strokes)} strokes, at most {limits.max_strokes} are taken")
+        raise unusable(f"{len(ink.strokes)} strokes, the limit is {limits.max_strokes}: send less")
     return recognizer.draw(ink.strokes)
 
 
 @cache
-def _formats() -> tuple[str, ...]:
-    """Those of `FORMATS` that this Pillow has; it does not take names that it does not know."""
+def _supported_formats() -> tuple[str, ...]:
+    """Those of `FORMATS` that this Pillow has; it raises an error for unknown names."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def _check_image(data: bytes, limits: Limits) -> None:
-    """By the header alone: nothing is decoded."""
+    """Check format and size by the header alone, without decoding."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=_formats()) as image:
+            with Image.open(io.BytesIO(data), formats=_supported_formats()) as image:
                 width, height = image.size
     except UnidentifiedImageError:
-        raise unsupported(f"it is neither InkML nor an image of a known kind ({', '.join(FORMATS)})") from None
+        raise unsupported(f"this is neither InkML nor an image of a supported format ({', '.join(FORMATS)})") from None
     except Image.DecompressionBombError:
         raise too_large(f"the image has more than {limits.max_pixels:,} pixels: make it smaller") from None
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
         raise unusable(f"the image is damaged ({error})") from None
     if width * height > limits.max_pixels:
-        raise too_large(f"the image has {width} x {height} pixels, at most {limits.max_pixels:,} are read: shrink it")
+        raise too_large(f"the image has {width} x {height} pixels, the limit is {limits.max_pixels:,}: make it smaller")

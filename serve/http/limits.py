@@ -1,30 +1,30 @@
-"""What the service takes from strangers, and for how long it bears with them."""
+"""Limits of the service: how much it accepts from a client, and how long it waits."""
 
 from dataclasses import dataclass
 
 MAX_BEAMS = 8
-"""Of one request: the time of the model grows with them."""
+"""Largest beam width of a request. The time of the model grows with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Bounds of one request, and of all requests together. Memory and time of the service follow from them."""
+    """Limits of one request, and of all requests together. They bound the memory and time of the service."""
 
     max_body_bytes: int = 8_000_000
-    """A photograph of a telephone has 2 to 6 MB."""
+    """A phone's photograph has 2 to 6 MB."""
     max_held_bytes: int = 256_000_000
-    """Bodies of all requests that are being received or read."""
+    """Bodies of all requests that are being received or processed."""
     max_items: int = 32
-    """Inks and images of one request."""
+    """Inks and images in one request."""
     max_strokes: int = 2_000
-    """Of all inks of one request together."""
+    """Of all inks in one request together."""
     max_points: int = 50_000
-    """Of all inks of one request together; a page of handwriting has about 10,000."""
+    """Of all inks in one request together; a page of handwriting has about 10,000."""
     max_ink_bytes: int = 2_000_000
-    """Of one InkML file: reading one of this size takes at most half a second, whatever it holds."""
+    """Of one InkML file. Parsing this much takes at most half a second, whatever it contains."""
     max_pixels: int = 50_000_000
-    """Of one image, by its header: what telephones make."""
+    """Of one image, by its header. Phones take this many."""
     body_timeout_s: float = 10.0
-    """For a body to arrive."""
+    """Time for a body to arrive."""
     answer_timeout_s: float = 30.0
-    """From the end of the body to the answer."""
+    """Time from the end of the body to the answer."""

@@ -1,4 +1,4 @@
-"""What the service counts, in the format of Prometheus."""
+"""Metrics of the service, in Prometheus's format."""
 
 import time
 from collections.abc import Callable
@@ -12,8 +12,8 @@ LATENCIES_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
 
 
-class Measures:
-    """Counters of one service, in a registry of their own."""
+class ServiceMetrics:
+    """Metrics of one service, in their own registry."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -23,45 +23,42 @@ class Measures:
         )
         self.latency = Histogram(
             "latexify_request_seconds",
-            "From the head of a request to the end of its answer.",
+            "Time from the head of a request to the end of its answer.",
             ["route"],
             buckets=LATENCIES_S,
             registry=self.registry,
         )
         self.batch_size = Histogram(
-            "latexify_batch_size", "Pictures that were read together.", buckets=BATCH_SIZES, registry=self.registry
+            "latexify_batch_size", "Pictures in a batch of the model.", buckets=BATCH_SIZES, registry=self.registry
         )
         self.batch_time = Histogram(
             "latexify_batch_seconds", "Time of the model for a batch.", buckets=LATENCIES_S, registry=self.registry
         )
         self.failures = Counter(
-            "latexify_item_failures",
-            "Items of lists that got no answer, by status.",
-            ["status"],
-            registry=self.registry,
+            "latexify_item_failures", "Items of lists that failed, by status.", ["status"], registry=self.registry
         )
 
-    def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
-        """Report a value as it is whenever somebody asks."""
+    def add_gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
+        """Add a gauge whose value is computed whenever the metrics are read."""
         Gauge(name, text, registry=self.registry).set_function(value)
 
     def batch_done(self, *, size: int, elapsed_s: float) -> None:
-        """Count a batch."""
+        """Count a batch of the model."""
         self.batch_size.observe(size)
         self.batch_time.observe(elapsed_s)
 
     def page(self) -> bytes:
-        """The text of /metrics."""
+        """Return the text of /metrics."""
         return generate_latest(self.registry)
 
 
-class Counting:
-    """ASGI middleware that counts requests; outermost, so that it sees every status."""
+class RequestCounter:
+    """ASGI middleware that counts requests. It has to be the outermost, so that it sees every status."""
 
-    def __init__(self, app: ASGIApp, *, measures: Measures, routes: frozenset[str]) -> None:
-        """Routes other than `routes` are counted as one, since anybody can ask for any path."""
+    def __init__(self, app: ASGIApp, *, metrics: ServiceMetrics, routes: frozenset[str]) -> None:
+        """Count each of `routes` by itself and all others as one, since anybody can ask for any path."""
         self._app = app
-        self._measures = measures
+        self._metrics = metrics
         self._routes = routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,14 +69,14 @@ class Counting:
         route = scope["path"] if scope["path"] in self._routes else "other"
         started_s, status = time.perf_counter(), CLIENT_GONE
 
-        async def watched_send(message: Message) -> None:
+        async def send_and_note_status(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await self._app(scope, receive, watched_send)
+            await self._app(scope, receive, send_and_note_status)
         finally:
-            self._measures.requests.labels(route, str(status)).inc()
-            self._measures.latency.labels(route).observe(time.perf_counter() - started_s)
+            self._metrics.requests.labels(route, str(status)).inc()
+            self._metrics.latency.labels(route).observe(time.perf_counter() - started_s)

@@ -1,4 +1,4 @@
-"""Bodies of requests, received within bounds of size and time."""
+"""Receive request bodies within limits of size and time."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,8 +12,12 @@ from latexify.serve.http.http_errors import CLIENT_GONE, HttpError, busy, too_la
 from latexify.serve.http.limits import Limits
 
 
-class Bodies:
-    """All bodies that are in memory. held_bytes: their size together."""
+class BodyReceiver:
+    """Receives bodies and counts the memory that they hold.
+
+    Attributes:
+        held_bytes: Size of all bodies in memory.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -21,24 +25,25 @@ class Bodies:
 
     @asynccontextmanager
     async def receive(self, receive: Receive, headers: Headers) -> AsyncIterator[bytes]:
-        """Yield the body, and count it as held meanwhile.
+        """Receive a body, and count it as held until the end of the block.
 
-        Raises HttpError: 408 too slow, 413 too large (by its Content-Length, before anything of it is read), 415
-        compressed, 499 the client has gone, 503 too much from all clients together.
+        Raises:
+            HttpError: 408 if it is too slow, 413 too large (by its Content-Length before any of it is read), 415
+                compressed, 499 the client disconnected, 503 all bodies together are too large.
         """
-        self._check_head(headers)
+        self._check_headers(headers)
         chunks: list[bytes] = []
         try:
-            await self._gather(receive, chunks)
+            await self._receive_chunks(receive, chunks)
             yield b"".join(chunks)
         finally:
             self.held_bytes -= sum(map(len, chunks))
 
-    async def _gather(self, receive: Receive, chunks: list[bytes]) -> None:
+    async def _receive_chunks(self, receive: Receive, chunks: list[bytes]) -> None:
         num_bytes = 0
         try:
             async with asyncio.timeout(self._limits.body_timeout_s):
-                async for chunk in _chunks(receive):
+                async for chunk in _iterate_chunks(receive):
                     chunks.append(chunk)
                     num_bytes += len(chunk)
                     self.held_bytes += len(chunk)
@@ -46,38 +51,38 @@ class Bodies:
         except TimeoutError:
             raise HttpError(
                 HTTPStatus.REQUEST_TIMEOUT,
-                f"the body did not arrive within {self._limits.body_timeout_s:g} s: send it faster, or less of it",
+                f"the body did not arrive within {self._limits.body_timeout_s:g} s: send it faster, or send less",
             ) from None
 
-    def _check_head(self, headers: Headers) -> None:
+    def _check_headers(self, headers: Headers) -> None:
         if headers.get("content-encoding", "identity").lower() != "identity":
-            raise unsupported("the body is compressed: send it as it is")
+            raise unsupported("the body is compressed: send it uncompressed")
         length = headers.get("content-length", "0")
-        # the server has checked that it is a number; a long one is too large, without reading it as a number
+        # the server has checked that it is a number; do not convert thousands of digits
         if len(length) > 15 or int(length) > self._limits.max_body_bytes:
-            raise self._oversized()
+            raise self._body_too_large()
 
     def _check_size(self, num_bytes: int) -> None:
         if num_bytes > self._limits.max_body_bytes:
-            raise self._oversized()
+            raise self._body_too_large()
         if self.held_bytes > self._limits.max_held_bytes:
             raise busy("too many large requests at once: try again in a second")
 
-    def _oversized(self) -> HttpError:
-        return too_large(f"the body is larger than {self._limits.max_body_bytes:,} bytes: send a smaller picture")
+    def _body_too_large(self) -> HttpError:
+        return too_large(f"the body is larger than {self._limits.max_body_bytes:,} bytes: send a smaller image")
 
 
-async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
-    is_more = True
-    while is_more:
+async def _iterate_chunks(receive: Receive) -> AsyncIterator[bytes]:
+    more_body = True
+    while more_body:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise HttpError(CLIENT_GONE, "the client has gone")
-        is_more = message.get("more_body", False)
+            raise HttpError(CLIENT_GONE, "the client disconnected")
+        more_body = message.get("more_body", False)
         yield message.get("body", b"")
 
 
-async def disconnection(receive: Receive) -> None:
-    """Return when the client has gone; the body must have been received."""
+async def wait_for_disconnect(receive: Receive) -> None:
+    """Return when the client has disconnected; its body must have been received before."""
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -1,68 +1,73 @@
-"""Answers and examples as OpenAPI shows them. The service checks requests itself (`latexify.serve.http.items`)."""
+"""Answers and examples for the OpenAPI description. The service checks requests itself (`requests`)."""
 
 from typing import Any
 
 from pydantic import BaseModel, Field
 
-from latexify.serve.http.items import INKML, JSON, MULTIPART
 from latexify.serve.http.limits import Limits
+from latexify.serve.http.requests import INKML, JSON, MULTIPART
 
 CROSS = [[[0, 0], [10, 12]], [[10, 0], [0, 12]]]
 """The strokes of an x."""
 INK = '<ink xmlns="http://www.w3.org/2003/InkML"><trace>0 0, 10 12</trace><trace>10 0, 0 12</trace></ink>'
 
 
-class Alternative(BaseModel):
-    """Another way to read it."""
+class AlternativeSchema(BaseModel):
+    """Another candidate of the beam search."""
 
     latex: str = Field(examples=["\\times"])
     confidence: float = Field(ge=0, le=1, examples=[0.31])
 
 
-class Answer(BaseModel):
-    """The best reading. confidence: how many of such answers are right; how probable its tokens, if not calibrated."""
+class AnswerSchema(BaseModel):
+    """The best candidate."""
 
     latex: str = Field(examples=["x"])
-    confidence: float = Field(ge=0, le=1, examples=[0.93])
+    confidence: float = Field(
+        ge=0,
+        le=1,
+        examples=[0.93],
+        description="Probability that the answer is right if calibrated, else the mean probability of its tokens.",
+    )
     calibrated: bool
-    alternatives: list[Alternative] = Field(description="Best first; empty where beams is 1.")
+    alternatives: list[AlternativeSchema] = Field(description="Best first; empty if beams is 1.")
 
 
-class Problem(BaseModel):
+class ErrorSchema(BaseModel):
     """Why there is no answer, in one line."""
 
-    error: str = Field(examples=["stroke 0 is no list of points [x, y], two numbers each"])
+    error: str = Field(examples=["stroke 0 is not a list of points [x, y] of two numbers"])
     status: int = Field(examples=[422])
 
 
-class Answers(BaseModel):
-    """An answer or a problem for each item of a list, in their order."""
+class AnswerListSchema(BaseModel):
+    """An answer or an error for each item of a list, in the same order."""
 
-    results: list[Answer | Problem]
+    results: list[AnswerSchema | ErrorSchema]
 
 
-PROBLEMS = {
+ERRORS = {
     400: "Malformed JSON, form or base64, or an empty body.",
     408: "The body did not arrive in time.",
     413: "The body, an image or the list is too large.",
-    415: "Neither an image of a known kind, nor InkML, nor JSON; or compressed.",
-    422: "Damaged or blank; strokes that are none, not finite or too many.",
-    503: "The queue is full, or the model is not loaded yet: try again after Retry-After.",
+    415: "Not an image of a supported format, InkML or JSON; or compressed.",
+    422: "Damaged or blank; or strokes that are invalid, not finite or too many.",
+    503: "The queue is full, or the model is still loading: retry after the time in Retry-After.",
     504: "The answer took too long.",
 }
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"model": Answer | Answers, "description": "An answer, or a list where a list was sent."},
-    **{status: {"model": Problem, "description": text} for status, text in PROBLEMS.items()},
+    200: {"model": AnswerSchema | AnswerListSchema, "description": "An answer, or a list of them if a list was sent."},
+    **{status: {"model": ErrorSchema, "description": text} for status, text in ERRORS.items()},
 }
 
 
 def request_body(limits: Limits) -> dict[str, Any]:
-    """The `requestBody` of OpenAPI."""
+    """Return OpenAPI's `requestBody`."""
     points = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
     one = {
         "type": "object",
-        "description": "Exactly one of the three. Strokes: lists of points [x, y], x to the right, y downward.",
+        "description": "Exactly one of the three. Strokes are lists of points [x, y], x to the right, y downward.",
         "properties": {
             "strokes": {"type": "array", "items": {"type": "array", "items": points}},
             "inkml": {"type": "string"},
@@ -74,7 +79,7 @@ def request_body(limits: Limits) -> dict[str, Any]:
     several = {"type": "array", "items": one, "minItems": 1, "maxItems": limits.max_items}
     examples = {
         "strokes": {"summary": "An x", "value": {"strokes": CROSS}},
-        "list": {"summary": "Twice, in two ways", "value": [{"strokes": CROSS}, {"inkml": INK}]},
+        "list": {"summary": "Two in two formats", "value": [{"strokes": CROSS}, {"inkml": INK}]},
     }
     file = {"type": "string", "format": "binary"}
     files = {"type": "object", "properties": {"file": {"type": "array", "items": file}}}

@@ -1,4 +1,4 @@
-"""The recogniser at work for many clients: draws in some threads, reads in one, refuses what is too much."""
+"""Recognise for many clients: draw in several threads, run the model in one, refuse what exceeds the limits."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,26 +9,35 @@ from typing import Any, TypeVar
 
 import torch
 
-from latexify.serve.http.batching import Batcher, Places
+from latexify.serve.http.batching import Batcher, ItemSlots
 from latexify.serve.http.drawing import draw_item
 from latexify.serve.http.http_errors import HttpError, busy
-from latexify.serve.http.items import Item, read_items
 from latexify.serve.http.limits import Limits
-from latexify.serve.http.metrics import Measures
+from latexify.serve.http.metrics import ServiceMetrics
+from latexify.serve.http.requests import RequestItem, parse_request
 from latexify.serve.recognizer import Recognition, Recognizer
 from latexify.trainer.inference.backend import Engine
 
 T = TypeVar("T")
 
-NUM_DRAWERS = 2
-"""Threads that take requests apart and draw. Decoding and scaling photographs is done without Python's lock."""
+NUM_DRAWING_THREADS = 2
+"""Threads that parse requests and draw. Pillow releases Python's lock while it decodes and scales photographs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """How the service works. constrained, engine: see `Recognizer`. threads: of the engine.
+class ServiceSettings:
+    """How the service works.
 
-    max_wait_s, max_batch: see `Batcher`. max_queue: places for items.
+    Attributes:
+        model: Model folder.
+        device: See `Recognizer`.
+        constrained: See `Recognizer`.
+        engine: See `Recognizer`.
+        threads: CPU threads of the model.
+        max_batch: See `Batcher`.
+        max_wait_s: See `Batcher`.
+        max_queue: Most items in progress.
+        limits: Limits of requests.
     """
 
     model: Path
@@ -43,21 +52,25 @@ class Settings:
 
 
 class Worker:
-    """A recogniser that is being loaded, then ready, for one event loop."""
+    """A recogniser for one event loop; it loads its model when `run` starts."""
 
-    def __init__(self, settings: Settings, measures: Measures) -> None:
+    def __init__(self, settings: ServiceSettings, metrics: ServiceMetrics) -> None:
         self.settings = settings
-        self.places = Places(settings.max_queue)
+        self.slots = ItemSlots(settings.max_queue)
         self.batcher: Batcher | None = None
-        self._measures = measures
+        self._metrics = metrics
         self._recognizer: Recognizer | None = None
         self._model_thread = ThreadPoolExecutor(
             1, "model", initializer=torch.set_num_threads, initargs=(settings.threads,)
         )
-        self._drawers = ThreadPoolExecutor(NUM_DRAWERS, "draw")
+        self._drawing_threads = ThreadPoolExecutor(NUM_DRAWING_THREADS, "draw")
 
     async def run(self) -> None:
-        """Load the model, then read what comes, until cancelled. Raises LatexifyError where there is no model."""
+        """Load the model, then recognise until cancelled.
+
+        Raises:
+            LatexifyError: If the model cannot be loaded.
+        """
         settings, loop = self.settings, asyncio.get_running_loop()
         recognizer = await loop.run_in_executor(self._model_thread, lambda: _load(settings))
         self.batcher = Batcher(
@@ -65,68 +78,72 @@ class Worker:
             thread=self._model_thread,
             max_batch=settings.max_batch,
             max_wait_s=settings.max_wait_s,
-            watcher=self._measures,
+            observer=self._metrics,
         )
         self._recognizer = recognizer
         await self.batcher.run()
 
     def close(self) -> None:
-        """Wait for the threads, and let them go."""
-        self._drawers.shutdown(cancel_futures=True)
+        """Wait for the threads and end them."""
+        self._drawing_threads.shutdown(cancel_futures=True)
         self._model_thread.shutdown(cancel_futures=True)
 
     @property
     def is_ready(self) -> bool:
-        """Whether there is a model."""
+        """Whether the model is loaded."""
         return self._recognizer is not None
 
     @property
     def num_waiting(self) -> int:
-        """Pictures that wait for the model."""
+        """Number of pictures that wait for the model."""
         return self.batcher.num_waiting if self.batcher else 0
 
     def require_ready(self) -> None:
-        """Raises HttpError (503) where a request could only wait."""
+        """Raise HttpError (503) if a request could not be accepted now."""
         if not self.is_ready:
-            raise busy("the model is being loaded: try again in a second")
-        with self.places.take(1):
+            raise busy("the model is still loading: try again in a second")
+        with self.slots.take(1):
             return
 
     async def answer(self, body: bytes, *, content_type: str, num_beams: int) -> dict[str, Any]:
-        """Read what a body holds: an answer, or `results` with an answer or error for each item of a list.
+        """Recognise all items of a request body.
 
-        Raises HttpError where the body, or the only item, cannot be read, or there is no place.
+        Returns:
+            An answer, or, for a list, `results` with an answer or error for each item.
+
+        Raises:
+            HttpError: If the body or its only item cannot be read, or the queue is full.
         """
         limits = self.settings.limits
-        with self.places.take(1):
-            found = await self._in_drawer(lambda: read_items(body, content_type=content_type, limits=limits))
-            with self.places.take(len(found.items) - 1, beside=1):
-                if not found.is_list:
-                    return await self._read(found.items[0], num_beams)
-                results = await asyncio.gather(*(self._read_or_say_why(item, num_beams) for item in found.items))
+        with self.slots.take(1):
+            request = await self._in_thread(lambda: parse_request(body, content_type=content_type, limits=limits))
+            with self.slots.take(len(request.items) - 1, already_taken=1):
+                if not request.is_list:
+                    return await self._read(request.items[0], num_beams)
+                results = await asyncio.gather(*(self._read_or_error(item, num_beams) for item in request.items))
                 return {"results": results}
 
-    async def _read(self, item: Item, num_beams: int) -> dict[str, Any]:
+    async def _read(self, item: RequestItem, num_beams: int) -> dict[str, Any]:
         recognizer, batcher = self._recognizer, self.batcher
         assert recognizer is not None
         assert batcher is not None
         limits = self.settings.limits
-        picture = await self._in_drawer(lambda: draw_item(item, recognizer=recognizer, limits=limits))
-        return _as_json(await batcher.read(picture, num_beams=num_beams), is_calibrated=recognizer.is_calibrated)
+        picture = await self._in_thread(lambda: draw_item(item, recognizer=recognizer, limits=limits))
+        return _to_json(await batcher.read(picture, num_beams=num_beams), is_calibrated=recognizer.is_calibrated)
 
-    async def _read_or_say_why(self, item: Item, num_beams: int) -> dict[str, Any]:
+    async def _read_or_error(self, item: RequestItem, num_beams: int) -> dict[str, Any]:
         try:
             return await self._read(item, num_beams)
-        except HttpError as refusal:
-            self._measures.failures.labels(str(refusal.status)).inc()
-            return {"error": str(refusal), "status": refusal.status}
+        except HttpError as error:
+            self._metrics.failures.labels(str(error.status)).inc()
+            return {"error": str(error), "status": error.status}
 
-    async def _in_drawer(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._drawers, work)
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._drawing_threads, work)
 
 
-def _load(settings: Settings) -> Recognizer:
-    """A recogniser that has read a first picture, which takes longer than all others."""
+def _load(settings: ServiceSettings) -> Recognizer:
+    """Load a recogniser and let it read one picture, as the first takes longer than all others."""
     recognizer = Recognizer(
         settings.model, device=settings.device, engine=settings.engine, constrained=settings.constrained
     )
@@ -134,12 +151,12 @@ def _load(settings: Settings) -> Recognizer:
     return recognizer
 
 
-def _as_json(found: Recognition, *, is_calibrated: bool) -> dict[str, Any]:
+def _to_json(recognition: Recognition, *, is_calibrated: bool) -> dict[str, Any]:
     return {
-        "latex": found.latex,
-        "confidence": round(found.confidence, 4),
+        "latex": recognition.latex,
+        "confidence": round(recognition.confidence, 4),
         "calibrated": is_calibrated,
         "alternatives": [
-            {"latex": other.latex, "confidence": round(other.confidence, 4)} for other in found.alternatives
+            {"latex": other.latex, "confidence": round(other.confidence, 4)} for other in recognition.alternatives
         ],
     }

@@ -1,1 +1,1 @@
-"""Publishing to the Hugging Face Hub: model card and upload."""
+"""Publishing to the Hugging Face Hub: the model card and the upload."""

@@ -1,6 +1,6 @@
-"""The card of a published model: a README.md with front matter as the Hub wants it, and what a reader must know.
+"""Write the card of a published model: README.md with the Hub's front matter. Equal facts give equal bytes.
 
-Front matter: https://huggingface.co/docs/hub/model-cards. The same facts give the same bytes.
+Front matter: https://huggingface.co/docs/hub/model-cards.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,23 +15,26 @@ from latexify.serve.hub.facts import CardFacts
 
 TAGS = ["handwriting", "handwritten-text-recognition", "inkml", "latex", "mathematics", "ocr", "trocr"]
 HUB_METRICS = {"cer": "cer", "exact_match": "exact_match"}
-"""Which figures the Hub has a name for."""
+"""The Hub's names of the figures that it has a name for."""
 
 
 def build_card(facts: CardFacts, *, repo: str, licence: str | None = None) -> str:
-    """The whole README.md.
+    """Write the whole README.md.
 
-    repo: name of the repository on the Hub, or the path of a folder, by which the example loads the model. licence: an
-    identifier of the Hub's list (https://huggingface.co/docs/hub/repositories-licenses) that replaces the data's.
+    Args:
+        facts: Facts of the model.
+        repo: Name of the repository on the Hub, or path of a folder; the example loads the model by it.
+        licence: Identifier from https://huggingface.co/docs/hub/repositories-licenses, instead of the data's.
 
-    Raises LatexifyError where nobody has said what the licence is.
+    Raises:
+        LatexifyError: If the licence is unknown.
     """
     licence = licence or facts.licence
     if licence is None:
-        raise LatexifyError("the licence of this model's data is not known: name it with --license, such as cc-by-4.0")
+        raise LatexifyError("the licence of this model's data is unknown: give one with --license, such as cc-by-4.0")
     environment = Environment(
         loader=PackageLoader("latexify.serve.hub"),
-        autoescape=False,  # noqa: S701  # Markdown, of our own JSON files
+        autoescape=False,  # noqa: S701  # Markdown, from our own JSON files
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -42,16 +45,16 @@ def build_card(facts: CardFacts, *, repo: str, licence: str | None = None) -> st
         facts=facts,
         licence=licence,
         repo=repo,
-        judgement=facts.judgement,
-        rates=rates_of(facts.judgement.score) if facts.judgement else [],
-        parameters=list(flat(facts.manifest.params)),
+        evaluation=facts.evaluation,
+        rates=rates_of(facts.evaluation.score) if facts.evaluation else [],
+        parameters=list(flatten(facts.manifest.params)),
         **_example(facts.geometry),
     )
 
 
 def front_matter(facts: CardFacts, *, repo: str, licence: str) -> str:
-    """The YAML between the card's dashes: what the Hub searches and shows beside the model."""
-    score = facts.judgement.score if facts.judgement else None
+    """Return the card's YAML, which the Hub searches and shows beside the model."""
+    score = facts.evaluation.score if facts.evaluation else None
     results = (
         None
         if score is None
@@ -82,13 +85,13 @@ def front_matter(facts: CardFacts, *, repo: str, licence: str) -> str:
 
 
 def rates_of(score: Mapping[str, Any]) -> list[tuple[str, Mapping[str, float]]]:
-    """The figures that have an interval, with what they are called; docs/metrics.md defines them."""
-    found = ((title, score.get(name)) for name, title in TITLES.items())
-    return [(title, rate) for title, rate in found if rate is not None and rate["value"] is not None]
+    """Return title and values of the figures that have an interval; docs/metrics.md defines them."""
+    rates = ((title, score.get(name)) for name, title in TITLES.items())
+    return [(title, rate) for title, rate in rates if rate is not None and rate["value"] is not None]
 
 
 def _example(geometry: Mapping[str, float | None]) -> dict[str, Any]:
-    """What the card's example draws: a cross on the model's canvas, `zoom` times enlarged to be smoothed."""
+    """Coordinates of the card's example: a cross, drawn `zoom` times enlarged so that reducing it smooths its edges."""
     zoom = 4
     height_px, width_px = int(geometry["height_px"] or 0), int(geometry["width_px"] or 0)
     room_px = min(height_px, width_px) - 2 * (geometry["margin_px"] or 0) - (geometry["pen_width_px"] or 0)
@@ -104,20 +107,20 @@ def _example(geometry: Mapping[str, float | None]) -> dict[str, Any]:
     }
 
 
-def percent(share: float) -> str:
-    """A share of 1 with a decimal, such as `12.3 %`."""
-    return f"{100 * share:.1f} %"
+def percent(fraction: float) -> str:
+    """Format a fraction as in `12.3 %`."""
+    return f"{100 * fraction:.1f} %"
 
 
 def count(number: float) -> str:
-    """A whole number with commas between thousands."""
+    """Format a whole number with commas between thousands."""
     return f"{number:,.0f}"
 
 
-def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value of nested mappings with its dotted name."""
+def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every value of nested mappings with its dotted name."""
     for name, value in values.items():
         if isinstance(value, Mapping):
-            yield from flat(value, f"{prefix}{name}.")
+            yield from flatten(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value

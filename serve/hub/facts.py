@@ -1,6 +1,7 @@
-"""What a model card says of a model, gathered from its folder and from the artifacts that it was made from.
+"""Gather the facts of a model card from the model's folder and from the artifacts that it was made from.
 
-Every artifact is checked by its fingerprint: figures of another model, or data that this one never saw, do not get in.
+Every artifact is checked by its fingerprint, so that a card has no figures of another model and no data that this model
+was not trained on.
 """
 
 import csv
@@ -15,23 +16,72 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from safetensors import SafetensorError, safe_open
 
+from latexify.artifacts import names
 from latexify.artifacts.manifest import Manifest, read_manifest
-from latexify.artifacts.names import ARTIFACTS, CARD_NAME, GEOMETRY_NAME, MANIFEST_NAME, MODEL, WEIGHTS_NAME
+from latexify.artifacts.names import ARTIFACTS, MODEL, PREDICTIONS
 from latexify.common.errors import LatexifyError
-from latexify.serve.hub.judgement import Judgement, read_judgement
 from latexify.serve.hub.licences import ORIGINS, Origin, origins
 
 PERMISSIVE = "apache-2.0"
-"""The licence of what the project generates: whatever comes with it decides."""
-NEEDED = ("config.json", GEOMETRY_NAME, WEIGHTS_NAME, "preprocessor_config.json", "tokenizer_config.json")
-"""Without one of these, `from_pretrained` or the recogniser fails on what was published."""
+"""Licence of generated data. It adds no terms to those of a base model."""
+REQUIRED_FILES = (
+    names.CONFIG_NAME,
+    names.GEOMETRY_NAME,
+    names.WEIGHTS_NAME,
+    "preprocessor_config.json",
+    "tokenizer_config.json",
+)
+"""Without one of these, `from_pretrained` or the recogniser fails on the published model."""
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
-"""What batch norms keep beside their parameters."""
+"""Tensors that batch norms store beside their parameters."""
+MAX_MISTAKES = 12
+"""Number of the most common mistakes in a card."""
+BRACES = {"{", "}"}
+"""Left out of the mistakes: every wrong structure moves some, which would hide the symbols."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Curve:
-    """How a training went. num_steps: optimizer steps. seconds: of training alone. best_cer: of all validations."""
+class GroupScores:
+    """Scores of the formulas of one kind; `cer` and `exact_match` are fractions."""
+
+    name: str
+    num_samples: int
+    cer: float
+    exact_match: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mistake:
+    """A common mistake. kind: substituted, missing or extra; the two tokens may be empty."""
+
+    kind: str
+    reference: str
+    prediction: str
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """How well a model recognises its test split.
+
+    Attributes:
+        score: Content of ``metrics/score.json``.
+        seconds: Mean time for one formula.
+        lengths: Scores by number of symbols.
+        structures: Scores by the structures in a formula.
+        mistakes: The most common ones, without those of braces.
+    """
+
+    score: Mapping[str, Any]
+    seconds: float
+    lengths: list[GroupScores]
+    structures: list[GroupScores]
+    mistakes: list[Mistake]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingHistory:
+    """Optimizer steps, seconds of training (validation excluded) and the best CER of all validations."""
 
     num_steps: int
     seconds: float
@@ -40,12 +90,20 @@ class Curve:
 
 @dataclass(frozen=True, kw_only=True)
 class CardFacts:
-    """All that a card is made of.
+    """Everything that goes into a card.
 
-    geometry: the canvas, as in ``latexify.json``. num_vocabulary: rows of the decoder's embedding. dataset: its name in
-    ``params.yaml``. base_licence: what the card of the base says, where it is a folder with one. num_samples: of each
-    split, where the shards are at hand. num_bytes: of the stored weights. judgement: None where the card shall do
-    without figures. curve: None where the folder has no history.
+    Attributes:
+        manifest: The model's manifest.
+        geometry: The canvas, as in ``latexify.json``.
+        num_parameters: Number of the model's parameters.
+        num_vocabulary: Rows of the decoder's embedding.
+        dataset: Name of the dataset in ``params.yaml``.
+        origins: The dataset, and the data that it was enriched with.
+        base_licence: Licence on the card of the base model, if that is a folder with a card.
+        num_samples: Samples by split, if the shards are available.
+        num_bytes: Size of the weights' file.
+        evaluation: None if the card is to have no figures.
+        history: None if the folder has no history.
     """
 
     manifest: Manifest
@@ -57,8 +115,8 @@ class CardFacts:
     base_licence: str | None
     num_samples: Mapping[str, int]
     num_bytes: int
-    judgement: Judgement | None
-    curve: Curve | None
+    evaluation: Evaluation | None
+    history: TrainingHistory | None
 
     @property
     def base(self) -> str:
@@ -67,7 +125,7 @@ class CardFacts:
 
     @property
     def licence(self) -> str | None:
-        """The licence of data and base, the model's own unless the publisher says otherwise; None: only he knows."""
+        """Licence that follows from data and base model; None if only the publisher can know it."""
         own = self.origins[0].licence
         if self.base_licence in {None, own}:
             return own
@@ -77,37 +135,88 @@ class CardFacts:
 def read_facts(
     model: Path, *, data: Path, metrics: Path, dataset: str | None = None, with_figures: bool = True
 ) -> CardFacts:
-    """Gather what is known of the model in folder `model`.
+    """Gather the facts of a model.
 
-    data: folder of the artifacts (``data/``), of which those count that the model was made from. metrics: folder of the
-    stages' JSON files. dataset: a name of `latexify.serve.hub.licences.ORIGINS`, for where the data is no longer at hand.
+    Args:
+        model: The model's folder.
+        data: Folder of the artifacts (``data/``); only those that the model was made from are used.
+        metrics: Folder of the stages' JSON files.
+        dataset: A name of `latexify.serve.hub.licences.ORIGINS`, needed if the data is no longer available.
+        with_figures: Whether to read the evaluation.
 
-    Raises LatexifyError where the folder is no whole model, where its data is unknown, or where figures are wanted and
-    those in `metrics` are not this model's.
+    Raises:
+        LatexifyError: If the model is incomplete, its data is unknown, or the figures are missing or of another model.
     """
-    manifest, weights = check_model(model)
-    config = json.loads((model / "config.json").read_text(encoding="utf-8"))
-    ancestors = _ancestors(manifest, data)
-    source = _source(ancestors.get("source"), dataset, model=model, data=data)
-    shards = ancestors.get("shards")
-    splits = shards.content["splits"] if shards else {}
+    manifest, num_parameters = check_model(model)
+    config = json.loads((model / names.CONFIG_NAME).read_text(encoding="utf-8"))
+    ancestors = _read_ancestors(manifest, data)
+    source = _source_params(ancestors.get("source"), dataset, model=model, data=data)
+    splits = ancestors["shards"].content["splits"] if "shards" in ancestors else {}
     return CardFacts(
         manifest=manifest,
-        geometry=json.loads((model / GEOMETRY_NAME).read_text(encoding="utf-8")),
-        num_parameters=weights,
+        geometry=json.loads((model / names.GEOMETRY_NAME).read_text(encoding="utf-8")),
+        num_parameters=num_parameters,
         num_vocabulary=int(config["decoder"]["vocab_size"]),
         dataset=str(source["dataset"]),
         origins=origins(source),
-        base_licence=_read_licence(Path(str(manifest.params["model"]["base"])).expanduser() / CARD_NAME),
+        base_licence=_read_licence(Path(str(manifest.params["model"]["base"])).expanduser() / names.CARD_NAME),
         num_samples={split: int(facts["num_samples"]) for split, facts in splits.items()},
-        num_bytes=(model / WEIGHTS_NAME).stat().st_size,
-        judgement=read_judgement(manifest, data=data, metrics=metrics) if with_figures else None,
-        curve=_read_curve(model / "history.csv"),
+        num_bytes=(model / names.WEIGHTS_NAME).stat().st_size,
+        evaluation=_read_evaluation(manifest, data=data, metrics=metrics) if with_figures else None,
+        history=_read_history(model / names.HISTORY_NAME),
     )
 
 
+def check_model(folder: Path) -> tuple[Manifest, int]:
+    """Check that a model folder is complete; return its manifest and number of parameters.
+
+    Raises:
+        LatexifyError: If files are missing or the weights are damaged.
+    """
+    manifest = read_manifest(folder, MODEL)
+    missing = [name for name in REQUIRED_FILES if not (folder / name).is_file()]
+    if missing:
+        raise LatexifyError(f"{folder} is incomplete ({', '.join(missing)} missing): run `{MODEL.producer}` again")
+    try:
+        with safe_open(folder / names.WEIGHTS_NAME, framework="numpy") as weights:
+            keys = [key for key in weights.keys() if not key.endswith(BUFFERS)]  # noqa: SIM118  # not a mapping
+            shapes = [weights.get_slice(key).get_shape() for key in keys]
+    except SafetensorError as error:
+        raise LatexifyError(
+            f"{folder / names.WEIGHTS_NAME} is damaged ({error}): run `{MODEL.producer}` again"
+        ) from None
+    return manifest, sum(math.prod(shape) for shape in shapes)
+
+
+def _read_ancestors(manifest: Manifest, data: Path) -> dict[str, Manifest]:
+    """Manifests of the artifacts in `data` that the model was made from, by kind, as their fingerprints show."""
+    ancestors: dict[str, Manifest] = {}
+    remaining = dict(manifest.inputs)
+    while remaining:
+        kind, fingerprint = remaining.popitem()
+        folder = data / kind
+        if kind in ancestors or kind not in ARTIFACTS or not (folder / names.MANIFEST_NAME).is_file():
+            continue
+        candidate = read_manifest(folder, ARTIFACTS[kind])
+        if candidate.fingerprint == fingerprint:
+            ancestors[kind] = candidate
+            remaining |= {name: value for name, value in candidate.inputs.items() if name not in ancestors}
+    return ancestors
+
+
+def _source_params(manifest: Manifest | None, dataset: str | None, *, model: Path, data: Path) -> Mapping[str, Any]:
+    """Parameters of the source stage, or `dataset` if its manifest is not available."""
+    if manifest is not None:
+        return manifest.params
+    if dataset is None:
+        raise LatexifyError(f"the data of {model} is not in {data}: name it with --dataset ({', '.join(ORIGINS)})")
+    if dataset not in ORIGINS:
+        raise LatexifyError(f"--dataset {dataset} is unknown: choose from {', '.join(ORIGINS)}")
+    return {"dataset": dataset}
+
+
 def _read_licence(card: Path) -> str | None:
-    """The licence in the front matter of a card; None where there is none."""
+    """The licence in a card's front matter, if there is one."""
     if not card.is_file():
         return None
     before, *rest = card.read_text(encoding="utf-8").split("---\n", 2)
@@ -117,70 +226,75 @@ def _read_licence(card: Path) -> str | None:
         front_matter = YAML(typ="safe", pure=True).load(rest[0])
     except YAMLError as error:
         reason = " ".join(str(error).split())
-        raise LatexifyError(f"{card} is no model card ({reason}): mend its front matter, or delete it") from None
+        raise LatexifyError(f"{card} has invalid front matter ({reason}): correct it, or delete the file") from None
     licence = front_matter.get("license") if isinstance(front_matter, dict) else None
     return None if licence is None else str(licence)
 
 
-def check_model(folder: Path) -> tuple[Manifest, int]:
-    """The manifest of a whole model folder, and its number of parameters.
-
-    Raises LatexifyError where files are missing or the weights are cut short.
-    """
-    manifest = read_manifest(folder, MODEL)
-    missing = [name for name in NEEDED if not (folder / name).is_file()]
-    if missing:
-        raise LatexifyError(
-            f"{folder} holds no whole model ({', '.join(missing)} missing): run `{MODEL.producer}` again"
-        )
-    try:
-        with safe_open(folder / WEIGHTS_NAME, framework="numpy") as weights:
-            names = [name for name in weights.keys() if not name.endswith(BUFFERS)]  # noqa: SIM118  # it is no mapping
-            shapes = [weights.get_slice(name).get_shape() for name in names]
-    except SafetensorError as error:
-        raise LatexifyError(f"{folder / WEIGHTS_NAME} is damaged ({error}): run `{MODEL.producer}` again") from None
-    return manifest, sum(math.prod(shape) for shape in shapes)
-
-
-def _ancestors(manifest: Manifest, data: Path) -> dict[str, Manifest]:
-    """The artifacts in `data` that the model was made from, by kind: those whose fingerprints say so."""
-    found: dict[str, Manifest] = {}
-    waiting = dict(manifest.inputs)
-    while waiting:
-        kind, fingerprint = waiting.popitem()
-        folder = data / kind
-        if kind in found or kind not in ARTIFACTS or not (folder / MANIFEST_NAME).is_file():
-            continue
-        candidate = read_manifest(folder, ARTIFACTS[kind])
-        if candidate.fingerprint == fingerprint:
-            found[kind] = candidate
-            waiting |= {k: v for k, v in candidate.inputs.items() if k not in found}
-    return found
-
-
-def _source(manifest: Manifest | None, dataset: str | None, *, model: Path, data: Path) -> Mapping[str, Any]:
-    """Parameters of the source stage; `dataset` where its manifest is not at hand."""
-    if manifest is not None:
-        return manifest.params
-    if dataset is None:
-        raise LatexifyError(
-            f"what {model} was trained on is not in {data}: name the dataset with --dataset ({', '.join(ORIGINS)})"
-        )
-    if dataset not in ORIGINS:
-        raise LatexifyError(f"--dataset {dataset} is not known: choose of {', '.join(ORIGINS)}")
-    return {"dataset": dataset}
-
-
-def _read_curve(path: Path) -> Curve | None:
+def _read_history(path: Path) -> TrainingHistory | None:
     if not path.is_file():
         return None
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-        return Curve(
+        rows = _read_csv(path)
+        return TrainingHistory(
             num_steps=int(rows[-1]["step"]),
             seconds=float(rows[-1]["seconds"]),
             best_cer=min(float(row["valid_cer"]) for row in rows if row["valid_cer"]),
         )
     except (ValueError, KeyError, IndexError) as error:
-        raise LatexifyError(f"{path} is not a training's history ({error!r}): run `{MODEL.producer}` again") from None
+        raise LatexifyError(f"{path} is not a training history ({error!r}): run `{MODEL.producer}` again") from None
+
+
+def _read_evaluation(model: Manifest, *, data: Path, metrics: Path) -> Evaluation:
+    remedy = "run `latexify predict` and `latexify score`, or publish without figures (--no-figures)"
+    path = metrics / names.SCORE_NAME
+    if not path.is_file():
+        raise LatexifyError(f"{path} is missing: {remedy}")
+    try:
+        score: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise LatexifyError(f"{path} is not JSON ({error}): run `latexify score` again") from None
+    predictions = read_manifest(data / "predictions", PREDICTIONS)
+    if predictions.inputs.get("model") != model.fingerprint or score.get("predictions") != predictions.fingerprint:
+        raise LatexifyError(f"{path} has the score of another model: {remedy}")
+    plots = data / "plots"
+    mistakes = [
+        Mistake(kind=row["kind"], reference=row["reference"], prediction=row["prediction"], count=int(row["count"]))
+        for row in _read_table(plots / "confusions.csv", columns={"kind", "reference", "prediction", "count"})
+        if not BRACES & {row["reference"], row["prediction"]}
+    ]
+    return Evaluation(
+        score=score,
+        seconds=predictions.content["seconds"] / max(predictions.content["num_samples"], 1),
+        lengths=_read_groups(plots / "error_by_length.csv", column="symbols"),
+        structures=_read_groups(plots / "error_by_structure.csv", column="structure"),
+        mistakes=mistakes[:MAX_MISTAKES],
+    )
+
+
+def _read_groups(path: Path, *, column: str) -> list[GroupScores]:
+    return [
+        GroupScores(
+            name=row[column],
+            num_samples=int(row["num_samples"]),
+            cer=float(row["cer"]),
+            exact_match=float(row["exact_match"]),
+        )
+        for row in _read_table(path, columns={column, "num_samples", "cer", "exact_match"})
+    ]
+
+
+def _read_table(path: Path, *, columns: set[str]) -> list[dict[str, str]]:
+    """The rows of a table of `latexify score`."""
+    try:
+        rows = _read_csv(path)
+    except OSError as error:
+        raise LatexifyError(f"{path} cannot be read ({error.strerror}): run `latexify score` again") from None
+    if rows and not columns <= rows[0].keys():
+        raise LatexifyError(f"{path} lacks {', '.join(sorted(columns - rows[0].keys()))}: run `latexify score` again")
+    return rows
+
+
+def _read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))

@@ -1,4 +1,4 @@
-"""Whose data a model was trained on, and what its owners allow: what a model card must say."""
+"""Origin and licence of the data that a model was trained on, for its card."""
 
 from collections.abc import Mapping
 from pathlib import PurePosixPath
@@ -14,18 +14,21 @@ ADDITIONS: Mapping[str, Origin] = {
     "symbols": MATHWRITING_ORIGIN,
     "wikipedia": Origin(title="formulas of Wikipedia articles", terms="CC BY-SA", licence=None),
 }
-"""Files that a dataset may be enriched with, by how their names begin."""
+"""Files that a dataset may be enriched with, by the beginning of their names."""
 
 
 def origins(source: Mapping[str, Any]) -> list[Origin]:
-    """The dataset, and what its inks were composed with. source: parameters of the manifest of ``data/source``."""
+    """Return the origins of the dataset and of the files that its inks were composed with, without repeats.
+
+    Args:
+        source: Parameters in the manifest of ``data/source``.
+    """
     composed = source.get("composed", {})
     files = [*composed.get("symbol_files", []), *composed.get("formulas", [])]
-    found = [ORIGINS[source["dataset"]], *(_addition(name) for name in files)]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys([ORIGINS[source["dataset"]], *map(_origin_of_file, files)]))
 
 
-def _addition(path: str) -> Origin:
+def _origin_of_file(path: str) -> Origin:
     name = PurePosixPath(path).name
     known = (origin for start, origin in ADDITIONS.items() if name.startswith(start))
     return next(known, Origin(title=f"the publisher's {name}", terms="as the publisher states", licence=None))

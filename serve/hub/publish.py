@@ -1,7 +1,7 @@
-"""Publishing a model: its folder and a card, in one commit, to a repository of the Hugging Face Hub.
+"""Upload a model's folder and its card, in one commit, to a repository on the Hugging Face Hub.
 
-The Hub is where the environment variable HF_ENDPOINT says, huggingface.co where it says nothing; the token is
-huggingface_hub's (`hf auth login`, or HF_TOKEN).
+The environment variable HF_ENDPOINT names the Hub (default: huggingface.co). The token is huggingface_hub's
+(`hf auth login`, or HF_TOKEN).
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from latexify.common.errors import LatexifyError
 
 @dataclass(frozen=True, kw_only=True)
 class Publication:
-    """What was published. commit_url: where to look at it. num_files, num_bytes: of the folder, card included."""
+    """A published commit, with the number and size of its files, card included."""
 
     repo: str
     commit_url: str
@@ -30,12 +30,12 @@ class Publication:
 
 
 def list_files(model: Path, *, card: str) -> dict[str, int]:
-    """What :func:`publish` uploads: size in bytes by path in the repository, sorted. Hidden files stay at home."""
+    """List the files that :func:`publish` uploads: size in bytes by path, sorted. Hidden files are left out."""
     sizes = {path.relative_to(model).as_posix(): path.stat().st_size for path in _visible_files(model)}
     return dict(sorted({**sizes, CARD_NAME: len(card.encode())}.items()))
 
 
-def publish(  # noqa: PLR0913  # what and where to, all named
+def publish(  # noqa: PLR0913  # all keyword-only
     model: Path,
     *,
     repo: str,
@@ -44,19 +44,25 @@ def publish(  # noqa: PLR0913  # what and where to, all named
     private: bool = True,
     revision: str = "main",
 ) -> Publication:
-    """Upload the folder `model` and `card` as README.md to `repo`, which is made where it does not exist.
+    """Upload a model; repository and branch are created if they do not exist.
 
-    repo: `name` (in the token's own namespace) or `namespace/name`. private: whether a repository that is made here is
-    seen by its owners only; one that exists stays as it is. revision: a branch, made where it does not exist.
+    Args:
+        model: The model's folder.
+        repo: `name` (in the token's own namespace) or `namespace/name`.
+        card: Text of README.md.
+        message: Commit message.
+        private: Whether a new repository is private; an existing one stays as it is.
+        revision: Branch to commit to.
 
-    Raises LatexifyError where the name is invalid, there is no token, the Hub cannot be reached, or it refuses.
+    Raises:
+        LatexifyError: If the name is invalid, there is no token, or the Hub cannot be reached or refuses.
     """
     check_repo_name(repo)
     token = get_token()
     if token is None:
-        raise LatexifyError("no token for the Hub: run `hf auth login`, or set HF_TOKEN to one that may write")
+        raise LatexifyError("no token for the Hub: run `hf auth login`, or set HF_TOKEN to a token with write access")
     api = HfApi(token=token, library_name="latexify")
-    with _plain_errors(api.endpoint, repo=repo), _staged(model, card=card) as folder:
+    with _one_line_errors(api.endpoint, repo=repo), _staged(model, card=card) as folder:
         url = api.create_repo(repo, private=private, exist_ok=True)
         if revision != "main":
             api.create_branch(url.repo_id, branch=revision, exist_ok=True)
@@ -68,12 +74,12 @@ def publish(  # noqa: PLR0913  # what and where to, all named
 
 
 def check_repo_name(repo: str) -> None:
-    """Raise LatexifyError where `repo` cannot be the name of a repository."""
+    """Raise LatexifyError if `repo` is not a valid name of a repository."""
     try:
         validate_repo_id(repo)
     except HFValidationError as error:
         reason = str(error).split(": ")[0].rstrip(".")
-        raise LatexifyError(f"{repo!r} cannot be the name of a repository: {reason}") from None
+        raise LatexifyError(f"{repo!r} is not a valid name of a repository: {reason}") from None
 
 
 def _visible_files(folder: Path) -> Iterator[Path]:
@@ -85,7 +91,7 @@ def _visible_files(folder: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _staged(model: Path, *, card: str) -> Iterator[Path]:
-    """A folder of links to the model's files, and the card: `model` itself is an output of DVC, and stays as it is."""
+    """Make a folder of links to the model's files, and the card. `model` is an output of DVC and must not change."""
     with tempfile.TemporaryDirectory(prefix="latexify-publish-") as name:
         staged = Path(name)
         for path in _visible_files(model):
@@ -98,8 +104,8 @@ def _staged(model: Path, *, card: str) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _plain_errors(endpoint: str, *, repo: str) -> Iterator[None]:
-    """Say in one line what the errors of huggingface_hub, and of hf_xet beneath it, mean."""
+def _one_line_errors(endpoint: str, *, repo: str) -> Iterator[None]:
+    """Turn the errors of huggingface_hub and hf_xet into one line that explains them."""
     try:
         yield
     except (TransportError, OfflineModeIsEnabled) as error:
@@ -109,16 +115,16 @@ def _plain_errors(endpoint: str, *, repo: str) -> Iterator[None]:
         ) from None
     except HfHubHTTPError as error:
         raise LatexifyError(_explain(error, endpoint=endpoint, repo=repo)) from None
-    except RuntimeError as error:  # what huggingface_hub makes of a failed upload of one file
+    except RuntimeError as error:  # huggingface_hub raises it if the upload of one file failed
         raise _upload_failed(error.__cause__ or error, endpoint=endpoint, repo=repo) from error
     except OSError as error:
         if error.errno is not None:
-            raise  # this machine's, not the Hub's
+            raise  # an error of this machine, not of the Hub
         raise _upload_failed(error, endpoint=endpoint, repo=repo) from error
     except ValueError as error:
         if not str(error).startswith("Invalid metadata"):
             raise
-        raise LatexifyError(f"the Hub does not take the card of {repo}: {_line(error)}") from None
+        raise LatexifyError(f"the Hub rejects the card of {repo}: {_line(error)}") from None
 
 
 def _upload_failed(error: BaseException, *, endpoint: str, repo: str) -> LatexifyError:
@@ -129,16 +135,16 @@ def _upload_failed(error: BaseException, *, endpoint: str, repo: str) -> Latexif
 
 def _explain(error: HfHubHTTPError, *, endpoint: str, repo: str) -> str:
     status = error.response.status_code
-    said = f" ({error.server_message.strip()})" if error.server_message else ""
+    details = f" ({error.server_message.strip()})" if error.server_message else ""
     if isinstance(error, RevisionNotFoundError):
-        return f"{repo} has no such branch{said}: name another with --revision"
+        return f"{repo} has no such branch{details}: choose another with --revision"
     if status == 401:
-        return f"the Hub does not know the token{said}: run `hf auth login` again, or correct HF_TOKEN"
+        return f"the Hub does not accept the token{details}: run `hf auth login` again, or correct HF_TOKEN"
     if status in {403, 404}:
-        return f"the token may not write to {repo}{said}: use one with write access, or a namespace that is yours"
+        return f"the token may not write to {repo}{details}: use a token with write access, or your own namespace"
     if status == 429 or status >= 500:
-        return f"the Hub at {endpoint} cannot serve now (HTTP {status}{said}): run the same command again later"
-    return f"the Hub refuses {repo} (HTTP {status}{said})"
+        return f"the Hub at {endpoint} is unavailable (HTTP {status}{details}): run the same command again later"
+    return f"the Hub refuses the upload to {repo} (HTTP {status}{details})"
 
 
 def _line(error: BaseException) -> str:

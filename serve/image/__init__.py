@@ -1,1 +1,1 @@
-"""Pictures of any kind: from an image file to strokes."""
+"""From an image file of any kind to the strokes on it."""

@@ -1,93 +1,100 @@
-"""Where the ink is on a grey picture: whatever is thin and differs from what is around it."""
+"""Find the ink on a grey picture: everything that is thin and differs from its surroundings."""
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
 from latexify.common.errors import LatexifyError
-from latexify.serve.image.components import Components, label_components
-from latexify.serve.image.ruled_lines import without_rules
+from latexify.serve.image.components import ConnectedComponents, label_components
+from latexify.serve.image.ruled_lines import remove_ruled_lines
 
 Mask = npt.NDArray[np.bool_]
+Grey = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
-WINDOW_SHARE = 24
-"""The longest side divided by the widest stroke that is seen as one; what is wider counts as background."""
+WINDOW_DIVISOR = 24
+"""Longest side of the picture divided by the widest stroke; anything wider counts as background."""
 
 MIN_WINDOW_PX = 9
 
 SMALL_PX = 800
-"""Pictures of at most half of it on their longest side are enlarged."""
+"""Pictures whose longest side is at most half of this are enlarged."""
 
-SOFTENED_PX = 0.8
-"""Standard deviation of the blur that others get."""
+BLUR_SIGMA_PX = 0.8
+"""Standard deviation of the blur that all other pictures get."""
 
 MIN_CONTRAST = 14.0
-"""Of 255: a picture without anything that stands out so much is blank."""
+"""Of 255: a picture without anything of more contrast is blank."""
 
 NOISE_LAG_PX = 6
-"""Noise is the pixel's own within about half of it, once blurred or enlarged."""
+"""After blurring or enlarging, pixels this far apart do not share their noise."""
 
 NOISE_FACTOR = 5.0
-"""Ink differs from its background by so many standard deviations of the noise."""
+"""Ink differs from the background by more than this many standard deviations of the noise."""
 
-INK_SHARE = 0.45
-"""Of the contrast of typical ink: what differs less, such as ruled lines and paper's folds, is none."""
+MIN_INK_CONTRAST = 0.45
+"""As a fraction of typical ink's contrast: fainter marks, such as ruled lines and folds, are not ink."""
 
-PEAK_SHARE = 0.7
-"""Of the contrast of typical ink at its darkest: a piece that is nowhere so dark is none."""
+MIN_PEAK_CONTRAST = 0.7
+"""As a fraction of typical ink's darkest contrast: a component that is nowhere as dark is not ink."""
 
-SPECK_SHARE = 0.3
-"""Of the square of the stroke width: smaller pieces are dust. A dot of the pen covers 0.8 of it."""
+MIN_SPECK_AREA = 0.3
+"""As a fraction of the squared stroke width: smaller components are dust. A dot of the pen covers 0.8."""
 
-DARKEST_SHARE = 0.4
-"""Of the brightness of the brightest paper: paper in the shade is no darker."""
+MIN_PAPER_BRIGHTNESS = 0.4
+"""As a fraction of the brightest paper's: paper in the shade is not darker than this."""
 
 MIN_INK_PIXELS = 12
 
-RULE_AREA = 4.0
-"""Stroke widths times length: what goes from edge to edge of the picture with less area is a ruled line."""
+MAX_RULE_AREA = 4.0
+"""Times stroke width times length: a component from edge to edge with less area is a ruled line."""
 
 
-def find_ink(grey: npt.NDArray[np.uint8]) -> tuple[Mask, float]:
-    """The ink of a picture, bool [height, width] cropped to it, and the width of its strokes in pixels.
+def binarize(grey: Grey) -> tuple[Mask, float]:
+    """Find the ink of a picture.
 
-    grey: uint8 [height, width], dark ink on light paper or the other way round, light may be uneven.
-    Raises LatexifyError where there is none.
+    Args:
+        grey: The picture, uint8 [height, width], dark ink on light paper or the reverse. Light may be uneven.
+
+    Returns:
+        The ink, bool [height, width] cropped to it, and the width of its strokes in pixels.
+
+    Raises:
+        LatexifyError: If the picture is blank.
     """
-    smooth = _smoothed(Image.fromarray(grey))
+    smooth = _smooth(Image.fromarray(grey))
     dark = 255 - smooth if _is_light_on_dark(smooth) else smooth
     contrast = _contrast(dark)
-    components = label_components(without_rules(_threshold(contrast)))
-    components = components.having(components.areas >= MIN_INK_PIXELS // 2)
+    components = label_components(remove_ruled_lines(_threshold(contrast)))
+    components = components.select(components.areas >= MIN_INK_PIXELS // 2)
     if not components.count:
         raise _blank()
-    # the tip of a shadow is thin, too, but not as dark as ink
+    # the tip of a shadow is as thin as ink, but not as dark
     peaks = components.peaks(contrast)
-    components = components.having(peaks >= PEAK_SHARE * float(np.median(np.repeat(peaks, components.areas))))
+    components = components.select(peaks >= MIN_PEAK_CONTRAST * float(np.median(np.repeat(peaks, components.areas))))
     width_px = components.stroke_width()
-    wanted = ~_is_ruled_line(components, width_px) & (components.areas >= SPECK_SHARE * width_px**2)
-    components = components.having(wanted)
+    is_speck = components.areas < MIN_SPECK_AREA * width_px**2
+    components = components.select(~_is_ruled_line(components, width_px) & ~is_speck)
     if not components.count or components.areas.sum() < MIN_INK_PIXELS:
         raise _blank()
     return components.mask(), components.stroke_width()
 
 
-def _smoothed(picture: Image.Image) -> npt.NDArray[np.uint8]:
-    """Without the finest noise where there are pixels to spare; else with more pixels, so that strokes stay apart."""
+def _smooth(picture: Image.Image) -> Grey:
+    """Blur the finest noise of a large picture; enlarge a small one so that its strokes stay apart."""
     factor = SMALL_PX // max(picture.size)
     if factor > 1:
         size = (picture.width * factor, picture.height * factor)
         return np.asarray(picture.resize(size, Image.Resampling.BICUBIC))
-    return np.asarray(picture.filter(ImageFilter.GaussianBlur(SOFTENED_PX)))
+    return np.asarray(picture.filter(ImageFilter.GaussianBlur(BLUR_SIGMA_PX)))
 
 
 def _blank() -> LatexifyError:
-    return LatexifyError("the image is blank: nothing on it stands out like ink")
+    return LatexifyError("the image is blank: nothing on it has the contrast of ink")
 
 
-def _is_light_on_dark(grey: npt.NDArray[np.uint8]) -> bool:
-    """Ink is what most of its surroundings are not: in which direction do pixels leave the median around them?"""
+def _is_light_on_dark(grey: Grey) -> bool:
+    """Whether pixels that leave the median of their neighbourhood are mostly brighter: ink is the minority."""
     side = max(grey.shape) // 12 + 1
     rows, columns = -(-grey.shape[0] // side), -(-grey.shape[1] // side)
     padded = np.pad(grey, ((0, rows * side - grey.shape[0]), (0, columns * side - grey.shape[1])), mode="edge")
@@ -96,53 +103,53 @@ def _is_light_on_dark(grey: npt.NDArray[np.uint8]) -> bool:
     return bool((deviations**3).mean() > 0)
 
 
-def _contrast(dark: npt.NDArray[np.uint8]) -> Floats:
-    """How much darker every pixel is than the paper around it, 0 to 255, as if the light were even.
+def _contrast(dark: Grey) -> Floats:
+    """How much darker each pixel is than the paper around it, 0 to 255, corrected for uneven light.
 
-    The paper is a morphological closing: it knows nothing of what is thinner than its window, and follows shadows.
+    The paper is estimated by a morphological closing, which ignores what is thinner than its window and follows
+    shadows.
     """
-    window = max(MIN_WINDOW_PX, max(dark.shape) // WINDOW_SHARE) | 1  # odd: as wide on both sides
-    paper = 255 - _widest(255 - _widest(dark, window), window)
-    # the dark around a sheet is no paper in the shade: its noise is not to be made large
-    lit = np.maximum(paper, DARKEST_SHARE * np.percentile(paper, 90)).astype(np.float32)
+    window = max(MIN_WINDOW_PX, max(dark.shape) // WINDOW_DIVISOR) | 1  # odd: as wide on both sides
+    paper = 255 - _dilate(255 - _dilate(dark, window), window)
+    # the dark area around a sheet is not paper in the shade: do not amplify its noise
+    lit = np.maximum(paper, MIN_PAPER_BRIGHTNESS * np.percentile(paper, 90)).astype(np.float32)
     contrast = (paper - dark.astype(np.float32)) * (255 / np.maximum(lit, 1))
     return (contrast - np.median(contrast)).astype(np.float32)
 
 
-def _widest(grey: npt.NDArray[np.uint8], window: int) -> npt.NDArray[np.uint8]:
-    """The brightest pixel within a square window around each, by windows that double."""
+def _dilate(grey: Grey, window: int) -> Grey:
+    """The brightest pixel in a square window around each pixel, computed from windows that double in size."""
     for axis in (0, 1):
-        before, after = window // 2, (window - 1) // 2
         pad = [(0, 0), (0, 0)]
-        pad[axis] = (before, after)
-        length, widest = grey.shape[axis], np.pad(grey, pad, mode="edge")
+        pad[axis] = (window // 2, (window - 1) // 2)
+        length, brightest = grey.shape[axis], np.pad(grey, pad, mode="edge")
         reach = 1
         while reach < window:
             step = min(reach, window - reach)
-            count = widest.shape[axis] - step
-            widest = np.maximum(_part(widest, axis, 0, count), _part(widest, axis, step, count))
+            count = brightest.shape[axis] - step
+            brightest = np.maximum(_part(brightest, axis, 0, count), _part(brightest, axis, step, count))
             reach += step
-        grey = _part(widest, axis, 0, length)
+        grey = _part(brightest, axis, 0, length)
     return grey
 
 
-def _part(values: npt.NDArray[np.uint8], axis: int, start: int, count: int) -> npt.NDArray[np.uint8]:
+def _part(values: Grey, axis: int, start: int, count: int) -> Grey:
     return values[start : start + count] if axis == 0 else values[:, start : start + count]
 
 
 def _threshold(contrast: Floats) -> Mask:
-    """What stands out. Raises LatexifyError where nothing does."""
+    """Mask of the pixels with the contrast of ink. Raises LatexifyError if there are none."""
     noise = _noise(contrast)
-    standing_out = contrast[contrast > max(NOISE_FACTOR * noise, MIN_CONTRAST)]
-    if standing_out.size < MIN_INK_PIXELS:
+    visible = contrast[contrast > max(NOISE_FACTOR * noise, MIN_CONTRAST)]
+    if visible.size < MIN_INK_PIXELS:
         raise _blank()
-    # rules, folds and the grain of a table stand out as well, and may be more than the ink: typical ink is darker
-    ink = standing_out[standing_out > _parting(standing_out)]
-    return contrast > max(INK_SHARE * float(np.median(ink)), MIN_CONTRAST)
+    # ruled lines, folds and the grain of a table are visible too, and may cover more area, but ink is darker
+    ink = visible[visible > _otsu_threshold(visible)]
+    return contrast > max(MIN_INK_CONTRAST * float(np.median(ink)), MIN_CONTRAST)
 
 
-def _parting(values: Floats) -> float:
-    """The value that parts the values into two groups whose means are the farthest apart for their sizes.
+def _otsu_threshold(values: Floats) -> float:
+    """The value that splits the values into two groups with the largest variance between them.
 
     N. Otsu, "A threshold selection method from gray-level histograms", IEEE Trans. Syst., Man, Cybern. 9(1), 1979.
     """
@@ -153,26 +160,25 @@ def _parting(values: Floats) -> float:
     middles = (edges[1:] + edges[:-1]) / 2
     below, sums = np.cumsum(counts)[:-1], np.cumsum(counts * middles)[:-1]
     above, total = values.size - below, float((counts * middles).sum())
-    # the first and the last bin of a histogram are never empty
+    # neither group is empty, since the first and last bins of a histogram never are
     between = below * above * (sums / below - (total - sums) / above) ** 2
     return float(edges[1 + int(between.argmax())])
 
 
 def _noise(contrast: Floats) -> float:
-    """Standard deviation of the noise: from pixels that are too far apart to share it, most of them on bare paper."""
-    apart = NOISE_LAG_PX
-    if contrast.shape[1] <= apart:
+    """Standard deviation of the noise, from pairs of pixels `NOISE_LAG_PX` apart, most of them on bare paper."""
+    if contrast.shape[1] <= NOISE_LAG_PX:
         return 0.0
-    differences = np.abs(contrast[:, apart:] - contrast[:, :-apart])
+    differences = np.abs(contrast[:, NOISE_LAG_PX:] - contrast[:, :-NOISE_LAG_PX])
     return float(np.median(differences)) * 1.4826 / 2**0.5
 
 
-def _is_ruled_line(components: Components, width_px: float) -> Mask:
-    """Pieces that go from edge to edge and are hardly more than a line, if a bent one."""
-    shape = components.shape
+def _is_ruled_line(components: ConnectedComponents, width_px: float) -> Mask:
+    """Which components go from edge to edge and are hardly more than one line, possibly a bent one."""
+    height, width = components.shape
     top, left, bottom, right = components.boxes.T
     edge = 2
-    across = (left <= edge) & (right >= shape[1] - edge) & (components.areas < RULE_AREA * width_px * shape[1])
-    down = (top <= edge) & (bottom >= shape[0] - edge) & (components.areas < RULE_AREA * width_px * shape[0])
+    across = (left <= edge) & (right >= width - edge) & (components.areas < MAX_RULE_AREA * width_px * width)
+    down = (top <= edge) & (bottom >= height - edge) & (components.areas < MAX_RULE_AREA * width_px * height)
     spans: Mask = across | down
     return spans if not spans.all() else np.zeros_like(spans)

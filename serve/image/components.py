@@ -1,20 +1,26 @@
-"""Pieces of a mask that hang together, found by their runs of pixels in every row."""
+"""Connected components of a mask, kept as their horizontal runs of pixels."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 Integers = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Components:
-    """Pieces of a mask of `shape`, eight neighbours to a pixel.
+class ConnectedComponents:
+    """The connected components of a mask; a pixel has eight neighbours.
 
-    rows, starts, ends: int64 [num_runs], where each run of pixels lies (the end is behind its last pixel).
-    labels: int64 [num_runs], the piece of each, 0 to count - 1. areas: int64 [count], in pixels.
+    Attributes:
+        shape: Height and width of the mask.
+        rows: Row of each run of pixels, int64 [num_runs].
+        starts: First column of each run, int64 [num_runs].
+        ends: Column after the last one of each run, int64 [num_runs].
+        labels: Component of each run, int64 [num_runs], 0 to count - 1 in the order of their first runs.
+        areas: Pixels of each component, int64 [count].
     """
 
     shape: tuple[int, int]
@@ -26,12 +32,12 @@ class Components:
 
     @property
     def count(self) -> int:
-        """Number of pieces."""
+        """Number of components."""
         return len(self.areas)
 
     @property
     def boxes(self) -> Integers:
-        """int64 [count, 4]: top, left, bottom, right of each; the last two are behind its last pixel."""
+        """Bounding boxes, int64 [count, 4]: top, left, bottom, right; bottom and right are exclusive."""
         boxes = np.empty((self.count, 4), np.int64)
         boxes[:, :2], boxes[:, 2:] = np.iinfo(np.int64).max, 0
         np.minimum.at(boxes[:, 0], self.labels, self.rows)
@@ -41,29 +47,29 @@ class Components:
         return boxes
 
     def peaks(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """The largest value on each piece: float32 [count]. values: float32 of `shape`."""
+        """Return the largest of `values`, float32 [height, width], on each component: float32 [count]."""
         lengths = self.ends - self.starts
-        within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        columns = np.repeat(self.starts, lengths) + within
+        offsets = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        columns = np.repeat(self.starts, lengths) + offsets
         peaks = np.full(self.count, -np.inf, np.float32)
         np.maximum.at(peaks, np.repeat(self.labels, lengths), values[np.repeat(self.rows, lengths), columns])
         return peaks
 
-    def having(self, wanted: Mask) -> "Components":
-        """Only the pieces marked."""
-        runs = wanted[self.labels]
-        numbers = np.cumsum(wanted) - 1
-        return Components(
+    def select(self, keep: Mask) -> "ConnectedComponents":
+        """Return only the components marked in `keep`, bool [count]."""
+        runs = keep[self.labels]
+        new_labels = np.cumsum(keep) - 1
+        return ConnectedComponents(
             shape=self.shape,
             rows=self.rows[runs],
             starts=self.starts[runs],
             ends=self.ends[runs],
-            labels=numbers[self.labels[runs]],
-            areas=self.areas[wanted],
+            labels=new_labels[self.labels[runs]],
+            areas=self.areas[keep],
         )
 
     def mask(self) -> Mask:
-        """The pieces, bool, cropped to them."""
+        """Return the components as a mask that is cropped to them."""
         top, bottom = int(self.rows.min()), int(self.rows.max()) + 1
         left, right = int(self.starts.min()), int(self.ends.max())
         changes = np.zeros((bottom - top, right - left + 1), np.int8)
@@ -72,49 +78,22 @@ class Components:
         return np.cumsum(changes, axis=1, dtype=np.int8)[:, :-1] > 0
 
     def stroke_width(self) -> float:
-        """Width of the strokes in pixels: their area over half the length of their outline.
+        """Estimate the width of the strokes in pixels: their area over half the length of their outline.
 
-        A straight line's outline crosses 4/pi as many edges of pixels as it is long, on the average over directions.
+        A straight line's outline crosses 4/pi times as many pixel edges as it is long, averaged over directions.
         """
         mask = np.pad(self.mask(), 1)
         crossed = np.count_nonzero(mask[1:] != mask[:-1]) + np.count_nonzero(mask[:, 1:] != mask[:, :-1])
         return float(2 * self.areas.sum() / (crossed * np.pi / 4))
 
 
-def label_components(mask: Mask) -> Components:
-    """The pieces of a mask, bool [height, width]."""
+def label_components(mask: Mask) -> ConnectedComponents:
+    """Find the connected components of a mask, bool [height, width]."""
     padded = np.pad(mask, ((0, 0), (1, 1)))
     rows, edges = np.nonzero(padded[:, 1:] != padded[:, :-1])
     rows, starts, ends = rows[::2], edges[::2], edges[1::2]
-    upper, lower = _touching(rows, starts, ends, width=mask.shape[1])
-    labels = _joined(len(rows), upper, lower)
-    areas = np.bincount(labels, weights=ends - starts).astype(np.int64) if len(rows) else np.empty(0, np.int64)
+    label_image, count = ndimage.label(mask, structure=np.ones((3, 3)))
+    labels = label_image[rows, starts].astype(np.int64) - 1
+    areas = np.bincount(labels, weights=ends - starts, minlength=count).astype(np.int64)
     height, width = mask.shape
-    return Components(shape=(height, width), rows=rows, starts=starts, ends=ends, labels=labels, areas=areas)
-
-
-def _touching(rows: Integers, starts: Integers, ends: Integers, *, width: int) -> tuple[Integers, Integers]:
-    """Pairs of runs, one directly above the other or across a corner."""
-    pitch = width + 2
-    # the runs of the row below, from the first that ends at or behind our start to the last that starts before our end
-    below = (rows + 1) * pitch
-    first = np.searchsorted(rows * pitch + ends, below + starts, side="left")
-    last = np.searchsorted(rows * pitch + starts, below + ends, side="right")
-    counts = np.maximum(last - first, 0)
-    upper = np.repeat(np.arange(len(rows)), counts)
-    lower = np.repeat(first - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
-    return upper, lower
-
-
-def _joined(count: int, upper: Integers, lower: Integers) -> Integers:
-    """Number the groups that pairs join: int64 [count], from 0, in the order of their first members."""
-    parents = np.arange(count)
-    while True:
-        a, b = parents[upper], parents[lower]
-        apart = a != b
-        if not apart.any():
-            break
-        np.minimum.at(parents, np.maximum(a, b)[apart], np.minimum(a, b)[apart])
-        while not np.array_equal(parents, parents[parents]):
-            parents = parents[parents]
-    return np.unique(parents, return_inverse=True)[1]
+    return ConnectedComponents(shape=(height, width), rows=rows, starts=starts, ends=ends, labels=labels, areas=areas)

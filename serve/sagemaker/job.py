@@ -1,4 +1,4 @@
-"""What SageMaker tells a training container: files under /opt/ml, read and checked.
+"""Read and check the description of a training job that SageMaker writes under /opt/ml.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-running-container.html
 """
@@ -16,18 +16,23 @@ from latexify.common.errors import LatexifyError
 
 ROOT = Path("/opt/ml")
 CHANNELS = ("raw", "inks", "shards", "tokenizer", "model")
-RESERVED = ("_", "sagemaker_")
-"""How names begin that SageMaker adds to the hyperparameters by itself."""
+RESERVED_PREFIXES = ("_", "sagemaker_")
+"""Prefixes of hyperparameters that SageMaker adds by itself."""
 MAX_REASON_CHARS = 1024
-"""SageMaker shows no more of the reason for a failure."""
+"""Length to which SageMaker cuts the reason for a failure."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
-    """A training job. root: /opt/ml. hyperparameters: values parsed, names still dotted. channels: folder by name.
+class TrainingJob:
+    """A training job.
 
-    hosts: names of all instances, sorted, so that each counts them alike. host: this one's. interface: of the network
-    between them; None where there is one instance.
+    Attributes:
+        root: SageMaker's folder, /opt/ml.
+        hyperparameters: Parsed values by dotted name.
+        channels: Folders by name.
+        hosts: Names of all instances, sorted, so that all instances number them alike.
+        host: Name of this instance.
+        interface: Network interface between the instances; None for a single instance.
     """
 
     root: Path
@@ -39,36 +44,41 @@ class Job:
 
     @property
     def hyperparameters_path(self) -> Path:
-        """The file that a mistake in a parameter is found in."""
+        """The file that errors about parameters refer to."""
         return self.root / "input/config/hyperparameters.json"
 
     @property
     def model(self) -> Path:
-        """What is in this folder at the end becomes model.tar.gz."""
+        """Folder that becomes model.tar.gz after the job."""
         return self.root / "model"
 
     @property
     def checkpoints(self) -> Path:
-        """SageMaker copies this folder to S3, and back before a job that was interrupted starts again."""
+        """Folder that SageMaker copies to S3, and back before it restarts an interrupted job."""
         return self.root / "checkpoints"
 
     @property
     def output(self) -> Path:
-        """What is in this folder at the end becomes output.tar.gz."""
+        """Folder that becomes output.tar.gz after the job."""
         return self.root / "output/data"
 
 
-def read_job(root: Path = ROOT) -> Job:
-    """Read the job's description. Raises LatexifyError where it is missing, or asks for what cannot be done."""
+def read_job(root: Path = ROOT) -> TrainingJob:
+    """Read the job's description.
+
+    Raises:
+        LatexifyError: If it is invalid, or the job cannot be run.
+    """
     config = root / "input/config"
-    hyperparameters = _read(config / "hyperparameters.json", default={})
-    channels = _read(config / "inputdataconfig.json", default={})
-    resources = _read(config / "resourceconfig.json", default={"hosts": ["localhost"], "current_host": "localhost"})
+    hyperparameters = _read_json(config / "hyperparameters.json", default={})
+    channels = _read_json(config / "inputdataconfig.json", default={})
+    alone = {"hosts": ["localhost"], "current_host": "localhost"}
+    resources = _read_json(config / "resourceconfig.json", default=alone)
     hosts = sorted(resources["hosts"])
     _check_channels(channels, num_hosts=len(hosts))
-    return Job(
+    return TrainingJob(
         root=root,
-        hyperparameters=_values(hyperparameters, path=config / "hyperparameters.json"),
+        hyperparameters=_parse_values(hyperparameters, path=config / "hyperparameters.json"),
         channels={name: root / "input/data" / name for name in channels},
         hosts=hosts,
         host=resources["current_host"],
@@ -77,9 +87,10 @@ def read_job(root: Path = ROOT) -> Job:
 
 
 def nested(dotted: Mapping[str, Any]) -> dict[str, Any]:
-    """``{"train.max_steps": 5}`` as the sections of ``params.yaml``: ``{"train": {"max_steps": 5}}``.
+    """Turn dotted names into sections: ``{"train.max_steps": 5}`` into ``{"train": {"max_steps": 5}}``.
 
-    Raises LatexifyError for a name that is both a parameter and a section.
+    Raises:
+        LatexifyError: If a name is both a parameter and a section.
     """
     sections: dict[str, Any] = {}
     for name, value in sorted(dotted.items()):
@@ -88,44 +99,44 @@ def nested(dotted: Mapping[str, Any]) -> dict[str, Any]:
         for parent in parents:
             section = section.setdefault(parent, {})
             if not isinstance(section, dict):
-                raise LatexifyError(f"hyperparameter {name}: {parent} is given a value as well; remove one of the two")
+                raise LatexifyError(f"hyperparameter {name}: {parent} has a value as well; remove one of the two")
         section[last] = value
     return sections
 
 
 def write_failure(root: Path, reason: str) -> None:
-    """Write what SageMaker shows as the reason why the job failed: its end, if it is long."""
+    """Write the reason for a failure, which SageMaker shows; of a long one the end."""
     path = root / "output/failure"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(reason[-MAX_REASON_CHARS:], encoding="utf-8")
 
 
-def _read(path: Path, *, default: dict[str, Any]) -> dict[str, Any]:
-    """A JSON object; `default` where the file is missing, as SageMaker writes none that would be empty."""
+def _read_json(path: Path, *, default: dict[str, Any]) -> dict[str, Any]:
+    """Read a JSON object; `default` if the file is missing, since SageMaker does not write empty ones."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return default
     except ValueError as error:
-        raise LatexifyError(f"{path} is not JSON ({error}): it is not what SageMaker writes") from None
+        raise LatexifyError(f"{path} is not JSON ({error}): SageMaker did not write it") from None
     if not isinstance(content, dict):
-        raise LatexifyError(f"{path} holds a {type(content).__name__}, not an object: it is not what SageMaker writes")
+        raise LatexifyError(f"{path} holds a {type(content).__name__}, not an object: SageMaker did not write it")
     return content
 
 
-def _values(texts: Mapping[str, str], *, path: Path) -> dict[str, Any]:
-    """The values, of which SageMaker keeps the text only, as in ``params.yaml``: `5e-5`, `true`, `[encoder]`, `null`.
+def _parse_values(texts: Mapping[str, str], *, path: Path) -> dict[str, Any]:
+    """Parse values as in ``params.yaml`` (`5e-5`, `true`, `[encoder]`, `null`), as SageMaker only keeps their text.
 
-    JSON reads the same, so that values which SageMaker's SDK has quoted come out as they were meant.
+    JSON is YAML, so values that SageMaker's SDK has quoted are parsed correctly too.
     """
     values = {}
     for name, text in texts.items():
-        if name.startswith(RESERVED):
+        if name.startswith(RESERVED_PREFIXES):
             continue
         try:
             values[name] = YAML(typ="safe", pure=True).load(text)
         except (YAMLError, AttributeError, TypeError):
-            raise LatexifyError(f"{path}: {name}: {text!r} is no value as in params.yaml: quote it") from None
+            raise LatexifyError(f"{path}: {name}: {text!r} is not a value as in params.yaml: quote it") from None
     return values
 
 
@@ -133,14 +144,14 @@ def _check_channels(channels: Mapping[str, Any], *, num_hosts: int) -> None:
     problems = []
     for name, settings in channels.items():
         if name not in CHANNELS:
-            problems.append(f"{name}: unknown; there are {', '.join(CHANNELS)}")
+            problems.append(f"{name}: unknown; choose from {', '.join(CHANNELS)}")
         if settings.get("TrainingInputMode") == "Pipe":
             problems.append(f"{name}: set its input mode to File or FastFile; a pipe cannot be read twice")
         if num_hosts > 1 and settings.get("S3DistributionType") == "ShardedByS3Key":
             problems.append(f"{name}: set its distribution to FullyReplicated; each instance needs all of it")
     if ("shards" in channels) != ("tokenizer" in channels):
-        problems.append("shards, tokenizer: give both, as one was made with the other")
+        problems.append("shards, tokenizer: give both, since the shards were made with the tokenizer")
     if problems:
         raise LatexifyError(
-            f"{len(problems)} input channel(s) cannot be used\n" + "\n".join(f"  {p}" for p in problems)
+            f"{len(problems)} input channel(s) cannot be used\n" + "\n".join(f"  {problem}" for problem in problems)
         )

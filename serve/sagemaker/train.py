@@ -1,7 +1,7 @@
-"""A training job on SageMaker: its channels and folders put where the stages look for them, and the stages run.
+"""Run the stages of a SageMaker training job on its channels and folders.
 
-Each stage is the command that a user would run, in a process of its own; training is started by torchrun where there is
-more than one GPU or instance. SIGTERM, which SageMaker sends two minutes before the end, is passed on.
+Each stage is the command that a user would run, in its own process. torchrun starts training if there is more than one
+GPU or instance. SIGTERM, which SageMaker sends two minutes before it ends a job, is forwarded.
 """
 
 import contextlib
@@ -19,38 +19,54 @@ from types import FrameType
 from typing import IO, Any
 
 from latexify.common.errors import LatexifyError
-from latexify.serve.sagemaker.job import Job
+from latexify.serve.sagemaker.job import TrainingJob
 
 PORT = 29400
 STOPPED = 128 + signal.SIGTERM
-"""Exit code after SIGTERM, as a shell's."""
+"""Exit code after SIGTERM, as in a shell."""
 NUM_LINES_KEPT = 40
+"""Last lines of a stage's stderr to keep for the error message."""
 
 
-def run(  # noqa: PLR0913  # what the job is and where it runs, all named
-    job: Job, params: Mapping[str, Any], *, children: "Children", work: Path, num_gpus: int, port: int = PORT
+def run(  # noqa: PLR0913  # all keyword-only but two
+    job: TrainingJob,
+    params: Mapping[str, Any],
+    *,
+    children: "ProcessRunner",
+    work: Path,
+    num_gpus: int,
+    port: int = PORT,
 ) -> int:
-    """Run what the job's channels leave to do, up to the model in ``/opt/ml/model``; returns the exit code.
+    """Run the stages that the job's channels leave to do, up to the model in ``/opt/ml/model``.
 
-    params: all parameters. children: what runs the stages. work: a folder of this instance for what is made on the way.
-    num_gpus: of this instance; the others must have as many. port: where the first instance waits for the others.
+    Args:
+        job: The job.
+        params: All parameters.
+        children: Runs the stages.
+        work: Folder of this instance for intermediate artifacts.
+        num_gpus: GPUs of this instance; all instances must have the same number.
+        port: Port on which the first instance waits for the others.
 
-    Raises LatexifyError where a stage fails, with what it said last.
+    Returns:
+        The exit code.
+
+    Raises:
+        LatexifyError: If a stage fails; with its last message.
     """
-    arguments = lay_out(job, params, work=work)
+    arguments = make_project(job, params, work=work)
     for stage in stages(job.channels):
         command = [*(launcher(job, num_gpus=num_gpus, port=port) if stage == "train" else [sys.executable, "-P"])]
         command += ["-m", "latexify", *arguments, stage]
-        code, said = children.run(command, environment=environment(job))
+        code, message = children.run(command, environment=environment(job))
         if code != 0 and children.stopping:
             return STOPPED
         if code != 0:
-            raise LatexifyError(f"`latexify {stage}` ended with exit code {code}: {said}")
+            raise LatexifyError(f"`latexify {stage}` ended with exit code {code}: {message}")
     return 0
 
 
 def stages(channels: Mapping[str, Path]) -> list[str]:
-    """The stages that remain, given what the channels hold; without data, that of `dataset` is made or downloaded."""
+    """List the stages to run for these channels. Without data, `source` generates or downloads that of `dataset`."""
     if "shards" in channels:
         return ["train"]
     if "inks" in channels:
@@ -58,11 +74,16 @@ def stages(channels: Mapping[str, Path]) -> list[str]:
     return ["source", "ingest", "vocab", "rasterize", "train"]
 
 
-def lay_out(job: Job, params: Mapping[str, Any], *, work: Path) -> list[str]:
-    """Make a project of links in `work`, and its parameter file; returns the options that name them.
+def make_project(job: TrainingJob, params: Mapping[str, Any], *, work: Path) -> list[str]:
+    """Make a project of links in `work`, and its parameter file.
 
     Checkpoints go to ``/opt/ml/checkpoints``, the model to ``/opt/ml/model``, figures to ``/opt/ml/output/data``.
-    Raises LatexifyError where one of these cannot be written: the container then runs as the wrong user.
+
+    Returns:
+        The command-line options for this project.
+
+    Raises:
+        LatexifyError: If one of these folders is not writable, because the container runs as the wrong user.
     """
     linked = {
         "runs": job.checkpoints,
@@ -82,7 +103,7 @@ def lay_out(job: Job, params: Mapping[str, Any], *, work: Path) -> list[str]:
 
 
 def _with_channels(params: Mapping[str, Any], channels: Mapping[str, Path]) -> dict[str, Any]:
-    """The parameters with the folders of the channels that parameters name."""
+    """The parameters, with the folders of those channels that are parameters."""
     changed = dict(params)
     if "raw" in channels:
         changed["raw"] = str(channels["raw"])
@@ -92,22 +113,21 @@ def _with_channels(params: Mapping[str, Any], channels: Mapping[str, Path]) -> d
 
 
 def _require_writable(folder: Path) -> None:
-    with contextlib.suppress(PermissionError):  # said below
+    with contextlib.suppress(PermissionError):  # reported below
         folder.mkdir(parents=True, exist_ok=True)
     if not os.access(folder, os.W_OK):
         raise LatexifyError(
-            f"{folder} cannot be written by user {os.getuid()}: build the image for training with "
-            "--build-arg RUN_AS=root"
+            f"{folder} is not writable for user {os.getuid()}: build the training image with --build-arg RUN_AS=root"
         )
 
 
 def count_gpus(devices: Path = Path("/dev")) -> int:
-    """GPUs that this container was given: NVIDIA's runtime makes a device file for each. torch takes seconds to ask."""
+    """Count the container's GPUs by their device files, since importing torch takes seconds."""
     return sum(re.fullmatch(r"nvidia\d+", path.name) is not None for path in devices.iterdir())
 
 
-def launcher(job: Job, *, num_gpus: int, port: int) -> list[str]:
-    """What starts training: this Python alone, or torchrun with a process for each GPU of each instance."""
+def launcher(job: TrainingJob, *, num_gpus: int, port: int) -> list[str]:
+    """Return the command that starts training: this Python, or torchrun with a process for each GPU."""
     if len(job.hosts) == 1 and num_gpus <= 1:
         return [sys.executable, "-P"]
     return [
@@ -120,19 +140,20 @@ def launcher(job: Job, *, num_gpus: int, port: int) -> list[str]:
     ]
 
 
-def environment(job: Job) -> dict[str, str]:
-    """The variables of a stage's process: those of this one, and the network between the instances."""
+def environment(job: TrainingJob) -> dict[str, str]:
+    """Return this process's environment variables, plus the network interface between the instances."""
     if job.interface is None:
         return dict(os.environ)
     return os.environ | {"NCCL_SOCKET_IFNAME": job.interface, "GLOO_SOCKET_IFNAME": job.interface}
 
 
-class Children:
-    """Runs one process after another and passes SIGTERM on to it. For the main thread, where Python takes signals.
+class ProcessRunner:
+    """Runs one process after another and forwards SIGTERM. For the main thread, which receives Python's signals.
 
-    Made early: a container's first process does not even die of a signal that it has not asked for.
+    Create it early: a container's first process ignores signals that it has no handler for.
 
-    stopping: whether SIGTERM has come; no further process is started then.
+    Attributes:
+        stopping: Whether SIGTERM has arrived; no further process is started then.
     """
 
     def __init__(self) -> None:
@@ -141,24 +162,24 @@ class Children:
         signal.signal(signal.SIGTERM, self._stop)
 
     def run(self, command: Sequence[str], *, environment: Mapping[str, str]) -> tuple[int, str]:
-        """Run to the end; exit code, and the end of what it wrote to stderr, which goes to ours as well."""
+        """Run a command; return its exit code and last message. Its stderr is copied to ours."""
         if self.stopping:
             return STOPPED, ""
-        self._child = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)  # noqa: S603  # ours
-        self._pass_on()  # the signal may have come before there was a child
+        self._child = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)  # noqa: S603  # our own
+        self._forward()  # the signal may have arrived before the process started
         lines: deque[str] = deque(maxlen=NUM_LINES_KEPT)
         assert self._child.stderr is not None
         reader = threading.Thread(target=_copy, args=(self._child.stderr, lines), daemon=True)
         reader.start()
         code = self._child.wait()
         reader.join()
-        return code, _reason(lines)
+        return code, _last_message(lines)
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self.stopping = True
-        self._pass_on()
+        self._forward()
 
-    def _pass_on(self) -> None:
+    def _forward(self) -> None:
         if self.stopping and self._child is not None and self._child.poll() is None:
             self._child.terminate()
 
@@ -170,8 +191,8 @@ def _copy(source: IO[str], lines: deque[str]) -> None:
         lines.append(line.rstrip("\n"))
 
 
-def _reason(lines: Sequence[str]) -> str:
-    """The message that the command line ended with, or, of a crash, the last lines."""
-    starts = [number for number, line in enumerate(lines) if line.startswith("latexify: ")]
+def _last_message(lines: Sequence[str]) -> str:
+    """The error message of our command line, or the last lines after a crash."""
+    starts = [i for i, line in enumerate(lines) if line.startswith("latexify: ")]
     kept = list(lines)[starts[-1] :] if starts else list(lines)[-5:]
     return "\n".join(kept).removeprefix("latexify: ")

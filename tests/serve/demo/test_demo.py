@@ -27,11 +27,11 @@ from latexify.pipeline.inks.table import ink_table
 from latexify.pipeline.latex import normalize
 from latexify.serve.demo import widgets as parts
 from latexify.serve.demo.examples import MAX_TOKENS, find_examples
-from latexify.serve.demo.inference import Seen, SharedReader, Unread
+from latexify.serve.demo.inference import Seen, SharedRecognizer, Unread
 from latexify.serve.demo.page import BEAMS
 from latexify.serve.demo.server import POLICY, SCRIPT, OwnPagesOnly, options, run
 from latexify.serve.demo.state import DemoSettings, reader_of
-from latexify.serve.http.items import Item
+from latexify.serve.http.requests import RequestItem
 from latexify.serve.recognizer import Recognizer
 from latexify.shards.format.png import decode_png
 from tests.support.handwriting import CANVAS, encoded, ink, inkml, strokes
@@ -54,7 +54,7 @@ def settings(model: Path) -> DemoSettings:
 
 
 @pytest.fixture(scope="module")
-def reader(settings: DemoSettings) -> SharedReader:
+def reader(settings: DemoSettings) -> SharedRecognizer:
     """The model, loaded."""
     return reader_of(settings)
 
@@ -142,7 +142,7 @@ def test_too_many_files_are_cut_off(page: AppTest, monkeypatch: pytest.MonkeyPat
     assert "first 2" in page.warning[0].value
 
 
-def test_the_sheet_is_read_as_its_strokes_are(reader: SharedReader, model: Path) -> None:
+def test_the_sheet_is_read_as_its_strokes_are(reader: SharedRecognizer, model: Path) -> None:
     """From the browser or from Python, the same ink is the same formula."""
     found = reader.read_ink(WRITTEN, num_beams=3)
     assert isinstance(found, Seen)
@@ -166,7 +166,7 @@ def test_the_sheet_is_read_as_its_strokes_are(reader: SharedReader, model: Path)
         (" " * 3_000_000, "too much ink"),
     ],
 )
-def test_whatever_a_browser_sends_is_an_answer(reader: SharedReader, sent: str, reason: str) -> None:
+def test_whatever_a_browser_sends_is_an_answer(reader: SharedRecognizer, sent: str, reason: str) -> None:
     """The page's script is not the only one that can talk to the server."""
     found = reader.read_ink(sent, num_beams=1)
     assert isinstance(found, Unread)
@@ -174,23 +174,23 @@ def test_whatever_a_browser_sends_is_an_answer(reader: SharedReader, sent: str, 
     assert "\n" not in found.reason
 
 
-def test_a_file_that_is_too_large_is_not_looked_at(reader: SharedReader) -> None:
+def test_a_file_that_is_too_large_is_not_looked_at(reader: SharedRecognizer) -> None:
     """Streamlit counts megabytes of its own; the limit of the service holds all the same."""
     found = reader.read_file(b"\x89PNG" + bytes(reader.limits.max_body_bytes), num_beams=1)
     assert isinstance(found, Unread)
     assert "8 MB" in found.reason
 
 
-def test_visitors_at_the_same_time_do_not_mix(reader: SharedReader) -> None:
+def test_visitors_at_the_same_time_do_not_mix(reader: SharedRecognizer) -> None:
     """Each gets the answer to what he wrote."""
     generator = np.random.default_rng(4)
     inks = [
         [generator.random((6, 2)).astype(np.float32), generator.random((4, 2)).astype(np.float32) + 1]
         for _ in range(12)
     ]
-    alone = [reader.read(Item(strokes=ink), num_beams=2) for ink in inks]
+    alone = [reader.read(RequestItem(strokes=ink), num_beams=2) for ink in inks]
     with ThreadPoolExecutor(6) as visitors:
-        together = list(visitors.map(lambda ink: reader.read(Item(strokes=ink), num_beams=2), inks))
+        together = list(visitors.map(lambda ink: reader.read(RequestItem(strokes=ink), num_beams=2), inks))
     for one, other in zip(alone, together, strict=True):
         assert isinstance(one, Seen)
         assert isinstance(other, Seen)
@@ -198,7 +198,7 @@ def test_visitors_at_the_same_time_do_not_mix(reader: SharedReader) -> None:
         assert one.recognition.latex == other.recognition.latex
 
 
-def test_the_model_is_loaded_once(settings: DemoSettings, reader: SharedReader) -> None:
+def test_the_model_is_loaded_once(settings: DemoSettings, reader: SharedRecognizer) -> None:
     """Half a gigabyte for each visitor would end soon."""
     assert reader_of(DemoSettings.from_mapping(settings.to_mapping())) is reader
 

@@ -1,4 +1,4 @@
-"""`latexify serve`, in this process: every route, every limit, and what a client is told."""
+"""The HTTP service in this process: every route, every limit and every error message."""
 
 import asyncio
 import base64
@@ -21,7 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from latexify.common.errors import LatexifyError
 from latexify.serve.http.app import ROUTES, make_app
 from latexify.serve.http.limits import Limits
-from latexify.serve.http.worker import Settings
+from latexify.serve.http.worker import ServiceSettings
 from latexify.serve.recognizer import Picture, Recognition, Recognizer
 from tests.support.handwriting import encoded, ink, inkml, strokes
 from tests.support.reading_models import export_folder, make_loaded
@@ -33,7 +33,7 @@ STROKES = {"strokes": [stroke.tolist() for stroke in strokes()]}
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model that writes something, if nothing sensible."""
+    """A model with random weights."""
     scratch = tmp_path_factory.mktemp("model")
     return export_folder(make_loaded("hybrid", scratch), scratch / "out")
 
@@ -44,7 +44,7 @@ def make(model: Path, **options: Any) -> FastAPI:
     def fail(error: BaseException) -> None:
         raise AssertionError(error)
 
-    return make_app(Settings(model=model, device="cpu", **options), on_failure=fail)
+    return make_app(ServiceSettings(model=model, device="cpu", **options), on_failure=fail)
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -57,7 +57,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 @pytest.fixture(scope="module")
 def client(model: Path) -> Iterator[TestClient]:
-    """A service that is ready, with the limits that it has if nobody says otherwise."""
+    """A service that is ready, with the default limits."""
     with TestClient(make(model), raise_server_exceptions=False) as client:
         wait_until(lambda: client.get("/ready").status_code == 200)
         yield client
@@ -65,7 +65,7 @@ def client(model: Path) -> Iterator[TestClient]:
 
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """The model reads only while it is open."""
+    """The model reads only while the gate is open."""
     gate, read = threading.Event(), Recognizer.read
 
     def wait_and_read(self: Recognizer, pictures: Sequence[Picture], *, num_beams: int = 1) -> list[Recognition]:
@@ -78,8 +78,8 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     gate.set()
 
 
-def figure(client: TestClient, name: str, **labels: str) -> float:
-    """A figure of /metrics; 0 where it was not counted yet."""
+def metric(client: TestClient, name: str, **labels: str) -> float:
+    """A value from /metrics; 0 if it was not counted yet."""
     for family in text_string_to_metric_families(client.get("/metrics").text):
         for sample in family.samples:
             if sample.name == name and labels.items() <= sample.labels.items():
@@ -88,7 +88,7 @@ def figure(client: TestClient, name: str, **labels: str) -> float:
 
 
 def test_the_same_ink_reads_the_same_in_every_form(client: TestClient, model: Path) -> None:
-    """And as `latexify recognize` reads it."""
+    """And the same as with `latexify recognize`."""
     recognizer = Recognizer(model, device="cpu")
     expected = recognizer.read([recognizer.draw(strokes())])[0]
     sent = [
@@ -113,8 +113,8 @@ def test_the_same_ink_reads_the_same_in_every_form(client: TestClient, model: Pa
         assert answer.json()["latex"] == photo.latex
 
 
-def test_a_list_is_answered_in_order_and_a_bad_item_costs_only_itself(client: TestClient) -> None:
-    """Forms of files and JSON alike; more items than one batch holds."""
+def test_a_list_is_answered_in_order_and_a_bad_item_does_not_affect_the_others(client: TestClient) -> None:
+    """For forms of files and for JSON, with more items than one batch holds."""
     alone = client.post("/recognize?beams=3", json=STROKES).json()
     files = [("file", inkml()), ("file", b"no image"), ("other", PHOTO), ("file", encoded(np.full((80, 90), 255.0)))]
     found = client.post("/recognize?beams=3", files=files)
@@ -127,11 +127,11 @@ def test_a_list_is_answered_in_order_and_a_bad_item_costs_only_itself(client: Te
     results = client.post("/recognize?beams=3", json=content).json()["results"]
     assert [result.get("status", 200) for result in results] == [200, 422, 422] + [200] * 25
     assert {result["latex"] for result in results[3:]} == {alone["latex"]}
-    assert figure(client, "latexify_item_failures_total", status="422") >= 3
+    assert metric(client, "latexify_item_failures_total", status="422") >= 3
 
 
 def png_header(width_px: int, height_px: int) -> bytes:
-    """A PNG that claims a size, and holds nothing."""
+    """A PNG without pixels that claims a size."""
     head = struct.pack(">IIBBBBB", width_px, height_px, 8, 0, 0, 0, 0)
     pieces = ((b"IHDR", head), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b""))
     chunks = [
@@ -143,21 +143,21 @@ def png_header(width_px: int, height_px: int) -> bytes:
 HOSTILE: list[tuple[str, dict[str, str], bytes, int, str]] = [
     ("empty", {}, b"", 400, "empty"),
     ("bomb", {}, png_header(30_000, 30_000), 413, "pixels"),
-    ("larger than Pillow bears", {}, png_header(10, 2**31 - 1), 413, "pixels"),
+    ("larger than Pillow accepts", {}, png_header(10, 2**31 - 1), 413, "pixels"),
     ("cut off", {}, encoded(255 - 255 * ink())[:600], 422, "damaged"),
     (
-        "no format of ours",
+        "a format that is not accepted",
         {},
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n",
         415,
         "neither InkML",
     ),
     ("entities", {}, b'<!DOCTYPE ink [<!ENTITY a "b">]><ink>&a;</ink>', 422, "cannot be read"),
-    ("no ink", {}, b"<svg></svg>", 422, "cannot be read"),
+    ("not an ink", {}, b"<svg></svg>", 422, "cannot be read"),
     ("NaN", JSON, b'{"strokes": [[[NaN, 0], [1, 1]]]}', 422, "NaN"),
     ("infinite", JSON, b'{"strokes": [[[1e999, 0], [1, 1]]]}', 422, "finite"),
     ("nothing written", JSON, b'{"strokes": [[], []]}', 422, "nothing to draw"),
-    ("JSON cut off", JSON, b'{"strokes": [[[0, 0]', 400, "no JSON"),
+    ("JSON cut off", JSON, b'{"strokes": [[[0, 0]', 400, "not JSON"),
     ("compressed", {"content-encoding": "gzip"}, b"\x1f\x8b", 415, "compressed"),
     ("a claim", {"content-length": "1000000000"}, b"", 413, "larger"),
     ("a huge claim", {"content-length": "9" * 50}, b"", 413, "larger"),
@@ -170,10 +170,10 @@ HOSTILE: list[tuple[str, dict[str, str], bytes, int, str]] = [
 @pytest.mark.parametrize(
     ("headers", "body", "status", "words"), [case[1:] for case in HOSTILE], ids=[c[0] for c in HOSTILE]
 )
-def test_hostile_requests_are_told_why_in_one_line(
+def test_hostile_requests_get_one_line_that_says_why(
     client: TestClient, headers: dict[str, str], body: bytes, status: int, words: str
 ) -> None:
-    """A status that fits, no stack trace, and nothing left behind: the next request is answered."""
+    """With the right status, no stack trace and no resources leaked: the next request is answered."""
     answer = client.post("/recognize", content=body, headers=headers)
     assert answer.status_code == status
     problem = answer.json()
@@ -181,7 +181,7 @@ def test_hostile_requests_are_told_why_in_one_line(
     assert problem["status"] == status
     assert words in problem["error"]
     assert "\n" not in problem["error"]
-    assert figure(client, "latexify_items_in_progress") == figure(client, "latexify_held_body_bytes") == 0
+    assert metric(client, "latexify_items_in_progress") == metric(client, "latexify_held_body_bytes") == 0
     assert client.post("/recognize", json=STROKES).status_code == 200
 
 
@@ -194,14 +194,14 @@ def test_hostile_requests_are_told_why_in_one_line(
         ("GET", "/no", 404),
     ],
 )
-def test_wrong_addresses_are_told_in_one_line_too(client: TestClient, method: str, path: str, status: int) -> None:
-    """The same shape of answer for whatever goes wrong."""
+def test_wrong_addresses_get_one_line_too(client: TestClient, method: str, path: str, status: int) -> None:
+    """Clients need one form of error to parse."""
     answer = client.request(method, path)
     assert (answer.status_code, answer.json()["status"]) == (status, status)
 
 
-def test_what_breaks_inside_is_no_concern_of_the_client(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No stack trace leaves the server, and it goes on."""
+def test_an_internal_error_is_not_shown_to_the_client(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No stack trace leaves the server, and it keeps running."""
 
     def fail(*_: object, **__: object) -> list[Recognition]:
         raise RuntimeError("secret path")
@@ -209,15 +209,15 @@ def test_what_breaks_inside_is_no_concern_of_the_client(client: TestClient, monk
     with monkeypatch.context() as patched:
         patched.setattr(Recognizer, "read", fail)
         answer = client.post("/recognize", json=STROKES)
-    assert (answer.status_code, answer.json()["error"]) == (500, "the server failed; its log says how")
+    assert (answer.status_code, answer.json()["error"]) == (500, "internal error: see the server's log")
     assert client.post("/recognize", json=STROKES).status_code == 200
 
 
 def test_states_metrics_and_description(client: TestClient) -> None:
-    """What a cluster, Prometheus and a programmer ask for."""
-    before = figure(client, "latexify_requests_total", route="/recognize", status="200")
+    """The routes for a cluster, for Prometheus and for programmers."""
+    before = metric(client, "latexify_requests_total", route="/recognize", status="200")
     client.post("/recognize", json=STROKES)
-    assert figure(client, "latexify_requests_total", route="/recognize", status="200") == before + 1
+    assert metric(client, "latexify_requests_total", route="/recognize", status="200") == before + 1
     for path in ("/health", "/ready", "/ping"):
         assert client.get(path).status_code == 200
     client.get("/a/path/of/an/attacker")
@@ -231,8 +231,8 @@ def test_states_metrics_and_description(client: TestClient) -> None:
         assert client.post("/recognize", json=example["value"]).status_code == 200
 
 
-def test_the_page_asks_for_what_the_service_answers(client: TestClient) -> None:
-    """It is written in another language; at least its addresses must be there, and nothing comes from elsewhere."""
+def test_the_page_uses_routes_that_exist(client: TestClient) -> None:
+    """The page's addresses must exist, and it must not load anything from other servers."""
     page, script = client.get("/"), client.get("/write.js")
     assert page.headers["content-type"].startswith("text/html")
     assert script.headers["content-type"].startswith("text/javascript")
@@ -241,8 +241,8 @@ def test_the_page_asks_for_what_the_service_answers(client: TestClient) -> None:
     assert "//" not in page.text.replace("<!-- -->", "")
 
 
-def test_a_full_queue_sends_away_and_recovers(model: Path, gate: threading.Event) -> None:
-    """With 503 and when to come again, before the body is read; the others get their answers."""
+def test_a_full_queue_refuses_and_recovers(model: Path, gate: threading.Event) -> None:
+    """With 503 and Retry-After before the body is read; the accepted requests get their answers."""
     with TestClient(make(model, max_queue=2)) as client:
         wait_until(lambda: client.get("/ready").status_code == 200)
         gate.clear()
@@ -253,7 +253,7 @@ def test_a_full_queue_sends_away_and_recovers(model: Path, gate: threading.Event
         ]
         for thread in threads:
             thread.start()
-        wait_until(lambda: figure(client, "latexify_items_in_progress") == 2)
+        wait_until(lambda: metric(client, "latexify_items_in_progress") == 2)
         refused = client.post("/recognize", json=STROKES)
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
         assert client.get("/health").status_code == 200
@@ -261,23 +261,23 @@ def test_a_full_queue_sends_away_and_recovers(model: Path, gate: threading.Event
         for thread in threads:
             thread.join()
         assert statuses == [200, 200]
-        assert client.post("/recognize", json=[STROKES] * 3).status_code == 413  # it never fits
+        assert client.post("/recognize", json=[STROKES] * 3).status_code == 413  # larger than the queue
         assert client.post("/recognize", json=[STROKES] * 2).status_code == 200
 
 
-def test_an_answer_that_takes_too_long_is_given_up(model: Path, gate: threading.Event) -> None:
-    """504, and its place is free again."""
+def test_an_answer_that_takes_too_long_is_cancelled(model: Path, gate: threading.Event) -> None:
+    """The client gets 504, and the slot is free again."""
     limits = Limits(answer_timeout_s=0.1)
     with TestClient(make(model, max_queue=1, limits=limits)) as client:
         wait_until(lambda: client.get("/ready").status_code == 200)
         gate.clear()
         assert client.post("/recognize", json=STROKES).status_code == 504
-        assert figure(client, "latexify_items_in_progress") == 0
+        assert metric(client, "latexify_items_in_progress") == 0
         gate.set()
 
 
-def test_it_is_alive_before_it_is_ready(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cluster must neither kill it while it loads its model, nor send it requests."""
+def test_the_service_is_alive_before_it_is_ready(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cluster must neither kill the service while it loads its model, nor send it requests."""
     gate = threading.Event()
     init = Recognizer.__init__
     monkeypatch.setattr(Recognizer, "__init__", lambda *a, **k: (gate.wait(timeout=10), init(*a, **k))[1])
@@ -290,10 +290,10 @@ def test_it_is_alive_before_it_is_ready(model: Path, monkeypatch: pytest.MonkeyP
         assert client.post("/recognize", json=STROKES).status_code == 200
 
 
-def test_without_a_model_it_says_so(tmp_path: Path) -> None:
-    """And does not stay up, never to be ready."""
+def test_a_missing_model_is_reported(tmp_path: Path) -> None:
+    """A service that can never be ready must not keep running."""
     failures: list[BaseException] = []
-    with TestClient(make_app(Settings(model=tmp_path), on_failure=failures.append)):
+    with TestClient(make_app(ServiceSettings(model=tmp_path), on_failure=failures.append)):
         wait_until(lambda: bool(failures))
     assert isinstance(failures[0], LatexifyError)
 
@@ -301,8 +301,8 @@ def test_without_a_model_it_says_so(tmp_path: Path) -> None:
 Message = MutableMapping[str, Any]
 
 
-class Wire:
-    """One request at the level of ASGI: pieces of a body one after another, then whatever `then` says."""
+class RawRequest:
+    """One request at the level of ASGI: the pieces of a body in turn, then a wait for `then`."""
 
     def __init__(self, pieces: Sequence[bytes], *, is_whole: bool, then: Callable[[], Any]) -> None:
         self.asked = 0
@@ -324,8 +324,8 @@ class Wire:
         self.status = message.get("status", self.status)
         self.body += message.get("body", b"")
 
-    async def post(self, app: FastAPI) -> "Wire":
-        """Send it."""
+    async def post(self, app: FastAPI) -> "RawRequest":
+        """Send the request."""
         scope = {
             "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http",
             "path": "/recognize", "raw_path": b"/recognize", "root_path": "", "query_string": b"",
@@ -337,11 +337,12 @@ class Wire:
 
 @asynccontextmanager
 async def running(model: Path, **options: Any) -> AsyncIterator[FastAPI]:
-    """The service, ready, in this event loop."""
+    """A service that is ready, in this event loop."""
     app = make(model, **options)
     async with app.router.lifespan_context(app):
         async with asyncio.timeout(10):
-            while (await Wire([json.dumps(STROKES).encode()], is_whole=True, then=forever).post(app)).status != 200:  # noqa: ASYNC110
+            body = [json.dumps(STROKES).encode()]
+            while (await RawRequest(body, is_whole=True, then=forever).post(app)).status != 200:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         yield app
 
@@ -351,25 +352,25 @@ async def forever() -> None:
     await asyncio.Event().wait()
 
 
-def test_a_body_without_an_announced_end_is_cut_at_the_limit(model: Path) -> None:
-    """Chunked, so that there is no Content-Length to refuse: at most one piece more than the limit is taken."""
+def test_a_chunked_body_is_cut_at_the_limit(model: Path) -> None:
+    """There is no Content-Length to refuse: at most one chunk more than the limit is received."""
 
     async def play() -> None:
         async with running(model, limits=Limits(max_body_bytes=10_000)) as app:
-            wire = await Wire([bytes(1000)] * 1000, is_whole=False, then=forever).post(app)
-            assert (wire.status, wire.asked) == (413, 11)
+            request = await RawRequest([bytes(1000)] * 1000, is_whole=False, then=forever).post(app)
+            assert (request.status, request.asked) == (413, 11)
 
     asyncio.run(play())
 
 
-def test_a_body_that_does_not_come_is_given_up(model: Path) -> None:
-    """408; clients that drip must not hold the service."""
+def test_a_body_that_does_not_arrive_is_refused(model: Path) -> None:
+    """With 408; slow clients must not block the service."""
 
     async def play() -> None:
         async with running(model, limits=Limits(body_timeout_s=0.05)) as app:
-            wire = await Wire([b"{"], is_whole=False, then=forever).post(app)
-            assert wire.status == 408
-            assert b"0.05 s" in wire.body
+            request = await RawRequest([b"{"], is_whole=False, then=forever).post(app)
+            assert request.status == 408
+            assert b"0.05 s" in request.body
 
     asyncio.run(play())
 
@@ -380,30 +381,30 @@ def test_bodies_of_all_clients_together_have_a_limit(model: Path) -> None:
     async def play() -> None:
         async with running(model, limits=Limits(max_held_bytes=15_000)) as app:
             go = asyncio.Event()
-            held = asyncio.create_task(Wire([bytes(10_000)], is_whole=False, then=go.wait).post(app))
+            held = asyncio.create_task(RawRequest([bytes(10_000)], is_whole=False, then=go.wait).post(app))
             await asyncio.sleep(0.01)
-            assert (await Wire([bytes(10_000)], is_whole=True, then=forever).post(app)).status == 503
+            assert (await RawRequest([bytes(10_000)], is_whole=True, then=forever).post(app)).status == 503
             go.set()
             assert (await held).status == 499
-            assert (await Wire([bytes(10_000)], is_whole=True, then=forever).post(app)).status == 400
+            assert (await RawRequest([bytes(10_000)], is_whole=True, then=forever).post(app)).status == 400
 
     asyncio.run(play())
 
 
-def test_a_client_that_leaves_gives_its_place_back(model: Path, gate: threading.Event) -> None:
-    """At once, not when its answer would have been ready."""
+def test_a_client_that_disconnects_frees_its_slot(model: Path, gate: threading.Event) -> None:
+    """At once, and not only when its answer would have been ready."""
 
     async def play() -> None:
         async with running(model, max_queue=1) as app:
             gate.clear()
             leave = asyncio.Event()
             body = [json.dumps(STROKES).encode()]
-            leaving = asyncio.create_task(Wire(body, is_whole=True, then=leave.wait).post(app))
+            leaving = asyncio.create_task(RawRequest(body, is_whole=True, then=leave.wait).post(app))
             await asyncio.sleep(0.1)
-            assert (await Wire(body, is_whole=True, then=forever).post(app)).status == 503
+            assert (await RawRequest(body, is_whole=True, then=forever).post(app)).status == 503
             leave.set()
             assert (await leaving).status == 499
-            staying = asyncio.create_task(Wire(body, is_whole=True, then=forever).post(app))
+            staying = asyncio.create_task(RawRequest(body, is_whole=True, then=forever).post(app))
             await asyncio.sleep(0.05)
             gate.set()
             assert (await staying).status == 200

@@ -1,4 +1,4 @@
-"""Batches form from what waits, and nobody waits for nothing."""
+"""Batches form from the pictures that wait, and no client waits in vain."""
 
 import asyncio
 import threading
@@ -9,13 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from latexify.serve.http.batching import Batcher, Places
+from latexify.serve.http.batching import Batcher, ItemSlots
 from latexify.serve.http.http_errors import HttpError
 from latexify.serve.recognizer import Picture, Recognition
 
 
-class Slow:
-    """A recogniser that answers with the picture's number once it is let go."""
+class SlowRecognizer:
+    """A recogniser that answers with the picture's number once its gate is open."""
 
     def __init__(self) -> None:
         self.batches: list[tuple[int, list[int]]] = []
@@ -35,18 +35,18 @@ class Slow:
 
 
 def picture(number: int) -> Picture:
-    """One that the recogniser knows again."""
+    """A picture that the recogniser can identify."""
     return np.full((1, 1), number, dtype=np.uint8)
 
 
 def with_batcher(
-    slow: Slow, scene: Callable[[Batcher], Awaitable[None]], *, max_batch: int = 4, max_wait_s: float = 0
+    slow: SlowRecognizer, scene: Callable[[Batcher], Awaitable[None]], *, max_batch: int = 4, max_wait_s: float = 0
 ) -> None:
-    """Play a scene with a running batcher."""
+    """Run a scene with a running batcher."""
 
     async def play() -> None:
         with ThreadPoolExecutor(1) as thread:
-            batcher = Batcher(slow, thread=thread, max_batch=max_batch, max_wait_s=max_wait_s, watcher=slow)
+            batcher = Batcher(slow, thread=thread, max_batch=max_batch, max_wait_s=max_wait_s, observer=slow)
             life = asyncio.create_task(batcher.run())
             try:
                 await scene(batcher)
@@ -58,16 +58,16 @@ def with_batcher(
     asyncio.run(play())
 
 
-async def started(slow: Slow, count: int) -> None:
-    """Wait until so many batches were begun."""
+async def started(slow: SlowRecognizer, count: int) -> None:
+    """Wait until `count` batches have started."""
     async with asyncio.timeout(10):
-        while len(slow.batches) < count:  # noqa: ASYNC110  # they begin in a thread
+        while len(slow.batches) < count:  # noqa: ASYNC110  # they start in a thread
             await asyncio.sleep(0.001)
 
 
-def test_what_waits_is_read_together_and_answered_apart() -> None:
-    """While one is read, five come: the next batches are of four and one, and nobody gets another's answer."""
-    slow = Slow()
+def test_waiting_pictures_are_read_together_and_answered_separately() -> None:
+    """Five arrive while one is read: the next batches have four and one, and no client gets another's answer."""
+    slow = SlowRecognizer()
 
     async def scene(batcher: Batcher) -> None:
         slow.gate.clear()
@@ -86,8 +86,8 @@ def test_what_waits_is_read_together_and_answered_apart() -> None:
 
 
 def test_searches_of_different_width_are_not_mixed() -> None:
-    """A batch has one number of beams; those of another wait for the next, but not for ever."""
-    slow = Slow()
+    """A batch has one beam width; pictures with another one wait for a later batch, but not forever."""
+    slow = SlowRecognizer()
 
     async def scene(batcher: Batcher) -> None:
         slow.gate.clear()
@@ -102,9 +102,9 @@ def test_searches_of_different_width_are_not_mixed() -> None:
     assert slow.batches == [(1, [0]), (2, [1, 3]), (1, [2, 4])]
 
 
-def test_who_leaves_is_not_read() -> None:
-    """A closed browser tab costs the others nothing."""
-    slow = Slow()
+def test_a_cancelled_picture_is_not_read() -> None:
+    """A closed browser tab must not slow the others down."""
+    slow = SlowRecognizer()
 
     async def scene(batcher: Batcher) -> None:
         slow.gate.clear()
@@ -124,9 +124,9 @@ def test_who_leaves_is_not_read() -> None:
     assert slow.batches == [(1, [1]), (1, [3])]
 
 
-def test_a_failure_reaches_those_it_concerns_and_no_others() -> None:
-    """A batch that the model cannot read must not end the service."""
-    slow = Slow()
+def test_a_failure_reaches_only_the_clients_of_its_batch() -> None:
+    """A batch that crashes the model must not end the service."""
+    slow = SlowRecognizer()
 
     async def scene(batcher: Batcher) -> None:
         with pytest.raises(RuntimeError, match="out of memory"):
@@ -136,9 +136,9 @@ def test_a_failure_reaches_those_it_concerns_and_no_others() -> None:
     with_batcher(slow, scene)
 
 
-def test_company_is_waited_for_only_where_there_was_some() -> None:
-    """A lone client never waits; after a batch of two, one alone waits a moment for the other."""
-    slow = Slow()
+def test_a_batch_waits_for_more_only_after_a_batch_of_several() -> None:
+    """A single client never waits; after a batch of two, the first waits a moment for the second."""
+    slow = SlowRecognizer()
 
     async def scene(batcher: Batcher) -> None:
         for number in range(3):
@@ -154,7 +154,7 @@ def test_company_is_waited_for_only_where_there_was_some() -> None:
         await asyncio.gather(first, *pair)
         early = asyncio.create_task(batcher.read(picture(6), num_beams=1))
         await asyncio.sleep(0.05)
-        assert len(slow.batches) == 5  # it waits
+        assert len(slow.batches) == 5  # the picture waits
         late = asyncio.create_task(batcher.read(picture(7), num_beams=1))
         await asyncio.gather(early, late)
         assert slow.batches[-1] == (1, [6, 7])
@@ -163,18 +163,18 @@ def test_company_is_waited_for_only_where_there_was_some() -> None:
     with_batcher(slow, scene, max_wait_s=0.5)
 
 
-def test_places_are_given_back() -> None:
-    """Else a service that refused once would refuse for ever."""
-    places = Places(3)
-    with places.take(2):
-        with pytest.raises(HttpError) as full, places.take(2):
+def test_slots_are_released() -> None:
+    """Otherwise a service that refused once would refuse forever."""
+    slots = ItemSlots(3)
+    with slots.take(2):
+        with pytest.raises(HttpError) as full, slots.take(2):
             pass
         assert (full.value.status, full.value.headers) == (503, {"Retry-After": "1"})
-        with places.take(1):
-            assert places.taken == 3
-    with pytest.raises(KeyError), places.take(3):
+        with slots.take(1):
+            assert slots.num_taken == 3
+    with pytest.raises(KeyError), slots.take(3):
         raise KeyError
-    assert places.taken == 0
-    with pytest.raises(HttpError) as never, places.take(4):
+    assert slots.num_taken == 0
+    with pytest.raises(HttpError) as never, slots.take(4):
         pass
     assert never.value.status == 413

@@ -1,7 +1,7 @@
-"""The page to write on, in headless Chromium without any driver: write, read, choose, copy, undo.
+"""The page to write on, in headless Chromium without a driver: write, read, choose, copy, undo.
 
-The page is served as it is, with one more script behind its own that acts and writes down what it sees; Chromium prints
-the page as it is then (`--dump-dom`).
+The page is served unchanged, plus one script that acts on it and records the results. Chromium then prints the page
+(`--dump-dom`).
 """
 
 import html
@@ -23,7 +23,7 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse, Response
 
 from latexify.serve.http.app import STATIC, make_app
-from latexify.serve.http.worker import Settings
+from latexify.serve.http.worker import ServiceSettings
 from tests.support.reading_models import export_folder, make_loaded
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -32,7 +32,7 @@ ACTIONS = """
 const seen = { errors: [] };
 addEventListener("error", (event) => seen.errors.push(event.message));
 const canvas = find("sheet");
-canvas.setPointerCapture = () => {};  // the browser knows no pointer by the number of an event that a script made
+canvas.setPointerCapture = () => {};  // the pointer id of a scripted event is unknown to the browser
 const point = (type, x, y) => {
   const box = canvas.getBoundingClientRect();
   const where = { clientX: box.left + canvas.clientLeft + x, clientY: box.top + canvas.clientTop + y };
@@ -77,16 +77,16 @@ const inked = () =>
 
 @pytest.fixture(scope="module")
 def browser() -> str:
-    """The command of a browser."""
+    """Command of a browser."""
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if found is None:
-        pytest.skip(f"no browser here (looked for {', '.join(BROWSERS)}): the page's script is not tried")
+        pytest.skip(f"no browser installed (looked for {', '.join(BROWSERS)}): the page's script is not tested")
     return found
 
 
 @contextmanager
 def serving(app: FastAPI) -> Iterator[str]:
-    """Its URL, while it runs in a thread."""
+    """Run the application in a thread; yields its URL."""
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", ws="none"))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
@@ -102,8 +102,8 @@ def serving(app: FastAPI) -> Iterator[str]:
 
 
 def with_actions(model: Path) -> FastAPI:
-    """The service, and its page with the actions behind it, under the same policy."""
-    app = make_app(Settings(model=model, device="cpu"), on_failure=lambda error: pytest.fail(str(error)))
+    """The service, and its page with the actions appended, under the same policy."""
+    app = make_app(ServiceSettings(model=model, device="cpu"), on_failure=lambda error: pytest.fail(str(error)))
     page = (
         (STATIC / "write.html").read_text(encoding="utf-8").replace("</body>", '<script src="/act.js"></script></body>')
     )
@@ -113,18 +113,18 @@ def with_actions(model: Path) -> FastAPI:
 
 
 def act(browser: str, url: str, folder: Path) -> dict[str, Any]:
-    """What the actions saw."""
+    """Run the actions and return their results."""
     switches = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
     switches += ["--virtual-time-budget=20000", f"--user-data-dir={folder / 'profile'}", "--dump-dom"]
     done = subprocess.run([browser, *switches, f"{url}/acted"], check=True, capture_output=True, timeout=90)
     found = re.search(r'<pre id="seen">(.*?)</pre>', done.stdout.decode(), re.DOTALL)
-    assert found, "the actions did not come to their end"
+    assert found, "the actions did not finish"
     seen: dict[str, Any] = json.loads(html.unescape(found[1]))
     return seen
 
 
-def test_who_writes_gets_latex_to_copy(browser: str, tmp_path: Path) -> None:
-    """The whole way: pointer, canvas, strokes, service, readings, clipboard, undo."""
+def test_a_user_who_writes_gets_latex_to_copy(browser: str, tmp_path: Path) -> None:
+    """End to end: pointer, canvas, strokes, service, candidates, clipboard, undo."""
     model = export_folder(make_loaded("hybrid", tmp_path), tmp_path / "out")
     with serving(with_actions(model)) as url:
         seen = act(browser, url, tmp_path)

@@ -1,9 +1,10 @@
-"""`latexify serve` as people start it: a process, sockets, signals."""
+"""`latexify serve` as a user starts it: a process, sockets, signals."""
 
 import asyncio
 import shutil
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,15 +15,16 @@ from pathlib import Path
 import httpx2
 import psutil
 import pytest
+from uvicorn.protocols.http import h11_impl
 
 from benchmarks.serving.attacks import CROSS, KINDS, malformed, slow
 from benchmarks.serving.hostile import besiege
 from benchmarks.serving.load import WRK, load
 from benchmarks.serving.processes import Server
 from latexify.common.errors import LatexifyError
-from latexify.serve.http import server
+from latexify.serve.http import protocol, server
 from latexify.serve.http.sockets import listen
-from latexify.serve.http.worker import Settings
+from latexify.serve.http.worker import ServiceSettings
 from tests.support.handwriting import encoded, ink, inkml, strokes
 from tests.support.reading_models import export_folder, make_loaded
 from tests.support.service_process import Service, service, talk
@@ -33,20 +35,20 @@ STROKES = {"strokes": [stroke.tolist() for stroke in strokes()]}
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model that writes something, if nothing sensible."""
+    """A model with random weights."""
     scratch = tmp_path_factory.mktemp("model")
     return export_folder(make_loaded("hybrid", scratch), scratch / "out")
 
 
 @pytest.fixture(scope="module")
 def running(model: Path) -> Iterator[Service]:
-    """A service for several tests."""
+    """A service that several tests share."""
     with service(model) as running:
         yield running
 
 
-def test_many_clients_are_answered_as_one_would_be(running: Service) -> None:
-    """Images, files and strokes mixed, sixteen at a time, while others send nonsense."""
+def test_many_clients_get_the_same_answers_as_one(running: Service) -> None:
+    """Images, files, strokes and invalid requests are mixed, sixteen at a time."""
     photo = encoded(200 * ink() + 20, "JPEG")
     with httpx2.Client(base_url=running.url, timeout=60) as client:
         expected = {
@@ -77,7 +79,7 @@ def flood(connection: socket.socket) -> None:
 
 
 def test_a_chunked_flood_is_refused_and_cut_off(running: Service) -> None:
-    """Its client never stops sending; the answer comes, and then the connection ends."""
+    """The client never stops sending: it gets an answer, then the connection is closed."""
     with socket.create_connection(running.address, timeout=30) as connection:
         connection.sendall(b"POST /recognize HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
         with pytest.raises(OSError, match=r"reset|[Bb]roken"):
@@ -87,8 +89,8 @@ def test_a_chunked_flood_is_refused_and_cut_off(running: Service) -> None:
         assert 'route="/recognize",status="413"' in client.get("/metrics").text
 
 
-def test_no_client_is_waited_for_for_ever(running: Service) -> None:
-    """A body that is refused by its head, a head without an end, and silence: connections are few."""
+def test_no_client_can_keep_a_connection_open_forever(running: Service) -> None:
+    """With a body refused by its head, an endless head, or silence: the number of connections is limited."""
     gigabyte = b"POST /recognize HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n"
     endless = b"POST /recognize HTTP/1.1\r\nHost: x\r\nX-Slow: "
     started_s = time.monotonic()
@@ -100,8 +102,8 @@ def test_no_client_is_waited_for_for_ever(running: Service) -> None:
     assert talk(running.address, b"\x16\x03\x01 not HTTP\r\n\r\n").startswith(b"HTTP/1.1 400 ")
 
 
-def test_sigterm_finishes_what_was_begun(model: Path) -> None:
-    """A rolling update must lose no answer: exit code 0, and no new connection is accepted meanwhile."""
+def test_sigterm_finishes_the_requests_in_progress(model: Path) -> None:
+    """A rolling update must not lose an answer: exit code 0, and no new connection is accepted meanwhile."""
     with service(model) as running, httpx2.Client(base_url=running.url, timeout=60) as client:
         statuses: list[int] = []
         content = [STROKES] * 32
@@ -117,24 +119,37 @@ def test_sigterm_finishes_what_was_begun(model: Path) -> None:
             httpx2.get(f"{running.url}/health")
 
 
-def test_what_hinders_it_is_one_line(model: Path, tmp_path: Path, running: Service) -> None:
-    """No model, or a port that is taken: the command line prints it and exits with 1."""
-    said: list[str] = []
+def test_a_failure_to_start_is_one_line(model: Path, tmp_path: Path, running: Service) -> None:
+    """The command line prints it and exits with 1 if the model is missing or the port is taken."""
+    lines: list[str] = []
     host, port = running.address
-    with pytest.raises(LatexifyError, match="choose others"):
-        server.run(Settings(model=model, device="cpu"), host=host, port=port, announce=said.append)
-    assert not said
+    with pytest.raises(LatexifyError, match="choose another --host or --port"):
+        server.run(ServiceSettings(model=model, device="cpu"), host=host, port=port, announce=lines.append)
+    assert not lines
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(LatexifyError, match="latexify train"):
-        server.run(Settings(model=tmp_path, device="cpu"), host=host, port=0, announce=said.append)
+        server.run(ServiceSettings(model=tmp_path, device="cpu"), host=host, port=0, announce=lines.append)
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_the_service_starts_without_uvicorns_private_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new release of uvicorn may move it: the user is told what is missing, and uvicorn's own protocol runs."""
+    lines: list[str] = []
+    assert server.choose_protocol(lines.append) is protocol.TimeoutH11Protocol
+    assert not lines
+    monkeypatch.delitem(sys.modules, protocol.__name__)
+    monkeypatch.delattr(h11_impl, "H11Protocol")
+    assert server.choose_protocol(lines.append) == "auto"
+    (line,) = lines
+    assert line.startswith("no timeouts for slow clients")
+    assert "H11Protocol" in line
+
+
 def test_answers_do_not_wait_for_acknowledgements() -> None:
-    """Nagle's algorithm on the server and delayed acknowledgements at the client cost 40 ms a request together."""
-    with listen("127.0.0.1", 0) as listening:
-        client = socket.create_connection(listening.getsockname())
-        accepted, _ = listening.accept()
+    """Nagle's algorithm and the client's delayed acknowledgements together cost 40 ms a request."""
+    with listen("127.0.0.1", 0) as listener:
+        client = socket.create_connection(listener.getsockname())
+        accepted, _ = listener.accept()
         with client, accepted:
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
@@ -147,7 +162,7 @@ def target(running: Service) -> Server:
 
 @pytest.mark.skipif(shutil.which(WRK) is None, reason="wrk is not installed: apt-get install wrk")
 def test_the_load_benchmark_counts_answers_and_errors(target: Server) -> None:
-    """A benchmark that no longer runs, or counts refusals as answers, is worse than none."""
+    """A benchmark that fails, or counts refusals as answers, would mislead."""
     seen = load(target, [CROSS] * 3, num_clients=3, seconds=1, warming_s=1)
     assert seen.num_errors == 0
     assert seen.num_answers > 3
@@ -158,7 +173,7 @@ def test_the_load_benchmark_counts_answers_and_errors(target: Server) -> None:
 
 
 def test_the_hostile_benchmark_sees_what_the_service_does(target: Server) -> None:
-    """A benchmark that no longer runs, or counts nothing as wrong, is worse than none."""
+    """A benchmark that fails, or counts nothing as wrong, would mislead."""
     outcome = asyncio.run(besiege(target, num_requests=60, num_clients=8, seed=1, kinds=QUICK))
     assert sum(outcome.statuses.values()) == 60
     assert not outcome.wrong

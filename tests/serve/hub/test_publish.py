@@ -1,4 +1,4 @@
-"""`latexify publish` against a stand-in for the Hub, through huggingface_hub as it is."""
+"""`latexify publish` against a stand-in for the Hub, with the real huggingface_hub."""
 
 import os
 import re
@@ -32,7 +32,7 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
 def latexify(
     repository: Path, project: Path, *arguments: str, hub: Hub | None = None, **settings: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command as a user does, in a process that knows no Hub but this one."""
+    """Run the command as a user does, in a process that only has access to this Hub."""
     home = project / "home"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     environment |= {"HF_HOME": str(home), "HF_ENDPOINT": hub.url if hub else "http://127.0.0.1:9", "HF_TOKEN": TOKEN}
@@ -42,12 +42,12 @@ def latexify(
 
 
 def files_of(model: Path) -> dict[str, bytes]:
-    """What should arrive, less the card."""
+    """The files that should arrive, without the card."""
     return {path.relative_to(model).as_posix(): path.read_bytes() for path in model.rglob("*") if path.is_file()}
 
 
 def from_xet(hub: Hub, original: Path, target: Path) -> bytes:
-    """A file as Xet's content store gives it back."""
+    """Download a file from Xet's content store."""
     session = hf_xet.XetSession()
     info = hf_xet.hash_files([str(original)])[0]
     settings = {"token_refresh_url": f"{hub.url}/api/models/{REPO}/xet-write-token/main"}
@@ -58,8 +58,8 @@ def from_xet(hub: Hub, original: Path, target: Path) -> bytes:
     return target.read_bytes()
 
 
-def test_what_arrives_by_lfs_is_what_was_sent(repository: Path, trained_project: Path, hub: Hub) -> None:
-    """Weights that arrive changed, or files that do not arrive, make a model that nobody can load."""
+def test_files_arrive_unchanged_by_lfs(repository: Path, trained_project: Path, hub: Hub) -> None:
+    """With changed weights or missing files, nobody could load the model."""
     model = trained_project / "data/model"
     before = files_of(model)
     done = latexify(repository, trained_project, "publish", REPO, "--message", "First", hub=hub, **LFS)
@@ -73,13 +73,11 @@ def test_what_arrives_by_lfs_is_what_was_sent(repository: Path, trained_project:
     assert hub.repos[REPO]["visibility"] == "private"
     assert [commit.summary for commit in hub.commits[REPO]] == ["First"]
     assert any(request.startswith("PUT /lfs/") for request in hub.requests)
-    assert files_of(model) == before, "the model folder is an output of DVC: nothing may be added"
+    assert files_of(model) == before, "the model folder is an output of DVC and must not change"
 
 
-def test_what_arrives_by_xet_is_what_was_sent(
-    repository: Path, trained_project: Path, hub: Hub, tmp_path: Path
-) -> None:
-    """The Hub's own protocol is the one that users get; its weights must come back from the store byte by byte."""
+def test_files_arrive_unchanged_by_xet(repository: Path, trained_project: Path, hub: Hub, tmp_path: Path) -> None:
+    """Users get the Hub's own protocol; the weights in its store must be identical."""
     model = trained_project / "data/model"
     done = latexify(repository, trained_project, "publish", REPO, "--public", hub=hub, **XET)
     assert done.returncode == 0, done.stderr
@@ -94,8 +92,8 @@ def test_what_arrives_by_xet_is_what_was_sent(
     assert len(hub.commits[REPO]) == 1
 
 
-def test_a_branch_is_made_and_written_to(repository: Path, trained_project: Path, hub: Hub) -> None:
-    """Whoever tries a new model must not overwrite what others load from main."""
+def test_a_branch_is_created_and_written_to(repository: Path, trained_project: Path, hub: Hub) -> None:
+    """A trial of a new model must not overwrite the one that others load from main."""
     for _ in range(2):  # the second time repository and branch exist
         done = latexify(repository, trained_project, "publish", REPO, "--revision", "try/1", hub=hub, **LFS)
         assert done.returncode == 0, done.stderr
@@ -103,10 +101,10 @@ def test_a_branch_is_made_and_written_to(repository: Path, trained_project: Path
     assert hub.content(REPO, "main") == {}
 
 
-def test_the_example_of_the_card_runs_as_it_stands(
+def test_the_example_of_the_card_runs_unchanged(
     repository: Path, trained_project: Path, hub: Hub, tmp_path: Path
 ) -> None:
-    """The first thing that a reader of the card does is to copy its code: it loads from the Hub and prints LaTeX."""
+    """Readers of the card copy its code first: it loads the model from the Hub and prints LaTeX."""
     assert latexify(repository, trained_project, "publish", REPO, hub=hub, **LFS).returncode == 0
     card = hub.content(REPO)["README.md"]
     assert isinstance(card, bytes)
@@ -123,7 +121,7 @@ def test_the_example_of_the_card_runs_as_it_stands(
 
 
 def test_a_dry_run_writes_the_card_and_sends_nothing(repository: Path, trained_project: Path, hub: Hub) -> None:
-    """What is public cannot be taken back: one looks first."""
+    """A publication cannot be undone, so users need a preview."""
     done = latexify(repository, trained_project, "publish", REPO, "--dry-run", hub=hub, HF_TOKEN="")
     assert done.returncode == 0, done.stderr
     assert hub.requests == []
@@ -143,10 +141,10 @@ def test_a_dry_run_writes_the_card_and_sends_nothing(repository: Path, trained_p
         ([REPO, "--card", "nowhere.md"], "nowhere.md not found: correct --card"),
     ],
 )
-def test_the_command_says_in_one_line_what_is_wrong(
+def test_the_command_fails_with_one_line(
     repository: Path, trained_project: Path, hub: Hub, arguments: list[str], message: str
 ) -> None:
-    """A traceback of four libraries tells a user nothing."""
+    """A traceback through four libraries does not help a user."""
     done = latexify(repository, trained_project, "publish", *arguments, hub=hub)
     assert done.returncode == 1
     assert done.stderr.startswith("latexify: ")
@@ -157,7 +155,7 @@ def test_the_command_says_in_one_line_what_is_wrong(
 
 @dataclass(frozen=True)
 class Trouble:
-    """A publication that fails. fails: HTTP statuses of the Hub by request. message: part of the error's."""
+    """A publication that fails. fails: HTTP status by request. message: part of the error message."""
 
     message: str
     repo: str = REPO
@@ -171,25 +169,25 @@ class Trouble:
 
 TROUBLES = [
     Trouble("no token for the Hub: run `hf auth login`", token=""),
-    Trouble("the Hub does not know the token (Invalid credentials", token="hf_wrong"),
+    Trouble("the Hub does not accept the token (Invalid credentials", token="hf_wrong"),
     Trouble("the Hub at http://127.0.0.1:9 cannot be reached (", endpoint="http://127.0.0.1:9"),
     Trouble("check the network, HF_ENDPOINT and HF_HUB_OFFLINE", offline=True),
-    Trouble("'a/b/c' cannot be the name of a repository: Repo id must be in the form", repo="a/b/c"),
-    Trouble("'me/-x' cannot be the name of a repository", repo="me/-x"),
+    Trouble("'a/b/c' is not a valid name of a repository: Repo id must be in the form", repo="a/b/c"),
+    Trouble("'me/-x' is not a valid name of a repository", repo="me/-x"),
     Trouble("the token may not write to others/formulas (", repo="others/formulas"),
-    Trouble("the Hub does not take the card of me/formulas: Invalid metadata", card="---\nlicense: [1]\n---\n"),
+    Trouble("the Hub rejects the card of me/formulas: Invalid metadata", card="---\nlicense: [1]\n---\n"),
     Trouble("the token may not write to me/formulas", fails={"PUT /lfs/": 403}),
-    Trouble("the Hub refuses me/formulas (HTTP 413", fails={"POST /api/models/me/formulas/commit": 413}),
-    Trouble("cannot serve now (HTTP 503", fails={"POST /api/repos/create": 503}),
+    Trouble("the Hub refuses the upload to me/formulas (HTTP 413", fails={"POST /api/models/me/formulas/commit": 413}),
+    Trouble("is unavailable (HTTP 503", fails={"POST /api/repos/create": 503}),
     Trouble("to me/formulas failed (", xet=True, fails={"GET /api/models/me/formulas/xet-write-token": 403}),
 ]
 
 
 @pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.message[:40])
-def test_what_the_hub_refuses_is_explained(
+def test_refusals_of_the_hub_are_explained(
     trained_project: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch, trouble: Trouble
 ) -> None:
-    """The upload of gigabytes fails at its end: the user must know whether to try again or to ask for rights."""
+    """After a failed upload of gigabytes, the user must know whether to retry or to ask for write access."""
     hub.fail.update(trouble.fails)
     monkeypatch.setenv("HF_TOKEN", trouble.token)
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(trained_project / "no-token"))

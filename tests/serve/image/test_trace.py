@@ -15,7 +15,7 @@ from PIL import Image, ImageFilter
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.drawing.draw import draw_ink
 from latexify.serve.image.components import label_components
-from latexify.serve.image.decode import MAX_PIXELS, WORKING_PX, decode_picture
+from latexify.serve.image.decode import MAX_PIXELS, WORKING_PX, decode_image
 from latexify.serve.image.trace import picture_of
 from tests.support.handwriting import CANVAS, HEIGHT_PX, WIDTH_PX, encoded, ink, inkml, photographs, strokes
 
@@ -58,7 +58,7 @@ def test_exif_turns_the_picture() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # turn by a quarter to the right to see it upright
     data = encoded(upright.transpose(Image.Transpose.ROTATE_90), "JPEG", exif=exif)
-    assert decode_picture(data).shape == (HEIGHT_PX, WIDTH_PX)
+    assert decode_image(data).shape == (HEIGHT_PX, WIDTH_PX)
     assert likeness(picture_of(data, CANVAS)) > 0.97
 
 
@@ -70,8 +70,8 @@ def test_a_picture_from_a_shard_stays_as_it_is() -> None:
 
 def test_large_pictures_are_made_small_and_small_ones_left() -> None:
     """Twelve million pixels would take seconds."""
-    assert max(decode_picture(PHOTOGRAPHS["large"]).shape) <= WORKING_PX
-    assert decode_picture(PHOTOGRAPHS["small"]).shape == (90, 150)
+    assert max(decode_image(PHOTOGRAPHS["large"]).shape) <= WORKING_PX
+    assert decode_image(PHOTOGRAPHS["small"]).shape == (90, 150)
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""A training job on SageMaker, with its folders in a temporary one: real stages, real kills."""
+"""Training jobs as on SageMaker, with /opt/ml in a temporary folder: real stages, real kills."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from latexify.cli.sagemaker import merged, sagemaker_train
 from latexify.common.errors import LatexifyError
-from latexify.serve.sagemaker.job import Job, nested, read_job, write_failure
+from latexify.serve.sagemaker.job import TrainingJob, nested, read_job, write_failure
 from latexify.serve.sagemaker.train import count_gpus, launcher, stages
 from tests.support.repository import REPOSITORY
 from tests.support.trainer_data import make_base, make_shards, make_tokenizer
@@ -41,7 +41,7 @@ QUICK = {
 
 @pytest.fixture(scope="module")
 def channels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What lies in S3: shards, their tokenizer, a base model."""
+    """The data in S3: shards, their tokenizer, a base model."""
     folder = tmp_path_factory.mktemp("data")
     tokenizer = make_tokenizer(folder / "tokenizer")
     make_shards(folder / "shards")
@@ -57,7 +57,7 @@ def make_job(
     hosts: tuple[str, ...] = ("algo-1",),
     host: str = "algo-1",
 ) -> Path:
-    """Lay out /opt/ml as SageMaker does before it starts a container. Returns `root`."""
+    """Create /opt/ml as SageMaker does before it starts a container. Returns `root`."""
     config = root / "input/config"
     config.mkdir(parents=True)
     (config / "hyperparameters.json").write_text(json.dumps(QUICK if hyperparameters is None else hyperparameters))
@@ -74,7 +74,7 @@ def make_job(
 
 
 def start(root: Path, *options: str) -> subprocess.Popen[str]:
-    """Start the container's `train`, in a process group of its own."""
+    """Start the container's `train` in its own process group."""
     command = [sys.executable, "-P", "-m", "latexify", "sagemaker-train", "--root", str(root), *options]
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     return subprocess.Popen(
@@ -89,7 +89,7 @@ def start(root: Path, *options: str) -> subprocess.Popen[str]:
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
-    """Wait for the end; exit code and stderr. What hangs is killed with all its children."""
+    """Wait for the end; return exit code and stderr. A job that hangs is killed with all its children."""
     try:
         _, errors = process.communicate(timeout=120)
     except subprocess.TimeoutExpired:
@@ -100,12 +100,12 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
 
 
 def last_step(root: Path) -> int:
-    """Of the checkpoints in the folder that SageMaker keeps; 0 where there are none."""
+    """Last step with a checkpoint in the folder that SageMaker keeps; 0 if there is none."""
     return max((int(path.stem.split("-")[1]) for path in root.glob("checkpoints/*/step-*.pt")), default=0)
 
 
 def wait_for_checkpoint(root: Path, *, after: int) -> None:
-    """Until there is one of a later step."""
+    """Wait for a checkpoint of a later step."""
     deadline = time.monotonic() + 90
     while last_step(root) <= after:
         assert time.monotonic() < deadline, "no checkpoint"
@@ -114,7 +114,7 @@ def wait_for_checkpoint(root: Path, *, after: int) -> None:
 
 @pytest.fixture(scope="module")
 def finished(channels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A job that nothing interrupted."""
+    """A job without interruptions."""
     root = make_job(tmp_path_factory.mktemp("finished"), channels)
     code, errors = finish(start(root))
     assert code == 0, errors
@@ -122,8 +122,8 @@ def finished(channels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_the_log_holds_the_metrics_that_the_documentation_promises(finished: Path) -> None:
-    """A tuning job that finds no metric in the log fails after its first training."""
+def test_the_log_has_the_metrics_of_the_documentation(finished: Path) -> None:
+    """A tuning job without metrics in the log fails after its first training."""
     definitions = re.findall(r'"Regex": r"(.*)"', (REPOSITORY / "docs/sagemaker.md").read_text())
     found = [re.findall(pattern, (finished / "log").read_text()) for pattern in definitions]
     assert [len(values) for values in found] == [2, 2]
@@ -132,8 +132,8 @@ def test_the_log_holds_the_metrics_that_the_documentation_promises(finished: Pat
     assert f"{100 * best['valid_cer']:.1f}" in found[1]
 
 
-def test_a_job_leaves_model_checkpoints_and_figures_where_sagemaker_takes_them(finished: Path) -> None:
-    """What is not in these folders when the container ends is gone."""
+def test_model_checkpoints_and_figures_are_in_the_folders_that_sagemaker_keeps(finished: Path) -> None:
+    """Files elsewhere are lost when the container ends."""
     manifest = json.loads((finished / "model/manifest.json").read_text())
     assert manifest["params"]["train"]["learning_rate"] == 1e-3
     assert manifest["params"]["train"]["schedule"] == "cosine"
@@ -144,10 +144,10 @@ def test_a_job_leaves_model_checkpoints_and_figures_where_sagemaker_takes_them(f
 
 
 @pytest.mark.slow
-def test_a_spot_job_that_is_stopped_twice_ends_as_if_it_had_not_been(
+def test_a_spot_job_that_is_interrupted_twice_gives_the_same_model(
     channels: Path, finished: Path, tmp_path: Path
 ) -> None:
-    """A spot instance is taken away with two minutes' notice, or none: the next one gets the checkpoints only."""
+    """A spot instance ends with two minutes' notice, or none; the next one only has the checkpoints."""
     before = None
     for number, code in ((signal.SIGTERM, 143), (signal.SIGKILL, -9), (None, 0)):
         root = make_job(tmp_path / str(code), channels)
@@ -163,7 +163,7 @@ def test_a_spot_job_that_is_stopped_twice_ends_as_if_it_had_not_been(
             os.killpg(process.pid, number)
         ended, errors = finish(process)
         assert ended == code, errors
-        assert not (root / "output/failure").exists(), "stopping is no failure"
+        assert not (root / "output/failure").exists(), "an interruption is not a failure"
         assert (root / "model/model.safetensors").exists() == (code == 0)
         before = root
     expected = load_file(finished / "model/model.safetensors")
@@ -173,11 +173,11 @@ def test_a_spot_job_that_is_stopped_twice_ends_as_if_it_had_not_been(
 
 @pytest.mark.slow
 def test_two_instances_train_together(channels: Path, finished: Path, tmp_path: Path) -> None:
-    """Each instance has its own folders; one leaves the model, and it is that of one instance, but for rounding."""
+    """Instances have separate folders; one writes the model, which equals that of one instance up to rounding."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    hosts = ("localhost", "127.0.0.1")  # the first by name is where the others meet
+    hosts = ("localhost", "127.0.0.1")  # the others connect to the first by name
     exact = QUICK | {"train.micro_batch": "4"}
     roots = [
         make_job(tmp_path / f"host-{n}", channels, hosts=hosts, host=host, hyperparameters=exact)
@@ -199,15 +199,15 @@ def test_two_instances_train_together(channels: Path, finished: Path, tmp_path: 
     [
         ({"train.max_step": "5"}, "train.max_step: unknown parameter, did you mean `max_steps`?"),
         ({"train.max_steps": "many"}, "train.max_steps: input should be a valid integer"),
-        ({"train.max_steps": "["}, "train.max_steps: '[' is no value as in params.yaml"),
-        ({"train": "1", "train.max_steps": "5"}, "hyperparameter train.max_steps: train is given a value as well"),
+        ({"train.max_steps": "["}, "train.max_steps: '[' is not a value as in params.yaml"),
+        ({"train": "1", "train.max_steps": "5"}, "hyperparameter train.max_steps: train has a value as well"),
         ({"recipe": "crohme"}, "no recipe 'crohme': choose from crohme-scratch"),
     ],
 )
-def test_a_mistake_in_the_hyperparameters_reaches_the_console(
+def test_a_mistake_in_the_hyperparameters_is_shown_in_the_console(
     tmp_path: Path, hyperparameters: dict[str, str], reason: str
 ) -> None:
-    """SageMaker shows the file `failure` and nothing else; a job that says `Error 1` costs an evening."""
+    """SageMaker only shows the file `failure`; a bare `Error 1` would not help the user."""
     root = make_job(tmp_path, hyperparameters=hyperparameters)
     before = signal.getsignal(signal.SIGTERM)
     try:
@@ -218,8 +218,8 @@ def test_a_mistake_in_the_hyperparameters_reaches_the_console(
     assert reason in (root / "output/failure").read_text()
 
 
-def test_a_stage_that_fails_says_why(channels: Path, tmp_path: Path) -> None:
-    """The reason is known to a process within a process; it must come all the way."""
+def test_the_reason_of_a_failed_stage_is_reported(channels: Path, tmp_path: Path) -> None:
+    """The error of a nested process must reach SageMaker."""
     names = ("shards", "tokenizer")
     (tmp_path / "s3").mkdir()
     for name in names:
@@ -227,16 +227,16 @@ def test_a_stage_that_fails_says_why(channels: Path, tmp_path: Path) -> None:
     root = make_job(tmp_path / "ml", tmp_path / "s3", hyperparameters={"model.base": "/nowhere"})
     code, errors = finish(start(root))
     assert code == 1
-    said = (root / "output/failure").read_text()
-    assert said.startswith("`latexify train` ended with exit code 1: ")
-    assert "/nowhere" in said
+    reason = (root / "output/failure").read_text()
+    assert reason.startswith("`latexify train` ended with exit code 1: ")
+    assert "/nowhere" in reason
     assert "Traceback" not in errors
 
 
 @pytest.mark.parametrize(
     ("channels", "resources", "message"),
     [
-        ({"training": {}}, {}, "training: unknown; there are raw, inks, shards, tokenizer, model"),
+        ({"training": {}}, {}, "training: unknown; choose from raw, inks, shards, tokenizer, model"),
         ({"shards": {}}, {}, "shards, tokenizer: give both"),
         ({"raw": {"TrainingInputMode": "Pipe"}}, {}, "raw: set its input mode to File or FastFile"),
         (
@@ -246,10 +246,10 @@ def test_a_stage_that_fails_says_why(channels: Path, tmp_path: Path) -> None:
         ),
     ],
 )
-def test_channels_that_cannot_be_used_are_refused(
+def test_unusable_channels_are_refused(
     tmp_path: Path, channels: dict[str, object], resources: dict[str, object], message: str
 ) -> None:
-    """Half of the shards on each instance would train without a complaint, on half of the data."""
+    """With half of the shards on each instance, training would silently use half of the data."""
     root = make_job(tmp_path)
     (root / "input/config/inputdataconfig.json").write_text(json.dumps(channels))
     if resources:
@@ -259,8 +259,8 @@ def test_channels_that_cannot_be_used_are_refused(
     assert message in str(caught.value)
 
 
-def test_hyperparameters_are_read_as_params_yaml_is(tmp_path: Path) -> None:
-    """SageMaker makes text of every value; `5e-5` must be a number again, and a quoted one what it was."""
+def test_hyperparameters_are_parsed_as_in_params_yaml(tmp_path: Path) -> None:
+    """SageMaker turns every value into text; `5e-5` must become a number again, and a quoted value a string."""
     texts = {
         "train.learning_rate": "5e-5",
         "train.freeze": '["encoder"]',
@@ -272,8 +272,8 @@ def test_hyperparameters_are_read_as_params_yaml_is(tmp_path: Path) -> None:
     assert nested(job.hyperparameters) == sections
 
 
-def test_hyperparameters_go_on_top_of_a_recipe() -> None:
-    """SageMaker takes a hundred hyperparameters at most, and a recipe's name is easier to get right."""
+def test_hyperparameters_override_a_recipe() -> None:
+    """SageMaker accepts at most a hundred hyperparameters, and a recipe's name is easier to get right."""
     sections = merged({"recipe": "crohme-scratch", "train.max_steps": 7, "seed": 3})
     assert sections["dataset"] == "crohme"
     assert sections["rasterize"]["width_px"] == 256
@@ -282,38 +282,38 @@ def test_hyperparameters_go_on_top_of_a_recipe() -> None:
     assert sections["seed"] == 3
 
 
-def test_a_container_that_is_tried_without_sagemaker_is_one_host(tmp_path: Path) -> None:
-    """Whoever tries the image by hand has no resourceconfig.json."""
+def test_a_container_without_sagemaker_is_one_host(tmp_path: Path) -> None:
+    """Users who try the image by hand have no resourceconfig.json."""
     job = read_job(tmp_path)
     assert (job.hosts, job.host, job.interface, job.channels) == (["localhost"], "localhost", None, {})
 
 
 def test_every_gpu_of_every_instance_gets_a_process(tmp_path: Path) -> None:
-    """Seven idle GPUs cost as much as eight busy ones; instances that count themselves differently never meet."""
+    """Idle GPUs are paid for too; and instances that number themselves differently never connect."""
     settings = {"root": tmp_path, "hyperparameters": {}, "channels": {}, "interface": "eth0"}
-    alone = Job(hosts=["algo-1"], host="algo-1", **settings)
+    alone = TrainingJob(hosts=["algo-1"], host="algo-1", **settings)
     assert launcher(alone, num_gpus=0, port=1) == launcher(alone, num_gpus=1, port=1) == [sys.executable, "-P"]
     assert "--nproc-per-node=8" in launcher(alone, num_gpus=8, port=1)
-    second = launcher(Job(hosts=["algo-1", "algo-2"], host="algo-2", **settings), num_gpus=4, port=7)
+    second = launcher(TrainingJob(hosts=["algo-1", "algo-2"], host="algo-2", **settings), num_gpus=4, port=7)
     assert {"--nnodes=2", "--node-rank=1", "--nproc-per-node=4", "--master-addr=algo-1"} <= set(second)
 
 
 def test_gpus_are_counted_by_their_device_files(tmp_path: Path) -> None:
-    """`nvidiactl` and `nvidia-uvm` are there beside every GPU, and are none."""
+    """`nvidiactl` and `nvidia-uvm` exist as well, and are not GPUs."""
     for name in ("null", "nvidia0", "nvidia1", "nvidia12", "nvidiactl", "nvidia-uvm"):
         (tmp_path / name).touch()
     assert count_gpus(tmp_path) == 3
 
 
-def test_what_the_channels_hold_decides_on_the_stages() -> None:
-    """Data that is already prepared must not be prepared again on a machine with eight GPUs."""
-    place = Path("x")
-    assert stages({"shards": place, "tokenizer": place}) == ["train"]
-    assert stages({"inks": place}) == ["vocab", "rasterize", "train"]
-    assert stages({"raw": place})[0] == stages({})[0] == "source"
+def test_the_channels_determine_the_stages() -> None:
+    """Prepared data must not be prepared again on a machine with eight GPUs."""
+    folder = Path("x")
+    assert stages({"shards": folder, "tokenizer": folder}) == ["train"]
+    assert stages({"inks": folder}) == ["vocab", "rasterize", "train"]
+    assert stages({"raw": folder})[0] == stages({})[0] == "source"
 
 
 def test_the_end_of_a_long_reason_is_kept(tmp_path: Path) -> None:
-    """SageMaker cuts after 1,024 characters; what went wrong stands at the end."""
+    """SageMaker cuts after 1,024 characters, and the cause is at the end."""
     write_failure(tmp_path, "x" * 5000 + "the cause")
     assert (tmp_path / "output/failure").read_text().endswith("the cause")

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from latexify.common.errors import LatexifyError
-from latexify.serve.http.worker import Settings, _load
+from latexify.serve.http.worker import ServiceSettings, _load
 from latexify.serve.recognizer import Recognizer
 from latexify.trainer.inference.onnx import export as onnx_export
 from latexify.trainer.inference.onnx.backend import OnnxDecoder
@@ -126,7 +126,7 @@ def test_weights_and_graphs_may_share_a_folder(model: Path, exported: Path, tmp_
     assert Recognizer(both).engine == "torch"
     assert Recognizer(both, engine="onnx").engine == "onnx"
     assert Recognizer(exported).engine == "onnx"
-    assert _load(Settings(model=both, engine="onnx")).engine == "onnx"
+    assert _load(ServiceSettings(model=both, engine="onnx")).engine == "onnx"
     with pytest.raises(LatexifyError, match="weights of its own"):
         export_onnx(model, out=both)
 

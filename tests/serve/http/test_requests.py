@@ -1,4 +1,4 @@
-"""Bodies of requests: what is understood, and what is refused, with which status and words."""
+"""Request bodies: which are accepted, and which are refused with what status and message."""
 
 import base64
 import json
@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latexify.serve.http.http_errors import HttpError
-from latexify.serve.http.items import read_items
 from latexify.serve.http.limits import Limits
+from latexify.serve.http.requests import parse_request
 
 LIMITS = Limits(max_items=3, max_points=10, max_strokes=4)
 FORM = "multipart/form-data; boundary=b"
 
 
 def part(content: bytes) -> bytes:
-    """A file of a form."""
+    """One file of a form."""
     return b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + content + b"\r\n"
 
 
@@ -28,8 +28,8 @@ def strokes(*value: object) -> bytes:
 
 
 def test_strokes_arrive_as_they_were_sent() -> None:
-    """Whole numbers and fractions, strokes without points among them."""
-    found = read_items(strokes([[1, 2.5], [-3, 4e3]], []), content_type="application/json", limits=LIMITS)
+    """Integers and fractions, including strokes without points."""
+    found = parse_request(strokes([[1, 2.5], [-3, 4e3]], []), content_type="application/json", limits=LIMITS)
     assert not found.is_list
     (item,) = found.items
     assert item.strokes is not None
@@ -38,7 +38,7 @@ def test_strokes_arrive_as_they_were_sent() -> None:
 
 
 def test_every_way_to_send_a_file_gives_its_bytes() -> None:
-    """An image must not change on its way, line ends and zeros included."""
+    """An image must not change in transit, even line ends and zeros."""
     data = bytes(range(256)) + b"\r\n--a\r\n-"
     encoded = json.dumps([{"image": base64.b64encode(data).decode()}]).encode()
     sent = [
@@ -49,9 +49,9 @@ def test_every_way_to_send_a_file_gives_its_bytes() -> None:
         (FORM, part(data) + b"--b--\r\n", True),
     ]
     for content_type, body, is_list in sent:
-        found = read_items(body, content_type=content_type, limits=LIMITS)
+        found = parse_request(body, content_type=content_type, limits=LIMITS)
         assert (found.items[0].file, found.is_list) == (data, is_list)
-    several = read_items(part(b"1") + part(b"") + part(b"3") + b"--b--", content_type=FORM, limits=LIMITS)
+    several = parse_request(part(b"1") + part(b"") + part(b"3") + b"--b--", content_type=FORM, limits=LIMITS)
     assert [item.file for item in several.items] == [b"1", b"", b"3"]
 
 
@@ -62,68 +62,68 @@ def test_every_way_to_send_a_file_gives_its_bytes() -> None:
         ("text/plain", b"x", 415, "send image"),
         ("application/x-www-form-urlencoded", b"x", 415, "multipart/form-data"),
         ("multipart/form-data", b"x", 400, "boundary"),
-        (FORM, b"no form", 400, "told apart"),
+        (FORM, b"no form", 400, "cannot be parsed"),
         (FORM, part(b"1"), 400, "cut off"),
         (FORM, b"--b--\r\n", 400, "no file"),
         (FORM, part(b"1") * 4 + b"--b--", 413, "more than 3 files"),
-        (f"multipart/form-data; boundary={'b' * 300}", b"x", 400, "told apart"),
-        ("application/json", b"", 400, "no JSON"),
-        ("application/json", b'{"strokes": [', 400, "no JSON"),
-        ("application/json", b"\xff\xfe\xfd", 400, "no JSON"),
-        ("application/json", b"[" * 40, 400, "no JSON"),
+        (f"multipart/form-data; boundary={'b' * 300}", b"x", 400, "cannot be parsed"),
+        ("application/json", b"", 400, "not JSON"),
+        ("application/json", b'{"strokes": [', 400, "not JSON"),
+        ("application/json", b"\xff\xfe\xfd", 400, "not JSON"),
+        ("application/json", b"[" * 40, 400, "not JSON"),
         ("application/json", b"[]", 400, "neither"),
         ("application/json", b"3", 400, "neither"),
         ("application/json", b'{"strokes": [], "image": ""}', 400, "exactly one"),
         ("application/json", b'[{"strokes": []}, 3]', 400, "item 1"),
-        ("application/json", b'{"inkml": 3}', 400, "no text"),
+        ("application/json", b'{"inkml": 3}', 400, "not a string"),
         ("application/json", b'{"inkml": "\\ud800"}', 422, "UTF-16"),
         ("application/json", b'{"image": "***"}', 400, "base64"),
         ("application/json", '{"image": "ü"}'.encode(), 400, "base64"),
         ("application/json", b"[" + b'{"strokes":[]},' * 3 + b'{"strokes":[]}]', 413, "4 items"),
         ("application/json", b'{"strokes": [[[NaN, 1]]]}', 422, "NaN"),
         ("application/json", b'{"strokes": [[[1, -Infinity]]]}', 422, "Infinity"),
-        ("application/json", b'{"strokes": "abc"}', 422, "no list"),
+        ("application/json", b'{"strokes": "abc"}', 422, "not a list"),
         ("application/json", strokes([[0, 0]], [[1, 2, 3]]), 422, "stroke 1"),
         ("application/json", strokes([["1", "2"]]), 422, "two numbers"),
         ("application/json", strokes([[True, False]]), 422, "two numbers"),
         ("application/json", strokes([[None, 1]]), 422, "two numbers"),
         ("application/json", strokes([1, 2]), 422, "stroke 0"),
-        ("application/json", strokes([[0, 0]] * 11), 422, "11 points, at most 10"),
-        ("application/json", strokes(*[[[0, 0]]] * 5), 422, "5 strokes, at most 4"),
+        ("application/json", strokes([[0, 0]] * 11), 422, "11 points, the limit is 10"),
+        ("application/json", strokes(*[[[0, 0]]] * 5), 422, "5 strokes, the limit is 4"),
         ("application/json", strokes([[0, 0]] * 100), 422, "more values"),
     ],
 )
-def test_what_cannot_be_used_is_refused_in_one_line(content_type: str, body: bytes, status: int, words: str) -> None:
-    """With a status that tells a client whether it, the user or nobody can mend it."""
+def test_unusable_bodies_are_refused_in_one_line(content_type: str, body: bytes, status: int, words: str) -> None:
+    """With a status that tells whether the client or its user can fix the problem."""
     with pytest.raises(HttpError, match=re.escape(words)) as refused:
-        read_items(body, content_type=content_type, limits=LIMITS)
+        parse_request(body, content_type=content_type, limits=LIMITS)
     assert refused.value.status == status
     assert "\n" not in str(refused.value)
 
 
-def test_numbers_that_no_coordinate_has_reach_the_drawing_as_infinite() -> None:
-    """It refuses them; a whole number of 400 digits must not end in a conversion error before."""
+def test_numbers_beyond_float32_become_infinite() -> None:
+    """Drawing refuses them; an integer of 400 digits must not end in a conversion error before."""
     body = b'{"strokes": [[[1e39, ' + b"9" * 400 + b"]]]}"
-    found = read_items(body, content_type="application/json", limits=LIMITS)
+    found = parse_request(body, content_type="application/json", limits=LIMITS)
     assert found.items[0].strokes is not None
     assert np.isinf(found.items[0].strokes[0]).all()
 
 
-def test_deep_nesting_is_no_crash() -> None:
-    """Python's recursion ends long before its stack does."""
+def test_deep_nesting_does_not_crash() -> None:
+    """Python's recursion limit must be an error of the client, not of the server."""
     limits = Limits(max_points=100_000)
     with pytest.raises(HttpError) as refused:
-        read_items(b"[" * 200_000, content_type="application/json", limits=limits)
+        parse_request(b"[" * 200_000, content_type="application/json", limits=limits)
     assert refused.value.status == 400
 
 
 @given(
     body=st.binary(max_size=300), content_type=st.sampled_from(["application/json", FORM, "image/png", "", "a;b=\0"])
 )
-def test_any_bytes_are_items_or_a_refusal(body: bytes, content_type: str) -> None:
-    """Whatever else is raised is a status 500, and a stack trace in the log."""
+def test_any_bytes_give_items_or_an_error(body: bytes, content_type: str) -> None:
+    """Any other exception would be status 500 and a stack trace in the log."""
     try:
-        found = read_items(body, content_type=content_type, limits=LIMITS)
+        found = parse_request(body, content_type=content_type, limits=LIMITS)
     except HttpError as refused:
         status, num_items = refused.status, None
     else:

@@ -10,12 +10,12 @@ from huggingface_hub import EvalResult, ModelCardData
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from latexify.common.errors import LatexifyError
-from latexify.eval.score.summary import TITLES
+from latexify.eval.metrics.registry import METRICS, TITLES
 from latexify.serve.hub.facts import CardFacts
 
 TAGS = ["handwriting", "handwritten-text-recognition", "inkml", "latex", "mathematics", "ocr", "trocr"]
-HUB_METRICS = {"cer": "cer", "exact_match": "exact_match"}
-"""Which figures the Hub has a name for."""
+HUB_METRICS = {metric.name: metric.hub_name for metric in METRICS if metric.hub_name is not None}
+"""Figures that the Hub has a name for."""
 
 
 def build_card(facts: CardFacts, *, repo: str, licence: str | None = None) -> str:
@@ -83,8 +83,8 @@ def front_matter(facts: CardFacts, *, repo: str, licence: str) -> str:
 
 def rates_of(score: Mapping[str, Any]) -> list[tuple[str, Mapping[str, float]]]:
     """The figures that have an interval, with what they are called; docs/metrics.md defines them."""
-    found = ((title, score.get(name)) for name, title in TITLES.items())
-    return [(title, rate) for title, rate in found if rate is not None and rate["value"] is not None]
+    rates = ((metric.title, score.get(metric.name)) for metric in METRICS if metric.on_card)
+    return [(title, rate) for title, rate in rates if rate is not None and rate["value"] is not None]
 
 
 def _example(geometry: Mapping[str, float | None]) -> dict[str, Any]:

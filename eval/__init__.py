@@ -1,1 +1,1 @@
-"""The judge: decoding, metrics and the report."""
+"""Evaluation: predictions, metrics and the report."""

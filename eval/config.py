@@ -1,4 +1,4 @@
-"""The sections of ``params.yaml`` that belong to the judge. Imports no torch, so that checking them is quick."""
+"""Parameters of the evaluation stages. This module imports no torch, so checking ``params.yaml`` stays quick."""
 
 from typing import Annotated, Literal
 
@@ -16,22 +16,22 @@ class PredictParams(Section):
     max_new_tokens: Annotated[int, Ge(1)] = 256
     """Upper limit of generated tokens, end token included."""
     constrained: bool = True
-    """Whether answers are kept to well-formed LaTeX, where the tokens are LaTeX's (``vocab.tokenizer: latex``)."""
+    """Whether the search is kept to well-formed LaTeX. Needs LaTeX tokens (``vocab.tokenizer: latex``)."""
 
 
 class ScoreParams(Section):
-    """How predictions are judged."""
+    """How predictions are scored."""
 
     bootstrap_samples: Annotated[int, Ge(100)] = 2000
     """Resamples behind each 95 % interval."""
     visual: bool = True
-    """Whether formulas are typeset, to say how many can be and how alike they look."""
+    """Whether to typeset the formulas, to measure how many can be typeset and how similar they look."""
 
 
 class ReportParams(Section):
     """What the report shows."""
 
     num_samples: Annotated[int, Ge(1)] = 500
-    """Formulas in the gallery, at most: fewer where they would make the file larger than 5 MB."""
+    """Maximum number of formulas in the gallery; fewer if the file would exceed 5 MB."""
     compare_with: str | None = "HEAD"
-    """A git revision: the newest run committed up to it is compared with. None: no comparison."""
+    """Git revision: the report compares with the newest run committed up to it. None: no comparison."""

@@ -45,7 +45,7 @@ def write_predictions(path: Path, labels: Sequence[str], *, num_pairs: int, seed
 def time_score(path: Path, *, normalize: bool, jobs: int) -> dict[str, float]:
     """Seconds to judge the file."""
     # in the process that is watched: what it imports is part of its memory
-    from latexify.eval.compare.files import run as score_files  # noqa: PLC0415
+    from latexify.eval.compare.files import score_files  # noqa: PLC0415
     from latexify.eval.config import ScoreParams  # noqa: PLC0415
 
     started = time.perf_counter()

@@ -1,1 +1,1 @@
-"""Scores of prediction files, and comparisons between systems."""
+"""Scoring of prediction files from any system, and comparisons between systems."""

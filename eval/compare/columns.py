@@ -1,4 +1,4 @@
-"""Reading the columns that a score needs from whatever table they are in."""
+"""Reading references, predictions and keys from Parquet, CSV and JSON-lines files."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from latexify.common.errors import LatexifyError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnNames:
-    """What the columns of a table of predictions are called."""
+    """Column names of a table of predictions."""
 
     reference: str = "reference"
     prediction: str = "prediction"
@@ -24,7 +24,7 @@ class ColumnNames:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pairs:
-    """References and predictions, row by row; `keys` name the rows, None where the table has no such column."""
+    """References and predictions, row by row; `keys` is None if the table has no key column."""
 
     references: list[str]
     predictions: list[str]
@@ -34,13 +34,14 @@ class Pairs:
 def read_pairs(path: Path, *, names: ColumnNames) -> Pairs:
     """Read a .parquet, .csv, .jsonl or .ndjson file.
 
-    A prediction that is null is a sample that failed: it counts as empty. Keys are read as text.
+    A null prediction is a sample that failed and counts as empty. Keys are read as text.
 
-    Raises LatexifyError where a column is missing or holds no text, a reference is null, or a key is null or repeated.
+    Raises:
+        LatexifyError: If a column is missing or is not text, a reference is null, or a key is null or repeated.
     """
     table = _read_table(path, names)
     if table.num_rows == 0:
-        raise LatexifyError(f"{path} holds no samples")
+        raise LatexifyError(f"{path} has no samples")
     references = _strings(table, names.reference, path)
     predictions = _strings(table, names.prediction, path)
     if None in references:
@@ -53,10 +54,10 @@ def read_pairs(path: Path, *, names: ColumnNames) -> Pairs:
 
 
 def _read_table(path: Path, names: ColumnNames) -> pa.Table:
-    wanted = [names.reference, names.prediction, names.key]
+    columns = [names.reference, names.prediction, names.key]
     readers: dict[str, Callable[[], pa.Table]] = {
-        ".parquet": lambda: _read_parquet(path, wanted),
-        ".csv": lambda: _read_csv(path, wanted),
+        ".parquet": lambda: _read_parquet(path, columns),
+        ".csv": lambda: _read_csv(path, columns),
         ".jsonl": lambda: pyarrow.json.read_json(path),
         ".ndjson": lambda: pyarrow.json.read_json(path),
     }
@@ -71,15 +72,15 @@ def _read_table(path: Path, names: ColumnNames) -> pa.Table:
         raise LatexifyError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
 
 
-def _read_parquet(path: Path, wanted: list[str]) -> pa.Table:
-    """The columns that are wanted; all of them where one is missing, so that the error can name what there is."""
+def _read_parquet(path: Path, columns: list[str]) -> pa.Table:
+    """The given columns; all columns if one is missing, so that the error message can list them."""
     with pyarrow.parquet.ParquetFile(path) as file:
-        there = [name for name in wanted if name in file.schema_arrow.names]
-        return file.read(columns=there if len(there) >= len(wanted) - 1 and wanted[1] in there else None)
+        present = [name for name in columns if name in file.schema_arrow.names]
+        return file.read(columns=present if len(present) >= len(columns) - 1 and columns[1] in present else None)
 
 
 def _read_csv(path: Path, text_columns: list[str]) -> pa.Table:
-    """Labels may look like numbers or nulls and may span lines: they are text nevertheless."""
+    """Read labels as text even if they look like numbers or nulls; they may span lines."""
     return pyarrow.csv.read_csv(
         path,
         parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
@@ -94,7 +95,7 @@ def _strings(table: pa.Table, name: str, path: Path) -> list[str | None]:
     if pa.types.is_null(column.type):
         return [None] * table.num_rows
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-        raise LatexifyError(f"{path}: column {name!r} holds {column.type}, expected text")
+        raise LatexifyError(f"{path}: column {name!r} has type {column.type}, expected text")
     values: list[str | None] = column.to_pylist()
     return values
 
@@ -104,11 +105,11 @@ def _keys(table: pa.Table, name: str, path: Path) -> pa.Array:
     try:
         keys = pa.concat_arrays(column.cast(pa.large_string()).chunks)
     except pa.ArrowNotImplementedError:
-        raise LatexifyError(f"{path}: column {name!r} holds {column.type}, expected text or numbers") from None
+        raise LatexifyError(f"{path}: column {name!r} has type {column.type}, expected text or numbers") from None
     if keys.null_count:
         raise LatexifyError(f"{path}: column {name!r} has no value in row {keys.is_null().index(True).as_py() + 1}")
     counted = keys.value_counts()
     if len(counted) < len(keys):
         twice = pa.compute.filter(counted.field("values"), pa.compute.greater(counted.field("counts"), 1))
-        raise LatexifyError(f"{path}: column {name!r} holds {twice[0].as_py()!r} more than once: keys must be unique")
+        raise LatexifyError(f"{path}: column {name!r} has {twice[0].as_py()!r} more than once: keys must be unique")
     return keys

@@ -1,4 +1,4 @@
-"""``latexify score FILE …``: judge tables of predictions, whoever made them, and compare them with each other."""
+"""``latexify score FILE …``: scores prediction files from any system and compares them with each other."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -9,33 +9,35 @@ from joblib import Parallel, delayed
 
 from latexify.artifacts.files import write_json
 from latexify.common.errors import LatexifyError
-from latexify.eval.compare import compare
 from latexify.eval.compare.columns import ColumnNames, Pairs, read_pairs
+from latexify.eval.compare.compare import align, format_comparison, require_same_references
 from latexify.eval.config import ScoreParams
-from latexify.eval.metrics.appearance import Appearance, judge_appearance
 from latexify.eval.metrics.edits import PAIRS_AT_ONCE, Edits, count_edits
-from latexify.eval.metrics.visual import VisualJudge
-from latexify.eval.score.summary import describe as describe_one
-from latexify.eval.score.summary import summarize
-from latexify.eval.score.tables import tables_of, write_tables
+from latexify.eval.metrics.rates import Columns, rate_differences
+from latexify.eval.metrics.visual import Appearance, VisualScorer, measure_appearance
+from latexify.eval.score.summary import format_summary, summarize
+from latexify.eval.score.tables import build_tables, write_tables
 from latexify.pipeline import latex
 
 WORTH_PROCESSES = 50_000
-"""Pairs from which starting processes takes less time than it saves."""
+"""Number of pairs from which starting processes saves more time than it costs."""
 MAX_FILES = 26
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _System:
-    """One file, read, brought into the order of the first, and judged."""
+    """One file, read, brought into the order of the first, and counted."""
 
     name: str
     pairs: Pairs
     edits: Edits
     appearance: Appearance | None
 
+    def columns(self) -> Columns:
+        return self.edits.columns() | ({} if self.appearance is None else self.appearance.columns())
 
-def run(  # noqa: PLR0913  # all are named
+
+def score_files(  # noqa: PLR0913  # all but the first are keyword-only
     params: ScoreParams,
     *,
     files: Sequence[Path],
@@ -46,31 +48,39 @@ def run(  # noqa: PLR0913  # all are named
     jobs: int = 1,
     out: Path | None = None,
 ) -> dict[str, Any]:
-    """Judge each file of references and predictions (.parquet, .csv, .jsonl); compare all with the first.
+    """Score each file of references and predictions (.parquet, .csv, .jsonl); compare all with the first.
 
-    normalize: bring both columns into the normal form first; otherwise they are compared as they stand. visual: set the
-    formulas and compare what they look like, some milliseconds a pair. jobs: processes that normalise and count; the
-    result does not depend on it. out: a folder for score.json and, of a single file, the tables of `latexify.eval.score.tables`.
+    Args:
+        params: The section ``score`` of params.yaml.
+        files: At most MAX_FILES files with the same samples.
+        seed: Random seed of the bootstrap.
+        names: Column names; the defaults of ColumnNames if None.
+        normalize: Whether to normalise references and predictions first; otherwise they are compared as they are.
+        visual: Whether to typeset the formulas and compare how they look; takes some milliseconds per pair.
+        jobs: Processes that normalise and count. The result does not depend on it.
+        out: Folder for score.json and, for a single file, the tables of `latexify.eval.score.tables`.
 
-    Returns, of one file, what `latexify.eval.score.summary.summarize` does; of several, {"systems": {name: the same}, "differences":
-    {name: {rate: value, low, high, p_value of the rate less the first file's}}}.
+    Returns:
+        For one file, the result of `latexify.eval.score.summary.summarize`. For several, {"systems": {name: the same},
+        "differences": {name: {rate: value, low, high, p_value of its difference from the first file's rate}}}.
 
-    Raises LatexifyError where a file cannot be used, or the files are not of the same samples.
+    Raises:
+        LatexifyError: If a file cannot be used, or the files do not have the same samples.
     """
     if len(files) > MAX_FILES:
         raise LatexifyError(f"{len(files)} files are too many to compare: at most {MAX_FILES}")
     systems: list[_System] = []
-    judge = VisualJudge()
+    scorer = VisualScorer()
     for path, name in zip(files, _names(files), strict=True):
         pairs = read_pairs(path, names=names or ColumnNames())
+        both = (str(files[0]), str(path))
         if systems:
-            pairs = compare.in_order_of(systems[0].pairs, pairs, names=(str(files[0]), str(path)))
+            pairs = align(systems[0].pairs, pairs, names=both)
         pairs, edits = _counted(pairs, normalize=normalize, jobs=jobs)
         if systems:
-            kept = systems[0].pairs
-            both = (str(files[0]), str(path))
-            compare.require_same_references(kept.references, pairs.references, keys=kept.keys, names=both)
-        appearance = judge_appearance(pairs.references, pairs.predictions, judge=judge) if visual else None
+            first = systems[0].pairs
+            require_same_references(first.references, pairs.references, keys=first.keys, names=both)
+        appearance = measure_appearance(pairs.references, pairs.predictions, scorer=scorer) if visual else None
         systems.append(_System(name=name, pairs=pairs, edits=edits, appearance=appearance))
     result = _result(systems, params=params, seed=seed, is_normalized=normalize)
     if out is not None:
@@ -80,23 +90,23 @@ def run(  # noqa: PLR0913  # all are named
     return result
 
 
-def describe(result: dict[str, Any]) -> str:
-    """What :func:`run` found, for a terminal."""
-    return compare.describe_comparison(result) if "systems" in result else describe_one(result)
+def format_result(result: dict[str, Any]) -> str:
+    """Format the result of :func:`score_files` for a terminal."""
+    return format_comparison(result) if "systems" in result else format_summary(result)
 
 
 def _names(files: Sequence[Path]) -> list[str]:
-    """File names where they tell the files apart, else paths."""
+    """File names if they are distinct, else paths."""
     names = [path.name for path in files]
     if len(set(names)) < len(names):
         names = [str(path) for path in files]
     if len(set(names)) < len(names):
-        raise LatexifyError("the same file is named twice: name files with different predictions")
+        raise LatexifyError("the same file is named twice: name different files to compare")
     return names
 
 
 def _counted(pairs: Pairs, *, normalize: bool, jobs: int) -> tuple[Pairs, Edits]:
-    """The pairs, normalised where they are to be, and the edits of each."""
+    """The pairs, normalised if requested, and their edit counts."""
     num_pairs = len(pairs.references)
     workers = jobs if num_pairs > WORTH_PROCESSES else 1
     blocks = Parallel(n_jobs=workers, return_as="generator")(
@@ -121,7 +131,7 @@ def _count_block(
     references: list[str], predictions: list[str], *, normalize: bool
 ) -> tuple[list[str], list[str], Edits]:
     if normalize:
-        # labels repeat, and predictions are often their references
+        # labels repeat, and predictions often equal their references
         known = {text: latex.normalize(text) for text in {*references, *predictions}}
         references, predictions = ([known[text] for text in texts] for texts in (references, predictions))
     return references, predictions, count_edits(references, predictions)
@@ -129,33 +139,33 @@ def _count_block(
 
 def _result(systems: Sequence[_System], *, params: ScoreParams, seed: int, is_normalized: bool) -> dict[str, Any]:
     resampling: dict[str, Any] = {"num_resamples": params.bootstrap_samples, "seed": seed}
-    found = {
-        one.name: summarize(
-            one.edits,
-            one.pairs.references,
-            appearance=one.appearance,
-            where=one.name,
+    summaries = {
+        system.name: summarize(
+            system.edits,
+            system.pairs.references,
+            appearance=system.appearance,
+            name=system.name,
             is_normalized=is_normalized,
             **resampling,
         )
-        for one in systems
+        for system in systems
     }
     first, *others = systems
     if not others:
-        return found[first.name]
-    differences = {}
-    for other in others:
-        apart = compare.differences(first.edits, other.edits, **resampling)
-        if first.appearance is not None and other.appearance is not None:
-            looks = (first.appearance.rates(), other.appearance.rates())
-            apart |= compare.appearance_differences(*looks, **resampling)
-        differences[other.name] = {name: asdict(value) for name, value in apart.items()}
-    return {"systems": found, "differences": differences}
+        return summaries[first.name]
+    differences = {
+        other.name: {
+            name: asdict(difference)
+            for name, difference in rate_differences(first.columns(), other.columns(), **resampling).items()
+        }
+        for other in others
+    }
+    return {"systems": summaries, "differences": differences}
 
 
 def _write_tables(out: Path, system: _System, *, params: ScoreParams, seed: int) -> None:
     pairs = system.pairs
-    tables = tables_of(
+    tables = build_tables(
         system.edits,
         pairs.references,
         pairs.predictions,

@@ -1,7 +1,7 @@
-"""Confidence intervals: how much a score would change had other samples been drawn from the same source.
+"""Bootstrap confidence intervals: how much a rate would change if other samples were drawn from the same source.
 
-Samples with equal counts are alike to a bootstrap, so a resample is one draw from a multinomial over the different rows
-of counts: exactly what drawing samples one by one gives, but its cost hardly grows with the number of samples.
+Samples with equal counts are interchangeable, so a resample is one draw from a multinomial over the distinct rows of
+counts. This has the same distribution as drawing samples one by one, but its cost hardly grows with their number.
 """
 
 from dataclasses import dataclass
@@ -10,22 +10,20 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from latexify.eval.metrics.edits import COUNTS, RATES, Edits
-
 Column = npt.NDArray[np.integer] | npt.NDArray[np.floating] | npt.NDArray[np.bool_]
 Float64 = npt.NDArray[np.float64]
 
 LEVEL = 0.95
 MAX_GROUPS = 20_000
-"""Different rows of counts; where there are more, that many blocks of randomly chosen samples are resampled instead."""
+"""Maximum number of distinct rows; above it, this many blocks of randomly chosen samples are resampled instead."""
 MAX_DRAWS_AT_ONCE = 4_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """How far one system's rate is from another's on the same samples: `value`, with its 95 % interval.
+    """Difference between two systems' rates on the same samples: `value`, with its 95 % interval.
 
-    p_value: two-sided; small where the sign of the difference hardly ever changes between resamples.
+    p_value: two-sided; small if the sign of the difference rarely changes between resamples.
     """
 
     value: float
@@ -34,20 +32,18 @@ class Difference:
     p_value: float
 
 
-def intervals(edits: Edits, *, num_resamples: int, seed: int) -> dict[str, tuple[float, float] | None]:
-    """Interval of each rate in RATES, at 95 %; None where there is nothing to divide by."""
-    counts = dict(zip(COUNTS, edits.counts().T, strict=True))
-    return {
-        name: ratio_interval(counts[over], counts[under], num_resamples=num_resamples, seed=seed)
-        for name, (over, under) in RATES.items()
-    }
-
-
 def ratio_interval(over: Column, under: Column, *, num_resamples: int, seed: int) -> tuple[float, float] | None:
-    """Percentile bootstrap over samples (Efron 1979) of sum(over) / sum(under): (low, high) at 95 %.
+    """Compute the 95 % percentile bootstrap interval (Efron 1979) of sum(over) / sum(under).
 
-    over, under: [num_samples]. Resamples that happen to hold nothing to divide by (only empty references) say nothing
-    of a rate and are left out; None where all do.
+    Args:
+        over: Numerators, [num_samples].
+        under: Denominators, [num_samples].
+        num_resamples: Number of bootstrap resamples.
+        seed: Random seed.
+
+    Returns:
+        The ends of the interval. Resamples whose denominator is 0 (only empty references) are left out; None if all
+        are.
     """
     totals = resampled_totals(np.stack([over, under], axis=1), num_resamples=num_resamples, seed=seed)
     defined = totals[:, 1] > 0
@@ -55,12 +51,19 @@ def ratio_interval(over: Column, under: Column, *, num_resamples: int, seed: int
 
 
 def paired_difference(first: Column, second: Column, under: Column, *, num_resamples: int, seed: int) -> Difference:
-    """Paired bootstrap of sum(second) / sum(under) - sum(first) / sum(under), over the same samples [num_samples].
+    """Compute the paired bootstrap of sum(second) / sum(under) - sum(first) / sum(under).
 
     Both systems are resampled together (Koehn, "Statistical significance tests for machine translation evaluation",
-    EMNLP 2004). p_value: twice the share of resamples on the other side of zero, ties included, the observed samples
-    counted among them so that it is never zero (Davison & Hinkley, "Bootstrap methods and their application", 1997,
-    section 4.2.3). At least one of `under` must be positive.
+    EMNLP 2004). The p-value is twice the share of resamples on the other side of zero, ties included. The observed
+    samples count as a resample, so that it is never zero (Davison & Hinkley, "Bootstrap methods and their
+    application", 1997, section 4.2.3).
+
+    Args:
+        first: Numerators of the first system, [num_samples].
+        second: Numerators of the second system, on the same samples.
+        under: Denominators of both; at least one must be positive.
+        num_resamples: Number of bootstrap resamples.
+        seed: Random seed.
     """
     gains = second.astype(np.float64) - first.astype(np.float64)
     totals = resampled_totals(np.stack([gains, under], axis=1), num_resamples=num_resamples, seed=seed)
@@ -74,10 +77,11 @@ def paired_difference(first: Column, second: Column, under: Column, *, num_resam
 
 
 def resampled_totals(rows: npt.NDArray[np.generic], *, num_resamples: int, seed: int) -> Float64:
-    """Sums of `rows` ([num_samples, num_columns]) over resamples drawn with replacement.
+    """Sum `rows` ([num_samples, num_columns]) over resamples drawn with replacement.
 
-    Returns float64 [num_resamples, num_columns]; of whole numbers exact below 2**53. The same for any order of the
-    rows, unless there are more than MAX_GROUPS different ones.
+    Returns:
+        float64 [num_resamples, num_columns]; sums of integers are exact below 2**53. The order of the rows does not
+        matter unless there are more than MAX_GROUPS distinct ones.
     """
     rng = np.random.default_rng(seed)
     values, times = _groups(rows.astype(np.float64))
@@ -94,7 +98,7 @@ def resampled_totals(rows: npt.NDArray[np.generic], *, num_resamples: int, seed:
 
 
 def _groups(rows: Float64) -> tuple[Float64, npt.NDArray[np.int64]]:
-    """The different rows, in ascending order, and how often each is there."""
+    """The distinct rows in ascending order, and how often each occurs."""
     names = [str(column) for column in range(rows.shape[1])]
     table = pa.table(dict(zip(names, rows.T.copy(), strict=True)))
     counted = table.group_by(names, use_threads=False).aggregate([([], "count_all")])
@@ -105,12 +109,12 @@ def _groups(rows: Float64) -> tuple[Float64, npt.NDArray[np.int64]]:
 
 
 def _blocks(rows: Float64, *, rng: np.random.Generator) -> Float64:
-    """Sums of MAX_GROUPS blocks that the samples are dealt to at random.
+    """Sums of MAX_GROUPS blocks to which the samples are assigned at random.
 
-    Samples are independent, so the sum over resampled blocks varies as that over resampled samples does.
+    Samples are independent, so sums over resampled blocks vary as sums over resampled samples do.
     """
-    places = rng.permutation(len(rows)) % MAX_GROUPS
-    return np.stack([np.bincount(places, weights=column, minlength=MAX_GROUPS) for column in rows.T], axis=1)
+    block_of = rng.permutation(len(rows)) % MAX_GROUPS
+    return np.stack([np.bincount(block_of, weights=column, minlength=MAX_GROUPS) for column in rows.T], axis=1)
 
 
 def _percentiles(values: Float64) -> tuple[float, float]:

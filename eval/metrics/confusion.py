@@ -1,4 +1,4 @@
-"""Which symbols are read wrongly, and as what."""
+"""Symbol confusions: which symbols are recognised wrongly, and as what."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -9,91 +9,95 @@ from rapidfuzz.distance import Levenshtein
 
 from latexify.pipeline.latex import tokenize
 
+TokenPair = tuple[str | None, str | None]
+"""A token of the reference and the token of the prediction aligned with it; None stands for no token."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confusions:
     """Counts over aligned tokens, spaces left out.
 
-    occurrences: of each token in the references. pairs: of (token of the reference, token of the prediction) that
-    differ; `None` stands for nothing: (token, None) is a missing one, (None, token) a surplus one.
+    Attributes:
+        occurrences: Count of each token in the references.
+        pairs: Count of each pair that differs: (token, None) is missing, (None, token) is extra.
     """
 
     occurrences: Counter[str]
-    pairs: Counter[tuple[str | None, str | None]]
+    pairs: Counter[TokenPair]
 
     @property
     def num_errors(self) -> int:
-        """Token errors, spaces left out: as many as the alignments have edits."""
+        """Number of token errors, spaces left out: the edits of all alignments."""
         return self.pairs.total()
 
 
 def count_confusions(references: Sequence[str], predictions: Sequence[str]) -> Confusions:
-    """Align the tokens of each prediction with its reference's, along a shortest sequence of edits, and count them.
+    """Align the tokens of each prediction with those of its reference by a shortest edit sequence, and count them.
 
-    Where several sequences are as short, rapidfuzz takes one, the same always: of `ab` read as `b`, `a` is missing, but
-    which of two equal neighbours is, or which of several neighbours was taken for which, is its choice.
+    If several sequences are equally short, rapidfuzz chooses one, always the same: for `ab` recognised as `b`, `a` is
+    missing, but which of two equal neighbours is missing is arbitrary.
     """
     occurrences: Counter[str] = Counter()
-    pairs: Counter[tuple[str | None, str | None]] = Counter()
+    pairs: Counter[TokenPair] = Counter()
     for reference, prediction in zip(references, predictions, strict=True):
-        wanted = _symbols(reference)
-        occurrences.update(wanted)
+        symbols = _symbols(reference)
+        occurrences.update(symbols)
         if reference != prediction:
-            pairs.update(_differences(wanted, _symbols(prediction)))
+            pairs.update(_differences(symbols, _symbols(prediction)))
     return Confusions(occurrences=occurrences, pairs=pairs)
 
 
 def _symbols(text: str) -> list[str]:
-    r"""Outer white space is left out first, as `latexify.eval.metrics.edits` does it: it is a part of the last token of `\ `."""
+    r"""Tokens without spaces, outer white space stripped first as in `edits`: it may belong to a final `\ `."""
     return [token for token in tokenize(text.strip()) if not token.isspace()]
 
 
-def _differences(wanted: list[str], given: list[str]) -> Iterator[tuple[str | None, str | None]]:
-    for edit in Levenshtein.editops(wanted, given):
+def _differences(reference: list[str], prediction: list[str]) -> Iterator[TokenPair]:
+    for edit in Levenshtein.editops(reference, prediction):
         yield (
-            None if edit.tag == "insert" else wanted[edit.src_pos],
-            None if edit.tag == "delete" else given[edit.dest_pos],
+            None if edit.tag == "insert" else reference[edit.src_pos],
+            None if edit.tag == "delete" else prediction[edit.dest_pos],
         )
 
 
 def confusion_rows(confusions: Confusions) -> list[dict[str, Any]]:
-    """One row for each pair of tokens that were taken for each other, the commonest first.
+    """Build one row for each pair of confused tokens, the most frequent first.
 
     kind: `substituted`, `missing` (no prediction) or `extra` (no reference).
     """
     rows = [
         {
-            "kind": "extra" if wanted is None else "missing" if given is None else "substituted",
-            "reference": wanted or "",
-            "prediction": given or "",
+            "kind": "extra" if reference is None else "missing" if prediction is None else "substituted",
+            "reference": reference or "",
+            "prediction": prediction or "",
             "count": count,
         }
-        for (wanted, given), count in confusions.pairs.items()
+        for (reference, prediction), count in confusions.pairs.items()
     ]
     return sorted(rows, key=lambda row: (-row["count"], row["reference"], row["prediction"]))
 
 
 def symbol_rows(confusions: Confusions) -> list[dict[str, Any]]:
-    """One row for each token of the references or predictions: those with the most errors first.
+    """Build one row for each token of the references or predictions, those with the most errors first.
 
-    count: in the references; of them `right`, `substituted` (taken for another) and `missing`. extra: read where there
-    is none. taken_for_it: other tokens that were read as this one. recall: right / count; precision: right / (right +
-    taken_for_it + extra); None where there is nothing to divide by.
+    count: in the references, of which `right`, `substituted` (by another token) and `missing`. extra: predicted where
+    there is none. taken_for_it: other tokens that were recognised as this one. recall: right / count. precision:
+    right / (right + taken_for_it + extra). Rates with a denominator of 0 are None.
     """
     substituted, missing, extra, taken_for_it = (Counter[str]() for _ in range(4))
-    for (wanted, given), count in confusions.pairs.items():
-        if wanted is not None and given is not None:
-            substituted[wanted] += count
-            taken_for_it[given] += count
-        elif wanted is not None:
-            missing[wanted] += count
-        elif given is not None:
-            extra[given] += count
+    for (reference, prediction), count in confusions.pairs.items():
+        if reference is not None and prediction is not None:
+            substituted[reference] += count
+            taken_for_it[prediction] += count
+        elif reference is not None:
+            missing[reference] += count
+        elif prediction is not None:
+            extra[prediction] += count
     rows = []
     for token in confusions.occurrences.keys() | extra.keys() | taken_for_it.keys():
         count = confusions.occurrences[token]
         right = count - substituted[token] - missing[token]
-        read = right + taken_for_it[token] + extra[token]
+        predicted = right + taken_for_it[token] + extra[token]
         rows.append(
             {
                 "symbol": token,
@@ -104,7 +108,7 @@ def symbol_rows(confusions: Confusions) -> list[dict[str, Any]]:
                 "extra": extra[token],
                 "taken_for_it": taken_for_it[token],
                 "recall": right / count if count else None,
-                "precision": right / read if read else None,
+                "precision": right / predicted if predicted else None,
             }
         )
     return sorted(rows, key=lambda row: (row["right"] - row["count"] - row["extra"], row["symbol"]))

@@ -1,4 +1,4 @@
-"""The score of not looking: one and the same answer for every ink."""
+"""The best constant answer: the lowest error rate of a model that ignores its input."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,9 +10,9 @@ from rapidfuzz import process
 from rapidfuzz.distance import Levenshtein
 
 MAX_COMPARISONS = 100_000_000
-"""Pairs of strings compared at most, in a few seconds: enough to try each of 10,000 distinct labels on all others."""
+"""Maximum pairs of strings to compare (a few seconds): enough for 10,000 distinct labels against each other."""
 SHORTLIST_COMPARISONS = 20_000_000
-"""The same where they are too many to try each on all."""
+"""The maximum where comparing all of them would exceed MAX_COMPARISONS."""
 CANDIDATES_AT_ONCE = 128
 
 
@@ -20,7 +20,7 @@ CANDIDATES_AT_ONCE = 128
 class ConstantAnswer:
     """The best answer that ignores its input.
 
-    is_exact: every candidate was tried on every reference; False where there were too many for that.
+    is_exact: whether every candidate was compared with every reference; False if there were too many.
     """
 
     answer: str
@@ -37,13 +37,15 @@ class ConstantAnswer:
 def best_constant_answer(
     references: Sequence[str], *, candidates: Iterable[str] | None = None, max_comparisons: int = MAX_COMPARISONS
 ) -> ConstantAnswer:
-    """The string that, given for every reference, needs the fewest character edits.
+    """Find the string that needs the fewest character edits if it is given for every reference.
 
-    It is chosen with the references in view, so it is the strongest such baseline: a model that cannot beat it has not
-    learnt to look. candidates: the answers to choose from; the distinct references where not given.
+    It is chosen with knowledge of the references. A model that does not beat it has learned nothing from the image.
 
-    Where there are too many pairs, an evenly spread part of the references chooses the candidates that are tried on
-    all. At least one reference must hold a character.
+    Args:
+        references: True labels; at least one must contain a character.
+        candidates: Answers to choose from; the distinct references if None.
+        max_comparisons: Maximum number of string comparisons. If there are more pairs, evenly spaced references select
+            a shortlist of candidates, which is then compared with all references.
     """
     times = Counter(references)
     shortlist = sorted(set(times if candidates is None else candidates) | {""})
@@ -65,7 +67,7 @@ def best_constant_answer(
 
 
 def _costs(candidates: Sequence[str], times: Mapping[str, int]) -> npt.NDArray[np.int64]:
-    """Character edits of each candidate as the answer to every text, so many times each: int64 [num_candidates]."""
+    """Character edits of each candidate over all texts, weighted by `times`: int64 [num_candidates]."""
     texts, weights = list(times), np.array(list(times.values()), dtype=np.int64)
     blocks = [
         process.cdist(

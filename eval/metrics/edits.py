@@ -1,7 +1,7 @@
-"""What is counted of a prediction, and the rates that follow from the counts.
+"""Edit counts of predictions, and the error rates that follow from them.
 
-Everything is counted per sample first, so that slices, batches and bootstrap resamples are sums of the same numbers,
-and a ratio is taken only of sums. Definitions and their sources: ``docs/metrics.md``.
+Counts are kept per sample, so slices, batches and bootstrap resamples are sums of the same numbers, and ratios are only
+taken of sums. ``docs/metrics.md`` has the definitions and their sources.
 """
 
 import sys
@@ -15,30 +15,29 @@ from rapidfuzz import process
 from rapidfuzz.distance import Levenshtein
 
 from latexify.common.errors import LatexifyError
+from latexify.eval.metrics.registry import METRICS
 from latexify.pipeline.latex import tokenize
 
 Counts = npt.NDArray[np.int64]
 
-RATES = {
-    "cer": ("char_errors", "num_chars"),
-    "token_cer": ("token_errors", "num_tokens"),
-    "exact_match": ("num_exact", "num_samples"),
-    "within_1": ("num_within_1", "num_samples"),
-    "within_2": ("num_within_2", "num_samples"),
-    "within_3": ("num_within_3", "num_samples"),
-}
-"""Every rate as (numerator, denominator), both fields of :class:`Score`."""
 PAIRS_AT_ONCE = 20_000
-"""Pairs whose tokens are held in memory at a time, and may have no more different ones than there are characters."""
+"""Pairs whose tokens are held in memory at once; they may have as many distinct tokens as there are characters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
     """Counts over a set of samples; ``a + b`` is the score of both sets together.
 
-    char_errors, token_errors: Levenshtein distance of prediction and reference, in characters and in LaTeX tokens with
-    spaces as tokens; num_chars, num_tokens: of the references. num_exact, num_within_n: samples with none, with at most
-    n token errors, spaces left out.
+    Attributes:
+        num_samples: Number of samples.
+        num_chars: Characters of the references.
+        char_errors: Levenshtein distance between predictions and references, in characters.
+        num_tokens: LaTeX tokens of the references, spaces included.
+        token_errors: Levenshtein distance in these tokens.
+        num_exact: Samples without token errors, spaces left out.
+        num_within_1: Samples with at most one such error.
+        num_within_2: Samples with at most two.
+        num_within_3: Samples with at most three.
     """
 
     num_samples: int = 0
@@ -52,22 +51,23 @@ class Score:
     num_within_3: int = 0
 
     def __add__(self, other: Self) -> Self:
-        return type(self)(**{name: getattr(self, name) + getattr(other, name) for name in COUNTS})
+        return type(self)(
+            **{field.name: getattr(self, field.name) + getattr(other, field.name) for field in fields(self)}
+        )
 
     def rates(self) -> dict[str, float | None]:
-        """Every rate of RATES, a fraction (error rates can exceed 1); None where there is nothing to divide by."""
-        pairs = {name: (getattr(self, over), getattr(self, under)) for name, (over, under) in RATES.items()}
-        return {name: over / under if under else None for name, (over, under) in pairs.items()}
-
-
-COUNTS = tuple(field.name for field in fields(Score))
+        """Every rate of these counts, as a fraction (error rates can exceed 1); None if the denominator is 0."""
+        names = {field.name for field in fields(self)}
+        known = [metric for metric in METRICS if {metric.numerator, metric.denominator} <= names]
+        totals = {metric.name: (getattr(self, metric.numerator), getattr(self, metric.denominator)) for metric in known}
+        return {name: over / under if under else None for name, (over, under) in totals.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edits:
-    """Of each sample, the lengths of its reference and the edits its prediction needs; each int64 [num_samples].
+    """Reference lengths and edit distances of each sample, each int64 [num_samples].
 
-    Tokens count spaces (MathWriting's token error rate), symbols are the tokens without spaces (exact match).
+    Tokens include spaces (MathWriting's token error rate); symbols are the tokens without spaces (exact match).
     """
 
     num_chars: Counts
@@ -81,33 +81,42 @@ class Edits:
         return len(self.num_chars)
 
     def select(self, chosen: npt.NDArray[np.bool_]) -> Self:
-        """The samples where `chosen` (bool [num_samples]) holds."""
+        """Keep the samples where `chosen` (bool [num_samples]) is true."""
         return type(self)(**{field.name: getattr(self, field.name)[chosen] for field in fields(self)})
 
     @classmethod
     def joined(cls, parts: Sequence["Edits"]) -> Self:
-        """The samples of all parts, one after another; at least one part."""
+        """Concatenate the samples of all parts, of which there must be at least one."""
         return cls(**{field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in EDITS})
 
-    def counts(self) -> Counts:
-        """int64 [num_samples, len(COUNTS)]: the score of each sample by itself, in the order of COUNTS."""
-        within = [self.symbol_errors <= limit for limit in range(4)]
-        known = [np.ones(len(self)), self.num_chars, self.char_errors, self.num_tokens, self.token_errors]
-        return np.stack([*known, *within], axis=1).astype(np.int64)
+    def columns(self) -> dict[str, Counts]:
+        """Columns for `latexify.eval.metrics.rates`, each int64 [num_samples]: the fields of :class:`Score`."""
+        within = [(self.symbol_errors <= limit).astype(np.int64) for limit in range(4)]
+        return {
+            "num_samples": np.ones(len(self), dtype=np.int64),
+            "num_chars": self.num_chars,
+            "char_errors": self.char_errors,
+            "num_tokens": self.num_tokens,
+            "token_errors": self.token_errors,
+            "num_exact": within[0],
+            "num_within_1": within[1],
+            "num_within_2": within[2],
+            "num_within_3": within[3],
+        }
 
     def score(self) -> Score:
-        """The sum over all samples."""
-        return Score(**dict(zip(COUNTS, self.counts().sum(axis=0).tolist(), strict=True)))
+        """Sum over all samples."""
+        return Score(**{name: int(column.sum()) for name, column in self.columns().items()})
 
 
 EDITS = fields(Edits)
 
 
 def count_edits(references: Sequence[str], predictions: Sequence[str]) -> Edits:
-    """Compare each prediction with the reference at the same place.
+    """Compare each prediction with the reference of the same index.
 
-    Outer white space is left out, as ``jiwer.cer`` does; nothing else is changed, so normalise before. An empty
-    reference or prediction counts like any other.
+    Outer white space is ignored, as in ``jiwer.cer``; nothing else is changed, so normalise first. Empty references
+    and predictions count like any other.
     """
     starts = range(0, max(1, len(references)), PAIRS_AT_ONCE)
     blocks = [
@@ -121,31 +130,31 @@ def _count_block(references: Sequence[str], predictions: Sequence[str]) -> Edits
     references = [text.strip() for text in references]
     predictions = [text.strip() for text in predictions]
     alphabet = _Alphabet()
-    wanted = [alphabet.spell(text) for text in references]
-    # most predictions of a good model are their references
-    given = [
+    reference_tokens = [alphabet.spell(text) for text in references]
+    # most predictions of a good model equal their references
+    prediction_tokens = [
         spelt if prediction == reference else alphabet.spell(prediction)
-        for spelt, reference, prediction in zip(wanted, references, predictions, strict=True)
+        for spelt, reference, prediction in zip(reference_tokens, references, predictions, strict=True)
     ]
-    wanted_symbols, given_symbols = alphabet.without_spaces(wanted), alphabet.without_spaces(given)
+    reference_symbols, prediction_symbols = map(alphabet.without_spaces, (reference_tokens, prediction_tokens))
     return Edits(
         num_chars=_lengths(references),
         char_errors=_distances(references, predictions),
-        num_tokens=_lengths(wanted),
-        token_errors=_distances(wanted, given),
-        num_symbols=_lengths(wanted_symbols),
-        symbol_errors=_distances(wanted_symbols, given_symbols),
+        num_tokens=_lengths(reference_tokens),
+        token_errors=_distances(reference_tokens, prediction_tokens),
+        num_symbols=_lengths(reference_symbols),
+        symbol_errors=_distances(reference_symbols, prediction_symbols),
     )
 
 
 class _Alphabet(dict[str, str]):
-    """A character for each token, so that a text is a string of tokens: compared fast, and without collisions."""
+    """Maps each token to one character, so that token sequences are strings: fast to compare, without collisions."""
 
     def __missing__(self, token: str) -> str:
         if len(self) > sys.maxunicode:
             raise LatexifyError(
                 f"more than {sys.maxunicode:,} different LaTeX tokens in {PAIRS_AT_ONCE:,} samples: "
-                "check that the columns hold formulas"
+                "check that the columns contain formulas"
             )
         self[token] = chr(len(self))
         return self[token]

@@ -1,4 +1,4 @@
-"""Where each symbol of a formula stands when it is set: what a reader sees, whatever the LaTeX behind it."""
+"""Positions of the symbols of a typeset formula: what a reader sees, whatever the LaTeX behind it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from ziamath.drawable import Box, Diagonal, Drawable, Ellipse, Glyph, HLine, VLi
 from ziamath.nodes.mnode import Mnode
 from ziamath.styles import styledchr
 
-from latexify.eval.metrics.typeset import FONT_SIZE_PX, UnsettableError, compose
+from latexify.eval.metrics.typeset import FONT_SIZE_PX, TypesetError, typeset
 
 LINES = {HLine: "horizontal line", VLine: "vertical line", Box: "box", Diagonal: "diagonal", Ellipse: "ellipse"}
 ROOTS = frozenset(["mroot", "msqrt"])
@@ -18,11 +18,14 @@ ROOTS = frozenset(["mroot", "msqrt"])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """Visible symbols of a formula, in the order in which they are drawn; lengths in em of the formula's main size.
+    """Visible symbols of a formula in drawing order. Lengths are in em of the formula's main font size.
 
-    names: what each symbol is: a character in its style (an italic, a bold and an upright letter differ, a tall and a
-    short bracket do not), or the kind of a line. centres: float64 [num_symbols, 2], x to the right, y downward.
-    extents: float64 [num_symbols, 2], width and height of the box. sizes: float64 [num_symbols], of the font.
+    Attributes:
+        names: A character in its style (italic, bold and upright letters differ; tall and short brackets do not), or
+            the kind of a line.
+        centres: x to the right, y downward, float64 [num_symbols, 2].
+        extents: Width and height of the box, float64 [num_symbols, 2].
+        sizes: Font sizes, float64 [num_symbols].
     """
 
     names: tuple[str, ...]
@@ -45,17 +48,18 @@ class _Symbol:
 
 
 def lay_out(latex: str) -> Layout:
-    """Set a formula (without dollars) and note its symbols.
+    """Typeset a formula (without dollar signs) and return its layout.
 
-    Raises UnsettableError, and nothing else, where it cannot be set or shows nothing.
+    Raises:
+        TypesetError: If it cannot be typeset or shows nothing. No other exception is raised because of the formula.
     """
-    root = compose(latex).node
+    root = typeset(latex).node
     try:
         symbols = [one for one in _symbols(root, 0.0, 0.0, root.glyphsize) if one.width > 0 and one.height > 0]
     except RecursionError:
-        raise UnsettableError("nested too deep") from None
+        raise TypesetError("nested too deep") from None
     if not symbols:
-        raise UnsettableError("nothing to see")
+        raise TypesetError("nothing to see")
     return Layout(
         names=tuple(symbol.name for symbol in symbols),
         centres=np.array([(symbol.x, symbol.y) for symbol in symbols]) / FONT_SIZE_PX,
@@ -65,31 +69,31 @@ def lay_out(latex: str) -> Layout:
 
 
 def _symbols(node: Drawable, x: float, y: float, size: float) -> Iterator[_Symbol]:
-    """The symbols of a node that is placed at x, y, in pixels, y downward. size: of the font around it."""
+    """The symbols of a node at x, y in pixels, y downward. size: font size around it."""
     if isinstance(node, Glyph):
         if not node.phantom:
             yield _boxed(styledchr(node.char, node.style.mathvariant), node, x, y, node.size)
         return
     if isinstance(node, HLine | VLine | Box | Diagonal | Ellipse):
-        # ziamath draws vertical lines downward from their place, though their box lies above it
+        # ziamath draws vertical lines downward from their position, although their box lies above it
         shift = node.height if isinstance(node, VLine) else 0.0
         if not node.phantom:
             yield _boxed(LINES[type(node)], node, x, y + shift, size)
         return
-    assert isinstance(node, Mnode), "what is neither glyph nor line holds others"
-    found = [
+    assert isinstance(node, Mnode), "a node that is neither a glyph nor a line has children"
+    children = [
         list(_symbols(child, x + child_x, y + child_y, node.glyphsize))
         for child, (child_x, child_y) in zip(node.nodes, node.nodexy, strict=False)
     ]
     if node.mtag in ROOTS and isinstance(node.nodes[-1], HLine):
-        yield from _with_bar(found)
+        yield from _with_bar(children)
     else:
-        yield from chain.from_iterable(found)
+        yield from chain.from_iterable(children)
 
 
-def _with_bar(found: list[list[_Symbol]]) -> Iterator[_Symbol]:
-    """The symbols of a root (degree, where it has one; sign; radicand; bar), with sign and bar as the one they are."""
-    *degree, sign, radicand, bar = found
+def _with_bar(children: list[list[_Symbol]]) -> Iterator[_Symbol]:
+    """The symbols of a root (degree if any, sign, radicand, bar), with sign and bar joined into one symbol."""
+    *degree, sign, radicand, bar = children
     yield from chain.from_iterable(degree)
     yield from (replace(one, width=one.width + bar[0].width, x=one.x + bar[0].width / 2) for one in sign)
     yield from radicand

@@ -1,4 +1,4 @@
-"""What a formula is built of, read from its tokens: for scores of fractions, of roots, of deep scripts and so on."""
+"""Structures of a formula (fractions, roots, deep scripts …), found from its tokens."""
 
 from collections.abc import Iterable, Sequence
 
@@ -17,7 +17,7 @@ ACCENTS = command_names("""
 """)
 SCRIPTS = frozenset("_^")
 DEEPEST = 3
-"""Script depths from this one on are one class."""
+"""Depths of scripts from this one on form one class."""
 
 STRUCTURES = (
     "fraction",
@@ -28,28 +28,28 @@ STRUCTURES = (
     *(f"scripts {depth} deep" for depth in range(DEEPEST)),
     f"scripts {DEEPEST} or more deep",
 )
-"""Names of :func:`structures`, in the order to show them. A formula has one depth, and any of the others."""
+"""Names that :func:`structures` returns, in display order. A formula has exactly one depth, and any of the others."""
 
 
 def structures(latex: str) -> set[str]:
-    r"""Which of STRUCTURES a formula has. Any text has an answer.
+    r"""Return which of STRUCTURES a formula has; accepts any text.
 
-    A big operator is one that takes limits, `\lim` among them. A matrix is any environment, cases and aligned lines
-    too.
+    Big operators are those that take limits, `\lim` included. Every environment counts as a matrix, including cases and
+    aligned lines.
     """
     tokens = [token for token in tokenize(latex) if not token.isspace()]
     depth = script_depth(tokens)
     kinds = {"fraction": FRACTIONS, "root": ROOTS, "big operator": BIG_OPERATORS, "accent": ACCENTS}
-    found = {name for name, commands in kinds.items() if not commands.isdisjoint(tokens)}
+    present = {name for name, commands in kinds.items() if not commands.isdisjoint(tokens)}
     if any(token.startswith("\\begin{") for token in tokens):
-        found.add("matrix")
-    found.add(f"scripts {depth} deep" if depth < DEEPEST else f"scripts {DEEPEST} or more deep")
-    return found
+        present.add("matrix")
+    present.add(f"scripts {depth} deep" if depth < DEEPEST else f"scripts {DEEPEST} or more deep")
+    return present
 
 
 def script_depth(tokens: Sequence[str]) -> int:
-    """How deep scripts nest: 0 for `ab`, 1 for `a_b^c`, 2 for `a^{b_c}`. A prime is no script of its own."""
-    open_braces: list[bool] = []  # of each open brace, whether it holds a script
+    """Measure how deep scripts nest: 0 for `ab`, 1 for `a_b^c`, 2 for `a^{b_c}`. A prime does not count as a script."""
+    open_braces: list[bool] = []  # for each open brace: whether it encloses a script
     deepest, depth, is_script = 0, 0, False
     for token in tokens:
         if token in SCRIPTS:
@@ -65,12 +65,7 @@ def script_depth(tokens: Sequence[str]) -> int:
     return deepest
 
 
-def table_of(references: Iterable[str]) -> list[set[str]]:
-    """The structures of each formula; those that repeat are read once."""
-    known: dict[str, set[str]] = {}
-    found = []
-    for latex in references:
-        if latex not in known:
-            known[latex] = structures(latex)
-        found.append(known[latex])
-    return found
+def structures_of_each(references: Iterable[str]) -> list[set[str]]:
+    """Return the structures of each formula; repeated formulas are analysed once."""
+    cache: dict[str, set[str]] = {}
+    return [cache[latex] if latex in cache else cache.setdefault(latex, structures(latex)) for latex in references]

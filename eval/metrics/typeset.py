@@ -1,8 +1,8 @@
-"""LaTeX formulas set without TeX and without trusting what they say: as pictures, or laid out to be compared.
+"""Typesetting of untrusted LaTeX formulas without TeX: as SVG, or as a layout to compare.
 
-The text comes from strangers and from a model. Nothing in it is executed: latex2mathml only translates, commands that
-define other commands are refused (they could expand without end), and of the drawing only outlines of glyphs and
-rectangles are kept, never a colour, a link or any other text that the formula brought along.
+Labels come from strangers, predictions from a model. Nothing in them is executed: latex2mathml only translates, commands
+that define other commands are refused (they could expand without end), and only outlines of glyphs and rectangles are
+kept of the drawing, never a colour, a link or other text of the formula.
 """
 
 import re
@@ -19,7 +19,7 @@ from latexify.pipeline.latex import tokenize
 
 MAX_CHARS = 2000
 MAX_EFFORT = 10_000
-"""About a second. ziamath lays out the contents of a row twice, so every level of nesting doubles the work."""
+"""Takes about a second. ziamath lays out the contents of a row twice, so each level of nesting doubles the work."""
 FONT_SIZE_PX = 20.0
 
 _DEFINITION = re.compile(
@@ -32,11 +32,11 @@ _GEOMETRY = {
     "use": {"x", "y", "width", "height"},
     "g": set[str](),
 }
-"""Elements of a drawing that are kept, each with the attributes that are kept."""
+"""Elements of a drawing to keep, each with the attributes to keep."""
 
-# What latex2mathml and ziamath raise for formulas that they cannot set, found by feeding them damaged CROHME labels.
-# latex2mathml's own errors have no common base. A StopIteration inside a generator surfaces as RuntimeError, of which
-# RecursionError (nested too deep) is a kind; ParseError: the label held bits of XML.
+# What latex2mathml and ziamath raise for formulas that they cannot typeset, found by giving them damaged CROHME labels.
+# latex2mathml's own errors have no common base class. A StopIteration inside a generator surfaces as RuntimeError,
+# which is the base of RecursionError (nested too deep). ParseError: the label contained pieces of XML.
 _FAILURES = (
     latex2mathml_errors.DenominatorNotFoundError,
     latex2mathml_errors.DoubleSubscriptsError,
@@ -61,13 +61,13 @@ _FAILURES = (
 )
 
 
-class UnsettableError(Exception):
-    """A formula that cannot be set; the message says what is wrong with it."""
+class TypesetError(Exception):
+    """A formula cannot be typeset; the message says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Formula:
-    """A formula as it can be shown: `svg` (markup safe to embed) or, where that is None, the `reason` why not."""
+class TypesetFormula:
+    """A drawn formula: `svg` (markup that is safe to embed) or, if that is None, the `reason` why it has none."""
 
     svg: str | None
     reason: str = ""
@@ -77,23 +77,23 @@ class Formula:
 class Typesetter:
     """Draws formulas that share one set of glyphs.
 
-    The drawings refer to glyphs by id: put :meth:`glyphs` once into the page that shows them.
+    The drawings refer to glyphs by id, so the page that shows them must include :meth:`glyphs` once.
     """
 
     _symbols: dict[str, ET.Element] = field(default_factory=dict)
 
-    def draw(self, latex: str) -> Formula:
-        """Set a formula (without dollars). Never raises for the formula's sake: the reason says what was wrong."""
+    def draw(self, latex: str) -> TypesetFormula:
+        """Typeset a formula (without dollar signs). Never raises because of the formula; failures have a `reason`."""
         try:
-            drawing = compose(latex).svgxml()
-        except UnsettableError as error:
-            return Formula(svg=None, reason=str(error))
+            drawing = typeset(latex).svgxml()
+        except TypesetError as error:
+            return TypesetFormula(svg=None, reason=str(error))
         except _FAILURES as error:
-            return Formula(svg=None, reason=_describe(error))
-        return Formula(svg=ET.tostring(self._cleaned(drawing, alt=latex), encoding="unicode"))
+            return TypesetFormula(svg=None, reason=_reason(error))
+        return TypesetFormula(svg=ET.tostring(self._cleaned(drawing, alt=latex), encoding="unicode"))
 
     def glyphs(self) -> str:
-        """An invisible SVG element with every glyph that the drawings so far refer to."""
+        """Return an invisible SVG element with every glyph that the drawings so far refer to."""
         root = ET.Element("svg", {"width": "0", "height": "0", "aria-hidden": "true", "class": "glyphs"})
         root.extend(self._symbols[name] for name in sorted(self._symbols))
         return ET.tostring(root, encoding="unicode")
@@ -127,29 +127,30 @@ class Typesetter:
             self._symbols[name] = symbol
 
 
-def compose(latex: str) -> Math:
-    """Lay a formula (without dollars) out at FONT_SIZE_PX.
+def typeset(latex: str) -> Math:
+    """Lay out a formula (without dollar signs) at FONT_SIZE_PX.
 
-    Raises UnsettableError, and nothing else, for the formula's sake.
+    Raises:
+        TypesetError: If it cannot be typeset. No other exception is raised because of the formula.
     """
     refusal = _refusal(latex)
     if refusal:
-        raise UnsettableError(refusal)
+        raise TypesetError(refusal)
     try:
         mathml = ET.fromstring(unescape(tex2mml(latex)))  # noqa: S314  # our own translation; expat has no network
         _unwrap(mathml)
         unknown = _unknown_command(mathml)
         if unknown:
-            raise UnsettableError(f"unknown command {unknown}")
+            raise TypesetError(f"unknown command {unknown}")
         if _effort(mathml) > MAX_EFFORT:
-            raise UnsettableError("nested too deep")
+            raise TypesetError("nested too deep")
         return Math(mathml, size=FONT_SIZE_PX, margin=2.0)
     except _FAILURES as error:
-        raise UnsettableError(_describe(error)) from None
+        raise TypesetError(_reason(error)) from None
 
 
 def _refusal(latex: str) -> str:
-    """Why a formula is not even tried; empty where it may be."""
+    """Why a formula is refused without trying; empty if it is not."""
     if not latex.strip():
         return "empty"
     if len(latex) > MAX_CHARS:
@@ -157,11 +158,11 @@ def _refusal(latex: str) -> str:
     definition = _DEFINITION.search(latex)
     if definition:
         return f"{definition.group()} is not allowed"
-    return "" if _is_balanced(latex) else "braces without partner"
+    return "" if _is_balanced(latex) else "unbalanced braces"
 
 
 def _is_balanced(latex: str) -> bool:
-    """Whether every brace has its partner: latex2mathml does not mind, TeX does."""
+    """Whether all braces are balanced: latex2mathml accepts unbalanced ones, TeX does not."""
     depth = 0
     for token in tokenize(latex):
         depth += (token == "{") - (token == "}")
@@ -171,15 +172,15 @@ def _is_balanced(latex: str) -> bool:
 
 
 def _unwrap(mathml: ET.Element) -> None:
-    """Take away rows that hold one thing only: as in TeX, `x^{2}` is then set as `x^2`, and in half the time.
+    """Remove rows with a single child: as in TeX, `x^{2}` then looks like `x^2`, and takes half the time.
 
-    Operators keep their row, since `{+}` has no space around it; rows with line breaks (`mspace`) are set otherwise.
+    Operators keep their row because `{+}` has no space around it. Rows with line breaks (`mspace`) are also kept.
     """
     for element in list(mathml.iter()):
-        for place, child in enumerate(list(element)):
+        for i, child in enumerate(list(element)):
             while _is_row(child) and len(child) == 1 and not _is_operator(child[0]):
-                child = child[0]  # noqa: PLW2901  # what was inside takes the place
-            element[place] = child
+                child = child[0]  # noqa: PLW2901  # the inner element replaces its row
+            element[i] = child
     if len(mathml) == 1 and _is_row(mathml[0]) and not any(_tag(child) == "mspace" for child in mathml[0]):
         mathml[:] = list(mathml[0])
 
@@ -189,7 +190,7 @@ def _is_row(element: ET.Element) -> bool:
 
 
 def _is_operator(element: ET.Element) -> bool:
-    """Whether ziamath treats it as one: it does so with some identifiers too."""
+    """Whether ziamath treats it as an operator, as it does with some identifiers."""
     return _tag(element) in {"mo", "mspace"} or (element.text or "").strip() in NAMES
 
 
@@ -198,7 +199,7 @@ def _tag(element: ET.Element) -> str:
 
 
 def _effort(element: ET.Element, *, weight: int = 1) -> int:
-    """How many times ziamath will lay out a symbol, over all symbols of the formula."""
+    """Total number of symbol layouts that ziamath will compute for the formula."""
     if len(element) == 0:
         return weight
     inner = 2 * weight if _tag(element) == "mrow" else weight
@@ -206,18 +207,18 @@ def _effort(element: ET.Element, *, weight: int = 1) -> int:
 
 
 def _unknown_command(mathml: ET.Element) -> str:
-    """latex2mathml passes a command that it does not know through as an identifier; the first of them, or nothing."""
+    """The first unknown command, or nothing: latex2mathml passes those through as identifiers."""
     texts = (element.text or "" for element in mathml.iter() if _tag(element) in {"mi", "mo"})
     return next((text for text in texts if re.match(r"\\[a-zA-Z]", text)), "")
 
 
 def _glyph_id(name: str) -> str:
-    """The name that ziafont gives a glyph, with nothing in it but letters, digits, `_` and `-`."""
+    """ziafont's name of a glyph, reduced to letters, digits, `_` and `-`."""
     return "glyph-" + re.sub(r"[^\w-]", "", name.removeprefix("#"), flags=re.ASCII)
 
 
-def _describe(error: BaseException) -> str:
-    """latex2mathml's errors speak through their names: ``DoubleSubscriptsError`` -> ``double subscripts``."""
+def _reason(error: BaseException) -> str:
+    """A message from the name of latex2mathml's error: ``DoubleSubscriptsError`` -> ``double subscripts``."""
     if isinstance(error, RecursionError):
         return "nested too deep"
     if isinstance(error, latex2mathml_errors.NoAvailableTokensError | AssertionError):

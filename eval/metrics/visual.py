@@ -1,9 +1,9 @@
-r"""How alike two formulas look when they are set, symbol by symbol.
+r"""Visual similarity: how alike two formulas look when typeset, symbol by symbol.
 
-In the spirit of CDM (Wang et al., "CDM: A Reliable Metric for Fair and Accurate Formula Recognition Evaluation",
-arXiv:2409.03643): the symbols of both are matched one to one, a match counts where its place agrees with the other
-matches, and the score is the F1 of what was matched. Unlike CDM it needs no TeX, takes no random samples, and gives 1
-only where nothing is out of its place. docs/metrics.md has the definition and the differences.
+Modelled on CDM (Wang et al., "CDM: A Reliable Metric for Fair and Accurate Formula Recognition Evaluation",
+arXiv:2409.03643): the symbols of both formulas are matched one to one, a match counts if its position agrees with the
+other matches, and the score is the F1 of the matches that count. Unlike CDM it needs no TeX and draws no random
+samples, and it is 1 only if every symbol is in its position. docs/metrics.md has the definition and the differences.
 """
 
 from collections.abc import Sequence
@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import linear_sum_assignment
 
-from latexify.eval.metrics.assignment import assign
+from latexify.common.progress import Progress
+from latexify.eval.metrics.bootstrap import Column
 from latexify.eval.metrics.layout import Layout, lay_out
-from latexify.eval.metrics.typeset import UnsettableError
+from latexify.eval.metrics.typeset import TypesetError
 from latexify.pipeline.latex import tokenize
 
 Floats = npt.NDArray[np.float64]
@@ -22,97 +24,145 @@ Flags = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.int64]
 
 POSITION_WEIGHT, ORDER_WEIGHT = 0.05, 0.15
-"""Of a match, CDM's: `cost_position` and `cost_order` of its HungarianMatcher."""
+"""Weights of a match's cost, as `cost_position` and `cost_order` of CDM's HungarianMatcher."""
 MOVED_UP_OR_DOWN = 0.25
-"""In em of the symbol: a script and its base are 0.4 em apart or more, what shifts by larger neighbours much less."""
+"""In em of the symbol. A script is at least 0.4 em away from its base; larger neighbours shift symbols much less."""
 MOVED_ASIDE = 0.3
 SWAPPED = 0.1
-"""In em: symbols of a line that are so far apart and change their order are out of place; letters are wider."""
+"""In em: symbols of a line that are this far apart and change order are out of position. Letters are wider."""
 OTHER_SIZE = 1.1
-"""Ratio of sizes from which a symbol is larger or smaller; a script is by 1 / 0.7."""
+"""Ratio from which two font sizes count as different; that of a script is 1 / 0.7."""
 MIN_BLOCK, MAX_BLOCKS = 3, 2
-"""Symbols that must have moved together to be taken for a part that was moved, and how many such parts there may be."""
+"""Minimum number of symbols that must move together to count as a moved part, and the maximum number of such parts."""
 MAX_LAYOUTS = 100_000
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appearance:
+    """How predictions look; one value for each sample.
+
+    Attributes:
+        renders: Whether the prediction can be typeset, bool [num_samples].
+        reference_renders: Whether the reference can be typeset, bool [num_samples].
+        visual: Similarity from 0 to 1, float64 [num_samples]; NaN if only the reference cannot be typeset.
+    """
+
+    renders: Flags
+    reference_renders: Flags
+    visual: Floats
+
+    def columns(self) -> dict[str, Column]:
+        """Columns for `latexify.eval.metrics.rates`.
+
+        Samples whose reference cannot be typeset are excluded from the similarity, whatever the prediction: counting
+        only those that are right would make the score too good.
+        """
+        similarity = np.where(self.reference_renders, np.nan_to_num(self.visual), 0.0)
+        return {
+            "num_samples": np.ones_like(self.renders),
+            "renders": self.renders,
+            "reference_renders": self.reference_renders,
+            "similarity": similarity,
+            "looks_same": similarity == 1,
+        }
+
+
 @dataclass(slots=True)
-class VisualJudge:
-    """Compares formulas and remembers how those it met are laid out: references come again, in file after file."""
+class VisualScorer:
+    """Compares formulas and caches their layouts: references recur in every file that is compared."""
 
     _layouts: dict[str, Layout | str] = field(default_factory=dict)
 
     def layout(self, latex: str) -> Layout | str:
-        """Where the symbols of a formula stand, or why it cannot be set."""
-        found = self._layouts.get(latex)
-        if found is None:
+        """Return the layout of a formula, or the reason why it cannot be typeset."""
+        layout = self._layouts.get(latex)
+        if layout is None:
             try:
-                found = lay_out(latex)
-            except UnsettableError as error:
-                found = str(error)
+                layout = lay_out(latex)
+            except TypesetError as error:
+                layout = str(error)
             if len(self._layouts) >= MAX_LAYOUTS:
                 del self._layouts[next(iter(self._layouts))]
-            self._layouts[latex] = found
-        return found
+            self._layouts[latex] = layout
+        return layout
 
     def score(self, reference: str, prediction: str) -> float | None:
-        """From 0 to 1; 1 for the same tokens, spaces left out, whether or not they can be set.
+        """Compare two formulas.
 
-        0 where only the prediction cannot be set; None where only the reference can be blamed.
+        Returns:
+            From 0 to 1. 1 if the tokens are equal, spaces left out, whether or not they can be typeset. 0 if only the
+            prediction cannot be typeset, None if the reference cannot.
         """
         if reference == prediction or _symbols(reference) == _symbols(prediction):
             return 1.0
-        wanted = self.layout(reference)
-        if isinstance(wanted, str):
+        expected = self.layout(reference)
+        if isinstance(expected, str):
             return None
-        given = self.layout(prediction)
-        return 0.0 if isinstance(given, str) else likeness(wanted, given)
+        predicted = self.layout(prediction)
+        return 0.0 if isinstance(predicted, str) else similarity(expected, predicted)
 
 
-def likeness(wanted: Layout, given: Layout) -> float:
-    """F1 of the symbols that are matched and in their place; 1 only if all are, in both."""
-    rows, columns = match_symbols(wanted, given)
+def measure_appearance(references: Sequence[str], predictions: Sequence[str], *, scorer: VisualScorer) -> Appearance:
+    """Typeset every reference and prediction, and compare how they look. Takes some milliseconds per pair."""
+    renders, reference_renders = (np.zeros(len(references), dtype=np.bool_) for _ in range(2))
+    visual = np.full(len(references), np.nan)
+    with Progress("score", total=len(references), unit="formulas") as progress:
+        for row, (reference, prediction) in enumerate(zip(references, predictions, strict=True)):
+            renders[row] = not isinstance(scorer.layout(prediction), str)
+            reference_renders[row] = not isinstance(scorer.layout(reference), str)
+            score = scorer.score(reference, prediction)
+            if score is not None:
+                visual[row] = score
+            progress.advance(1)
+    return Appearance(renders=renders, reference_renders=reference_renders, visual=visual)
+
+
+def similarity(reference: Layout, prediction: Layout) -> float:
+    """Compute the F1 of the symbols that are matched and in position; 1 only if all symbols of both are."""
+    rows, columns = match_symbols(reference, prediction)
     if not len(rows):
         return 0.0
-    is_complete = len(rows) == len(wanted) == len(given)
-    num_right = int(np.count_nonzero(_in_place(_Moves.of(wanted, rows, given, columns), is_complete=is_complete)))
-    return 2 * num_right / (len(wanted) + len(given))
+    is_complete = len(rows) == len(reference) == len(prediction)
+    matches = _Matches.build(reference, rows, prediction, columns)
+    num_right = int(np.count_nonzero(_in_position(matches, is_complete=is_complete)))
+    return 2 * num_right / (len(reference) + len(prediction))
 
 
-def match_symbols(wanted: Layout, given: Layout) -> tuple[Indices, Indices]:
-    """Pair equal symbols, as many as there are, those near each other in place and order first: indices of both.
+def match_symbols(reference: Layout, prediction: Layout) -> tuple[Indices, Indices]:
+    """Pair equal symbols, as many as possible, preferring those close in position and order.
 
-    Where only equal symbols may be paired, the assignment falls apart into one for each symbol.
+    Since only equal symbols may be paired, this is one assignment problem for each distinct symbol.
+
+    Returns:
+        The indices into both layouts, int64 [num_pairs], ascending in the reference.
     """
-    places_wanted, places_given = (_places(layout) for layout in (wanted, given))
-    length = max(len(wanted), len(given))
+    boxes, predicted_boxes = _relative_boxes(reference), _relative_boxes(prediction)
+    length = max(len(reference), len(prediction))
     rows: list[int] = []
     columns: list[int] = []
-    for name, here in _where(wanted).items():
-        there = _where(given).get(name)
+    others = _indices_by_name(prediction)
+    for name, here in _indices_by_name(reference).items():
+        there = others.get(name)
         if there is None:
             continue
-        if len(here) == len(there) == 1:
-            rows += here
-            columns += there
-            continue
-        apart = np.abs(places_wanted[here][:, None] - places_given[there][None]).mean(axis=2)
-        orders = np.abs(np.array(here)[:, None] - np.array(there)[None]) / length
-        chosen_here, chosen_there = assign(POSITION_WEIGHT * apart + ORDER_WEIGHT * orders)
-        rows += [here[index] for index in chosen_here]
-        columns += [there[index] for index in chosen_there]
+        distance = np.abs(boxes[here][:, None] - predicted_boxes[there][None]).mean(axis=2)
+        shift = np.abs(np.array(here)[:, None] - np.array(there)[None]) / length
+        chosen, partners = linear_sum_assignment(POSITION_WEIGHT * distance + ORDER_WEIGHT * shift)
+        rows += [here[i] for i in chosen]
+        columns += [there[i] for i in partners]
     order = np.argsort(rows)
     return np.array(rows, dtype=np.int64)[order], np.array(columns, dtype=np.int64)[order]
 
 
-def _where(layout: Layout) -> dict[str, list[int]]:
-    places: dict[str, list[int]] = {}
+def _indices_by_name(layout: Layout) -> dict[str, list[int]]:
+    indices: dict[str, list[int]] = {}
     for index, name in enumerate(layout.names):
-        places.setdefault(name, []).append(index)
-    return places
+        indices.setdefault(name, []).append(index)
+    return indices
 
 
-def _places(layout: Layout) -> Floats:
-    """Corners of each symbol's box as shares of the whole formula's width and height: float64 [num_symbols, 4]."""
+def _relative_boxes(layout: Layout) -> Floats:
+    """Corners of each symbol's box as fractions of the formula's width and height: float64 [num_symbols, 4]."""
     low, high = layout.centres - layout.extents / 2, layout.centres + layout.extents / 2
     origin = low.min(axis=0)
     size = high.max(axis=0) - origin
@@ -120,93 +170,100 @@ def _places(layout: Layout) -> Floats:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Moves:
-    """Matched symbols, one a row: where they were wanted, where they were given, and what may be between.
+class _Matches:
+    """Matched symbols, one per row, with their positions in both formulas.
 
-    slack: float64 [num_pairs, 2], half of the boxes' difference in width and height: a sign that is stretched further
-    has another centre. scales: float64 [num_pairs], of the font.
+    Attributes:
+        expected: Centres in the reference, float64 [num_pairs, 2].
+        predicted: Centres in the prediction, float64 [num_pairs, 2].
+        heights: Heights in the reference, float64 [num_pairs].
+        slack: Half of the boxes' difference in width and height, float64 [num_pairs, 2]: stretching a sign moves its
+            centre.
+        scales: Ratio of the font sizes, prediction to reference, float64 [num_pairs].
+        sizes: Font sizes in the prediction, float64 [num_pairs].
     """
 
-    wanted: Floats
-    given: Floats
-    wanted_heights: Floats
+    expected: Floats
+    predicted: Floats
+    heights: Floats
     slack: Floats
     scales: Floats
     sizes: Floats
 
     @classmethod
-    def of(cls, wanted: Layout, rows: Indices, given: Layout, columns: Indices) -> "_Moves":
-        scales = given.sizes[columns] / wanted.sizes[rows]
+    def build(cls, reference: Layout, rows: Indices, prediction: Layout, columns: Indices) -> "_Matches":
+        scales = prediction.sizes[columns] / reference.sizes[rows]
         return cls(
-            wanted=wanted.centres[rows],
-            given=given.centres[columns],
-            wanted_heights=wanted.extents[rows, 1],
-            slack=np.abs(given.extents[columns] - scales[:, None] * wanted.extents[rows]) / 2,
+            expected=reference.centres[rows],
+            predicted=prediction.centres[columns],
+            heights=reference.extents[rows, 1],
+            slack=np.abs(prediction.extents[columns] - scales[:, None] * reference.extents[rows]) / 2,
             scales=scales,
-            sizes=given.sizes[columns],
+            sizes=prediction.sizes[columns],
         )
 
-    def after(self, leader: int) -> tuple[Floats, Flags]:
-        """How far each symbol is from where it would be, had all moved and grown as `leader` did.
+    def offsets_from(self, leader: int) -> tuple[Floats, Flags]:
+        """Compare each symbol with where it would be if all had moved and grown as `leader` did.
 
-        Returns the distance to the right and down, float64 [num_pairs, 2], and whether it is of the size it would have.
+        Returns:
+            The distance to the right and down, float64 [num_pairs, 2], and whether the size agrees.
         """
         scale = self.scales[leader]
-        shift = self.given[leader] - scale * self.wanted[leader]
+        shift = self.predicted[leader] - scale * self.expected[leader]
         ratios = self.scales / scale
-        return self.given - scale * self.wanted - shift, np.maximum(ratios, 1 / ratios) < OTHER_SIZE
+        return self.predicted - scale * self.expected - shift, np.maximum(ratios, 1 / ratios) < OTHER_SIZE
 
     def agree(self, leader: int) -> tuple[Flags, Flags]:
-        """Which symbols moved as `leader` did: upward or downward and in size; and aside too."""
-        distances, is_same_size = self.after(leader)
+        """Which symbols moved vertically and grew as `leader` did; and which of these moved sideways as it did, too."""
+        distances, is_same_size = self.offsets_from(leader)
         excess = np.maximum(np.abs(distances) - self.slack, 0)
         on_level = is_same_size & (excess[:, 1] <= MOVED_UP_OR_DOWN * self.sizes)
         return on_level, on_level & (excess[:, 0] <= MOVED_ASIDE)
 
     def swapped(self) -> Flags:
-        """Which pairs of symbols on one line have changed their order from left to right: [num_pairs, num_pairs]."""
-        before = self.wanted[:, None, 0] - self.wanted[None, :, 0]
-        now = self.given[:, None, 0] - self.given[None, :, 0]
-        apart = np.abs(self.wanted[:, None, 1] - self.wanted[None, :, 1])
-        share_a_line = apart < (self.wanted_heights[:, None] + self.wanted_heights[None]) / 2
+        """Which pairs of symbols on one line have changed their left-to-right order: bool [num_pairs, num_pairs]."""
+        before = self.expected[:, None, 0] - self.expected[None, :, 0]
+        now = self.predicted[:, None, 0] - self.predicted[None, :, 0]
+        apart = np.abs(self.expected[:, None, 1] - self.expected[None, :, 1])
+        share_a_line = apart < (self.heights[:, None] + self.heights[None]) / 2
         flags: Flags = share_a_line & (before * now < 0) & (np.abs(before) > SWAPPED) & (np.abs(now) > SWAPPED)
         return flags
 
 
-def _in_place(moves: _Moves, *, is_complete: bool) -> Flags:
-    """Which matches stand.
+def _in_position(matches: _Matches, *, is_complete: bool) -> Flags:
+    """Which matches count.
 
-    The move that most symbols share is that of the formula. On its level, a symbol may be further aside, because what
-    is before it is longer or shorter, as long as symbols keep their order. Where something is missing or surplus, parts
-    of the formula may be elsewhere for that reason: a few symbols or more that moved together stand too. Where nothing
-    is, a line (of a fraction, a root) that is longer or shorter is about something else.
+    The move that most symbols share is that of the whole formula. Symbols on its level may be further to the side,
+    because what precedes them is longer or shorter, as long as they keep their order. If symbols are missing or extra,
+    whole parts may have moved for that reason: groups of at least MIN_BLOCK symbols that moved together count, too. If
+    none are, a line (of a fraction or a root) of another length spans other symbols, so it does not count.
     """
-    num_pairs = len(moves.scales)
-    agreeing = [moves.agree(leader) for leader in range(num_pairs)]
+    num_pairs = len(matches.scales)
+    agreeing = [matches.agree(leader) for leader in range(num_pairs)]
     followers = np.stack([together for _, together in agreeing])
     leader = int(followers.sum(axis=1).argmax())
-    stands = _in_order(moves, agreeing[leader][0], leader=leader)
+    counts = _in_order(matches, agreeing[leader][0], leader=leader)
     if is_complete:
-        return stands & (moves.slack[:, 0] <= MOVED_ASIDE / 2)
+        return counts & (matches.slack[:, 0] <= MOVED_ASIDE / 2)
     for _ in range(MAX_BLOCKS):
-        blocks = followers & ~stands & ~stands[:, None]
+        blocks = followers & ~counts & ~counts[:, None]
         largest = int(blocks.sum(axis=1).argmax())
         if blocks[largest].sum() < MIN_BLOCK:
             break
-        stands |= blocks[largest]
-    return stands
+        counts |= blocks[largest]
+    return counts
 
 
-def _in_order(moves: _Moves, on_level: Flags, *, leader: int) -> Flags:
-    """Of the symbols on a level, as many as keep their order, those that moved the least aside first."""
-    swapped = moves.swapped() & on_level & on_level[:, None]
+def _in_order(matches: _Matches, on_level: Flags, *, leader: int) -> Flags:
+    """Choose symbols on a level that keep their order, preferring those that moved sideways the least."""
+    swapped = matches.swapped() & on_level & on_level[:, None]
     if not swapped.any():
         return on_level
-    stands = np.zeros_like(on_level)
-    moved = np.abs(moves.after(leader)[0][:, 0])
+    counts = np.zeros_like(on_level)
+    moved = np.abs(matches.offsets_from(leader)[0][:, 0])
     for index in np.argsort(moved, kind="stable"):
-        stands[index] = on_level[index] and not (swapped[index] & stands).any()
-    return stands
+        counts[index] = on_level[index] and not (swapped[index] & counts).any()
+    return counts
 
 
 def _symbols(text: str) -> Sequence[str]:

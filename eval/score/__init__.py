@@ -1,1 +1,1 @@
-"""The score stage: figures and tables from predictions."""
+"""The score stage: error rates, intervals and tables of predictions."""

@@ -1,4 +1,4 @@
-"""The ``score`` stage: predictions in, figures with their uncertainty out."""
+"""The ``score`` stage: computes metrics with 95 % intervals, and tables, from predictions."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,14 +15,13 @@ from latexify.artifacts.names import PREDICTIONS, PREDICTIONS_NAME, SAMPLES_NAME
 from latexify.common.errors import LatexifyError
 from latexify.eval.compare.columns import ColumnNames, read_pairs
 from latexify.eval.config import ScoreParams
-from latexify.eval.metrics.appearance import Appearance, judge_appearance
 from latexify.eval.metrics.edits import EDITS, Edits, count_edits
 from latexify.eval.metrics.reliability import calibration_error, reliability, reliability_rows
 from latexify.eval.metrics.slices import source_of
-from latexify.eval.metrics.structure import STRUCTURES, table_of
-from latexify.eval.metrics.visual import VisualJudge
+from latexify.eval.metrics.structure import STRUCTURES, structures_of_each
+from latexify.eval.metrics.visual import Appearance, VisualScorer, measure_appearance
 from latexify.eval.score.summary import summarize
-from latexify.eval.score.tables import Table, tables_of, write_tables
+from latexify.eval.score.tables import Table, build_tables, write_tables
 from latexify.pipeline import latex
 from latexify.shards.format.index import open_split
 from latexify.shards.reading.reader import SampleReader
@@ -31,12 +30,23 @@ from latexify.shards.reading.reader import SampleReader
 def run(  # noqa: PLR0913  # the stage's contract
     params: ScoreParams, *, seed: int, predictions: Path, shards: Location, metrics: Path, plots: Path
 ) -> dict[str, Any]:
-    """Judge the predictions of `predictions` (a folder that ``latexify predict`` wrote, from `shards`).
+    """Score predictions.
 
-    Writes `metrics` (a JSON file) and, into `plots`, the tables of `latexify.eval.score.tables` and samples.parquet, a row for
-    each sample in the order of the predictions (docs/metrics.md). Returns the metrics.
+    Args:
+        params: The section ``score`` of params.yaml.
+        seed: Random seed of the bootstrap.
+        predictions: Folder that ``latexify predict`` wrote.
+        shards: The shards it read.
+        metrics: JSON file to write the metrics to.
+        plots: Folder to write the tables of `latexify.eval.score.tables` to, and samples.parquet with one row for each
+            sample in the order of the predictions (docs/metrics.md).
 
-    Raises LatexifyError where the predictions are of another normaliser or other shards, or every reference is empty.
+    Returns:
+        The metrics.
+
+    Raises:
+        LatexifyError: If the predictions have another normaliser version or come from other shards, or every reference
+            is empty.
     """
     manifest = read_manifest(predictions, PREDICTIONS)
     if manifest.params.get("normalizer_version") != latex.NORMALIZER_VERSION:
@@ -50,10 +60,12 @@ def run(  # noqa: PLR0913  # the stage's contract
             f"{predictions} does not name its samples (no column 'key'): run `{PREDICTIONS.producer}` again"
         )
     keys: list[str] = pairs.keys.to_pylist()
-    writers = _writers(shards, keys, predicted=manifest, where=predictions)
+    writers = _writers(shards, keys, manifest=manifest, predictions=predictions)
     edits = count_edits(pairs.references, pairs.predictions)
-    calibration, reliability_table = _judge_confidence(predictions, edits, manifest)
-    appearance = judge_appearance(pairs.references, pairs.predictions, judge=VisualJudge()) if params.visual else None
+    calibration, reliability_table = _measure_calibration(predictions, edits, manifest)
+    appearance = None
+    if params.visual:
+        appearance = measure_appearance(pairs.references, pairs.predictions, scorer=VisualScorer())
     resampling: dict[str, Any] = {"num_resamples": params.bootstrap_samples, "seed": seed}
     result = {
         "split": manifest.params["split"],
@@ -61,14 +73,14 @@ def run(  # noqa: PLR0913  # the stage's contract
             edits,
             pairs.references,
             appearance=appearance,
-            where=str(predictions),
+            name=str(predictions),
             is_normalized=True,
             **resampling,
         ),
         "calibration": calibration,
         "predictions": manifest.fingerprint,
     }
-    tables = {"reliability": reliability_table} | tables_of(
+    tables = {"reliability": reliability_table} | build_tables(
         edits, pairs.references, pairs.predictions, keys=keys, writers=writers, **resampling
     )
     write_tables(plots, tables)
@@ -77,38 +89,35 @@ def run(  # noqa: PLR0913  # the stage's contract
     return result
 
 
-def _judge_confidence(predictions: Path, edits: Edits, manifest: Manifest) -> tuple[dict[str, Any], Table]:
-    """How far confidences are from the share of answers that are right, with the bins behind that."""
+def _measure_calibration(predictions: Path, edits: Edits, manifest: Manifest) -> tuple[dict[str, Any], Table]:
+    """The expected calibration error of the confidences, and the rows of reliability.csv."""
     path = predictions / PREDICTIONS_NAME
     try:
         columns = pq.read_table(path, columns=["confidence", "probability"])
     except (KeyError, pa.ArrowInvalid):
-        raise LatexifyError(f"{path} is of an older version: run `{PREDICTIONS.producer}` again") from None
+        raise LatexifyError(f"{path} is from an older version: run `{PREDICTIONS.producer}` again") from None
     is_right = edits.symbol_errors == 0
     is_calibrated = bool(manifest.content.get("is_calibrated"))
-    confident = reliability(columns["confidence"].to_numpy(), is_right)
+    calibrated = reliability(columns["confidence"].to_numpy(), is_right)
     raw = reliability(columns["probability"].to_numpy(), is_right)
     rows = reliability_rows(raw, confidence="raw")
     if is_calibrated:
-        rows = reliability_rows(confident, confidence="calibrated") + rows
+        rows = reliability_rows(calibrated, confidence="calibrated") + rows
     return {
         "is_calibrated": is_calibrated,
-        "error": calibration_error(confident),
+        "error": calibration_error(calibrated),
         "error_raw": calibration_error(raw),
     }, rows
 
 
-def _writers(shards: Location, keys: Sequence[str], *, predicted: Manifest, where: Path) -> list[str | None]:
-    """Who wrote each sample, as the shards say; None where they do not know."""
-    drawn = read_manifest(shards, SHARDS)
-    require_input(predicted, drawn, where=where)
-    index = open_split(shards, predicted.params["split"])
+def _writers(shards: Location, keys: Sequence[str], *, manifest: Manifest, predictions: Path) -> list[str | None]:
+    """The writer of each sample as recorded in the shards; None if unknown."""
+    require_input(manifest, read_manifest(shards, SHARDS), where=predictions)
+    index = open_split(shards, manifest.params["split"])
     row_of = {key: row for row, key in enumerate(index.keys.to_pylist())}
     unknown = next((key for key in keys if key not in row_of), None)
     if unknown is not None:
-        raise LatexifyError(
-            f"{where} holds sample {unknown!r}, which {shards} does not: run `{PREDICTIONS.producer}` again"
-        )
+        raise LatexifyError(f"{predictions} has sample {unknown!r}, {shards} does not: run `{PREDICTIONS.producer}` again")
     with SampleReader(index) as reader:
         return [description.get("writer") for description in reader.describe([row_of[key] for key in keys])]
 
@@ -121,7 +130,7 @@ def samples_table(
     *,
     writers: Sequence[str | None],
 ) -> pa.Table:
-    """One row for each sample: what was counted of it, and what slices it is in."""
+    """Build one row for each sample: its counts, and the slices it belongs to."""
     columns: dict[str, Any] = {"key": pa.array(keys, pa.string())}
     columns |= {field.name: pa.array(getattr(edits, field.name).astype(np.int32)) for field in EDITS}
     if appearance is not None:
@@ -129,6 +138,6 @@ def samples_table(
         columns["visual"] = pa.array(appearance.visual, pa.float64(), from_pandas=True)
     columns["source"] = pa.array([source_of(key) for key in keys], pa.string())
     columns["writer"] = pa.array(writers, pa.string())
-    found = [[name for name in STRUCTURES if name in names] for names in table_of(references)]
-    columns["structures"] = pa.array(found, pa.list_(pa.string()))
+    structures = [[name for name in STRUCTURES if name in names] for names in structures_of_each(references)]
+    columns["structures"] = pa.array(structures, pa.list_(pa.string()))
     return pa.table(columns)

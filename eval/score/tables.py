@@ -1,4 +1,4 @@
-"""The tables beside the figures: scores of parts of the samples, and which symbols were confused."""
+"""Tables beside the summary: scores of groups of samples, and symbol confusions."""
 
 import csv
 import io
@@ -20,10 +20,10 @@ from latexify.eval.metrics.slices import (
 Table = list[dict[str, Any]]
 
 CONFUSIONS_SHOWN = 1000
-"""Rows of confusions.csv: those that happen once or twice in a large split are no pattern."""
+"""Maximum rows of confusions.csv: in a large split, confusions that occur once or twice are not a pattern."""
 
 
-def tables_of(  # noqa: PLR0913  # all are named
+def build_tables(  # noqa: PLR0913  # all but three are keyword-only
     edits: Edits,
     references: Sequence[str],
     predictions: Sequence[str],
@@ -33,7 +33,7 @@ def tables_of(  # noqa: PLR0913  # all are named
     num_resamples: int,
     seed: int,
 ) -> dict[str, Table]:
-    """Every table by the name of its file. By source only with keys, by writer only with writers."""
+    """Build every table, by file name. The table by source needs keys, the table by writer needs writers."""
     resampling = {"num_resamples": num_resamples, "seed": seed}
     confusions = count_confusions(references, predictions)
     tables = {
@@ -52,11 +52,11 @@ def tables_of(  # noqa: PLR0913  # all are named
 
 
 COLUMNS = {"confusions": ("kind", "reference", "prediction", "count")}
-"""Of tables that may have no row."""
+"""Columns of tables that may be empty."""
 
 
 def write_tables(folder: Path, tables: Mapping[str, Table]) -> None:
-    """Write each table as `folder`/NAME.csv. What has no value is empty."""
+    """Write each table as `folder`/NAME.csv; missing values are empty."""
     for name, rows in tables.items():
         text = io.StringIO()
         writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else COLUMNS[name], lineterminator="\n")

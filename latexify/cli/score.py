@@ -38,7 +38,7 @@ def score(  # noqa: PLR0913, PLR0917  # a switch each
     workspace: Workspace = context.obj
     if not files:
         from latexify.eval.score import stage
-        from latexify.eval.score.summary import describe
+        from latexify.eval.score.summary import format_summary
 
         params = workspace.params
         result = stage.run(
@@ -49,15 +49,15 @@ def score(  # noqa: PLR0913, PLR0917  # a switch each
             metrics=workspace.metrics("score"),
             plots=workspace.data("plots"),
         )
-        print(describe(result))
+        print(format_summary(result))
         return
-    from latexify.eval.compare import files as score_files
     from latexify.eval.compare.columns import ColumnNames
+    from latexify.eval.compare.files import format_result, score_files
     from latexify.pipeline.engine.engine import usable_cpus
 
     # files of answers can be scored anywhere, without a params.yaml
     params = workspace.params if workspace.params_path.exists() else Params()
-    result = score_files.run(
+    result = score_files(
         params.score,
         files=files,
         seed=params.seed,
@@ -67,7 +67,7 @@ def score(  # noqa: PLR0913, PLR0917  # a switch each
         jobs=usable_cpus(),
         out=out,
     )
-    print(score_files.describe(result))
+    print(format_result(result))
 
 
 def calibrate(

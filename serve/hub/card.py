@@ -10,12 +10,12 @@ from huggingface_hub import EvalResult, ModelCardData
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from latexify.common.errors import LatexifyError
-from latexify.eval.score.summary import TITLES
+from latexify.eval.metrics.registry import METRICS, TITLES
 from latexify.serve.hub.facts import CardFacts
 
 TAGS = ["handwriting", "handwritten-text-recognition", "inkml", "latex", "mathematics", "ocr", "trocr"]
-HUB_METRICS = {"cer": "cer", "exact_match": "exact_match"}
-"""The Hub's names of the figures that it has a name for."""
+HUB_METRICS = {metric.name: metric.hub_name for metric in METRICS if metric.hub_name is not None}
+"""Figures that the Hub has a name for."""
 
 
 def build_card(facts: CardFacts, *, repo: str, licence: str | None = None) -> str:
@@ -86,7 +86,7 @@ def front_matter(facts: CardFacts, *, repo: str, licence: str) -> str:
 
 def rates_of(score: Mapping[str, Any]) -> list[tuple[str, Mapping[str, float]]]:
     """Return title and values of the figures that have an interval; docs/metrics.md defines them."""
-    rates = ((title, score.get(name)) for name, title in TITLES.items())
+    rates = ((metric.title, score.get(metric.name)) for metric in METRICS if metric.on_card)
     return [(title, rate) for title, rate in rates if rate is not None and rate["value"] is not None]
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from benchmarks.studies.wellformed import flaw_of
 from latexify.common.errors import LatexifyError
-from latexify.eval.metrics.typeset import compose
+from latexify.eval.metrics.typeset import typeset
 from latexify.eval.predict.latex_grammar import END, constraint_for, grammar_of, kind_of
 from latexify.pipeline.latex import join_tokens, normalize, tokenize
 from latexify.serve.recognizer import Recognizer
@@ -158,7 +158,7 @@ def test_answers_can_be_typeset(num_beams: int) -> None:
     tokens = [token for token in TOKENS if token not in {"[", "<", "\\not", "\\pmod", "\\begin{array}"}]
     logits = dreams(7, samples=60, steps=30, vocabulary=len(tokens) + 1, end=-5.0)
     for hypotheses in search(logits, constraint_of(tokens), num_beams=num_beams):
-        compose(normalize(text_of(hypotheses[0], tokens)))  # raises where it cannot
+        typeset(normalize(text_of(hypotheses[0], tokens)))  # raises where it cannot
     assert [flaw_of(text_of(hypotheses[0], tokens)) for hypotheses in search(logits, None)].count("") < 10
 
 

@@ -1,0 +1,107 @@
+"""Every rate that ``latexify score`` reports. docs/guide/add-a-metric.md describes how to add one.
+
+A rate is the sum of one column over the sum of another; a column holds one value per sample. The columns come from
+`latexify.eval.metrics.edits.Edits.columns` and `latexify.eval.metrics.visual.Appearance.columns`.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """A rate: how it is computed, what it is called, and where it is shown.
+
+    Attributes:
+        name: Its key in ``metrics/score.json``.
+        numerator: Name of the column whose sum is divided.
+        denominator: Name of the column whose sum divides.
+        title: Its name on the terminal, in the report's tables and on the model card.
+        lower_is_better: Whether smaller values are better.
+        in_slices: Whether the tables by length, structure, source and writer have it.
+        on_card: Whether the model card shows it.
+        hub_name: Its name among the Hugging Face Hub's metrics, if there is one.
+        heading: Heading of its panel in the report; empty if it has no panel.
+        explanation: Text of that panel; `{name}` stands for the value of another figure.
+    """
+
+    name: str
+    numerator: str
+    denominator: str
+    title: str
+    lower_is_better: bool = False
+    in_slices: bool = False
+    on_card: bool = True
+    hub_name: str | None = None
+    heading: str = ""
+    explanation: str = ""
+
+
+METRICS = (
+    Metric(
+        name="cer",
+        numerator="char_errors",
+        denominator="num_chars",
+        title="character error rate",
+        lower_is_better=True,
+        in_slices=True,
+        hub_name="cer",
+        heading="Character error rate",
+        explanation="Character edits divided by reference characters, on normalised LaTeX. {constant_answer}",
+    ),
+    Metric(
+        name="token_cer",
+        numerator="token_errors",
+        denominator="num_tokens",
+        title="token error rate",
+        lower_is_better=True,
+        in_slices=True,
+        heading="Token error rate",
+        explanation="The same for LaTeX tokens, spaces included, as MathWriting defines it.",
+    ),
+    Metric(
+        name="exact_match",
+        numerator="num_exact",
+        denominator="num_samples",
+        title="exact match",
+        in_slices=True,
+        hub_name="exact_match",
+        heading="Exact match",
+        explanation="Formulas in which every token is right. Spaces do not count.",
+    ),
+    Metric(
+        name="within_1",
+        numerator="num_within_1",
+        denominator="num_samples",
+        title="at most one error",
+        heading="At most one error",
+        explanation="At most two errors: {within_2}. At most three: {within_3}.",
+    ),
+    Metric(name="within_2", numerator="num_within_2", denominator="num_samples", title="at most two errors"),
+    Metric(name="within_3", numerator="num_within_3", denominator="num_samples", title="at most three errors"),
+    Metric(
+        name="render_rate",
+        numerator="renders",
+        denominator="num_samples",
+        title="can be typeset",
+        heading="Can be typeset",
+        explanation="Predictions that the typesetter accepts as LaTeX.",
+    ),
+    Metric(
+        name="visual",
+        numerator="similarity",
+        denominator="reference_renders",
+        title="looks like it (F1)",
+        heading="Visual similarity",
+        explanation="How similar prediction and reference look when typeset: F1 of the matched symbols. "
+        "Identical: {visual_exact}. {unset_references}",
+    ),
+    Metric(
+        name="visual_exact",
+        numerator="looks_same",
+        denominator="reference_renders",
+        title="looks the same",
+    ),
+)
+"""All metrics, in the order in which they are shown. One whose columns are missing is left out of a result."""
+
+TITLES = {metric.name: metric.title for metric in METRICS}

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 
 from latexify.common.errors import LatexifyError
+from latexify.common.extras import missing_extra
 
 ENCODER_NAME = "encoder.onnx"
 DECODER_NAME = "decoder.onnx"
@@ -149,7 +150,7 @@ def _onnxruntime() -> Any:
     try:
         import onnxruntime  # noqa: PLC0415  # optional, and who reads by torch need not wait for it
     except ModuleNotFoundError as error:
-        raise LatexifyError(f"{error.name} is missing: pip install 'latexify[onnx]'") from None
+        raise missing_extra("recognize", package=error.name) from None
     return onnxruntime
 
 

@@ -1,7 +1,4 @@
-"""The schema of ``params.yaml``, and the one place that reads it.
-
-All mistakes are reported together, before any work.
-"""
+"""The schema of ``params.yaml``, and its reader, which reports all mistakes together."""
 
 import difflib
 from pathlib import Path
@@ -12,6 +9,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from latexify.common.errors import LatexifyError, one_line
+from latexify.common.renamed import RENAMED_PARAMS, RENAMED_VALUES, with_current_names
 from latexify.common.section import Section
 from latexify.eval.config import PredictParams, ReportParams, ScoreParams
 from latexify.pipeline.config import ComposedParams, DatasetParams, IngestParams, RasterizeParams, VocabParams
@@ -19,7 +17,10 @@ from latexify.trainer.config import ModelParams, TrainParams
 
 
 class Params(DatasetParams):
-    """All of ``params.yaml``. A section left out takes its defaults."""
+    """All of ``params.yaml``; the defaults are those of the committed file.
+
+    One default depends on another parameter: a model from scratch freezes nothing, since its parts are untrained.
+    """
 
     composed: ComposedParams = ComposedParams()
     ingest: IngestParams = IngestParams()
@@ -31,9 +32,20 @@ class Params(DatasetParams):
     score: ScoreParams = ScoreParams()
     report: ReportParams = ReportParams()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _freeze_nothing_from_scratch(cls, raw: Any) -> Any:
+        if not isinstance(raw, dict):
+            return raw
+        model, train = raw.get("model"), raw.get("train", {})
+        is_scratch = isinstance(model, dict) and model.get("base") == "scratch"
+        if is_scratch and isinstance(train, dict) and "freeze" not in train:
+            return {**raw, "train": {**train, "freeze": []}}
+        return raw
+
     @model_validator(mode="after")
     def _check_combinations(self) -> "Params":
-        problems = list(_combination_problems(self))
+        problems = _combination_problems(self)
         if problems:
             raise ValueError("\n".join(problems))
         return self
@@ -48,17 +60,18 @@ def _combination_problems(params: Params) -> list[str]:
     if params.composed.min_tokens > params.composed.max_tokens:
         problems.append("composed.min_tokens: larger than composed.max_tokens")
     if params.composed.num_inks and not any(params.composed.label_mix.model_dump().values()):
-        problems.append("composed.label_mix: all are 0, so there is nothing to write")
+        problems.append("composed.label_mix: all are 0, so no label can be chosen")
     canvas = params.rasterize
     if canvas.variants > 1 and canvas.variation == canvas.stroke_dropout == 0:
-        problems.append("rasterize.variants: would all be alike without rasterize.variation or stroke_dropout")
+        problems.append("rasterize.variants: all variants are equal without rasterize.variation or stroke_dropout")
     if 2 * canvas.margin_px + canvas.widest_pen_px >= min(canvas.height_px, canvas.width_px):
         problems.append("rasterize.margin_px: two margins and the pen leave no room on the canvas")
     if params.train.warmup_steps > params.train.max_steps:
         problems.append("train.warmup_steps: larger than train.max_steps")
     if params.model.base == "scratch" and (params.train.freeze or params.train.layerwise_lr_decay < 1):
         problems.append(
-            "train.freeze, train.layerwise_lr_decay: of no use to a model that starts from nothing (model.base)"
+            "train.freeze, train.layerwise_lr_decay: need a base model, but model.base is `scratch`: "
+            "set freeze to [] and layerwise_lr_decay to 1"
         )
     if params.inkml.valid_fraction + params.inkml.test_fraction >= 1:
         problems.append("inkml.valid_fraction: with inkml.test_fraction leaves nothing to train on")
@@ -66,48 +79,73 @@ def _combination_problems(params: Params) -> list[str]:
 
 
 def load_params(path: Path) -> Params:
-    """Read and validate ``params.yaml``. Raises LatexifyError that names every mistake at once."""
+    """Read and validate ``params.yaml``. Raises LatexifyError that lists all mistakes."""
     return check_params(read_yaml(path), path=path)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The sections of a file, not yet validated (YAML 1.2, by the parser that DVC uses, so ``5e-5`` is a number)."""
+    """Read the sections of a file without validating them.
+
+    Uses the YAML 1.2 parser of DVC, for which ``5e-5`` is a number. Raises LatexifyError if it is not valid YAML.
+    """
     try:
         raw = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise LatexifyError(
-            f"{path} not found: run latexify in the project's folder, or name it with --params"
+            f"{path} not found: run latexify in the project's folder, or name the file with --params"
         ) from None
     except (YAMLError, UnicodeDecodeError) as error:
         raise LatexifyError(f"{path} is not valid YAML: {one_line(error)}") from None
     if not isinstance(raw, dict | None):
-        raise LatexifyError(f"{path} must hold sections (`name: value`), found {type(raw).__name__}")
+        raise LatexifyError(f"{path} must hold sections (`name: value`), not a {type(raw).__name__}")
     return raw or {}
 
 
 def check_params(raw: dict[str, Any], *, path: Path) -> Params:
-    """Validate what was read from `path`. Raises LatexifyError that names every mistake at once."""
+    """Validate parameters that were read from `path`. Raises LatexifyError that lists all mistakes."""
+    outdated = _outdated(raw)
     try:
-        return Params.model_validate(raw)
+        params = Params.model_validate(with_current_names(raw) if outdated else raw)
     except ValidationError as error:
-        problems = [line for item in error.errors() for line in _describe(item)]
-        raise LatexifyError(f"{path}: {len(problems)} mistake(s)\n" + "\n".join(f"  {p}" for p in problems)) from None
+        problems = outdated + [line for item in error.errors() for line in _describe(item)]
+    else:
+        problems = outdated
+        if not problems:
+            return params
+    raise LatexifyError(f"{path}: {len(problems)} mistake(s)\n" + "\n".join(f"  {line}" for line in problems))
+
+
+def _outdated(raw: dict[str, Any]) -> list[str]:
+    """Return a line for each parameter or value that has a new name."""
+    lines = []
+    for section, values in raw.items():
+        for name in values if isinstance(values, dict) else ():
+            old_name = f"{section}.{name}"
+            new_name = RENAMED_PARAMS.get(old_name, old_name)
+            if new_name != old_name:
+                lines.append(f"{old_name} is now {new_name}")
+            value = values[name]
+            new_value = RENAMED_VALUES.get(new_name, {}).get(value) if isinstance(value, str) else None
+            if new_value is not None:
+                lines.append(f"{new_name}: `{value}` is now `{new_value}`")
+    return lines
 
 
 def _describe(item: Any) -> list[str]:
-    """One line for each mistake, with the nearest valid name for a misspelt one."""
-    where = ".".join(str(part) for part in item["loc"])
+    """Describe one mistake, with the nearest valid name for an unknown one; a line per failed combination."""
+    name = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
-        guess = difflib.get_close_matches(str(item["loc"][-1]), _names_beside(item["loc"]), n=1, cutoff=0.5)
-        hint = f", did you mean `{guess[0]}`?" if guess else f"; known: {', '.join(_names_beside(item['loc']))}"
-        return [f"{where}: unknown parameter{hint}"]
-    if not where:
+        known = _sibling_names(item["loc"])
+        guess = difflib.get_close_matches(str(item["loc"][-1]), known, n=1, cutoff=0.5)
+        hint = f", did you mean `{guess[0]}`?" if guess else f"; known: {', '.join(known)}"
+        return [f"{name}: unknown parameter{hint}"]
+    if not name:
         return str(item["ctx"]["error"]).splitlines()
-    return [f"{where}: {item['msg'][0].lower()}{item['msg'][1:]}, found {item['input']!r}"]
+    return [f"{name}: {item['msg'][0].lower()}{item['msg'][1:]}, found {item['input']!r}"]
 
 
-def _names_beside(location: tuple[Any, ...]) -> list[str]:
-    """Names of the parameters that are allowed where the unknown one was found."""
+def _sibling_names(location: tuple[Any, ...]) -> list[str]:
+    """Return the names of the parameters that are allowed at this location."""
     model: type[Section] = Params
     for part in location[:-1]:
         annotation = model.model_fields[part].annotation

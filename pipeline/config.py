@@ -20,7 +20,7 @@ MAX_POINTS = 200_000
 class SyntheticParams(Section):
     """The built-in dataset: random expressions, typeset with stroke fonts by simulated writers."""
 
-    num_train: Annotated[int, Ge(1)] = 40_000
+    num_train: Annotated[int, Ge(1)] = 12_000
     num_valid: Annotated[int, Ge(1)] = 500
     num_test: Annotated[int, Ge(1)] = 500
     num_writers: Annotated[int, Ge(3)] = 800
@@ -138,11 +138,11 @@ class VocabParams(Section):
 class RasterizeParams(Section):
     """The pictures that the model reads."""
 
-    height_px: Annotated[int, Ge(8), Le(4096)] = 32
-    width_px: Annotated[int, Ge(8), Le(4096)] = 128
+    height_px: Annotated[int, Ge(8), Le(4096)] = 64
+    width_px: Annotated[int, Ge(8), Le(4096)] = 256
     margin_px: Annotated[float, Ge(0)] = 2.0
     pen_width_px: Annotated[float, Gt(0)] = 1.5
-    max_stroke_px: Annotated[float, Gt(0)] | None = None
+    max_stroke_px: Annotated[float, Gt(0)] | None = 20.0
     """Maximum size of an ink's median stroke; None lets every ink fill the canvas."""
     max_tokens: Annotated[int, Ge(1), Le(4096)] = 256
     """Longer labels are rejected from training and counted; evaluation splits keep them."""

@@ -10,8 +10,9 @@ from latexify.common.section import Section
 class ModelParams(Section):
     """Which TrOCR to start from."""
 
-    base: str = "scratch"
-    """`scratch`, a local folder, or a name on the hub such as `microsoft/trocr-base-handwritten`."""
+    base: str = "models/crohme-small"
+    """`scratch`, a local folder, an installed model (`models/NAME`), or a name on the hub such as
+    `microsoft/trocr-base-handwritten`."""
     preset: Literal["tiny", "small", "base"] = "tiny"
     """The size of a `scratch` model; ignored for any other base."""
 
@@ -19,14 +20,14 @@ class ModelParams(Section):
 class TrainParams(Section):
     """The optimisation. Steps are optimizer steps: one per global batch."""
 
-    max_steps: Annotated[int, Ge(1)] = 2000
-    global_batch: Annotated[int, Ge(1)] = 32
+    max_steps: Annotated[int, Ge(1)] = 750
+    global_batch: Annotated[int, Ge(1)] = 16
     """Samples per optimizer step, over all micro-batches and ranks."""
-    micro_batch: Annotated[int, Ge(1)] | Literal["auto"] = 32
+    micro_batch: Annotated[int, Ge(1)] | Literal["auto"] = 16
     """Samples per forward pass at most; the number of accumulation steps follows from it. `auto`: as many as fit into
     the device's memory."""
-    learning_rate: Annotated[float, Gt(0)] = 1e-3
-    warmup_steps: Annotated[int, Ge(0)] = 100
+    learning_rate: Annotated[float, Gt(0)] = 7e-4
+    warmup_steps: Annotated[int, Ge(0)] = 50
     schedule: Literal["cosine", "wsd", "constant"] = "cosine"
     """After the warm-up: `cosine` to zero, `wsd` constant and then linear to zero over the last fifth, or
     `constant`."""
@@ -34,7 +35,7 @@ class TrainParams(Section):
     beta2: Annotated[float, Gt(0), Lt(1)] = 0.98
     layerwise_lr_decay: Annotated[float, Gt(0), Le(1)] = 1.0
     """Each layer of encoder and decoder learns this much more slowly than the one above it; 1: all alike."""
-    freeze: list[Literal["encoder", "embeddings"]] = []
+    freeze: list[Literal["encoder", "embeddings"]] = ["encoder"]
     """Parts that stay as they are in `model.base`: the whole encoder, the decoder's token embeddings (with its output
     where they are the same weights)."""
     max_grad_norm: Annotated[float, Gt(0)] = 1.0
@@ -65,7 +66,7 @@ class TrainParams(Section):
     CUDA, else fp32; a run that was begun keeps what `auto` was then."""
     log_steps: Annotated[int, Ge(1)] = 50
     """A row of `history.csv` after every so many steps, and after every validation."""
-    validate_steps: Annotated[int, Ge(1)] = 500
+    validate_steps: Annotated[int, Ge(1)] = 375
     """Validate after every so many steps, and at the end."""
     validate_samples: Annotated[int, Ge(1)] = 256
     """Validation inks used for the curve and for choosing the best model (a fixed random subset)."""

@@ -13,7 +13,7 @@ from rapidfuzz.distance import Levenshtein
 
 from latexify.eval.metrics.confusion import count_confusions
 from latexify.eval.metrics.slices import length_of
-from latexify.eval.metrics.typeset import Formula, Typesetter
+from latexify.eval.metrics.typeset import TypesetFormula, Typesetter
 from latexify.pipeline.latex import tokenize
 
 Pair = tuple[str | None, str | None]
@@ -38,8 +38,8 @@ class Card:
     picture: str
     width_px: int
     height_px: int
-    wanted: Formula
-    given: Formula
+    wanted: TypesetFormula
+    given: TypesetFormula
     reference_pieces: Sequence[Piece]
     prediction_pieces: Sequence[Piece]
     num_errors: int

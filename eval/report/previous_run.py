@@ -10,7 +10,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from latexify.eval.score.summary import TITLES
+from latexify.eval.metrics.registry import TITLES
 
 COMMITS_SEARCHED = 50
 ERROR_RATES = frozenset({"cer", "token_cer"})

@@ -117,7 +117,9 @@ def _writers(shards: Location, keys: Sequence[str], *, manifest: Manifest, predi
     row_of = {key: row for row, key in enumerate(index.keys.to_pylist())}
     unknown = next((key for key in keys if key not in row_of), None)
     if unknown is not None:
-        raise LatexifyError(f"{predictions} has sample {unknown!r}, {shards} does not: run `{PREDICTIONS.producer}` again")
+        raise LatexifyError(
+            f"{predictions} has sample {unknown!r}, {shards} does not: run `{PREDICTIONS.producer}` again"
+        )
     with SampleReader(index) as reader:
         return [description.get("writer") for description in reader.describe([row_of[key] for key in keys])]
 

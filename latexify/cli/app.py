@@ -1,246 +1,106 @@
-"""The command line: one command per stage, wiring only."""
+"""The command line: its commands, and errors as one line with exit code 1."""
 
 import errno
-import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from latexify.artifacts.location import store_errors
-from latexify.cli import compose as compose_commands
-from latexify.cli import demo as demo_commands
-from latexify.cli import export as export_commands
-from latexify.cli import inspect as inspect_commands
-from latexify.cli import publish as publish_commands
-from latexify.cli import recipe as recipe_commands
-from latexify.cli import recognize as recognize_commands
-from latexify.cli import sagemaker as sagemaker_commands
-from latexify.cli import score as score_commands
-from latexify.cli import serve as serve_commands
-from latexify.cli.options import Address, Backend, Device, Jobs, Workspace, engine_for, seen_from_anywhere
+from latexify.cli import compose, inspect, publish, recipe, recognize, score, serve, stages
+from latexify.cli.options import Workspace
 from latexify.common.errors import LatexifyError, one_line
+from latexify.version import VERSION
 
 app = typer.Typer(
     name="latexify",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Handwritten mathematics to LaTeX: InkML in, a trained and scored recogniser out.\n\n"
-    "Each command is one stage of the pipeline; `dvc repro` runs those whose inputs changed, in order. What a stage "
-    "does is set in params.yaml; switches here cannot change a result.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Recognise handwritten mathematics as LaTeX, and train the models that do it.\n\n"
+    "`latexify recognize FILE` prints the LaTeX of an ink or a picture with the installed model. The pipeline commands "
+    "are the stages of dvc.yaml: `dvc repro` runs those whose inputs changed. Parameters that change results are set "
+    "in params.yaml; most options here (jobs, backends, devices, files) do not change them.",
 )
 
-DISK_TROUBLE = {
+COMMANDS: dict[str, list[Callable[..., Any]]] = {
+    "Use a model": [recognize.recognize, serve.serve, serve.demo],
+    "Pipeline": [
+        stages.params,
+        stages.source,
+        stages.ingest,
+        stages.vocab,
+        stages.rasterize,
+        stages.train,
+        stages.predict,
+        score.score,
+        stages.report,
+    ],
+    "Parameters and data": [recipe.recipe, compose.compose, inspect.inspect, inspect.verify],
+    "Evaluate": [score.calibrate],
+    "Publish and deploy": [publish.publish, publish.export_onnx, recipe.sagemaker_train],
+}
+"""Commands by the panel of the help in which they are listed."""
+
+for _panel, _commands in COMMANDS.items():
+    for _command in _commands:
+        app.command(rich_help_panel=_panel)(_command)
+
+DISK_ERRORS = {
     errno.ENOSPC: "the disk is full: make room and run the same command again",
     errno.EDQUOT: "the disk quota is used up: make room and run the same command again",
-    errno.EACCES: "a file or folder may not be written or read: change its permissions, or choose another --root",
+    errno.EACCES: "no permission to read or write a file or folder: change its permissions, or choose another --root",
     errno.EROFS: "the file system is read-only: choose another --root",
 }
 
 
+def _print_version(is_given: bool) -> None:  # noqa: FBT001  # typer calls it so
+    if is_given:
+        print(f"latexify {VERSION}")
+        raise typer.Exit
+
+
 @app.callback()
-def main_options(
+def main_options(  # noqa: PLR0913, PLR0917  # one parameter per option
     context: typer.Context,
     params: Annotated[Path, typer.Option(help="Parameter file.")] = Path("params.yaml"),
-    root: Annotated[Path, typer.Option(help="Folder that holds data/, runs/ and metrics/.")] = Path(),
+    root: Annotated[Path, typer.Option(help="Folder of data/, runs/ and metrics/.")] = Path(),
     inks: Annotated[
-        str | None, typer.Option(help="Where the inks are, a folder or URL such as s3://bucket/inks; ROOT/data/inks.")
+        str | None,
+        typer.Option(
+            help="Inks: a folder or a URL such as s3://bucket/inks. Default: ROOT/data/inks.", show_default=False
+        ),
     ] = None,
     shards: Annotated[
-        str | None, typer.Option(help="Where the shards are, a folder or a URL; ROOT/data/shards.")
+        str | None,
+        typer.Option(help="Shards: a folder or a URL. Default: ROOT/data/shards.", show_default=False),
     ] = None,
+    version: Annotated[  # noqa: ARG001  # its callback prints it
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
 ) -> None:
-    """Handwritten mathematics to LaTeX."""
+    """Recognise handwritten mathematics as LaTeX, and train the models that do it."""
     context.obj = Workspace(params, root, inks, shards)
 
 
-@app.command("params")
-def show_params(context: typer.Context) -> None:
-    """Check params.yaml and print every parameter with the value it has, defaults included."""
-    workspace: Workspace = context.obj
-    print(workspace.params.model_dump_json(indent=2))
-
-
-@app.command()
-def source(context: typer.Context, jobs: Jobs = 0) -> None:
-    """Get the InkML: generate it (synthetic), download it (mathwriting) or list it (crohme, inkml)."""
-    workspace: Workspace = context.obj
-    params = workspace.params
-    from latexify.pipeline.engine.engine import usable_cpus
-    from latexify.pipeline.source import stage
-    from latexify.pipeline.source.datasets import section_of
-
-    out = workspace.data("source")
-    stage.run(
-        section_of(params, params.dataset),
-        dataset=params.dataset,
-        seed=params.seed,
-        raw=workspace.raw,
-        out=out,
-        jobs=jobs or usable_cpus(),
-        composed=params.composed,
-    )
-
-
-@app.command()
-def ingest(context: typer.Context, jobs: Jobs = 0, backend: Backend = "loky", address: Address = None) -> None:
-    """Parse every InkML file once; each ends as a row of data/inks or as a rejection with its reason."""
-    workspace: Workspace = context.obj
-    params = workspace.params
-    from latexify.pipeline.ingest import stage
-
-    out = seen_from_anywhere(workspace.inks)
-    with engine_for(out, backend=backend, jobs=jobs, address=address) as engine:
-        stage.run(
-            params.ingest,
-            source=workspace.data("source"),
-            out=out,
-            metrics=workspace.metrics("ingest"),
-            engine=engine,
-        )
-
-
-@app.command()
-def vocab(context: typer.Context) -> None:
-    """Make the tokenizer from the training labels, or take the base model's, and check what it loses."""
-    workspace: Workspace = context.obj
-    params = workspace.params
-    from latexify.pipeline.vocab import stage
-
-    stage.run(
-        params.vocab,
-        base=params.model.base,
-        inks=workspace.inks,
-        out=workspace.data("tokenizer"),
-        metrics=workspace.metrics("vocab"),
-    )
-
-
-@app.command()
-def rasterize(context: typer.Context, jobs: Jobs = 0, backend: Backend = "loky", address: Address = None) -> None:
-    """Draw every ink at the model's canvas and write pictures and token ids into WebDataset shards."""
-    workspace: Workspace = context.obj
-    params = workspace.params
-    from latexify.pipeline.rasterize import stage
-
-    out = seen_from_anywhere(workspace.shards)
-    with engine_for(out, backend=backend, jobs=jobs, address=address) as engine:
-        stage.run(
-            params.rasterize,
-            seed=params.seed,
-            inks=workspace.inks,
-            tokenizer=workspace.data("tokenizer"),
-            out=out,
-            metrics=workspace.metrics("rasterize"),
-            engine=engine,
-        )
-
-
-@app.command()
-def train(
-    context: typer.Context,
-    device: Device = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Measure a few steps and say what the training would take; write nothing.")
-    ] = False,
-    tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Write the curve for TensorBoard as well.")
-    ] = False,
-) -> None:
-    """Train from the shards and calibrate; a stopped run goes on where it was. Several ranks: start it by torchrun."""
-    workspace: Workspace = context.obj
-    params = workspace.params
-    from latexify.trainer import train as stage
-
-    inputs = {
-        "seed": params.seed,
-        "shards": workspace.shards,
-        "tokenizer": workspace.data("tokenizer"),
-        "runs": workspace.root / "runs",
-        "device": device,
-    }
-    if dry_run:
-        print(stage.dry_run(params.train, params.model, **inputs))
-        return
-    out, metrics = workspace.data("model"), workspace.metrics("train")
-    stage.run(params.train, params.model, **inputs, out=out, metrics=metrics, board=tensorboard)
-    if os.environ.get("RANK", "0") == "0":  # of the processes that torchrun starts, the one that wrote the model
-        from latexify.eval.predict import calibrate as last_step
-
-        last_step.run(out, shards=workspace.shards, seed=params.seed, device=device)
-
-
-@app.command()
-def predict(context: typer.Context, device: Device = None) -> None:
-    """Read the evaluation inks with the trained model."""
-    workspace: Workspace = context.obj
-    params = workspace.params
-    from latexify.eval.predict import stage
-
-    stage.run(
-        params.predict,
-        model=workspace.data("model"),
-        shards=workspace.shards,
-        out=workspace.data("predictions"),
-        device=device,
-    )
-
-
-app.command()(score_commands.score)
-
-
-@app.command()
-def report(context: typer.Context) -> None:
-    """Write one HTML file with the figures, the curves, what was dropped, and samples to look at."""
-    workspace: Workspace = context.obj
-    params = workspace.params
-    from latexify.eval.report import stage
-
-    path = stage.run(
-        params.report,
-        seed=params.seed,
-        predictions=workspace.data("predictions"),
-        shards=workspace.shards,
-        model=workspace.data("model"),
-        plots=workspace.data("plots"),
-        metrics_folder=workspace.root / "metrics",
-        params_path=workspace.params_path,
-        parameters=params.model_dump(mode="json"),
-        out=workspace.data("report"),
-    )
-    print(path)
-
-
-app.command()(compose_commands.compose)
-app.command()(demo_commands.demo)
-app.command()(export_commands.export_onnx)
-app.command()(score_commands.calibrate)
-app.command()(inspect_commands.verify)
-app.command()(inspect_commands.inspect)
-app.command()(publish_commands.publish)
-app.command()(recipe_commands.recipe)
-app.command()(recognize_commands.recognize)
-app.command()(sagemaker_commands.sagemaker_train)
-app.command()(serve_commands.serve)
-
-
 def main() -> None:
-    """Run the command line; what a user can mend is one message and exit code 1, not a traceback."""
+    """Run the command line; an error that the user can fix is one message and exit code 1."""
     try:
         app()
     except LatexifyError as error:
         print(f"latexify: {error}", file=sys.stderr)
     except OSError as error:
-        if error.errno not in DISK_TROUBLE:
+        if error.errno not in DISK_ERRORS:
             raise
-        where = f" ({error.filename})" if error.filename else ""
-        print(f"latexify: {DISK_TROUBLE[error.errno]}{where}; nothing half-written is left", file=sys.stderr)
+        path = f" ({error.filename})" if error.filename else ""
+        print(f"latexify: {DISK_ERRORS[error.errno]}{path}; no partial files are left", file=sys.stderr)
     except store_errors() as error:
         print(
-            f"latexify: the object store does not answer as it should ({one_line(error)}): check its "
-            "settings in the environment (docs/scale.md), then run the same command again",
+            f"latexify: the object store failed ({one_line(error)}): check its settings in the "
+            "environment (docs/scale.md), then run the same command again",
             file=sys.stderr,
         )
     else:

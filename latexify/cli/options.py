@@ -1,4 +1,4 @@
-"""What the commands share: where a project keeps its files, and the switches that cannot change a result."""
+"""Options and folders that several commands share."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from latexify.artifacts.location import Location, is_local, location_of
+from latexify.common.extras import Extra, missing_extra
 from latexify.params import Params, load_params
 
 if TYPE_CHECKING:
@@ -19,43 +20,49 @@ Jobs = Annotated[
     int,
     typer.Option(
         min=0,
-        help="Tasks at a time; 0 takes one for each CPU of this machine, or all workers of the cluster. Results do not "
-        "depend on it.",
+        help="Number of tasks at a time; 0: one per CPU, or all workers of the cluster. Does not change results.",
     ),
 ]
 Backend = Annotated[
     Literal["loky", "threading", "dask", "ray"],
-    typer.Option(help="Processes (loky) or threads of this machine, or a cluster. Results do not depend on it."),
+    typer.Option(help="Local processes (loky), local threads, or a cluster. Does not change results."),
 ]
 Address = Annotated[
     str | None,
-    typer.Option(help="Of the cluster: dask tcp://HOST:8786, ray HOST:6379 or ray://HOST:10001."),
+    typer.Option(help="Cluster address: tcp://HOST:8786 for Dask, HOST:6379 or ray://HOST:10001 for Ray."),
 ]
 Device = Annotated[
-    str | None, typer.Option(help="torch device such as cpu, cuda or cuda:1; the best one if not given.")
+    str | None,
+    typer.Option(help="Device such as cpu, cuda or cuda:1. Default: the fastest available.", show_default=False),
 ]
 Constrained = Annotated[
     bool | None,
     typer.Option(
-        "--constrained/--free",
-        help="Write well-formed LaTeX only, or whatever the model likes best; constrained where the model's tokens are "
-        "LaTeX's, if not given.",
+        "--constrained/--no-constrained",
+        help="Restrict answers to well-formed LaTeX. Default: on if the model's tokens are LaTeX tokens.",
         show_default=False,
     ),
 ]
-
-ReadingEngine = Annotated[
+RuntimeOption = Annotated[
     Literal["torch", "onnx"] | None,
     typer.Option(
-        help="What computes: torch (weights) or onnxruntime (what `export-onnx` wrote); if not given, torch "
-        "where the model folder has weights."
+        help="Compute with torch, or with onnxruntime on the graphs of `export-onnx`. Default: torch if it is "
+        "installed and the model folder has weights.",
+        show_default=False,
     ),
 ]
+Threads = Annotated[int, typer.Option(min=1, help="CPU threads; more than 1 only helps large models.")]
+Host = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all interfaces.")]
+ModelFolder = Annotated[
+    Path | None,
+    typer.Option(help="Model folder. Default: the installed model, else data/model.", show_default=False),
+]
+TrainedFolder = Annotated[Path | None, typer.Option(help="Model folder. Default: data/model.", show_default=False)]
 
 
 @dataclass
 class Workspace:
-    """Where a command reads its parameters and keeps its files."""
+    """The parameter file of a command and the folders of its project."""
 
     params_path: Path
     root: Path
@@ -66,6 +73,11 @@ class Workspace:
     def params(self) -> Params:
         """The validated parameters; read on first use, so that `--help` needs no file."""
         return load_params(self.params_path)
+
+    @property
+    def params_or_defaults(self) -> Params:
+        """The parameters, or the defaults where there is no parameter file."""
+        return self.params if self.params_path.exists() else Params()
 
     @property
     def raw(self) -> Location:
@@ -84,29 +96,41 @@ class Workspace:
         return location_of(self.shards_location) if self.shards_location else self.data("shards")
 
     def data(self, name: str) -> Path:
-        """Folder of one artifact."""
+        """Return the folder of one artifact."""
         return self.root / "data" / name
 
     def metrics(self, stage: str) -> Path:
-        """Metrics file of one stage."""
+        """Return the metrics file of one stage."""
         return self.root / "metrics" / f"{stage}.json"
 
 
 @contextmanager
+def extra_needed(extra: Extra) -> Iterator[None]:
+    """Say which extra to install if an import in the block finds a package missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "latexify":
+            raise
+        raise missing_extra(extra, package=error.name) from None
+
+
+@contextmanager
 def engine_for(
-    *places: Location, backend: Literal["loky", "threading", "dask", "ray"], jobs: int, address: str | None
+    *locations: Location, backend: Literal["loky", "threading", "dask", "ray"], jobs: int, address: str | None
 ) -> Iterator["Engine"]:
-    """Yield the engine, once all its workers are known to see `places`."""
-    from latexify.fast.pandas_import import block_pandas_import
-    from latexify.pipeline.engine.engine import open_engine  # help is quick
+    """Yield an engine after checking that all its workers can reach `locations`."""
+    with extra_needed("rasterize"):
+        from latexify.fast.pandas_import import block_pandas_import
+        from latexify.pipeline.engine.engine import open_engine
 
     block_pandas_import()
     with open_engine(backend, jobs=jobs, address=address) as engine:
-        for place in places:
-            engine.require_sees(place)
+        for location in locations:
+            engine.require_sees(location)
         yield engine
 
 
-def seen_from_anywhere(place: Location) -> Location:
-    """A place whose name does not depend on the current folder, which is another one for a worker."""
-    return place.absolute() if is_local(place) else place
+def absolute(location: Location) -> Location:
+    """Return a location that does not depend on the current folder, because workers run in another one."""
+    return location.absolute() if is_local(location) else location

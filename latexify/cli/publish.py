@@ -1,56 +1,53 @@
-"""The command that sends a model to the Hugging Face Hub: ``publish``. Wiring only."""
+"""The commands that hand a model on: `publish` (Hugging Face Hub) and `export-onnx`."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from latexify.cli.options import Workspace
+from latexify.cli.options import ModelFolder, TrainedFolder, Workspace, extra_needed
 from latexify.common.errors import LatexifyError
 
 
-def publish(  # noqa: PLR0913, PLR0917  # a switch each
+def publish(  # noqa: PLR0913, PLR0917  # one parameter per option
     context: typer.Context,
-    repo: Annotated[str, typer.Argument(help="Repository on the Hub, NAME or NAMESPACE/NAME; made if need be.")],
-    model: Annotated[
-        Path | None, typer.Option(help="Model folder; data/model if not given.", show_default=False)
-    ] = None,
+    repo: Annotated[str, typer.Argument(help="Hub repository, NAME or NAMESPACE/NAME; created if it does not exist.")],
+    model: TrainedFolder = None,
     public: Annotated[
-        bool, typer.Option("--public", help="Let everybody see a repository that is made here; else it is private.")
+        bool, typer.Option("--public", help="Make a newly created repository public; the default is private.")
     ] = False,
-    revision: Annotated[str, typer.Option(help="Branch to commit to; made if need be.")] = "main",
+    revision: Annotated[str, typer.Option(help="Branch to commit to; created if it does not exist.")] = "main",
     message: Annotated[str, typer.Option(help="Commit message.")] = "Publish a model of latexify",
     card: Annotated[
         Path | None,
-        typer.Option(help="A card of your own, rather than the model folder's README.md or a generated one."),
+        typer.Option(help="Your own model card, instead of the model folder's README.md or a generated one."),
     ] = None,
-    dataset: Annotated[
-        str | None, typer.Option(help="What the model was trained on, where its data is no longer in data/.")
-    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="Name of the training data, if it is no longer in data/.")] = None,
     licence: Annotated[
-        str | None, typer.Option("--license", help="Identifier of the Hub's list, rather than the data's.")
+        str | None, typer.Option("--license", help="License identifier of the Hub, instead of the data's license.")
     ] = None,
-    no_figures: Annotated[bool, typer.Option("--no-figures", help="Do without metrics/score.json.")] = False,
+    no_figures: Annotated[bool, typer.Option("--no-figures", help="Leave out the scores of metrics/.")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Write the card to data/card/README.md and list the files; send nothing.")
+        bool, typer.Option("--dry-run", help="Write data/card/README.md and list the files; upload nothing.")
     ] = False,
 ) -> None:
-    """Send a model and its card to the Hugging Face Hub. The token is that of `hf auth login`, or HF_TOKEN."""
+    """Upload a model and its card to the Hugging Face Hub, with the token of `hf auth login` or HF_TOKEN."""
     workspace: Workspace = context.obj
-    from latexify.artifacts.files import write_atomically
-    from latexify.artifacts.names import CARD_NAME
-    from latexify.serve.hub import publish as hub
-    from latexify.serve.hub.card import build_card
-    from latexify.serve.hub.facts import check_model, read_facts
+    with extra_needed("publish"):
+        from latexify.artifacts.files import write_atomically
+        from latexify.artifacts.names import CARD_NAME
+        from latexify.serve.hub import publish as hub
+        from latexify.serve.hub.card import build_card
+        from latexify.serve.hub.facts import check_model, read_facts
 
     hub.check_repo_name(repo)
     folder = model or workspace.data("model")
     check_model(folder)
-    written = card or folder / CARD_NAME
-    if written.is_file():
-        text = written.read_text(encoding="utf-8")
+    card_path = card or folder / CARD_NAME
+    if card_path.is_file():
+        text = card_path.read_text(encoding="utf-8")
     elif card is not None:
-        raise LatexifyError(f"{card} not found: correct --card, or leave it out to have one generated")
+        raise LatexifyError(f"{card} not found: correct --card, or leave it out to generate a card")
     else:
         facts = read_facts(
             folder,
@@ -69,3 +66,27 @@ def publish(  # noqa: PLR0913, PLR0917  # a switch each
         return
     done = hub.publish(folder, repo=repo, card=text, message=message, private=not public, revision=revision)
     print(f"{done.num_files} files, {done.num_bytes:,} bytes: {done.commit_url}")
+
+
+def export_onnx(
+    context: typer.Context,
+    model: ModelFolder = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Output folder; may be the model folder, which then holds both forms. Default: data/onnx.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Export a model as ONNX graphs for onnxruntime, after checking that they compute what torch computes."""
+    workspace: Workspace = context.obj
+    with extra_needed("onnx"):
+        from latexify.serve.recognizer import default_model
+        from latexify.trainer.inference.onnx import export
+
+    folder = model or default_model(trained_here=workspace.data("model"))
+    done = export.export_onnx(folder, out=out or workspace.data("onnx"))
+    print(done.comparison)
+    for name, num_bytes in done.num_bytes.items():
+        print(f"{num_bytes:>14,}  {done.folder / name}")

@@ -1,6 +1,7 @@
-"""The command `latexify recipe`: parameters of a recorded result, by name."""
+"""The commands that set parameters from a recipe: `recipe` and `sagemaker-train`."""
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,39 +9,67 @@ import typer
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 
-from latexify.artifacts.files import write_atomically
-from latexify.cli.options import Workspace
+from latexify.cli.options import Workspace, extra_needed
 from latexify.common.errors import LatexifyError
+from latexify.common.package_data import RECIPES, list_recipes
 from latexify.params import check_params, read_yaml
-
-RECIPES = Path(__file__).resolve().parent.parent / "recipes"
 
 
 def recipe(
     context: typer.Context,
-    name: Annotated[str | None, typer.Argument(help="Which one; without a name, all are listed.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Name of the recipe; without it, all are listed.")] = None,
 ) -> None:
-    """Set every parameter of params.yaml as a recorded result had it; then run `dvc repro`."""
+    """Set all parameters of params.yaml to those of a recorded result, or list the recipes."""
     workspace: Workspace = context.obj
     if name is None:
-        for path in _recipes():
-            print(f"{path.stem}: {_about(path)}")
+        for path in list_recipes():
+            print(f"{path.stem}: {_summary(path)}")
         return
     write_recipe(name, params_path=workspace.params_path)
-    print(f"{workspace.params_path} is {name} now: run `dvc repro`")
+    print(f"{workspace.params_path} now holds {name}: run `dvc repro`")
+
+
+def sagemaker_train(
+    root: Annotated[Path, typer.Option(help="SageMaker's folder.")] = Path("/opt/ml"),
+    work: Annotated[Path, typer.Option(help="Folder for this instance's intermediate files.")] = Path(
+        "/tmp/latexify"  # noqa: S108  # the container's own, on the volume that SageMaker gives it
+    ),
+    port: Annotated[int, typer.Option(help="Port on which the first instance waits for the others.")] = 29400,
+) -> None:
+    """Run a SageMaker training job: hyperparameters are parameters (`train.max_steps`), channels are data."""
+    from latexify.serve.sagemaker import job as sagemaker
+
+    try:
+        with extra_needed("train"):
+            from latexify.serve.sagemaker import train
+        job = sagemaker.read_job(root)
+        params = check_params(merged(job.hyperparameters), path=job.hyperparameters_path).model_dump(mode="json")
+        num_gpus = train.count_gpus()
+        code = train.run(job, params, children=train.ProcessRunner(), work=work, num_gpus=num_gpus, port=port)
+    except Exception as error:
+        sagemaker.write_failure(root, str(error) if isinstance(error, LatexifyError) else repr(error))
+        raise
+    raise typer.Exit(code)
 
 
 def write_recipe(name: str, *, params_path: Path) -> None:
-    """Give every parameter the recipe's value, or its default where the recipe is silent; comments stay.
+    """Set every parameter in `params_path` to the recipe's value, or to its default; comments stay.
 
-    Raises LatexifyError where there is no such recipe, or one of the two files is not valid.
+    Creates the file if it does not exist.
+
+    Raises:
+        LatexifyError: If there is no such recipe, or one of the two files is not valid.
     """
+    from latexify.artifacts.files import write_atomically
+
     values = check_params(recipe_values(name), path=RECIPES / f"{name}.yaml").model_dump(mode="json")
-    read_yaml(params_path)  # says what is wrong with it
+    if params_path.exists():
+        read_yaml(params_path)  # reports what is wrong with it
     yaml = YAML(pure=True)  # keeps comments
     yaml.width = 4096
-    yaml.representer.add_representer(type(None), _write_null)
-    document = yaml.load(params_path.read_text(encoding="utf-8")) or {}
+    yaml.representer.add_representer(type(None), _represent_null)
+    document = yaml.load(params_path.read_text(encoding="utf-8")) if params_path.exists() else None
+    document = document or {}
     _assign(document, values)
     text = io.StringIO()
     yaml.dump(document, text)
@@ -48,41 +77,51 @@ def write_recipe(name: str, *, params_path: Path) -> None:
 
 
 def recipe_values(name: str) -> dict[str, Any]:
-    """What the recipe sets, by section, not yet validated. Raises LatexifyError where there is no such recipe."""
-    path = RECIPES / f"{name}.yaml"
-    if path not in _recipes():
-        raise LatexifyError(f"no recipe {name!r}: choose from {', '.join(found.stem for found in _recipes())}")
-    return read_yaml(path)
+    """Read the values that the recipe sets, by section, not yet validated.
+
+    Raises:
+        LatexifyError: If there is no such recipe.
+    """
+    recipes = {path.stem: path for path in list_recipes()}
+    if name not in recipes:
+        raise LatexifyError(f"no recipe {name!r}: choose from {', '.join(recipes)}")
+    return read_yaml(recipes[name])
 
 
-def _recipes() -> list[Path]:
-    return sorted(RECIPES.glob("*.yaml"), key=lambda path: path.stem)
+def merged(hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the sections given by the hyperparameters, on top of those of the recipe that `recipe` names."""
+    from latexify.serve.sagemaker.job import nested
+
+    own = dict(hyperparameters)
+    name = own.pop("recipe", None)
+    sections = {} if name is None else recipe_values(str(name))
+    for section, value in nested(own).items():
+        sections[section] = {**sections.get(section, {}), **value} if isinstance(value, dict) else value
+    return sections
 
 
-def _about(path: Path) -> str:
-    """The first line of its head."""
+def _summary(path: Path) -> str:
     return path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
 
 
-def _write_null(representer: Any, value: None) -> Any:
-    """As `null`, not as nothing."""
+def _represent_null(representer: Any, value: None) -> Any:
     del value
     return representer.represent_scalar("tag:yaml.org,2002:null", "null")
 
 
-def _on_one_line(values: list[Any]) -> CommentedSeq:
-    """As `[a, b]`: a comment that follows would stand between the lines of a list."""
-    line = CommentedSeq(values)
-    line.fa.set_flow_style()
-    return line
+def _flow_list(values: list[Any]) -> CommentedSeq:
+    """Write a list as `[a, b]`: a comment that follows it would otherwise end up between its lines."""
+    flow = CommentedSeq(values)
+    flow.fa.set_flow_style()
+    return flow
 
 
 def _assign(document: dict[str, Any], values: dict[str, Any]) -> None:
-    """Set the values in place, leaf by leaf, as comments hang on the leaves' places."""
+    """Set the values leaf by leaf, because comments belong to the leaves."""
     for key, value in values.items():
         if isinstance(value, dict):
             _assign(document.setdefault(key, {}), value)
         elif key not in document or document[key] != value:
-            document[key] = _on_one_line(value) if isinstance(value, list) else value
+            document[key] = _flow_list(value) if isinstance(value, list) else value
     for unknown in set(document) - set(values):
         del document[unknown]

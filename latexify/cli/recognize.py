@@ -1,4 +1,4 @@
-"""The command that reads handwriting: ``recognize``. Wiring only."""
+"""The command `recognize`: LaTeX of ink files and pictures."""
 
 import json
 import sys
@@ -7,49 +7,45 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from latexify.cli.options import Constrained, Device, ReadingEngine, Workspace
+from latexify.cli.options import Constrained, Device, ModelFolder, RuntimeOption, Threads, Workspace, extra_needed
 
 if TYPE_CHECKING:
     from latexify.serve.answers import Answer
 
 
-def recognize(  # noqa: PLR0913, PLR0917  # a switch each
+def recognize(  # noqa: PLR0913, PLR0917  # one parameter per option
     context: typer.Context,
     paths: Annotated[
         list[str], typer.Argument(help="InkML files, images of any kind, folders of them, or - for stdin.")
     ],
-    model: Annotated[
-        Path | None,
-        typer.Option(help="Model folder; the one in models/, else data/model, if not given.", show_default=False),
-    ] = None,
-    beams: Annotated[
-        int, typer.Option(min=1, max=32, help="Beginnings to follow; more than 1 finds alternatives.")
-    ] = 1,
+    model: ModelFolder = None,
+    beams: Annotated[int, typer.Option(min=1, max=32, help="Beam width; values above 1 also return alternatives.")] = 1,
     as_json: Annotated[
-        bool, typer.Option("--json", help="A JSON object a line, with confidence, alternatives and time.")
+        bool, typer.Option("--json", help="Print one JSON object per line, with confidence, alternatives and time.")
     ] = False,
     image_out: Annotated[
-        Path | None, typer.Option(help="Write what the model sees of each file into this folder, as PNG.")
+        Path | None, typer.Option(help="Write each picture that the model reads into this folder, as PNG.")
     ] = None,
     constrained: Constrained = None,
     device: Device = None,
-    engine: ReadingEngine = None,
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads; more than 1 pay for large models only.")] = 1,
+    runtime: RuntimeOption = None,
+    threads: Threads = 1,
 ) -> None:
-    """Read handwritten mathematics: one line of LaTeX for each ink or picture, in the order given.
+    """Recognise handwritten mathematics: prints one line of LaTeX per ink or picture, in the order given.
 
-    A file that cannot be read gets a line on stderr that says why; the others are done, and the exit code is 1.
+    If a file cannot be read, stderr says why, the other files are still recognised, and the exit code is 1.
     """
     workspace: Workspace = context.obj
-    import torch
+    with extra_needed("recognize"):
+        from latexify.serve.answers import Failure, answer_files
+        from latexify.serve.files import list_sources
+        from latexify.serve.recognizer import Recognizer, default_model
 
-    from latexify.serve.answers import Failure, answer_files
-    from latexify.serve.files import list_sources
-    from latexify.serve.recognizer import Recognizer, default_model
-
-    torch.set_num_threads(threads)
     folder = model or default_model(trained_here=workspace.data("model"))
-    recognizer = Recognizer(folder, device=device, engine=engine, constrained=constrained)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)
+    with extra_needed("recognize"):
+        recognizer = Recognizer(folder, device=device, engine=runtime, constrained=constrained)
     with_names = len(paths) > 1 or Path(paths[0]).is_dir()
     any_failed = False
     for number, answer in enumerate(answer_files(recognizer, list_sources(paths), num_beams=beams), start=1):
@@ -65,7 +61,6 @@ def recognize(  # noqa: PLR0913, PLR0917  # a switch each
 
 
 def _line(answer: "Answer", *, as_json: bool, with_name: bool) -> str:
-    """A line of the output."""
     if as_json:
         return json.dumps(answer.to_dict(), ensure_ascii=False)
     latex = answer.recognition.latex
@@ -73,7 +68,7 @@ def _line(answer: "Answer", *, as_json: bool, with_name: bool) -> str:
 
 
 def _write_picture(folder: Path, number: int, answer: "Answer") -> None:
-    """Write what the model saw; numbers keep files apart whose names are the same in different folders."""
+    """Write the picture that the model read; numbers distinguish files of the same name in different folders."""
     from latexify.artifacts.files import write_atomically
     from latexify.shards.format.png import encode_png
 

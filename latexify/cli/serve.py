@@ -1,4 +1,4 @@
-"""The command that answers over HTTP: ``serve``. Wiring only."""
+"""The commands that keep a recogniser running: `serve` (HTTP) and `demo` (a page to write on)."""
 
 import sys
 from pathlib import Path
@@ -6,43 +6,40 @@ from typing import Annotated
 
 import typer
 
-from latexify.cli.options import Constrained, Device, ReadingEngine, Workspace
-from latexify.common.errors import LatexifyError
+from latexify.cli.options import Constrained, Device, Host, ModelFolder, RuntimeOption, Threads, Workspace, extra_needed
 
 SAGEMAKER_MODEL = Path("/opt/ml/model")
 """Where SageMaker puts the model of an endpoint."""
 
 
-def serve(  # noqa: PLR0913, PLR0917  # a switch each
+def serve(  # noqa: PLR0913, PLR0917  # one parameter per option
     context: typer.Context,
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 8080,
+    host: Host = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free port.")] = 8080,
     model: Annotated[
         Path | None,
         typer.Option(
-            help="Model folder; /opt/ml/model where it holds one, else as `recognize`, if not given.",
+            help="Model folder. Default: /opt/ml/model if it holds one, else the installed model, else data/model.",
             show_default=False,
         ),
     ] = None,
     constrained: Constrained = None,
     device: Device = None,
-    engine: ReadingEngine = None,
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads of the model.")] = 1,
-    max_batch: Annotated[int, typer.Option(min=1, max=256, help="Pictures that are read together.")] = 16,
+    runtime: RuntimeOption = None,
+    threads: Threads = 1,
+    max_batch: Annotated[int, typer.Option(min=1, max=256, help="Largest number of pictures per batch.")] = 16,
     max_wait_ms: Annotated[
-        float, typer.Option(min=0, max=1000, help="Under load, how long a batch waits to be as large as the last.")
+        float, typer.Option(min=0, max=1000, help="Under load, how long a batch waits to grow as large as the last.")
     ] = 2,
-    max_queue: Annotated[int, typer.Option(min=1, help="Inks and images taken on at a time; more are refused.")] = 64,
+    max_queue: Annotated[int, typer.Option(min=1, help="Items accepted at a time; more are refused.")] = 64,
 ) -> None:
-    """Answer over HTTP: images, InkML or strokes to LaTeX (docs/serving.md). SIGTERM finishes what was begun."""
+    """Recognise over HTTP: images, InkML or strokes to LaTeX (docs/serving.md). SIGTERM finishes open requests."""
     workspace: Workspace = context.obj
-    try:
+    with extra_needed("serve"):
+        from latexify.artifacts.names import MANIFEST_NAME
         from latexify.serve.http import server
-    except ModuleNotFoundError as error:
-        raise LatexifyError(f"{error.name} is missing: pip install 'latexify[serve]'") from None
-    from latexify.artifacts.names import MANIFEST_NAME
-    from latexify.serve.http.worker import ServiceSettings
-    from latexify.serve.recognizer import default_model
+        from latexify.serve.http.worker import ServiceSettings
+        from latexify.serve.recognizer import default_model
 
     if model is None and (SAGEMAKER_MODEL / MANIFEST_NAME).is_file():
         model = SAGEMAKER_MODEL
@@ -50,13 +47,40 @@ def serve(  # noqa: PLR0913, PLR0917  # a switch each
         model=model or default_model(trained_here=workspace.data("model")),
         device=device,
         constrained=constrained,
-        engine=engine,
+        engine=runtime,
         threads=threads,
         max_batch=max_batch,
         max_wait_s=max_wait_ms / 1000,
         max_queue=max_queue,
     )
     server.run(settings, host=host, port=port, announce=_announce)
+
+
+def demo(  # noqa: PLR0913, PLR0917  # one parameter per option
+    context: typer.Context,
+    host: Host = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free port.")] = 8501,
+    model: ModelFolder = None,
+    device: Device = None,
+    runtime: RuntimeOption = None,
+    threads: Threads = 1,
+    browser: Annotated[bool, typer.Option(help="Open the page in this machine's browser.")] = True,
+) -> None:
+    """Serve a web page to write on, with LaTeX after each stroke; also takes images and InkML (docs/demo.md)."""
+    workspace: Workspace = context.obj
+    with extra_needed("demo"):
+        from latexify.serve.demo import server
+        from latexify.serve.demo.state import DemoSettings
+        from latexify.serve.recognizer import default_model
+
+    settings = DemoSettings(
+        model=model or default_model(trained_here=workspace.data("model")),
+        device=device,
+        engine=runtime,
+        threads=threads,
+        inks=str(workspace.inks),
+    )
+    server.run(settings, host=host, port=port, open_browser=browser, announce=_announce)
 
 
 def _announce(text: str) -> None:

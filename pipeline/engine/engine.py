@@ -11,6 +11,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from latexify.artifacts.location import Location
 from latexify.common.errors import LatexifyError
+from latexify.common.extras import missing_extra
 from latexify.fast.pandas_import import block_pandas_import
 from latexify.pipeline.engine.cluster import Cluster, FuturesBackend
 
@@ -105,9 +106,7 @@ def _connect(backend: Backend, address: str | None) -> Cluster:
     try:
         chosen = _cluster_of(backend)
     except ModuleNotFoundError as error:
-        raise LatexifyError(
-            f"--backend {backend} needs the package {error.name}: pip install 'latexify[cluster]'"
-        ) from None
+        raise missing_extra("cluster", package=error.name, needed_by=f"--backend {backend}") from None
     if address is None:
         raise LatexifyError(f"--backend {backend} needs --address: start {chosen.how_to_start}, and name it")
     return chosen(address)

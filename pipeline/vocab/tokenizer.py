@@ -14,6 +14,7 @@ from latexify.artifacts.location import Location, is_local
 from latexify.artifacts.manifest import read_manifest
 from latexify.artifacts.names import TOKENIZER
 from latexify.common.errors import LatexifyError
+from latexify.common.package_data import resolve_base
 from latexify.pipeline.latex import TOKEN_PATTERN
 from latexify.pipeline.vocab.encoder import escape_special_tokens
 
@@ -81,7 +82,7 @@ def load_base_tokenizer(base: str) -> PreTrainedTokenizerBase:
     Raises LatexifyError where it cannot be found or loaded, or lacks what labels need.
     """
     try:
-        tokenizer = AutoTokenizer.from_pretrained(base)
+        tokenizer = AutoTokenizer.from_pretrained(resolve_base(base))
     except (OSError, ValueError, KeyError, ImportError) as error:
         reason = " ".join(str(error).split())[:200]
         raise LatexifyError(

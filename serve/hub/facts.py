@@ -20,7 +20,8 @@ from latexify.artifacts import names
 from latexify.artifacts.manifest import Manifest, read_manifest
 from latexify.artifacts.names import ARTIFACTS, MODEL, PREDICTIONS
 from latexify.common.errors import LatexifyError
-from latexify.serve.hub.licences import ORIGINS, Origin, origins
+from latexify.pipeline.source.datasets import Origin
+from latexify.serve.hub.licences import ORIGINS, origins
 
 PERMISSIVE = "apache-2.0"
 """Licence of generated data. It adds no terms to those of a base model."""

@@ -14,6 +14,7 @@ from latexify.pipeline.source import stage as source
 from latexify.pipeline.vocab import stage as vocab
 
 PARAMS = """
+model: {base: scratch}
 synthetic: {num_train: 40, num_valid: 10, num_test: 10, num_writers: 6}
 rasterize: {height_px: 32, width_px: 128, samples_per_shard: 12}
 """
@@ -67,8 +68,10 @@ def train_and_judge(root: Path) -> None:
 
     data, metrics = root / "data", root / "metrics"
     train.run(
-        TrainParams(max_steps=2, warmup_steps=0, global_batch=8, micro_batch=8, loader_workers=0, num_threads=1),
-        ModelParams(),
+        TrainParams(
+            max_steps=2, warmup_steps=0, global_batch=8, micro_batch=8, loader_workers=0, num_threads=1, freeze=[]
+        ),
+        ModelParams(base="scratch"),
         seed=1,
         shards=data / "shards",
         tokenizer=data / "tokenizer",

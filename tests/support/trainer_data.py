@@ -163,6 +163,7 @@ def quick_params(**changes: object) -> TrainParams:
         loader_workers=0,
         num_threads=1,
         dropout=0.1,
+        freeze=[],
         precision="fp32",  # the same on every machine
     )
     return quick.model_copy(update=changes)

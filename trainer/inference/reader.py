@@ -100,7 +100,7 @@ def choose_engine(folder: Path, engine: Engine | None = None) -> Engine:
             "and name the folder that it writes by --model"
         )
     if engine == "torch" and not has_weights and ONNX_CONTENT in manifest.content:
-        raise LatexifyError(f"{folder} holds graphs for onnxruntime only: leave out --engine torch")
+        raise LatexifyError(f"{folder} holds graphs for onnxruntime only: leave out --runtime torch")
     return engine
 
 

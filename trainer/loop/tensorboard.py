@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from latexify.common.errors import LatexifyError
+from latexify.common.extras import missing_extra
 from latexify.trainer.loop.history import Row
 
 FOLDER_NAME = "tensorboard"
@@ -23,7 +23,7 @@ class Board:
         try:
             module = importlib.import_module("torch.utils.tensorboard")
         except ImportError:
-            raise LatexifyError("--tensorboard needs a package: pip install 'latexify[tensorboard]'") from None
+            raise missing_extra("tensorboard", package="tensorboard", needed_by="--tensorboard") from None
         target = folder / FOLDER_NAME
         shutil.rmtree(target, ignore_errors=not target.exists())
         self._writer: Any = module.SummaryWriter(str(target))

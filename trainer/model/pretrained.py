@@ -17,6 +17,7 @@ from transformers.models.trocr.modeling_trocr import (
 from transformers.utils import logging as transformers_logging
 
 from latexify.common.errors import LatexifyError
+from latexify.common.package_data import resolve_base
 
 RESIZABLE_ENCODERS = ("vit", "deit")
 """Encoders whose positions are a plain grid of learned vectors that can be interpolated."""
@@ -71,7 +72,7 @@ def base_version(base: str) -> str | None:
     if base == "scratch":
         return None
     config = _fetch(AutoConfig, base, "configuration")
-    folder = Path(base).expanduser()
+    folder = Path(resolve_base(base)).expanduser()
     if not folder.is_dir():
         return str(config._commit_hash)  # noqa: SLF001  # transformers has no public name for it
     digest = hashlib.sha256()
@@ -96,6 +97,7 @@ def no_bars() -> Iterator[None]:
 
 def _fetch(auto_class: Any, base: str, what: str, **options: object) -> Any:
     """Load one part of `base`, with what transformers says of a failure put into one line."""
+    base = resolve_base(base)
     looks_local = base.startswith((".", "/", "~")) or Path(base).is_dir()
     folder = Path(base).expanduser()
     if looks_local and not folder.is_dir():

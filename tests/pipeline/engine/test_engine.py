@@ -91,7 +91,7 @@ def test_a_missing_package_names_the_extra(backend: Backend, package: str, monke
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.delitem(sys.modules, f"latexify.pipeline.engine.{backend}_cluster", raising=False)
     with (
-        pytest.raises(LatexifyError, match=r"pip install 'latexify\[cluster\]'"),
+        pytest.raises(LatexifyError, match=r"pip install -e '\.\[cluster\]'"),
         open_engine(backend, jobs=0, address="127.0.0.1:1"),
     ):
         pass

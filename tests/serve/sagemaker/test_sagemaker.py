@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from latexify.cli.sagemaker import merged, sagemaker_train
+from latexify.cli.recipe import merged, sagemaker_train
 from latexify.common.errors import LatexifyError
 from latexify.serve.sagemaker.job import TrainingJob, nested, read_job, write_failure
 from latexify.serve.sagemaker.train import count_gpus, launcher, stages

@@ -16,6 +16,7 @@ import torch
 
 from latexify.artifacts.names import DECODER_NAME, ENCODER_NAME, EXPORT_ONNX
 from latexify.common.errors import LatexifyError
+from latexify.common.extras import missing_extra
 
 Array = npt.NDArray[Any]
 
@@ -146,7 +147,7 @@ def _onnxruntime() -> Any:
     try:
         import onnxruntime  # noqa: PLC0415  # optional, and who reads by torch need not wait for it
     except ModuleNotFoundError as error:
-        raise LatexifyError(f"{error.name} is missing: pip install 'latexify[onnx]'") from None
+        raise missing_extra("recognize", package=error.name) from None
     return onnxruntime
 
 

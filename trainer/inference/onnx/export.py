@@ -18,6 +18,7 @@ from torch import nn
 from latexify.artifacts.manifest import Manifest, write_manifest
 from latexify.artifacts.names import CONFIG_NAME, DECODER_NAME, ENCODER_NAME, MANIFEST_NAME, WEIGHTS_NAME
 from latexify.common.errors import LatexifyError
+from latexify.common.extras import missing_extra
 from latexify.trainer.inference.onnx.backend import open_graphs
 from latexify.trainer.inference.onnx.check import Comparison, compare
 from latexify.trainer.inference.onnx.graphs import DecoderGraph, EncoderGraph
@@ -74,7 +75,7 @@ def _require_packages() -> None:
         try:
             importlib.import_module(module)
         except ModuleNotFoundError:
-            raise LatexifyError(f"{package} is missing: pip install 'latexify[onnx]'") from None
+            raise missing_extra("onnx", package=package) from None
 
 
 def _decoder_weights(model: Path) -> Mapping[str, torch.Tensor]:

@@ -100,7 +100,7 @@ def test_a_folder_of_graphs_reads_files_without_torch_weights(
     (tmp_path / "a.inkml").write_bytes(inkml())
     (tmp_path / "b.png").write_bytes(encoded(255 - 255 * ink()))
     done = latexify(
-        "recognize", "--model", exported, "--engine", "onnx", "--beams", 2, "--json", tmp_path, repository=repository
+        "recognize", "--model", exported, "--runtime", "onnx", "--beams", 2, "--json", tmp_path, repository=repository
     )
     assert done.returncode == 0, done.stderr
     found = [json.loads(line) for line in done.stdout.splitlines()]
@@ -135,7 +135,7 @@ def test_an_engine_that_cannot_read_the_folder_is_one_line(model: Path, exported
     """The line says which command to run."""
     with pytest.raises(LatexifyError, match="run `latexify export-onnx --model"):
         Recognizer(model, engine="onnx")
-    with pytest.raises(LatexifyError, match="leave out --engine torch"):
+    with pytest.raises(LatexifyError, match="leave out --runtime torch"):
         Recognizer(exported, engine="torch")
     with pytest.raises(LatexifyError, match="cannot compute on meta"):
         open_reader(exported, device=torch.device("meta"))

@@ -1,0 +1,172 @@
+"""The commands of the pipeline: one per stage of dvc.yaml, and `params`."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from latexify.cli.options import Address, Backend, Device, Jobs, Workspace, absolute, engine_for, extra_needed
+
+
+def params(context: typer.Context) -> None:
+    """Check params.yaml and print all parameters, including defaults."""
+    workspace: Workspace = context.obj
+    print(workspace.params.model_dump_json(indent=2))
+
+
+def source(context: typer.Context, jobs: Jobs = 0) -> None:
+    """Get the InkML files: generate (synthetic), download (mathwriting) or list them (crohme, inkml)."""
+    workspace: Workspace = context.obj
+    params = workspace.params
+    with extra_needed("rasterize"):
+        from latexify.pipeline.engine.engine import usable_cpus
+        from latexify.pipeline.source import stage
+        from latexify.pipeline.source.datasets import section_of
+
+    stage.run(
+        section_of(params, params.dataset),
+        dataset=params.dataset,
+        seed=params.seed,
+        raw=workspace.raw,
+        out=workspace.data("source"),
+        jobs=jobs or usable_cpus(),
+        composed=params.composed,
+    )
+
+
+def ingest(context: typer.Context, jobs: Jobs = 0, backend: Backend = "loky", address: Address = None) -> None:
+    """Parse the InkML files into data/inks. Each input becomes a row or a rejection with a reason."""
+    workspace: Workspace = context.obj
+    params = workspace.params
+    with extra_needed("rasterize"):
+        from latexify.pipeline.ingest import stage
+
+    out = absolute(workspace.inks)
+    with engine_for(out, backend=backend, jobs=jobs, address=address) as engine:
+        stage.run(
+            params.ingest,
+            source=workspace.data("source"),
+            out=out,
+            metrics=workspace.metrics("ingest"),
+            engine=engine,
+        )
+
+
+def vocab(context: typer.Context) -> None:
+    """Make the tokenizer from the training labels, or copy the base model's, and check what it loses."""
+    workspace: Workspace = context.obj
+    params = workspace.params
+    with extra_needed("rasterize"):
+        from latexify.pipeline.vocab import stage
+
+    stage.run(
+        params.vocab,
+        base=params.model.base,
+        inks=workspace.inks,
+        out=workspace.data("tokenizer"),
+        metrics=workspace.metrics("vocab"),
+    )
+
+
+def rasterize(context: typer.Context, jobs: Jobs = 0, backend: Backend = "loky", address: Address = None) -> None:
+    """Draw the inks and write pictures and token ids into WebDataset shards."""
+    workspace: Workspace = context.obj
+    params = workspace.params
+    with extra_needed("rasterize"):
+        from latexify.pipeline.rasterize import stage
+
+    out = absolute(workspace.shards)
+    with engine_for(out, backend=backend, jobs=jobs, address=address) as engine:
+        stage.run(
+            params.rasterize,
+            seed=params.seed,
+            inks=workspace.inks,
+            tokenizer=workspace.data("tokenizer"),
+            out=out,
+            metrics=workspace.metrics("rasterize"),
+            engine=engine,
+        )
+
+
+def train(
+    context: typer.Context,
+    device: Device = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Measure a few steps and estimate time and memory; write nothing.")
+    ] = False,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write event files for TensorBoard.")] = False,
+) -> None:
+    """Train on the shards and calibrate the model; resumes a stopped run. Start several ranks with torchrun."""
+    workspace: Workspace = context.obj
+    params = workspace.params
+    with extra_needed("train"):
+        from latexify.trainer import train as stage
+
+    shards, tokenizer, runs = workspace.shards, workspace.data("tokenizer"), workspace.root / "runs"
+    if dry_run:
+        estimate = stage.dry_run(
+            params.train,
+            params.model,
+            seed=params.seed,
+            shards=shards,
+            tokenizer=tokenizer,
+            runs=runs,
+            device=device,
+        )
+        print(estimate)
+        return
+    out = workspace.data("model")
+    stage.run(
+        params.train,
+        params.model,
+        seed=params.seed,
+        shards=shards,
+        tokenizer=tokenizer,
+        runs=runs,
+        device=device,
+        out=out,
+        metrics=workspace.metrics("train"),
+        board=tensorboard,
+    )
+    if os.environ.get("RANK", "0") == "0":  # torchrun starts several processes, and rank 0 wrote the model
+        from latexify.eval.predict import calibrate
+
+        calibrate.run(out, shards=workspace.shards, seed=params.seed, device=device)
+
+
+def predict(context: typer.Context, device: Device = None) -> None:
+    """Predict the LaTeX of the evaluation inks with the trained model."""
+    workspace: Workspace = context.obj
+    params = workspace.params
+    with extra_needed("evaluate"):
+        from latexify.eval.predict import stage
+
+    stage.run(
+        params.predict,
+        model=workspace.data("model"),
+        shards=workspace.shards,
+        out=workspace.data("predictions"),
+        device=device,
+    )
+
+
+def report(context: typer.Context) -> None:
+    """Write an HTML file with metrics, learning curves, rejections and samples."""
+    workspace: Workspace = context.obj
+    params = workspace.params
+    with extra_needed("evaluate"):
+        from latexify.eval.report import stage
+
+    path = stage.run(
+        params.report,
+        seed=params.seed,
+        predictions=workspace.data("predictions"),
+        shards=workspace.shards,
+        model=workspace.data("model"),
+        plots=workspace.data("plots"),
+        metrics_folder=workspace.root / "metrics",
+        params_path=workspace.params_path,
+        parameters=params.model_dump(mode="json"),
+        out=workspace.data("report"),
+    )
+    print(path)

@@ -1,0 +1,23 @@
+"""Optional packages: the message that says how to install what is missing."""
+
+from typing import Literal
+
+from latexify.common.errors import LatexifyError
+
+Extra = Literal[
+    "rasterize", "recognize", "train", "evaluate", "publish", "serve", "demo", "onnx", "cluster", "s3", "tensorboard"
+]
+
+
+def missing_extra(extra: Extra, *, package: str | None, needed_by: str | None = None) -> LatexifyError:
+    """Make the error for a package that is not installed.
+
+    The name `latexify` is not ours on PyPI, so the message names only what works: an installation from a clone.
+
+    Args:
+        extra: The extra of pyproject.toml that brings the package.
+        package: Name of the missing package, as ModuleNotFoundError gives it.
+        needed_by: Command or option that needs it, such as `--backend dask`.
+    """
+    subject = f"{needed_by} needs the package {package}" if needed_by else f"the package {package} is missing"
+    return LatexifyError(f"{subject}: run pip install -e '.[{extra}]' in a clone of the project, or make setup")

@@ -103,7 +103,7 @@ def engine_for(
     block_pandas_import()
     with open_engine(backend, jobs=jobs, address=address) as engine:
         for place in places:
-            engine.require_sees(place)
+            engine.check_shared_path(place)
         yield engine
 
 

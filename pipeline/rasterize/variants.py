@@ -14,7 +14,7 @@ from latexify.common.errors import LatexifyError
 from latexify.pipeline.config import MAX_PEN_CHANGE
 
 VARIANT_MARK = "@"
-"""Stands between the key of an ink and the number of a variant. `latexify.pipeline.inputs.keys.key_of` percent-encodes it."""
+"""Separates the key of an ink from the number of a variant; `latexify.pipeline.inputs.keys.key_of` percent-encodes it."""
 
 MAX_LEAN = 0.3
 """Sideways per upward unit: 17 degrees."""

@@ -28,27 +28,18 @@ STEPS: dict[str, dict[str, Sequence[str]]] = {
     },
     "rasterize": {
         "Parquet and scratch file": (
-            "latexify.pipeline.rasterize.stage._copy_inks",
-            "latexify.pipeline.rasterize.scratch.ScratchWriter.append",
-            "latexify.pipeline.rasterize.scratch.ScratchWriter.write",
-            "latexify.pipeline.rasterize.scratch.Scratch.take",
-            "latexify.pipeline.rasterize.prepare.prepare_part_into",
-            "latexify.pipeline.rasterize.scratch.ScratchRows.load",
+            "latexify.pipeline.rasterize.prepare.encode_part_into",
+            "latexify.pipeline.rasterize.prepare.ScratchRows.load",
             "latexify.pipeline.inks.table.read_batches",
         ),
         "label to tokens": (
             "latexify.pipeline.vocab.tokenizer.encode_labels",
             "latexify.pipeline.vocab.encoder.LabelEncoder.encode",
         ),
-        "place and thin": (
-            "latexify.pipeline.drawing.draw._fit",
-            "latexify.pipeline.drawing.draw._thin",
-            "latexify.pipeline.drawing.fit.place_inks",
-        ),
+        "place and thin": ("latexify.pipeline.drawing.fit.fit_inks",),
         "draw": (
-            "latexify.pipeline.drawing.draw._paint",
-            "latexify.pipeline.drawing.draw._Easel.paint",
-            "latexify.fast.cairo_path.steps_of",
+            "latexify.pipeline.drawing.draw._Surface.draw",
+            "latexify.fast.cairo_path.path_data_of",
         ),
         "PNG": ("latexify.shards.format.png.encode_png", "latexify.shards.format.png.encode_coverage"),
         "tar and hash": ("latexify.shards.format.writer._Tar.append", "latexify.shards.format.tar.TarWriter.append"),

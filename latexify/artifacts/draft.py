@@ -1,4 +1,4 @@
-"""Writing an artifact folder so that it is whole or not there, and so that an interrupted run can go on."""
+"""Drafts: write an artifact folder so that it appears whole or not at all, and an interrupted run can continue."""
 
 import errno
 import fcntl
@@ -15,64 +15,68 @@ from latexify.artifacts.names import MANIFEST_NAME
 from latexify.common.errors import LatexifyError
 
 BUILD_KEY_NAME = "recipe.json"
-"""In an unfinished folder: what it is being made from. What lies beside another recipe is never used."""
+"""File in an unfinished folder with its build key. A folder with another build key is never reused."""
 
 RECORDS_NAME = "notes"
-"""In an unfinished folder: a folder for what helps to go on with it, and is no part of the artifact."""
+"""Folder in an unfinished folder for what helps to continue it; not part of the artifact."""
 
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
-"""Answers of file systems that cannot lock."""
+"""Errors of file systems that do not support locks."""
 
 
 @contextmanager
-def draft_of(out: Location, *, recipe: str) -> Iterator[Location]:
-    """Yield the folder to write the artifact `out` into; it is `out`, whole, when the block ends.
+def draft_of(out: Location, *, build_key: str) -> Iterator[Location]:
+    """Yield the folder to write the artifact `out` into; when the block ends, it becomes `out`.
 
-    recipe: fingerprint of everything that shapes the artifact. The folder holds what an interrupted run of the same
-    recipe left, the files of which are whole where they were written with `latexify.artifacts.files`; otherwise it is empty.
+    The folder holds what an interrupted run with the same build key left, otherwise it is empty. Files in it are whole
+    if they were written with `latexify.artifacts.files`. On this machine it is a folder beside `out`, which stays
+    untouched until the end; a lock keeps a second run out. Object stores can neither rename folders nor lock: there it
+    is `out` itself, which is unfinished as long as it has no manifest.
 
-    On this machine it is a folder beside `out` that takes its place at the end, and `out` stays untouched until then;
-    a lock beside it keeps a second run out. An object store cannot rename folders or lock: there it is `out` itself,
-    which is not whole while it lacks a manifest.
+    Args:
+        out: The artifact folder.
+        build_key: Hash of everything that shapes the artifact.
 
-    Raises LatexifyError where `out` holds something that no stage wrote, another run is writing it, or its store does
-    not answer.
+    Raises:
+        LatexifyError: If `out` holds something that no stage wrote, another run is writing it, or its store does not
+            answer.
     """
     if is_local(out):
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
             raise LatexifyError(f"{out} cannot be made: {out.parent} is not a folder") from None
-        with _sole_writer(out), _draft_beside(out, recipe=recipe) as draft:
+        with _sole_writer(out), _draft_beside(out, build_key=build_key) as draft:
             yield draft
     else:
         with store_trouble(out):
             _require_ours(out)
             (out / MANIFEST_NAME).unlink(missing_ok=True)
-            _go_on_or_clear(out, recipe=recipe)
+            _clear_unless(out, build_key=build_key)
             yield out
             if (out / RECORDS_NAME).exists():
                 out.fs.rm((out / RECORDS_NAME).path, recursive=True)
             (out / BUILD_KEY_NAME).unlink()
 
 
-def require_draft(folder: Location, *, recipe: str) -> None:
-    """Refuse to write into `folder` unless it is the draft of this recipe: for workers, before they write.
+def require_draft(folder: Location, *, build_key: str) -> None:
+    """Check that `folder` is the draft with this build key; workers call it before they write.
 
-    Raises LatexifyError where it is not to be seen from here, or belongs to another run by now.
+    Raises:
+        LatexifyError: If it cannot be read from here, or belongs to another run by now.
     """
-    found = _recipe_in(folder)
-    if found is None:
+    key_there = _build_key_in(folder)
+    if key_there is None:
         raise LatexifyError(
-            f"a worker finds no {BUILD_KEY_NAME} in {folder}: where workers run on other machines, the output must be a "
+            f"a worker finds no {BUILD_KEY_NAME} in {folder}: if workers run on other machines, the output must be a "
             "folder that all of them share, or a URL such as s3://…"
         )
-    if found != recipe:
+    if key_there != build_key:
         raise LatexifyError(f"{folder} is being written by another run with other inputs or parameters: wait for it")
 
 
 def keep_only(folder: Location, names: Collection[str]) -> None:
-    """Delete every file of a draft but those named: what killed workers left. Recipe and notes go in the end."""
+    """Delete every file of a draft that is not named, such as leftovers of killed workers; keep its key and records."""
     paths: list[Location] = list(folder.iterdir())
     for path in paths:
         if path.name not in {*names, BUILD_KEY_NAME, RECORDS_NAME}:
@@ -81,19 +85,19 @@ def keep_only(folder: Location, names: Collection[str]) -> None:
 
 @contextmanager
 def _sole_writer(out: Path) -> Iterator[None]:
-    """Hold the lock of `out`. It goes with the process that holds it, however that ends."""
+    """Hold the lock of `out`. The system releases it when the process ends, however that happens."""
     path = out.with_name(f".{out.name}.lock")
     with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # the run that held the lock may have ended, and deleted the file, after it was opened here
+            # the run that held the lock may have ended, and deleted the file, after this process opened it
             ours = path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat())
         except BlockingIOError:
             ours = False
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
-            ours = True  # nothing to hold; two runs of one recipe would still write equal files
+            ours = True  # no locks here; two runs with the same build key would write equal files anyway
         if not ours:
             raise LatexifyError(f"another run is writing {out}: wait until it is done, or stop it")
         try:
@@ -103,15 +107,15 @@ def _sole_writer(out: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _draft_beside(out: Path, *, recipe: str) -> Iterator[Path]:
+def _draft_beside(out: Path, *, build_key: str) -> Iterator[Path]:
     _require_ours(out)
-    draft, old = (out.with_name(f".{out.name}.{what}") for what in ("draft", "old"))
+    draft, old = (out.with_name(f".{out.name}.{suffix}") for suffix in ("draft", "old"))
     if old.exists():
-        _take_back(old, draft=draft, out=out)
+        _undo_renames(old, draft=draft, out=out)
         shutil.rmtree(old)
-    _go_on_or_clear(draft, recipe=recipe)
+    _clear_unless(draft, build_key=build_key)
     yield draft
-    # deleting takes long, renaming does not: a run that is killed now has lost nothing, or is done
+    # rename first, because deleting takes long: a run that is killed here has lost nothing, or is done
     old.mkdir()
     for path in (draft / RECORDS_NAME, draft / BUILD_KEY_NAME, out):
         if path.exists():
@@ -120,8 +124,8 @@ def _draft_beside(out: Path, *, recipe: str) -> Iterator[Path]:
     shutil.rmtree(old)
 
 
-def _take_back(old: Path, *, draft: Path, out: Path) -> None:
-    """Undo the renames of a run that was killed among them, so that what it had made is not made again."""
+def _undo_renames(old: Path, *, draft: Path, out: Path) -> None:
+    """Undo the renames of a run that was killed between them, so that its work is not repeated."""
     if draft.exists():
         for name in (RECORDS_NAME, BUILD_KEY_NAME):
             if (old / name).exists():
@@ -133,22 +137,24 @@ def _take_back(old: Path, *, draft: Path, out: Path) -> None:
 def _require_ours(out: Location) -> None:
     marked = any((out / name).is_file() for name in (MANIFEST_NAME, BUILD_KEY_NAME))
     if out.exists() and not marked and (not out.is_dir() or any(out.iterdir())):
-        raise LatexifyError(f"{out} holds something else (it has no {MANIFEST_NAME}): move it away, or choose another")
+        raise LatexifyError(
+            f"{out} holds something else (it has no {MANIFEST_NAME}): move it away, or choose another folder"
+        )
 
 
-def _go_on_or_clear(folder: Location, *, recipe: str) -> None:
-    """Keep what is there if it was made by the same recipe."""
-    if _recipe_in(folder) == recipe:
+def _clear_unless(folder: Location, *, build_key: str) -> None:
+    """Empty the folder unless it has this build key."""
+    if _build_key_in(folder) == build_key:
         return
     if is_local(folder):
         shutil.rmtree(folder, ignore_errors=not folder.exists())
     elif folder.exists():
         folder.fs.rm(folder.path, recursive=True)
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / BUILD_KEY_NAME, {"recipe": recipe})
+    write_json(folder / BUILD_KEY_NAME, {"recipe": build_key})
 
 
-def _recipe_in(folder: Location) -> str | None:
+def _build_key_in(folder: Location) -> str | None:
     try:
         return str(json.loads((folder / BUILD_KEY_NAME).read_text(encoding="utf-8"))["recipe"])
     except (FileNotFoundError, ValueError, KeyError, TypeError):

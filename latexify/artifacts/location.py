@@ -1,8 +1,8 @@
-"""Places: a folder or file on this machine, or one in an object store (``s3://…``, ``gs://…``), used alike.
+"""Locations: folders and files on this machine or in an object store (``s3://…``, ``gs://…``), used alike.
 
-A place on this machine is a `pathlib.Path`; any other URL is a `upath.UPath`, which has the same methods on top of
-fsspec. Settings of a store (endpoint, credentials) come from its own environment variables or from fsspec's
-configuration, never from a location, so that locations may be logged.
+A location on this machine is a `pathlib.Path`; any other URL is a `upath.UPath`, which has the same methods on top of
+fsspec. Settings of a store (endpoint, credentials) come from its environment variables or from fsspec's configuration,
+never from a location, so locations may be logged.
 """
 
 import errno
@@ -26,61 +26,57 @@ _ERRORS_OF_STORES = (
     ("azure.core.exceptions", "AzureError"),
     ("aiohttp", "ClientError"),
 )
-"""What the packages of object stores raise besides OSError."""
-
+"""Exceptions of the packages of object stores that are not OSErrors."""
 
 _OUR_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
-def location_of(location: str) -> Location:
-    """The place that a path or URL names.
+def location_of(text: str) -> Location:
+    """Return the location that a path or URL names.
 
-    Raises LatexifyError where the URL's protocol is not known, or its package is not installed.
+    Raises:
+        LatexifyError: If the URL's protocol is unknown, or its package is not installed.
     """
-    if "://" not in location:
-        return Path(location)
+    if "://" not in text:
+        return Path(text)
     try:
-        # a remembered listing would not know what other processes have written since
-        place = UPath(location, use_listings_cache=False)
-        if place.protocol in {"file", "local"}:
-            return Path(place.path)
-        _ = place.fs  # imports the package of the protocol
+        # a cached listing would miss what other processes have written since
+        location = UPath(text, use_listings_cache=False)
+        if location.protocol in {"file", "local"}:
+            return Path(location.path)
+        _ = location.fs  # imports the package of the protocol
     except (ImportError, ValueError) as error:
-        raise LatexifyError(f"{location} cannot be opened: {error}") from None
-    return place
+        raise LatexifyError(f"{text} cannot be opened: {error}") from None
+    return location
 
 
-def is_local(place: Location) -> TypeIs[Path]:
-    """Whether the place lies on this machine, in folders that can be renamed and locked."""
-    return isinstance(place, Path)
+def is_local(location: Location) -> TypeIs[Path]:
+    """Whether the location is on this machine, where folders can be renamed and locked."""
+    return isinstance(location, Path)
 
 
 def store_errors() -> tuple[type[Exception], ...]:
-    """Errors of the object stores' packages that are loaded: for `except`, where an OSError is not all."""
+    """Return the exception types, besides OSError, of the object stores' packages that are loaded, for `except`."""
     loaded = [(sys.modules[module], name) for module, name in _ERRORS_OF_STORES if module in sys.modules]
     return tuple(getattr(module, name) for module, name in loaded)
 
 
 @contextmanager
-def store_trouble(place: Location) -> Iterator[None]:
-    """Make one clear LatexifyError of what a store raises in the block, such as a lost connection or a missing bucket.
+def store_trouble(location: Location) -> Iterator[None]:
+    """Turn errors of an object store, such as a lost connection or a missing bucket, into a LatexifyError.
 
-    Errors of this machine's own disk pass, as does everything where the place is on this machine.
+    Errors of this machine's disk pass unchanged, as do all errors if the location is on this machine.
     """
     try:
         yield
-    except _errors_of_places() as error:
-        if is_local(place) or _is_of_our_disk(error):
+    except (OSError, *store_errors()) as error:
+        if is_local(location) or _is_of_our_disk(error):
             raise
-        raise LatexifyError(f"{place}: {one_line(f'{type(error).__name__}: {error}')}: {_remedy(error)}") from error
-
-
-def _errors_of_places() -> tuple[type[Exception], ...]:
-    return (OSError, *store_errors())
+        raise LatexifyError(f"{location}: {one_line(f'{type(error).__name__}: {error}')}: {_remedy(error)}") from error
 
 
 def _is_of_our_disk(error: BaseException) -> bool:
-    """Errors of local files name the file; those of a full disk may not."""
+    """Whether an error is one of a local file, which names the file, or of a full disk, which may not."""
     of_files = isinstance(error, OSError) and (error.filename is not None or error.errno in _OUR_DISK)
     return of_files or isinstance(error, BrokenPipeError | ChildProcessError)
 
@@ -89,7 +85,7 @@ def _remedy(error: BaseException) -> str:
     if isinstance(error, FileNotFoundError):
         return "there is no such bucket or object, check the URL"
     if isinstance(error, PermissionError):
-        return "the store refuses it, check the credentials in the environment and what they allow (docs/scale.md)"
+        return "the store denies access, check the credentials in the environment and their permissions (docs/scale.md)"
     return (
         "the object store does not answer as it should, check the network and the store's settings in the environment "
         "(docs/scale.md), then run the same command again"

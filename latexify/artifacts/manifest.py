@@ -1,6 +1,6 @@
-"""Manifests: what an artifact was made from, and the check that its consumers run before they use it.
+"""Manifests: what an artifact was made from, and the checks of its consumers.
 
-Every stage writes ``manifest.json`` into its output folder, last of all, so that a folder with a manifest is whole.
+Every stage writes ``manifest.json`` last, so a folder with a manifest is complete.
 """
 
 import hashlib
@@ -19,11 +19,12 @@ from latexify.common.errors import LatexifyError
 class Manifest:
     """What an artifact folder is and what it was made from.
 
-    kind: the stage that wrote it (``inks``, ``tokenizer``, ``shards``, ``model``, ``predictions``).
-    version: version of the artifact's format; raised whenever the same inputs and parameters give other bytes.
-    params: the parameters that shaped it, as plain JSON values.
-    inputs: fingerprint of each artifact it was made from, by kind.
-    content: what consumers need to know of it (splits, shard names and hashes, counts); not part of the fingerprint.
+    Attributes:
+        kind: The kind of artifact, see `latexify.artifacts.names`.
+        version: Version of the format; raised whenever the same inputs and parameters give other bytes.
+        params: The parameters that shaped it, as plain JSON values.
+        inputs: Fingerprint of each artifact it was made from, by kind.
+        content: What consumers need (splits, shard names and hashes, counts); not part of the fingerprint.
     """
 
     kind: str
@@ -34,18 +35,18 @@ class Manifest:
 
     @property
     def fingerprint(self) -> str:
-        """First 16 hex digits of the SHA-256 of kind, version, parameters and inputs: the same for the same recipe."""
-        recipe = {"kind": self.kind, "version": self.version, "params": self.params, "inputs": self.inputs}
-        return hashlib.sha256(canonical_json(recipe).encode()).hexdigest()[:16]
+        """First 16 hex digits of the SHA-256 of kind, version, parameters and inputs."""
+        identity = {"kind": self.kind, "version": self.version, "params": self.params, "inputs": self.inputs}
+        return hashlib.sha256(canonical_json(identity).encode()).hexdigest()[:16]
 
 
 def canonical_json(value: object) -> str:
-    """JSON with sorted keys and no spaces: equal values give equal text."""
+    """Return JSON with sorted keys and without spaces, so that equal values give equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def write_manifest(folder: Location, manifest: Manifest) -> None:
-    """Write ``manifest.json`` atomically. Call it last: its presence says that the folder is whole."""
+    """Write ``manifest.json`` atomically. Call this last: a folder with a manifest is complete."""
     write_json(folder / MANIFEST_NAME, {**asdict(manifest), "fingerprint": manifest.fingerprint})
 
 

@@ -127,7 +127,7 @@ def engine_for(
     block_pandas_import()
     with open_engine(backend, jobs=jobs, address=address) as engine:
         for location in locations:
-            engine.require_sees(location)
+            engine.check_shared_path(location)
         yield engine
 
 

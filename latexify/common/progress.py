@@ -1,4 +1,4 @@
-"""Progress for people at a terminal, plain lines for pipes and CI."""
+"""Progress bars for terminals, plain lines for pipes and CI."""
 
 import sys
 import time
@@ -12,8 +12,8 @@ PLAIN_INTERVAL_S = 10.0
 class Progress:
     """A bar with rate and remaining time on a terminal; elsewhere a plain line at most every ten seconds.
 
-    Use as a context manager. `total` is None where it cannot be known. `silent`: of several processes that do the same
-    work, one should speak.
+    Use it as a context manager. `total` is None if it is unknown. Of several processes that do the same work, all but
+    one should be `silent`.
     """
 
     def __init__(self, stage: str, *, total: int | None, unit: str, silent: bool = False) -> None:
@@ -34,7 +34,7 @@ class Progress:
             self._print_line()
 
     def advance(self, count: int = 1, *, note: str = "") -> None:
-        """Count `count` more as done; `note` (such as the current loss) is shown behind the rate."""
+        """Count `count` more units as done; `note` (such as the current loss) is shown after the rate."""
         self._done += count
         self._note = note or self._note
         if self._bar is not None:
@@ -44,7 +44,7 @@ class Progress:
             self._print_line()
 
     def message(self, text: str) -> None:
-        """Print a line without tearing the bar."""
+        """Print a line without disturbing the bar."""
         if self._silent:
             return
         if self._bar is not None:

@@ -1,4 +1,4 @@
-"""Keeping pandas out of processes that have no use for it."""
+"""Keep pandas out of processes that do not use it."""
 
 import sys
 from importlib.abc import MetaPathFinder
@@ -7,14 +7,18 @@ from typing import Any
 
 import pyarrow as pa
 
+from latexify.fast.switch import use_plain
+
 
 def block_pandas_import() -> None:
-    """Have pyarrow find no pandas in this process, unless it is imported already.
+    """Make pyarrow believe that pandas is not installed, unless this process has imported it already.
 
-    To see that a list is no Series, `pyarrow.array` imports pandas wherever that is installed: about half a second and
-    50 MiB, of which some would come with other modules. It asks once. Whoever imports pandas later gets it, and
-    `to_pandas` still works; but a Series is no more than a sequence to pyarrow then.
+    `pyarrow.array` imports pandas once to test for Series, which costs 0.5 s and 50 MiB per process. Later imports of
+    pandas work, and so does `to_pandas`; but pyarrow then treats a Series as any other sequence. Does nothing with
+    `LATEXIFY_PLAIN`.
     """
+    if use_plain():
+        return
     finder = _NoPandas()
     sys.meta_path.insert(0, finder)
     try:

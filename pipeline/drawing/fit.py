@@ -1,8 +1,8 @@
-"""Placing inks on a canvas: from the units of their files to pixels, without the points that would not show.
+"""Fit inks to a canvas: scale from the units of their files to pixels, and drop points that do not show.
 
-Many inks at a time, as an ink has a few hundred points: NumPy's calls would cost more than its arithmetic. Sums,
-products, quotients, square roots, minima and maxima of float64 are the same to the last bit on every machine, and each
-ink's are its own, so what comes out depends neither on the machine nor on the company.
+Many inks are processed at a time, because with the few hundred points of one ink NumPy's calls would cost more than its
+arithmetic. Only sums, products, quotients, square roots, minima and maxima of float64 are used, which are the same to
+the last bit on every machine, and inks do not influence each other; so results are reproducible.
 """
 
 from dataclasses import dataclass, replace
@@ -13,17 +13,17 @@ import numpy.typing as npt
 from latexify.common.errors import LatexifyError
 
 MIN_EXTENT = 1 / 32
-"""Units of the file. Smaller ink is drawn as if it were this large: it is a tap or a rounding error, not an expression.
-The smallest expression of CROHME is 0.17 units wide."""
+"""In units of the file. Smaller ink is drawn as if it were this large, because it is a tap or a rounding error. The
+smallest expression of CROHME is 0.17 units wide."""
 
 MIN_RELATIVE_EXTENT = 2.0**-18
-"""The same, relative to the largest coordinate: 64 steps of a float32, below which a shape is rounding noise."""
+"""The same relative to the largest coordinate: 64 steps of a float32, below which a shape is rounding noise."""
 
 TOLERANCE_PX = 0.1
-"""How far the line that is drawn may lie from any point that was dropped."""
+"""Largest distance of the drawn line from a dropped point."""
 
 PASSES = 4
-"""Each drops at most every second point. More would drop a few percent of them."""
+"""Each pass drops at most every second point; more passes would drop only a few percent more."""
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.integer]
@@ -31,11 +31,18 @@ Counts = npt.NDArray[np.integer]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Canvas:
-    """The picture to draw on. margin_px: paper left free on every side. pen_width_px: diameter of the round pen.
+    """The picture to draw on.
 
-    max_stroke_px: an ink's usual stroke (the median of their longer sides, dots left out) is drawn at most this large,
-    so that a lone letter does not look like a wall of a long formula; None: every ink fills the canvas.
-    Raises LatexifyError where margins and pen leave no room.
+    Attributes:
+        height_px: Height of the picture.
+        width_px: Width of the picture.
+        margin_px: Paper left free on every side.
+        pen_width_px: Diameter of the round pen.
+        max_stroke_px: Largest size of an ink's usual stroke (the median of the strokes' longer sides, without dots), so
+            that a single letter is not drawn much larger than those of a long formula; None: every ink fills it.
+
+    Raises:
+        LatexifyError: If margins and pen leave no room.
     """
 
     height_px: int
@@ -53,20 +60,24 @@ class Canvas:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Factors:
-    """How inks differ from what the canvas says. pens, strokes: float64 [num_inks], of its pen and largest stroke."""
+class Scales:
+    """Factors by which inks differ from the canvas's pen width and largest stroke, float64 [num_inks] each."""
 
     pens: Floats
     strokes: Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlacedInks:
-    """Inks in pixels, one after another, as far as they are drawn.
+class FittedInks:
+    """Simplified inks in pixels, one after another.
 
-    x_px, y_px: float64 [num_points]. stroke_lengths: [num_strokes], points of each stroke, at least 1.
-    num_strokes: [num_inks], strokes of each ink, at least 1. pen_widths_px: float64 [num_inks].
-    finite: bool [num_inks]; what is not, cannot be drawn.
+    Attributes:
+        x_px: float64 [num_points].
+        y_px: float64 [num_points].
+        stroke_lengths: Points of each stroke, [num_strokes], at least 1.
+        num_strokes: Strokes of each ink, [num_inks], at least 1.
+        pen_widths_px: float64 [num_inks].
+        finite: Whether all coordinates of an ink are finite, bool [num_inks]; others cannot be drawn.
     """
 
     x_px: Floats
@@ -77,42 +88,48 @@ class PlacedInks:
     finite: npt.NDArray[np.bool_]
 
 
-def place_inks(
+def fit_inks(
     points: npt.NDArray[np.floating],
     stroke_lengths: Counts,
     num_strokes: Counts,
     canvas: Canvas,
     *,
-    factors: Factors | None = None,
-) -> PlacedInks:
-    """Scale every ink, its aspect ratio kept, until its pen touches the margins; centre it; and thin it.
+    scales: Scales | None = None,
+) -> FittedInks:
+    """Scale every ink, with its aspect ratio, until its pen touches the margins; centre it; simplify it.
 
-    Where the canvas limits the size of strokes, an ink may stay smaller than that.
+    If the canvas limits the size of strokes, an ink may stay smaller.
 
-    points: [num_points, 2], x to the right, y downward, in any units. stroke_lengths: [num_strokes], at least 1 each,
-    their sum is num_points. num_strokes: [num_inks], at least 1 each, their sum is the number of stroke lengths.
-    Raises LatexifyError where there is no room for the pen of one.
+    Args:
+        points: Points of all inks, [num_points, 2], x to the right, y downward, in any units.
+        stroke_lengths: Points of each stroke, [num_strokes], at least 1; their sum is num_points.
+        num_strokes: Strokes of each ink, [num_inks], at least 1; their sum is num_strokes.
+        canvas: What to fit them to.
+        scales: How pens and sizes of the inks differ from the canvas's.
+
+    Raises:
+        LatexifyError: If the canvas has no room for the pen of an ink.
     """
-    if factors is None:
-        factors = Factors(pens=np.ones(len(num_strokes)), strokes=np.ones(len(num_strokes)))
-    pen_widths_px = canvas.pen_width_px * factors.pens
-    replace(canvas, pen_width_px=float(pen_widths_px.max()))  # is there room?
+    if scales is None:
+        scales = Scales(pens=np.ones(len(num_strokes)), strokes=np.ones(len(num_strokes)))
+    pen_widths_px = canvas.pen_width_px * scales.pens
+    replace(canvas, pen_width_px=float(pen_widths_px.max()))  # raises if there is no room
     ink_lengths = np.add.reduceat(stroke_lengths, _starts(num_strokes), dtype=np.intp)
     x, y = points[:, 0].astype(np.float64), points[:, 1].astype(np.float64)
     starts = _starts(ink_lengths)
     finite = np.logical_and.reduceat(np.isfinite(x) & np.isfinite(y), starts)
-    with np.errstate(invalid="ignore", over="ignore"):  # of inks that are not finite, or have no lines to limit
+    with np.errstate(invalid="ignore", over="ignore"):  # inks that are not finite, or consist of dots
         limits = np.full(len(num_strokes), np.inf)
         if canvas.max_stroke_px is not None:
-            limits = canvas.max_stroke_px * factors.strokes / _usual_strokes(x, y, stroke_lengths, num_strokes)
+            limits = canvas.max_stroke_px * scales.strokes / _usual_strokes(x, y, stroke_lengths, num_strokes)
         taken_px = 2 * canvas.margin_px + pen_widths_px
         x, y = _fit(x, y, ink_lengths, (canvas.width_px - taken_px, canvas.height_px - taken_px), limits)
         x, y = x + canvas.width_px / 2, y + canvas.height_px / 2
-        x, y, thinned = thin(x, y, stroke_lengths)
-    return PlacedInks(
+        x, y, simplified = simplify(x, y, stroke_lengths)
+    return FittedInks(
         x_px=x,
         y_px=y,
-        stroke_lengths=thinned,
+        stroke_lengths=simplified,
         num_strokes=num_strokes,
         pen_widths_px=pen_widths_px,
         finite=finite,
@@ -124,7 +141,7 @@ def _starts(lengths: Counts) -> Counts:
 
 
 def _usual_strokes(x: Floats, y: Floats, stroke_lengths: Counts, num_strokes: Counts) -> Floats:
-    """The median of the strokes' longer sides in each ink, dots left out: float64 [num_inks], tiny where all are."""
+    """Return the median longer side of each ink's strokes without dots, float64 [num_inks]; tiny if all are dots."""
     starts = _starts(stroke_lengths)
     extents = np.maximum(
         np.maximum.reduceat(x, starts) - np.minimum.reduceat(x, starts),
@@ -143,9 +160,9 @@ def _usual_strokes(x: Floats, y: Floats, stroke_lengths: Counts, num_strokes: Co
 def _fit(
     x: Floats, y: Floats, ink_lengths: Counts, room_px: tuple[Floats, Floats], limits: Floats
 ) -> tuple[Floats, Floats]:
-    """Map points from their own units to pixels around (0, 0).
+    """Map points from their units to pixels around (0, 0).
 
-    room_px: float64 [num_inks] twice, the width and height to fill. limits: float64 [num_inks], the largest scales.
+    `room_px` are the widths and heights to fill, `limits` the largest scales, float64 [num_inks] each.
     """
     starts = _starts(ink_lengths)
     low_x, high_x = np.minimum.reduceat(x, starts), np.maximum.reduceat(x, starts)
@@ -153,18 +170,21 @@ def _fit(
     room_x_px, room_y_px = room_px
     largest = np.maximum(np.maximum(abs(low_x), abs(high_x)), np.maximum(abs(low_y), abs(high_y)))
     least = np.maximum(MIN_EXTENT, largest * MIN_RELATIVE_EXTENT)
-    widest = np.maximum((high_x - low_x) / room_x_px, (high_y - low_y) / room_y_px)  # as a share of its room
+    widest = np.maximum((high_x - low_x) / room_x_px, (high_y - low_y) / room_y_px)  # relative to its room
     scale = np.minimum(1 / np.maximum(widest, least / np.minimum(room_x_px, room_y_px)), limits)
     middle_x, middle_y, scale = np.repeat([(low_x + high_x) / 2, (low_y + high_y) / 2, scale], ink_lengths, axis=1)
     return (x - middle_x) * scale, (y - middle_y) * scale
 
 
-def thin(x: Floats, y: Floats, stroke_lengths: Counts) -> tuple[Floats, Floats, Counts]:
-    """Drop points, not the ends of strokes, that lie within `TOLERANCE_PX` of the line drawn without them.
+def simplify(x: Floats, y: Floats, stroke_lengths: Counts) -> tuple[Floats, Floats, Counts]:
+    """Drop points that lie within `TOLERANCE_PX` of the line drawn without them, but never the ends of strokes.
 
-    Drawing time goes with the number of points. In each pass every second point of a stroke is dropped that can be, so
-    that its neighbours stay. `error_px` of a point bounds the distance of all that was dropped between it and the one
-    before to the line between the two; a new line's is that of its dropped corner more.
+    Drawing time is proportional to the number of points. Each pass looks at every second point of a stroke, so the
+    neighbours of a dropped point stay. `error_px` of a point bounds the distance from the line between it and the point
+    before to all points dropped between them; dropping a corner adds its distance to the bound.
+
+    Returns:
+        The x and y of the points that are left, and the new stroke lengths.
     """
     error_px = np.zeros(len(x))
     for _ in range(PASSES):
@@ -183,18 +203,18 @@ def thin(x: Floats, y: Floats, stroke_lengths: Counts) -> tuple[Floats, Floats, 
 
 
 def _seconds(starts: Counts, stroke_lengths: Counts) -> npt.NDArray[np.intp]:
-    """Numbers of every second point of each stroke, not its ends: 1, 3, 5, … of the first stroke, and so on."""
+    """Return the indices of every second point of each stroke, without its ends: 1, 3, 5, … of the first, and so on."""
     counts = (stroke_lengths - 1) // 2
     return np.repeat(starts + 1 - 2 * _starts(counts), counts) + np.arange(0, 2 * counts.sum(), 2)
 
 
 def _corner_px(x: Floats, y: Floats, at: npt.NDArray[np.intp]) -> Floats:
-    """Distances of the points with these numbers from the lines between their neighbours."""
+    """Return the distances of the points with these indices from the lines between their neighbours."""
     step_x, step_y = x[1:] - x[:-1], y[1:] - y[:-1]
     before = at - 1
     before_x, before_y, after_x, after_y = step_x[before], step_y[before], step_x[at], step_y[at]
     across_x, across_y = before_x + after_x, before_y + after_y
-    # beside the line, not beyond one of its ends
+    # beside the line and not beyond one of its ends
     beside = (before_x * across_x + before_y * across_y > 0) & (after_x * across_x + after_y * across_y > 0)
     twice_area = before_x * after_y - before_y * after_x
     length_squared = np.where(beside, across_x * across_x + across_y * across_y, 1.0)

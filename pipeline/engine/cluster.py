@@ -44,11 +44,11 @@ class Cluster(ABC):
         """Send a task to a free worker; it is sent to another one if that worker dies."""
 
     @abstractmethod
-    def ask_each(self, question: Callable[..., Any], *arguments: Any) -> Mapping[str, Any]:
+    def run_on_every_worker(self, question: Callable[..., Any], *arguments: Any) -> Mapping[str, Any]:
         """Answers of every worker, by its name; an exception stands for the answer where it could not be given."""
 
     @abstractmethod
-    def result_of(self, future: "Future[Any]") -> Any:
+    def unwrap_result(self, future: "Future[Any]") -> Any:
         """The result of a task that is done; raises its own error, or LatexifyError where the cluster is to blame."""
 
     @abstractmethod
@@ -65,7 +65,7 @@ class Cluster(ABC):
         """Raise LatexifyError where a worker has other code or libraries than this process, or lacks them."""
         here = versions()
         faults = {}
-        for name, answer in self.ask_each(versions).items():
+        for name, answer in self.run_on_every_worker(versions).items():
             if isinstance(answer, BaseException):
                 faults[name] = f"it cannot run latexify ({_in_a_line(answer)})"
             elif unlike := differences(here, answer):
@@ -76,13 +76,13 @@ class Cluster(ABC):
                 "(requirements.lock) for every worker and start it again"
             )
 
-    def require_sees(self, place: Location) -> None:
+    def check_shared_path(self, place: Location) -> None:
         """Raise LatexifyError where a worker cannot read what this process writes beside `place`."""
         probe = place.parent / f".latexify-{secrets.token_hex(8)}"
         content = secrets.token_bytes(16)
         write_atomically(probe, content)
         try:
-            answers = self.ask_each(_read, probe)
+            answers = self.run_on_every_worker(_read, probe)
         finally:
             probe.unlink()
         faults = {name: _in_a_line(answer) for name, answer in answers.items() if answer != content}
@@ -145,4 +145,4 @@ class FuturesBackend(ParallelBackendBase):  # type: ignore[misc]  # joblib has n
 
     def retrieve_result_callback(self, out: "Future[Any]") -> Any:
         """The results of a batch, or its error."""
-        return self._cluster.result_of(out)
+        return self._cluster.unwrap_result(out)

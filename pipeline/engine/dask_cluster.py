@@ -49,12 +49,12 @@ class DaskCluster(Cluster):
         future: Future[Any] = self._client.submit(self._unpack_and_run, packed, key=f"latexify-{uuid4().hex}")
         return future
 
-    def ask_each(self, question: Callable[..., Any], *arguments: Any) -> Mapping[str, Any]:
+    def run_on_every_worker(self, question: Callable[..., Any], *arguments: Any) -> Mapping[str, Any]:
         """Run `question` on every worker, whatever it is busy with."""
         answers: Mapping[str, Any] = self._client.run(question, *arguments, on_error="return")
         return answers
 
-    def result_of(self, future: "Future[Any]") -> Any:
+    def unwrap_result(self, future: "Future[Any]") -> Any:
         """Tell of workers that died, and of a scheduler that is gone."""
         try:
             return future.result()

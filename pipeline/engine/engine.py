@@ -76,10 +76,10 @@ class Engine:
             "pre_dispatch": in_flight,
         }
 
-    def require_sees(self, place: Location) -> None:
+    def check_shared_path(self, place: Location) -> None:
         """Raise LatexifyError where a worker cannot read what this process writes beside `place`."""
         if self.cluster is not None:
-            self.cluster.require_sees(place)
+            self.cluster.check_shared_path(place)
 
 
 @contextmanager

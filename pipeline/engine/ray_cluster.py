@@ -55,7 +55,7 @@ class RayCluster(Cluster):
         future.add_done_callback(self._pending.discard)
         return future
 
-    def ask_each(self, question: Callable[..., Any], *arguments: Any) -> Mapping[str, Any]:
+    def run_on_every_worker(self, question: Callable[..., Any], *arguments: Any) -> Mapping[str, Any]:
         """Run `question` once on every node that has CPUs."""
         nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
         asked = {
@@ -66,7 +66,7 @@ class RayCluster(Cluster):
         }
         return {name: _answer(reference) for name, reference in asked.items()}
 
-    def result_of(self, future: "Future[Any]") -> Any:
+    def unwrap_result(self, future: "Future[Any]") -> Any:
         """Take off Ray's wrapping of a task's own error; tell of workers that died, and of a head that is gone."""
         try:
             return future.result()

@@ -74,7 +74,7 @@ def run(params: IngestParams, *, source: Path, out: Location, metrics: Location,
     )
     # workers may have another working directory
     source, out = source.absolute(), out.absolute() if is_local(out) else out
-    with draft_of(out, recipe=_draft_recipe(manifest)) as draft:
+    with draft_of(out, build_key=_draft_recipe(manifest)) as draft:
         dedup = _interrupted_plan(draft)
         if dedup is None:
             dedup = plan_dedup(draft, _read_all(plan, params=params, source=source, out=draft, engine=engine))

@@ -1,6 +1,17 @@
-"""A part of the inks folder, made ready to be drawn: what the workers of rasterize do before there are shards."""
+"""Prepare the parts of the inks folder for drawing: encode labels, copy inks to scratch files, list sample keys.
 
+A shard's inks come from all over the Parquet parts, and decoding those for each shard would take longer than drawing.
+So all inks are copied, uncompressed, to where any of them can be read at random. If workers share this machine's disk,
+each part gets a file in a folder, which its worker writes and all workers map into memory. Otherwise there is one file
+without a name, from which the main process sends what a task needs.
+"""
+
+import hashlib
+import mmap
+import secrets
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -10,19 +21,31 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from latexify.artifacts.draft import RECORDS_NAME
 from latexify.artifacts.files import open_parquet
 from latexify.artifacts.location import Location
-from latexify.pipeline.inks.ink import INK_SCHEMA, Reason, Rejection
-from latexify.pipeline.rasterize.sample_order import SampleKeys, keys_of_samples
-from latexify.pipeline.rasterize.scratch import Piece, append_inks
+from latexify.artifacts.names import COMPOSED_NAME
+from latexify.common.errors import LatexifyError
+from latexify.pipeline.inks.ink import INK_SCHEMA, SPLITS, TOKEN_IDS, Reason, Rejection
+from latexify.pipeline.rasterize.variants import VARIANT_MARK, variant_key
 from latexify.pipeline.vocab.encoder import LabelEncoder
 
 _BATCH_INKS = 1024
+DIGEST_BYTES = 16
+_COLUMNS = ("key", "label", "normalized_label", "points", "stroke_lengths", "writer", "source", "num_strokes")
+_FOLDER_PREFIX = "inks-"
+
+SCRATCH_SCHEMA = pa.schema(
+    [*(INK_SCHEMA.field(name) for name in _COLUMNS), pa.field("token_ids", TOKEN_IDS, nullable=False)]
+)
+"""The columns of `INK_SCHEMA` that drawing needs, and the token ids of the label."""
+
+Rows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Preparation:
-    """How parts are prepared. max_tokens, variants: as in `RasterizeParams`."""
+class EncodeSettings:
+    """How labels are encoded; `max_tokens` and `variants` are those of `RasterizeParams`."""
 
     encoder: LabelEncoder
     max_tokens: int
@@ -30,52 +53,219 @@ class Preparation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PreparedPart:
-    """What became of a part. num_inks: that it had. batches: of those that remain, where they lie and their keys."""
+class Piece:
+    """A batch of inks in a scratch file: an Arrow message of `num_bytes` from `offset` on."""
+
+    path: Path | None
+    offset: int
+    num_bytes: int
+    num_rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodedPart:
+    """The result of encoding one part of the inks folder.
+
+    Attributes:
+        num_inks: How many inks the part has.
+        batches: For each batch of inks that were not rejected, its scratch piece and its sample keys.
+        rejected: The inks whose labels are too long.
+    """
 
     num_inks: int
-    batches: list[tuple[Piece, SampleKeys]]
+    batches: list[tuple[Piece, "SampleKeys"]]
     rejected: list[Rejection]
 
 
-def prepare_part(part: Location, preparation: Preparation, *, folder: Path) -> PreparedPart:
-    """Copy the inks of a Parquet part into a file of `folder`, with the ids of their labels (in a worker).
+def encode_part(part: Location, settings: EncodeSettings, *, folder: Path) -> EncodedPart:
+    """Copy the inks of a Parquet part into a file in `folder`, with their token ids (runs in a worker).
 
-    Raises LatexifyError where an ink does not keep the contract of `INK_SCHEMA`.
+    Raises:
+        LatexifyError: If an ink violates the contract of `INK_SCHEMA`.
     """
     path = folder / part.name
     with path.open("wb") as file:
-        return prepare_part_into(file, part, preparation, path=path)
+        return encode_part_into(file, part, settings, path=path)
 
 
-def prepare_part_into(file: BinaryIO, part: Location, preparation: Preparation, *, path: Path | None) -> PreparedPart:
-    """:func:`prepare_part` into an open scratch file; path: its name, where it has one."""
+def encode_part_into(file: BinaryIO, part: Location, settings: EncodeSettings, *, path: Path | None) -> EncodedPart:
+    """Do what :func:`encode_part` does, into an open scratch file; `path` is its name if it has one."""
     num_inks = 0
     batches: list[tuple[Piece, SampleKeys]] = []
     rejected: list[Rejection] = []
     for batch in _read_part(part):
         num_inks += len(batch)
-        token_ids = preparation.encoder.encode(batch["normalized_label"].to_pylist())
+        token_ids = settings.encoder.encode(batch["normalized_label"].to_pylist())
         lengths = np.diff(token_ids.offsets.to_numpy())
         is_train = pc.equal(batch["split"], "train").to_numpy(zero_copy_only=False)
-        too_long = is_train & (lengths > preparation.max_tokens)
+        too_long = is_train & (lengths > settings.max_tokens)
         if too_long.any():
-            rejected += _reject(batch.filter(pa.array(too_long)), lengths[too_long], max_tokens=preparation.max_tokens)
+            rejected += _reject(batch.filter(pa.array(too_long)), lengths[too_long], max_tokens=settings.max_tokens)
             batch, token_ids = batch.filter(pa.array(~too_long)), token_ids.filter(pa.array(~too_long))  # noqa: PLW2901
         if len(batch):
-            keys = keys_of_samples(batch, variants=preparation.variants)
+            keys = keys_of_samples(batch, variants=settings.variants)
             batches.append((append_inks(file, batch, token_ids, path=path), keys))
-    return PreparedPart(num_inks=num_inks, batches=batches, rejected=rejected)
+    return EncodedPart(num_inks=num_inks, batches=batches, rejected=rejected)
 
 
 def _read_part(part: Location) -> Iterator[pa.RecordBatch]:
     with open_parquet(part) as file:
         for batch in file.iter_batches(batch_size=_BATCH_INKS):
             yield batch.cast(INK_SCHEMA)
-            pa.default_memory_pool().release_unused()  # Arrow would keep what decoding took
+            pa.default_memory_pool().release_unused()  # otherwise Arrow keeps the memory that decoding took
 
 
 def _reject(inks: pa.RecordBatch, num_tokens: npt.NDArray[np.int32], *, max_tokens: int) -> Iterator[Rejection]:
     for key, source, count in zip(inks["key"].to_pylist(), inks["source"].to_pylist(), num_tokens, strict=True):
         detail = f"{count} tokens, at most {max_tokens} (rasterize.max_tokens)"
         yield Rejection(key=key, source=source, reason=Reason.LONG_LABEL, detail=detail)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SampleKeys:
+    """What decides the order of the samples of a batch of inks, by split.
+
+    Attributes:
+        rows: Row in the batch of each sample, int64 [n].
+        variants: Variant of each sample, int32 [n]; 0 is the ink as it was written.
+        digests: Hashes of the samples' keys, 16 bytes each.
+        keys: Keys, string [n]; empty for the training split.
+    """
+
+    rows: dict[str, npt.NDArray[np.int64]]
+    variants: dict[str, npt.NDArray[np.int32]]
+    digests: dict[str, bytes]
+    keys: dict[str, pa.Array]
+
+
+def keys_of_samples(inks: pa.RecordBatch, *, variants: int) -> SampleKeys:
+    """Return the keys of the samples of some inks (columns `key`, `split` and `source` of `INK_SCHEMA`).
+
+    Each human-written ink of the training split has `variants` samples, every other ink one; composed inks need no
+    variants, because any number of different ones can be composed.
+
+    Raises:
+        LatexifyError: If an ink has an unknown split, or a key that looks like a variant's.
+    """
+    _check_keys(inks, variants=variants)
+    composed = pc.starts_with(inks["source"], f"{COMPOSED_NAME}/").to_numpy(zero_copy_only=False)
+    rows, numbers, digests, keys = {}, {}, {}, {}
+    for split in SPLITS:
+        chosen = pc.equal(inks["split"], split)
+        own_rows, own_keys = np.flatnonzero(chosen.to_numpy(zero_copy_only=False)), inks["key"].filter(chosen)
+        counts = np.where(composed[own_rows] | (split != "train"), 1, variants)
+        rows[split] = np.repeat(own_rows, counts)
+        numbers[split] = (np.arange(len(rows[split])) - np.repeat(np.cumsum(counts) - counts, counts)).astype(np.int32)
+        digests[split] = b"".join(_digests_of(own_keys, counts=counts.tolist()))
+        keys[split] = own_keys if split != "train" else own_keys.slice(0, 0)
+    return SampleKeys(rows=rows, variants=numbers, digests=digests, keys=keys)
+
+
+def _check_keys(inks: pa.RecordBatch, *, variants: int) -> None:
+    unknown = inks.filter(pc.invert(pc.is_in(inks["split"], pa.array(SPLITS))))
+    if len(unknown):
+        key, split = unknown["key"][0].as_py(), unknown["split"][0].as_py()
+        raise LatexifyError(f"ink {key!r} is of split {split!r}, known are {', '.join(SPLITS)}: run ingest again")
+    marked = inks["key"].filter(pc.match_substring(inks["key"], VARIANT_MARK))
+    if variants > 1 and len(marked):
+        raise LatexifyError(
+            f"ink {marked[0].as_py()!r}: {VARIANT_MARK} in a key marks a variant: "
+            "percent-encode it when the inks are made, or set rasterize.variants to 1"
+        )
+
+
+def _digests_of(keys: pa.Array, *, counts: list[int]) -> Iterator[bytes]:
+    for key, count in zip(keys.to_pylist(), counts, strict=True):
+        for variant in range(count):
+            yield hashlib.blake2b(variant_key(key, variant).encode(), digest_size=DIGEST_BYTES).digest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ScratchRows:
+    """The positions of some inks in scratch files.
+
+    Attributes:
+        pieces: The pieces that hold any of the inks.
+        piece_ids: Index into `pieces` for each ink, int64 [n].
+        rows: Row of each ink in its piece, int64 [n].
+    """
+
+    pieces: list[Piece]
+    piece_ids: Rows
+    rows: Rows
+
+    def load(self, file: BinaryIO | None = None) -> pa.RecordBatch:
+        """Copy these inks (at least one) in their order; `file` is the scratch file of pieces without a path.
+
+        Memory does not grow with the scratch files: pages of a mapped file count as this process's until they are
+        unmapped, so each piece is mapped and unmapped in turn.
+        """
+        order = np.argsort(self.piece_ids, kind="stable")
+        bounds = np.searchsorted(self.piece_ids[order], np.arange(len(self.pieces) + 1))
+        batches = [
+            _take(piece, self.rows[order[first:last]], file=file)
+            for piece, first, last in zip(self.pieces, bounds[:-1], bounds[1:], strict=True)
+        ]
+        inverse = np.empty_like(order)
+        inverse[order] = np.arange(len(order))
+        inks = pa.concat_batches(batches).take(pa.array(inverse))
+        del batches
+        pa.default_memory_pool().release_unused()  # otherwise Arrow keeps more memory with each call
+        return inks
+
+
+def _take(piece: Piece, rows: Rows, *, file: BinaryIO | None) -> pa.RecordBatch:
+    if piece.path is not None:
+        with piece.path.open("rb") as opened:
+            return _take_from(opened, piece, rows)
+    assert file is not None, "pieces without a path are in the unnamed scratch file"
+    return _take_from(file, piece, rows)
+
+
+def _take_from(file: BinaryIO, piece: Piece, rows: Rows) -> pa.RecordBatch:
+    before = piece.offset % mmap.ALLOCATIONGRANULARITY
+    mapped = mmap.mmap(
+        file.fileno(), before + piece.num_bytes, access=mmap.ACCESS_READ, offset=piece.offset - before
+    )  # unmapped with the last reference to it
+    mapped.madvise(mmap.MADV_RANDOM)  # reading ahead would load inks of other shards
+    batch = pa.ipc.read_record_batch(pa.py_buffer(mapped).slice(before), SCRATCH_SCHEMA)
+    return batch.take(pa.array(rows))
+
+
+def append_inks(file: BinaryIO, inks: pa.RecordBatch, token_ids: pa.ListArray, *, path: Path | None) -> Piece:
+    """Append inks (of `INK_SCHEMA`, at least one) and their token ids to a scratch file positioned at its end."""
+    columns = [*(inks[name] for name in _COLUMNS), token_ids]
+    message = pa.RecordBatch.from_arrays(columns, schema=SCRATCH_SCHEMA).serialize()
+    piece = Piece(path=path, offset=file.tell(), num_bytes=message.size, num_rows=len(inks))
+    file.write(message)
+    file.write(bytes(-message.size % 64))  # Arrow wants aligned buffers
+    file.flush()
+    return piece
+
+
+@contextmanager
+def scratch_folder(draft: Path) -> Iterator[Path]:
+    """Yield a new folder for scratch files among the records of a draft, with which it is deleted.
+
+    The folder is new each time, because a worker that outlived a killed run must not read the inks of the next run.
+    Folders left by killed runs are deleted.
+    """
+    records = draft / RECORDS_NAME
+    records.mkdir(exist_ok=True)
+    for leftover in records.glob(f"{_FOLDER_PREFIX}*"):
+        for path in leftover.iterdir():
+            path.unlink(missing_ok=True)  # another process may delete it, too
+        leftover.rmdir()
+    folder = records / f"{_FOLDER_PREFIX}{secrets.token_hex(8)}"
+    folder.mkdir()
+    yield folder
+
+
+@contextmanager
+def unnamed_scratch(folder: Path | None) -> Iterator[BinaryIO]:
+    """Yield a scratch file on the disk of `folder`, or of the system's temporary folder if that is None.
+
+    The file has no name, so it disappears with the process, however that ends.
+    """
+    with tempfile.TemporaryFile(dir=folder) as file:
+        yield file

@@ -1,12 +1,11 @@
-"""Rasterize: rows of strokes to shards of pictures, in parallel.
+"""The rasterize stage: draw every ink and write WebDataset shards, in parallel.
 
-The main process only plans: it decides which samples stand in which shard, says of each shard where its inks lie (or
-sends them, where workers cannot see that), and joins the rows of the index. Workers encode the labels and put the inks
-where any of them is found at once; then they draw and encode the samples, write the shard where it belongs with its
-rows of the index beside it, and return its size and hash. So memory stays flat, workers may be on other machines, and
-no shard's bytes depend on how many workers there were or who came first.
+The main process only plans: it assigns samples to shards, tells each task where its inks are (or sends them, if workers
+cannot read them), and joins the rows of the index. Workers encode the labels and make the inks readable at random; then
+they draw and encode the samples, write the shard with a record of it beside it, and return that record. So memory stays
+flat, workers may be on other machines, and no shard's bytes depend on the number of workers or their order.
 
-By those rows a run that goes on after an interruption knows the shards that are there.
+A run that continues after an interruption finds the finished shards by their records.
 """
 
 from collections import Counter
@@ -28,11 +27,10 @@ from latexify.pipeline.drawing.draw import Canvas
 from latexify.pipeline.engine.engine import Call, Engine
 from latexify.pipeline.engine.versions import versions
 from latexify.pipeline.inks.ink import REJECT_SCHEMA, SPLITS, Rejection
-from latexify.pipeline.rasterize.plan import ShardPlan, plan_shards
-from latexify.pipeline.rasterize.sample_order import ShardRows
+from latexify.pipeline.rasterize.plan import ShardPlan, ShardRows, plan_shards
 from latexify.pipeline.rasterize.variants import Variation
-from latexify.pipeline.rasterize.worker import Recipe, ShardTask, look_for_shard, render_shard
-from latexify.shards.format.record import ShardRecord, recorded_shards, write_index_of
+from latexify.pipeline.rasterize.worker import RenderSettings, ShardTask, draw_shard, find_shard
+from latexify.shards.format.record import ShardRecord, recorded_shards, write_index_from_records
 from latexify.shards.format.writer import shard_name
 
 FORMAT_VERSION = 3
@@ -48,33 +46,44 @@ def run(  # noqa: PLR0913  # the contract of every stage: parameters, inputs, ou
     metrics: Location,
     engine: Engine,
 ) -> dict[str, Any]:
-    """Draw every ink of the folder `inks` and write the shard folder `out`; see docs/shards.md for its format.
+    """Draw every ink and write the shard folder `out`, or continue an interrupted run; see docs/shards.md.
 
-    seed: of the variants. engine: where the drawing runs; it changes no byte. An interrupted run is gone on with.
-    Returns what it writes to `metrics`. Raises LatexifyError where an input is missing, was made from other inks, or
-    leaves no sample.
+    Args:
+        params: The stage's parameters.
+        seed: Random seed of the variants.
+        inks: The inks folder.
+        tokenizer: The tokenizer folder, made from these inks.
+        out: The shard folder to write.
+        metrics: The JSON file for the returned numbers.
+        engine: Where the drawing runs; it changes no byte.
+
+    Returns:
+        Counts of samples, shards, bytes and rejections, and the mean number of tokens.
+
+    Raises:
+        LatexifyError: If an input is missing, was made from other inks, or leaves no sample.
     """
     manifest = _manifest(params, seed=seed, inks=inks, tokenizer=tokenizer)
-    recipe = _recipe(params, seed=seed, manifest=manifest)
+    settings = _settings(params, seed=seed, manifest=manifest)
     with (
-        draft_of(out, recipe=recipe.fingerprint) as draft,
+        draft_of(out, build_key=settings.build_key) as draft,
         plan_shards(params, inks=inks, tokenizer=tokenizer, draft=draft, engine=engine) as plan,
     ):
-        shards = _write_shards(plan, draft, recipe=recipe, engine=engine)
+        shards = _write_shards(plan, draft, settings=settings, engine=engine)
         splits = _splits(shards, plan.shards)
-        index = write_index_of(draft, [shard.name for shard in shards])
+        index = write_index_from_records(draft, [shard.name for shard in shards])
         rejects = pa.Table.from_pylist([asdict(rejection) for rejection in plan.rejected], schema=REJECT_SCHEMA)
         write_parquet(draft / REJECTS_NAME, rejects)
         keep_only(draft, {INDEX_NAME, REJECTS_NAME, *(shard.name for shard in shards)})
         content = {"splits": splits, "num_rejected": len(plan.rejected), "index": asdict(index)}
         summary = _summarise(shards, splits, plan.rejected)
-        write_json(metrics, summary)  # before the folder is in its place: a run that is killed then has lost nothing
+        write_json(metrics, summary)  # before `out` exists: a run killed here is repeated quickly
         write_manifest(draft, replace(manifest, content=content))
     return summary
 
 
 def _manifest(params: RasterizeParams, *, seed: int, inks: Location, tokenizer: Location) -> Manifest:
-    """What is going to be made. The seed is named only where it changes something."""
+    """Return the manifest without its content. It holds the seed only if there are variants."""
     inks_manifest = read_manifest(inks, INKS)
     tokenizer_manifest = read_manifest(tokenizer, TOKENIZER)
     require_input(tokenizer_manifest, inks_manifest, where=tokenizer)
@@ -83,7 +92,7 @@ def _manifest(params: RasterizeParams, *, seed: int, inks: Location, tokenizer: 
     return Manifest(kind=SHARDS.kind, version=FORMAT_VERSION, params=shaping, inputs=inputs)
 
 
-def _recipe(params: RasterizeParams, *, seed: int, manifest: Manifest) -> Recipe:
+def _settings(params: RasterizeParams, *, seed: int, manifest: Manifest) -> RenderSettings:
     canvas = Canvas(
         height_px=params.height_px,
         width_px=params.width_px,
@@ -91,8 +100,8 @@ def _recipe(params: RasterizeParams, *, seed: int, manifest: Manifest) -> Recipe
         pen_width_px=params.pen_width_px,
         max_stroke_px=params.max_stroke_px,
     )
-    replace(canvas, pen_width_px=params.widest_pen_px)  # refuse now what a worker would
-    return Recipe(
+    replace(canvas, pen_width_px=params.widest_pen_px)  # raises if the widest pen does not fit
+    return RenderSettings(
         artifact=manifest.fingerprint,
         canvas=canvas,
         variation=Variation(strength=params.variation, stroke_dropout=params.stroke_dropout, seed=seed),
@@ -100,40 +109,40 @@ def _recipe(params: RasterizeParams, *, seed: int, manifest: Manifest) -> Recipe
     )
 
 
-def _write_shards(plan: ShardPlan, draft: Location, *, recipe: Recipe, engine: Engine) -> list[ShardRecord]:
-    """Write the shards that are not there yet; returns every one, in the order of the plan."""
+def _write_shards(plan: ShardPlan, draft: Location, *, settings: RenderSettings, engine: Engine) -> list[ShardRecord]:
+    """Write the shards that do not exist yet; return the records of all, in the order of the plan."""
     shards: dict[int, ShardRecord] = {}
     with Progress("rasterize", total=sum(map(len, plan.shards)), unit="samples") as progress:
-        for place, shard in engine.run(_look_calls(plan, draft, recipe=recipe), in_order=False):
+        for index, shard in engine.run(_find_calls(plan, draft, settings=settings), in_order=False):
             if shard is not None:
-                shards[place] = shard
+                shards[index] = shard
                 progress.advance(shard.num_samples)
         if shards:
-            progress.message(f"rasterize: going on; {len(shards)} of {len(plan.shards)} shards are there")
-        missing = [place for place in range(len(plan.shards)) if place not in shards]
-        for place, shard in engine.run(_draw_calls(plan, missing, draft, recipe=recipe), in_order=False):
-            shards[place] = shard
+            progress.message(f"rasterize: continuing, {len(shards)} of {len(plan.shards)} shards exist")
+        missing = [index for index in range(len(plan.shards)) if index not in shards]
+        for index, shard in engine.run(_draw_calls(plan, missing, draft, settings=settings), in_order=False):
+            shards[index] = shard
             progress.advance(shard.num_samples)
-    return [shards[place] for place in range(len(plan.shards))]
+    return [shards[index] for index in range(len(plan.shards))]
 
 
-def _look_calls(plan: ShardPlan, draft: Location, *, recipe: Recipe) -> Iterator[Call]:
-    """Looks for the shards that an interrupted run left; hashing them takes long enough to do it in parallel."""
-    noted = recorded_shards(draft)
-    for place, shard in enumerate(plan.shards):
-        if (name := shard_name(shard.split, shard.number)) in noted:
-            yield joblib.delayed(look_for_shard)(place, name, draft=draft, recipe=recipe)
+def _find_calls(plan: ShardPlan, draft: Location, *, settings: RenderSettings) -> Iterator[Call]:
+    """Calls that find the shards of an interrupted run; hashing them takes long enough to do it in parallel."""
+    recorded = recorded_shards(draft)
+    for index, shard in enumerate(plan.shards):
+        if (name := shard_name(shard.split, shard.number)) in recorded:
+            yield joblib.delayed(find_shard)(index, name, draft=draft, settings=settings)
 
 
-def _draw_calls(plan: ShardPlan, missing: list[int], draft: Location, *, recipe: Recipe) -> Iterator[Call]:
-    for place in missing:
-        shard = plan.shards[place]
+def _draw_calls(plan: ShardPlan, missing: list[int], draft: Location, *, settings: RenderSettings) -> Iterator[Call]:
+    for index in missing:
+        shard = plan.shards[index]
         task = ShardTask(split=shard.split, number=shard.number, inks=plan.inks(shard.rows), variants=shard.variants)
-        yield joblib.delayed(render_shard)(place, task, draft=draft, recipe=recipe)
+        yield joblib.delayed(draw_shard)(index, task, draft=draft, settings=settings)
 
 
 def _splits(shards: list[ShardRecord], planned: list[ShardRows]) -> dict[str, Any]:
-    """What the manifest says of the splits; one without samples is listed too, without shards."""
+    """Return the splits as they stand in the manifest; a split without samples is listed without shards."""
     splits: dict[str, Any] = {split: {"num_samples": 0, "shards": []} for split in SPLITS}
     for shard, rows in zip(shards, planned, strict=True):
         entry = splits[rows.split]
@@ -150,7 +159,7 @@ def _splits(shards: list[ShardRecord], planned: list[ShardRows]) -> dict[str, An
 
 
 def _summarise(shards: list[ShardRecord], splits: dict[str, Any], rejected: list[Rejection]) -> dict[str, Any]:
-    """The numbers of ``metrics/rasterize.json``: counts of samples, shards, bytes and rejections, mean tokens."""
+    """Return the numbers of ``metrics/rasterize.json``."""
     return {
         "samples": {split: entry["num_samples"] for split, entry in splits.items()},
         "shards": {split: len(entry["shards"]) for split, entry in splits.items()},

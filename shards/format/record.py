@@ -1,4 +1,4 @@
-"""Notes beside the shards of an unfinished folder: how a run that goes on knows them, and what the index is made of."""
+"""Records beside the shards of an unfinished folder: they tell a resumed run what is done, and make up the index."""
 
 import hashlib
 import io
@@ -21,15 +21,15 @@ from latexify.shards.format.writer import WrittenShard
 
 _SUFFIX = ".parquet"
 _ENTRY = b"latexify.shard"
-"""Entry of the Parquet file's metadata: recipe and note, as JSON."""
+"""Key in the Parquet file's metadata; the value is JSON with the build key and the `ShardRecord`."""
 
 _GROUP_ROWS = 8_192
-"""Rows of the index that are in memory at a time: so much does the main process of `rasterize` grow at its end."""
+"""Rows of the index in memory at a time; the main process of `rasterize` grows by that much at its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardRecord:
-    """What is known of a shard that lies whole in its folder. num_tokens: of all its samples together."""
+    """Facts of a finished shard; `num_tokens` is the sum over its samples."""
 
     name: str
     num_samples: int
@@ -38,74 +38,74 @@ class ShardRecord:
     sha256: str
 
 
-def write_sidecar(folder: Location, shard: WrittenShard, *, recipe: str) -> ShardRecord:
-    """Note that `shard` lies whole in `folder`, and its rows of the index. Call it after the tar."""
-    note = ShardRecord(
+def write_record(folder: Location, shard: WrittenShard, *, build_key: str) -> ShardRecord:
+    """Write the record of a finished shard, with its rows of the index, and return it. Call this after the tar."""
+    record = ShardRecord(
         name=shard.name,
         num_samples=shard.num_samples,
         num_tokens=sum(shard.rows["num_tokens"].to_pylist()),
         num_bytes=shard.num_bytes,
         sha256=shard.sha256,
     )
-    entry = json.dumps({"recipe": recipe, "note": asdict(note)})
+    entry = json.dumps({"recipe": build_key, "note": asdict(record)})
     if is_local(folder):
         (folder / RECORDS_NAME).mkdir(exist_ok=True)
-    with atomic_file(sidecar_of(folder, shard.name)) as file:
+    with atomic_file(record_path(folder, shard.name)) as file:
         pq.write_table(shard.rows.replace_schema_metadata({_ENTRY: entry}), file, compression="zstd")
-    return note
+    return record
 
 
 def recorded_shards(folder: Location) -> set[str]:
-    """File names of the shards in `folder` that have a sidecar."""
-    notes = folder / RECORDS_NAME
-    if not notes.is_dir():
+    """Return the file names of the shards in `folder` that have a record."""
+    records = folder / RECORDS_NAME
+    if not records.is_dir():
         return set()
-    return {path.name.removesuffix(_SUFFIX) for path in notes.iterdir() if path.name.endswith(_SUFFIX)}
+    return {path.name.removesuffix(_SUFFIX) for path in records.iterdir() if path.name.endswith(_SUFFIX)}
 
 
-def sidecar_of(folder: Location, name: str) -> Location:
-    """Where the sidecar of the shard `name` lies."""
+def record_path(folder: Location, name: str) -> Location:
+    """Return the location of the record of the shard `name`."""
     return folder / RECORDS_NAME / f"{name}{_SUFFIX}"
 
 
-def find_finished(folder: Location, name: str, *, recipe: str) -> ShardRecord | None:
-    """What is known of the shard `name`, if it lies in `folder` as its sidecar says and is of this recipe.
+def find_finished(folder: Location, name: str, *, build_key: str) -> ShardRecord | None:
+    """Return the record of the shard `name` if it has this build key and the shard is as it says.
 
-    On this machine its content is hashed; of an object in a store, whose upload was atomic and checked, the size is
+    On this machine the shard is hashed; in an object store, whose uploads are atomic and checked, only its size is
     compared.
     """
     try:
         rows = _rows(folder, name)
         entry = json.loads(rows.schema.metadata[_ENTRY])
-        note = ShardRecord(**entry["note"])
-        same_recipe = entry["recipe"] == recipe
-    except (OSError, pa.ArrowInvalid, ValueError, KeyError, TypeError):  # OSError: a damaged page, says pyarrow
+        record = ShardRecord(**entry["note"])
+        same_key = entry["recipe"] == build_key
+    except (OSError, pa.ArrowInvalid, ValueError, KeyError, TypeError):  # pyarrow raises OSError for a damaged page
         return None
-    whole = same_recipe and rows.schema.equals(INDEX_SCHEMA) and len(rows) == note.num_samples
-    return note if whole and _is_intact(folder / name, note) else None
+    matches = same_key and rows.schema.equals(INDEX_SCHEMA) and len(rows) == record.num_samples
+    return record if matches and _is_intact(folder / name, record) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenIndex:
-    """What the manifest says of the index file."""
+    """Facts of the index file, for the manifest."""
 
     num_bytes: int
     sha256: str
 
 
-def write_index_of(folder: Location, names: Iterable[str]) -> WrittenIndex:
-    """Write ``index.parquet`` from the sidecars of these shards, in this order; only a few are in memory at a time."""
+def write_index_from_records(folder: Location, names: Iterable[str]) -> WrittenIndex:
+    """Write ``index.parquet`` from the records of these shards, in this order; only a few are in memory at a time."""
     with atomic_file(folder / INDEX_NAME) as file:
         hashed = _HashedFile(file)
         with pq.ParquetWriter(hashed, INDEX_SCHEMA, compression="zstd") as writer:
             for group in _groups(_rows(folder, name).replace_schema_metadata(None) for name in names):
                 writer.write_table(group, row_group_size=len(group))
-                pa.default_memory_pool().release_unused()  # Arrow would keep what each group took
+                pa.default_memory_pool().release_unused()  # otherwise Arrow keeps the memory of each group
     return WrittenIndex(num_bytes=hashed.tell(), sha256=hashed.sha256.hexdigest())
 
 
 class _HashedFile(io.RawIOBase):
-    """Writes to another file, which stays open, and hashes on the way."""
+    """Writes to another file, which stays open, and hashes what it writes."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -126,7 +126,7 @@ class _HashedFile(io.RawIOBase):
 
 
 def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Join tables until they are large enough for a row group. In one piece: how a table is cut shows in the bytes."""
+    """Join tables until they are large enough for a row group, in one chunk, because chunks show in the bytes."""
     waiting: list[pa.Table] = []
     for table in tables:
         waiting.append(table)
@@ -138,13 +138,13 @@ def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
 
 
 def _rows(folder: Location, name: str) -> pa.Table:
-    with open_parquet(sidecar_of(folder, name)) as file:
+    with open_parquet(record_path(folder, name)) as file:
         return file.read()
 
 
-def _is_intact(path: Location, note: ShardRecord) -> bool:
+def _is_intact(path: Location, record: ShardRecord) -> bool:
     try:
-        return path.stat().st_size == note.num_bytes and (not is_local(path) or _sha256(path) == note.sha256)
+        return path.stat().st_size == record.num_bytes and (not is_local(path) or _sha256(path) == record.sha256)
     except FileNotFoundError:
         return False
 

@@ -108,7 +108,7 @@ def test_stages_write_the_same_bytes_into_a_store(
     address = request.getfixturevalue("dask_address") if backend == "dask" else None
     inks, shards = location_of(f"{s3}/{backend}/inks"), location_of(f"{s3}/{backend}/shards")
     with open_engine(backend, jobs=2, address=address) as engine:
-        engine.require_sees(inks)
+        engine.check_shared_path(inks)
         run_ingest(project / "data", out=inks, engine=engine)
         assert bytes_of(inks) == bytes_of(project / "data" / "inks")
         run_rasterize(project / "data", inks=inks, out=shards, engine=engine)

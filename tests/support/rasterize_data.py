@@ -4,6 +4,7 @@ import errno
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -19,8 +20,9 @@ from latexify.artifacts.manifest import Manifest, write_manifest
 from latexify.pipeline.config import RasterizeParams
 from latexify.pipeline.engine.engine import Engine
 from latexify.pipeline.inks.ink import INK_SCHEMA
+from latexify.pipeline.inks.table import part_name
 from latexify.pipeline.rasterize.stage import run
-from latexify.pipeline.rasterize.worker import render_shard
+from latexify.pipeline.rasterize.worker import draw_shard
 from latexify.pipeline.vocab.tokenizer import special_facts
 
 PARAMS = RasterizeParams(height_px=16, width_px=40, margin_px=1.0, max_tokens=6, samples_per_shard=7)
@@ -57,10 +59,12 @@ def ink_row(number: int, split: str, label: str) -> dict[str, Any]:
 def write_inks(folder: Path, rows: list[dict[str, Any]], *, rows_per_part: int = 13) -> Path:
     """An inks folder as ingest writes it."""
     folder.mkdir(parents=True)
+    parts = []
     for part, start in enumerate(range(0, len(rows), rows_per_part)):
         table = pa.Table.from_pylist(rows[start : start + rows_per_part], schema=INK_SCHEMA)
-        pq.write_table(table, folder / f"part-{part:05d}.parquet", row_group_size=5)
-    write_manifest(folder, INKS_MANIFEST)
+        pq.write_table(table, folder / part_name(part), row_group_size=5)
+        parts.append({"name": part_name(part)})
+    write_manifest(folder, replace(INKS_MANIFEST, content={"parts": parts}))
     return folder
 
 
@@ -76,7 +80,7 @@ def write_tokenizer(folder: Path) -> Path:
     """A tokenizer folder: a token for each letter."""
     special = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
     names = [*special.values(), *LETTERS]
-    model = Tokenizer(models.WordLevel({name: place for place, name in enumerate(names)}, unk_token="<unk>"))
+    model = Tokenizer(models.WordLevel({name: token_id for token_id, name in enumerate(names)}, unk_token="<unk>"))
     model.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=model, **special)
     tokenizer.save_pretrained(folder)
@@ -99,8 +103,8 @@ def runner(folder: Path, tokenizer: Path) -> Rasterize:
         inks: Location, *, params: RasterizeParams = PARAMS, out: str | Location = "out", **options: Any
     ) -> dict[str, Any]:
         options = {"tokenizer": tokenizer, "engine": Engine(), "seed": 1, **options}
-        place = folder / out if isinstance(out, str) else out
-        return run(params, inks=inks, out=place, metrics=folder / "metrics" / "rasterize.json", **options)
+        location = folder / out if isinstance(out, str) else out
+        return run(params, inks=inks, out=location, metrics=folder / "metrics" / "rasterize.json", **options)
 
     return call
 
@@ -111,15 +115,15 @@ def run_alone(inks: Path, tokenizer: Path, out: Path, params: RasterizeParams) -
     run(params, seed=1, inks=inks, tokenizer=tokenizer, out=out, metrics=out.with_suffix(".json"), engine=engine)
 
 
-def render_on_a_full_disk(place: int, *args: Any, **options: Any) -> Any:
-    """Stands for `render_shard`: the disk is full when the third shard is written."""
+def render_on_a_full_disk(index: int, *args: Any, **options: Any) -> Any:
+    """Stands for `draw_shard`: the disk is full when the third shard is written."""
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    with mock.patch("os.fsync", side_effect=full if place == 2 else None):
-        return render_shard(place, *args, **options)
+    with mock.patch("os.fsync", side_effect=full if index == 2 else None):
+        return draw_shard(index, *args, **options)
 
 
-def render_and_be_killed(place: int, *args: Any, **options: Any) -> Any:
-    """Stands for `render_shard`: the system kills the worker of the third shard."""
-    if place == 2:
+def render_and_be_killed(index: int, *args: Any, **options: Any) -> Any:
+    """Stands for `draw_shard`: the system kills the worker of the third shard."""
+    if index == 2:
         os.kill(os.getpid(), signal.SIGKILL)
-    return render_shard(place, *args, **options)
+    return draw_shard(index, *args, **options)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from latexify.pipeline.drawing.fit import TOLERANCE_PX, thin
+from latexify.pipeline.drawing.fit import TOLERANCE_PX, simplify
 from latexify.pipeline.inks.ink import Stroke
 
 THINNED_TO = 0.004
@@ -136,5 +136,5 @@ def load_bank(path: Path) -> Bank:
 def thinned(points: Floats, stroke_lengths: Ints) -> tuple[Floats, Ints]:
     """The same strokes, in capital heights, without the points that do not show."""
     unit = TOLERANCE_PX / THINNED_TO
-    x, y, lengths = thin(points[:, 0] * unit, points[:, 1] * unit, stroke_lengths)
+    x, y, lengths = simplify(points[:, 0] * unit, points[:, 1] * unit, stroke_lengths)
     return np.column_stack([x, y]) / unit, lengths.astype(np.int64)

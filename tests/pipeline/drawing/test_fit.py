@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.drawing.draw import draw_inks, draw_points
-from latexify.pipeline.drawing.fit import TOLERANCE_PX, Canvas, Factors, place_inks, thin
+from latexify.pipeline.drawing.fit import TOLERANCE_PX, Canvas, Scales, fit_inks, simplify
 
 CANVAS = Canvas(height_px=48, width_px=192, margin_px=2.0, pen_width_px=1.5)
 
@@ -38,7 +38,7 @@ def distance_to_line(point: np.ndarray, line: np.ndarray) -> float:
 def test_no_point_is_farther_from_the_line_than_said(stroke: list[tuple[float, float]], fine: float) -> None:
     """A loop or a hook would be cut off: `e` would read as `c`."""
     x, y = np.array(stroke).T * fine
-    thin_x, thin_y, lengths = thin(x, y, np.array([len(x)]))
+    thin_x, thin_y, lengths = simplify(x, y, np.array([len(x)]))
     line = np.stack([thin_x, thin_y], axis=1)
     assert lengths.tolist() == [len(line)]
     assert line[0].tolist() == [x[0], y[0]]
@@ -49,7 +49,7 @@ def test_no_point_is_farther_from_the_line_than_said(stroke: list[tuple[float, f
 def test_dense_points_are_dropped() -> None:
     """Pens send several points a pixel: drawing would take several times as long."""
     turn = np.linspace(0, 2 * np.pi, 2000)
-    _, _, lengths = thin(100 * np.cos(turn), 100 * np.sin(turn), np.array([2000]))
+    _, _, lengths = simplify(100 * np.cos(turn), 100 * np.sin(turn), np.array([2000]))
     assert lengths[0] < 150
 
 
@@ -68,13 +68,13 @@ def test_pens_of_their_own() -> None:
     """Variants of an ink are drawn with other pens: each must be that of its ink, and stay inside the margins."""
     stroke = [[(0.0, 0.0), (10.0, 1.0)]]
     pens = np.array([1.0, 4.0])
-    factors = Factors(pens=pens / CANVAS.pen_width_px, strokes=np.ones(2))
-    for pixels, pen in zip(draw_inks(*flat([stroke, stroke]), CANVAS, factors=factors), pens, strict=True):
+    scales = Scales(pens=pens / CANVAS.pen_width_px, strokes=np.ones(2))
+    for pixels, pen in zip(draw_inks(*flat([stroke, stroke]), CANVAS, scales=scales), pens, strict=True):
         points, lengths, _ = flat([stroke])
         alone = Canvas(height_px=48, width_px=192, margin_px=2.0, pen_width_px=float(pen))
         assert np.array_equal(pixels, draw_points(points, lengths, alone))
     with pytest.raises(LatexifyError, match="no room"):
-        place_inks(*flat([stroke]), CANVAS, factors=Factors(pens=np.array([40.0]), strokes=np.ones(1)))
+        fit_inks(*flat([stroke]), CANVAS, scales=Scales(pens=np.array([40.0]), strokes=np.ones(1)))
 
 
 def longest_side_px(pixels: np.ndarray) -> int:
@@ -93,7 +93,7 @@ def test_strokes_grow_no_larger_than_said(unit: float) -> None:
     # the dot does not count; the longer side of both lines is 9 units; the pen adds its width
     assert longest_side_px(limited) == pytest.approx(16 + canvas.pen_width_px, abs=1)
     (larger,) = draw_inks(
-        points * unit, lengths, counts, canvas, factors=Factors(pens=np.ones(1), strokes=np.full(1, 1.25))
+        points * unit, lengths, counts, canvas, scales=Scales(pens=np.ones(1), strokes=np.full(1, 1.25))
     )
     assert longest_side_px(larger) == pytest.approx(20 + canvas.pen_width_px, abs=1)
 
@@ -106,8 +106,8 @@ def test_a_limit_of_strokes_never_enlarges(many: list[list[list[tuple[float, flo
     for limited, ink in zip(draw_inks(*flat(many), canvas), many, strict=True):
         points, lengths, counts = flat([ink])
         assert np.array_equal(limited, draw_points(points, lengths, canvas))
-        usual = place_inks(points, lengths, counts, canvas)
-        filled = place_inks(points, lengths, counts, CANVAS)
+        usual = fit_inks(points, lengths, counts, canvas)
+        filled = fit_inks(points, lengths, counts, CANVAS)
         assert np.ptp(usual.x_px) <= np.ptp(filled.x_px) + 0.2
 
 

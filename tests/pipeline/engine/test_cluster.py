@@ -65,7 +65,7 @@ def test_a_cluster_writes_the_same_bytes(cluster: Engine, project: Path, tmp_pat
 def test_a_folder_that_workers_do_not_see_is_refused(cluster: Engine) -> None:
     """Each worker's own disk would hold a piece of the dataset, and the end would be "file not found"."""
     with pytest.raises(LatexifyError, match=r"workers must read and write memory://here.*all machines share"):
-        cluster.require_sees(UPath("memory://here/shards"))
+        cluster.check_shared_path(UPath("memory://here/shards"))
 
 
 def test_the_command_line_runs_on_dask(dask_address: str, project: Path, repository: Path, tmp_path: Path) -> None:

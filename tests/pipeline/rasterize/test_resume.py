@@ -26,9 +26,9 @@ from latexify.pipeline.engine.versions import versions
 from latexify.pipeline.inks.ink import INK_SCHEMA, TOKEN_IDS
 from latexify.pipeline.rasterize import worker as render
 from latexify.pipeline.rasterize.plan import find_rows
-from latexify.pipeline.rasterize.scratch import append_inks, scratch_folder
+from latexify.pipeline.rasterize.prepare import append_inks, scratch_folder
 from latexify.shards.format.index import open_split
-from latexify.shards.format.record import find_finished, recorded_shards, sidecar_of
+from latexify.shards.format.record import find_finished, record_path, recorded_shards
 from tests.support import rasterize_data
 from tests.support.rasterize_data import PARAMS, Rasterize, bytes_of, ink_row, runner, write_inks
 
@@ -41,13 +41,13 @@ def drawn(monkeypatch: pytest.MonkeyPatch, *, stop_after: int | None = None) -> 
     """Count the shards that the following runs draw; stop them when so many were drawn."""
     places: list[int] = []
 
-    def render_shard(place: int, *args: Any, **options: Any) -> Any:
+    def draw_shard(place: int, *args: Any, **options: Any) -> Any:
         if stop_after is not None and len(places) >= stop_after:
             raise Stop
         places.append(place)
-        return render.render_shard(place, *args, **options)
+        return render.draw_shard(place, *args, **options)
 
-    monkeypatch.setattr("latexify.pipeline.rasterize.stage.render_shard", render_shard)
+    monkeypatch.setattr("latexify.pipeline.rasterize.stage.draw_shard", draw_shard)
     return places
 
 
@@ -119,7 +119,7 @@ def test_damaged_shards_are_drawn_again(
     with pytest.MonkeyPatch.context() as monkeypatch:
         later = interrupt(rasterize, inks, monkeypatch)
         draft = tmp_path / ".out.draft"
-        damage(sidecar_of(draft, "train-00001.tar") if file == "sidecar" else draft / "train-00001.tar")
+        damage(record_path(draft, "train-00001.tar") if file == "sidecar" else draft / "train-00001.tar")
         rasterize(inks)
     # a bit of a sidecar may be one that means nothing
     assert later == [1, 3, 4, 5] or (later == [3, 4, 5] and file == "sidecar" and damage is flip)
@@ -185,7 +185,7 @@ def test_a_full_disk_is_one_error(
     rasterize: Rasterize, inks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Engine
 ) -> None:
     """The command line tells a full disk by its number, which must come through from a worker."""
-    monkeypatch.setattr("latexify.pipeline.rasterize.stage.render_shard", rasterize_data.render_on_a_full_disk)
+    monkeypatch.setattr("latexify.pipeline.rasterize.stage.draw_shard", rasterize_data.render_on_a_full_disk)
     with pytest.raises(OSError, match="No space left") as error:
         rasterize(inks, engine=engine)
     assert error.value.errno == errno.ENOSPC
@@ -202,7 +202,7 @@ def test_a_dying_worker_is_one_error(
     rasterize: Rasterize, inks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The system kills a worker for want of memory; waiting for it for ever would waste a night."""
-    monkeypatch.setattr("latexify.pipeline.rasterize.stage.render_shard", rasterize_data.render_and_be_killed)
+    monkeypatch.setattr("latexify.pipeline.rasterize.stage.draw_shard", rasterize_data.render_and_be_killed)
     with pytest.raises(LatexifyError, match="worker process died") as error:
         rasterize(inks, engine=Engine(jobs=2))
     assert "\n" not in str(error.value)
@@ -231,7 +231,7 @@ def test_a_folder_that_may_not_be_written_is_one_error(rasterize: Rasterize, ink
 def test_a_second_run_at_the_same_time_is_refused(rasterize: Rasterize, inks: Path, tmp_path: Path) -> None:
     """Two runs would delete each other's drafts."""
     out = tmp_path / "out"
-    with draft_of(out, recipe="another") as draft:
+    with draft_of(out, build_key="another") as draft:
         with pytest.raises(LatexifyError, match=r"another run is writing .*out") as error:
             rasterize(inks)
         assert "\n" not in str(error.value)
@@ -265,7 +265,7 @@ def test_a_worker_on_another_machine_must_see_the_draft(
 ) -> None:
     """It would write into a folder of its own that nobody ever looks into."""
     with pytest.raises(LatexifyError, match="folder that all of them share, or a URL"):
-        require_draft(tmp_path / "elsewhere", recipe="a")
+        require_draft(tmp_path / "elsewhere", build_key="a")
     monkeypatch.setattr("latexify.pipeline.rasterize.stage.versions", lambda: {**versions(), "cairo": "0.1"})
     with pytest.raises(LatexifyError, match=r"a worker has cairo .* \(here 0\.1\)"):
         rasterize(inks)
@@ -310,10 +310,10 @@ def test_a_sidecar_that_is_no_sidecar_is_not_believed(rasterize: Rasterize, inks
     """A Parquet file of another program under this name must not crash a run, nor vouch for a shard."""
     rasterize(inks)
     out = tmp_path / "out"
-    sidecar = sidecar_of(out, "train-00000.tar")
+    sidecar = record_path(out, "train-00000.tar")
     sidecar.parent.mkdir()
     sidecar.write_bytes((out / "index.parquet").read_bytes())
-    assert find_finished(out, "train-00000.tar", recipe="a") is None
+    assert find_finished(out, "train-00000.tar", build_key="a") is None
 
 
 def test_memory_does_not_grow_with_the_inks(tmp_path: Path) -> None:
@@ -334,7 +334,7 @@ def test_memory_does_not_grow_with_the_inks(tmp_path: Path) -> None:
 
 def test_only_the_results_stay(tmp_path: Path) -> None:
     """Temporary files of killed workers would be pushed with the shards."""
-    with draft_of(tmp_path / "out", recipe="a") as draft:
+    with draft_of(tmp_path / "out", build_key="a") as draft:
         for name in ("a.tar", ".a.tar.123.tmp"):
             (draft / name).touch()
         (draft / RECORDS_NAME).mkdir()

@@ -260,11 +260,11 @@ def test_unknown_and_empty_splits_are_refused(index: SplitIndex) -> None:
         open_split(index.folder, "valid")
 
 
-def leave_draft(out: Path, *, recipe: str, name: str) -> None:
+def leave_draft(out: Path, *, build_key: str, name: str) -> None:
     """What a run that is interrupted leaves."""
 
     def interrupted() -> None:
-        with draft_of(out, recipe=recipe) as draft:
+        with draft_of(out, build_key=build_key) as draft:
             (draft / name).touch()
             raise KeyboardInterrupt
 
@@ -276,9 +276,9 @@ def test_draft_replaces_the_folder_only_when_whole(tmp_path: Path) -> None:
     """An interrupted run would otherwise cost the results of the one before."""
     out = tmp_path / "out"
     write_manifest_in(out, "old")
-    leave_draft(out, recipe="b", name="half")
+    leave_draft(out, build_key="b", name="half")
     assert sorted(path.name for path in out.iterdir()) == ["manifest.json", "old"]
-    with draft_of(out, recipe="b") as draft:
+    with draft_of(out, build_key="b") as draft:
         (draft / "other half").touch()
     assert sorted(path.name for path in out.iterdir()) == ["half", "other half"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
@@ -299,7 +299,7 @@ def test_a_run_killed_while_folders_change_places_loses_nothing(
         return rename(self, target)
 
     def make() -> list[str]:
-        with draft_of(out, recipe="a") as draft:
+        with draft_of(out, build_key="a") as draft:
             found = sorted(path.name for path in draft.iterdir())
             (draft / "notes").mkdir(exist_ok=True)
             (draft / "part").touch()
@@ -319,8 +319,8 @@ def test_a_run_killed_while_folders_change_places_loses_nothing(
 def test_draft_of_another_recipe_is_not_used(tmp_path: Path) -> None:
     """Shards of changed parameters would mix with those of the old."""
     out = tmp_path / "out"
-    leave_draft(out, recipe="a", name="old half")
-    with draft_of(out, recipe="b") as draft:
+    leave_draft(out, build_key="a", name="old half")
+    with draft_of(out, build_key="b") as draft:
         (draft / "new").touch()
     assert [path.name for path in out.iterdir()] == ["new"]
 
@@ -328,9 +328,9 @@ def test_draft_of_another_recipe_is_not_used(tmp_path: Path) -> None:
 def test_draft_in_an_object_store_is_made_in_place(tmp_path: Path) -> None:
     """Object stores cannot rename folders; a killed run must go on there too, and not mix recipes."""
     out = location_of(f"memory://{tmp_path.name}/out")
-    leave_draft(out, recipe="a", name="old half")
-    leave_draft(out, recipe="b", name="half")
-    with draft_of(out, recipe="b") as draft:
+    leave_draft(out, build_key="a", name="old half")
+    leave_draft(out, build_key="b", name="half")
+    with draft_of(out, build_key="b") as draft:
         (draft / "other half").touch()
     assert sorted(path.name for path in out.iterdir()) == ["half", "other half"]
 
@@ -338,7 +338,7 @@ def test_draft_in_an_object_store_is_made_in_place(tmp_path: Path) -> None:
 def test_draft_spares_folders_that_no_stage_wrote(tmp_path: Path) -> None:
     """A mistyped path must not delete somebody's files."""
     (tmp_path / "thesis.tex").touch()
-    with pytest.raises(LatexifyError, match="holds something else"), draft_of(tmp_path, recipe="a"):
+    with pytest.raises(LatexifyError, match="holds something else"), draft_of(tmp_path, build_key="a"):
         pass
     assert (tmp_path / "thesis.tex").exists()
 

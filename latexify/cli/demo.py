@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from latexify.cli.options import Device, ReadingEngine, Workspace
+from latexify.cli.options import Device, RuntimeName, Workspace
 from latexify.common.errors import LatexifyError
 
 
@@ -19,7 +19,7 @@ def demo(  # noqa: PLR0913, PLR0917  # a switch each
         typer.Option(help="Model folder; the one in models/, else data/model, if not given.", show_default=False),
     ] = None,
     device: Device = None,
-    engine: ReadingEngine = None,
+    runtime: RuntimeName = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of the model.")] = 1,
     browser: Annotated[bool, typer.Option(help="Open the page in this machine's browser.")] = True,
 ) -> None:
@@ -35,7 +35,7 @@ def demo(  # noqa: PLR0913, PLR0917  # a switch each
     settings = DemoSettings(
         model=model or default_model(trained_here=workspace.data("model")),
         device=device,
-        engine=engine,
+        runtime=runtime,
         threads=threads,
         inks=str(workspace.inks),
     )

@@ -44,11 +44,11 @@ Constrained = Annotated[
     ),
 ]
 
-ReadingEngine = Annotated[
+RuntimeName = Annotated[
     Literal["torch", "onnx"] | None,
     typer.Option(
-        help="What computes: torch (weights) or onnxruntime (what `export-onnx` wrote); if not given, torch "
-        "where the model folder has weights."
+        help="What computes: torch (weights) or onnxruntime (graphs of `export-onnx`). If not given, torch where it is "
+        "installed and the model folder has weights."
     ),
 ]
 

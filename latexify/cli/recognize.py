@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from latexify.cli.options import Constrained, Device, ReadingEngine, Workspace
+from latexify.cli.options import Constrained, Device, RuntimeName, Workspace
 
 if TYPE_CHECKING:
-    from latexify.serve.answers import Answer
+    from latexify.serve.batch_files import FileAnswer
 
 
 def recognize(  # noqa: PLR0913, PLR0917  # a switch each
@@ -33,7 +33,7 @@ def recognize(  # noqa: PLR0913, PLR0917  # a switch each
     ] = None,
     constrained: Constrained = None,
     device: Device = None,
-    engine: ReadingEngine = None,
+    runtime: RuntimeName = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads; more than 1 pay for large models only.")] = 1,
 ) -> None:
     """Read handwritten mathematics: one line of LaTeX for each ink or picture, in the order given.
@@ -41,19 +41,16 @@ def recognize(  # noqa: PLR0913, PLR0917  # a switch each
     A file that cannot be read gets a line on stderr that says why; the others are done, and the exit code is 1.
     """
     workspace: Workspace = context.obj
-    import torch
-
-    from latexify.serve.answers import Failure, answer_files
+    from latexify.serve.batch_files import FileFailure, answer_files
     from latexify.serve.files import list_sources
     from latexify.serve.recognizer import Recognizer, default_model
 
-    torch.set_num_threads(threads)
     folder = model or default_model(trained_here=workspace.data("model"))
-    recognizer = Recognizer(folder, device=device, engine=engine, constrained=constrained)
+    recognizer = Recognizer(folder, device=device, runtime=runtime, constrained=constrained, num_threads=threads)
     with_names = len(paths) > 1 or Path(paths[0]).is_dir()
     any_failed = False
     for number, answer in enumerate(answer_files(recognizer, list_sources(paths), num_beams=beams), start=1):
-        if isinstance(answer, Failure):
+        if isinstance(answer, FileFailure):
             any_failed = True
             print(f"latexify: {answer.name}: {answer.reason}", file=sys.stderr, flush=True)
             continue
@@ -64,7 +61,7 @@ def recognize(  # noqa: PLR0913, PLR0917  # a switch each
         raise typer.Exit(1)
 
 
-def _line(answer: "Answer", *, as_json: bool, with_name: bool) -> str:
+def _line(answer: "FileAnswer", *, as_json: bool, with_name: bool) -> str:
     """A line of the output."""
     if as_json:
         return json.dumps(answer.to_dict(), ensure_ascii=False)
@@ -72,7 +69,7 @@ def _line(answer: "Answer", *, as_json: bool, with_name: bool) -> str:
     return f"{answer.name}\t{latex}" if with_name else latex
 
 
-def _write_picture(folder: Path, number: int, answer: "Answer") -> None:
+def _write_picture(folder: Path, number: int, answer: "FileAnswer") -> None:
     """Write what the model saw; numbers keep files apart whose names are the same in different folders."""
     from latexify.artifacts.files import write_atomically
     from latexify.shards.format.png import encode_png

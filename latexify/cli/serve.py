@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from latexify.cli.options import Constrained, Device, ReadingEngine, Workspace
+from latexify.cli.options import Constrained, Device, RuntimeName, Workspace
 from latexify.common.errors import LatexifyError
 
 SAGEMAKER_MODEL = Path("/opt/ml/model")
@@ -26,7 +26,7 @@ def serve(  # noqa: PLR0913, PLR0917  # a switch each
     ] = None,
     constrained: Constrained = None,
     device: Device = None,
-    engine: ReadingEngine = None,
+    runtime: RuntimeName = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of the model.")] = 1,
     max_batch: Annotated[int, typer.Option(min=1, max=256, help="Pictures that are read together.")] = 16,
     max_wait_ms: Annotated[
@@ -50,7 +50,7 @@ def serve(  # noqa: PLR0913, PLR0917  # a switch each
         model=model or default_model(trained_here=workspace.data("model")),
         device=device,
         constrained=constrained,
-        engine=engine,
+        runtime=runtime,
         threads=threads,
         max_batch=max_batch,
         max_wait_s=max_wait_ms / 1000,

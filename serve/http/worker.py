@@ -7,16 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
-
 from latexify.serve.http.batching import Batcher, Places
 from latexify.serve.http.drawing import draw_item
 from latexify.serve.http.http_errors import HttpError, busy
 from latexify.serve.http.items import Item, read_items
 from latexify.serve.http.limits import Limits
 from latexify.serve.http.metrics import Measures
-from latexify.serve.recognizer import Recognition, Recognizer
-from latexify.trainer.inference.backend import Engine
+from latexify.serve.recognizer import Recognizer
+from latexify.trainer.inference.runtime import Runtime
 
 T = TypeVar("T")
 
@@ -26,7 +24,7 @@ NUM_DRAWERS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How the service works. constrained, engine: see `Recognizer`. threads: of the engine.
+    """How the service works. constrained, runtime: see `Recognizer`. threads: of the runtime.
 
     max_wait_s, max_batch: see `Batcher`. max_queue: places for items.
     """
@@ -34,7 +32,7 @@ class Settings:
     model: Path
     device: str | None = None
     constrained: bool | None = None
-    engine: Engine | None = None
+    runtime: Runtime | None = None
     threads: int = 1
     max_batch: int = 16
     max_wait_s: float = 0.002
@@ -51,9 +49,7 @@ class Worker:
         self.batcher: Batcher | None = None
         self._measures = measures
         self._recognizer: Recognizer | None = None
-        self._model_thread = ThreadPoolExecutor(
-            1, "model", initializer=torch.set_num_threads, initargs=(settings.threads,)
-        )
+        self._model_thread = ThreadPoolExecutor(1, "model")
         self._drawers = ThreadPoolExecutor(NUM_DRAWERS, "draw")
 
     async def run(self) -> None:
@@ -112,7 +108,8 @@ class Worker:
         assert batcher is not None
         limits = self.settings.limits
         picture = await self._in_drawer(lambda: draw_item(item, recognizer=recognizer, limits=limits))
-        return _as_json(await batcher.read(picture, num_beams=num_beams), is_calibrated=recognizer.is_calibrated)
+        recognition = await batcher.read(picture, num_beams=num_beams)
+        return recognition.to_dict(is_calibrated=recognizer.is_calibrated)
 
     async def _read_or_say_why(self, item: Item, num_beams: int) -> dict[str, Any]:
         try:
@@ -128,18 +125,11 @@ class Worker:
 def _load(settings: Settings) -> Recognizer:
     """A recogniser that has read a first picture, which takes longer than all others."""
     recognizer = Recognizer(
-        settings.model, device=settings.device, engine=settings.engine, constrained=settings.constrained
+        settings.model,
+        device=settings.device,
+        runtime=settings.runtime,
+        constrained=settings.constrained,
+        num_threads=settings.threads,
     )
     recognizer.read([recognizer.draw([[[0, 0], [1, 1]]])])
     return recognizer
-
-
-def _as_json(found: Recognition, *, is_calibrated: bool) -> dict[str, Any]:
-    return {
-        "latex": found.latex,
-        "confidence": round(found.confidence, 4),
-        "calibrated": is_calibrated,
-        "alternatives": [
-            {"latex": other.latex, "confidence": round(other.confidence, 4)} for other in found.alternatives
-        ],
-    }

@@ -12,7 +12,7 @@ import torch
 
 from latexify.common.errors import LatexifyError
 from latexify.serve import recognizer as recognizing
-from latexify.serve.answers import Answer, Failure, answer_files
+from latexify.serve.batch_files import Answer, Failure, answer_files
 from latexify.serve.files import Source, list_sources
 from latexify.serve.recognizer import Recognizer, default_model, looks_like_markup
 from tests.support.handwriting import encoded, ink, inkml, strokes
@@ -172,7 +172,7 @@ def test_files_are_read_a_few_at_a_time(recognizer: Recognizer, files: Path, mon
     """A folder of 100,000 photos fits into no memory; chunks must not change names, order or answers."""
     sources = list(list_sources([str(files)]))
     whole = list(answer_files(recognizer, sources))
-    monkeypatch.setattr("latexify.serve.answers.AT_ONCE", 2)
+    monkeypatch.setattr("latexify.serve.batch_files.AT_ONCE", 2)
     parts = list(answer_files(recognizer, sources))
     assert [part.name for part in parts] == [source.name for source in sources]
     for part, entire in zip(parts, whole, strict=True):

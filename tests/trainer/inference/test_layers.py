@@ -9,9 +9,9 @@ import torch
 from torch.nn import functional
 
 from latexify.trainer.inference import layers
+from latexify.trainer.inference.from_transformers import reader_of
 from latexify.trainer.inference.layers import Convolution, Linear, can_pack, is_packable
 from latexify.trainer.inference.threads import run_in_threads
-from latexify.trainer.inference.transformers_reader import reader_of
 from tests.support.reading_models import make_loaded, random_pictures
 
 

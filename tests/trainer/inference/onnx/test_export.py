@@ -15,15 +15,15 @@ from safetensors.torch import load_file, save_file
 from latexify.common.errors import LatexifyError
 from latexify.serve.http.worker import Settings, _load
 from latexify.serve.recognizer import Recognizer
+from latexify.trainer.inference.model import InferenceModel
 from latexify.trainer.inference.onnx import export as onnx_export
-from latexify.trainer.inference.onnx.backend import OnnxDecoder
 from latexify.trainer.inference.onnx.export import export_onnx
-from latexify.trainer.inference.reader import Reader, open_reader
+from latexify.trainer.inference.onnx.runtime import OnnxDecoder
+from latexify.trainer.inference.open import open_model
 from latexify.trainer.model.model import LoadedModel
 from tests.support.handwriting import encoded, ink, inkml
 from tests.support.reading_models import MAX_TOKENS, export_folder, make_loaded, random_pictures
 
-CPU = torch.device("cpu")
 OTHERS = ("small-handwritten", "projected")
 """As TrOCR's own: DeiT, ReLU, no first norm. And what only transformers reads: Swin, and a linear layer between."""
 
@@ -58,15 +58,17 @@ def latexify(*arguments: str | Path, repository: Path) -> subprocess.CompletedPr
     return subprocess.run(command, cwd=repository, capture_output=True, check=False, env=environment, text=True)
 
 
-def require_alike(found: Reader, expected: Reader) -> None:
+def require_alike(found: InferenceModel, expected: InferenceModel) -> None:
     """Both read the same, alone and together, greedily and with beams, for longer than a cache has room at first."""
     pixels = random_pictures(7)
     num_tokens = 0
     for batch in (pixels[:1], pixels):
         for num_beams in (1, 3):
             theirs, ours = (
-                reader.read(batch, max_tokens=MAX_TOKENS, num_beams=num_beams, num_best=num_beams, stop_loops=False)
-                for reader in (expected, found)
+                model.generate(
+                    batch.numpy(), max_tokens=MAX_TOKENS, num_beams=num_beams, num_best=num_beams, stop_loops=False
+                )
+                for model in (expected, found)
             )
             assert [[best.ids for best in each] for each in ours] == [[best.ids for best in each] for each in theirs]
             assert [best.confidence for each in ours for best in each] == pytest.approx(
@@ -78,7 +80,7 @@ def require_alike(found: Reader, expected: Reader) -> None:
 
 def test_onnxruntime_reads_what_torch_reads(model: Path, exported: Path) -> None:
     """An export that is nearly right reads nearly right, and nobody knows why the figures fell."""
-    require_alike(open_reader(exported, device=CPU).reader, open_reader(model, device=CPU).reader)
+    require_alike(open_model(exported).inference, open_model(model).inference)
 
 
 @pytest.mark.parametrize("kind", OTHERS)
@@ -89,7 +91,7 @@ def test_every_kind_of_model_can_be_exported(kind: str, tmp_path: Path) -> None:
     folder = export_folder(loaded, tmp_path / "model")
     done = export_onnx(folder, out=tmp_path / "onnx")
     assert done.comparison.num_tokens > 100
-    require_alike(open_reader(tmp_path / "onnx", device=CPU).reader, open_reader(folder, device=CPU).reader)
+    require_alike(open_model(tmp_path / "onnx").inference, open_model(folder).inference)
 
 
 def test_a_folder_of_graphs_reads_files_without_torch_weights(
@@ -100,11 +102,11 @@ def test_a_folder_of_graphs_reads_files_without_torch_weights(
     (tmp_path / "a.inkml").write_bytes(inkml())
     (tmp_path / "b.png").write_bytes(encoded(255 - 255 * ink()))
     done = latexify(
-        "recognize", "--model", exported, "--engine", "onnx", "--beams", 2, "--json", tmp_path, repository=repository
+        "recognize", "--model", exported, "--runtime", "onnx", "--beams", 2, "--json", tmp_path, repository=repository
     )
     assert done.returncode == 0, done.stderr
     found = [json.loads(line) for line in done.stdout.splitlines()]
-    recognizer = Recognizer(model, device="cpu", engine="torch")
+    recognizer = Recognizer(model, device="cpu", runtime="torch")
     pictures = [recognizer.picture_of((tmp_path / name).read_bytes()) for name in ("a.inkml", "b.png")]
     for ours, theirs in zip(found, recognizer.read(pictures, num_beams=2), strict=True):
         assert ours["latex"] == theirs.latex
@@ -123,22 +125,22 @@ def test_weights_and_graphs_may_share_a_folder(model: Path, exported: Path, tmp_
     for path in exported.iterdir():
         assert (both / path.name).read_bytes() == path.read_bytes(), path.name
         assert str(repository).encode() not in path.read_bytes()
-    assert Recognizer(both).engine == "torch"
-    assert Recognizer(both, engine="onnx").engine == "onnx"
-    assert Recognizer(exported).engine == "onnx"
-    assert _load(Settings(model=both, engine="onnx")).engine == "onnx"
+    assert Recognizer(both).runtime == "torch"
+    assert Recognizer(both, runtime="onnx").runtime == "onnx"
+    assert Recognizer(exported).runtime == "onnx"
+    assert _load(Settings(model=both, runtime="onnx")).runtime == "onnx"
     with pytest.raises(LatexifyError, match="weights of its own"):
         export_onnx(model, out=both)
 
 
-def test_an_engine_that_cannot_read_the_folder_is_one_line(model: Path, exported: Path) -> None:
+def test_a_runtime_that_cannot_read_the_folder_is_one_line(model: Path, exported: Path) -> None:
     """The line says which command to run."""
     with pytest.raises(LatexifyError, match="run `latexify export-onnx --model"):
-        Recognizer(model, engine="onnx")
-    with pytest.raises(LatexifyError, match="leave out --engine torch"):
-        Recognizer(exported, engine="torch")
+        Recognizer(model, runtime="onnx")
+    with pytest.raises(LatexifyError, match="leave out --runtime torch"):
+        Recognizer(exported, runtime="torch")
     with pytest.raises(LatexifyError, match="cannot compute on meta"):
-        open_reader(exported, device=torch.device("meta"))
+        open_model(exported, device="meta")
 
 
 @pytest.mark.parametrize("module", ["onnx", "onnxscript", "onnxruntime"])
@@ -174,7 +176,7 @@ def test_a_damaged_file_is_one_line(exported: Path, tmp_path: Path, name: str, d
     shutil.copytree(exported, folder)
     damage(folder / name)
     with pytest.raises(LatexifyError, match=r"run `latexify export-onnx` again") as caught:
-        open_reader(folder, device=CPU)
+        open_model(folder)
     assert "\n" not in str(caught.value)
     assert name in str(caught.value)
 
@@ -204,6 +206,6 @@ def test_threads_are_those_of_torch(exported: Path) -> None:
     """`--threads 1` must not let a second engine take all cores."""
     for count in (2, 1):
         torch.set_num_threads(count)
-        decoder = open_reader(exported, device=CPU).reader.decoder
+        decoder = open_model(exported).inference.decoder
         assert isinstance(decoder, OnnxDecoder)
         assert decoder._graph.num_threads == count

@@ -109,9 +109,7 @@ def main() -> None:
     except LatexifyError as error:
         sys.exit(f"benchmarks.constrained: {error}")
     if constraint is None:
-        sys.exit(
-            f"benchmarks.constrained: the tokens of {options.model} are pieces of text: there is nothing to constrain"
-        )
+        sys.exit(f"benchmarks.constrained: the tokens of {options.model} are not LaTeX: nothing to constrain")
     rows = [table_row(task, None), table_row(task, constraint)]  # also warms up
     free, bound = compare(task, constraint, rounds=options.rounds)
     machine = describe()

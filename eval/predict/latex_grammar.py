@@ -151,11 +151,9 @@ def _list_rules(
             options[kind] = (*(_within_option(arguments) if in_option else arguments), plain)
         options["text"] = ("text", plain)
         options["{"] = (f"{context}:brace",) if state in {"empty", "guarded"} else ("group:plain", plain)
+        argument = "argument in option" if in_option else "argument"
         for mark in SCRIPTS.get(state, "_^"):
-            options[mark] = (
-                _within_option(("argument",))[0] if in_option else "argument",
-                _after_script(context, state, mark),
-            )
+            options[mark] = (argument, _after_script(context, state, mark))
         if in_option:
             del options["]"]  # it would end the option at any depth
         else:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import torch
 
-from latexify.fast.switch import use_fast_paths
+from latexify.fast.switch import use_plain
 
 OPERATORS = torch.ops.mkldnn
 """oneDNN's operators, under its former name."""
@@ -36,7 +36,7 @@ TYPICAL_ROWS = 64
 
 def is_packable(weight: torch.Tensor) -> bool:
     """Whether a layer with these weights should be packed: it can be, and was measured to be faster."""
-    return use_fast_paths() and can_pack(weight) and torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+    return not use_plain() and can_pack(weight) and torch.backends.cpu.get_cpu_capability().startswith("AVX512")
 
 
 def can_pack(weight: torch.Tensor) -> bool:

@@ -1,8 +1,10 @@
-"""The switch of all fast paths."""
+"""One switch that turns off every fast path of this package."""
 
 import os
 
+VARIABLE = "LATEXIFY_PLAIN"
 
-def use_fast_paths() -> bool:
-    """Whether fast paths may be used: always, unless LATEXIFY_PLAIN=1 is set."""
-    return os.environ.get("LATEXIFY_PLAIN") != "1"
+
+def use_plain() -> bool:
+    """Whether `LATEXIFY_PLAIN` (not empty and not 0) asks for plain code in place of every fast path."""
+    return os.environ.get(VARIABLE, "0") not in {"", "0"}

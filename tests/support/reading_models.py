@@ -1,4 +1,4 @@
-"""Small models with random weights, of every kind that `latexify.trainer.inference` reads, as folders of the train stage."""
+"""Small models with random weights, of every kind that `latexify.trainer.inference` runs, as the train stage writes."""
 
 from pathlib import Path
 

@@ -83,9 +83,8 @@ class _Transformer:
 
     def _attend(self, layer: "_Layer", hidden: torch.Tensor) -> torch.Tensor:
         batch, patches = hidden.shape[:2]
-        query, key, value = (
-            layer.query_key_value(hidden).view(batch, patches, 3, self._heads, -1).permute(2, 0, 3, 1, 4)
-        )
+        entry = layer.query_key_value(hidden).view(batch, patches, 3, self._heads, -1)
+        query, key, value = entry.permute(2, 0, 3, 1, 4)
         attended = functional.scaled_dot_product_attention(query, key, value)
         return layer.out(attended.transpose(1, 2).flatten(2))
 
@@ -200,13 +199,12 @@ class _Block:
 
     @classmethod
     def load(cls, weights: Weights, name: str, *, stride: int, packed: bool) -> "_Block":
-        has_shortcut = f"{name}.shortcut.convolution.weight" in weights
+        shortcut = f"{name}.shortcut"
+        has_shortcut = f"{shortcut}.convolution.weight" in weights
         return cls(
             first=_fold_batch_norm(weights, f"{name}.layer.0", stride=stride, packed=packed),
             second=_fold_batch_norm(weights, f"{name}.layer.1", stride=1, packed=packed),
-            shortcut=_fold_batch_norm(weights, f"{name}.shortcut", stride=stride, packed=packed)
-            if has_shortcut
-            else None,
+            shortcut=_fold_batch_norm(weights, shortcut, stride=stride, packed=packed) if has_shortcut else None,
         )
 
     def __call__(self, hidden: torch.Tensor) -> torch.Tensor:

@@ -99,6 +99,8 @@ def open_model(
         else:
             inference = _open_weights(folder, device, num_threads, packed=packed)
         texts = _open_tokenizer(folder) if inference is not None else None
+    except LatexifyError:
+        raise
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(". ")
         raise LatexifyError(f"{folder} is not a complete model ({reason}): run `{producer}` again") from None

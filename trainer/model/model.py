@@ -12,9 +12,9 @@ from transformers import AutoTokenizer, GenerationConfig, PreTrainedTokenizerBas
 from latexify.artifacts.manifest import read_manifest
 from latexify.common.errors import LatexifyError
 from latexify.trainer.config import ModelParams
-from latexify.trainer.model.pixels import grey_of
 from latexify.trainer.model import presets
 from latexify.trainer.model.canvas import GEOMETRY_NAME, KIND, MADE_BY, Geometry
+from latexify.trainer.model.pixels import grey_of
 from latexify.trainer.model.pretrained import load_base, no_bars
 
 

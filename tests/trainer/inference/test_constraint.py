@@ -3,7 +3,7 @@
 import json
 import lzma
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -253,12 +253,7 @@ def test_numpy_and_torch_choose_the_same_tokens(num_beams: int, *, constrained: 
     logits = dreams(11, samples=20, steps=40, vocabulary=len(tokens) + 1, end=1.0)
     constraint = constraint_of(tokens) if constrained else None
     expected, results = (
-        [
-            best
-            for hypotheses in search(logits, constraint, num_beams=num_beams, by_torch=by_torch)
-            for best in hypotheses
-        ]
-        for by_torch in (True, False)
+        list(chain.from_iterable(search(logits, constraint, num_beams=num_beams, by_torch=by_torch))) for by_torch in (True, False)
     )
     assert [best.ids for best in results] == [best.ids for best in expected]
     assert [best.confidence for best in results] == pytest.approx([best.confidence for best in expected], rel=1e-5)

@@ -99,7 +99,7 @@ def export_onnx(model: Path, *, out: Path) -> Export:
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as name:
         draft = Path(name)
         if shared is not None:
-            shutil.copyfile(shared, draft / shared.name)  # onnxruntime follows no links
+            shutil.copyfile(shared, draft / shared.name)  # onnxruntime refuses links out of the folder
         _write_graphs(source, draft, shared=shared)
         comparison = compare(trained.inference, open_graphs(draft, source.config), geometry=trained.geometry)
         comparison.require_equal()

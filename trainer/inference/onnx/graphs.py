@@ -11,8 +11,8 @@ memory. All floats are float32.
 Weights are the initializers, as they are stored. Everything that is computed from weights alone (casts, folded batch
 norms, concatenations) is part of the graphs; onnxruntime computes it once, when it loads them.
 
-The decoder's arithmetic is that of `latexify.trainer.inference.decoder`, in the form that is fast where nothing compiles
-or reshapes it: the scale of attention is in the weights, and keys of pictures are stored as they are multiplied.
+The decoder's arithmetic is that of `latexify.trainer.inference.decoder`, in the form that is fast where nothing
+compiles or reshapes it: attention's scale is in the weights, and keys of pictures are stored as they are multiplied.
 """
 
 from collections.abc import Callable, Mapping, Sequence

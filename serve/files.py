@@ -1,4 +1,4 @@
-"""Which files a command line names, and their contents, one at a time."""
+"""The files that a command line names, and their content."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ from latexify.common.errors import LatexifyError
 STDIN = "-"
 
 MAX_FILE_BYTES = 200_000_000
-"""More than any photo or ink; read whole, so that it must fit into memory."""
+"""Larger than any photo or ink. Files are read whole, so they must fit into memory."""
 
 SUFFIXES = (
     ".avif",
@@ -28,17 +28,17 @@ SUFFIXES = (
     ".tiff",
     ".webp",
 )
-"""Of the files that are taken from a folder."""
+"""Suffixes of the files that are taken from a folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A file to read. name: as a person wrote it, or the folder's name and the file's place in it."""
+    """A file to read. name: Path as the user wrote it, or the folder's with the path inside it; `-` for stdin."""
 
     name: str
 
     def read(self) -> bytes:
-        """The content. Raises LatexifyError where it cannot be read, or is too large."""
+        """Return the content. Raises LatexifyError if it cannot be read or is too large."""
         if self.name != STDIN and Path(self.name).is_dir():
             raise LatexifyError("the folder holds neither InkML nor images")
         try:
@@ -50,14 +50,14 @@ class Source:
         except OSError as error:
             raise LatexifyError(f"it cannot be read ({error.strerror})") from None
         if len(data) > MAX_FILE_BYTES:
-            raise LatexifyError(f"it has more than {MAX_FILE_BYTES // 1_000_000} MB: is it a picture or an ink?")
+            raise LatexifyError(f"it is larger than {MAX_FILE_BYTES // 1_000_000} MB: is it an image or an ink?")
         return data
 
 
 def list_sources(paths: Sequence[str]) -> Iterator[Source]:
-    """The files named; of folders, those of `SUFFIXES` in and below them, by name.
+    """Yield the files named, and for folders the files with `SUFFIXES` at any depth, sorted by path.
 
-    A folder without any is a source too: reading it says what is wrong with it.
+    A folder without such files is a source, too; reading it raises the error.
     """
     for path in paths:
         inside = sorted(file for file in Path(path).rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())

@@ -1,13 +1,13 @@
-"""The recogniser: a model loaded once, inks and pictures of any kind in, LaTeX out."""
+"""The Python API: a model loaded once, inks and pictures of any kind in, LaTeX out."""
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 import latexify
 from latexify.artifacts.names import MANIFEST_NAME, MODEL
@@ -17,31 +17,31 @@ from latexify.eval.predict.latex_grammar import constraint_for
 from latexify.pipeline.drawing.draw import Canvas, draw_ink
 from latexify.pipeline.inks.ink import Stroke
 from latexify.pipeline.latex import normalize
-from latexify.trainer.inference.backend import Engine
-from latexify.trainer.inference.onnx.backend import has_cuda
-from latexify.trainer.inference.reader import TrainedReader, choose_engine, open_reader
+from latexify.trainer.inference.open import choose_runtime, open_model
+from latexify.trainer.inference.runtime import Runtime
 from latexify.trainer.inference.search import Hypothesis
-from latexify.trainer.loop.precision import choose_device
 
 MAX_TOKENS = 256
-"""Of an answer; the longest labels of CROHME and MathWriting have about 100."""
+"""Maximum number of tokens of an answer; the longest labels of CROHME and MathWriting have about 100."""
 
 BATCH_SIZE = 16
-"""Pictures that are read together."""
+"""Pictures in a batch."""
 
 SHIPPED = Path(latexify.__file__).resolve().parent / "models"
-"""Where the repository keeps trained models."""
+"""Folder of the models that are part of the package."""
 
 Picture = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """One way to read an input. latex: normalised (`latexify.pipeline.latex`).
+class LatexHypothesis:
+    """One possible LaTeX of an input.
 
-    confidence: 0 to 1, how many of such answers are right, where the model is calibrated. Else it is the geometric mean
-    of the probabilities that the model gave its tokens, the end included: for a formula of n tokens the n-th root of
-    the probability of the whole. 0 where the model did not come to an end.
+    Attributes:
+        latex: Normalised LaTeX (`latexify.pipeline.latex`).
+        confidence: 0 to 1. If the model is calibrated, the fraction of such answers that are right. Otherwise the
+            geometric mean of the probabilities of the tokens, end token included: for n tokens, the n-th root of the
+            probability of the whole. 0 if the search was cut off.
     """
 
     latex: str
@@ -49,44 +49,77 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recognition(Reading):
-    """The best reading, and the others that the search found, best first. elapsed_s: its share of its batch's time."""
+class Recognition(LatexHypothesis):
+    """The best hypothesis for an input.
 
-    alternatives: list[Reading] = field(default_factory=list)
+    Attributes:
+        alternatives: The other hypotheses of the search, best first.
+        elapsed_s: Its share of its batch's time.
+    """
+
+    alternatives: list[LatexHypothesis] = field(default_factory=list)
     elapsed_s: float
+
+    def to_dict(self, *, is_calibrated: bool) -> dict[str, Any]:
+        """Return plain JSON values, without the time. Commands and service answer with them."""
+        return {
+            "latex": self.latex,
+            "confidence": round(self.confidence, 4),
+            "calibrated": is_calibrated,
+            "alternatives": [
+                {"latex": other.latex, "confidence": round(other.confidence, 4)} for other in self.alternatives
+            ],
+        }
 
 
 class Recognizer:
-    """Reads inks and pictures with a trained model, on one device. Safe to share between threads once it is made."""
+    """Recognise inks and pictures with a trained model, on one device. Safe to share between threads.
+
+    The same strokes, or the content of an InkML or image file, give the picture that the model sees; `read` turns
+    pictures into LaTeX. A file is read in two lines:
+
+    >>> from latexify import Recognizer
+    >>> recognizer = Recognizer()
+    >>> minus = recognizer.draw([[[0, 0], [40, 1]]])
+    >>> [recognition] = recognizer.read([minus])
+    >>> recognition.latex
+    '-'
+
+    For files, replace `draw` by ``recognizer.picture_of(Path("ink.inkml").read_bytes())``.
+    """
 
     def __init__(
         self,
-        model: Path,
+        model: Path | None = None,
         *,
         device: str | None = None,
-        engine: Engine | None = None,
+        runtime: Runtime | None = None,
         constrained: bool | None = None,
+        num_threads: int | None = None,
     ) -> None:
-        """Load the model folder `model`.
+        """Load a model.
 
-        device: torch's name, such as `cpu`; the best one that the engine knows if not given. engine: what computes, see
-        `latexify.trainer.inference.reader.choose_engine`. constrained: whether answers are kept to well-formed LaTeX; None: where
-        the model's tokens are LaTeX's.
+        Args:
+            model: Model folder; None for the model that is part of the package.
+            device: torch's name of a device, such as `cpu`; None chooses the best one that the runtime supports.
+            runtime: `torch` or `onnx`. None chooses torch if it is installed and the folder has weights for it.
+            constrained: Return well-formed LaTeX only; None: if the model's tokens are LaTeX tokens.
+            num_threads: CPU threads of an operator; None: the runtime's default.
 
-        Raises LatexifyError where there is no whole model, the device or the engine cannot be used, or there is nothing
-        to constrain.
+        Raises:
+            LatexifyError: If the model is incomplete, the device or the runtime cannot be used, or the model cannot be
+                constrained.
         """
-        self.engine = choose_engine(model, engine)
-        if device is None and self.engine == "onnx" and not has_cuda():
-            device = "cpu"
-        self._trained: TrainedReader = open_reader(model, device=choose_device(device), engine=self.engine)
-        self._constraint = None if constrained is False else constraint_for(model)
+        folder = default_model() if model is None else model
+        self.runtime = choose_runtime(folder, runtime)
+        self._trained = open_model(folder, device=device, runtime=self.runtime, num_threads=num_threads)
+        self._constraint = None if constrained is False else constraint_for(folder)
         if constrained and self._constraint is None:
             raise LatexifyError(
-                f"the tokens of {model} are pieces of text, not of LaTeX: it cannot be kept to well-formed LaTeX; "
-                "leave --constrained out"
+                f"the tokens of {folder} are pieces of text, not LaTeX tokens, so its answers cannot be constrained to "
+                "well-formed LaTeX: leave --constrained out"
             )
-        self._calibration = read_calibration(model, fingerprint=self._trained.manifest.fingerprint)
+        self._calibration = read_calibration(folder, fingerprint=self._trained.manifest.fingerprint)
         geometry = self._trained.geometry
         self.canvas = Canvas(
             height_px=geometry.height_px,
@@ -98,102 +131,136 @@ class Recognizer:
 
     @property
     def is_calibrated(self) -> bool:
-        """Whether confidences say how many of such answers are right."""
+        """Whether confidences are the fraction of such answers that are right."""
         return self._calibration is not None
 
     def draw(self, strokes: Sequence[npt.ArrayLike]) -> Picture:
-        """The picture of an ink: uint8 [height, width] of the canvas, ink 0, paper 255.
+        """Draw an ink.
 
-        strokes: each [num_points, 2], x to the right, y downward, in any units. Raises LatexifyError where there is
-        nothing to draw, or a stroke has another shape.
+        Args:
+            strokes: Each [num_points, 2], x to the right, y downward, in any unit.
+
+        Returns:
+            The picture that the model sees: uint8 [height, width] of the canvas, ink 0, paper 255.
+
+        Raises:
+            LatexifyError: If there is nothing to draw, or a stroke has another shape.
         """
         return draw_ink([_as_stroke(stroke, number) for number, stroke in enumerate(strokes)], self.canvas)
 
     def picture_of(self, data: bytes) -> Picture:
-        """The picture of a file's content, InkML or an image of any kind; see :meth:`draw`.
+        """Draw an InkML file or trace an image of any kind.
 
-        Raises LatexifyError where it is neither, empty, damaged or too large.
+        Args:
+            data: Content of the file.
+
+        Returns:
+            See :meth:`draw`.
+
+        Raises:
+            LatexifyError: If the content is neither, empty, damaged or too large.
         """
-        # the parsers load only where they are needed
         if looks_like_markup(data):
-            from latexify.serve.inks import strokes_of  # noqa: PLC0415
-
-            return self.draw(strokes_of(data))
-        from latexify.serve.image.trace import picture_of  # noqa: PLC0415
+            return self.draw(_read_strokes(data))
+        from latexify.serve.image.trace import picture_of  # noqa: PLC0415  # only where it is needed
 
         return picture_of(data, self.canvas)
 
     def read(self, pictures: Sequence[Picture], *, num_beams: int = 1) -> list[Recognition]:
-        """Read pictures of :meth:`draw` or :meth:`picture_of`: a recognition of each, in their order.
+        """Recognise pictures.
 
-        num_beams: beginnings that the search follows; 1 is greedy, the fastest, and knows no alternatives.
+        Args:
+            pictures: Results of :meth:`draw` or :meth:`picture_of`.
+            num_beams: Beam width. 1 is greedy search, the fastest, which has no alternatives.
+
+        Returns:
+            A recognition of each picture, in their order.
         """
-        # the more ink, the longer the formula, roughly; a batch goes on until its longest is read
-        order = sorted(range(len(pictures)), key=lambda place: np.count_nonzero(pictures[place] < 128))
-        found: list[Recognition | None] = [None] * len(pictures)
+        # the more ink, the longer the formula, roughly; a batch takes as long as its longest
+        order = sorted(range(len(pictures)), key=lambda i: np.count_nonzero(pictures[i] < 128))
+        recognitions: dict[int, Recognition] = {}
         for start in range(0, len(order), BATCH_SIZE):
-            places = order[start : start + BATCH_SIZE]
-            for place, recognition in zip(
-                places, self._read_batch([pictures[i] for i in places], num_beams), strict=True
-            ):
-                found[place] = recognition
-        return [recognition for recognition in found if recognition is not None]
+            batch = order[start : start + BATCH_SIZE]
+            recognitions |= zip(batch, self._read_batch([pictures[i] for i in batch], num_beams), strict=True)
+        return [recognitions[i] for i in range(len(pictures))]
 
     def _read_batch(self, pictures: list[Picture], num_beams: int) -> list[Recognition]:
         started = time.perf_counter()
-        pixels = torch.from_numpy(np.stack(pictures))
-        found = self._trained.reader.read(
-            pixels, max_tokens=MAX_TOKENS, num_beams=num_beams, num_best=num_beams, constraint=self._constraint
+        hypotheses = self._trained.inference.generate(
+            np.stack(pictures),
+            max_tokens=MAX_TOKENS,
+            num_beams=num_beams,
+            num_best=num_beams,
+            constraint=self._constraint,
         )
-        readings = [self._readings(hypotheses) for hypotheses in found]
+        formulas = [self._to_latex(of_picture) for of_picture in hypotheses]
         elapsed_s = (time.perf_counter() - started) / len(pictures)
         return [
             Recognition(latex=best.latex, confidence=best.confidence, alternatives=others, elapsed_s=elapsed_s)
-            for best, *others in readings
+            for best, *others in formulas
         ]
 
-    def _readings(self, hypotheses: list[Hypothesis]) -> list[Reading]:
-        """The hypotheses as LaTeX, the likelier of those that are the same formula."""
+    def _to_latex(self, hypotheses: list[Hypothesis]) -> list[LatexHypothesis]:
+        """Convert to LaTeX; of those that are the same formula, the most likely is kept."""
         texts = self._trained.texts([hypothesis.ids for hypothesis in hypotheses])
-        readings: dict[str, Reading] = {}
+        formulas: dict[str, LatexHypothesis] = {}
         for text, hypothesis in zip(texts, hypotheses, strict=True):
             latex = normalize(text)
             confidence = confidence_of(
                 hypothesis.confidence, finished=hypothesis.finished, calibration=self._calibration
             )
-            readings.setdefault(latex, Reading(latex=latex, confidence=confidence))
-        return list(readings.values())
+            formulas.setdefault(latex, LatexHypothesis(latex=latex, confidence=confidence))
+        return list(formulas.values())
 
 
 def _as_stroke(points: npt.ArrayLike, number: int) -> Stroke:
-    """Raises LatexifyError where the points are no pairs of numbers."""
     try:
         stroke = np.asarray(points, dtype=np.float32)
     except (TypeError, ValueError) as error:
-        raise LatexifyError(f"stroke {number} holds something else than pairs of numbers ({error})") from None
+        raise LatexifyError(f"stroke {number} contains something other than pairs of numbers ({error})") from None
     if stroke.size and (stroke.ndim != 2 or stroke.shape[1] != 2):
-        raise LatexifyError(f"stroke {number} has the shape {list(stroke.shape)}, points by two coordinates are needed")
+        raise LatexifyError(f"stroke {number} has the shape {list(stroke.shape)}, but [points, 2] is needed")
     return stroke
 
 
+def _read_strokes(data: bytes) -> list[Stroke]:
+    """Parse InkML under the default limits of the ingest stage."""
+    # XML is parsed only where it is needed
+    from latexify.pipeline.config import IngestParams  # noqa: PLC0415
+    from latexify.pipeline.inkml.document import parse_inkml  # noqa: PLC0415
+    from latexify.pipeline.inkml.xml import UnusableInkError  # noqa: PLC0415
+
+    limits = IngestParams()
+    try:
+        return parse_inkml(data, max_file_bytes=limits.max_file_bytes, max_points=limits.max_points).strokes
+    except UnusableInkError as error:
+        raise LatexifyError(f"the ink cannot be read ({error.reason}: {error.detail})") from None
+
+
 def looks_like_markup(data: bytes) -> bool:
-    """Whether a file's content begins like XML, in UTF-8 or UTF-16, or is empty."""
+    """Whether the content of a file begins like XML, in UTF-8 or UTF-16, or is empty."""
     beginning = data[:256].removeprefix(b"\xef\xbb\xbf").replace(b"\0", b"").lstrip(b"\xff\xfe \t\r\n")
     return beginning[:1] in {b"<", b""}
 
 
-def default_model(*, trained_here: Path) -> Path:
-    """The model that comes with the project, or the one trained here where none does.
+def default_model(*, trained_here: Path | None = None) -> Path:
+    """Choose the model to use if none is named.
 
-    Raises LatexifyError where there is neither, or more than one to choose from.
+    Args:
+        trained_here: Folder of the model that the project's own training writes.
+
+    Returns:
+        The model that is part of the package; `trained_here` if there is none.
+
+    Raises:
+        LatexifyError: If there is no model, or more than one to choose from.
     """
     shipped = sorted(path.parent for path in SHIPPED.glob(f"*/{MANIFEST_NAME}"))
     if len(shipped) > 1:
-        raise LatexifyError(f"there are several models ({', '.join(map(str, shipped))}): choose one by --model")
+        raise LatexifyError(f"there are several models ({', '.join(map(str, shipped))}): choose one with --model")
     if shipped:
         return shipped[0]
-    if (trained_here / MANIFEST_NAME).is_file():
+    if trained_here is not None and (trained_here / MANIFEST_NAME).is_file():
         return trained_here
-    raise LatexifyError(
-        f"there is no model, neither in {SHIPPED} nor in {trained_here}: name one by --model, or run `{MODEL.producer}`"
-    )
+    folders = str(SHIPPED) if trained_here is None else f"{SHIPPED} or {trained_here}"
+    raise LatexifyError(f"there is no model in {folders}: name one with --model, or run `{MODEL.producer}`")

@@ -1,9 +1,9 @@
-"""What constrained decoding costs and brings: time, share of well-formed answers, error rates, beside free decoding.
+"""Compare constrained and unconstrained decoding: time, fraction of well-formed answers, error rates.
 
     python -m benchmarks.studies.constrained --model data/model --shards data/shards [--beams 3] [--rounds 7]
 
-Both ways read the same pictures in one process, in turns; the ratio is the median of the rounds' ratios. Times are of
-the CPU, which others at work on the machine change little.
+Both decode the same pictures in one process, in turn; the ratio is the median of the rounds' ratios. Times are CPU
+times, which other processes on the machine affect little.
 """
 
 import argparse
@@ -26,7 +26,9 @@ from latexify.pipeline.latex import normalize
 from latexify.shards.format.index import open_split
 from latexify.shards.reading.reader import SampleReader
 from latexify.trainer.inference.constraint import Constraint
-from latexify.trainer.inference.reader import TrainedReader, open_reader
+from latexify.trainer.inference.model import TrainedModel
+from latexify.trainer.inference.open import open_model
+from latexify.trainer.inference.runtime import Pixels
 from latexify.trainer.inference.search import Hypothesis
 
 BATCH_SIZE = 64
@@ -35,52 +37,52 @@ MAX_TOKENS = 256
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What is read: batches of pictures, uint8 [batch, height, width], and what they say."""
+    """Batches of pictures, uint8 [batch, height, width], and their references."""
 
-    trained: TrainedReader
-    batches: Sequence[torch.Tensor]
+    trained: TrainedModel
+    batches: Sequence[Pixels]
     references: Sequence[str]
     num_beams: int
 
-    def read(self, constraint: Constraint | None) -> tuple[float, list[Hypothesis]]:
-        """CPU seconds, and the answers."""
+    def decode(self, constraint: Constraint | None) -> tuple[float, list[Hypothesis]]:
+        """Return CPU seconds, and the best hypothesis of each picture."""
         answers: list[Hypothesis] = []
         started = time.process_time()
         for pixels in self.batches:
-            found = self.trained.reader.read(
+            results = self.trained.inference.generate(
                 pixels, max_tokens=MAX_TOKENS, num_beams=self.num_beams, constraint=constraint
             )
-            answers += [hypotheses[0] for hypotheses in found]
+            answers += [hypotheses[0] for hypotheses in results]
         return time.process_time() - started, answers
 
 
-def load_task(trained: TrainedReader, shards: Path, *, split: str, num_beams: int) -> Task:
-    """A split in batches of like length, as `latexify predict` reads it."""
+def load_task(trained: TrainedModel, shards: Path, *, split: str, num_beams: int) -> Task:
+    """Load a split in batches of similar length, as `latexify predict` does."""
     index = open_split(shards, split)
     order = np.argsort(index.num_tokens, kind="stable")[::-1]
     with SampleReader(index) as reader:
         samples = reader.read(order)
-    pixels = torch.from_numpy(np.stack([sample.pixels for sample in samples]))
+    pixels = np.stack([sample.pixels for sample in samples])
     return Task(
         trained=trained,
-        batches=pixels.split(BATCH_SIZE),
+        batches=[pixels[start : start + BATCH_SIZE] for start in range(0, len(pixels), BATCH_SIZE)],
         references=[sample.label for sample in samples],
         num_beams=num_beams,
     )
 
 
 def compare(task: Task, constraint: Constraint, *, rounds: int) -> tuple[list[float], list[float]]:
-    """CPU seconds of each round, free and constrained; they take turns in going first."""
+    """Return CPU seconds of each round, unconstrained and constrained; they alternate in going first."""
     times: dict[bool, list[float]] = {False: [], True: []}
     for turn in range(rounds):
         for constrained in (False, True) if turn % 2 == 0 else (True, False):
-            times[constrained].append(task.read(constraint if constrained else None)[0])
+            times[constrained].append(task.decode(constraint if constrained else None)[0])
     return times[False], times[True]
 
 
-def judge(task: Task, constraint: Constraint | None) -> str:
-    """A row of the table: what the answers are worth."""
-    _, answers = task.read(constraint)
+def table_row(task: Task, constraint: Constraint | None) -> str:
+    """Return a row of the table: the quality of the answers."""
+    _, answers = task.decode(constraint)
     raw = task.trained.texts([answer.ids for answer in answers])
     score = count_edits(task.references, [normalize(text) for text in raw]).score()
     rates = score.rates()
@@ -102,22 +104,22 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     try:
         constraint = constraint_for(options.model)
-        trained = open_reader(options.model, device=torch.device("cpu"))
+        trained = open_model(options.model)
         task = load_task(trained, options.shards, split=options.split, num_beams=options.beams)
     except LatexifyError as error:
         sys.exit(f"benchmarks.constrained: {error}")
     if constraint is None:
-        sys.exit(f"benchmarks.constrained: the tokens of {options.model} are pieces of text: nothing to constrain")
-    rows = [judge(task, None), judge(task, constraint)]  # also warms up
+        sys.exit(f"benchmarks.constrained: the tokens of {options.model} are not LaTeX: nothing to constrain")
+    rows = [table_row(task, None), table_row(task, constraint)]  # also warms up
     free, bound = compare(task, constraint, rounds=options.rounds)
     machine = describe()
     ratio = statistics.median(after / before for before, after in zip(free, bound, strict=True))
     print(f"{machine['date']}, commit {machine['commit']}, {machine['cpu']}, {options.threads} thread(s)")
     print(f"{len(task.references)} {options.split} inks, {options.beams} beam(s), {options.rounds} rounds\n")
     print("| | CPU seconds (median) | well formed | CER | exact match | unfinished |\n|---|---|---|---|---|---|")
-    for name, times, row in (("free", free, rows[0]), ("constrained", bound, rows[1])):
+    for name, times, row in (("unconstrained", free, rows[0]), ("constrained", bound, rows[1])):
         print(f"| {name} | {statistics.median(times):.3f} | {row} |")
-    print(f"\nconstrained ÷ free: {ratio:.3f} (median of {options.rounds} ratios)")
+    print(f"\nconstrained ÷ unconstrained: {ratio:.3f} (median of {options.rounds} ratios)")
 
 
 if __name__ == "__main__":

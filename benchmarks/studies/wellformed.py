@@ -1,4 +1,4 @@
-"""Whether a formula is well formed, judged by the project's own parser and not by the grammar of the search."""
+"""Check whether a formula is well formed, with the project's parser instead of the grammar of the search."""
 
 from latexify.pipeline.latex import tables, tokenize
 from latexify.pipeline.latex.parser import TooDeepError, parse
@@ -7,7 +7,7 @@ from latexify.pipeline.latex.tree import SEPARATORS, Command, Environment, Group
 
 
 def flaw_of(latex: str) -> str:
-    """What is wrong with a formula, in a few words; empty where nothing is."""
+    """Return what is wrong with a formula, in a few words; empty if nothing is."""
     try:
         return _flaw_of_items(parse(prepare(tokenize(latex))), in_cells=False)
     except TooDeepError:

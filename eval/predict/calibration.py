@@ -1,8 +1,8 @@
-"""From how probable the model found its answer to how often such answers are right.
+"""Map the probability that a model gives its prediction to the fraction of such predictions that are right.
 
-The map is Platt's (1999): a line between the log-odds of both, fitted to validation answers. It has two numbers, so a
-few hundred answers are enough; it is monotone, so it changes no order; and unlike a temperature alone it can also say
-that a model is too sure of everything. Isotonic regression would take thousands of answers for the same, in steps.
+The map is Platt's (1999): a line between the log-odds of both, fitted to validation predictions. It has two numbers, so
+a few hundred predictions are enough. It is monotone, so it keeps their order. Unlike a temperature alone, it can also
+correct a model that is overconfident everywhere. Isotonic regression would need thousands of predictions.
 """
 
 import json
@@ -20,9 +20,9 @@ from latexify.artifacts.names import CALIBRATE, CALIBRATION_NAME
 from latexify.common.errors import LatexifyError
 
 NEAREST = 1e-6
-"""How near to 0 and 1 a probability is taken to be, for its log-odds to be finite."""
+"""Probabilities are clipped to this distance from 0 and 1, so that their log-odds are finite."""
 STEEPEST = 50.0
-"""Largest slope: where right and wrong answers are parted as by a step, none is steep enough."""
+"""Maximum slope: if probabilities separate right from wrong predictions, the best slope is infinite."""
 NUM_ITERATIONS = 100
 
 Float64 = npt.NDArray[np.float64]
@@ -32,8 +32,13 @@ Float64 = npt.NDArray[np.float64]
 class Calibration:
     """The map, `sigmoid(offset + slope * log-odds of the probability)`, and what it was fitted to.
 
-    slope: at least 0. model: fingerprint of the model. num_samples, num_right: answers that it was fitted to, of the
-    validation split, greedy. normalizer_version: what right means.
+    Attributes:
+        slope: At least 0.
+        offset: Log-odds of being right at probability 0.5.
+        model: Fingerprint of the model.
+        num_samples: Number of validation predictions (greedy) that it was fitted to.
+        num_right: Number of them that are right.
+        normalizer_version: Version of the normal form that decides what is right.
     """
 
     slope: float
@@ -44,24 +49,31 @@ class Calibration:
     normalizer_version: int
 
     def confidence(self, probability: float) -> float:
-        """The share of answers of this probability (0 to 1) that are right, 0 to 1."""
+        """Return the fraction of predictions of this probability that are right; both 0 to 1."""
         near = min(max(probability, NEAREST), 1 - NEAREST)
         return 1 / (1 + math.exp(-self.offset - self.slope * math.log(near / (1 - near))))
 
 
 def confidence_of(probability: float, *, finished: bool, calibration: Calibration | None) -> float:
-    """How sure an answer is, 0 to 1: calibrated where that can be; 0 where the model did not come to an end."""
+    """Return a confidence, 0 to 1: 0 if the prediction is unfinished, the probability without a calibration."""
     if not finished:
         return 0.0
     return probability if calibration is None else calibration.confidence(probability)
 
 
 def fit_line(probabilities: Sequence[float], is_right: Sequence[bool]) -> tuple[float, float]:
-    """Slope and offset that make the answers likeliest, by Newton's method; at least one answer.
+    """Fit slope and offset by maximum likelihood.
 
-    The targets are Platt's, (right + 1) / (right + 2) and 1 / (wrong + 2), in place of 1 and 0: so there is a best
-    line also where all answers are right, or all are wrong. A slope below 0 (validation answers that are the more
-    often wrong the more probable) is taken for 0: then every answer is as sure as the share of right ones.
+    The targets are Platt's, (right + 1) / (right + 2) and 1 / (wrong + 2), instead of 1 and 0, so that there is a best
+    line even if all predictions are right, or all are wrong. A negative slope (more probable predictions are more often
+    wrong) is replaced by 0: every confidence is then the fraction of right predictions.
+
+    Args:
+        probabilities: 0 to 1, at least one.
+        is_right: Whether each prediction is right.
+
+    Returns:
+        Slope and offset.
     """
     near = np.clip(np.asarray(probabilities, np.float64), NEAREST, 1 - NEAREST)
     odds, right = np.log(near / (1 - near)), np.asarray(is_right, np.bool_)
@@ -75,20 +87,20 @@ def fit_line(probabilities: Sequence[float], is_right: Sequence[bool]) -> tuple[
 
 
 def _newton(odds: Float64, targets: Float64, *, level: float) -> tuple[float, float]:
-    """The line of the largest likelihood, which is concave; steps are halved until they do not lead down."""
+    """Maximise the likelihood, which is concave, by Newton's method; steps that would lower it are halved."""
     center = float(odds.mean())
-    features = np.stack([odds - center, np.ones_like(odds)], axis=1)  # centred, the two hardly depend on each other
+    features = np.stack([odds - center, np.ones_like(odds)], axis=1)  # centred, so that the two are nearly independent
     line, best = np.array([0.0, level]), _log_likelihood(features, targets, np.array([0.0, level]))
     for _ in range(NUM_ITERATIONS):
         shares = 1 / (1 + np.exp(-features @ line))
         gradient = features.T @ (targets - shares)
         curvature = (features * (shares * (1 - shares))[:, None]).T @ features + 1e-9 * np.eye(2)
         step = np.linalg.solve(curvature, gradient)
-        found = _log_likelihood(features, targets, line + step)
-        while found < best and np.abs(step).max() > 1e-12:
+        likelihood = _log_likelihood(features, targets, line + step)
+        while likelihood < best and np.abs(step).max() > 1e-12:
             step /= 2
-            found = _log_likelihood(features, targets, line + step)
-        line, best = line + step, found
+            likelihood = _log_likelihood(features, targets, line + step)
+        line, best = line + step, likelihood
         if np.abs(step).max() < 1e-9:
             break
     slope = min(float(line[0]), STEEPEST)
@@ -101,14 +113,22 @@ def _log_likelihood(features: Float64, targets: Float64, line: Float64) -> float
 
 
 def write_calibration(model: Path, calibration: Calibration) -> None:
-    """Put it into the model folder."""
+    """Write a calibration into the model folder."""
     write_json(model / CALIBRATION_NAME, asdict(calibration))
 
 
 def read_calibration(model: Path, *, fingerprint: str) -> Calibration | None:
-    """The calibration in a model folder, None where it has none. fingerprint: of the model.
+    """Read the calibration of a model folder.
 
-    Raises LatexifyError where the file is damaged, or of another model.
+    Args:
+        model: Model folder.
+        fingerprint: Fingerprint of the model.
+
+    Returns:
+        The calibration; None if the folder has none.
+
+    Raises:
+        LatexifyError: If the file is damaged, or belongs to another model.
     """
     path = model / CALIBRATION_NAME
     try:
@@ -120,10 +140,10 @@ def read_calibration(model: Path, *, fingerprint: str) -> Calibration | None:
     except (ValueError, TypeError) as error:
         raise LatexifyError(f"{path} is damaged ({error}): run `{CALIBRATE}` again, or remove it") from None
     if not all(map(math.isfinite, numbers)) or calibration.slope < 0:
-        raise LatexifyError(f"{path} holds no rising line: run `{CALIBRATE}` again, or remove it")
+        raise LatexifyError(f"{path} has a slope or offset that is not valid: run `{CALIBRATE}` again, or remove it")
     if calibration.model != fingerprint:
         raise LatexifyError(
-            f"{path} is of another model ({calibration.model}, this is {fingerprint}): run `{CALIBRATE}` again, or "
+            f"{path} belongs to another model ({calibration.model}, this is {fingerprint}): run `{CALIBRATE}` again, or "
             "remove it"
         )
     return calibration

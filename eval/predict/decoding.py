@@ -1,4 +1,4 @@
-"""A model's answers to the pictures of a split, for whoever judges them or learns from them."""
+"""A model's predictions for the samples of a split."""
 
 import time
 from collections.abc import Iterator
@@ -22,17 +22,25 @@ from latexify.shards.format.sample import Sample
 from latexify.shards.reading.reader import SampleReader
 from latexify.trainer.inference.constraint import Constraint
 from latexify.trainer.inference.decoder import StepDecoder
-from latexify.trainer.inference.reader import TrainedReader, open_reader
+from latexify.trainer.inference.model import TrainedModel
+from latexify.trainer.inference.open import open_model
 from latexify.trainer.inference.threads import run_in_threads
-from latexify.trainer.loop.precision import choose_device
 from latexify.trainer.model.canvas import Geometry
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decoder:
-    """A model that answers in one way. constraint: what all answers keep to. max_tokens: the end token counts."""
+class Predictor:
+    """A model with the settings of its search.
 
-    trained: TrainedReader
+    Attributes:
+        trained: The model.
+        constraint: Constraint of all predictions.
+        batch_size: Pictures in a batch.
+        max_tokens: Maximum number of tokens, end token included.
+        num_beams: Beam width.
+    """
+
+    trained: TrainedModel
     constraint: Constraint | None
     batch_size: int
     max_tokens: int
@@ -40,12 +48,20 @@ class Decoder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What was read of a sample.
+class DecodedSample:
+    """The prediction for a sample.
 
-    row: of the index. label: as found in the InkML; reference: normalised. text: as the model wrote it; latex:
-    normalised. probability: 0 to 1, the geometric mean of those of the tokens. num_tokens: end token included.
-    elapsed_s: share of its batch's time.
+    Attributes:
+        row: Row of the index.
+        key: Key of the sample.
+        label: Label as it is in the InkML.
+        reference: Normalised label.
+        text: Prediction as the model wrote it.
+        latex: Normalised prediction.
+        probability: Geometric mean of the probabilities of the tokens, 0 to 1.
+        finished: See `Hypothesis`.
+        num_tokens: Number of tokens, end token included.
+        elapsed_s: Share of its batch's time.
     """
 
     row: int
@@ -60,7 +76,7 @@ class Answer:
     elapsed_s: float
 
 
-def open_decoder(  # noqa: PLR0913  # all but the first are named
+def open_predictor(  # noqa: PLR0913  # all but the first are named
     model: Path,
     *,
     shards: Manifest,
@@ -69,14 +85,27 @@ def open_decoder(  # noqa: PLR0913  # all but the first are named
     batch_size: int,
     max_tokens: int,
     num_beams: int,
-) -> Decoder:
-    """Load a model folder. shards: manifest of what it is to read. constrained: where the vocabulary is LaTeX.
+) -> Predictor:
+    """Open a model folder.
 
-    Raises LatexifyError where model and shards do not fit each other.
+    Args:
+        model: Model folder.
+        shards: Manifest of the shards to predict.
+        device: torch's name of a device; None chooses the best one.
+        constrained: Predict well-formed LaTeX only, if the vocabulary is LaTeX tokens.
+        batch_size: Pictures in a batch.
+        max_tokens: Maximum number of tokens, end token included.
+        num_beams: Beam width; 1 is greedy search.
+
+    Returns:
+        The predictor.
+
+    Raises:
+        LatexifyError: If model and shards do not fit each other.
     """
-    trained = open_reader(model, device=choose_device(device))
+    trained = open_model(model, device=device)
     require_fit(trained, shards, where=model)
-    return Decoder(
+    return Predictor(
         trained=trained,
         constraint=constraint_for(model) if constrained else None,
         batch_size=batch_size,
@@ -85,19 +114,19 @@ def open_decoder(  # noqa: PLR0913  # all but the first are named
     )
 
 
-def require_fit(trained: TrainedReader, shards: Manifest, *, where: Path) -> None:
-    """Raise LatexifyError but where the pictures are drawn like those the model learnt from, with its vocabulary."""
-    drawn = Geometry.from_params(shards.params)
-    if trained.geometry != drawn:
+def require_fit(trained: TrainedModel, shards: Manifest, *, where: Path) -> None:
+    """Raise LatexifyError unless canvas and tokenizer of the shards are the model's. where: folder of the model."""
+    geometry = Geometry.from_params(shards.params)
+    if trained.geometry != geometry:
         raise LatexifyError(
-            f"{where} reads pictures of {_describe(trained.geometry)}, the shards hold {_describe(drawn)}: "
+            f"{where} needs pictures of {_describe(trained.geometry)}, the shards hold {_describe(geometry)}: "
             f"set `rasterize` as it was, or run `{MODEL.producer}` again"
         )
-    learnt, used = trained.manifest.inputs.get("tokenizer"), shards.inputs.get("tokenizer")
-    if learnt != used:
+    trained_with, made_with = trained.manifest.inputs.get("tokenizer"), shards.inputs.get("tokenizer")
+    if trained_with != made_with:
         raise LatexifyError(
-            f"{where} was trained with another tokenizer ({learnt}) than the shards were made with ({used}): "
-            f"run `{MODEL.producer}` again"
+            f"{where} was trained with another tokenizer ({trained_with}) than the shards were made with "
+            f"({made_with}): run `{MODEL.producer}` again"
         )
 
 
@@ -109,34 +138,42 @@ def _describe(geometry: Geometry) -> str:
 
 
 def decode(
-    decoder: Decoder, index: SplitIndex, rows: npt.NDArray[np.int64], *, progress: Progress
-) -> Iterator[list[Answer]]:
-    """Read the samples of `rows` (int64 [num_samples]), a batch at a time, the longest first.
+    predictor: Predictor, index: SplitIndex, rows: npt.NDArray[np.int64], *, progress: Progress
+) -> Iterator[list[DecodedSample]]:
+    """Predict samples, a batch at a time, the longest first.
 
-    Raises LatexifyError where a batch does not fit the device's memory.
+    Args:
+        predictor: The model.
+        index: Index of the split.
+        rows: Rows of the index, int64 [num_samples].
+        progress: Advanced by each batch.
+
+    Yields:
+        The predictions of a batch.
+
+    Raises:
+        LatexifyError: If a batch does not fit into the device's memory.
     """
-    # Samples of like length share a batch, which ends with its longest member. A matter of speed: greedy or with beams,
-    # a sample's answer does not depend on its neighbours.
+    # Samples of similar length share a batch, which takes as long as its longest member. This only affects speed: the
+    # prediction for a sample does not depend on the others in its batch.
     order = rows[np.argsort(index.num_tokens[rows], kind="stable")[::-1]]
     with SampleReader(index) as reader:
-        starts = range(0, len(order), decoder.batch_size)
-        batches = (_Batch.read(reader, order[start : start + decoder.batch_size]) for start in starts)
-        for answers in run_in_threads(partial(_decode_batch, decoder), batches, num_threads=_num_threads(decoder)):
-            yield answers
-            progress.advance(len(answers))
+        starts = range(0, len(order), predictor.batch_size)
+        batches = (_Batch.read(reader, order[start : start + predictor.batch_size]) for start in starts)
+        for decoded in run_in_threads(partial(_decode_batch, predictor), batches, num_threads=_num_threads(predictor)):
+            yield decoded
+            progress.advance(len(decoded))
 
 
-def _num_threads(decoder: Decoder) -> int:
-    """How many batches to read at a time: onnxruntime has threads of its own, a GPU one memory for all."""
-    reader = decoder.trained.reader
-    is_torch, is_cpu = isinstance(reader.decoder, StepDecoder), reader.device.type == "cpu"
+def _num_threads(predictor: Predictor) -> int:
+    """Return how many batches run in parallel: onnxruntime has its own threads, a GPU has one memory for all."""
+    inference = predictor.trained.inference
+    is_torch, is_cpu = isinstance(inference.decoder, StepDecoder), inference.device == "cpu"
     return torch.get_num_threads() if is_torch and is_cpu else 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Batch:
-    """Samples and their descriptions, of these rows of the index: int64 [num_samples]."""
-
     rows: npt.NDArray[np.int64]
     samples: list[Sample]
     descriptions: list[dict[str, Any]]
@@ -146,24 +183,26 @@ class _Batch:
         return cls(rows=rows, samples=reader.read(rows), descriptions=reader.describe(rows))
 
 
-def _decode_batch(decoder: Decoder, batch: _Batch) -> list[Answer]:
+def _decode_batch(predictor: Predictor, batch: _Batch) -> list[DecodedSample]:
     started = time.perf_counter()
-    trained, samples = decoder.trained, batch.samples
-    pixels = torch.from_numpy(np.stack([sample.pixels for sample in samples]))
+    trained, samples = predictor.trained, batch.samples
     try:
-        found = trained.reader.read(
-            pixels, max_tokens=decoder.max_tokens, num_beams=decoder.num_beams, constraint=decoder.constraint
+        hypotheses = trained.inference.generate(
+            np.stack([sample.pixels for sample in samples]),
+            max_tokens=predictor.max_tokens,
+            num_beams=predictor.num_beams,
+            constraint=predictor.constraint,
         )
     except torch.OutOfMemoryError:
         raise LatexifyError(
-            f"{len(samples)} pictures with {decoder.num_beams} beam(s) do not fit into the memory of "
-            f"{trained.reader.device}: lower predict.batch_size"
+            f"{len(samples)} pictures with {predictor.num_beams} beam(s) do not fit into the memory of "
+            f"{trained.inference.device}: lower predict.batch_size"
         ) from None
-    best = [hypotheses[0] for hypotheses in found]
+    best = [of_picture[0] for of_picture in hypotheses]
     texts = trained.texts([hypothesis.ids for hypothesis in best])
     elapsed_s = (time.perf_counter() - started) / len(samples)
     return [
-        Answer(
+        DecodedSample(
             row=row,
             key=sample.key,
             label=description["label"],

@@ -1,11 +1,11 @@
-r"""What well-formed LaTeX is, for a search that keeps to it: the normal form of `latexify.pipeline.latex`, token by token.
+r"""A grammar of well-formed LaTeX for constrained search: the normal form of `latexify.pipeline.latex`, by tokens.
 
-Braces have partners, commands and scripts have their arguments, and these are not empty; a base has one subscript and
-one superscript; each ``\begin`` has its ``\end``, and cells stand between the two alone. What normalised labels never
-hold (``\left``, spaces, font switches, ``$``) is never written.
+Braces are balanced. Commands and scripts have arguments, which are not empty. A base has at most one subscript and one
+superscript. Each ``\begin`` has its ``\end``, and cells occur only between the two. What normalised labels never
+contain (``\left``, spaces, font switches, ``$``) is not allowed.
 
-The symbols of the grammar are named by where they stand: a list ``place:state`` of items up to the end of its place, an
-argument that must come, the letters of a text, the columns of an array.
+The symbols of the grammar are named by their context: a list ``context:state`` of items up to the end of its context,
+an argument that must follow, the letters of a text, the columns of an array.
 """
 
 import json
@@ -17,31 +17,38 @@ from latexify.artifacts.names import MODEL
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.latex import tables, tokenize
 from latexify.pipeline.latex.prepare import prepare
-from latexify.trainer.inference.constraint import Constraint, Grammar
+from latexify.trainer.inference.constraint import Constraint, TokenGrammar
 
 Rules = dict[str, dict[str, tuple[str, ...]]]
 
 MATH_SIGNS = ("sign", "column", "rule", "symbol", "[", "]", "*")
-"""Kinds that are an item by themselves."""
+"""Kinds that are items by themselves."""
 TEXT_SIGNS = ("sign", "column", "rule", "letter", "[", "]", "*")
-"""Kinds that a text may hold, beside spaces."""
+"""Kinds that a text may contain besides spaces."""
 STRUCTURE = frozenset(["{", "}", "[", "]", "_", "^", "&", "\\\\", "*"])
-"""Tokens that are kinds of their own."""
+"""Tokens that are their own kind."""
 SCRIPTS = {"plain": "_^", "low": "^", "high": "_", "both": ""}
-"""The states of a list behind an item: the scripts that the item may still get."""
+"""States of a list after an item: the scripts that may still follow the item."""
 FRESH = ("empty", "guarded", "row")
-"""The states of a list behind no item: nothing yet, the same where a bracket would be an option, a new row."""
+"""States of a list before an item: empty, empty where a bracket would begin an option, after a new row."""
 WITH_OPTIONS = frozenset(["aligned", "gathered"])
-"""Environments for which a bracket right behind ``\\begin`` is an option."""
+"""Environments in which a bracket right after ``\\begin`` is an option."""
 ESCAPED = frozenset(["\\%", "\\#", "\\&", "\\$", "\\_", "\\{", "\\}"])
 NO_LETTERS = frozenset("\\{}$&#^_%~")
 END = "end"
 
 
 def constraint_for(folder: Path) -> Constraint | None:
-    """The constraint for the vocabulary of a model folder; None where its tokens are pieces of text, not of LaTeX.
+    """Make the constraint for the vocabulary of a model folder.
 
-    Raises LatexifyError where the folder's files cannot be read, or hold no vocabulary that a formula can be made of.
+    Args:
+        folder: Model folder.
+
+    Returns:
+        The constraint; None if the tokens are pieces of text, not LaTeX tokens.
+
+    Raises:
+        LatexifyError: If files cannot be read, or no formula can be made of the vocabulary.
     """
     if not (folder / "tokenizer.json").is_file():  # a base model's own, in another format
         return None
@@ -59,13 +66,13 @@ def constraint_for(folder: Path) -> Constraint | None:
         return Constraint(grammar_of(kinds))
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise LatexifyError(
-            f"{folder} holds no vocabulary to keep to ({type(error).__name__}: {error}): run `{MODEL.producer}` again, "
-            "or read without constraint"
+            f"{folder} has no usable vocabulary for constrained search ({type(error).__name__}: {error}): "
+            f"run `{MODEL.producer}` again, or turn the constraint off"
         ) from None
 
 
 def _latex_words(tokenizer: Any) -> dict[str, int] | None:
-    """The ids of the tokens, special ones left out; None where they are not LaTeX tokens, one for one."""
+    """Return the ids of the tokens without special ones; None if not every one is exactly one LaTeX token."""
     model = tokenizer["model"]
     if model.get("type") != "WordLevel":
         return None
@@ -75,7 +82,7 @@ def _latex_words(tokenizer: Any) -> dict[str, int] | None:
 
 
 def kind_of(token: str) -> str | None:  # noqa: C901, PLR0911 (one branch for each kind)
-    r"""The kind of a LaTeX token; None for what no normal form has. ``\begin`` and ``\end`` are kinds by their name."""
+    r"""Return the kind of a LaTeX token; None if the normal form never has it. ``\begin{x}`` is its own kind."""
     if token in STRUCTURE:
         return token
     if token == "~":
@@ -99,24 +106,24 @@ def kind_of(token: str) -> str | None:  # noqa: C901, PLR0911 (one branch for ea
     return "symbol"
 
 
-def grammar_of(kinds: list[str | None]) -> Grammar:
-    """The grammar for a vocabulary. kinds: of each token id, as :func:`kind_of` says; END for the end token."""
+def grammar_of(kinds: list[str | None]) -> TokenGrammar:
+    """Make the grammar for a vocabulary. kinds: Of each token id, from :func:`kind_of`; END for the end token."""
     present = {kind for kind in kinds if kind is not None}
     names = sorted(kind[len("\\begin{") : -1] for kind in present if kind.startswith("\\begin{"))
     begins = {f"\\begin{{{name}}}": _environment(name) for name in names}
     commands = {kind: _arguments(kind) for kind in present if kind.startswith("command")}
-    closers = {"top": END, "group": "}", "argument": "}", "option": "]"}
-    closers |= {f"in {name}": f"\\end{{{name}}}" for name in names}
+    closing = {"top": END, "group": "}", "argument": "}", "option": "]"}
+    closing |= {f"in {name}": f"\\end{{{name}}}" for name in names}
     rules = _argument_rules()
     ends = {"letters": "}", "some columns": "}"}
-    for place, closer in closers.items():
-        lists = _list_rules(place, closer=closer, begins=begins, commands=commands)
-        ends |= {symbol: closer for symbol, found in lists.items() if closer in found}
+    for context, closer in closing.items():
+        lists = _list_rules(context, closer=closer, begins=begins, commands=commands)
+        ends |= {symbol: closer for symbol, options in lists.items() if closer in options}
         rules |= lists
-    for place in closers:  # behind a brace that stands first: an empty group is no content, any other is
-        content = {kind: (*new, f"{place}:plain") for kind, new in rules["argument:empty"].items()}
-        rules[f"{place}:brace"] = {**content, "}": (f"{place}:empty",)}
-    return Grammar(rules=rules, start="top:empty", kinds=kinds, closers=ends)
+    for context in closing:  # after a brace that comes first: an empty group does not count as content
+        content = {kind: (*new, f"{context}:plain") for kind, new in rules["argument:empty"].items()}
+        rules[f"{context}:brace"] = {**content, "}": (f"{context}:empty",)}
+    return TokenGrammar(rules=rules, start="top:empty", kinds=kinds, closing_kinds=ends)
 
 
 def _environment(name: str) -> tuple[str, ...]:
@@ -126,58 +133,59 @@ def _environment(name: str) -> tuple[str, ...]:
 
 
 def _arguments(kind: str) -> tuple[str, ...]:
-    """What must follow a command."""
+    """Return the symbols that must follow a command."""
     count = int(kind.split()[1])
     return ("option or argument", *["argument"] * (count - 1)) if kind.endswith("[") else ("argument",) * count
 
 
 def _list_rules(
-    place: str, *, closer: str, begins: Mapping[str, tuple[str, ...]], commands: Mapping[str, tuple[str, ...]]
+    context: str, *, closer: str, begins: Mapping[str, tuple[str, ...]], commands: Mapping[str, tuple[str, ...]]
 ) -> Rules:
-    """The rules of a list of items, in each of its states."""
-    plain, in_option, has_cells = f"{place}:plain", place == "option", place.startswith("in ")
+    """Return the rules of a list of items, in each of its states."""
+    plain, in_option, has_cells = f"{context}:plain", context == "option", context.startswith("in ")
     rules: Rules = {}
     for state in (*FRESH, *SCRIPTS):
-        found: dict[str, tuple[str, ...]] = {}
-        found |= dict.fromkeys(MATH_SIGNS, (plain,))
+        options: dict[str, tuple[str, ...]] = {}
+        options |= dict.fromkeys(MATH_SIGNS, (plain,))
         for kind, arguments in commands.items():
-            found[kind] = (*(_within_option(arguments) if in_option else arguments), plain)
-        found["text"] = ("text", plain)
-        found["{"] = (f"{place}:brace",) if state in {"empty", "guarded"} else ("group:plain", plain)
+            options[kind] = (*(_within_option(arguments) if in_option else arguments), plain)
+        options["text"] = ("text", plain)
+        options["{"] = (f"{context}:brace",) if state in {"empty", "guarded"} else ("group:plain", plain)
+        argument = "argument in option" if in_option else "argument"
         for mark in SCRIPTS.get(state, "_^"):
-            found[mark] = (_within_option(("argument",))[0] if in_option else "argument", _lifted(place, state, mark))
+            options[mark] = (argument, _after_script(context, state, mark))
         if in_option:
-            del found["]"]  # it would end the option, wherever it stands
+            del options["]"]  # it would end the option at any depth
         else:
-            found |= {kind: (*begun, plain) for kind, begun in begins.items()}
+            options |= {kind: (*begun, plain) for kind, begun in begins.items()}
         if has_cells:
-            found["&"] = (plain,)
+            options["&"] = (plain,)
             if state not in {"empty", "guarded"}:
-                found["\\\\"] = (f"{place}:row",)
+                options["\\\\"] = (f"{context}:row",)
         if state in {"guarded", "row"}:
-            del found["["]
+            del options["["]
         if state == "row":
-            del found["*"]
-        if place == "top" or state not in {"empty", "guarded"}:
-            found[closer] = ()
-        rules[f"{place}:{state}"] = found
+            del options["*"]
+        if context == "top" or state not in {"empty", "guarded"}:
+            options[closer] = ()
+        rules[f"{context}:{state}"] = options
     return rules
 
 
-def _lifted(place: str, state: str, mark: str) -> str:
-    """The list behind a script."""
+def _after_script(context: str, state: str, mark: str) -> str:
+    """Return the list after a script."""
     if state in {"low", "high"}:
-        return f"{place}:both"
-    return f"{place}:{'low' if mark == '_' else 'high'}"
+        return f"{context}:both"
+    return f"{context}:{'low' if mark == '_' else 'high'}"
 
 
 def _within_option(arguments: Iterable[str]) -> tuple[str, ...]:
-    """The same where a bare bracket would end the option around it."""
+    """Return the arguments for a context in which a bare bracket would end the option around them."""
     return tuple("argument in option" for _ in arguments)
 
 
 def _argument_rules() -> Rules:
-    """The rules of what must come: arguments, texts, the columns of an array."""
+    """Return the rules of what must follow: arguments, texts, the columns of an array."""
     braced = {"{": ("argument:empty",)}
     single: dict[str, tuple[str, ...]] = dict.fromkeys(MATH_SIGNS, ())
     unbracketed = {kind: new for kind, new in single.items() if kind not in {"[", "]"}}

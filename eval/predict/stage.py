@@ -1,4 +1,4 @@
-"""The ``predict`` stage: read every picture of a split with the trained model."""
+"""The ``predict`` stage: predict the LaTeX of every picture of a split with the trained model."""
 
 import time
 from pathlib import Path
@@ -14,7 +14,7 @@ from latexify.artifacts.names import MANIFEST_NAME, MODEL, PREDICTIONS, PREDICTI
 from latexify.common.progress import Progress
 from latexify.eval.config import PredictParams
 from latexify.eval.predict.calibration import Calibration, confidence_of, read_calibration
-from latexify.eval.predict.decoding import Answer, Decoder, decode, open_decoder
+from latexify.eval.predict.decoding import DecodedSample, Predictor, decode, open_predictor
 from latexify.pipeline.latex import NORMALIZER_VERSION
 from latexify.shards.format.index import SplitIndex, open_split
 
@@ -23,14 +23,14 @@ VERSION = 2
 PREDICTION_SCHEMA = pa.schema(
     [
         pa.field("key", pa.string(), nullable=False),
-        # as found in the InkML
+        # as in the InkML
         pa.field("label", pa.string(), nullable=False),
         # normalised
         pa.field("reference", pa.string(), nullable=False),
         pa.field("prediction", pa.string(), nullable=False),
         # as the model wrote it
         pa.field("prediction_raw", pa.string(), nullable=False),
-        # share of such answers that are right, 0 to 1; of a model without calibration the probability; 0: unfinished
+        # fraction of such predictions that are right, 0 to 1; without calibration the probability; 0: unfinished
         pa.field("confidence", pa.float32(), nullable=False),
         # geometric mean of the probabilities of the tokens, 0 to 1
         pa.field("probability", pa.float32(), nullable=False),
@@ -43,16 +43,25 @@ PREDICTION_SCHEMA = pa.schema(
 
 
 def run(params: PredictParams, *, model: Path, shards: Location, out: Path, device: str | None) -> dict[str, Any]:
-    """Decode `params.split` of `shards` with `model`, in float32, into `out`/predictions.parquet, in index order.
+    """Predict a split in float32, and write predictions.parquet in the order of the index.
 
-    Returns {"num_samples", "num_unfinished", "is_constrained", "is_calibrated", "seconds"}; unfinished: cut off (too
-    long, or in a loop).
+    Args:
+        params: Section `predict` of the parameters.
+        model: Model folder.
+        shards: Shards that hold `params.split`.
+        out: Folder to write.
+        device: torch's name of a device; None chooses the best one.
 
-    Raises LatexifyError where model and shards do not fit each other, or a batch does not fit the device's memory.
+    Returns:
+        {"num_samples", "num_unfinished", "is_constrained", "is_calibrated", "seconds"}. Unfinished predictions were cut
+        off because they were too long or looped.
+
+    Raises:
+        LatexifyError: If model and shards do not fit each other, or a batch does not fit into the device's memory.
     """
     shards_manifest = read_manifest(shards, SHARDS)
     index = open_split(shards, params.split)
-    decoder = open_decoder(
+    predictor = open_predictor(
         model,
         shards=shards_manifest,
         device=device,
@@ -61,18 +70,18 @@ def run(params: PredictParams, *, model: Path, shards: Location, out: Path, devi
         max_tokens=params.max_new_tokens,
         num_beams=params.num_beams,
     )
-    trained = decoder.trained.manifest
+    trained = predictor.trained.manifest
     calibration = read_calibration(model, fingerprint=trained.fingerprint)
     started = time.perf_counter()
-    answers = _decode_all(decoder, index, wants_constraint=params.constrained)
+    samples = _decode_all(predictor, index, wants_constraint=params.constrained)
     elapsed_s = time.perf_counter() - started
     out.mkdir(parents=True, exist_ok=True)
     (out / MANIFEST_NAME).unlink(missing_ok=True)
-    pq.write_table(_table_of(answers, calibration), out / PREDICTIONS_NAME, compression="zstd")
+    pq.write_table(_make_table(samples, calibration), out / PREDICTIONS_NAME, compression="zstd")
     summary = {
-        "num_samples": len(answers),
-        "num_unfinished": sum(not answer.finished for answer in answers),
-        "is_constrained": decoder.constraint is not None,
+        "num_samples": len(samples),
+        "num_unfinished": sum(not sample.finished for sample in samples),
+        "is_constrained": predictor.constraint is not None,
         "is_calibrated": calibration is not None,
         "seconds": round(elapsed_s, 2),
     }
@@ -87,34 +96,34 @@ def run(params: PredictParams, *, model: Path, shards: Location, out: Path, devi
     return summary
 
 
-def _decode_all(decoder: Decoder, index: SplitIndex, *, wants_constraint: bool) -> list[Answer]:
-    """Every row of the index decoded, in its order."""
-    answers: dict[int, Answer] = {}
+def _decode_all(predictor: Predictor, index: SplitIndex, *, wants_constraint: bool) -> list[DecodedSample]:
+    """Predict every row of the index, in its order."""
+    samples: dict[int, DecodedSample] = {}
     with Progress("predict", total=len(index), unit="inks") as progress:
-        if wants_constraint and decoder.constraint is None:
+        if wants_constraint and predictor.constraint is None:
             progress.message(
-                "predict.constrained does nothing here: the model's tokens are pieces of text, not of LaTeX "
+                "predict.constrained has no effect: the model's tokens are pieces of text, not LaTeX tokens "
                 "(vocab.tokenizer: base)"
             )
-        for batch in decode(decoder, index, np.arange(len(index)), progress=progress):
-            answers |= {answer.row: answer for answer in batch}
-    return [answers[row] for row in range(len(index))]
+        for batch in decode(predictor, index, np.arange(len(index)), progress=progress):
+            samples |= {sample.row: sample for sample in batch}
+    return [samples[row] for row in range(len(index))]
 
 
-def _table_of(answers: list[Answer], calibration: Calibration | None) -> pa.Table:
-    """A table of PREDICTION_SCHEMA."""
+def _make_table(samples: list[DecodedSample], calibration: Calibration | None) -> pa.Table:
+    """Make a table of PREDICTION_SCHEMA."""
     rows = [
         {
-            "key": answer.key,
-            "label": answer.label,
-            "reference": answer.reference,
-            "prediction": answer.latex,
-            "prediction_raw": answer.text,
-            "confidence": confidence_of(answer.probability, finished=answer.finished, calibration=calibration),
-            "probability": answer.probability,
-            "seconds": answer.elapsed_s,
-            "num_tokens": answer.num_tokens,
+            "key": sample.key,
+            "label": sample.label,
+            "reference": sample.reference,
+            "prediction": sample.latex,
+            "prediction_raw": sample.text,
+            "confidence": confidence_of(sample.probability, finished=sample.finished, calibration=calibration),
+            "probability": sample.probability,
+            "seconds": sample.elapsed_s,
+            "num_tokens": sample.num_tokens,
         }
-        for answer in answers
+        for sample in samples
     ]
     return pa.Table.from_pylist(rows, schema=PREDICTION_SCHEMA)

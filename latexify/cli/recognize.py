@@ -10,7 +10,7 @@ import typer
 from latexify.cli.options import Constrained, Device, ModelFolder, RuntimeOption, Threads, Workspace, extra_needed
 
 if TYPE_CHECKING:
-    from latexify.serve.answers import Answer
+    from latexify.serve.batch_files import FileAnswer
 
 
 def recognize(  # noqa: PLR0913, PLR0917  # one parameter per option
@@ -37,19 +37,17 @@ def recognize(  # noqa: PLR0913, PLR0917  # one parameter per option
     """
     workspace: Workspace = context.obj
     with extra_needed("recognize"):
-        from latexify.serve.answers import Failure, answer_files
+        from latexify.serve.batch_files import FileFailure, answer_files
         from latexify.serve.files import list_sources
         from latexify.serve.recognizer import Recognizer, default_model
 
     folder = model or default_model(trained_here=workspace.data("model"))
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(threads)
     with extra_needed("recognize"):
-        recognizer = Recognizer(folder, device=device, engine=runtime, constrained=constrained)
+        recognizer = Recognizer(folder, device=device, runtime=runtime, constrained=constrained, num_threads=threads)
     with_names = len(paths) > 1 or Path(paths[0]).is_dir()
     any_failed = False
     for number, answer in enumerate(answer_files(recognizer, list_sources(paths), num_beams=beams), start=1):
-        if isinstance(answer, Failure):
+        if isinstance(answer, FileFailure):
             any_failed = True
             print(f"latexify: {answer.name}: {answer.reason}", file=sys.stderr, flush=True)
             continue
@@ -60,14 +58,14 @@ def recognize(  # noqa: PLR0913, PLR0917  # one parameter per option
         raise typer.Exit(1)
 
 
-def _line(answer: "Answer", *, as_json: bool, with_name: bool) -> str:
+def _line(answer: "FileAnswer", *, as_json: bool, with_name: bool) -> str:
     if as_json:
         return json.dumps(answer.to_dict(), ensure_ascii=False)
     latex = answer.recognition.latex
     return f"{answer.name}\t{latex}" if with_name else latex
 
 
-def _write_picture(folder: Path, number: int, answer: "Answer") -> None:
+def _write_picture(folder: Path, number: int, answer: "FileAnswer") -> None:
     """Write the picture that the model read; numbers distinguish files of the same name in different folders."""
     from latexify.artifacts.files import write_atomically
     from latexify.shards.format.png import encode_png

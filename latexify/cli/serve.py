@@ -47,7 +47,7 @@ def serve(  # noqa: PLR0913, PLR0917  # one parameter per option
         model=model or default_model(trained_here=workspace.data("model")),
         device=device,
         constrained=constrained,
-        engine=runtime,
+        runtime=runtime,
         threads=threads,
         max_batch=max_batch,
         max_wait_s=max_wait_ms / 1000,
@@ -76,7 +76,7 @@ def demo(  # noqa: PLR0913, PLR0917  # one parameter per option
     settings = DemoSettings(
         model=model or default_model(trained_here=workspace.data("model")),
         device=device,
-        engine=runtime,
+        runtime=runtime,
         threads=threads,
         inks=str(workspace.inks),
     )

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import torch
-
 from latexify.serve.http.drawing import draw_item
 from latexify.serve.http.http_errors import HttpError
 from latexify.serve.http.limits import Limits
 from latexify.serve.http.requests import JSON, RequestItem, parse_request
 from latexify.serve.recognizer import Picture, Recognition, Recognizer
-from latexify.trainer.inference.backend import Engine
+from latexify.trainer.inference.runtime import Runtime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +31,15 @@ class Unread:
 class SharedRecognizer:
     """A model that many visitors read with. Safe to share between threads."""
 
-    def __init__(self, model: Path, *, device: str | None, engine: Engine | None, threads: int) -> None:
-        """Load the model folder `model`. device, engine: as in `Recognizer`. threads: of torch, on the CPU.
+    def __init__(self, model: Path, *, device: str | None, runtime: Runtime | None, threads: int) -> None:
+        """Load the model folder `model`. device, runtime: as in `Recognizer`. threads: of the runtime, on the CPU.
 
-        Raises LatexifyError where there is no whole model, or the device or the engine cannot be used.
+        Raises LatexifyError where there is no whole model, or the device or the runtime cannot be used.
         """
         # torch keeps the number of its threads for each thread that calls it
-        self._thread = ThreadPoolExecutor(1, "model", initializer=torch.set_num_threads, initargs=(threads,))
-        self._recognizer = self._thread.submit(Recognizer, model, device=device, engine=engine).result()
+        self._thread = ThreadPoolExecutor(1, "model")
+        load = partial(Recognizer, model, device=device, runtime=runtime, num_threads=threads)
+        self._recognizer = self._thread.submit(load).result()
         self.limits = Limits()
         # the first picture takes longer than all others, so it is not a visitor's
         self._read(self._recognizer.draw([[[0, 0], [1, 1]]]), num_beams=1)

@@ -10,18 +10,18 @@ import streamlit as st
 from latexify.artifacts.location import location_of
 from latexify.serve.demo.examples import Example, find_examples
 from latexify.serve.demo.inference import SharedRecognizer
-from latexify.trainer.inference.backend import Engine
+from latexify.trainer.inference.runtime import Runtime
 
 NUM_EXAMPLES = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoSettings:
-    """How the demo works. device, engine: as in `Recognizer`. threads: of the model. inks: folder or URL of inks."""
+    """How the demo works. device, runtime: as in `Recognizer`. threads: of the model. inks: folder or URL of inks."""
 
     model: Path
     device: str | None
-    engine: Engine | None
+    runtime: Runtime | None
     threads: int
     inks: str
 
@@ -30,7 +30,7 @@ class DemoSettings:
         return {
             "model": str(self.model),
             "device": self.device or "",
-            "engine": self.engine or "",
+            "runtime": self.runtime or "",
             "threads": self.threads,
             "inks": self.inks,
         }
@@ -41,7 +41,7 @@ class DemoSettings:
         return cls(
             model=Path(values["model"]),
             device=values["device"] or None,
-            engine=values["engine"] or None,
+            runtime=values["runtime"] or None,
             threads=values["threads"],
             inks=values["inks"],
         )
@@ -50,7 +50,7 @@ class DemoSettings:
 @st.cache_resource(show_spinner=False)
 def reader_of(settings: DemoSettings) -> SharedRecognizer:
     """The model. Raises LatexifyError where there is none."""
-    return SharedRecognizer(settings.model, device=settings.device, engine=settings.engine, threads=settings.threads)
+    return SharedRecognizer(settings.model, device=settings.device, runtime=settings.runtime, threads=settings.threads)
 
 
 @st.cache_resource(show_spinner=False)

@@ -16,7 +16,7 @@ import streamlit as st
 from latexify.eval.metrics.typeset import Typesetter
 from latexify.serve.demo.examples import Example
 from latexify.serve.demo.inference import Seen
-from latexify.serve.recognizer import Picture, Reading
+from latexify.serve.recognizer import LatexHypothesis, Picture
 from latexify.shards.format.png import encode_png
 
 HERE = Path(__file__).resolve().parent / "static"
@@ -66,7 +66,7 @@ def readings(seen: Seen, *, key: str, truth: str | None = None) -> None:
     show(key=key, data={"readings": lines, "truth": verdict, "picture": picture, "glyphs": typesetter.glyphs()})
 
 
-def _line(reading: Reading, typesetter: Typesetter) -> dict[str, Any]:
+def _line(reading: LatexHypothesis, typesetter: Typesetter) -> dict[str, Any]:
     formula = typesetter.draw(reading.latex)
     return {
         "latex": reading.latex,

@@ -7,16 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
-
 from latexify.serve.http.batching import Batcher, ItemSlots
 from latexify.serve.http.drawing import draw_item
 from latexify.serve.http.http_errors import HttpError, busy
 from latexify.serve.http.limits import Limits
 from latexify.serve.http.metrics import ServiceMetrics
 from latexify.serve.http.requests import RequestItem, parse_request
-from latexify.serve.recognizer import Recognition, Recognizer
-from latexify.trainer.inference.backend import Engine
+from latexify.serve.recognizer import Recognizer
+from latexify.trainer.inference.runtime import Runtime
 
 T = TypeVar("T")
 
@@ -32,7 +30,7 @@ class ServiceSettings:
         model: Model folder.
         device: See `Recognizer`.
         constrained: See `Recognizer`.
-        engine: See `Recognizer`.
+        runtime: See `Recognizer`.
         threads: CPU threads of the model.
         max_batch: See `Batcher`.
         max_wait_s: See `Batcher`.
@@ -43,7 +41,7 @@ class ServiceSettings:
     model: Path
     device: str | None = None
     constrained: bool | None = None
-    engine: Engine | None = None
+    runtime: Runtime | None = None
     threads: int = 1
     max_batch: int = 16
     max_wait_s: float = 0.002
@@ -60,9 +58,7 @@ class Worker:
         self.batcher: Batcher | None = None
         self._metrics = metrics
         self._recognizer: Recognizer | None = None
-        self._model_thread = ThreadPoolExecutor(
-            1, "model", initializer=torch.set_num_threads, initargs=(settings.threads,)
-        )
+        self._model_thread = ThreadPoolExecutor(1, "model")
         self._drawing_threads = ThreadPoolExecutor(NUM_DRAWING_THREADS, "draw")
 
     async def run(self) -> None:
@@ -129,7 +125,8 @@ class Worker:
         assert batcher is not None
         limits = self.settings.limits
         picture = await self._in_thread(lambda: draw_item(item, recognizer=recognizer, limits=limits))
-        return _to_json(await batcher.read(picture, num_beams=num_beams), is_calibrated=recognizer.is_calibrated)
+        recognition = await batcher.read(picture, num_beams=num_beams)
+        return recognition.to_dict(is_calibrated=recognizer.is_calibrated)
 
     async def _read_or_error(self, item: RequestItem, num_beams: int) -> dict[str, Any]:
         try:
@@ -145,18 +142,11 @@ class Worker:
 def _load(settings: ServiceSettings) -> Recognizer:
     """Load a recogniser and let it read one picture, as the first takes longer than all others."""
     recognizer = Recognizer(
-        settings.model, device=settings.device, engine=settings.engine, constrained=settings.constrained
+        settings.model,
+        device=settings.device,
+        runtime=settings.runtime,
+        constrained=settings.constrained,
+        num_threads=settings.threads,
     )
     recognizer.read([recognizer.draw([[[0, 0], [1, 1]]])])
     return recognizer
-
-
-def _to_json(recognition: Recognition, *, is_calibrated: bool) -> dict[str, Any]:
-    return {
-        "latex": recognition.latex,
-        "confidence": round(recognition.confidence, 4),
-        "calibrated": is_calibrated,
-        "alternatives": [
-            {"latex": other.latex, "confidence": round(other.confidence, 4)} for other in recognition.alternatives
-        ],
-    }

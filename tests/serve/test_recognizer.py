@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from latexify.common.errors import LatexifyError
-from latexify.serve import recognizer as recognizing
-from latexify.serve.answers import Answer, Failure, answer_files
+from latexify.serve import recognizer as recognizer_module
+from latexify.serve.batch_files import FileAnswer, FileFailure, answer_files
 from latexify.serve.files import Source, list_sources
 from latexify.serve.recognizer import Recognizer, default_model, looks_like_markup
 from tests.support.handwriting import encoded, ink, inkml, strokes
@@ -24,14 +24,14 @@ EMPTY_INK = b'<ink xmlns="http://www.w3.org/2003/InkML"><trace></trace></ink>'
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model that writes something, if nothing sensible."""
+    """A model with random weights, which gives varied answers."""
     scratch = tmp_path_factory.mktemp("model")
     return export_folder(make_loaded("hybrid", scratch), scratch / "out")
 
 
 @pytest.fixture(scope="module")
 def recognizer(model: Path) -> Recognizer:
-    """It, loaded."""
+    """The model, loaded."""
     torch.set_num_threads(1)
     return Recognizer(model, device="cpu")
 
@@ -108,8 +108,8 @@ def test_one_file_is_one_line_of_latex(model: Path, files: Path) -> None:
 
 def test_without_a_model_one_line_says_what_to_do(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first command that a newcomer tries."""
-    monkeypatch.setattr(recognizing, "SHIPPED", tmp_path / "models")
-    with pytest.raises(LatexifyError, match="name one by --model, or run `latexify train`"):
+    monkeypatch.setattr(recognizer_module, "SHIPPED", tmp_path / "models")
+    with pytest.raises(LatexifyError, match="name one with --model, or run `latexify train`"):
         default_model(trained_here=tmp_path / "data" / "model")
     done = recognize("--model", tmp_path, files / "a-good.inkml", folder=tmp_path)
     assert done.returncode == 1
@@ -118,8 +118,8 @@ def test_without_a_model_one_line_says_what_to_do(files: Path, tmp_path: Path, m
 
 
 def test_the_model_that_comes_along_is_taken_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the README promises of a fresh clone."""
-    monkeypatch.setattr(recognizing, "SHIPPED", tmp_path / "models")
+    """The README promises this for a fresh clone."""
+    monkeypatch.setattr(recognizer_module, "SHIPPED", tmp_path / "models")
     here = tmp_path / "data" / "model"
     for folder in (here, tmp_path / "models" / "one", tmp_path / "models" / "two"):
         folder.mkdir(parents=True)
@@ -127,13 +127,13 @@ def test_the_model_that_comes_along_is_taken_first(tmp_path: Path, monkeypatch: 
         expected = here if folder == here else folder
         if folder.name != "two":
             assert default_model(trained_here=here) == expected
-    with pytest.raises(LatexifyError, match="choose one by --model"):
+    with pytest.raises(LatexifyError, match="choose one with --model"):
         default_model(trained_here=here)
 
 
 @pytest.mark.parametrize("num_beams", [1, 3])
-def test_company_changes_no_answer(recognizer: Recognizer, num_beams: int) -> None:
-    """A page of formulas reads as each would alone, and again the same."""
+def test_other_pictures_change_no_answer(recognizer: Recognizer, num_beams: int) -> None:
+    """Each formula of a page gets the answer that it gets alone, every time."""
     generator = np.random.default_rng(2)
     pictures = [recognizer.draw([generator.random((8, 2)), generator.random((5, 2)) + 1]) for _ in range(20)]
     alone = [recognizer.read([picture], num_beams=num_beams)[0] for picture in pictures]
@@ -163,28 +163,28 @@ def test_strokes_and_their_file_are_the_same_ink(recognizer: Recognizer) -> None
 
 def test_an_answer_without_an_end_is_not_trusted(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A loop is what a model is surest of."""
-    monkeypatch.setattr(recognizing, "MAX_TOKENS", 1)
-    found = recognizer.read([recognizer.draw(strokes())])[0]
-    assert found.confidence == 0 or found.latex == ""
+    monkeypatch.setattr(recognizer_module, "MAX_TOKENS", 1)
+    answer = recognizer.read([recognizer.draw(strokes())])[0]
+    assert answer.confidence == 0 or answer.latex == ""
 
 
 def test_files_are_read_a_few_at_a_time(recognizer: Recognizer, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder of 100,000 photos fits into no memory; chunks must not change names, order or answers."""
     sources = list(list_sources([str(files)]))
     whole = list(answer_files(recognizer, sources))
-    monkeypatch.setattr("latexify.serve.answers.AT_ONCE", 2)
+    monkeypatch.setattr("latexify.serve.batch_files.CHUNK_SIZE", 2)
     parts = list(answer_files(recognizer, sources))
     assert [part.name for part in parts] == [source.name for source in sources]
     for part, entire in zip(parts, whole, strict=True):
         assert type(part) is type(entire)
-        if isinstance(part, Answer) and isinstance(entire, Answer):
+        if isinstance(part, FileAnswer) and isinstance(entire, FileAnswer):
             assert part.recognition.latex == entire.recognition.latex
 
 
 def test_what_is_no_file_is_a_line(recognizer: Recognizer, tmp_path: Path) -> None:
     """Missing files and folders without pictures."""
     sources = list(list_sources([str(tmp_path), str(tmp_path / "gone.inkml")]))
-    failures = [answer for answer in answer_files(recognizer, sources) if isinstance(answer, Failure)]
+    failures = [answer for answer in answer_files(recognizer, sources) if isinstance(answer, FileFailure)]
     assert [failure.reason for failure in failures] == [
         "the folder holds neither InkML nor images",
         "it cannot be read (No such file or directory)",

@@ -1,4 +1,4 @@
-"""Small models with random weights, of every kind that `latexify.trainer.inference` reads, as folders of the train stage."""
+"""Small models with random weights, of every kind that `latexify.trainer.inference` runs, as the train stage writes."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from latexify.artifacts.manifest import Manifest
 from latexify.trainer.model import presets
 from latexify.trainer.model.canvas import Geometry
 from latexify.trainer.model.export import export_model
-from latexify.trainer.model.model import LoadedModel, set_special_ids
+from latexify.trainer.model.model import LoadedModel, max_positions, model_input, set_special_ids
 from latexify.trainer.model.pretrained import load_base
 from tests.support.trainer_data import GEOMETRY, HEIGHT_PX, WIDTH_PX, make_base, make_tokenizer, tokenizer_manifest
 from tests.support.trocr_family import make_checkpoint
@@ -47,6 +47,30 @@ def export_folder(loaded: LoadedModel, folder: Path, *, dtype: torch.dtype = tor
     manifest = Manifest(kind="model", version=1, params={}, inputs=inputs)
     export_model(loaded, folder, manifest=manifest, rows=[], dtype=dtype)
     return folder
+
+
+def max_new_tokens(loaded: LoadedModel) -> int:
+    """Return how many tokens the model may generate in tests; one position is the start token's."""
+    return min(MAX_TOKENS, max_positions(loaded.model) - 1)
+
+
+def generate_by_transformers(
+    loaded: LoadedModel, pixels: torch.Tensor, *, num_beams: int
+) -> tuple[list[list[int]], list[float]]:
+    """Return ids without start, end and padding, `num_beams` for each picture, and the scores of a beam search."""
+    output = loaded.model.generate(
+        pixel_values=model_input(pixels, loaded.model),
+        num_beams=num_beams,
+        num_return_sequences=num_beams,
+        do_sample=False,
+        max_length=1 + max_new_tokens(loaded),
+        return_dict_in_generate=True,
+        output_scores=True,
+    )
+    end_id = loaded.tokenizer.eos_token_id
+    rows = output.sequences[:, 1:].tolist()
+    scores = output.sequences_scores.tolist() if num_beams > 1 else []
+    return [row[: row.index(end_id)] if end_id in row else row for row in rows], scores
 
 
 def random_pictures(count: int) -> torch.Tensor:

@@ -1,5 +1,5 @@
-"""Reading pictures with trained weights: encoders, the decoder a token at a time, greedy and beam search.
+"""Inference with trained models: encoders, a decoder that runs one token at a time, greedy and beam search.
 
-The same arithmetic as transformers' modules (the tests compare them), without what generality costs there: most of the
-time of a small model, and seconds of imports. Needs torch alone.
+The arithmetic is that of transformers' modules (tests compare them), without the generality that takes most of the time
+of a small model and seconds of imports. torch and onnxruntime both implement `runtime`; the search itself is NumPy.
 """

@@ -1,173 +1,191 @@
 """Beam search, as transformers' `generate` does it with a length penalty of 1 and without early stopping.
 
-The same sequences in the same order, but a sample leaves the batch as soon as none of its beams can improve on what it
-has, and the beams of a sample share the keys and values of its picture.
+The same sequences in the same order, but a sample leaves the batch as soon as none of its beams can still improve, and
+the beams of a sample share the encoding of its picture.
 """
 
 import math
+from typing import Any
 
-import torch
+import numpy as np
+import numpy.typing as npt
 
-from latexify.trainer.inference.backend import C, TokenDecoder
-from latexify.trainer.inference.repetition import is_due, loop_start
-from latexify.trainer.inference.search import Hypothesis, Search
+from latexify.trainer.inference.runtime import C, Floats, Ints, TokenDecoder
+from latexify.trainer.inference.search import Hypothesis, Search, is_loop_check_due, loop_start
 
-NEVER = -1e9
-"""The score of what must not be chosen; finite, as in transformers, so that sums stay numbers."""
+NEVER = np.float32(-1e9)
+"""Score of what must not be chosen. Finite, as in transformers, so that sums stay numbers."""
 
 
-def beam_search(decoder: TokenDecoder[C], memory: torch.Tensor, search: Search) -> list[list[Hypothesis]]:
-    """Keep the `num_beams` likeliest beginnings at every step; return the `num_best` best by mean log-probability.
+def beam_search(decoder: TokenDecoder[C], encoded: Any, search: Search) -> list[list[Hypothesis]]:
+    """Keep the `num_beams` most likely beginnings at every step.
 
-    memory: floating [samples, cells, size]. Fewer than `num_best` come back only where the vocabulary is too small.
+    Args:
+        decoder: Decoder of the runtime that made `encoded`.
+        encoded: Encoded pictures, floating [samples, ...].
+        search: Settings.
+
+    Returns:
+        The `num_best` best hypotheses of each sample by mean log-probability, best first. There are fewer only where
+        the vocabulary is too small.
     """
-    run = _BeamRun(len(memory), search, device=memory.device)
-    cache = decoder.start(memory)
-    while run.going:
-        run.extend(decoder.step(cache, run.tokens))
-        kept = run.drop_finished()
+    scorer = decoder.scorer(search.penalties)
+    batch = _BeamBatch(len(encoded), search)
+    cache = decoder.start(encoded)
+    while batch.is_growing:
+        logits = decoder.step(cache, batch.tokens)
+        vocabulary = logits.shape[1]
+        # twice as many as there are beams: enough of them continue even if all beams end here
+        count = min(2 * search.num_beams, batch.sums.shape[1] * vocabulary)
+        sums, choice = scorer.best_extensions(logits, batch.cases, sums=batch.sums, count=count)
+        batch.extend(sums, beams=choice // vocabulary, tokens=choice % vocabulary)
+        kept = batch.drop_finished()
         if kept is not None:
-            cache.keep_samples(kept, rows=run.parents)
-        elif run.has_moved:
-            cache.keep_rows(run.parents)
-    return run.hypotheses()
+            cache.keep_samples(kept, rows=batch.parents)
+        elif batch.has_moved:
+            cache.keep_rows(batch.parents)
+    return batch.hypotheses()
 
 
-class _BeamRun:
+class _BeamBatch:
     """The beams of a batch while they grow.
 
-    Tensors with a first dimension of samples hold those still in the batch; `_found` collects the others.
+    Arrays whose first dimension is samples hold those still in the batch; `_results` has the hypotheses of the others.
     """
 
-    def __init__(self, num_samples: int, search: Search, *, device: torch.device) -> None:
-        self._search, self._device = search, device
+    def __init__(self, num_samples: int, search: Search) -> None:
+        self._search = search
         beams = search.num_beams
-        shape = (num_samples, beams, search.max_tokens)
-        self._samples = list(range(num_samples))
-        self._found: dict[int, list[Hypothesis]] = {}
+        self._samples = np.arange(num_samples)
+        self._results: dict[int, list[Hypothesis]] = {}
         self._length = 0
         # beams that may grow, with the sums of their log-probabilities
-        self._running = torch.full(shape, search.end_id, device=device)
-        self._sums = torch.zeros(num_samples, 1, device=device)  # at first all beams are the same: one will do
+        self._running = np.full((num_samples, beams, search.max_tokens), search.end_id)
+        self.sums = np.zeros((num_samples, 1), np.float32)  # at first all beams are equal, so one is enough
         # the best that have ended, with their mean log-probabilities
-        self._ended = self._running.clone()
-        self._means = torch.full((num_samples, beams), NEVER, device=device)
-        self._is_ended = torch.zeros(num_samples, beams, dtype=torch.bool, device=device)
-        self._parents = torch.zeros(num_samples, beams, dtype=torch.int64, device=device)
+        self._ended = self._running.copy()
+        self._means = np.full((num_samples, beams), NEVER)
+        self._is_ended = np.zeros((num_samples, beams), np.bool_)
+        self._parents = np.zeros((num_samples, beams), np.int64)
         self._num_rows_before = 0
-        self._followed = search.follow(num_samples, device=device)
+        self._constraint = search.start_constraint(num_samples)
 
     @property
-    def going(self) -> bool:
-        """Whether a sample is left that may improve."""
+    def is_growing(self) -> bool:
+        """Whether any sample may still improve."""
         return len(self._samples) > 0
 
     @property
-    def tokens(self) -> torch.Tensor:
-        """The last token of every row: int64 [rows]."""
+    def tokens(self) -> Ints:
+        """The last token of every row, [rows]."""
         if self._length == 0:
-            return torch.full((len(self._samples),), self._search.start_id, device=self._device)
-        return self._running[:, :, self._length - 1].flatten()
+            return np.full(len(self._samples), self._search.start_id)
+        return self._running[:, :, self._length - 1].ravel()
 
     @property
-    def parents(self) -> torch.Tensor:
-        """The row of the step before that each row goes on from: int64 [rows]."""
-        return self._parents.flatten()
+    def cases(self) -> list[int] | None:
+        """Row of the table of penalties for the next token of each row."""
+        return None if self._constraint is None else self._constraint.cases()
+
+    @property
+    def parents(self) -> Ints:
+        """The row of the previous step that each row continues, [rows]."""
+        return self._parents.ravel()
 
     @property
     def has_moved(self) -> bool:
-        """Whether a row does not go on from itself."""
-        num_rows = self._parents.numel()
-        in_order = torch.arange(num_rows, device=self._device)
-        return num_rows != self._num_rows_before or not torch.equal(self.parents, in_order)
+        """Whether any row continues another one than itself."""
+        num_rows = self._parents.size
+        return num_rows != self._num_rows_before or not np.array_equal(self.parents, np.arange(num_rows))
 
-    def extend(self, logits: torch.Tensor) -> None:
-        """Grow every beam by its likeliest tokens and keep the best. logits: float32 [rows, vocabulary]."""
-        beams, samples = self._search.num_beams, len(self._samples)
-        self._num_rows_before, vocabulary = logits.shape
-        grades = logits.log_softmax(dim=-1)
-        if self._followed is not None:
-            grades += self._followed.penalties()
-        sums = (grades.view(samples, -1, vocabulary) + self._sums[:, :, None]).flatten(1)
-        # twice as many as there are beams: enough of them go on even if all beams end here
-        sums, choice = sums.topk(min(2 * beams, sums.shape[1]), dim=1)
-        parents, tokens = choice // vocabulary, choice % vocabulary
-        grown = _rows(self._running, parents)
+    def extend(self, sums: Floats, *, beams: Ints, tokens: Ints) -> None:
+        """Append tokens to beams and keep the best.
+
+        Args:
+            sums: Log-probability of each extension, best first, [samples, extensions].
+            beams: The beam that each extends, of the same shape.
+            tokens: The token that each appends, of the same shape.
+        """
+        samples, rows_of_sample = self.sums.shape
+        self._num_rows_before = samples * rows_of_sample
+        grown = _take(self._running, beams)
         grown[:, :, self._length] = tokens
         self._length += 1
         ends = (tokens == self._search.end_id) | (self._length == self._search.max_tokens)
         self._add_ended(grown, sums, ends)
-        self._sums, best = (sums + ends * NEVER).topk(beams, dim=1)
-        self._running = _rows(grown, best)
-        first_rows = torch.arange(samples, device=self._device)[:, None] * (len(logits) // samples)
-        self._parents = first_rows + parents.gather(1, best)
-        if self._followed is not None:
-            self._followed.append(self.tokens.tolist(), parents=self.parents.tolist())
+        self.sums, best = _top(sums + np.where(ends, NEVER, np.float32(0)), self._search.num_beams)
+        self._running = _take(grown, best)
+        self._parents = np.arange(samples)[:, None] * rows_of_sample + np.take_along_axis(beams, best, axis=1)
+        if self._constraint is not None:
+            self._constraint.append(self.tokens.tolist(), parents=self.parents.tolist())
 
-    def _add_ended(self, grown: torch.Tensor, sums: torch.Tensor, ends: torch.Tensor) -> None:
-        """Merge the beams that end here into the best of those that have ended, if they are among the best grown."""
-        beams = self._search.num_beams
-        among_best = torch.arange(ends.shape[1], device=self._device) < beams
-        is_new = ends & among_best & (sums > NEVER / 2)  # where little is allowed, the best may hold what is not
-        means = torch.cat([self._means, sums / self._length + ~is_new * NEVER], dim=1)
-        self._means, best = means.topk(beams, dim=1)
-        self._ended = _rows(torch.cat([self._ended, grown], dim=1), best)
-        self._is_ended = torch.cat([self._is_ended, is_new], dim=1).gather(1, best)
+    def _add_ended(self, grown: Ints, sums: Floats, ends: npt.NDArray[np.bool_]) -> None:
+        """Merge beams that end here, if they are among the best extensions, into the best that have ended."""
+        is_best = np.arange(ends.shape[1]) < self._search.num_beams
+        is_new = ends & is_best & (sums > NEVER / 2)  # where little is allowed, the best may include what is forbidden
+        means = sums / np.float32(self._length) + np.where(is_new, np.float32(0), NEVER)
+        self._means, best = _top(np.concatenate([self._means, means], axis=1), self._search.num_beams)
+        self._ended = _take(np.concatenate([self._ended, grown], axis=1), best)
+        self._is_ended = np.take_along_axis(np.concatenate([self._is_ended, is_new], axis=1), best, axis=1)
 
-    def drop_finished(self) -> torch.Tensor | None:
-        """Leave out samples that are done: the places kept (int64), or None for all. `parents` follow."""
-        worst = torch.where(self._is_ended, self._means.min(dim=1, keepdim=True).values, NEVER)
-        improvable = (self._sums[:, :1] / self._length > worst).any(dim=1) & (self._sums[:, 0] > NEVER / 2)
-        going = improvable & (self._length < self._search.max_tokens)
-        if self._search.stop_loops and is_due(self._length):
+    def drop_finished(self) -> Ints | None:
+        """Drop samples that are done; return the indices kept, or None for all. `parents` follow."""
+        worst = np.where(self._is_ended, self._means.min(axis=1, keepdims=True), NEVER)
+        best = self.sums[:, :1]
+        can_improve = (best / np.float32(self._length) > worst).any(axis=1) & (best[:, 0] > NEVER / 2)
+        going = can_improve & (self._length < self._search.max_tokens)
+        if self._search.stop_loops and is_loop_check_due(self._length):
             self._stop_loops(going)
-        if bool(going.all()):
+        if going.all():
             return None
-        for place in (~going).nonzero()[:, 0].tolist():
-            self._found.setdefault(self._samples[place], self._hypotheses(place))
-        kept = going.nonzero()[:, 0]
-        self._samples = [self._samples[place] for place in kept.tolist()]
-        self._running, self._sums, self._ended = self._running[kept], self._sums[kept], self._ended[kept]
-        self._means, self._is_ended, self._parents = self._means[kept], self._is_ended[kept], self._parents[kept]
-        if self._followed is not None:
+        for i in np.flatnonzero(~going):
+            self._results.setdefault(int(self._samples[i]), self._hypotheses(i))
+        kept = np.flatnonzero(going)
+        self._samples, self._parents = self._samples[kept], self._parents[kept]
+        self._running, self.sums, self._ended = self._running[kept], self.sums[kept], self._ended[kept]
+        self._means, self._is_ended = self._means[kept], self._is_ended[kept]
+        if self._constraint is not None:
             beams = self._search.num_beams
-            self._followed.keep([place * beams + beam for place in kept.tolist() for beam in range(beams)])
+            self._constraint.keep([i * beams + beam for i in kept.tolist() for beam in range(beams)])
         return kept
 
-    def _stop_loops(self, going: torch.Tensor) -> None:
-        """Clear `going` where the best beam repeats itself; it is the answer where no beam has ended."""
-        best = self._running[:, 0, : self._length].tolist()
-        sums = self._sums[:, 0].tolist()
-        any_ended = self._is_ended.any(dim=1).tolist()
-        for place, is_going in enumerate(going.tolist()):
-            start = loop_start(best[place]) if is_going else None
+    def _stop_loops(self, going: npt.NDArray[np.bool_]) -> None:
+        """Clear `going` where the best beam repeats itself; it is the result where no beam has ended."""
+        for i in np.flatnonzero(going):
+            ids = self._running[i, 0, : self._length].tolist()
+            start = loop_start(ids)
             if start is None:
                 continue
-            going[place] = False
-            if not any_ended[place]:
-                confidence = math.exp(sums[place] / self._length)
-                kept = self._search.mended(best[place][:start])
-                looped = Hypothesis(ids=kept, confidence=confidence, finished=False)
-                self._found[self._samples[place]] = [looped]
+            going[i] = False
+            if not self._is_ended[i].any():
+                confidence = math.exp(float(self.sums[i, 0]) / self._length)
+                looped = Hypothesis(ids=self._search.repair(ids[:start]), confidence=confidence, finished=False)
+                self._results[int(self._samples[i])] = [looped]
 
-    def _hypotheses(self, place: int) -> list[Hypothesis]:
-        """What a sample has found, best first."""
-        found: list[Hypothesis] = []
-        for ids, mean in zip(self._ended[place].tolist(), self._means[place].tolist(), strict=True):
-            if mean <= NEVER / 2 or len(found) == self._search.num_best:
+    def _hypotheses(self, i: int) -> list[Hypothesis]:
+        """Return the ended beams of a sample, best first."""
+        results: list[Hypothesis] = []
+        for ids, mean in zip(self._ended[i].tolist(), self._means[i].tolist(), strict=True):
+            if mean <= NEVER / 2 or len(results) == self._search.num_best:
                 break
             sequence = ids[: self._length]
             has_end = self._search.end_id in sequence
             end = sequence.index(self._search.end_id) if has_end else self._length
             finished = has_end and self._search.is_finished(end + 1)
-            found.append(Hypothesis(ids=sequence[:end], confidence=min(1.0, math.exp(mean)), finished=finished))
-        return found
+            results.append(Hypothesis(ids=sequence[:end], confidence=min(1.0, math.exp(mean)), finished=finished))
+        return results
 
     def hypotheses(self) -> list[list[Hypothesis]]:
-        """What every sample has found, in the order given."""
-        return [self._found[sample] for sample in sorted(self._found)]
+        """Return the hypotheses of every sample, in the order given."""
+        return [self._results[sample] for sample in sorted(self._results)]
 
 
-def _rows(beams: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
-    """The chosen beams of each sample. beams: [samples, beams, length]; chosen: int64 [samples, chosen]."""
-    return beams.gather(1, chosen[:, :, None].expand(-1, -1, beams.shape[2]))
+def _take(beams: Ints, chosen: Ints) -> Ints:
+    """Take the chosen beams of each sample. beams: [samples, beams, length]; chosen: [samples, chosen]."""
+    return beams[np.arange(len(beams))[:, None], chosen]
+
+
+def _top(values: Floats, count: int) -> tuple[Floats, Ints]:
+    """Return the `count` largest of each row, largest first, and their indices."""
+    chosen = np.argsort(-values, axis=1, kind="stable")[:, :count]
+    return np.take_along_axis(values, chosen, axis=1), chosen

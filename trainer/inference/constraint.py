@@ -1,8 +1,9 @@
-"""Search that keeps to a grammar: at every step only tokens are allowed that still lead to one of its sentences.
+"""Search constrained by a grammar: at every step only tokens are allowed that still lead to one of its sentences.
 
-What is still to come is a stack of symbols; the kind of the next token says which symbols take the place of the topmost
-(a simple grammar, Korenjak & Hopcroft 1966). So what may follow depends on the topmost symbol, on the room that is left
-and on whether the stack is full. Those are few cases: each has its row in a table over the vocabulary, made once.
+What must still be written is a stack of symbols. The kind of the next token determines which symbols replace the top of
+the stack (a simple grammar, Korenjak & Hopcroft 1966). So what may follow depends on the top symbol, on the number of
+tokens left and on whether the stack is full. These are few cases: each has a row in a table over the vocabulary, which
+is computed once.
 """
 
 import math
@@ -10,90 +11,98 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import torch
+import numpy as np
+
+from latexify.trainer.inference.runtime import Floats
 
 FORBIDDEN = -1e9
-"""Added to what may not be chosen; finite, so that sums stay numbers."""
+"""Added to the logits of forbidden tokens; finite, so that sums stay numbers."""
 
 MAX_SYMBOLS = 32
-"""Of a stack: one for each level of nesting, two where an argument is still to come (CROHME has seven levels)."""
+"""Maximum height of a stack: one for each level of nesting, two where an argument must follow (CROHME nests 7 deep)."""
 
 Stack: TypeAlias = tuple[int, "Stack", int, int] | None
-"""What is to come: the topmost symbol, the stack below it, the fewest tokens that complete it, its number of symbols.
+"""Top symbol, the stack below it, the fewest tokens that complete the stack, and its height.
 
-None where the sentence is complete. A bare tuple, for one is made for nearly every token of every row.
+None for a complete sentence. A bare tuple, because one is made for nearly every token of every row.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Grammar:
+class TokenGrammar:
     """A language over kinds of tokens.
 
-    rules: for each symbol, what takes its place when a token of a kind is read, the first to come first; kinds that are
-    missing may not be read there. start: what a sentence is. kinds: of every token id, None for those that no sentence
-    has. closers: of the symbols that may be left without saying more, the kind that leaves them.
+    Attributes:
+        rules: For each symbol and kind of token, the symbols that replace it, the first to be written first. Kinds that
+            are missing are not allowed there.
+        start: The symbol of a whole sentence.
+        kinds: The kind of every token id; None for tokens that no sentence contains.
+        closing_kinds: For symbols that may end without further content, the kind that ends them.
     """
 
     rules: Mapping[str, Mapping[str, tuple[str, ...]]]
     start: str
     kinds: Sequence[str | None]
-    closers: Mapping[str, str]
+    closing_kinds: Mapping[str, str]
 
 
 class Constraint:
-    """A grammar, ready to search with. Does not change: searches may share it."""
+    """A grammar prepared for search. Immutable, so searches may share it."""
 
-    def __init__(self, grammar: Grammar) -> None:
-        """Make the tables. Raises ValueError where the tokens make up no sentence at all."""
-        tokens_of: dict[str, int] = {}
+    table: Floats
+    """Penalties that are added to logits, float32 [cases, vocabulary]: 0 or FORBIDDEN. Row 0 allows everything."""
+
+    def __init__(self, grammar: TokenGrammar) -> None:
+        """Build the tables.
+
+        Raises:
+            ValueError: If the tokens cannot form any sentence.
+        """
+        token_of_kind: dict[str, int] = {}
         for token, kind in enumerate(grammar.kinds):
             if kind is not None:
-                tokens_of.setdefault(kind, token)
-        kinds = list(tokens_of)
+                token_of_kind.setdefault(kind, token)
+        kinds = list(token_of_kind)
         costs = _fewest_tokens(grammar.rules, kinds)
         if math.isinf(costs[grammar.start]):
-            raise ValueError("no sentence can be made of these tokens")
-        # what cannot be completed with these tokens is never begun
+            raise ValueError("these tokens cannot form any sentence")
+        # a symbol that these tokens cannot complete is never begun
         symbols = [symbol for symbol, cost in costs.items() if not math.isinf(cost)]
-        number = {symbol: place for place, symbol in enumerate(symbols)}
+        number = {symbol: i for i, symbol in enumerate(symbols)}
         self._costs = [int(costs[symbol]) for symbol in symbols]
-        self._places: list[list[tuple[int, ...] | None]] = []  # of each symbol and kind, the last to come first
+        # for each symbol and kind, the symbols that replace it, the last to be written first
+        self._replacements: list[list[tuple[int, ...] | None]] = []
         for symbol in symbols:
             rules = grammar.rules[symbol]
-            ways = [rules[kind] if kind in rules and number.keys() >= set(rules[kind]) else None for kind in kinds]
-            self._places.append([None if way is None else tuple(number[s] for s in reversed(way)) for way in ways])
-            self._places[-1].append(None)  # for tokens that no sentence has
-        self._kind_of = [len(kinds) if kind is None else kinds.index(kind) for kind in grammar.kinds]
-        self._closers = [tokens_of.get(grammar.closers.get(symbol, "")) for symbol in symbols]
+            options = [rules[kind] if kind in rules and number.keys() >= set(rules[kind]) else None for kind in kinds]
+            row = [None if option is None else tuple(number[s] for s in reversed(option)) for option in options]
+            self._replacements.append([*row, None])  # None for tokens that no sentence contains
+        self._kind_of_token = [len(kinds) if kind is None else kinds.index(kind) for kind in grammar.kinds]
+        self._closing_tokens = [token_of_kind.get(grammar.closing_kinds.get(symbol, "")) for symbol in symbols]
         self.start: Stack = self._push(None, (number[grammar.start],))
+        # for each symbol and kind, how many tokens more than the shortest completion it takes
         excess = [
-            [None if new is None else 1 + sum(self._costs[s] for s in new) - self._costs[symbol] for new in places]
-            for symbol, places in enumerate(self._places)
+            [None if new is None else 1 + sum(self._costs[s] for s in new) - self._costs[symbol] for new in row]
+            for symbol, row in enumerate(self._replacements)
         ]
         self._num_rooms = 1 + max(extra for row in excess for extra in row if extra is not None)
-        self._table = self._make_table(excess)
+        self.table = self._make_table(excess)
 
-    @property
-    def table(self) -> torch.Tensor:
-        """What is added to logits, float32 [cases, vocabulary]: 0 or FORBIDDEN. Row 0 allows everything."""
-        return self._table
-
-    def _make_table(self, excess: list[list[int | None]]) -> torch.Tensor:
-        """excess: of each symbol and kind, how many more tokens that way takes than the shortest."""
-        rows = [[True] * len(self._kind_of)]
-        for places, extras in zip(self._places, excess, strict=True):
+    def _make_table(self, excess: list[list[int | None]]) -> Floats:
+        rows = [[True] * len(self._kind_of_token)]
+        for replacements, extras in zip(self._replacements, excess, strict=True):
             for is_full in (False, True):
                 for room in range(self._num_rooms):
                     allowed = [
-                        # the shortest way is always open, so that no search gets stuck
+                        # the shortest completion is always allowed, so that no search gets stuck
                         extra is not None and extra <= room and (not is_full or extra == 0 or len(new or ()) <= 1)
-                        for new, extra in zip(places, extras, strict=True)
+                        for new, extra in zip(replacements, extras, strict=True)
                     ]
-                    rows.append([allowed[kind] for kind in self._kind_of])
-        return torch.where(torch.tensor(rows), 0.0, FORBIDDEN)
+                    rows.append([allowed[kind] for kind in self._kind_of_token])
+        return np.where(np.array(rows), 0.0, FORBIDDEN).astype(np.float32)
 
     def case_of(self, stack: Stack, room: int) -> int:
-        """The row of `table` for the next token. room: tokens that may still be written, the end included."""
+        """Return the row of `table` for the next token. room: tokens that may still be written, end token included."""
         if stack is None:
             return 0
         symbol, _, cost, size = stack
@@ -101,11 +110,11 @@ class Constraint:
         return 1 + (2 * symbol + (size >= MAX_SYMBOLS)) * self._num_rooms + spare
 
     def after(self, stack: Stack, token: int) -> Stack:
-        """What is to come behind a token; None (all is said) also behind one that is not allowed."""
+        """Return the stack after a token; None (complete) also after a token that is not allowed."""
         if stack is None:
             return None
         symbol = stack[0]
-        new = self._places[symbol][self._kind_of[token]]
+        new = self._replacements[symbol][self._kind_of_token[token]]
         if new is None:
             return None
         # most tokens change nothing
@@ -117,63 +126,67 @@ class Constraint:
             stack = (symbol, stack, cost + self._costs[symbol], size + 1)
         return stack
 
-    def closed(self, ids: Sequence[int]) -> list[int]:
-        """A sentence (without its end token) of a beginning of one that was cut off.
+    def close(self, ids: Sequence[int]) -> list[int]:
+        """Return a sentence, without its end token, from the beginning of one that was cut off.
 
-        What is open is closed, but nothing is made up: where an argument has not begun yet, its command goes.
+        Everything open is closed, but nothing is invented: a command whose argument has not begun is dropped.
         """
         stack, best = self.start, 0
-        closers: list[int] = []
+        best_closing: list[int] = []
         for length in range(len(ids) + 1):
-            found = self._closers_of(stack)
-            if found is not None:
-                best, closers = length, found
+            closing = self._closing_tokens_of(stack)
+            if closing is not None:
+                best, best_closing = length, closing
             if length < len(ids):
                 stack = self.after(stack, ids[length])
-        return [*ids[:best], *closers]
+        return [*ids[:best], *best_closing]
 
-    def _closers_of(self, stack: Stack) -> list[int] | None:
-        """The tokens that close all that is open, the end left out; None where they are not enough."""
-        closers: list[int] = []
+    def _closing_tokens_of(self, stack: Stack) -> list[int] | None:
+        """Return the tokens that close everything open, without the end token; None where content is missing."""
+        closing: list[int] = []
         while stack is not None:
             symbol, stack, *_ = stack
-            closer = self._closers[symbol]
-            if closer is None:
+            token = self._closing_tokens[symbol]
+            if token is None:
                 return None
-            closers.append(closer)
-        return closers[:-1] if closers else None
+            closing.append(token)
+        return closing[:-1] if closing else None
 
 
 def _fewest_tokens(rules: Mapping[str, Mapping[str, tuple[str, ...]]], kinds: Sequence[str]) -> dict[str, float]:
-    """How many tokens of these kinds complete each symbol, at least; infinite where none can."""
+    """Return the minimum number of tokens of these kinds that complete each symbol; infinite where none do."""
     costs = dict.fromkeys(rules, math.inf)
     changed = True
     while changed:
         changed = False
-        for symbol, ways in rules.items():
-            cost = min((1 + sum(costs[s] for s in ways[kind]) for kind in kinds if kind in ways), default=math.inf)
+        for symbol, options in rules.items():
+            completions = (1 + sum(costs[s] for s in options[kind]) for kind in kinds if kind in options)
+            cost = min(completions, default=math.inf)
             if cost < costs[symbol]:
                 costs[symbol], changed = cost, True
     return costs
 
 
-class Followed:
-    """How far each row of a search has come in its sentence."""
+class ConstraintState:
+    """The stack of each row of a search."""
 
-    def __init__(self, constraint: Constraint, num_rows: int, *, max_tokens: int, device: torch.device) -> None:
+    def __init__(self, constraint: Constraint, num_rows: int, max_tokens: int) -> None:
         self._constraint = constraint
-        self._table = constraint.table.to(device)
         self._stacks: list[Stack] = [constraint.start] * num_rows
         self._room = max_tokens
 
-    def penalties(self) -> torch.Tensor:
-        """What is added to the logits of the next step: float32 [rows, vocabulary], 0 or FORBIDDEN."""
+    def cases(self) -> list[int]:
+        """Return the row of the constraint's table for the next token of each row."""
         case_of, room = self._constraint.case_of, self._room
-        cases = [case_of(stack, room) for stack in self._stacks]
-        return self._table.index_select(0, torch.tensor(cases, device=self._table.device))
+        return [case_of(stack, room) for stack in self._stacks]
 
     def append(self, tokens: Sequence[int], *, parents: Sequence[int] | None = None) -> None:
-        """Go on by a token for each row. parents: the row of before that each goes on from; None: each from itself."""
+        """Append a token to each row.
+
+        Args:
+            tokens: A token for each row.
+            parents: The previous row that each row continues; None if each continues itself.
+        """
         after, stacks = self._constraint.after, self._stacks
         if parents is not None:
             stacks = [stacks[parent] for parent in parents]
@@ -181,5 +194,5 @@ class Followed:
         self._room -= 1
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Go on with these rows only."""
+        """Keep these rows only."""
         self._stacks = [self._stacks[row] for row in rows]

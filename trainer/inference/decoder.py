@@ -1,6 +1,6 @@
-"""TrOCR's decoder, a token at a time, with the keys and values of earlier tokens kept."""
+"""TrOCR's decoder, one token at a time, with the keys and values of earlier tokens kept."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from latexify.common.errors import LatexifyError
 from latexify.trainer.inference.layers import Linear, Norm, Weights
+from latexify.trainer.inference.runtime import Floats, Ints
 
 ACTIVATIONS: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "gelu": functional.gelu,
@@ -28,92 +29,103 @@ FIRST_CAPACITY = 32
 class _Layer:
     """The weights of one layer.
 
-    past: query, key and value of the tokens. query, keys, values: of what is asked of the picture; keys float32 [heads,
-    head_size, size], scaled, and values [heads, size, head_size], size being that of a cell.
+    `self_attn` is query, key and value of the tokens in one. `cross_keys` (float32 [heads, head_size, patch_size],
+    scaled) and `cross_values` ([heads, patch_size, head_size]) are applied to the encoded picture.
     """
 
-    past: Linear
-    past_out: Linear
-    past_norm: Norm
-    query: Linear
-    keys: torch.Tensor
-    values: torch.Tensor
-    memory_out: Linear
-    memory_norm: Norm
-    widen: Linear
-    narrow: Linear
-    last_norm: Norm
+    self_attn: Linear
+    self_attn_out: Linear
+    self_attn_norm: Norm
+    cross_query: Linear
+    cross_keys: torch.Tensor
+    cross_values: torch.Tensor
+    cross_attn_out: Linear
+    cross_attn_norm: Norm
+    fc1: Linear
+    fc2: Linear
+    final_norm: Norm
 
     @classmethod
-    def of(cls, weights: Weights, name: str, *, heads: int) -> "_Layer":
-        own, other = f"{name}.self_attn", f"{name}.encoder_attn"
-        keys, values = (weights[f"{other}.{kind}_proj.weight"] for kind in "kv")
+    def load(cls, weights: Weights, name: str, *, heads: int) -> "_Layer":
+        own, cross = f"{name}.self_attn", f"{name}.encoder_attn"
+        keys, values = (weights[f"{cross}.{kind}_proj.weight"] for kind in "kv")
         size = keys.shape[1]
         keys, values = keys.view(heads, -1, size), values.view(heads, -1, size)
-        out = weights[f"{other}.out_proj.weight"]
+        out = weights[f"{cross}.out_proj.weight"]
         return cls(
-            past=Linear.of(weights, f"{own}.q_proj", f"{own}.k_proj", f"{own}.v_proj"),
-            past_out=Linear.of(weights, f"{own}.out_proj"),
-            past_norm=Norm(weights, f"{name}.self_attn_layer_norm"),
-            query=Linear.of(weights, f"{other}.q_proj"),
-            keys=(keys * keys.shape[1] ** -0.5).contiguous(),
-            values=values.transpose(1, 2).contiguous(),
-            # attention sums to one, so that the bias of the values comes through whole
-            memory_out=Linear(out, weights[f"{other}.out_proj.bias"] + out @ weights[f"{other}.v_proj.bias"]),
-            memory_norm=Norm(weights, f"{name}.encoder_attn_layer_norm"),
-            widen=Linear.of(weights, f"{name}.fc1"),
-            narrow=Linear.of(weights, f"{name}.fc2"),
-            last_norm=Norm(weights, f"{name}.final_layer_norm"),
+            self_attn=Linear.load(weights, f"{own}.q_proj", f"{own}.k_proj", f"{own}.v_proj"),
+            self_attn_out=Linear.load(weights, f"{own}.out_proj"),
+            self_attn_norm=Norm(weights, f"{name}.self_attn_layer_norm"),
+            cross_query=Linear.load(weights, f"{cross}.q_proj"),
+            cross_keys=(keys * keys.shape[1] ** -0.5).contiguous(),
+            cross_values=values.transpose(1, 2).contiguous(),
+            # attention weights sum to one, so the bias of the values is added whole
+            cross_attn_out=Linear(out, weights[f"{cross}.out_proj.bias"] + out @ weights[f"{cross}.v_proj.bias"]),
+            cross_attn_norm=Norm(weights, f"{name}.encoder_attn_layer_norm"),
+            fc1=Linear.load(weights, f"{name}.fc1"),
+            fc2=Linear.load(weights, f"{name}.fc2"),
+            final_norm=Norm(weights, f"{name}.final_layer_norm"),
         )
 
 
 @dataclass(slots=True, kw_only=True)
-class Cache:
-    """What the next step needs of the steps before it.
+class TorchCache:
+    """State between steps, see `StepCache`.
 
-    memory: [samples, cells, size], the pictures as the encoder left them, which all rows of a sample share. past: of
-    each layer, keys and values of the tokens, [rows, 2, heads, capacity, head_size]; rows of a sample stand together.
-    length: tokens so far.
+    Attributes:
+        encoded: Pictures as the encoder left them, [samples, patches, size]; all rows of a sample share them.
+        keys_values: For each layer, keys and values of the tokens, [rows, 2, heads, capacity, head_size]; the rows of a
+            sample are adjacent.
+        length: Number of tokens so far.
     """
 
-    memory: torch.Tensor
-    past: list[torch.Tensor] = field(default_factory=list)
+    encoded: torch.Tensor
+    keys_values: list[torch.Tensor] = field(default_factory=list)
     length: int = 0
 
-    def keep_samples(self, samples: torch.Tensor, *, rows: torch.Tensor) -> None:
-        """Go on with these samples only (int64), and the rows that are theirs."""
-        self.memory = self.memory.index_select(0, samples)
+    def keep_samples(self, samples: Ints, *, rows: Ints) -> None:
+        """Keep these samples only, and continue from these rows, which are theirs."""
+        self.encoded = self.encoded.index_select(0, torch.from_numpy(samples).to(self.encoded.device))
         self.keep_rows(rows)
 
-    def keep_rows(self, rows: torch.Tensor) -> None:
-        """Go on from these rows (int64; a row may be taken more than once), of the same samples as before."""
-        self.past = [past[:, :, :, : self.length].index_select(0, rows) for past in self.past]
+    def keep_rows(self, rows: Ints) -> None:
+        """Continue from these rows, which may repeat, of the same samples as before."""
+        indices = torch.from_numpy(rows).to(self.encoded.device)
+        self.keys_values = [past[:, :, :, : self.length].index_select(0, indices) for past in self.keys_values]
 
-    def place(self, layer: int, entry: torch.Tensor) -> torch.Tensor:
-        """Write the keys and values of this step ([rows, 2, heads, head_size]); return those of all steps."""
-        if layer == len(self.past):
-            self.past.append(_with_room(entry[:, :, :, None], FIRST_CAPACITY))
-        elif self.past[layer].shape[3] == self.length:
-            self.past[layer] = _with_room(self.past[layer], 2 * self.length)
-        past = self.past[layer]
+    def append(self, layer: int, entry: torch.Tensor) -> torch.Tensor:
+        """Store the keys and values of this step, [rows, 2, heads, head_size]; return those of all steps."""
+        if layer == len(self.keys_values):
+            self.keys_values.append(_grow(entry[:, :, :, None], FIRST_CAPACITY))
+        elif self.keys_values[layer].shape[3] == self.length:
+            self.keys_values[layer] = _grow(self.keys_values[layer], 2 * self.length)
+        past = self.keys_values[layer]
         past[:, :, :, self.length] = entry
         return past[:, :, :, : self.length + 1]
 
 
-def _with_room(past: torch.Tensor, capacity: int) -> torch.Tensor:
-    """A copy with room for `capacity` positions."""
-    roomy = past.new_empty(*past.shape[:3], capacity, past.shape[4])
-    roomy[:, :, :, : past.shape[3]] = past
-    return roomy
+def _grow(past: torch.Tensor, capacity: int) -> torch.Tensor:
+    """Copy it into a tensor with room for `capacity` positions."""
+    larger = past.new_empty(*past.shape[:3], capacity, past.shape[4])
+    larger[:, :, :, : past.shape[3]] = past
+    return larger
 
 
 class StepDecoder:
-    """TrOCR's decoder (transformers' `TrOCRForCausalLM`, learned positions) for one token of each row at a time."""
+    """TrOCR's decoder (transformers' `TrOCRForCausalLM`, learned positions), one token of each row at a time.
+
+    Implements `TokenDecoder` by torch.
+    """
 
     def __init__(self, config: Mapping[str, Any], weights: Weights) -> None:
-        """Take the `decoder` section of a model's config.json and its weights, by their names below `decoder.`.
+        """Prepare the weights.
 
-        Raises LatexifyError where it is another kind of decoder.
+        Args:
+            config: Section `decoder` of a model's config.json.
+            weights: Float32, by their names below `decoder.`.
+
+        Raises:
+            LatexifyError: If it is another kind of decoder.
         """
         if config["model_type"] != "trocr" or not config["use_learned_position_embeddings"]:
             raise LatexifyError(f"a decoder of type {config['model_type']} without learned positions cannot be read")
@@ -128,8 +140,8 @@ class StepDecoder:
         self._positions = weights[f"{stack}.embed_positions.weight"]
         self._first_norm = Norm(weights, f"{stack}.layernorm_embedding") if config["layernorm_embedding"] else None
         names = [f"{stack}.layers.{number}" for number in range(config["decoder_layers"])]
-        self._layers = [_Layer.of(weights, name, heads=self._heads) for name in names]
-        # left out of the file where it is the same as the input's
+        self._layers = [_Layer.load(weights, name, heads=self._heads) for name in names]
+        # missing in the file if it is the same as the input's
         self._output = Linear(weights.get("output_projection.weight", self._tokens), None)
 
     @property
@@ -137,46 +149,84 @@ class StepDecoder:
         """Number of token ids."""
         return len(self._tokens)
 
-    def start(self, memory: torch.Tensor) -> Cache:
-        """Begin to read pictures. memory: floating [samples, cells, size], what the encoder made of them."""
-        return Cache(memory=memory.to(self._tokens.dtype))
+    def start(self, encoded: torch.Tensor) -> TorchCache:
+        """Begin a batch. encoded: floating [samples, patches, size], the output of the encoder."""
+        return TorchCache(encoded=encoded.to(self._tokens.dtype))
 
-    def step(self, cache: Cache, tokens: torch.Tensor) -> torch.Tensor:
-        """Append a token to every row. tokens: int64 [rows]; returns logits, float32 [rows, vocabulary]."""
-        # in float32 also while training validates in another format: layers that are packed know no other
-        with torch.autocast(tokens.device.type, enabled=False):
-            hidden = functional.embedding(tokens, self._tokens)
+    @torch.inference_mode()
+    def step(self, cache: TorchCache, tokens: Ints) -> torch.Tensor:
+        """Append a token to every row; return logits, float32 [rows, vocabulary]."""
+        device = self._tokens.device
+        # float32 also while training validates in another format: packed layers support no other
+        with torch.autocast(device.type, enabled=False):
+            hidden = functional.embedding(torch.from_numpy(tokens).to(device), self._tokens)
             if self._scale != 1:
                 hidden = hidden * self._scale
             hidden = hidden + self._positions[cache.length + POSITION_OFFSET]
             if self._first_norm is not None:
                 hidden = self._first_norm(hidden)
             for number, layer in enumerate(self._layers):
-                hidden = self._through(layer, hidden, cache, number)
+                hidden = self._apply(layer, hidden, cache, number)
             cache.length += 1
             return self._output(hidden)
 
-    def _through(self, layer: _Layer, hidden: torch.Tensor, cache: Cache, number: int) -> torch.Tensor:
-        """One layer: look at the tokens so far, then at the picture, then think."""
+    def _apply(self, layer: _Layer, hidden: torch.Tensor, cache: TorchCache, number: int) -> torch.Tensor:
         rows = len(hidden)
-        entry = layer.past(hidden).view(rows, 3, self._heads, -1)
-        past = cache.place(number, entry[:, 1:])
-        seen = functional.scaled_dot_product_attention(entry[:, 0, :, None], past[:, 0], past[:, 1])
-        hidden = layer.past_norm(hidden + layer.past_out(seen.reshape(rows, -1)))
-        hidden = layer.memory_norm(hidden + layer.memory_out(self._look(layer, layer.query(hidden), cache.memory)))
-        return layer.last_norm(hidden + layer.narrow(self._activation(layer.widen(hidden))))
+        entry = layer.self_attn(hidden).view(rows, 3, self._heads, -1)
+        past = cache.append(number, entry[:, 1:])
+        attended = functional.scaled_dot_product_attention(entry[:, 0, :, None], past[:, 0], past[:, 1])
+        hidden = layer.self_attn_norm(hidden + layer.self_attn_out(attended.reshape(rows, -1)))
+        attended = self._cross_attend(layer, layer.cross_query(hidden), cache.encoded)
+        hidden = layer.cross_attn_norm(hidden + layer.cross_attn_out(attended))
+        return layer.final_norm(hidden + layer.fc2(self._activation(layer.fc1(hidden))))
 
-    def _look(self, layer: _Layer, query: torch.Tensor, memory: torch.Tensor) -> torch.Tensor:
-        """Attention to the picture, heads side by side. query, result: [rows, size of the decoder].
+    def _cross_attend(self, layer: _Layer, query: torch.Tensor, encoded: torch.Tensor) -> torch.Tensor:
+        """Attend to the picture with all heads at once. query, result: [rows, size of the decoder].
 
-        Keys and values of every cell would be larger than the picture, twice for each layer, and read in every step,
-        which costs more than all arithmetic. So the query goes to the cells instead: (W m + b) q = m (W' q) + b q, of
-        which the last is the same for all cells, and softmax does not see it; and values are made of the sum of cells.
+        Keys and values of every patch would be larger than the picture, twice for each layer, and would be read in
+        every step, which costs more than all arithmetic. So the query is mapped to the patches instead:
+        (W m + b) q = m (W' q) + b q. The last term is the same for all patches and cancels in the softmax, and values
+        are computed from the weighted sum of patches.
         """
-        samples, _, size = memory.shape
+        samples, _, size = encoded.shape
         rows = len(query)
-        asked = torch.bmm(query.view(rows, self._heads, -1).transpose(0, 1), layer.keys)  # [heads, rows, size]
-        asked = asked.transpose(0, 1).reshape(samples, -1, size)  # [samples, beams * heads, size]
-        shares = torch.bmm(asked, memory.transpose(1, 2)).softmax(dim=-1)
-        seen = torch.bmm(shares, memory).view(rows, self._heads, size).transpose(0, 1)
-        return torch.bmm(seen, layer.values).transpose(0, 1).reshape(rows, -1)
+        mapped = torch.bmm(query.view(rows, self._heads, -1).transpose(0, 1), layer.cross_keys)  # [heads, rows, size]
+        mapped = mapped.transpose(0, 1).reshape(samples, -1, size)  # [samples, beams * heads, size]
+        weights = torch.bmm(mapped, encoded.transpose(1, 2)).softmax(dim=-1)
+        attended = torch.bmm(weights, encoded).view(rows, self._heads, size).transpose(0, 1)
+        return torch.bmm(attended, layer.cross_values).transpose(0, 1).reshape(rows, -1)
+
+    def scorer(self, penalties: Floats | None) -> "TorchScorer":
+        """Return a scorer. penalties: table of a constraint, float32 [cases, vocabulary]."""
+        return TorchScorer(None if penalties is None else torch.from_numpy(penalties).to(self._tokens.device))
+
+
+class TorchScorer:
+    """Implements `Scorer` by torch, on the device of the logits."""
+
+    def __init__(self, penalties: torch.Tensor | None) -> None:
+        self._penalties = penalties
+
+    @torch.inference_mode()
+    def best_tokens(self, logits: torch.Tensor, cases: Sequence[int] | None) -> tuple[Ints, Floats]:
+        """Return the most likely allowed token of each row, and its log-probability without the constraint."""
+        allowed = logits if cases is None else logits + self._rows(cases)
+        best, tokens = allowed.max(dim=-1)  # `best` is the token's own logit: the penalty of what is allowed is 0
+        return tokens.cpu().numpy(), (best - logits.logsumexp(dim=-1)).cpu().numpy()
+
+    @torch.inference_mode()
+    def best_extensions(
+        self, logits: torch.Tensor, cases: Sequence[int] | None, *, sums: Floats, count: int
+    ) -> tuple[Floats, Ints]:
+        """Return sums and indices of the `count` most likely extensions of the beams of each sample, best first."""
+        scores = logits.log_softmax(dim=-1)
+        if cases is not None:
+            scores += self._rows(cases)
+        before = torch.from_numpy(sums).to(logits.device)
+        totals = (scores.view(*sums.shape, -1) + before[:, :, None]).flatten(1)
+        best, choice = totals.topk(count, dim=1)
+        return best.cpu().numpy(), choice.cpu().numpy()
+
+    def _rows(self, cases: Sequence[int]) -> torch.Tensor:
+        assert self._penalties is not None
+        return self._penalties.index_select(0, torch.tensor(cases, device=self._penalties.device))

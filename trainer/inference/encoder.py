@@ -1,4 +1,4 @@
-"""The encoders that we train, from their weights: ViT and DeiT, and the residual network with ViT layers (hybrid DPT).
+"""The encoders that we train, from their weights: ViT and DeiT, and a residual network with ViT layers (hybrid DPT).
 
 Batch norms are folded into the convolutions before them, and the three equal channels of a grey picture into one.
 """
@@ -14,23 +14,27 @@ from latexify.trainer.inference.decoder import ACTIVATIONS
 from latexify.trainer.inference.layers import Convolution, Linear, Norm, Weights
 
 BATCH_NORM_EPSILON = 1e-5
-"""torch's, which transformers' ResNet leaves as it is."""
+"""The default of torch, which transformers' ResNet keeps."""
 
 
 class Encoder(Protocol):
-    """Turns grey pictures into what the decoder looks at."""
+    """Encode grey pictures for the decoder."""
 
     def __call__(self, grey: torch.Tensor) -> torch.Tensor:
-        """grey: float32 [batch, 1, height, width], ink -1, paper +1; returns float32 [batch, cells, size]."""
+        """grey: float32 [batch, 1, height, width], ink -1, paper +1; returns float32 [batch, patches, size]."""
         ...
 
 
 def make_encoder(config: Mapping[str, Any], weights: Weights, *, packed: bool = True) -> Encoder | None:
-    """Take the `encoder` section of a model's config.json and its weights, by their names below `encoder.`.
+    """Make an encoder.
 
-    packed: let oneDNN lay the weights out where it can, which graphs for others cannot be made of.
+    Args:
+        config: Section `encoder` of a model's config.json.
+        weights: Float32, by their names below `encoder.`.
+        packed: Let oneDNN pack the weights where that is faster. Packed layers cannot be exported.
 
-    None where it is another kind of encoder, which transformers can read.
+    Returns:
+        The encoder; None if it is of another kind, which transformers can run.
     """
     if config["hidden_act"] not in ACTIVATIONS:
         return None
@@ -52,7 +56,7 @@ def _is_plain_resnet(backbone: Mapping[str, Any]) -> bool:
 
 
 class _Transformer:
-    """Layers with the norm before each part, as in ViT."""
+    """Transformer layers with the norm before each part, as in ViT."""
 
     def __init__(
         self,
@@ -67,70 +71,68 @@ class _Transformer:
         epsilon = float(config["layer_norm_eps"])
         self._activation = ACTIVATIONS[config["hidden_act"]]
         names = [f"encoder.layer.{number}" for number in range(config["num_hidden_layers"])]
-        self._layers = [_Layer.of(weights, name, epsilon=epsilon, packed=packed) for name in names]
+        self._layers = [_Layer.load(weights, name, epsilon=epsilon, packed=packed) for name in names]
         self._last_norm = Norm(weights, "layernorm", epsilon=epsilon)
 
     def __call__(self, grey: torch.Tensor) -> torch.Tensor:
         hidden = self._embed(grey)
         for layer in self._layers:
-            hidden = hidden + self._attend(layer, layer.first_norm(hidden))
-            hidden = hidden + layer.narrow(self._activation(layer.widen(layer.second_norm(hidden))))
+            hidden = hidden + self._attend(layer, layer.attention_norm(hidden))
+            hidden = hidden + layer.fc2(self._activation(layer.fc1(layer.mlp_norm(hidden))))
         return self._last_norm(hidden)
 
     def _attend(self, layer: "_Layer", hidden: torch.Tensor) -> torch.Tensor:
-        batch, cells = hidden.shape[:2]
-        together = layer.together(hidden).view(batch, cells, 3, self._heads, -1)
-        query, key, value = together.permute(2, 0, 3, 1, 4)
-        seen = functional.scaled_dot_product_attention(query, key, value)
-        return layer.out(seen.transpose(1, 2).flatten(2))
+        batch, patches = hidden.shape[:2]
+        entry = layer.query_key_value(hidden).view(batch, patches, 3, self._heads, -1)
+        query, key, value = entry.permute(2, 0, 3, 1, 4)
+        attended = functional.scaled_dot_product_attention(query, key, value)
+        return layer.out(attended.transpose(1, 2).flatten(2))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Layer:
-    """The parts of a layer. together: query, key and value."""
-
-    first_norm: Norm
-    together: Linear
+    attention_norm: Norm
+    query_key_value: Linear
     out: Linear
-    second_norm: Norm
-    widen: Linear
-    narrow: Linear
+    mlp_norm: Norm
+    fc1: Linear
+    fc2: Linear
 
     @classmethod
-    def of(cls, weights: Weights, name: str, *, epsilon: float, packed: bool) -> "_Layer":
+    def load(cls, weights: Weights, name: str, *, epsilon: float, packed: bool) -> "_Layer":
         inner = f"{name}.attention.attention"
         return cls(
-            first_norm=Norm(weights, f"{name}.layernorm_before", epsilon=epsilon),
-            together=Linear.of(weights, f"{inner}.query", f"{inner}.key", f"{inner}.value", packed=packed),
-            out=Linear.of(weights, f"{name}.attention.output.dense", packed=packed),
-            second_norm=Norm(weights, f"{name}.layernorm_after", epsilon=epsilon),
-            widen=Linear.of(weights, f"{name}.intermediate.dense", packed=packed),
-            narrow=Linear.of(weights, f"{name}.output.dense", packed=packed),
+            attention_norm=Norm(weights, f"{name}.layernorm_before", epsilon=epsilon),
+            query_key_value=Linear.load(weights, f"{inner}.query", f"{inner}.key", f"{inner}.value", packed=packed),
+            out=Linear.load(weights, f"{name}.attention.output.dense", packed=packed),
+            mlp_norm=Norm(weights, f"{name}.layernorm_after", epsilon=epsilon),
+            fc1=Linear.load(weights, f"{name}.intermediate.dense", packed=packed),
+            fc2=Linear.load(weights, f"{name}.output.dense", packed=packed),
         )
 
 
 class _Positions:
-    """Special tokens before the cells, and a position added to each."""
+    """Put special tokens before the patches, and add a position to each."""
 
     def __init__(self, special: torch.Tensor, positions: torch.Tensor) -> None:
-        """special: [1, specials, size]; positions: [1, specials + cells, size]."""
+        """special: [1, specials, size]; positions: [1, specials + patches, size]."""
         num_special = special.shape[1]
         self._special = special + positions[:, :num_special]
         self._positions = positions[:, num_special:]
 
-    def __call__(self, cells: torch.Tensor) -> torch.Tensor:
-        """cells: [batch, size, rows, columns]; returns [batch, specials + rows * columns, size]."""
-        placed = cells.flatten(2).transpose(1, 2) + self._positions
-        return torch.cat([self._special.expand(placed.shape[0], -1, -1), placed], dim=1)
+    def __call__(self, patches: torch.Tensor) -> torch.Tensor:
+        """patches: [batch, size, rows, columns]; returns [batch, specials + rows * columns, size]."""
+        sequence = patches.flatten(2).transpose(1, 2) + self._positions
+        return torch.cat([self._special.expand(sequence.shape[0], -1, -1), sequence], dim=1)
 
 
 class _Patches:
-    """A linear map of each patch, as in ViT; DeiT has a second special token."""
+    """A linear projection of each patch, as in ViT; DeiT has a second special token."""
 
     def __init__(self, weights: Weights, *, packed: bool) -> None:
         names = ("embeddings.cls_token", "embeddings.distillation_token")
         special = torch.cat([weights[name] for name in names if name in weights], dim=1)
-        self._place = _Positions(special, weights["embeddings.position_embeddings"])
+        self._add_positions = _Positions(special, weights["embeddings.position_embeddings"])
         name = "embeddings.patch_embeddings.projection"
         weight = weights[f"{name}.weight"]
         self._project = Convolution(
@@ -138,17 +140,17 @@ class _Patches:
         )
 
     def __call__(self, grey: torch.Tensor) -> torch.Tensor:
-        return self._place(self._project(grey))
+        return self._add_positions(self._project(grey))
 
 
 class _Hybrid:
-    """A residual network that halves the picture in its stem twice and after every stage but the first."""
+    """A residual network that halves the picture twice in its stem and once at every stage but the first."""
 
     def __init__(self, config: Mapping[str, Any], weights: Weights, *, packed: bool) -> None:
         backbone = "embeddings.backbone"
-        self._stem = _folded(weights, f"{backbone}.embedder.embedder", stride=2, is_grey=True, packed=packed)
+        self._stem = _fold_batch_norm(weights, f"{backbone}.embedder.embedder", stride=2, is_grey=True, packed=packed)
         self._blocks = [
-            _Block.of(
+            _Block.load(
                 weights,
                 f"{backbone}.encoder.stages.{stage}.layers.{number}",
                 stride=2 if stage and number == 0 else 1,
@@ -160,20 +162,20 @@ class _Hybrid:
         projection = "embeddings.projection"
         self._project = Convolution(weights[f"{projection}.weight"], weights.get(f"{projection}.bias"), packed=packed)
         rows, columns = config["backbone_featmap_shape"][-2:]
-        positions = _fitted(weights["embeddings.position_embeddings"], rows=rows, columns=columns)
-        self._place = _Positions(weights["embeddings.cls_token"], positions)
+        positions = _resize_positions(weights["embeddings.position_embeddings"], rows=rows, columns=columns)
+        self._add_positions = _Positions(weights["embeddings.cls_token"], positions)
 
     def __call__(self, grey: torch.Tensor) -> torch.Tensor:
         hidden = functional.max_pool2d(self._stem.relu(grey), kernel_size=3, stride=2, padding=1)
         for block in self._blocks:
             hidden = block(hidden)
-        return self._place(self._project(hidden))
+        return self._add_positions(self._project(hidden))
 
 
-def _folded(weights: Weights, name: str, *, stride: int, packed: bool, is_grey: bool = False) -> Convolution:
-    """A convolution without bias and the batch norm behind it, as one, which keeps the size but for its stride.
+def _fold_batch_norm(weights: Weights, name: str, *, stride: int, packed: bool, is_grey: bool = False) -> Convolution:
+    """Fold a convolution without bias and the batch norm after it into one, padded so that only the stride resizes.
 
-    is_grey: all channels of what it sees are the same, and it is given one of them.
+    is_grey: All input channels are equal, and only one of them is given.
     """
     mean, variance = weights[f"{name}.normalization.running_mean"], weights[f"{name}.normalization.running_var"]
     scale = weights[f"{name}.normalization.weight"] / (variance + BATCH_NORM_EPSILON).sqrt()
@@ -189,28 +191,29 @@ def _folded(weights: Weights, name: str, *, stride: int, packed: bool, is_grey: 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Block:
-    """Two convolutions beside a shortcut, which is one where size or channels change."""
+    """Two convolutions and a shortcut, which is a convolution where size or channels change."""
 
     first: Convolution
     second: Convolution
     shortcut: Convolution | None
 
     @classmethod
-    def of(cls, weights: Weights, name: str, *, stride: int, packed: bool) -> "_Block":
-        has_shortcut = f"{name}.shortcut.convolution.weight" in weights
+    def load(cls, weights: Weights, name: str, *, stride: int, packed: bool) -> "_Block":
+        shortcut = f"{name}.shortcut"
+        has_shortcut = f"{shortcut}.convolution.weight" in weights
         return cls(
-            first=_folded(weights, f"{name}.layer.0", stride=stride, packed=packed),
-            second=_folded(weights, f"{name}.layer.1", stride=1, packed=packed),
-            shortcut=_folded(weights, f"{name}.shortcut", stride=stride, packed=packed) if has_shortcut else None,
+            first=_fold_batch_norm(weights, f"{name}.layer.0", stride=stride, packed=packed),
+            second=_fold_batch_norm(weights, f"{name}.layer.1", stride=1, packed=packed),
+            shortcut=_fold_batch_norm(weights, shortcut, stride=stride, packed=packed) if has_shortcut else None,
         )
 
     def __call__(self, hidden: torch.Tensor) -> torch.Tensor:
-        beside = hidden if self.shortcut is None else self.shortcut(hidden)
-        return self.second.relu(self.first.relu(hidden), beside=beside)
+        residual = hidden if self.shortcut is None else self.shortcut(hidden)
+        return self.second.relu(self.first.relu(hidden), residual=residual)
 
 
-def _fitted(positions: torch.Tensor, *, rows: int, columns: int) -> torch.Tensor:
-    """The square of positions that transformers' DPT keeps, resized to the grid as it does in every pass."""
+def _resize_positions(positions: torch.Tensor, *, rows: int, columns: int) -> torch.Tensor:
+    """Resize the square of positions that transformers' DPT stores, as DPT does in every forward pass."""
     square = positions[0, 1:]
     side = round(len(square) ** 0.5)
     grid = square.view(1, side, side, -1).permute(0, 3, 1, 2)

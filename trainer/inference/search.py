@@ -1,26 +1,38 @@
-"""From what the encoder sees to token ids: greedy search, and what both searches return."""
+"""Greedy search, and what it shares with beam search: settings, hypotheses and the detection of repetition."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import torch
+import numpy as np
 
-from latexify.trainer.inference.backend import C, TokenDecoder
-from latexify.trainer.inference.constraint import Constraint, Followed
-from latexify.trainer.inference.repetition import is_due, loop_start
+from latexify.trainer.inference.constraint import Constraint, ConstraintState
+from latexify.trainer.inference.runtime import C, Floats, Ints, TokenDecoder
 
-DROP_SHARE = 0.25
-"""Finished samples leave the batch once they are so large a share of it: copying the others costs about two steps."""
+DROP_FRACTION = 0.25
+"""Finished samples leave the batch once they exceed this fraction of it: copying the others costs about two steps."""
+
+LOOP_TOKENS = 48
+"""A sequence loops if this many tokens at its end repeat with a short period."""
+
+MAX_PERIOD = 12
+"""Longest period of a loop: four rounds of it are `LOOP_TOKENS`."""
+
+LOOP_CHECK_STEPS = 16
+"""Steps between two checks for loops; they fall on the same steps whatever the batch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hypothesis:
-    """One way to read a picture.
+    """One token sequence for a picture.
 
-    ids: without start, end and padding. confidence: 0 to 1, the geometric mean of the probabilities of the chosen
-    tokens, end token included, so that long formulas are not punished for their length; the model's own probabilities,
-    also under a constraint. finished: False where the limit was reached before the end token, or the tokens went round
-    in circles; under a constraint also where the end token is the last there was room for.
+    Attributes:
+        ids: Token ids without start, end and padding.
+        confidence: 0 to 1, the geometric mean of the probabilities of the tokens, end token included, so that long
+            formulas are not penalised. They are the model's own probabilities, also under a constraint.
+        finished: False if the length limit was reached before the end token or the tokens looped; under a constraint
+            also if the end token was the last one that fitted.
     """
 
     ids: list[int]
@@ -30,12 +42,16 @@ class Hypothesis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """What to search for.
+    """Settings of a search.
 
-    start_id, end_id: tokens that every sequence begins with and ends with. max_tokens: at most so many are generated,
-    the end token included. num_beams: 1 is greedy. num_best: hypotheses to return of each, at most num_beams.
-    stop_loops: cut off sequences that repeat themselves. constraint: only its sentences are found, also where one was
-    cut off.
+    Attributes:
+        start_id: Token that every sequence begins with.
+        end_id: Token that every sequence ends with.
+        max_tokens: Maximum number of generated tokens, end token included.
+        num_beams: Beam width; 1 is greedy search.
+        num_best: Number of hypotheses to return for each sample, at most `num_beams`.
+        stop_loops: Cut sequences off that repeat themselves.
+        constraint: Return only its sentences, also where a sequence was cut off.
     """
 
     start_id: int
@@ -46,96 +62,132 @@ class Search:
     stop_loops: bool = True
     constraint: Constraint | None = None
 
-    def follow(self, num_rows: int, *, device: torch.device) -> Followed | None:
-        """What keeps the rows of a search to the constraint, if there is one."""
-        if self.constraint is None:
-            return None
-        return Followed(self.constraint, num_rows, max_tokens=self.max_tokens, device=device)
+    @property
+    def penalties(self) -> Floats | None:
+        """Table of the constraint."""
+        return None if self.constraint is None else self.constraint.table
+
+    def start_constraint(self, num_rows: int) -> ConstraintState | None:
+        """Return the state of the constraint for the rows of a search, if there is a constraint."""
+        return None if self.constraint is None else ConstraintState(self.constraint, num_rows, self.max_tokens)
 
     def is_finished(self, num_tokens: int) -> bool:
-        """Whether a sequence with an end token ended of itself: a constraint also ends it for lack of room."""
+        """Whether a sequence with an end token ended by itself: a constraint also ends it at the length limit."""
         return self.constraint is None or num_tokens < self.max_tokens
 
-    def mended(self, ids: list[int]) -> list[int]:
-        """What is left of a sequence that was cut off: a sentence where there is a constraint, else the same."""
-        return ids if self.constraint is None else self.constraint.closed(ids)
+    def repair(self, ids: list[int]) -> list[int]:
+        """Turn a sequence that was cut off into a sentence of the constraint, if there is one."""
+        return ids if self.constraint is None else self.constraint.close(ids)
 
 
-def greedy_search(decoder: TokenDecoder[C], memory: torch.Tensor, search: Search) -> list[list[Hypothesis]]:
-    """Take the likeliest token at every step. memory: floating [samples, cells, size]; one hypothesis of each."""
-    run = _GreedyRun(len(memory), search, device=memory.device)
-    cache = decoder.start(memory)
-    while run.going:
-        run.extend(decoder.step(cache, run.tokens))
-        kept = run.drop_finished()
+def is_loop_check_due(length: int) -> bool:
+    """Whether sequences of this length are checked for loops."""
+    return length >= LOOP_TOKENS and length % LOOP_CHECK_STEPS == 0
+
+
+def loop_start(ids: Sequence[int]) -> int | None:
+    """Return where the second round of a loop at the end begins, so that `ids[:start]` has one; None without a loop."""
+    length = len(ids)
+    for period in range(1, MAX_PERIOD + 1):
+        start = length
+        while start > period and ids[start - 1] == ids[start - 1 - period]:
+            start -= 1
+        if length - start + period >= LOOP_TOKENS:
+            return start
+    return None
+
+
+def greedy_search(decoder: TokenDecoder[C], encoded: Any, search: Search) -> list[list[Hypothesis]]:
+    """Take the most likely token at every step.
+
+    Args:
+        decoder: Decoder of the runtime that made `encoded`.
+        encoded: Encoded pictures, floating [samples, ...].
+        search: Settings.
+
+    Returns:
+        One hypothesis for each sample.
+    """
+    scorer = decoder.scorer(search.penalties)
+    batch = _GreedyBatch(len(encoded), search)
+    cache = decoder.start(encoded)
+    while batch.is_growing:
+        logits = decoder.step(cache, batch.tokens)
+        batch.extend(*scorer.best_tokens(logits, batch.cases))
+        kept = batch.drop_finished()
         if kept is not None:
             cache.keep_samples(kept, rows=kept)
-    return run.hypotheses()
+    return batch.hypotheses()
 
 
-class _GreedyRun:
-    """The sequences of a batch while they grow. `_rows` says which samples are still in the batch."""
+class _GreedyBatch:
+    """The sequences of a batch while they grow. `_rows` are the samples that are still in the batch."""
 
-    def __init__(self, num_samples: int, search: Search, *, device: torch.device) -> None:
+    def __init__(self, num_samples: int, search: Search) -> None:
         self._search = search
-        self._rows = torch.arange(num_samples, device=device)
-        self._alive = torch.ones(num_samples, dtype=torch.bool, device=device)  # of `_rows`
-        self._ids = torch.full((num_samples, search.max_tokens), search.end_id, device=device)
-        self._log_probabilities = torch.zeros(num_samples, search.max_tokens, device=device)
-        self._cut = torch.full((num_samples,), search.max_tokens, device=device)  # where a loop ends the sequence
+        self._rows = np.arange(num_samples)
+        self._alive = np.ones(num_samples, np.bool_)  # for each of `_rows`
+        self._ids = np.full((num_samples, search.max_tokens), search.end_id)
+        self._log_probabilities = np.zeros((num_samples, search.max_tokens), np.float32)
+        self._cut = np.full(num_samples, search.max_tokens)  # where a loop ends the sequence
         self._length = 0
-        self._followed = search.follow(num_samples, device=device)
-        self.tokens = torch.full((num_samples,), search.start_id, device=device)
+        self._constraint = search.start_constraint(num_samples)
+        self.tokens: Ints = np.full(num_samples, search.start_id)
 
     @property
-    def going(self) -> bool:
-        """Whether a sequence is left that may grow."""
+    def is_growing(self) -> bool:
+        """Whether any sequence may still grow."""
         return len(self._rows) > 0 and self._length < self._search.max_tokens
 
-    def extend(self, logits: torch.Tensor) -> None:
-        """Append the likeliest token, of those allowed, to each."""
-        allowed = logits if self._followed is None else logits + self._followed.penalties()
-        best, self.tokens = allowed.max(dim=-1)  # `best` is the token's own logit: the penalty of what is allowed is 0
-        self._ids[self._rows, self._length] = self.tokens
-        self._log_probabilities[self._rows, self._length] = best - logits.logsumexp(dim=-1)
+    @property
+    def cases(self) -> list[int] | None:
+        """Row of the table of penalties for the next token of each sequence."""
+        return None if self._constraint is None else self._constraint.cases()
+
+    def extend(self, tokens: Ints, log_probabilities: Floats) -> None:
+        """Append a token to each sequence."""
+        self.tokens = tokens
+        self._ids[self._rows, self._length] = tokens
+        self._log_probabilities[self._rows, self._length] = log_probabilities
         self._length += 1
-        if self._followed is not None:
-            self._followed.append(self.tokens.tolist())
-        self._alive &= self.tokens != self._search.end_id
-        if self._search.stop_loops and is_due(self._length):
+        if self._constraint is not None:
+            self._constraint.append(tokens.tolist())
+        self._alive &= tokens != self._search.end_id
+        if self._search.stop_loops and is_loop_check_due(self._length):
             self._stop_loops()
 
     def _stop_loops(self) -> None:
         sequences = self._ids[self._rows, : self._length].tolist()
-        alive = self._alive.tolist()
-        for place, sequence in enumerate(sequences):
-            start = loop_start(sequence) if alive[place] else None
+        for i in np.flatnonzero(self._alive):
+            start = loop_start(sequences[i])
             if start is not None:
-                self._alive[place] = False
-                self._cut[self._rows[place]] = start
+                self._alive[i] = False
+                self._cut[self._rows[i]] = start
 
-    def drop_finished(self) -> torch.Tensor | None:
-        """Leave out what is finished, if it is enough to be worth it: the places kept (int64), or None for all."""
+    def drop_finished(self) -> Ints | None:
+        """Drop finished sequences if they are enough to be worth it; return the indices kept, or None for all."""
         num_alive = int(self._alive.sum())
-        if len(self._rows) - num_alive <= DROP_SHARE * len(self._rows) and num_alive:
+        if len(self._rows) - num_alive <= DROP_FRACTION * len(self._rows) and num_alive:
             return None
-        kept = self._alive.nonzero()[:, 0]
+        kept = np.flatnonzero(self._alive)
         self._rows, self._alive, self.tokens = self._rows[kept], self._alive[kept], self.tokens[kept]
-        if self._followed is not None:
-            self._followed.keep(kept.tolist())
+        if self._constraint is not None:
+            self._constraint.keep(kept.tolist())
         return kept
 
     def hypotheses(self) -> list[list[Hypothesis]]:
-        """What every sample has found, in the order given."""
-        found, search = [], self._search
-        sums = self._log_probabilities.cumsum(dim=1).tolist()
+        """Return the hypothesis of every sample, in the order given."""
+        search = self._search
+        sums = self._log_probabilities.cumsum(axis=1, dtype=np.float64).astype(np.float32).tolist()
+        results = []
         for ids, total, cut in zip(self._ids.tolist(), sums, self._cut.tolist(), strict=True):
             end = ids.index(search.end_id) if search.end_id in ids[:cut] else cut
             count = min(end + 1, cut)
-            confidence = min(1.0, math.exp(total[count - 1] / count))
-            if end < cut:
-                hypothesis = Hypothesis(ids=ids[:end], confidence=confidence, finished=search.is_finished(count))
-            else:
-                hypothesis = Hypothesis(ids=search.mended(ids[:cut]), confidence=confidence, finished=False)
-            found.append([hypothesis])
-        return found
+            is_ended = end < cut
+            hypothesis = Hypothesis(
+                ids=ids[:end] if is_ended else search.repair(ids[:cut]),
+                confidence=min(1.0, math.exp(total[count - 1] / count)),
+                finished=is_ended and search.is_finished(count),
+            )
+            results.append([hypothesis])
+        return results

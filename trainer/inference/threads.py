@@ -1,7 +1,6 @@
-"""Batches read side by side on a CPU: a thread for each that torch would take, each computing by itself.
+"""Run batches in parallel on a CPU: one thread for each that torch would use, each computing by itself.
 
-The layers of small models are too short for several threads to share: they would wait for each other after each.
-Batches have nothing to wait for.
+The layers of small models are too short to be shared by several threads, which would wait for each other after each.
 """
 
 from collections import deque
@@ -16,10 +15,18 @@ R = TypeVar("R")
 
 
 def run_in_threads(work: Callable[[B], R], batches: Iterable[B], *, num_threads: int) -> Iterator[R]:
-    """Yield the result of `work` for every batch, in their order; with one thread, one at a time in this one.
+    """Yield the result of `work` for every batch, in their order.
 
-    work: by torch; it runs in all threads. batches: taken one by one in the thread that iterates, a few ahead.
-    Raises what `work` and `batches` raise; batches that were not begun then are dropped.
+    Args:
+        work: Computes by torch; it runs in all threads.
+        batches: Taken one by one in the thread that iterates, a few ahead.
+        num_threads: 1 runs one batch at a time in the calling thread.
+
+    Yields:
+        Results.
+
+    Raises:
+        Exception: What `work` and `batches` raise; batches that have not started are then dropped.
     """
     if num_threads == 1:
         yield from map(work, batches)
@@ -27,13 +34,13 @@ def run_in_threads(work: Callable[[B], R], batches: Iterable[B], *, num_threads:
     before = torch.get_num_threads()
     pool = ThreadPoolExecutor(num_threads, "read", initializer=torch.set_num_threads, initargs=(1,))
     try:
-        begun: deque[Future[R]] = deque()
+        started: deque[Future[R]] = deque()
         for batch in batches:
-            begun.append(pool.submit(work, batch))
-            if len(begun) > num_threads:
-                yield begun.popleft().result()
-        while begun:
-            yield begun.popleft().result()
+            started.append(pool.submit(work, batch))
+            if len(started) > num_threads:
+                yield started.popleft().result()
+        while started:
+            yield started.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(before)  # what threads that start later take
+        torch.set_num_threads(before)  # for threads that start later

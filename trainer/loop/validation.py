@@ -11,7 +11,7 @@ from latexify.shards.format.index import SplitIndex
 from latexify.shards.reading.reader import SampleReader
 from latexify.trainer.config import TrainParams
 from latexify.trainer.data.batches import IGNORED, collate
-from latexify.trainer.inference.transformers_reader import generate_ids
+from latexify.trainer.inference.from_transformers import generate_ids
 from latexify.trainer.loop.loss import token_loss
 from latexify.trainer.loop.precision import Precision
 from latexify.trainer.loop.ranks import Ranks

@@ -13,9 +13,9 @@ from latexify.artifacts.manifest import read_manifest
 from latexify.artifacts.names import GEOMETRY_NAME, MODEL
 from latexify.common.errors import LatexifyError
 from latexify.trainer.config import ModelParams
-from latexify.trainer.inference.reader import grey_of
 from latexify.trainer.model import presets
 from latexify.trainer.model.canvas import Geometry
+from latexify.trainer.model.pixels import grey_of
 from latexify.trainer.model.pretrained import load_base, no_bars
 
 

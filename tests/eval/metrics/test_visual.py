@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-
 from latexify.eval.metrics.appearance import judge_appearance, summarize_appearance
 from latexify.eval.metrics.assignment import assign
+
 from latexify.eval.metrics.layout import lay_out
 from latexify.eval.metrics.typeset import UnsettableError
 from latexify.eval.metrics.visual import VisualJudge

@@ -132,8 +132,8 @@ def test_the_chart_shows_every_bin() -> None:
         ("{", "is damaged"),
         ('{"slope": 1}', "is damaged"),
         ("[]", "is damaged"),
-        ("NaN", "holds no rising line"),
-        ("-1", "holds no rising line"),
+        ("NaN", "slope or offset that is not valid"),
+        ("-1", "slope or offset that is not valid"),
         ('"steep"', "is damaged"),
     ],
 )
@@ -153,7 +153,7 @@ def test_the_calibration_of_another_model_is_refused(tmp_path: Path) -> None:
     assert read_calibration(tmp_path, fingerprint="m") is None
     write_calibration(tmp_path, calibration(slope=1, offset=0, model="m"))
     assert read_calibration(tmp_path, fingerprint="m") == calibration(slope=1, offset=0, model="m")
-    with pytest.raises(LatexifyError, match="of another model"):
+    with pytest.raises(LatexifyError, match="belongs to another model"):
         read_calibration(tmp_path, fingerprint="n")
 
 

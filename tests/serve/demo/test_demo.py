@@ -50,7 +50,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def settings(model: Path) -> DemoSettings:
     """Of a demo in a folder without inks."""
-    return DemoSettings(model=model, device="cpu", engine=None, threads=1, inks=str(model / "no-inks"))
+    return DemoSettings(model=model, device="cpu", runtime=None, threads=1, inks=str(model / "no-inks"))
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,11 @@
 import json
 import lzma
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -20,6 +21,9 @@ from latexify.pipeline.latex import join_tokens, normalize, tokenize
 from latexify.serve.recognizer import Recognizer
 from latexify.trainer.inference.beams import beam_search
 from latexify.trainer.inference.constraint import Constraint
+from latexify.trainer.inference.decoder import TorchScorer
+from latexify.trainer.inference.onnx.runtime import NumpyScorer
+from latexify.trainer.inference.runtime import Floats, Ints, Scorer
 from latexify.trainer.inference.search import Hypothesis, Search, greedy_search
 from tests.support.reading_models import export_folder, make_loaded, random_pictures
 
@@ -41,32 +45,46 @@ SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=[Heal
 class Rows:
     """The cache of :class:`Dreamer`: of which sample each row is, and how many tokens it has."""
 
-    sample: torch.Tensor
+    sample: Ints
     length: int = 0
 
-    def keep_samples(self, _: torch.Tensor, *, rows: torch.Tensor) -> None:
+    def keep_samples(self, _: Ints, *, rows: Ints) -> None:
         self.keep_rows(rows)
 
-    def keep_rows(self, rows: torch.Tensor) -> None:
+    def keep_rows(self, rows: Ints) -> None:
         self.sample = self.sample[rows]
 
 
 class Dreamer:
-    """A decoder with a mind of its own: logits of each sample and step, whatever was written before."""
+    """A decoder with given logits for each sample and step, whatever the tokens before."""
 
-    def __init__(self, logits: torch.Tensor) -> None:
+    max_positions = 1000
+
+    def __init__(self, logits: torch.Tensor, *, by_torch: bool) -> None:
         """logits: float32 [samples, steps, vocabulary]."""
-        self._logits = logits
+        self._logits, self._by_torch = logits.numpy(), by_torch
 
-    def start(self, memory: torch.Tensor) -> Rows:
-        return Rows(sample=torch.arange(len(memory)))
+    @property
+    def vocab_size(self) -> int:
+        return self._logits.shape[2]
 
-    def step(self, rows: Rows, _: torch.Tensor) -> torch.Tensor:
+    def start(self, encoded: Floats) -> Rows:
+        return Rows(sample=np.arange(len(encoded)))
+
+    def step(self, rows: Rows, _: Ints) -> Any:
         rows.length += 1
-        return self._logits[rows.sample, rows.length - 1]
+        logits = self._logits[rows.sample, rows.length - 1]
+        return torch.from_numpy(logits) if self._by_torch else logits
+
+    def scorer(self, penalties: Floats | None) -> Scorer:
+        if not self._by_torch:
+            return NumpyScorer(penalties)
+        return TorchScorer(None if penalties is None else torch.from_numpy(penalties))
 
 
-def search(logits: torch.Tensor, constraint: Constraint | None, *, num_beams: int = 1) -> list[list[Hypothesis]]:
+def search(
+    logits: torch.Tensor, constraint: Constraint | None, *, num_beams: int = 1, by_torch: bool = True
+) -> list[list[Hypothesis]]:
     """What a dreamer writes, of as many tokens as it has steps for."""
     samples, steps, _ = logits.shape
     how = Search(
@@ -78,7 +96,7 @@ def search(logits: torch.Tensor, constraint: Constraint | None, *, num_beams: in
         constraint=constraint,
     )
     find: Any = greedy_search if num_beams == 1 else beam_search
-    return find(Dreamer(logits), torch.zeros(samples, 1, 1), how)
+    return find(Dreamer(logits, by_torch=by_torch), np.zeros((samples, 1, 1), np.float32), how)
 
 
 def constraint_of(tokens: list[str]) -> Constraint:
@@ -227,6 +245,21 @@ def test_what_is_in_braces_counts_and_braces_alone_do_not(formula: str, is_one: 
     assert _is_sentence(constraint_of(list(TOKENS)), formula, list(TOKENS)) == is_one
 
 
+@pytest.mark.parametrize("num_beams", [1, 4])
+@pytest.mark.parametrize("constrained", [True, False])
+def test_numpy_and_torch_choose_the_same_tokens(num_beams: int, *, constrained: bool) -> None:
+    """Without torch the answers must be those that it gives, with the same confidence."""
+    tokens = list(TOKENS)
+    logits = dreams(11, samples=20, steps=40, vocabulary=len(tokens) + 1, end=1.0)
+    constraint = constraint_of(tokens) if constrained else None
+    expected, results = (
+        list(chain.from_iterable(search(logits, constraint, num_beams=num_beams, by_torch=by_torch)))
+        for by_torch in (True, False)
+    )
+    assert [best.ids for best in results] == [best.ids for best in expected]
+    assert [best.confidence for best in results] == pytest.approx([best.confidence for best in expected], rel=1e-5)
+
+
 def test_confidence_is_the_models_own() -> None:
     """What a constraint forbids was likely all the same: the model was not sure of what it had to say instead."""
     tokens = list(TOKENS)
@@ -257,7 +290,7 @@ def test_the_vocabulary_of_a_model_folder(tmp_path: Path) -> None:
     with pytest.raises(LatexifyError, match="pieces of text"):
         Recognizer(folder, device="cpu", constrained=True)
     path.write_text(json.dumps({"model": {"type": "WordLevel"}}), encoding="utf-8")
-    with pytest.raises(LatexifyError, match="no vocabulary to keep to"):
+    with pytest.raises(LatexifyError, match="no usable vocabulary"):
         constraint_for(folder)
 
 

@@ -10,7 +10,7 @@ from transformers import VisionEncoderDecoderModel
 from latexify.artifacts.manifest import read_manifest
 from latexify.artifacts.names import MODEL
 from latexify.common.errors import LatexifyError
-from latexify.trainer.inference.reader import open_reader
+from latexify.trainer.inference.open import open_model
 from latexify.trainer.model.model import load_model
 from tests.support.reading_models import export_folder, make_loaded, random_pictures
 from tests.support.trainer_data import train
@@ -31,7 +31,7 @@ def test_half_the_size_reads_alike(training_data: Path, finished_run: tuple[Path
     assert all(weight.dtype == torch.float32 for weight in load_model(half).model.parameters())
     plain = VisionEncoderDecoderModel.from_pretrained(half)  # as the README and the card have it
     assert all(weight.dtype == torch.float32 for weight in plain.parameters())
-    assert open_reader(half, device=torch.device("cpu")).reader.read(random_pictures(1), max_tokens=4)
+    assert open_model(half, device="cpu").inference.generate(random_pictures(1).numpy(), max_tokens=4)
     manifests = [read_manifest(folder, MODEL).fingerprint for folder in (half, full)]
     assert manifests[0] != manifests[1], "figures of one must not pass for the other's"
 

@@ -14,7 +14,7 @@ from latexify.shards.format.index import open_split
 from latexify.shards.reading.reader import SampleReader
 from latexify.trainer.config import ModelParams
 from latexify.trainer.data.batches import IGNORED, collate
-from latexify.trainer.inference.transformers_reader import generate_ids
+from latexify.trainer.inference.from_transformers import generate_ids
 from latexify.trainer.loop.loss import token_loss
 from latexify.trainer.loop.optimizer import freeze, layer_scales, make_optimizer, set_training
 from latexify.trainer.model.canvas import Geometry

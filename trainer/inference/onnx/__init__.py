@@ -1,1 +1,1 @@
-"""Inference by onnxruntime, and the export of its graphs."""
+"""Inference by onnxruntime, and the export of the graphs that it runs."""

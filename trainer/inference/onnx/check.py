@@ -1,13 +1,13 @@
-"""Whether the graphs of an exported model compute what torch computes."""
+"""Check that the graphs of an exported model compute what torch computes."""
 
 from dataclasses import dataclass
 from typing import Any
 
-import torch
+import numpy as np
 
 from latexify.common.errors import LatexifyError
-from latexify.trainer.inference.backend import TokenDecoder
-from latexify.trainer.inference.reader import Reader
+from latexify.trainer.inference.model import InferenceModel
+from latexify.trainer.inference.runtime import Floats, Ints, Pixels, TokenDecoder
 from latexify.trainer.model.canvas import Geometry
 
 NUM_PICTURES = 6
@@ -15,17 +15,22 @@ NUM_BEAMS = 3
 NUM_STEPS = 40
 """More than torch's cache has room for at first."""
 BLOT_PX = 4
-"""Random pictures are of black and white squares of this side."""
+"""Side of the black and white squares that random pictures consist of."""
 TOLERANCE = 1e-3
-"""Of logits, as a share of the largest (or of 1); float32 in another order gives about 1e-5."""
+"""Relative to the largest logit (or to 1); float32 in another order gives about 1e-5."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """How alike two readers are. difference: the largest, of any logit; largest: of all logits, without sign.
+    """How two models compare.
 
-    num_tokens: likeliest next tokens that were compared. num_other: of these, which differ though torch prefers its own
-    by more than the tolerance. num_pictures, num_steps: what was read.
+    Attributes:
+        difference: Largest difference of any logit.
+        largest: Largest absolute logit.
+        num_tokens: Number of most likely next tokens that were compared.
+        num_other: Number of them that differ although the expected model prefers its own by more than the tolerance.
+        num_pictures: Number of pictures.
+        num_steps: Number of steps.
     """
 
     difference: float
@@ -42,15 +47,15 @@ class Comparison:
 
     @property
     def is_equal(self) -> bool:
-        """Whether all logits agree within the tolerance, and so do all tokens that are no ties."""
+        """Whether all logits agree within the tolerance, and all tokens except ties are the same."""
         return self.difference <= self.tolerance and self.num_other == 0
 
     def require_equal(self) -> None:
-        """Raises LatexifyError unless they are."""
+        """Raise LatexifyError unless they are equal."""
         if not self.is_equal:
             raise LatexifyError(
                 f"the exported graphs do not compute what torch does (logits differ by {self.difference:.2g}, "
-                f"{self.tolerance:.2g} is allowed; {self.num_other} of {self.num_tokens} tokens are others): "
+                f"{self.tolerance:.2g} is allowed; {self.num_other} of {self.num_tokens} tokens differ): "
                 "nothing was written"
             )
 
@@ -62,33 +67,37 @@ class Comparison:
         )
 
 
-@torch.inference_mode()
-def compare(expected: Reader, found: Reader, *, geometry: Geometry) -> Comparison:
-    """Let both read random pictures, fed with the same tokens, as beams that move and samples that leave.
+def compare(expected: InferenceModel, actual: InferenceModel, *, geometry: Geometry) -> Comparison:
+    """Run both on random pictures with the same tokens, while beams are reordered and a sample leaves the batch.
 
-    Both must be on the CPU.
+    Args:
+        expected: The reference, on the CPU.
+        actual: The model to check, on the CPU.
+        geometry: Canvas of both.
+
+    Returns:
+        The comparison.
     """
     pixels = _random_pictures(geometry)
-    runs = [_Run(reader, pixels) for reader in (expected, found)]
+    runs = [_Run(model, pixels) for model in (expected, actual)]
     num_steps = min(NUM_STEPS, expected.decoder.max_positions - 1)
-    tokens = torch.full((NUM_PICTURES,), expected.start_id)
+    tokens = np.full(NUM_PICTURES, expected.start_id)
     difference = largest = 0.0
     num_tokens = num_other = 0
     for step in range(num_steps):
         logits, others = (run.step(tokens) for run in runs)
-        difference = max(difference, (logits - others).abs().max().item())
-        largest = max(largest, logits.abs().max().item())
-        best, tokens = logits.max(dim=-1)
-        chosen = others.argmax(dim=-1)
+        difference = max(difference, float(np.abs(logits - others).max()))
+        largest = max(largest, float(np.abs(logits).max()))
+        chosen = others.argmax(axis=1)
+        lead = logits.max(axis=1) - np.take_along_axis(logits, chosen[:, None], axis=1)[:, 0]
         num_tokens += len(tokens)
-        lead = best - logits.gather(1, chosen[:, None])[:, 0]
         num_other += int((lead > TOLERANCE * max(1.0, largest)).sum())
-        if step == 0:  # the likeliest tokens of each picture, a beam each
-            tokens = logits.topk(NUM_BEAMS, dim=-1).indices.flatten()
-            rows = torch.arange(NUM_PICTURES).repeat_interleave(NUM_BEAMS)
+        if step == 0:  # a beam for each of the most likely tokens of each picture
+            tokens = np.argsort(-logits, axis=1, kind="stable")[:, :NUM_BEAMS].ravel()
+            rows = np.repeat(np.arange(NUM_PICTURES), NUM_BEAMS)
         else:
             rows = _next_rows(len(tokens), step=step)
-            tokens = tokens[rows]
+            tokens = logits.argmax(axis=1)[rows]
         for run in runs:
             run.keep(rows, step=step)
     return Comparison(
@@ -96,33 +105,32 @@ def compare(expected: Reader, found: Reader, *, geometry: Geometry) -> Compariso
     )
 
 
-def _next_rows(num_rows: int, *, step: int) -> torch.Tensor:
-    """Which rows to go on from: beams change places within their picture, and half-way the first picture leaves."""
-    rows = torch.arange(num_rows).view(-1, NUM_BEAMS).roll(step % NUM_BEAMS, dims=1)
-    return rows[1:].flatten() if step == NUM_STEPS // 2 else rows.flatten()
+def _next_rows(num_rows: int, *, step: int) -> Ints:
+    """Return the rows to continue from: beams rotate within their picture, and half-way the first picture leaves."""
+    rows = np.roll(np.arange(num_rows).reshape(-1, NUM_BEAMS), step % NUM_BEAMS, axis=1)
+    return (rows[1:] if step == NUM_STEPS // 2 else rows).ravel()
 
 
 class _Run:
-    """One reader at work."""
+    """One of the models at work."""
 
-    def __init__(self, reader: Reader, pixels: torch.Tensor) -> None:
-        self._decoder: TokenDecoder[Any] = reader.decoder
-        self._cache = reader.decoder.start(reader.encode(pixels))
+    def __init__(self, model: InferenceModel, pixels: Pixels) -> None:
+        self._decoder: TokenDecoder[Any] = model.decoder
+        self._cache = model.decoder.start(model.encode(pixels))
 
-    def step(self, tokens: torch.Tensor) -> torch.Tensor:
-        return self._decoder.step(self._cache, tokens)
+    def step(self, tokens: Ints) -> Floats:
+        return np.asarray(self._decoder.step(self._cache, tokens))
 
-    def keep(self, rows: torch.Tensor, *, step: int) -> None:
+    def keep(self, rows: Ints, *, step: int) -> None:
         if step == NUM_STEPS // 2:
-            self._cache.keep_samples(torch.arange(1, NUM_PICTURES), rows=rows)
+            self._cache.keep_samples(np.arange(1, NUM_PICTURES), rows=rows)
         else:
             self._cache.keep_rows(rows)
 
 
-def _random_pictures(geometry: Geometry) -> torch.Tensor:
+def _random_pictures(geometry: Geometry) -> Pixels:
     """uint8 [NUM_PICTURES, height, width], always the same."""
-    generator = torch.Generator().manual_seed(1)
-    rows, columns = -(-geometry.height_px // BLOT_PX), -(-geometry.width_px // BLOT_PX)
-    blots = torch.randint(0, 2, (NUM_PICTURES, rows, columns), dtype=torch.uint8, generator=generator) * 255
-    pictures = blots.repeat_interleave(BLOT_PX, dim=1).repeat_interleave(BLOT_PX, dim=2)
-    return pictures[:, : geometry.height_px, : geometry.width_px].contiguous()
+    shape = (NUM_PICTURES, -(-geometry.height_px // BLOT_PX), -(-geometry.width_px // BLOT_PX))
+    blots = np.random.Generator(np.random.Philox(1)).integers(0, 2, shape, np.uint8) * 255
+    pictures = blots.repeat(BLOT_PX, axis=1).repeat(BLOT_PX, axis=2)
+    return np.ascontiguousarray(pictures[:, : geometry.height_px, : geometry.width_px])

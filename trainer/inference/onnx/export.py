@@ -1,4 +1,4 @@
-"""A trained model as ONNX: two graphs beside tokenizer and configuration, checked to compute what torch computes."""
+"""Export a trained model as two ONNX graphs, after checking that they compute what torch computes."""
 
 import importlib
 import json
@@ -8,6 +8,7 @@ import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,88 +20,157 @@ from latexify.artifacts.manifest import Manifest, write_manifest
 from latexify.artifacts.names import CONFIG_NAME, DECODER_NAME, ENCODER_NAME, MANIFEST_NAME, WEIGHTS_NAME
 from latexify.common.errors import LatexifyError
 from latexify.common.extras import missing_extra
-from latexify.trainer.inference.onnx.backend import open_graphs
+from latexify.trainer.inference.encoder import Encoder, make_encoder
+from latexify.trainer.inference.from_torch import weights_below
+from latexify.trainer.inference.from_transformers import TransformersEncoder
+from latexify.trainer.inference.layers import Weights
 from latexify.trainer.inference.onnx.check import Comparison, compare
-from latexify.trainer.inference.onnx.graphs import DecoderGraph, EncoderGraph
-from latexify.trainer.inference.reader import ONNX_CONTENT, TrainedReader, open_reader
+from latexify.trainer.inference.onnx.graphs import DecoderGraph, EncoderGraph, MakeEncoder
+from latexify.trainer.inference.onnx.runtime import open_graphs
+from latexify.trainer.inference.open import ONNX_CONTENT, open_model
+from latexify.trainer.model.canvas import Geometry
+from latexify.trainer.model.model import load_model
 
 OPSET = 20
-"""Of ONNX: the first that has GELU as one operator. onnxruntime reads it from version 1.17 on."""
+"""Version of ONNX's operators: the first with GELU as one operator. onnxruntime supports it from version 1.17 on."""
 
-WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "*.onnx", "*.onnx.data")
-"""What a folder that is read by onnxruntime does without, or has its own of."""
+NOT_COPIED = ("*.safetensors", "*.safetensors.index.json", "*.onnx", "*.onnx.data")
+"""Files that a folder for onnxruntime does without, or has its own of."""
 
-NEEDED = {"onnx": "onnx", "onnxscript": "onnxscript", "onnxruntime": "onnxruntime"}
-"""Modules, and the packages that hold them."""
+NEEDED = ("onnx", "onnxscript", "onnxruntime")
+"""Packages, and the names they are imported by."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Export:
-    """What was written. num_bytes: of each file of the graphs, by name."""
+    """What was written. num_bytes: size of each file that the graphs need, by name."""
 
     folder: Path
     num_bytes: Mapping[str, int]
     comparison: Comparison
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Source:
+    """A model to export.
+
+    Attributes:
+        config: Content of its config.json.
+        geometry: Canvas that it was trained on.
+        make_encoder: See `EncoderGraph`.
+        encoder_weights: As they are stored; none if `make_encoder` has its own.
+        decoder_weights: As they are stored.
+        weights_path: File that holds all these weights; None if there is no such file.
+    """
+
+    config: Mapping[str, Any]
+    geometry: Geometry
+    make_encoder: MakeEncoder
+    encoder_weights: Weights
+    decoder_weights: Weights
+    weights_path: Path | None
+
+
 def export_onnx(model: Path, *, out: Path) -> Export:
-    """Write the model folder `model` as ONNX into the folder `out`, which `open_reader` then reads by onnxruntime.
+    """Export the model folder `model` as ONNX into `out`, which `open_model` can then open with onnxruntime.
 
-    out: it may be `model` itself, which then holds both. Otherwise it gets all but the weights; it is whole once it has
-    a manifest, the same but for the sizes of the graphs. Nothing is written unless the graphs are equal to torch.
+    Nothing is written unless the graphs are equal to torch.
 
-    Raises LatexifyError where packages are missing, `model` is no whole model, it cannot be exported, or the graphs
-    compute something else.
+    Args:
+        model: Folder that the train stage wrote.
+        out: Folder to write. If it is `model` itself, it then has both, and the graphs refer to the weights in
+            model.safetensors where they can, instead of holding them again. Another folder gets everything but
+            model.safetensors, and a manifest last that differs only in the sizes of the graphs.
+
+    Returns:
+        What was written.
+
+    Raises:
+        LatexifyError: If packages are missing, `model` is not a complete model or cannot be exported, or the graphs
+            compute something else.
     """
     _require_packages()
-    if out.resolve() != model.resolve() and any(out.glob("*.safetensors")):
+    is_same = out.resolve() == model.resolve()
+    if not is_same and any(out.glob("*.safetensors")):
         raise LatexifyError(f"{out} holds weights of its own: choose another --out")
-    trained = open_reader(model, device=torch.device("cpu"), engine="torch", packed=False)
-    config = json.loads((model / CONFIG_NAME).read_text(encoding="utf-8"))
+    trained = open_model(model, runtime="torch", packed=False)
+    source = _read_source(model, trained.geometry)
+    shared = source.weights_path if is_same else None
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as name:
         draft = Path(name)
-        _write_graphs(trained, config, _decoder_weights(model), draft)
-        encode, decoder = open_graphs(draft, config, device=torch.device("cpu"))
-        found = replace(trained.reader, encode=encode, decoder=decoder)
-        comparison = compare(trained.reader, found, geometry=trained.geometry)
+        if shared is not None:
+            shutil.copyfile(shared, draft / shared.name)  # onnxruntime refuses links out of the folder
+        _write_graphs(source, draft, shared=shared)
+        comparison = compare(trained.inference, open_graphs(draft, source.config), geometry=trained.geometry)
         comparison.require_equal()
         num_bytes = {path.name: path.stat().st_size for path in sorted(draft.iterdir())}
+        if shared is not None:
+            (draft / shared.name).unlink()
         _install(draft, trained.manifest, num_bytes, model=model, out=out)
     return Export(folder=out, num_bytes=num_bytes, comparison=comparison)
 
 
 def _require_packages() -> None:
-    for module, package in NEEDED.items():
+    for package in NEEDED:
         try:
-            importlib.import_module(module)
+            importlib.import_module(package)
         except ModuleNotFoundError:
             raise missing_extra("onnx", package=package) from None
 
 
-def _decoder_weights(model: Path) -> Mapping[str, torch.Tensor]:
-    """In float32, by their names below `decoder.`."""
-    if (model / WEIGHTS_NAME).is_file():
-        weights = load_file(model / WEIGHTS_NAME)
-        prefix = "decoder."
-        return {name.removeprefix(prefix): w.float() for name, w in weights.items() if name.startswith(prefix)}
-    from latexify.trainer.model.model import load_model  # noqa: PLC0415  # takes seconds, and few models need it
+def _read_source(model: Path, geometry: Geometry) -> _Source:
+    config = json.loads((model / CONFIG_NAME).read_text(encoding="utf-8"))
+    path = model / WEIGHTS_NAME
+    weights = load_file(path) if path.is_file() else {}
+    if weights and "enc_to_dec_proj.weight" not in weights:
+        encoder_weights = weights_below(weights, "encoder.")
+        floats = {name: weight.float() for name, weight in encoder_weights.items()}
+        if make_encoder(config["encoder"], floats, packed=False) is not None:
+            return _Source(
+                config=config,
+                geometry=geometry,
+                make_encoder=partial(_make_encoder, config["encoder"]),
+                encoder_weights=encoder_weights,
+                decoder_weights=weights_below(weights, "decoder."),
+                weights_path=path,
+            )
+    loaded = load_model(model)
+    encoder = TransformersEncoder(loaded.model)
+    state = loaded.model.decoder.state_dict()
+    if torch.equal(state["output_projection.weight"], state["model.decoder.embed_tokens.weight"]):
+        del state["output_projection.weight"]  # a state dict names a shared table twice
+    return _Source(
+        config=config,
+        geometry=geometry,
+        make_encoder=lambda _: encoder,
+        encoder_weights={},
+        decoder_weights=state,
+        weights_path=None,
+    )
 
-    state: Mapping[str, torch.Tensor] = load_model(model).model.decoder.state_dict()
-    return state
+
+def _make_encoder(config: Mapping[str, Any], weights: Weights) -> Encoder:
+    encoder = make_encoder(config, weights, packed=False)
+    assert encoder is not None
+    return encoder
 
 
-def _write_graphs(
-    trained: TrainedReader, config: Mapping[str, Any], weights: Mapping[str, torch.Tensor], folder: Path
-) -> None:
-    decoder, geometry = config["decoder"], trained.geometry
+def _write_graphs(source: _Source, folder: Path, *, shared: Path | None) -> None:
+    """Write both graphs into a folder. shared: safetensors file that they refer to for weights."""
+    decoder, geometry = source.config["decoder"], source.geometry
     heads, layers = int(decoder["decoder_attention_heads"]), int(decoder["decoder_layers"])
     size = int(decoder["d_model"]) // heads
     samples, beams = torch.export.Dim("samples"), torch.export.Dim("beams")
     length = torch.export.Dim("length", max=int(decoder["max_position_embeddings"]) - 1)
-    # examples of two or more of everything that varies: of one, the exporter would conclude that it is always one
+    # at least two of everything that varies: from one, the exporter would conclude that it is always one
     pixels = torch.zeros(2, geometry.height_px, geometry.width_px, dtype=torch.uint8)
-    encoder = EncoderGraph(trained.reader.encode, decoder, weights)
+    encoder = EncoderGraph(
+        source.make_encoder,
+        decoder,
+        encoder_weights=source.encoder_weights,
+        decoder_weights={name: w for name, w in source.decoder_weights.items() if ".encoder_attn." in name},
+    )
     with torch.inference_mode():
         memory = [torch.zeros_like(tensor) for tensor in encoder(pixels)]
     memory_names, past_names, present_names = (
@@ -115,10 +185,11 @@ def _write_graphs(
         outputs=memory_names,
         varying=({0: samples},),
         names=["samples"],
+        shared=shared,
     )
     past = [torch.zeros(2, 3, heads, 4, size) for _ in past_names]
     _write(
-        DecoderGraph(decoder, weights),
+        DecoderGraph(decoder, source.decoder_weights),
         (torch.zeros(2, 3, dtype=torch.int64), memory, past),
         folder / DECODER_NAME,
         inputs=["tokens", *memory_names, *past_names],
@@ -129,6 +200,7 @@ def _write_graphs(
             [{0: samples, 1: beams, 3: length} for _ in past],
         ),
         names=["samples", "beams", "length"],
+        shared=shared,
     )
 
 
@@ -141,13 +213,25 @@ def _write(  # noqa: PLR0913  # what a graph is; all are named
     outputs: Sequence[str],
     varying: tuple[Any, ...],
     names: Sequence[str],
+    shared: Path | None,
 ) -> None:
-    """Export one graph. varying: which dimensions of the arguments vary, as torch wants it. names: of their sizes."""
+    """Export one graph.
+
+    Args:
+        graph: Module to trace.
+        arguments: Examples of its arguments.
+        path: File to write.
+        inputs: Names of the graph's inputs.
+        outputs: Names of its outputs.
+        varying: Which dimensions of the arguments vary, in torch's form.
+        names: Names of the sizes of these dimensions.
+        shared: See `_write_graphs`.
+    """
     import onnx_ir.passes.common  # noqa: PLC0415  # optional; comes with onnxscript
 
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of torch about itself
+        warnings.simplefilter("ignore")  # torch's warnings about itself
         try:
             program = torch.onnx.export(
                 graph.eval(),
@@ -165,20 +249,47 @@ def _write(  # noqa: PLR0913  # what a graph is; all are named
     assert program is not None
     kept = {str(size) for value in program.model.graph.inputs for size in value.shape or ()}
     for name in names:
-        if name not in kept:  # the exporter gives in silently where a model takes a size for a constant
+        if name not in kept:  # the exporter silently gives in if a model treats a size as a constant
             raise LatexifyError(f"{path.name}: this kind of model cannot be exported (the number of {name} is fixed)")
-    # where in our files each operator comes from: nobody's business, and other bytes in every checkout
+    # the source line of each operator would differ in every checkout
     onnx_ir.passes.common.ClearMetadataAndDocStringPass()(program.model)
-    program.save(path)
+    if shared is None:
+        program.save(path)
+    else:
+        _refer_to_weights(program.model, shared)
+        onnx_ir.save(program.model, path)
+
+
+def _refer_to_weights(model: Any, weights: Path) -> None:
+    """Replace initializers by references to the tensors of a safetensors file in the same folder."""
+    import onnx_ir  # noqa: PLC0415  # optional
+
+    with weights.open("rb") as file:
+        header_bytes = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(header_bytes))
+    for value in model.graph.initializers.values():
+        entry = header.get(value.name.replace("/", "."))
+        if entry is None:
+            continue  # a small constant that the exporter computed
+        begin, end = entry["data_offsets"]
+        value.const_value = onnx_ir.ExternalTensor(
+            weights.name,
+            8 + header_bytes + begin,
+            end - begin,
+            value.const_value.dtype,
+            shape=value.const_value.shape,
+            name=value.name,
+            base_dir=weights.parent,
+        )
 
 
 def _install(draft: Path, manifest: Manifest, num_bytes: Mapping[str, int], *, model: Path, out: Path) -> None:
-    """Put the graphs where they belong, the manifest last."""
+    """Move the graphs to their folder, the manifest last."""
     out.mkdir(parents=True, exist_ok=True)
     if out.resolve() != model.resolve():
         (out / MANIFEST_NAME).unlink(missing_ok=True)
         for path in sorted(model.iterdir()):
-            if path.is_file() and path.name != MANIFEST_NAME and not any(path.match(kind) for kind in WEIGHTS):
+            if path.is_file() and path.name != MANIFEST_NAME and not any(path.match(kind) for kind in NOT_COPIED):
                 shutil.copyfile(path, out / path.name)
     for path in [*out.glob("*.onnx"), *out.glob("*.onnx.data")]:
         path.unlink()

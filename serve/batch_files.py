@@ -1,4 +1,4 @@
-"""Many files through the recogniser: an answer or a reason for each, in their order."""
+"""Recognise many files: an answer or the reason of a failure for each, in their order."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -10,16 +10,20 @@ from latexify.common.errors import LatexifyError
 from latexify.serve.files import Source
 from latexify.serve.recognizer import Picture, Recognition, Recognizer
 
-AT_ONCE = 64
-"""Files that are drawn before the first of them is answered: enough to sort by length, little to wait for."""
+CHUNK_SIZE = 64
+"""Files that are drawn before the first of them is answered: enough to sort by length, and a short wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What a file says.
+class FileAnswer:
+    """The answer for a file.
 
-    picture: as the model saw it. is_calibrated: whether confidences say how many of such answers are right. elapsed_s:
-    for reading, drawing and recognising it.
+    Attributes:
+        name: As in `Source`.
+        picture: What the model saw.
+        recognition: LaTeX and confidence.
+        is_calibrated: See `Recognizer`.
+        elapsed_s: Time to read, draw and recognise it.
     """
 
     name: str
@@ -29,22 +33,13 @@ class Answer:
     elapsed_s: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values: what `latexify recognize --json` prints."""
-        best = self.recognition
-        return {
-            "file": self.name,
-            "latex": best.latex,
-            "confidence": round(best.confidence, 4),
-            "calibrated": self.is_calibrated,
-            "alternatives": [
-                {"latex": other.latex, "confidence": round(other.confidence, 4)} for other in best.alternatives
-            ],
-            "seconds": round(self.elapsed_s, 4),
-        }
+        """Return plain JSON values, as `latexify recognize --json` prints them."""
+        answer = self.recognition.to_dict(is_calibrated=self.is_calibrated)
+        return {"file": self.name, **answer, "seconds": round(self.elapsed_s, 4)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class FileFailure:
     """Why a file has no answer."""
 
     name: str
@@ -53,19 +48,19 @@ class Failure:
 
 def answer_files(
     recognizer: Recognizer, sources: Iterable[Source], *, num_beams: int = 1
-) -> Iterator[Answer | Failure]:
-    """Recognise files, some at a time; one that cannot be read does not stop the others."""
+) -> Iterator[FileAnswer | FileFailure]:
+    """Recognise files, a chunk at a time; one that cannot be read does not stop the others."""
     remaining = iter(sources)
-    while chunk := list(islice(remaining, AT_ONCE)):
+    while chunk := list(islice(remaining, CHUNK_SIZE)):
         drawn = [_draw(recognizer, source) for source in chunk]
         pictures = [picture for picture, _ in drawn if not isinstance(picture, LatexifyError)]
         recognitions = iter(recognizer.read(pictures, num_beams=num_beams))
         for source, (picture, elapsed_s) in zip(chunk, drawn, strict=True):
             if isinstance(picture, LatexifyError):
-                yield Failure(name=source.name, reason=str(picture))
+                yield FileFailure(name=source.name, reason=str(picture))
                 continue
             recognition = next(recognitions)
-            yield Answer(
+            yield FileAnswer(
                 name=source.name,
                 picture=picture,
                 recognition=recognition,
@@ -75,10 +70,10 @@ def answer_files(
 
 
 def _draw(recognizer: Recognizer, source: Source) -> tuple[Picture | LatexifyError, float]:
-    """The picture of a file, or what is wrong with it, and the seconds that it took."""
+    """Return the picture of a file, or what is wrong with it, and the seconds that it took."""
     started = time.perf_counter()
     try:
-        found: Picture | LatexifyError = recognizer.picture_of(source.read())
+        picture: Picture | LatexifyError = recognizer.picture_of(source.read())
     except LatexifyError as error:
-        found = error
-    return found, time.perf_counter() - started
+        picture = error
+    return picture, time.perf_counter() - started

@@ -13,7 +13,7 @@ from PIL import Image
 
 from latexify.shards.format.index import open_split
 from latexify.shards.reading.reader import SampleReader
-from latexify.trainer.inference.transformers_reader import generate_ids
+from latexify.trainer.inference.from_transformers import generate_ids
 from latexify.trainer.model.model import load_model, model_input
 from tests.support.trainer_data import GEOMETRY, draw, make_base, make_shards, make_tokenizer, train
 

@@ -1,0 +1,261 @@
+"""Inference by onnxruntime with the graphs that `latexify export-onnx` wrote. Needs neither torch nor transformers.
+
+All arrays are NumPy's, whatever device onnxruntime computes on.
+"""
+
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from latexify.common.errors import LatexifyError
+from latexify.trainer.inference.model import ENCODER_BATCH_SIZE, InferenceModel
+from latexify.trainer.inference.runtime import Floats, Ints, Pixels
+
+ENCODER_NAME = "encoder.onnx"
+DECODER_NAME = "decoder.onnx"
+MADE_BY = "latexify export-onnx"
+
+Array = npt.NDArray[Any]
+
+
+def has_cuda() -> bool:
+    """Whether the installed onnxruntime can compute on a GPU. Raises LatexifyError if it is not installed."""
+    return "CUDAExecutionProvider" in _import_onnxruntime().get_available_providers()
+
+
+class Graph:
+    """A loaded graph. Safe to share between threads."""
+
+    def __init__(self, path: Path, *, device: str, num_threads: int | None) -> None:
+        """Load an ONNX file.
+
+        Args:
+            path: The file.
+            device: torch's name of a device: `cpu`, `cuda` or `cuda:N`.
+            num_threads: CPU threads of an operator; None: as many as this process has CPUs, or OMP_NUM_THREADS.
+
+        Raises:
+            LatexifyError: If onnxruntime is missing, cannot use the device, or cannot read the file.
+        """
+        runtime = _import_onnxruntime()
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = num_threads or _default_threads()
+        options.inter_op_num_threads = 1
+        options.enable_mem_pattern = False  # one is kept for each shape, and every step has another
+        options.log_severity_level = 3  # errors: the warnings are for authors of graphs
+        with _one_line_errors(path):
+            self._session = runtime.InferenceSession(path, options, providers=[_provider(device)])
+        self.inputs = _shapes(self._session.get_inputs())
+        self.outputs = _shapes(self._session.get_outputs())
+
+    @property
+    def num_threads(self) -> int:
+        """Threads that an operator may use."""
+        return int(self._session.get_session_options().intra_op_num_threads)
+
+    def run(self, arrays: Mapping[str, Array]) -> list[Array]:
+        """Compute all outputs. arrays: contiguous inputs by name."""
+        outputs: list[Array] = self._session.run(None, arrays)
+        return outputs
+
+
+class OnnxEncoder:
+    """Encode pictures as keys and values for the decoder."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+
+    def __call__(self, pixels: Pixels) -> Floats:
+        """pixels: uint8 [batch, height, width]; returns float32 [batch, numbers], see `OnnxDecoder.start`."""
+        starts = range(0, max(len(pixels), 1), ENCODER_BATCH_SIZE)
+        return np.concatenate([self._encode(pixels[start : start + ENCODER_BATCH_SIZE]) for start in starts])
+
+    def _encode(self, pixels: Pixels) -> Floats:
+        keys_values = self._graph.run({"pixels": np.ascontiguousarray(pixels)})
+        return np.concatenate([part.reshape(len(pixels), -1) for part in keys_values], axis=1)
+
+
+@dataclass(slots=True, kw_only=True)
+class OnnxCache:
+    """State between steps, see `StepCache`. Float32 arrays by the names of the graph's inputs.
+
+    Attributes:
+        memory: Keys and values of the pictures, [samples, ...].
+        past: Keys and values of the tokens, [samples, beams, ...].
+    """
+
+    memory: dict[str, Array]
+    past: dict[str, Array]
+
+    def keep_samples(self, samples: Ints, *, rows: Ints) -> None:
+        """Keep these samples only, and continue from these rows, which are theirs."""
+        self.memory = {name: memory.take(samples, axis=0) for name, memory in self.memory.items()}
+        self._keep_rows(rows, num_samples=len(samples))
+
+    def keep_rows(self, rows: Ints) -> None:
+        """Continue from these rows, which may repeat, of the same samples as before."""
+        self._keep_rows(rows, num_samples=len(next(iter(self.past.values()))))
+
+    def _keep_rows(self, rows: Ints, *, num_samples: int) -> None:
+        chosen = rows.reshape(num_samples, len(rows) // max(num_samples, 1))
+        self.past = {name: past.reshape(-1, *past.shape[2:]).take(chosen, axis=0) for name, past in self.past.items()}
+
+
+class OnnxDecoder:
+    """The decoder's graph, as `TokenDecoder`."""
+
+    def __init__(self, graph: Graph, *, max_positions: int) -> None:
+        self._graph = graph
+        self._memory = {name: shape[1:] for name, shape in graph.inputs.items() if name.startswith("memory_")}
+        self._past = {name: shape[2:] for name, shape in graph.inputs.items() if name.startswith("past_")}
+        self.max_positions = max_positions
+        self.vocab_size = graph.outputs["logits"][-1]
+
+    @property
+    def num_threads(self) -> int:
+        """Threads that an operator may use."""
+        return self._graph.num_threads
+
+    def start(self, encoded: Floats) -> OnnxCache:
+        """Begin a batch. encoded: float32 [samples, numbers], the output of `OnnxEncoder`."""
+        samples = len(encoded)
+        ends = np.cumsum([math.prod(shape) for shape in self._memory.values()])
+        parts = np.split(encoded, ends[:-1], axis=1)
+        return OnnxCache(
+            memory={
+                name: np.ascontiguousarray(part.reshape(samples, *shape))
+                for (name, shape), part in zip(self._memory.items(), parts, strict=True)
+            },
+            past={
+                name: np.empty((samples, 1, heads, 0, size), np.float32)
+                for name, (heads, _, size) in self._past.items()
+            },
+        )
+
+    def step(self, cache: OnnxCache, tokens: Ints) -> Floats:
+        """Append a token to every row; return logits, float32 [rows, vocabulary]."""
+        samples = len(next(iter(cache.past.values())))
+        beams = np.ascontiguousarray(tokens).reshape(samples, -1)
+        logits, *present = self._graph.run({"tokens": beams, **cache.memory, **cache.past})
+        cache.past = dict(zip(cache.past, present, strict=True))
+        return logits.reshape(len(tokens), -1)
+
+    def scorer(self, penalties: Floats | None) -> "NumpyScorer":
+        """Return a scorer. penalties: table of a constraint, float32 [cases, vocabulary]."""
+        return NumpyScorer(penalties)
+
+
+class NumpyScorer:
+    """Implements `Scorer` by NumPy."""
+
+    def __init__(self, penalties: Floats | None) -> None:
+        self._penalties = penalties
+
+    def best_tokens(self, logits: Floats, cases: Sequence[int] | None) -> tuple[Ints, Floats]:
+        """Return the most likely allowed token of each row, and its log-probability without the constraint."""
+        tokens = self._penalised(logits, cases).argmax(axis=1)
+        best = np.take_along_axis(logits, tokens[:, None], axis=1)
+        return tokens, (best - _log_sum_exp(logits))[:, 0]
+
+    def best_extensions(
+        self, logits: Floats, cases: Sequence[int] | None, *, sums: Floats, count: int
+    ) -> tuple[Floats, Ints]:
+        """Return sums and indices of the `count` most likely extensions of the beams of each sample, best first."""
+        scores = self._penalised(logits - _log_sum_exp(logits), cases)
+        totals = (scores.reshape(*sums.shape, -1) + sums[:, :, None]).reshape(len(sums), -1)
+        best = np.argpartition(-totals, count - 1, axis=1)[:, :count]
+        values = np.take_along_axis(totals, best, axis=1)
+        order = np.lexsort((best, -values), axis=1)
+        return np.take_along_axis(values, order, axis=1), np.take_along_axis(best, order, axis=1)
+
+    def _penalised(self, scores: Floats, cases: Sequence[int] | None) -> Floats:
+        if cases is None:
+            return scores
+        assert self._penalties is not None
+        return scores + self._penalties.take(cases, axis=0)
+
+
+def _log_sum_exp(logits: Floats) -> Floats:
+    """Return log(sum(exp(...))) over the last dimension, which stays with size 1."""
+    largest = logits.max(axis=1, keepdims=True)
+    total: Floats = largest + np.log(np.exp(logits - largest).sum(axis=1, keepdims=True))
+    return total
+
+
+def open_graphs(
+    folder: Path, config: Mapping[str, Any], *, device: str | None = "cpu", num_threads: int | None = None
+) -> InferenceModel:
+    """Load both graphs of a folder.
+
+    Args:
+        folder: Model folder.
+        config: Content of its `config.json`.
+        device: torch's name of a device; None: a GPU if onnxruntime supports one, else the CPU.
+        num_threads: See `Graph`.
+
+    Returns:
+        The model.
+
+    Raises:
+        LatexifyError: If onnxruntime is missing, cannot use the device, or cannot read a file.
+    """
+    chosen = device or ("cuda" if has_cuda() else "cpu")
+    decoder = Graph(folder / DECODER_NAME, device=chosen, num_threads=num_threads)
+    encoder = Graph(folder / ENCODER_NAME, device=chosen, num_threads=num_threads)
+    return InferenceModel(
+        encode=OnnxEncoder(encoder),
+        decoder=OnnxDecoder(decoder, max_positions=int(config["decoder"]["max_position_embeddings"])),
+        start_id=config["decoder_start_token_id"],
+        end_id=config["eos_token_id"],
+        device=chosen,
+    )
+
+
+def _shapes(ports: Sequence[Any]) -> dict[str, tuple[int, ...]]:
+    """Return shapes by name, in the graph's order; -1 for dimensions that vary."""
+    return {port.name: tuple(size if isinstance(size, int) else -1 for size in port.shape) for port in ports}
+
+
+def _default_threads() -> int:
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    return int(threads) if threads.isdigit() and int(threads) else len(os.sched_getaffinity(0))
+
+
+def _import_onnxruntime() -> Any:
+    try:
+        import onnxruntime  # noqa: PLC0415  # optional, and torch does not need it
+    except ModuleNotFoundError as error:
+        raise LatexifyError(f"{error.name} is missing: pip install 'latexify[onnx]'") from None
+    return onnxruntime
+
+
+def _provider(device: str) -> str | tuple[str, dict[str, int]]:
+    """Return the execution provider, as onnxruntime calls a backend for a device."""
+    kind, _, number = device.partition(":")
+    if kind == "cpu":
+        return "CPUExecutionProvider"
+    if kind == "cuda" and (not number or number.isdigit()) and has_cuda():
+        return "CUDAExecutionProvider", {"device_id": int(number or 0)}
+    raise LatexifyError(
+        f"this onnxruntime cannot compute on {device}: try --device cpu, or install onnxruntime-gpu in its place"
+    )
+
+
+@contextmanager
+def _one_line_errors(path: Path) -> Iterator[None]:
+    """Turn onnxruntime's errors about a file into one line."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state  # noqa: PLC0415  # optional
+
+    damaged = (state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.NoSuchFile)
+    try:
+        yield
+    except (*damaged, state.NotImplemented, state.RuntimeException) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise LatexifyError(f"{path} cannot be read by onnxruntime ({reason}): run `{MADE_BY}` again") from None

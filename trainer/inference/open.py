@@ -1,0 +1,162 @@
+"""Open a model folder for inference, with the runtime that can run it. Imports torch only where torch runs it."""
+
+import json
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from safetensors import SafetensorError
+from tokenizers import Tokenizer
+
+from latexify.artifacts.manifest import Manifest, read_manifest
+from latexify.artifacts.names import EXPORT_ONNX, GEOMETRY_NAME, MODEL
+from latexify.common.errors import LatexifyError
+from latexify.trainer.inference.model import (
+    CONFIG_NAME,
+    TOKENIZER_NAME,
+    WEIGHTS_NAME,
+    InferenceModel,
+    TrainedModel,
+)
+from latexify.trainer.inference.runtime import Runtime
+from latexify.trainer.model.canvas import Geometry
+
+ONNX_CONTENT = "onnx"
+"""Key in the manifest of a folder with graphs for onnxruntime: the size in bytes of each of their files, by name."""
+
+
+def choose_runtime(folder: Path, runtime: Runtime | None = None) -> Runtime:
+    """Choose the runtime for the model in `folder`.
+
+    Args:
+        folder: Model folder.
+        runtime: The one to use. None chooses torch if it is installed and the folder has weights, else onnxruntime.
+
+    Returns:
+        The runtime.
+
+    Raises:
+        LatexifyError: If it is not a model folder, or lacks the files or packages that the runtime needs.
+    """
+    manifest = read_manifest(folder, MODEL)
+    has_weights, has_graphs = any(folder.glob("*.safetensors")), ONNX_CONTENT in manifest.content
+    has_torch = _is_installed("torch")
+    if runtime is None:
+        runtime = "onnx" if has_graphs and not (has_weights and has_torch) else "torch"
+    if runtime == "onnx" and not has_graphs:
+        raise LatexifyError(
+            f"{folder} has no graphs for onnxruntime: run `latexify export-onnx --model {folder}`, "
+            "and pass the folder that it writes as --model"
+        )
+    if runtime == "torch" and not has_weights and has_graphs:
+        raise LatexifyError(f"{folder} has graphs for onnxruntime only: leave out --runtime torch")
+    if runtime == "torch" and not has_torch:
+        mend = "leave out --runtime torch" if has_graphs else f"run `{EXPORT_ONNX} --model {folder}` where torch is"
+        raise LatexifyError(f"torch is not installed, which {folder} needs: install it, or {mend}")
+    return runtime
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def open_model(
+    folder: Path,
+    *,
+    device: str | None = "cpu",
+    runtime: Runtime | None = None,
+    num_threads: int | None = None,
+    packed: bool = True,
+) -> TrainedModel:
+    """Open a folder that `latexify train` or `latexify export-onnx` wrote, for inference in float32.
+
+    Most models need no transformers, whose import takes longer than recognising a page; it runs the others.
+
+    Args:
+        folder: Model folder.
+        device: torch's name of a device; None chooses the best one that the runtime supports.
+        runtime: See :func:`choose_runtime`.
+        num_threads: CPU threads of an operator. None leaves torch as it is; onnxruntime then takes one for each CPU.
+        packed: See :func:`latexify.trainer.inference.encoder.make_encoder`.
+
+    Returns:
+        The model.
+
+    Raises:
+        LatexifyError: If the folder is missing, incomplete or damaged, or the runtime cannot run it.
+    """
+    runtime = choose_runtime(folder, runtime)
+    manifest = read_manifest(folder, MODEL)
+    producer = EXPORT_ONNX if runtime == "onnx" else MODEL.producer
+    try:
+        geometry = Geometry.from_params(json.loads((folder / GEOMETRY_NAME).read_text(encoding="utf-8")))
+        if runtime == "onnx":
+            inference: InferenceModel | None = _open_graphs(folder, manifest, device, num_threads)
+        else:
+            inference = _open_weights(folder, device, num_threads, packed=packed)
+        texts = _open_tokenizer(folder) if inference is not None else None
+    except LatexifyError:
+        raise
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(". ")
+        raise LatexifyError(f"{folder} is not a complete model ({reason}): run `{producer}` again") from None
+    if inference is None or texts is None:
+        return _open_by_transformers(folder, device, geometry, manifest)
+    return TrainedModel(inference=inference, texts=texts, geometry=geometry, manifest=manifest)
+
+
+def _open_graphs(folder: Path, manifest: Manifest, device: str | None, num_threads: int | None) -> InferenceModel:
+    from latexify.trainer.inference.onnx.runtime import open_graphs  # noqa: PLC0415  # only where it is used
+
+    for name, size in manifest.content[ONNX_CONTENT].items():  # onnxruntime opens some files that were cut short
+        actual = (folder / name).stat().st_size
+        if actual != size:
+            raise ValueError(f"{name} has {actual:,} bytes, not {size:,}")
+    config = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
+    return open_graphs(folder, config, device=device, num_threads=num_threads)
+
+
+def _open_weights(folder: Path, device: str | None, num_threads: int | None, *, packed: bool) -> InferenceModel | None:
+    """Return None if transformers must run it: another encoder, or files that are laid out in another way."""
+    import torch  # noqa: PLC0415  # onnxruntime works without it
+
+    from latexify.trainer.inference.from_torch import load_weights, make_torch_model  # noqa: PLC0415
+    from latexify.trainer.loop.precision import choose_device  # noqa: PLC0415
+
+    if num_threads is not None:
+        torch.set_num_threads(num_threads)
+    if not ((folder / WEIGHTS_NAME).is_file() and (folder / TOKENIZER_NAME).is_file()):
+        return None
+    config = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
+    chosen = choose_device(device)
+    return make_torch_model(config, load_weights(folder, device=chosen), device=chosen, packed=packed)
+
+
+def _open_tokenizer(folder: Path) -> Callable[[Sequence[list[int]]], list[str]]:
+    text = (folder / TOKENIZER_NAME).read_text(encoding="utf-8")
+    json.loads(text)  # tokenizers raises a bare `Exception` for a damaged file
+    tokenizer = Tokenizer.from_str(text)
+
+    def texts(sequences: Sequence[list[int]]) -> list[str]:
+        return tokenizer.decode_batch(list(sequences), skip_special_tokens=True)
+
+    return texts
+
+
+def _open_by_transformers(folder: Path, device: str | None, geometry: Geometry, manifest: Manifest) -> TrainedModel:
+    try:
+        import transformers  # noqa: F401, PLC0415
+    except ModuleNotFoundError:
+        raise LatexifyError(f"transformers is not installed, which the model in {folder} needs: install it") from None
+    from latexify.trainer.inference.from_transformers import make_inference_model  # noqa: PLC0415  # takes seconds
+    from latexify.trainer.loop.precision import choose_device  # noqa: PLC0415
+    from latexify.trainer.model.model import load_model  # noqa: PLC0415
+
+    loaded = load_model(folder)
+    loaded.model.to(choose_device(device))
+    return TrainedModel(
+        inference=make_inference_model(loaded), texts=loaded.texts, geometry=geometry, manifest=manifest
+    )

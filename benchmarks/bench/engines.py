@@ -21,7 +21,7 @@ from benchmarks.bench.machine import describe
 from latexify.serve.recognizer import MAX_TOKENS
 from latexify.shards.format.index import open_split
 from latexify.shards.reading.reader import SampleReader
-from latexify.trainer.data.batches import collate
+from latexify.trainer.data.collate import collate
 from latexify.trainer.inference.backend import Engine
 from latexify.trainer.inference.onnx.export import export_onnx
 from latexify.trainer.inference.reader import Reader, open_reader

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
-from latexify.common.errors import LatexifyError
+from latexify.common.errors import LatexifyError, first_line
 
 
 def close_loader(batches: Iterator[object]) -> None:
@@ -52,7 +52,7 @@ def explain_dead_workers() -> Iterator[None]:
         if not _is_dead_worker(error):
             raise
         raise LatexifyError(
-            f"a loader process died ({str(error).splitlines()[0].strip()}), most often because memory ran out: lower "
+            f"a loader process died ({first_line(error)}), most often because memory ran out: lower "
             f"train.loader_workers or train.micro_batch, then run the same command to go on"
         ) from None
 

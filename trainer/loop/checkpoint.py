@@ -1,6 +1,5 @@
 """Checkpoints: everything a training needs to continue as if it had not been interrupted."""
 
-import os
 import pickle
 import re
 import zipfile
@@ -11,8 +10,8 @@ from typing import Any
 
 import torch
 
-from latexify.artifacts.files import temporary_of
-from latexify.common.errors import LatexifyError
+from latexify.artifacts.files import atomic_file
+from latexify.common.errors import LatexifyError, first_line
 from latexify.trainer.data.specs import Position
 from latexify.trainer.loop.history import HistoryRow, RowWindow
 
@@ -144,17 +143,8 @@ class CheckpointFolder:
 
 
 def _save(content: dict[str, Any], path: Path) -> None:
-    """`torch.save` under a temporary name, flushed and renamed; streamed, since a checkpoint may be gigabytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = temporary_of(path)
-    try:
-        with temporary.open("wb") as file:
-            torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic_file(path) as file:
+        torch.save(content, file)
 
 
 def _load(path: Path, *, keys: frozenset[str] = frozenset(), fix: str) -> dict[str, Any]:
@@ -168,7 +158,7 @@ def _load(path: Path, *, keys: frozenset[str] = frozenset(), fix: str) -> dict[s
             f"source; {fix}"
         ) from None
     except (OSError, RuntimeError, EOFError, ValueError, zlib.error, zipfile.BadZipFile) as error:
-        damaged = (str(error) or type(error).__name__).splitlines()[0]
+        damaged = first_line(error)
     if damaged:
         raise LatexifyError(f"checkpoint {path} cannot be read ({damaged}): {fix}")
     if not isinstance(content, dict) or not keys <= content.keys():

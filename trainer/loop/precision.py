@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from latexify.common.errors import LatexifyError
+from latexify.common.errors import LatexifyError, first_line
 
 if TYPE_CHECKING:
     from transformers import VisionEncoderDecoderModel  # it takes seconds, and inference does not need it
@@ -56,8 +56,7 @@ def choose_device(name: str | None) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise LatexifyError(f"device {name!r} cannot be used ({reason}): try --device cpu") from None
+        raise LatexifyError(f"device {name!r} cannot be used ({first_line(error)}): try --device cpu") from None
     return device
 
 

@@ -5,14 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from latexify.artifacts.manifest import MANIFEST_NAME, Manifest, read_manifest
+from latexify.artifacts.manifest import Manifest, read_manifest
+from latexify.artifacts.names import MANIFEST_NAME, MODEL
 from latexify.common.errors import LatexifyError
 from latexify.common.renamed import RENAMED_PARAMS, with_current_names
 from latexify.trainer.config import TrainParams
 from latexify.trainer.loop.checkpoint import CheckpointFolder, RunState
 from latexify.trainer.loop.precision import Precision, is_native
 from latexify.trainer.loop.ranks import Ranks
-from latexify.trainer.model.canvas import KIND, MADE_BY
 
 AUTO_PARAMS = ("precision", "micro_batch")
 """Parameters of `train` that can be `auto`; the machine then decides their value."""
@@ -116,7 +116,7 @@ def find_started_run(runs: Path, planned: Manifest, *, auto: Collection[str]) ->
 def _started_runs(runs: Path) -> Iterator[StartedRun]:
     for path in sorted(runs.glob(f"*/{MANIFEST_NAME}")):
         try:
-            manifest = read_manifest(path.parent, KIND, producer=MADE_BY)
+            manifest = read_manifest(path.parent, MODEL)
         except LatexifyError:  # a damaged folder among old runs must not keep a new one from starting
             continue
         step = CheckpointFolder(path.parent, keep=1).latest_step
@@ -185,7 +185,7 @@ def _find_own(checkpoints: CheckpointFolder) -> LoadedCheckpoint | None:
 def _find_renamed(checkpoints: CheckpointFolder, *, manifest: Manifest, ranks: Ranks) -> LoadedCheckpoint | None:
     """Load from the run that would have this fingerprint, had its parameters been renamed already."""
     for run in _started_runs(checkpoints.folder.parent):
-        stored = read_manifest(run.folder, KIND, producer=MADE_BY).fingerprint
+        stored = read_manifest(run.folder, MODEL).fingerprint
         if run.manifest.fingerprint == manifest.fingerprint != stored:
             return _load_from(run.folder, checkpoints, ranks=ranks)
     return None
@@ -219,7 +219,7 @@ def _load_from(folder: Path, checkpoints: CheckpointFolder, *, ranks: Ranks) -> 
 
 def read_origin(folder: Path) -> Manifest:
     """Read the manifest of the run to continue. Raises LatexifyError if the folder holds none."""
-    return read_manifest(folder, KIND, producer=MADE_BY)
+    return read_manifest(folder, MODEL)
 
 
 def check_continues(origin: Manifest, planned: Manifest, *, folder: Path, accepted: Collection[str]) -> None:

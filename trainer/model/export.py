@@ -8,10 +8,10 @@ from torch import nn
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 from latexify.artifacts.files import write_atomically
-from latexify.artifacts.manifest import MANIFEST_NAME, Manifest, write_manifest
+from latexify.artifacts.manifest import Manifest, write_manifest
+from latexify.artifacts.names import CALIBRATION_NAME, CONFIG_NAME, GEOMETRY_NAME, MANIFEST_NAME
 from latexify.common.errors import LatexifyError
 from latexify.trainer.loop.history import HistoryRow, write_history
-from latexify.trainer.model.canvas import CALIBRATION_NAME, GEOMETRY_NAME
 from latexify.trainer.model.model import LoadedModel
 from latexify.trainer.model.pretrained import without_progress_bars
 
@@ -63,7 +63,7 @@ def _set_loading_dtype(out: Path) -> None:
 
     In half precision a CPU is slow, and the output of the image processor would have to be converted as well.
     """
-    path = out / "config.json"
+    path = out / CONFIG_NAME
     config = json.loads(path.read_text(encoding="utf-8"))
     config["dtype"] = "float32"
     write_atomically(path, (json.dumps(config, indent=2, sort_keys=True) + "\n").encode())

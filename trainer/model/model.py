@@ -10,11 +10,12 @@ from torch import nn
 from transformers import AutoTokenizer, GenerationConfig, PreTrainedTokenizerBase, VisionEncoderDecoderModel
 
 from latexify.artifacts.manifest import read_manifest
-from latexify.common.errors import LatexifyError
+from latexify.artifacts.names import GEOMETRY_NAME, MODEL
+from latexify.common.errors import LatexifyError, first_line
 from latexify.trainer.config import ModelParams
-from latexify.trainer.inference.reader import grey_of
 from latexify.trainer.model import architecture
-from latexify.trainer.model.canvas import GEOMETRY_NAME, KIND, MADE_BY, Geometry
+from latexify.trainer.model.canvas import Geometry
+from latexify.trainer.model.pixels import grey_of
 from latexify.trainer.model.pretrained import load_base, without_progress_bars
 
 
@@ -50,7 +51,7 @@ def load_tokenizer(folder: Path, *, producer: str) -> PreTrainedTokenizerBase:
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
-        raise LatexifyError(f"{folder} holds no tokenizer ({_first_line(error)}): run `{producer}` again") from None
+        raise LatexifyError(f"{folder} holds no tokenizer ({first_line(error)}): run `{producer}` again") from None
     for role in ("pad_token_id", "bos_token_id", "eos_token_id", "unk_token_id"):
         if getattr(tokenizer, role) is None:
             raise LatexifyError(f"the tokenizer in {folder} has no {role}: run `{producer}` again")
@@ -153,21 +154,19 @@ def load_model(folder: Path) -> LoadedModel:
     Raises:
         LatexifyError: If the folder is missing, incomplete or damaged.
     """
-    manifest = read_manifest(folder, KIND, producer=MADE_BY)
+    manifest = read_manifest(folder, MODEL)
     try:
         geometry = Geometry.from_params(json.loads((folder / GEOMETRY_NAME).read_text(encoding="utf-8")))
         with without_progress_bars():
             # also if the file holds float16, which is slow and imprecise on a CPU
             model = VisionEncoderDecoderModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
     except (OSError, ValueError, KeyError) as error:
-        raise LatexifyError(f"{folder} is not a complete model ({_first_line(error)}): run `{MADE_BY}` again") from None
+        raise LatexifyError(
+            f"{folder} is not a complete model ({first_line(error)}): run `{MODEL.producer}` again"
+        ) from None
     return LoadedModel(
         model=model.eval(),
-        tokenizer=load_tokenizer(folder, producer=MADE_BY),
+        tokenizer=load_tokenizer(folder, producer=MODEL.producer),
         geometry=geometry,
         fingerprint=manifest.fingerprint,
     )
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0].rstrip(". ")

@@ -16,7 +16,7 @@ from transformers.models.trocr.modeling_trocr import (
 )
 from transformers.utils import logging as transformers_logging
 
-from latexify.common.errors import LatexifyError
+from latexify.common.errors import LatexifyError, first_line
 
 RESIZABLE_ENCODERS = ("vit", "deit")
 """Encoders whose positions are a grid of learned vectors that can be interpolated."""
@@ -112,9 +112,10 @@ def _fetch(auto_class: Any, base: str, what: str, **options: object) -> Any:
         with without_progress_bars() if looks_local else contextlib.nullcontext():
             return auto_class.from_pretrained(str(folder) if looks_local else base, **options)
     except (OSError, ValueError, KeyError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(". ")
         fix = "correct the folder" if looks_local else "check the name and the network, or name a folder that holds it"
-        raise LatexifyError(f"the {what} of model.base `{base}` cannot be loaded ({reason}): {fix}") from None
+        raise LatexifyError(
+            f"the {what} of model.base `{base}` cannot be loaded ({first_line(error)}): {fix}"
+        ) from None
 
 
 @torch.no_grad()

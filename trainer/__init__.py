@@ -1,1 +1,1 @@
-"""The online half: a stream of shards in, a fine-tuned TrOCR folder out. Never imports cairo."""
+"""Training and inference: shards in, a TrOCR model folder out. Never imports cairo."""

@@ -1,4 +1,4 @@
-"""The train stage: shards and a tokenizer in, a model folder out; the same command again goes on where it stopped."""
+"""The train stage: shards and a tokenizer in, a model folder out. The same command again continues where it stopped."""
 
 from dataclasses import replace
 from functools import partial
@@ -13,12 +13,12 @@ from latexify.artifacts.manifest import write_manifest
 from latexify.common.errors import LatexifyError
 from latexify.trainer.config import ModelParams, TrainParams
 from latexify.trainer.data.inputs import load_network, open_inputs, run_manifest
-from latexify.trainer.dry_run import describe, rehearse, require_unfinished
-from latexify.trainer.loop.begun import agree, settle
+from latexify.trainer.dry_run import check_unfinished, format_plan, measure_steps
 from latexify.trainer.loop.loop import RunInputs, Trainer
-from latexify.trainer.loop.memory import naming_full_memory, resolve_micro_batch
+from latexify.trainer.loop.memory import explain_full_memory, resolve_micro_batch
 from latexify.trainer.loop.precision import choose_precision, fit_to_device
 from latexify.trainer.loop.ranks import Ranks, join_ranks
+from latexify.trainer.loop.resume import common_precision, keep_auto_choices
 from latexify.trainer.model.export import export_model
 
 
@@ -35,14 +35,29 @@ def run(  # noqa: PLR0913  # the stage's contract
     device: str | None,
     board: bool = False,
 ) -> dict[str, Any]:
-    """Train, or go on training, and export the best model to `out`. Started by torchrun, all its ranks train together.
+    """Train, or continue a training, and export the best model. Under torchrun, all ranks train together.
 
-    Checkpoints go to a folder of `runs` named by what shapes the result, so a changed parameter starts a new run and
-    the same command resumes; a finished run is only exported again. board: write for TensorBoard as well. Returns what
-    it writes to `metrics`.
+    Checkpoints go to a folder of `runs` named by the fingerprint of everything that shapes the result. So a changed
+    parameter starts a new run, the same command resumes, and a finished run is only exported again.
 
-    Raises LatexifyError for inputs that do not belong together, a base that cannot be had, a loss that is not finite,
-    and, after writing a checkpoint, for SIGTERM and SIGINT.
+    Args:
+        params: Section `train`.
+        model: Section `model`.
+        seed: Seed of weights, order, dropout and augmentation.
+        shards: Folder of shards.
+        tokenizer: Folder of the tokenizer.
+        out: Model folder to write.
+        runs: Folder of all runs.
+        metrics: JSON file to write.
+        device: torch's name of the device; None for the best available.
+        board: Whether to write for TensorBoard as well.
+
+    Returns:
+        The content of `metrics`.
+
+    Raises:
+        LatexifyError: If inputs do not belong together, the base cannot be loaded, or the loss is not finite; and,
+            after writing a checkpoint, for SIGTERM and SIGINT.
     """
     with join_ranks(device) as (ranks, chosen):
         trainer = _prepare(
@@ -56,7 +71,7 @@ def run(  # noqa: PLR0913  # the stage's contract
             device=chosen,
             board=board,
         )
-        _claim_folder(trainer)
+        _write_run_manifest(trainer)
         trainer.resume()
         trainer.train()
         summary = _summarise(trainer)
@@ -70,11 +85,11 @@ def run(  # noqa: PLR0913  # the stage's contract
                 dtype=getattr(torch, params.export_dtype),
             )
             write_json(metrics, summary)
-        ranks.gather(None)  # nobody leaves before the model is written
+        ranks.gather(None)  # every rank waits until the model is written
     return summary
 
 
-def dry_run(  # noqa: PLR0913  # as `run`, less where it writes
+def dry_run(  # noqa: PLR0913  # as `run`, without what it writes
     params: TrainParams,
     model: ModelParams,
     *,
@@ -85,19 +100,19 @@ def dry_run(  # noqa: PLR0913  # as `run`, less where it writes
     device: str | None,
     num_steps: int = 5,
 ) -> str:
-    """Say what :func:`run` would do, how long it would take and how much memory, from `num_steps` measured steps.
+    """Measure `num_steps` steps and describe what :func:`run` would do, its time and its memory. Writes nothing.
 
-    Writes nothing. Raises LatexifyError where :func:`run` would, and where the run is finished.
+    Raises LatexifyError if :func:`run` would, or if the run is finished.
     """
     with join_ranks(device) as (ranks, chosen):
         trainer = _prepare(
             params, model, seed=seed, shards=shards, tokenizer=tokenizer, runs=runs, ranks=ranks, device=chosen
         )
         trainer.resume()
-        require_unfinished(trainer)
-        with naming_full_memory(trainer.inputs.params, device=chosen):
-            measured = rehearse(trainer, num_steps=num_steps)
-        return describe(trainer, measured)
+        check_unfinished(trainer)
+        with explain_full_memory(trainer.inputs.params, device=chosen):
+            measured = measure_steps(trainer, num_steps=num_steps)
+        return format_plan(trainer, measured)
 
 
 def _prepare(  # noqa: PLR0913  # what `run` was given
@@ -112,7 +127,7 @@ def _prepare(  # noqa: PLR0913  # what `run` was given
     device: torch.device,
     board: bool = False,
 ) -> Trainer:
-    """Check and load everything. Raises LatexifyError, on every rank, where one of them cannot."""
+    """Check and load everything. Raises LatexifyError, on every rank, if one of them cannot."""
     if params.num_threads:
         torch.set_num_threads(params.num_threads)
     error = None
@@ -121,16 +136,14 @@ def _prepare(  # noqa: PLR0913  # what `run` was given
         network = load_network(params, model, seed=seed, inputs=inputs)
     except LatexifyError as problem:
         error = problem
-    error = ranks.first_error(error)
-    if error is not None:
-        raise error
-    manifest_of = partial(run_manifest, model=model, seed=seed, inputs=inputs, network=network)
-    precision = agree(choose_precision(params.precision, device=device), ranks=ranks)
-    wanted = manifest_of(params, precision=precision)
-    params, precision = settle(params, precision, wanted=wanted, runs=runs, ranks=ranks)
+    ranks.raise_first(error)
+    make_manifest = partial(run_manifest, model=model, seed=seed, inputs=inputs, network=network)
+    precision = common_precision(choose_precision(params.precision, device=device), ranks=ranks)
+    planned = make_manifest(params, precision=precision)
+    params, precision = keep_auto_choices(params, precision, planned=planned, runs=runs, ranks=ranks)
     fit_to_device(network.model, precision=precision, canvas_px=network.height_px * network.width_px)
     params = resolve_micro_batch(params, network, index=inputs.train_index, precision=precision, ranks=ranks)
-    manifest = manifest_of(params, precision=precision)
+    manifest = make_manifest(params, precision=precision)
     return Trainer(
         RunInputs(
             params=params,
@@ -147,24 +160,22 @@ def _prepare(  # noqa: PLR0913  # what `run` was given
     )
 
 
-def _claim_folder(trainer: Trainer) -> None:
-    """Write down what this run is, for whoever wonders. Raises LatexifyError, on every rank, where that cannot be."""
+def _write_run_manifest(trainer: Trainer) -> None:
+    """Record what this run is made from. Raises LatexifyError, on every rank, if its folder cannot be written."""
     inputs, error = trainer.inputs, None
     if inputs.ranks.is_main:
         try:
             write_manifest(inputs.folder, inputs.manifest)
         except OSError as problem:
             error = LatexifyError(
-                f"{inputs.folder} cannot be written ({problem.strerror}): checkpoints go there; mend its permissions, "
-                "make room, or choose another --root"
+                f"{inputs.folder} cannot be written ({problem.strerror}): checkpoints go there; fix its permissions, "
+                "free some space, or choose another --root"
             )
-    error = inputs.ranks.first_error(error)
-    if error is not None:
-        raise error
+    inputs.ranks.raise_first(error)
 
 
 def _summarise(trainer: Trainer) -> dict[str, Any]:
-    """The numbers of ``metrics/train.json``."""
+    """Return the numbers of ``metrics/train.json``."""
     state, best = trainer.state, trainer.state.best
     assert best is not None, "the last step is always validated"
     return {

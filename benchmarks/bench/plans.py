@@ -18,8 +18,9 @@ from latexify.shards.format.index import open_split
 from latexify.shards.format.writer import shard_name
 from latexify.shards.reading.plan import plan_epoch
 from latexify.trainer.config import TrainParams
-from latexify.trainer.data.batches import close_loader, open_loader
-from latexify.trainer.data.slices import Position
+from latexify.trainer.data.batches import open_loader
+from latexify.trainer.data.loader_processes import close_loader
+from latexify.trainer.data.specs import Position
 
 SAMPLES_PER_SHARD = 1000
 GLOBAL_BATCH = 64
@@ -78,7 +79,7 @@ def time_resuming(tiled: Path, *, workers: int) -> dict[str, float]:
         close_loader(batches)
     if isinstance(first, LatexifyError):
         raise first
-    assert first.slice.position == start
+    assert first.spec.position == start
     return {"open": opened - started, "resume": resumed - started}
 
 

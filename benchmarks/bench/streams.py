@@ -17,8 +17,9 @@ from latexify.common.errors import LatexifyError
 from latexify.shards.format.index import open_split
 from latexify.shards.format.png import decode_png
 from latexify.trainer.config import TrainParams
-from latexify.trainer.data.batches import PREFETCHED, close_loader, open_loader
-from latexify.trainer.data.slices import Position
+from latexify.trainer.data.batches import PREFETCHED, open_loader
+from latexify.trainer.data.loader_processes import close_loader
+from latexify.trainer.data.specs import Position
 from latexify.trainer.model.model import model_input
 
 MICRO_BATCH = 32

@@ -21,8 +21,9 @@ from benchmarks.bench.stages import Workspace, shards_of
 from latexify.common.errors import LatexifyError
 from latexify.shards.format.index import open_split
 from latexify.trainer.config import ModelParams, TrainParams
-from latexify.trainer.data.batches import close_loader, open_loader
-from latexify.trainer.data.slices import Position
+from latexify.trainer.data.batches import open_loader
+from latexify.trainer.data.loader_processes import close_loader
+from latexify.trainer.data.specs import Position
 from latexify.trainer.loop.precision import choose_precision, fit_to_device
 from latexify.trainer.loop.step import Stepper
 from latexify.trainer.model.model import has_batch_norm, load_tokenizer, make_model

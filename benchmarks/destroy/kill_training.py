@@ -28,7 +28,7 @@ PHASES = {
     "checkpoint.py": "writing or reading a checkpoint",
     "export.py": "exporting",
     "step.py": "in a step",
-    "feed.py": "waiting for samples",
+    "batches.py": "waiting for samples",
     "loop.py": "between steps",
 }
 """Modules of the trainer, innermost first, and what a process is doing that is in them."""

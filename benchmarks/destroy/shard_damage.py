@@ -31,7 +31,7 @@ from latexify.shards.reading.reader import SampleReader
 from latexify.shards.verify.verify import Verification, verify
 from latexify.trainer.config import TrainParams
 from latexify.trainer.data.batches import MicroBatch, open_loader
-from latexify.trainer.data.slices import Position
+from latexify.trainer.data.specs import Position
 
 NUM_TRIALS = 1000
 SHARDS = (("train", 0), ("train", 1), ("test", 0))
@@ -176,7 +176,7 @@ def _batch_faults(index: SplitIndex, wanted: list[Sample]) -> Iterator[str]:
         if not isinstance(batch, MicroBatch):
             continue
         known = {damage.row for damage in batch.damaged}
-        for place, row in enumerate(batch.slice.rows.tolist()):
+        for place, row in enumerate(batch.spec.rows.tolist()):
             labels = batch.labels[place].numpy()
             same = np.array_equal(batch.pixels[place].numpy(), wanted[row].pixels) and np.array_equal(
                 labels[labels >= 0], wanted[row].token_ids

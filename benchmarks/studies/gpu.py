@@ -26,9 +26,9 @@ from latexify.shards.format.png import encode_png
 from latexify.shards.format.sample import EncodedSample
 from latexify.shards.format.writer import write_shard
 from latexify.trainer.config import ModelParams, TrainParams
-from latexify.trainer.data.batches import close_loader, open_loader
-from latexify.trainer.data.feed import next_batch
-from latexify.trainer.data.slices import Position
+from latexify.trainer.data.batches import next_batch, open_loader
+from latexify.trainer.data.loader_processes import close_loader
+from latexify.trainer.data.specs import Position
 from latexify.trainer.loop.history import peak_bytes
 from latexify.trainer.loop.loss import token_loss
 from latexify.trainer.loop.precision import Precision, choose_device, fit_to_device
@@ -122,7 +122,7 @@ def measure(index: SplitIndex, params: TrainParams, *, options: argparse.Namespa
             if step == WARM_UP_STEPS:
                 _synchronize(precision.device)
                 wait_s, started = 0.0, time.perf_counter()
-            batch = next_batch(batches, ranks=Ranks(), stop=False, overtime=False)
+            batch = next_batch(batches, ranks=Ranks(), stop=False, time_limit_reached=False)
             wait_s += batch.wait_s
             stepper.step(batch.micro_batches, learning_rate=1e-5)
         _synchronize(precision.device)

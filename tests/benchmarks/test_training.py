@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.bench import contention, parts
-from latexify.trainer.loop.loss import in_parts
+from latexify.trainer.loop.loss import split_labels
 
 
 def test_parts_are_compared_with_the_whole(project: Path):
@@ -24,7 +24,7 @@ def test_parts_are_compared_with_the_whole(project: Path):
 def test_both_ways_learn_from_the_same_labels(project: Path):
     """A comparison with less to learn would flatter."""
     (batch,) = parts.load_batches(project / "data" / "shards", batch_size=16, count=1)
-    cut = in_parts(batch.labels)
+    cut = split_labels(batch.labels)
     assert len(cut) > 1
     counted = sum(int((part.labels >= 0).sum()) for part in cut)
     assert counted == int((batch.labels >= 0).sum())

@@ -22,7 +22,8 @@ from latexify.pipeline.source import stage as source
 from latexify.shards.format.index import open_split
 from latexify.shards.reading.reader import SampleReader
 from latexify.shards.verify.verify import verify
-from latexify.trainer.data.batches import MicroBatch, Position, close_loader, open_loader
+from latexify.trainer.data.batches import MicroBatch, Position, open_loader
+from latexify.trainer.data.loader_processes import close_loader
 from tests.support.cluster_processes import HOST, free_port, s3_server
 from tests.support.small_project import bytes_of, run_ingest, run_rasterize
 from tests.support.trainer_data import quick_params

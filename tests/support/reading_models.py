@@ -1,4 +1,4 @@
-"""Small models with random weights, of every kind that `latexify.trainer.inference` runs, as the train stage writes."""
+"""Small models with random weights, of every kind that `latexify.trainer.inference` supports."""
 
 from pathlib import Path
 
@@ -7,10 +7,11 @@ from transformers import PretrainedConfig, VisionEncoderDecoderConfig, VisionEnc
 from transformers.models.swin import SwinConfig
 
 from latexify.artifacts.manifest import Manifest
-from latexify.trainer.model import presets
+from latexify.trainer.model.architecture import decoder_config, encoder_config
 from latexify.trainer.model.canvas import Geometry
 from latexify.trainer.model.export import export_model
-from latexify.trainer.model.model import LoadedModel, max_positions, model_input, set_special_ids
+from latexify.trainer.model.model import LoadedModel, set_special_ids
+from latexify.trainer.model.presets import DecoderShape, HybridShape
 from latexify.trainer.model.pretrained import load_base
 from tests.support.trainer_data import GEOMETRY, HEIGHT_PX, WIDTH_PX, make_base, make_tokenizer, tokenizer_manifest
 from tests.support.trocr_family import make_checkpoint
@@ -83,8 +84,8 @@ def random_pictures(count: int) -> torch.Tensor:
 
 def _assembled(kind: str, *, vocab_size: int) -> VisionEncoderDecoderModel:
     encoder = _encoder(kind)
-    shape = presets.DecoderShape(size=24, layers=2, heads=2)
-    decoder = shape.config(vocab_size=vocab_size, encoder_size=encoder.hidden_size, dropout=0.0)
+    shape = DecoderShape(size=24, layers=2, heads=2)
+    decoder = decoder_config(shape, vocab_size=vocab_size, encoder_size=encoder.hidden_size, dropout=0.0)
     if kind == "projected":
         decoder.cross_attention_hidden_size = None  # a linear layer turns the encoder's size into the decoder's
     config = VisionEncoderDecoderConfig.from_encoder_decoder_configs(encoder, decoder)
@@ -93,10 +94,8 @@ def _assembled(kind: str, *, vocab_size: int) -> VisionEncoderDecoderModel:
 
 def _encoder(kind: str) -> PretrainedConfig:
     if kind == "hybrid":
-        shape = presets.HybridShape(
-            stem_channels=6, stage_channels=(8, 12), stage_depths=(2, 1), size=16, layers=2, heads=2
-        )
-        return shape.config(height_px=HEIGHT_PX, width_px=WIDTH_PX, dropout=0.0)
+        shape = HybridShape(stem_channels=6, stage_channels=(8, 12), stage_depths=(2, 1), size=16, layers=2, heads=2)
+        return encoder_config(shape, height_px=HEIGHT_PX, width_px=WIDTH_PX, dropout=0.0)
     return SwinConfig(
         image_size=[HEIGHT_PX, WIDTH_PX], patch_size=4, embed_dim=8, depths=[1, 1], num_heads=[2, 2], window_size=2
     )

@@ -73,7 +73,7 @@ def test_a_skipped_step_is_not_counted(training_data: Path, tmp_path: Path, monk
     def overflowing(self: Stepper, micro_batches: object, *, learning_rate: float) -> StepResult:
         result = step(self, micro_batches, learning_rate=learning_rate)
         rates.append(learning_rate)
-        positions.append(micro_batches[0].slice.position)
+        positions.append(micro_batches[0].spec.position)
         return replace(result, applied=len(rates) not in {2, 3}, grad_norm=1.0)
 
     monkeypatch.setattr(Stepper, "step", overflowing)
@@ -103,7 +103,7 @@ def test_batches_are_mixed_for_batch_norm_only(
     asked = []
     monkeypatch.setattr("latexify.trainer.loop.loop.has_batch_norm", lambda _model: batch_norm)
     monkeypatch.setattr(
-        "latexify.trainer.data.slices.plan_epoch",
+        "latexify.trainer.data.specs.plan_epoch",
         lambda *rest, **named: asked.append(named["by_length"]) or plan_epoch(*rest, **named),
     )
     train(training_data, tmp_path, max_steps=2, warmup_steps=0, loader_workers=0)

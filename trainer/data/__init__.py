@@ -1,1 +1,1 @@
-"""Training data: what to read, in which order, and how it becomes batches."""
+"""Training data: its order, batches and augmentation."""

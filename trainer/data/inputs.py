@@ -1,4 +1,4 @@
-"""What a training is made from, checked before any of it is used."""
+"""The inputs of a training, checked before any of them is used, and the manifest that follows from them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +10,8 @@ from latexify.common.errors import LatexifyError
 from latexify.shards.format.index import SplitIndex, open_split
 from latexify.trainer.config import ModelParams, TrainParams
 from latexify.trainer.loop.checkpoint import CHECKPOINT_VERSION
-from latexify.trainer.loop.lineage import read_origin
 from latexify.trainer.loop.precision import Precision
+from latexify.trainer.loop.resume import read_origin
 from latexify.trainer.model.canvas import Geometry
 from latexify.trainer.model.model import LoadedModel, has_batch_norm, load_tokenizer, make_model, max_positions
 from latexify.trainer.model.pretrained import base_version
@@ -28,13 +28,13 @@ OPERATIONAL = {
     "resume_changes",
     "resume_from",
 }
-"""Parameters that change how a run is carried out but nothing of what comes out of it, save rounding: a run may be
-resumed with other values. So may `micro_batch`, where the model has no batch norms."""
+"""Parameters that do not change the result of a run except for rounding: it may resume with other values. The same
+holds for `micro_batch` if the model has no batch norms."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainInputs:
-    """Manifests and indexes of the inputs; they belong together."""
+    """Manifests and indexes of inputs that belong together."""
 
     shards: Manifest
     tokenizer: Manifest
@@ -49,7 +49,7 @@ class TrainInputs:
 
 
 def open_inputs(shards: Location, tokenizer: Path) -> TrainInputs:
-    """Read manifests and indexes. Raises LatexifyError where one is missing, damaged, empty, or made from others."""
+    """Read manifests and indexes. Raises LatexifyError if one is missing, damaged, empty, or made from other inputs."""
     tokenizer_manifest = read_manifest(tokenizer, TOKENIZER)
     shards_manifest = read_manifest(shards, SHARDS)
     require_input(shards_manifest, tokenizer_manifest, where=shards)
@@ -63,7 +63,7 @@ def open_inputs(shards: Location, tokenizer: Path) -> TrainInputs:
 
 
 def load_network(params: TrainParams, model: ModelParams, *, seed: int, inputs: TrainInputs) -> LoadedModel:
-    """The model before training, on the CPU. Raises LatexifyError where base, canvas or labels do not fit together."""
+    """Make the untrained model, on the CPU. Raises LatexifyError if base, canvas and labels do not fit together."""
     geometry = inputs.geometry
     tokenizer = load_tokenizer(inputs.tokenizer_folder, producer=TOKENIZER.producer)
     network = make_model(
@@ -83,7 +83,7 @@ def load_network(params: TrainParams, model: ModelParams, *, seed: int, inputs: 
     return LoadedModel(model=network, tokenizer=tokenizer, geometry=geometry, fingerprint="")
 
 
-def run_manifest(  # noqa: PLR0913  # all that shapes a run; the last four are named
+def run_manifest(  # noqa: PLR0913  # all that shapes a run; all but two are named
     params: TrainParams,
     model: ModelParams,
     *,
@@ -92,7 +92,7 @@ def run_manifest(  # noqa: PLR0913  # all that shapes a run; the last four are n
     inputs: TrainInputs,
     network: LoadedModel,
 ) -> Manifest:
-    """The manifest of the model to be; its fingerprint names the run."""
+    """Make the manifest of the model that a run will export; its fingerprint names the run."""
     origin = {} if params.resume_from is None else {"run": read_origin(Path(params.resume_from)).fingerprint}
     operational = OPERATIONAL if has_batch_norm(network.model) else OPERATIONAL | {"micro_batch"}
     shaping = params.model_dump(mode="json", exclude=operational) | {"precision": precision.name}

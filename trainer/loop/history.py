@@ -1,4 +1,4 @@
-"""The curve of a training: one row per logging interval, the same after any number of interruptions."""
+"""The history of a training: one row per logging interval, the same after any number of interruptions."""
 
 import csv
 import io
@@ -30,13 +30,13 @@ COLUMNS = (
     "seconds",
 )
 CLOCK_COLUMNS = ("samples_per_s", "tokens_per_s", "data_wait_share", "memory_mib", "seconds")
-"""Depend on the machine; all others on inputs and parameters alone."""
+"""Columns that depend on the machine; all others depend on inputs and parameters alone."""
 
-Row = dict[str, int | float | None]
+HistoryRow = dict[str, int | float | None]
 
 
 @dataclass(kw_only=True)
-class Window:
+class RowWindow:
     """Sums since the last row. Part of a checkpoint, so that a row may span an interruption."""
 
     loss_sum: float = 0.0
@@ -49,7 +49,7 @@ class Window:
     elapsed_s: float = 0.0
 
     def add(self, result: StepResult, *, wait_s: float, elapsed_s: float) -> None:
-        """Count one global batch. A skipped one counts too, but its norm, which is infinite, does not."""
+        """Count one global batch. A skipped one counts too, except for its norm, which is infinite."""
         self.loss_sum += result.loss_sum
         self.num_tokens += result.num_tokens
         self.num_samples += result.num_samples
@@ -66,10 +66,14 @@ class Window:
         return self.loss_sum / self.num_tokens
 
 
-def make_row(window: Window, *, seconds_before: float, device: torch.device, **columns: float | None) -> Row:
-    """Close a window into a row. columns: what is not of the window (step, learning rate, validation).
+def make_row(window: RowWindow, *, seconds_before: float, device: torch.device, **columns: float | None) -> HistoryRow:
+    """Make a row of a window; its `memory_mib` is the peak of this process, or of its GPU, so far.
 
-    seconds_before: time spent training before the window. memory_mib: the most that the process, or its GPU, ever took.
+    Args:
+        window: Sums since the last row.
+        seconds_before: Training time before the window.
+        device: Device whose memory is reported.
+        **columns: Columns that do not come from the window (step, learning rate, validation).
     """
     return columns | {
         "train_loss": window.train_loss,
@@ -84,15 +88,15 @@ def make_row(window: Window, *, seconds_before: float, device: torch.device, **c
 
 
 def peak_bytes(device: torch.device) -> int:
-    """The most memory that this process, or its GPU, has taken so far."""
+    """Return the peak memory of this process, or of its GPU, so far."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB
 
 
-def write_history(folder: Path, rows: list[Row]) -> None:
-    """Write all rows as CSV and as JSON lines, atomically; what was not measured at a row is left empty, or null."""
+def write_history(folder: Path, rows: list[HistoryRow]) -> None:
+    """Write all rows as CSV and as JSON lines, atomically; a value that was not measured is empty, or null."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()

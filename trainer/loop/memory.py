@@ -1,4 +1,4 @@
-"""How many samples fit through the model at once: measured, not guessed."""
+"""The largest micro-batch that fits into memory, by measuring."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from latexify.trainer.loop.ranks import Ranks
 from latexify.trainer.model.model import LoadedModel
 
 SPARE = 0.8
-"""RankShare of the free memory to use: batches differ, allocators fragment, and the machine has other things to do."""
+"""Fraction of the free memory to use: batches differ, allocators fragment, and other programs need memory."""
 
 _MEMINFO = Path("/proc/meminfo")
 
@@ -23,10 +23,12 @@ _MEMINFO = Path("/proc/meminfo")
 def resolve_micro_batch(
     params: TrainParams, network: LoadedModel, *, index: SplitIndex, precision: Precision, ranks: Ranks
 ) -> TrainParams:
-    """The parameters with a number for `micro_batch: auto`, the same on every rank.
+    """Replace `micro_batch: auto` by a number, the same on every rank.
 
-    It is what the longest labels of the split leave room for, next to the gradients and the optimizer's two moments.
-    Raises LatexifyError where not even one sample fits, or the free memory cannot be known.
+    As many samples with the longest label of the split fit beside the gradients and the optimizer's two moments.
+
+    Raises:
+        LatexifyError: If not even one sample fits, or the free memory cannot be measured.
     """
     if params.micro_batch != "auto":
         return params
@@ -44,34 +46,34 @@ def resolve_micro_batch(
 
     state = {name: value.clone() for name, value in model.named_buffers()}
     model.train()
-    of_each_rank = -(-min(params.global_batch, len(index)) // ranks.world_size)
-    found = fitting_batch(lambda count: activation_bytes(lambda: loss_of(count)), budget=budget, largest=of_each_rank)
+    per_rank = -(-min(params.global_batch, len(index)) // ranks.world_size)
+    fitting = fitting_batch(lambda count: activation_bytes(lambda: loss_of(count)), budget=budget, largest=per_rank)
     for name, buffer in model.named_buffers():
-        buffer.copy_(state[name])  # the batch norms have seen white paper
-    return params.model_copy(update={"micro_batch": min(ranks.gather(found))})
+        buffer.copy_(state[name])  # undo what the batch norms learned from white paper
+    return params.model_copy(update={"micro_batch": min(ranks.gather(fitting))})
 
 
 def activation_bytes(compute_loss: Callable[[], torch.Tensor]) -> int:
-    """Bytes that a forward pass keeps for its backward pass, each storage counted once; weights are not counted twice.
+    """Return the bytes that a forward pass keeps for its backward pass, each storage counted once.
 
-    compute_loss: runs the forward pass and returns the loss. Works on every device, without running out of memory.
+    Works on every device. compute_loss: runs the forward pass and returns the loss.
     """
-    found: dict[int, int] = {}
+    sizes: dict[int, int] = {}
 
     def count(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
-        found[storage.data_ptr()] = storage.nbytes()
+        sizes[storage.data_ptr()] = storage.nbytes()
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
         loss = compute_loss()
     del loss
-    return sum(found.values())
+    return sum(sizes.values())
 
 
 @contextmanager
-def naming_full_memory(params: TrainParams, *, device: torch.device) -> Iterator[None]:
-    """Make one clear error of it where the device, or the machine, has no memory left."""
+def explain_full_memory(params: TrainParams, *, device: torch.device) -> Iterator[None]:
+    """Raise one clear error if the device, or the machine, runs out of memory."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
@@ -85,12 +87,12 @@ def naming_full_memory(params: TrainParams, *, device: torch.device) -> Iterator
 
 
 def _is_full_memory(error: BaseException) -> bool:
-    # on a CPU torch raises a plain RuntimeError, of its allocator
+    # on a CPU torch's allocator raises a plain RuntimeError
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
 
 
 def free_bytes(device: torch.device) -> int:
-    """Memory that the device has left. Raises LatexifyError where it cannot be known."""
+    """Return the free memory of the device. Raises LatexifyError if it cannot be measured."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     try:
@@ -103,12 +105,17 @@ def free_bytes(device: torch.device) -> int:
 
 
 def fitting_batch(bytes_of: Callable[[int], int], *, budget: int, largest: int) -> int:
-    """The largest number of samples, at most `largest`, whose activations fit into `budget` bytes.
+    """Return the largest number of samples whose activations fit into memory.
 
-    bytes_of: measures a number of samples. Two measurements give what a batch costs at all and what each sample adds;
-    activations are linear in their number.
+    Activations are linear in the number of samples, so measuring one and two gives the constant and the slope.
 
-    Raises LatexifyError where not even one sample fits.
+    Args:
+        bytes_of: Measures the activations of a number of samples.
+        budget: Bytes available.
+        largest: Most samples to return.
+
+    Raises:
+        LatexifyError: If not even one sample fits.
     """
     one, two = bytes_of(1), bytes_of(2)
     per_sample = max(two - one, 1)

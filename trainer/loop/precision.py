@@ -1,4 +1,4 @@
-"""Which device, and which number format on it."""
+"""The device, and the number format on it."""
 
 import contextlib
 from collections.abc import Mapping
@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from latexify.common.errors import LatexifyError
+from latexify.common.errors import LatexifyError, first_line
 
 if TYPE_CHECKING:
-    from transformers import VisionEncoderDecoderModel  # seconds, which who only reads need not wait for
+    from transformers import VisionEncoderDecoderModel  # it takes seconds, and inference does not need it
 
 BF16_CAPABILITY = 8
 """CUDA compute capability from which the tensor cores compute in bfloat16 (Ampere)."""
 BF16_CPU_FLAGS = ("avx512_bf16", "amx_bf16")
-"""torch's names of the instructions with which a processor multiplies bfloat16: AMD from Zen 4, Intel from Cooper Lake
-and Sapphire Rapids. ARM's are left out: nobody measured them here."""
+"""torch's names of CPU instructions that multiply bfloat16: AMD from Zen 4, Intel from Cooper Lake and Sapphire Rapids.
+ARM's are left out because we have not measured them."""
 PLAIN_ATTENTION_PX = 128 * 256
-"""Up to this canvas the encoder's attention in bfloat16 on a CPU is transformers' plain one: a step of the preset
-`tiny` then takes a fifth less time than with torch's fused one, measured at 32x128 and 64x256 pixels. With the 577
-cells of TrOCR's own canvas the fused one is the faster, and needs less memory."""
+"""Largest canvas for which the encoder uses transformers' plain attention in bfloat16 on a CPU. A step of the preset
+`tiny` then takes a fifth less time than with torch's fused attention, measured at 32x128 and 64x256 pixels. With the
+577 cells of TrOCR's own canvas, fused attention is faster and needs less memory."""
 
 _DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -29,7 +29,7 @@ _DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 class Precision:
     """The number format of the forward pass; weights and optimizer stay float32.
 
-    name: `fp32`, `bf16` or `fp16`. Only `fp16` needs its loss scaled: its smallest number is 6e-8.
+    name: `fp32`, `bf16` or `fp16`. Only `fp16` needs loss scaling: its smallest number is 6e-8.
     """
 
     name: str
@@ -37,11 +37,11 @@ class Precision:
 
     @property
     def needs_scaler(self) -> bool:
-        """Whether gradients would vanish unless the loss is scaled."""
+        """Whether the loss must be scaled, or gradients would vanish."""
         return self.name == "fp16"
 
     def autocast(self) -> contextlib.AbstractContextManager[object]:
-        """The context of a forward pass."""
+        """Return the context of a forward pass."""
         dtype = _DTYPES[self.name]
         if dtype is None:
             return contextlib.nullcontext()
@@ -49,22 +49,21 @@ class Precision:
 
 
 def choose_device(name: str | None) -> torch.device:
-    """The device named, or the best there is. Raises LatexifyError where it is unknown or not there."""
+    """Return the named device, by default the best available. Raises LatexifyError if it is unknown or missing."""
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise LatexifyError(f"device {name!r} cannot be used ({reason}): try --device cpu") from None
+        raise LatexifyError(f"device {name!r} cannot be used ({first_line(error)}): try --device cpu") from None
     return device
 
 
 def choose_precision(requested: str, *, device: torch.device) -> Precision:
-    """Resolve `auto` by what the device computes fast; anything else is taken at its word.
+    """Resolve `auto` to a format that the device computes fast; keep any other request.
 
-    It goes by what the device says of itself, never by a clock, so that the same machine always gives the same answer.
+    This depends on the capabilities that the device reports, not on timing, so it is the same every time.
     """
     if requested != "auto":
         return Precision(name=requested, device=device)
@@ -74,28 +73,30 @@ def choose_precision(requested: str, *, device: torch.device) -> Precision:
 
 
 def is_native(name: str, *, device: torch.device) -> bool:
-    """Whether the device computes in this format, rather than emulating it, and is faster for it (or it is fp32)."""
+    """Whether the device computes in this format faster than in fp32 (or it is fp32), rather than emulating it."""
     if name == "fp32":
         return True
     if device.type == "cuda":
         return name == "fp16" or torch.cuda.get_device_capability(device)[0] >= BF16_CAPABILITY
-    # what mkldnn says will not do: it is content with any AVX-512, where bfloat16 is about 30 times slower than float32
+    # mkldnn's own check accepts any AVX-512, on which bfloat16 is about 30 times slower than float32
     return name == "bf16" and any(cpu_capabilities().get(flag) for flag in BF16_CPU_FLAGS)
 
 
 def cpu_capabilities() -> Mapping[str, Any]:
-    """What the processor can do, by torch's names such as `avx512_bf16`; empty where torch is too old to tell."""
-    ask = getattr(torch.cpu, "get_capabilities", dict)
-    capabilities: Mapping[str, Any] = ask()
+    """Return CPU capabilities by torch's names, such as `avx512_bf16`; empty if torch is too old to report them."""
+    capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return capabilities
 
 
 def fit_to_device(model: "VisionEncoderDecoderModel", *, precision: Precision, canvas_px: int) -> None:
-    """Move the model to its device, in the form in which it is fastest there; the exported folder does not tell.
+    """Move the model to its device, in the layout that is fastest there; the exported folder stays the same.
 
-    canvas_px: pixels of the picture.
+    Args:
+        model: The model.
+        precision: Number format and device.
+        canvas_px: Pixels of a picture.
     """
-    # convolutions are a tenth faster with the channels innermost, on a CPU too
+    # convolutions are 10 % faster with the channels innermost, on a CPU too
     model.to(precision.device, memory_format=torch.channels_last)
     if precision.name == "bf16" and precision.device.type == "cpu" and canvas_px <= PLAIN_ATTENTION_PX:
         model.encoder.set_attn_implementation("eager")

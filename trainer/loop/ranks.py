@@ -1,7 +1,7 @@
 """The processes of a distributed training, as torchrun starts them; a single process is a group of one.
 
-Every rank calls the same collectives in the same order, whatever happens to it: a rank that meets an error tells the
-others at the next exchange, since one that simply stopped would leave them waiting.
+Every rank calls the same collectives in the same order, also after an error: a rank reports its error at the next
+exchange, since one that simply stopped would leave the others waiting.
 """
 
 import contextlib
@@ -24,20 +24,20 @@ TIMEOUT = timedelta(minutes=30)
 
 @dataclass(frozen=True, kw_only=True)
 class Ranks:
-    """This process's place among all. rank: 0 to world_size - 1; rank 0 logs, writes and exports."""
+    """This process among all. rank: 0 to world_size - 1; rank 0 logs, writes and exports."""
 
     rank: int = 0
     world_size: int = 1
     group: Any = None
-    """A gloo group for numbers and words: a GPU's own group can only send what lies on a GPU."""
+    """A gloo group for numbers and text: NCCL can only send GPU memory."""
 
     @property
     def is_main(self) -> bool:
-        """Whether this process speaks for all."""
+        """Whether this is the process that logs, writes and exports."""
         return self.rank == 0
 
     def sums(self, values: list[float]) -> list[float]:
-        """The sums over all ranks of each value, added in float64."""
+        """Sum each value over all ranks, in float64."""
         if self.world_size == 1:
             return values
         total = torch.tensor(values, dtype=torch.float64)
@@ -45,20 +45,21 @@ class Ranks:
         return [float(value) for value in total]
 
     def gather(self, value: Any) -> list[Any]:
-        """The picklable `value` of every rank, in the order of ranks, on every rank."""
+        """Return the picklable `value` of every rank, in the order of ranks, on every rank."""
         if self.world_size == 1:
             return [value]
-        found: list[Any] = [None] * self.world_size
-        dist.all_gather_object(found, value, group=self.group)
-        return found
+        values: list[Any] = [None] * self.world_size
+        dist.all_gather_object(values, value, group=self.group)
+        return values
 
-    def first_error(self, error: LatexifyError | None) -> LatexifyError | None:
-        """The error of the lowest rank that has one: the same on every rank, so that all can stop together."""
-        messages = self.gather(None if error is None else str(error))
-        return next((LatexifyError(message) for message in messages if message is not None), None)
+    def raise_first(self, error: LatexifyError | None) -> None:
+        """Raise, on every rank, the error of the lowest rank that has one; every rank must call this."""
+        for message in self.gather(None if error is None else str(error)):
+            if message is not None:
+                raise LatexifyError(message) from error
 
     def wrap(self, module: nn.Module) -> nn.Module:
-        """A module whose backward pass adds up gradients over all ranks; the module itself where there is one rank."""
+        """Wrap a module so that its backward pass averages gradients over all ranks; a single rank needs no wrapper."""
         if self.world_size == 1:
             return module
         device = next(module.parameters()).device
@@ -71,11 +72,17 @@ class Ranks:
 
 @contextlib.contextmanager
 def join_ranks(device: str | None) -> Iterator[tuple[Ranks, torch.device]]:
-    """Join the group that torchrun's environment variables name, and leave it at the end; yields place and device.
+    """Join the group that torchrun's environment variables name, and leave it at the end.
 
-    device: as `latexify.trainer.loop.precision.choose_device` takes it; of several GPUs each rank of a machine takes its own.
+    Args:
+        device: As `latexify.trainer.loop.precision.choose_device` takes it; with several GPUs each rank of a machine
+            takes its own.
 
-    Raises LatexifyError where a machine has fewer GPUs than ranks, or the device cannot be used.
+    Yields:
+        This process among all, and its device.
+
+    Raises:
+        LatexifyError: If a machine has fewer GPUs than ranks, or the device cannot be used.
     """
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     if world_size == 1:

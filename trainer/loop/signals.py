@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C as a request that the loop answers between two steps."""
+"""SIGTERM and Ctrl-C as a request to stop between two steps."""
 
 import signal
 import threading
@@ -9,19 +9,19 @@ HANDLED = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopSignals:
-    """While entered, remembers the first SIGTERM or SIGINT instead of dying of it; a second one acts as usual.
+    """A context that records the first SIGTERM or SIGINT instead of ending the process; a second one acts as usual.
 
-    Outside the main thread, where Python allows no handlers, it does nothing.
+    Outside the main thread, where Python does not allow handlers, it does nothing.
     """
 
     def __init__(self) -> None:
         self.received: str | None = None
-        """Name of the signal received, or None."""
+        """Name of the signal received."""
         self._previous: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._previous = {number: signal.signal(number, self._remember) for number in HANDLED}
+            self._previous = {number: signal.signal(number, self._record) for number in HANDLED}
         return self
 
     def __exit__(
@@ -29,7 +29,7 @@ class StopSignals:
     ) -> None:
         self._restore()
 
-    def _remember(self, number: int, _frame: FrameType | None) -> None:
+    def _record(self, number: int, _frame: FrameType | None) -> None:
         self.received = signal.Signals(number).name
         self._restore()
 

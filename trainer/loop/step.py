@@ -1,4 +1,4 @@
-"""One optimizer step: micro-batches, scaled loss, unscale, clip, step, update; once per global batch."""
+"""One optimizer step on a global batch: gradients of its micro-batches, unscale, clip, step, update."""
 
 import contextlib
 import math
@@ -13,10 +13,9 @@ from transformers import VisionEncoderDecoderModel
 from latexify.trainer.config import TrainParams
 from latexify.trainer.data.augment import Augmentation
 from latexify.trainer.data.batches import MicroBatch
-from latexify.trainer.data.slices import Slice
-from latexify.trainer.loop.ema import Averaging
-from latexify.trainer.loop.loss import TokenLoss, in_parts, on_device
-from latexify.trainer.loop.optimizer import freeze, make_optimizer, set_learning_rate, set_training
+from latexify.trainer.data.specs import MicroBatchSpec
+from latexify.trainer.loop.loss import TokenLoss, on_device, split_labels
+from latexify.trainer.loop.optim import WeightEma, freeze, make_optimizer, set_learning_rate, set_training
 from latexify.trainer.loop.precision import Precision
 from latexify.trainer.loop.ranks import Ranks
 
@@ -27,10 +26,15 @@ class NonFiniteError(ArithmeticError):
 
 @dataclass(frozen=True, kw_only=True)
 class StepResult:
-    """What came of a global batch.
+    """The result of a step.
 
-    loss_sum: sum of the token losses (natural logarithm), label smoothing included. num_slots: label positions,
-    padding included. applied: False where fp16 gradients overflowed and the step was skipped.
+    Attributes:
+        loss_sum: Sum of the token losses (natural logarithm), label smoothing included.
+        num_tokens: Label tokens.
+        num_samples: Samples.
+        num_slots: Label positions, padding included.
+        grad_norm: Norm of the gradient before clipping.
+        applied: False if fp16 gradients overflowed and the step was skipped.
     """
 
     loss_sum: float
@@ -41,20 +45,19 @@ class StepResult:
     applied: bool
 
 
-def seed_micro_batch(seed: int, place: Slice) -> None:
-    """Seed torch for one micro-batch, from its place in the plan.
+def seed_dropout(seed: int, spec: MicroBatchSpec) -> None:
+    """Seed torch for one micro-batch, from its position in the plan.
 
-    So dropout is the same whenever, wherever and by whichever rank the micro-batch is trained on, and a checkpoint
-    holds no generator's state.
+    So dropout does not depend on the rank or on interruptions, and a checkpoint needs no generator state.
     """
-    sequence = np.random.SeedSequence((seed, place.position.epoch, place.position.batch, place.number))
+    sequence = np.random.SeedSequence((seed, spec.position.epoch, spec.position.batch, spec.number))
     torch.manual_seed(int(sequence.generate_state(1, np.uint64)[0]))
 
 
 class Stepper:
-    """Applies global batches to a model. Owns the optimizer, the average of the weights and, for fp16, the loss scaler.
+    """Applies global batches to a model. Owns the optimizer, the EMA and, for fp16, the loss scaler.
 
-    With several ranks every one of them must call :meth:`step` for every global batch.
+    With several ranks, every rank must call :meth:`step` for every global batch.
     """
 
     def __init__(
@@ -69,41 +72,49 @@ class Stepper:
         self.model = model
         freeze(model, params)
         self.optimizer = make_optimizer(model, params)
-        self.averaging = Averaging(model, decay=params.ema_decay)
+        self.ema = WeightEma(model, decay=params.ema_decay)
         self.scaler = torch.amp.GradScaler(precision.device.type, enabled=precision.needs_scaler)
         self._ranks = ranks or Ranks()
         if params.gradient_checkpointing:
-            # newer versions of transformers warn of the older name
+            # newer versions of transformers warn about the older name
             enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
             enable({"use_reentrant": False})
         self._shared = self._ranks.wrap(TokenLoss(model, label_smoothing=params.label_smoothing))
-        # lengths change from batch to batch: without `dynamic` each would be compiled anew
+        # lengths differ between batches: without `dynamic` each would be compiled again
         self._loss = torch.compile(self._shared, dynamic=True) if params.compile else self._shared
         self._params, self._precision, self._seed = params, precision, seed
         self._augment = Augmentation(strength=params.augment_strength, seed=seed)
 
     def step(self, micro_batches: Sequence[MicroBatch], *, learning_rate: float) -> StepResult:
-        """Train on one global batch: the loss is its token losses ÷ all its tokens, however it is cut up and dealt out.
+        """Train on one global batch; the loss is the sum of its token losses divided by the number of its tokens.
 
-        micro_batches: those of this rank, at least one. The result is that of all ranks.
+        Neither micro-batches nor ranks change the loss. An overflow of fp16 gradients is not an error: the step is
+        skipped and the scale lowered.
 
-        Raises NonFiniteError before the weights change, on every rank. An overflow of fp16 gradients is no error: the
-        step is skipped and the scale lowered.
+        Args:
+            micro_batches: Those of this rank, at least one.
+            learning_rate: Learning rate of this step.
+
+        Returns:
+            The result over all ranks.
+
+        Raises:
+            NonFiniteError: On every rank, before the weights change.
         """
         set_learning_rate(self.optimizer, learning_rate)
         set_training(self.model, self._params)
         self.optimizer.zero_grad(set_to_none=True)
         loss_sum = torch.zeros((), device=self._precision.device)
         for number, micro in enumerate(micro_batches, start=1):
-            # gradients travel between ranks once, with the last backward pass
-            with contextlib.nullcontext() if number == len(micro_batches) else self._alone():
+            # ranks exchange gradients once, with the last backward pass
+            with contextlib.nullcontext() if number == len(micro_batches) else self._without_exchange():
                 loss_sum += self._backward(micro)
         counts = [float(loss_sum), *_counts(micro_batches)]
         total, num_samples, num_slots = self._ranks.sums(counts)
         grad_norm, applied = self._apply(total)
         return StepResult(
             loss_sum=total,
-            num_tokens=micro_batches[0].slice.global_tokens,
+            num_tokens=micro_batches[0].spec.global_tokens,
             num_samples=int(num_samples),
             num_slots=int(num_slots),
             grad_norm=grad_norm,
@@ -111,25 +122,25 @@ class Stepper:
         )
 
     def _backward(self, micro: MicroBatch) -> torch.Tensor:
-        """Add the gradient of one micro-batch; returns the sum of its token losses."""
-        seed_micro_batch(self._seed, micro.slice)
+        """Add the gradient of one micro-batch; return the sum of its token losses."""
+        seed_dropout(self._seed, micro.spec)
         pixels = micro.pixels.to(self._precision.device, non_blocking=True)
-        pixels = self._augment(pixels, rows=micro.slice.rows, epoch=micro.slice.position.epoch)
-        parts = on_device(in_parts(micro.labels), self._precision.device)
+        pixels = self._augment(pixels, rows=micro.spec.rows, epoch=micro.spec.position.epoch)
+        parts = on_device(split_labels(micro.labels), self._precision.device)
         with self._precision.autocast():
             loss: torch.Tensor = self._loss(pixels, parts)
-        # ranks average their gradients, and we want the sum
-        share = loss * (self._ranks.world_size / micro.slice.global_tokens)
-        self.scaler.scale(share).backward()  # type: ignore[no-untyped-call]
+        # DDP averages gradients over ranks, and we want the sum
+        scaled = loss * (self._ranks.world_size / micro.spec.global_tokens)
+        self.scaler.scale(scaled).backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
-    def _alone(self) -> contextlib.AbstractContextManager[object]:
+    def _without_exchange(self) -> contextlib.AbstractContextManager[object]:
         if isinstance(self._shared, nn.parallel.DistributedDataParallel):
             return self._shared.no_sync()
         return contextlib.nullcontext()
 
     def _apply(self, loss_sum: float) -> tuple[float, bool]:
-        """Unscale, clip, step and update; returns the norm before clipping and whether the weights changed."""
+        """Unscale, clip, step and update; return the norm before clipping and whether the weights changed."""
         if not math.isfinite(loss_sum):
             raise NonFiniteError(f"the loss is {loss_sum}")
         self.scaler.unscale_(self.optimizer)
@@ -141,10 +152,10 @@ class Stepper:
         self.scaler.update()
         applied = self.scaler.get_scale() >= scale
         if applied:
-            self.averaging.update()
+            self.ema.update()
         return norm, applied
 
 
 def _counts(micro_batches: Sequence[MicroBatch]) -> tuple[int, int]:
-    """Samples, and label positions with padding."""
+    """Count samples, and label positions with padding."""
     return sum(len(micro.labels) for micro in micro_batches), sum(micro.labels.numel() for micro in micro_batches)

@@ -1,4 +1,4 @@
-"""What a model folder says of the pictures that its model reads; needs neither torch nor transformers."""
+"""The pictures that a model reads, as its folder describes them; needs neither torch nor transformers."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -7,9 +7,9 @@ from typing import Any, Self
 
 @dataclass(frozen=True, kw_only=True)
 class Geometry:
-    """The picture that the model was trained on, enough to draw an ink for it. All in pixels.
+    """How to draw an ink for a model. All values are in pixels.
 
-    max_stroke_px: how large an ink's usual stroke is at most; None: every ink fills the canvas.
+    max_stroke_px: Upper limit of the size of an ink's median stroke; None: every ink fills the canvas.
     """
 
     height_px: int
@@ -20,9 +20,9 @@ class Geometry:
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Self:
-        """Take what is needed from the parameters of the shards, or from ``latexify.json``."""
+        """Make a geometry from the parameters of the shards, or from ``latexify.json``."""
         return cls(**{name: params[name] for name in cls.__dataclass_fields__ if name in params})
 
     def to_dict(self) -> dict[str, float | None]:
-        """Plain JSON values."""
+        """Return plain JSON values."""
         return asdict(self)

@@ -1,4 +1,4 @@
-"""The model folder: plain Hugging Face files that load without this project, and our manifest."""
+"""Writing a model folder: plain Hugging Face files that load without this project, and our manifest."""
 
 import json
 from pathlib import Path
@@ -9,31 +9,38 @@ from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPi
 
 from latexify.artifacts.files import write_atomically
 from latexify.artifacts.manifest import Manifest, write_manifest
-from latexify.artifacts.names import CALIBRATION_NAME, GEOMETRY_NAME, MANIFEST_NAME
+from latexify.artifacts.names import CALIBRATION_NAME, CONFIG_NAME, GEOMETRY_NAME, MANIFEST_NAME
 from latexify.common.errors import LatexifyError
-from latexify.trainer.loop.history import Row, write_history
+from latexify.trainer.loop.history import HistoryRow, write_history
 from latexify.trainer.model.model import LoadedModel
-from latexify.trainer.model.pretrained import no_bars
+from latexify.trainer.model.pretrained import without_progress_bars
 
 
 def export_model(
-    loaded: LoadedModel, out: Path, *, manifest: Manifest, rows: list[Row], dtype: torch.dtype = torch.float32
+    loaded: LoadedModel, out: Path, *, manifest: Manifest, rows: list[HistoryRow], dtype: torch.dtype = torch.float32
 ) -> None:
-    """Write model, tokenizer, image processor, geometry and history into `out`, and the manifest last.
-
-    dtype: of the stored weights; those of `loaded` are rounded to it, so that it reads like what is stored. Raises
-    LatexifyError where a weight is beyond the range of `dtype`.
+    """Write model, tokenizer, image processor, geometry and history, and the manifest last.
 
     `VisionEncoderDecoderModel`, `AutoTokenizer` and `AutoImageProcessor` load it by `from_pretrained(out)`; the
-    processor makes of a shard's PNG, as RGB, exactly what the model was trained on.
+    processor turns a shard's PNG, as RGB, into exactly what the model was trained on.
+
+    Args:
+        loaded: The model; its weights are rounded to `dtype`, so that it equals what is stored.
+        out: Folder to write. A calibration of an earlier model in it is deleted.
+        manifest: Manifest of the model.
+        rows: History of the training.
+        dtype: Number format of the stored weights.
+
+    Raises:
+        LatexifyError: If a weight is beyond the range of `dtype`.
     """
     _round_weights(loaded.model, dtype)
     out.mkdir(parents=True, exist_ok=True)
     (out / MANIFEST_NAME).unlink(missing_ok=True)
-    (out / CALIBRATION_NAME).unlink(missing_ok=True)  # of the model that was here before
-    with no_bars():
+    (out / CALIBRATION_NAME).unlink(missing_ok=True)  # belongs to the previous model
+    with without_progress_bars():
         loaded.model.save_pretrained(out)
-    _state_dtype(out)
+    _set_loading_dtype(out)
     loaded.tokenizer.save_pretrained(out)
     _image_processor(loaded).save_pretrained(out)
     geometry = json.dumps(loaded.geometry.to_dict(), indent=2) + "\n"
@@ -44,19 +51,19 @@ def export_model(
 
 @torch.no_grad()
 def _round_weights(model: nn.Module, dtype: torch.dtype) -> None:
-    """Round in place. Integers, such as the counts of batch norms, stay as they are."""
+    """Round in place; integers, such as the counts of batch norms, do not change."""
     model.to(dtype)
     for name, weight in model.state_dict().items():
         if not torch.isfinite(weight).all():
             raise LatexifyError(f"the weights {name} do not fit into {dtype}: set train.export_dtype to float32")
 
 
-def _state_dtype(out: Path) -> None:
-    """Have `from_pretrained` compute in float32, whatever is stored: what it takes from config.json unless told.
+def _set_loading_dtype(out: Path) -> None:
+    """Make `from_pretrained` load float32, whatever is stored; it takes the format from config.json by default.
 
-    In half precision a CPU is slow, and the pictures that the image processor makes would have to be halved, too.
+    In half precision a CPU is slow, and the output of the image processor would have to be converted as well.
     """
-    path = out / "config.json"
+    path = out / CONFIG_NAME
     config = json.loads(path.read_text(encoding="utf-8"))
     config["dtype"] = "float32"
     write_atomically(path, (json.dumps(config, indent=2, sort_keys=True) + "\n").encode())

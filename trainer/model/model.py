@@ -1,4 +1,4 @@
-"""A model ready to train, and a trained one ready to read: building, special ids, and the folder it is loaded from."""
+"""Models: building one to train, loading a trained one, and its special ids."""
 
 import json
 from collections.abc import Sequence
@@ -11,17 +11,17 @@ from transformers import AutoTokenizer, GenerationConfig, PreTrainedTokenizerBas
 
 from latexify.artifacts.manifest import read_manifest
 from latexify.artifacts.names import GEOMETRY_NAME, MODEL
-from latexify.common.errors import LatexifyError
+from latexify.common.errors import LatexifyError, first_line
 from latexify.trainer.config import ModelParams
-from latexify.trainer.model import presets
+from latexify.trainer.model import architecture
 from latexify.trainer.model.canvas import Geometry
 from latexify.trainer.model.pixels import grey_of
-from latexify.trainer.model.pretrained import load_base, no_bars
+from latexify.trainer.model.pretrained import load_base, without_progress_bars
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedModel:
-    """All that reading a picture takes. fingerprint: of the model's manifest."""
+    """All that inference needs. fingerprint: of the model's manifest."""
 
     model: VisionEncoderDecoderModel
     tokenizer: PreTrainedTokenizerBase
@@ -30,16 +30,16 @@ class LoadedModel:
 
     @property
     def height_px(self) -> int:
-        """Height of the pictures that the model reads."""
+        """Height of the canvas."""
         return self.geometry.height_px
 
     @property
     def width_px(self) -> int:
-        """Width of the pictures that the model reads."""
+        """Width of the canvas."""
         return self.geometry.width_px
 
     def texts(self, ids: Sequence[list[int]]) -> list[str]:
-        """The text of each sequence of token ids, without special tokens."""
+        """Decode each sequence of token ids to text, without special tokens."""
         return [
             self.tokenizer.decode(sequence, skip_special_tokens=True, clean_up_tokenization_spaces=False)
             for sequence in ids
@@ -47,11 +47,11 @@ class LoadedModel:
 
 
 def load_tokenizer(folder: Path, *, producer: str) -> PreTrainedTokenizerBase:
-    """Load a tokenizer folder. Raises LatexifyError where it is none, or lacks one of the four special tokens."""
+    """Load a tokenizer folder. Raises LatexifyError if it is not one, or lacks one of the four special tokens."""
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
-        raise LatexifyError(f"{folder} holds no tokenizer ({_first_line(error)}): run `{producer}` again") from None
+        raise LatexifyError(f"{folder} holds no tokenizer ({first_line(error)}): run `{producer}` again") from None
     for role in ("pad_token_id", "bos_token_id", "eos_token_id", "unk_token_id"):
         if getattr(tokenizer, role) is None:
             raise LatexifyError(f"the tokenizer in {folder} has no {role}: run `{producer}` again")
@@ -67,13 +67,22 @@ def make_model(  # noqa: PLR0913  # what a model depends on; all are named
     dropout: float,
     seed: int,
 ) -> VisionEncoderDecoderModel:
-    """A model for this canvas and this vocabulary, before training, in float32 on the CPU.
+    """Make a model before training, in float32 on the CPU; equal seeds give equal weights.
 
-    The same `seed` gives the same weights. Raises LatexifyError where the base cannot be had or does not fit.
+    Args:
+        params: Section `model`.
+        tokenizer: The vocabulary.
+        height_px: Height of the canvas.
+        width_px: Width of the canvas.
+        dropout: Dropout of encoder and decoder.
+        seed: Seed of the weights.
+
+    Raises:
+        LatexifyError: If the base cannot be loaded, or does not fit the canvas.
     """
     torch.manual_seed(seed)
     if params.base == "scratch":
-        model = presets.build(
+        model = architecture.build(
             params.preset,
             vocab_size=vocabulary_size(tokenizer),
             height_px=height_px,
@@ -87,15 +96,15 @@ def make_model(  # noqa: PLR0913  # what a model depends on; all are named
 
 
 def vocabulary_size(tokenizer: PreTrainedTokenizerBase) -> int:
-    """Rows that an embedding needs: one more than the largest id, which may exceed the number of tokens."""
+    """Return the rows that an embedding needs: the largest id plus 1, which may exceed the number of tokens."""
     return int(max(tokenizer.get_vocab().values())) + 1
 
 
 def set_special_ids(model: VisionEncoderDecoderModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Write the tokenizer's ids into the configuration, and a generation configuration of them and a length only.
+    """Write the tokenizer's special ids into the configuration and into a new generation configuration.
 
     Decoding starts with the end id, as TrOCR was trained, not with the start id that its configuration class suggests.
-    What a base model brings for generation (beams, a length of 20, n-grams that must not repeat) is dropped: nearly
+    The generation settings of a base model (beams, a length of 20, n-grams that must not repeat) are dropped: nearly
     half of all formulas repeat a trigram.
     """
     ids = {
@@ -111,43 +120,49 @@ def set_special_ids(model: VisionEncoderDecoderModel, tokenizer: PreTrainedToken
 
 
 def max_positions(model: VisionEncoderDecoderModel) -> int:
-    """The longest sequence the decoder has positions for, start token included."""
+    """Return the length of the longest sequence that the decoder has positions for, start token included."""
     return int(model.config.decoder.max_position_embeddings)
 
 
 def has_batch_norm(model: nn.Module) -> bool:
-    """Whether what the model learns from a sample depends on the others of its batch.
+    """Whether the model learns statistics of whole batches.
 
-    Batches of one length would then teach it statistics of that length, which it does not meet again when it reads:
-    short formulas, whose strokes are drawn large, came out worst of all.
+    Batches of labels of like length would then give it statistics that do not hold at inference: we measured the worst
+    results for short formulas, whose strokes are drawn large.
     """
     return any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
 
 
 def model_input(pixels: torch.Tensor, model: VisionEncoderDecoderModel) -> torch.Tensor:
-    """Turn grey pictures into what the encoder takes, on the model's device.
+    """Turn grey pictures into the encoder's input, on the model's device.
 
-    pixels: uint8 [batch, height, width], ink 0, paper 255. Returns float32 [batch, channels, height, width], ink -1,
-    paper +1, the same as TrOCR's image processor gives (rescale by 1/255, mean 0.5, standard deviation 0.5).
+    Args:
+        pixels: uint8 [batch, height, width], ink 0, paper 255.
+        model: The model.
+
+    Returns:
+        float32 [batch, channels, height, width], ink -1, paper +1, as TrOCR's image processor gives it (rescale by
+        1/255, mean 0.5, standard deviation 0.5).
     """
     grey = grey_of(pixels.to(model.device, non_blocking=True))
     return grey[:, None].expand(-1, model.config.encoder.num_channels, -1, -1)
 
 
 def load_model(folder: Path) -> LoadedModel:
-    """Load a trained model from the folder that the train stage wrote, in evaluation mode on the CPU.
+    """Load a trained model in evaluation mode on the CPU.
 
-    Raises LatexifyError where the folder is missing, incomplete or damaged.
+    Raises:
+        LatexifyError: If the folder is missing, incomplete or damaged.
     """
     manifest = read_manifest(folder, MODEL)
     try:
         geometry = Geometry.from_params(json.loads((folder / GEOMETRY_NAME).read_text(encoding="utf-8")))
-        with no_bars():
-            # whatever the file holds, such as float16: it would be as slow as imprecise on a CPU
+        with without_progress_bars():
+            # also if the file holds float16, which is slow and imprecise on a CPU
             model = VisionEncoderDecoderModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
     except (OSError, ValueError, KeyError) as error:
         raise LatexifyError(
-            f"{folder} holds no whole model ({_first_line(error)}): run `{MODEL.producer}` again"
+            f"{folder} is not a complete model ({first_line(error)}): run `{MODEL.producer}` again"
         ) from None
     return LoadedModel(
         model=model.eval(),
@@ -155,7 +170,3 @@ def load_model(folder: Path) -> LoadedModel:
         geometry=geometry,
         fingerprint=manifest.fingerprint,
     )
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0].rstrip(". ")

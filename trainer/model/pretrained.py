@@ -1,4 +1,4 @@
-"""Starting from trained weights: a TrOCR from the hub or a folder, fitted to our canvas and vocabulary."""
+"""Trained weights to start from: a TrOCR from the hub or a folder, fitted to our canvas and vocabulary."""
 
 import contextlib
 import hashlib
@@ -16,26 +16,34 @@ from transformers.models.trocr.modeling_trocr import (
 )
 from transformers.utils import logging as transformers_logging
 
-from latexify.common.errors import LatexifyError
+from latexify.common.errors import LatexifyError, first_line
 from latexify.common.package_data import resolve_base
 
 RESIZABLE_ENCODERS = ("vit", "deit")
-"""Encoders whose positions are a plain grid of learned vectors that can be interpolated."""
+"""Encoders whose positions are a grid of learned vectors that can be interpolated."""
 
 DROPOUT_NAMES = ("dropout", "hidden_dropout_prob")
-"""What the configurations of decoders and encoders call the dropout of their residual branches."""
+"""Names of the dropout of residual branches in configurations of decoders and encoders."""
 
 CONTENT_SUFFIXES = (".safetensors", ".bin", ".json", ".txt", ".model")
-"""Files of a model folder that weights, configuration and tokenizer are read from."""
+"""Suffixes of the files that weights, configuration and tokenizer are read from."""
 
 
 def load_base(
     base: str, *, tokenizer: PreTrainedTokenizerBase, height_px: int, width_px: int, dropout: float
 ) -> VisionEncoderDecoderModel:
-    """Load `base`, fit its positions to the canvas and its token embeddings to `tokenizer`; float32, on the CPU.
+    """Load a base model and fit it to a canvas and a vocabulary; in float32, on the CPU.
 
-    base: a folder, or a name on the hub. Raises LatexifyError where it cannot be had, is no image-to-text model, lacks
-    weights, or cannot take the canvas.
+    Args:
+        base: A folder, or a name on the hub.
+        tokenizer: The vocabulary that token embeddings are fitted to.
+        height_px: Height of the canvas that positions are fitted to.
+        width_px: Width of the canvas.
+        dropout: Dropout of encoder and decoder.
+
+    Raises:
+        LatexifyError: If it cannot be loaded, is not a VisionEncoderDecoderModel, lacks weights, or cannot take the
+            canvas.
     """
     model = _load_weights(base, dropout=dropout)
     store_positions(model)
@@ -48,7 +56,7 @@ def _load_weights(base: str, *, dropout: float) -> VisionEncoderDecoderModel:
     config = _fetch(AutoConfig, base, "configuration")
     if not isinstance(config, Config):
         raise LatexifyError(
-            f"model.base `{base}` is no VisionEncoderDecoderModel: "
+            f"model.base `{base}` is not a VisionEncoderDecoderModel: "
             "name a TrOCR, such as microsoft/trocr-base-handwritten"
         )
     for part in (config.encoder, config.decoder):
@@ -58,7 +66,7 @@ def _load_weights(base: str, *, dropout: float) -> VisionEncoderDecoderModel:
     model, loading = _fetch(
         VisionEncoderDecoderModel, base, "model", config=config, output_loading_info=True, dtype=torch.float32
     )
-    # the pooler of the hub's TrOCR checkpoints has no weights, and no part in reading
+    # the hub's TrOCR checkpoints lack weights of the pooler, which inference never uses
     missing = sorted(name for name in loading["missing_keys"] if ".pooler." not in name)
     if missing or loading["mismatched_keys"]:
         names = missing or sorted(str(key) for key in loading["mismatched_keys"])
@@ -68,7 +76,7 @@ def _load_weights(base: str, *, dropout: float) -> VisionEncoderDecoderModel:
 
 
 def base_version(base: str) -> str | None:
-    """What exactly `base` names now: a hash of the folder's files, or the commit on the hub; None for `scratch`."""
+    """Return the version of `base`: a hash of the folder's files, or the commit on the hub; None for `scratch`."""
     if base == "scratch":
         return None
     config = _fetch(AutoConfig, base, "configuration")
@@ -84,8 +92,8 @@ def base_version(base: str) -> str | None:
 
 
 @contextlib.contextmanager
-def no_bars() -> Iterator[None]:
-    """Without transformers' progress bars, which appear in pipes too. For local files: downloads are hidden as well."""
+def without_progress_bars() -> Iterator[None]:
+    """Hide transformers' progress bars, which it prints into pipes, too; for local files, as it hides downloads as well."""
     was_enabled = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()
     try:
@@ -96,19 +104,20 @@ def no_bars() -> Iterator[None]:
 
 
 def _fetch(auto_class: Any, base: str, what: str, **options: object) -> Any:
-    """Load one part of `base`, with what transformers says of a failure put into one line."""
+    """Load one part of `base`; errors of transformers become one line."""
     base = resolve_base(base)
     looks_local = base.startswith((".", "/", "~")) or Path(base).is_dir()
     folder = Path(base).expanduser()
     if looks_local and not folder.is_dir():
         raise LatexifyError(f"model.base `{base}` is not a folder: correct it, or use `scratch` or a name on the hub")
     try:
-        with no_bars() if looks_local else contextlib.nullcontext():
+        with without_progress_bars() if looks_local else contextlib.nullcontext():
             return auto_class.from_pretrained(str(folder) if looks_local else base, **options)
     except (OSError, ValueError, KeyError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(". ")
-        mend = "correct the folder" if looks_local else "check the name and the network, or name a folder that holds it"
-        raise LatexifyError(f"the {what} of model.base `{base}` cannot be loaded ({reason}): {mend}") from None
+        fix = "correct the folder" if looks_local else "check the name and the network, or name a folder that holds it"
+        raise LatexifyError(
+            f"the {what} of model.base `{base}` cannot be loaded ({first_line(error)}): {fix}"
+        ) from None
 
 
 @torch.no_grad()
@@ -116,7 +125,7 @@ def store_positions(model: VisionEncoderDecoderModel) -> None:
     """Turn computed positions of the decoder (TrOCR small, large-printed, stage1) into weights of the same values.
 
     transformers 5 keeps the computed table in a plain attribute, which is empty after `from_pretrained` and does not
-    follow the model to a GPU. Stored, it is there and does, and the saved folder loads anywhere.
+    move to a GPU with the model. Weights have neither problem, and the saved folder loads anywhere.
     """
     config, stack = model.config.decoder, model.decoder.model.decoder
     if config.use_learned_position_embeddings:
@@ -130,10 +139,10 @@ def store_positions(model: VisionEncoderDecoderModel) -> None:
 
 
 def fit_canvas(model: VisionEncoderDecoderModel, *, base: str, height_px: int, width_px: int) -> None:
-    """Interpolate the encoder's positions to another canvas, once and for all.
+    """Interpolate the encoder's positions to another canvas, once.
 
-    What transformers' `interpolate_pos_encoding=True` computes in every forward pass (bicubic, on the grid of patches)
-    becomes the weights themselves. So the positions are trained where they are used, the saved model needs no flag, and
+    This stores as weights what transformers' `interpolate_pos_encoding=True` computes in every forward pass (bicubic,
+    on the grid of patches). So the positions are trained at the resolution in use, the saved model needs no flag, and
     canvases need not be square.
     """
     config = model.config.encoder
@@ -169,10 +178,16 @@ def fit_canvas(model: VisionEncoderDecoderModel, *, base: str, height_px: int, w
 def interpolate_positions(
     positions: torch.Tensor, *, old_grid: tuple[int, int], new_grid: tuple[int, int]
 ) -> torch.Tensor:
-    """Bicubic interpolation of learned positions from one grid (rows, columns) to another.
+    """Interpolate learned positions bicubically from one grid to another.
 
-    positions: float32 [1, specials + rows * columns, size], row by row, class and distillation tokens first; those stay
-    as they are. Returns float32 [1, specials + new rows * new columns, size].
+    Args:
+        positions: float32 [1, specials + rows * columns, size], row by row; class and distillation tokens come first
+            and are kept.
+        old_grid: Rows and columns of `positions`.
+        new_grid: Rows and columns of the result.
+
+    Returns:
+        float32 [1, specials + new rows * new columns, size].
     """
     num_special = positions.shape[1] - old_grid[0] * old_grid[1]
     grid = positions[:, num_special:].reshape(1, *old_grid, -1).permute(0, 3, 1, 2)
@@ -191,11 +206,11 @@ def fit_vocabulary(
     *,
     base_tokenizer: PreTrainedTokenizerBase,
 ) -> None:
-    r"""Make the decoder speak `tokenizer`: each token starts as the mean of the base's tokens that spell it.
+    r"""Fit the decoder to a vocabulary: the vector of each token is the mean of the base's tokens that spell it.
 
-    So `\frac` begins where the base has `\` and `frac`, and a token that both know begins where it was. Special
-    tokens take the vectors of their roles, tokens that the base cannot spell the mean of all. Input and output vectors
-    stay tied where they were. Nothing changes where `tokenizer` is the base's own.
+    So `\frac` starts at the mean of the base's `\` and `frac`, and a token of both vocabularies keeps its vector.
+    Special tokens take the vectors of their roles; tokens that the base cannot spell take the mean of all. Input and
+    output vectors stay tied if they were. Nothing changes if `tokenizer` is the base's own.
     """
     if tokenizer.get_vocab() == base_tokenizer.get_vocab():
         return
@@ -211,10 +226,10 @@ def fit_vocabulary(
 
 
 def _spellings(tokenizer: PreTrainedTokenizerBase, base_tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
-    """For each id of `tokenizer` the base's ids that spell it; empty where it cannot."""
+    """Return for each id of `tokenizer` the base's ids that spell it; empty if the base cannot."""
     vocabulary = tokenizer.get_vocab()
     spelling: list[list[int]] = [[] for _ in range(max(vocabulary.values()) + 1)]
-    # SentencePiece puts a word's beginning before everything, often as a piece of its own that spells nothing
+    # SentencePiece starts every text with a word boundary, often as a piece of its own that spells nothing
     silent = {base_tokenizer.unk_token_id, base_tokenizer.convert_tokens_to_ids("\N{LOWER ONE EIGHTH BLOCK}")}
     for token, token_id in vocabulary.items():
         pieces = base_tokenizer.encode(token, add_special_tokens=False)
@@ -226,6 +241,6 @@ def _spellings(tokenizer: PreTrainedTokenizerBase, base_tokenizer: PreTrainedTok
 
 
 def _mean_rows(weight: torch.Tensor, spelling: list[list[int]]) -> torch.Tensor:
-    """float32 [len(spelling), size]: the mean of the named rows of `weight`, or of all."""
+    """Average the rows of `weight` that each spelling lists, or all rows: float32 [len(spelling), size]."""
     overall = weight.mean(dim=0)
     return torch.stack([weight[ids].mean(dim=0) if ids else overall for ids in spelling])

@@ -18,7 +18,7 @@ from latexify.shards.reading.cache import ShardCache
 from latexify.shards.reading.prefetch import MAX_WAITING, Prefetcher
 from latexify.shards.reading.reader import SampleReader
 from latexify.trainer.data import batches
-from latexify.trainer.data.slices import Position, look_ahead, slices
+from latexify.trainer.data.specs import Position, micro_batch_specs, with_lookahead
 from tests.support.trainer_data import quick_params
 
 
@@ -101,9 +101,9 @@ def test_only_so_many_wait() -> None:
 def test_slices_name_every_shard_before_it_is_read(index: SplitIndex) -> None:
     """A shard that is never named is waited for; looking ahead must change nothing else."""
     params = quick_params()
-    plain, ahead = (slices(index, params, seed=1, start=Position()) for _ in range(2))
+    plain, ahead = (micro_batch_specs(index, params, seed=1, start=Position()) for _ in range(2))
     seen: set[int] = set()
-    for number, found in zip(range(40), look_ahead(ahead, shard_ids=index.shard_ids, num_ahead=3), strict=False):
+    for number, found in zip(range(40), with_lookahead(ahead, shard_ids=index.shard_ids, num_ahead=3), strict=False):
         expected = next(plain)
         assert np.array_equal(found.rows, expected.rows)
         assert found.position == expected.position

@@ -25,8 +25,10 @@ from latexify.shards.format.writer import write_shard
 from latexify.shards.reading.plan import plan_epoch
 from latexify.shards.reading.reader import DamagedSampleError, SampleReader
 from latexify.trainer.config import TrainParams
-from latexify.trainer.data.batches import IGNORED, MicroBatch, close_loader, naming_dead_workers, open_loader
-from latexify.trainer.data.slices import SINGLE_RANK, Position, RankShare
+from latexify.trainer.data.batches import MicroBatch, open_loader
+from latexify.trainer.data.collate import IGNORE_INDEX
+from latexify.trainer.data.loader_processes import close_loader, explain_dead_workers
+from latexify.trainer.data.specs import SINGLE_RANK, Position, RankShare
 from tests.support.trainer_data import make_sample, make_shards, quick_params
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more workers than cores, on purpose
@@ -54,7 +56,7 @@ def stream(
     """The first `count` items of the loader, and its processes ended."""
     batches = iter(open_loader(index, params, seed=1, start=Position(), pin_memory=False, share=share))
     try:
-        with naming_dead_workers():
+        with explain_dead_workers():
             return list(islice(batches, count))
     finally:
         close_loader(batches)
@@ -89,13 +91,13 @@ def test_ranks_share_every_global_batch(shards: Path, world_size: int, workers: 
     for number, rows in enumerate(plan.rows):
         of_batch = [rank[number * parts : (number + 1) * parts] for rank in ranks]
         micros = [micro for rank in of_batch for micro in rank]
-        assert {micro.slice.position.batch for micro in micros} == {number}
-        assert sorted(np.concatenate([micro.slice.rows for micro in micros])) == sorted(rows)
-        assert {micro.slice.global_tokens for micro in micros} == {int(index.num_tokens[rows].sum())}
-        assert [[micro.slice.is_last for micro in rank] for rank in of_batch] == [
+        assert {micro.spec.position.batch for micro in micros} == {number}
+        assert sorted(np.concatenate([micro.spec.rows for micro in micros])) == sorted(rows)
+        assert {micro.spec.global_tokens for micro in micros} == {int(index.num_tokens[rows].sum())}
+        assert [[micro.spec.is_last for micro in rank] for rank in of_batch] == [
             [False] * (parts - 1) + [True]
         ] * world_size
-        assert sum(int((micro.labels != IGNORED).sum()) for micro in micros) == micros[0].slice.global_tokens
+        assert sum(int((micro.labels != IGNORE_INDEX).sum()) for micro in micros) == micros[0].spec.global_tokens
 
 
 @SECONDS
@@ -106,7 +108,7 @@ def test_small_splits_do_not_hang(tmp_path: Path, workers: int, num_train: int) 
     make_shards(tmp_path / "shards", num_train=num_train, num_valid=2)
     found = whole(stream(open_split(tmp_path / "shards", "train"), quick_params(loader_workers=workers), count=7))
     assert len(found) == 7
-    assert found[-1].slice.position.epoch >= 2
+    assert found[-1].spec.position.epoch >= 2
 
 
 @SECONDS
@@ -120,7 +122,7 @@ def test_a_single_sample_is_a_stream(tmp_path: Path, workers: int) -> None:
     one = replace(index, **{name: column[:1] for name, column in columns.items()})
     assert len(one) == 1
     found = whole(stream(one, quick_params(loader_workers=workers), count=5))
-    assert [micro.slice.rows.tolist() for micro in found] == [[0]] * 5
+    assert [micro.spec.rows.tolist() for micro in found] == [[0]] * 5
 
 
 def test_more_ranks_than_samples_are_refused(tmp_path: Path) -> None:
@@ -140,16 +142,16 @@ def test_a_damaged_sample_keeps_its_place(own_shards: Path, workers: int) -> Non
     index = open_split(own_shards, "train")
     params = quick_params(loader_workers=workers)
     before = whole(stream(index, params, count=10))
-    row = int(before[3].slice.rows[1])
+    row = int(before[3].spec.rows[1])
     flip(own_shards / index.shards[index.shard_ids[row]], int(index.ids_offset[row] + index.ids_bytes[row]) - 4)
     after = whole(stream(index, params, count=10))
     for number, (old, new) in enumerate(zip(before, after, strict=True)):
-        assert old.slice.global_tokens == new.slice.global_tokens
-        assert np.array_equal(old.slice.rows, new.slice.rows)
+        assert old.spec.global_tokens == new.spec.global_tokens
+        assert np.array_equal(old.spec.rows, new.spec.rows)
         assert [damage.row for damage in new.damaged] == ([row] if number == 3 else [])
         labels, pixels = old.labels.clone(), old.pixels.clone()
         if number == 3:
-            labels[1], pixels[1] = IGNORED, 255
+            labels[1], pixels[1] = IGNORE_INDEX, 255
             assert index.keys[row].as_py() in new.damaged[0].reason
         assert torch.equal(new.labels, labels)
         assert torch.equal(new.pixels, pixels)
@@ -170,7 +172,7 @@ def test_a_broken_shard_is_an_error(own_shards: Path, workers: int) -> None:
     assert any("No such file" in str(item) for item in found if isinstance(item, LatexifyError))
 
 
-@naming_dead_workers()
+@explain_dead_workers()
 def kill_and_read_on(batches: Iterator[MicroBatch | LatexifyError]) -> None:
     """For long enough to notice."""
     os.kill(batches._workers[0].pid, signal.SIGKILL)
@@ -225,7 +227,7 @@ def test_shards_stream_from_an_object_store(shards: Path, s3: str, cache: Path, 
     expected = whole(stream(open_split(shards, "train"), params, count=12))
     found = whole(stream(open_split(location_of(s3), "train"), params, count=12))
     for here, there in zip(expected, found, strict=True):
-        assert np.array_equal(here.slice.rows, there.slice.rows)
+        assert np.array_equal(here.spec.rows, there.spec.rows)
         assert torch.equal(here.pixels, there.pixels)
         assert torch.equal(here.labels, there.labels)
     assert len(list(cache.glob("*.tar"))) == 2

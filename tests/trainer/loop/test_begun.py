@@ -8,11 +8,11 @@ from safetensors.torch import load_file
 
 from latexify.common.errors import LatexifyError
 from latexify.trainer.loop import memory
-from latexify.trainer.loop.begun import agree
 from latexify.trainer.loop.loop import Trainer
 from latexify.trainer.loop.precision import Precision, fit_to_device
 from latexify.trainer.loop.ranks import Ranks
-from latexify.trainer.model.presets import build
+from latexify.trainer.loop.resume import agree
+from latexify.trainer.model.architecture import build
 from tests.support.trainer_data import train
 
 torch.set_num_threads(1)

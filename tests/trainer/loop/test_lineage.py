@@ -8,7 +8,7 @@ import torch
 
 from latexify.artifacts.manifest import write_manifest
 from latexify.common.errors import LatexifyError
-from latexify.trainer.loop.lineage import check_continues, read_origin
+from latexify.trainer.loop.resume import check_continues, read_origin
 from tests.support.trainer_data import make_base, make_shards, make_tokenizer, train
 
 torch.set_num_threads(1)

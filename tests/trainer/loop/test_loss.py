@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from latexify.trainer.data.batches import IGNORED
+from latexify.trainer.data.collate import IGNORE_INDEX
 from latexify.trainer.loop import loss
-from latexify.trainer.loop.loss import MIN_PART, in_parts, token_loss
-from latexify.trainer.model.presets import build
+from latexify.trainer.loop.loss import MIN_PART, split_labels, token_loss
+from latexify.trainer.model.architecture import build
 from tests.support.trainer_data import HEIGHT_PX, WIDTH_PX, make_tokenizer
 
 LENGTHS = [3, 40, 5, 2, 30, 7, 4, 12, 6, 25, 3, 9, 33, 2, 8, 5]
@@ -16,7 +16,7 @@ LENGTHS = [3, 40, 5, 2, 30, 7, 4, 12, 6, 25, 3, 9, 33, 2, 8, 5]
 
 def labels_of(lengths: list[int]) -> torch.Tensor:
     """Labels of these lengths: int64 [batch, longest]."""
-    labels = torch.full((len(lengths), max(lengths)), IGNORED)
+    labels = torch.full((len(lengths), max(lengths)), IGNORE_INDEX)
     for row, length in enumerate(lengths):
         labels[row, :length] = torch.arange(length) % 5 + 3
     return labels
@@ -25,14 +25,14 @@ def labels_of(lengths: list[int]) -> torch.Tensor:
 def test_parts_hold_every_token_once() -> None:
     """A sample that is in no part teaches nothing; one that is in two counts twice."""
     labels = labels_of(LENGTHS)
-    parts = in_parts(labels)
+    parts = split_labels(labels)
     assert len(parts) == len(LENGTHS) // MIN_PART
     rows = torch.cat([part.rows for part in parts if part.rows is not None])
     assert sorted(rows.tolist()) == list(range(len(LENGTHS)))
     for part in parts:
         whole = labels[part.rows]
         assert torch.equal(part.labels, whole[:, : part.labels.shape[1]])
-        assert (whole[:, part.labels.shape[1] :] == IGNORED).all()
+        assert (whole[:, part.labels.shape[1] :] == IGNORE_INDEX).all()
     assert sum(part.labels.numel() for part in parts) < 0.7 * labels.numel()
 
 
@@ -40,8 +40,8 @@ def test_parts_hold_every_token_once() -> None:
 def test_a_batch_with_little_to_save_stays_whole(lengths: list[int]) -> None:
     """Small matrix products, and gathering what the encoder saw, cost more than a little padding."""
     labels = labels_of(lengths)
-    assert [part.rows for part in in_parts(labels)] == [None]
-    assert in_parts(labels)[0].labels is labels
+    assert [part.rows for part in split_labels(labels)] == [None]
+    assert split_labels(labels)[0].labels is labels
 
 
 def test_parts_change_neither_loss_nor_gradient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,14 +13,14 @@ from latexify.shards.format.index import open_split
 from latexify.trainer.config import ModelParams
 from latexify.trainer.data.inputs import load_network, open_inputs
 from latexify.trainer.loop import memory
-from latexify.trainer.loop.ema import Averaging
 from latexify.trainer.loop.loss import token_loss
 from latexify.trainer.loop.memory import activation_bytes, fitting_batch, resolve_micro_batch
+from latexify.trainer.loop.optim import WeightEma
 from latexify.trainer.loop.precision import Precision
 from latexify.trainer.loop.ranks import Ranks
 from latexify.trainer.loop.step import Stepper
 from latexify.trainer.loop.validation import Validation, Validator
-from latexify.trainer.model.presets import build
+from latexify.trainer.model.architecture import build
 from tests.support.trainer_data import history, quick_params, train
 
 torch.set_num_threads(1)
@@ -30,7 +30,7 @@ CPU = Precision(name="fp32", device=torch.device("cpu"))
 def test_an_average_follows_the_weights_with_its_decay() -> None:
     """A decay that is applied once too often, or to half the weights, makes a model that nobody trained."""
     model = build("tiny", vocab_size=20, height_px=32, width_px=64)
-    averaging = Averaging(model, decay=0.5)
+    averaging = WeightEma(model, decay=0.5)
     name = "decoder.model.decoder.embed_tokens.weight"
     expected = None
     for step in range(6):

@@ -147,7 +147,7 @@ PHASES: dict[str, tuple[Any, str]] = {
     "inside a step": (Stepper, "_backward"),
     "validating": (Validator, "_score"),
     "writing a checkpoint": (checkpoint, "_save"),
-    "writing the history": (loop.Journal, "write_rows"),
+    "writing the history": (loop.Reporter, "write_rows"),
 }
 
 

@@ -3,6 +3,7 @@
 import math
 import time
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,12 @@ from transformers import PreTrainedTokenizerFast, VisionEncoderDecoderModel
 from latexify.shards.format.index import open_split
 from latexify.shards.reading.reader import SampleReader
 from latexify.trainer.config import ModelParams
-from latexify.trainer.data.batches import IGNORED, MicroBatch, collate, open_loader
-from latexify.trainer.data.slices import Position, slices
+from latexify.trainer.data.batches import MicroBatch, open_loader
+from latexify.trainer.data.collate import IGNORE_INDEX, collate
+from latexify.trainer.data.specs import Position, micro_batch_specs
 from latexify.trainer.loop.loss import token_loss
-from latexify.trainer.loop.optimizer import make_optimizer
+from latexify.trainer.loop.optim import learning_rate, make_optimizer
 from latexify.trainer.loop.precision import Precision, choose_device, choose_precision
-from latexify.trainer.loop.schedule import learning_rate
 from latexify.trainer.loop.step import NonFiniteError, Stepper
 from latexify.trainer.model.model import make_model, set_special_ids
 from tests.support.trainer_data import make_base, make_shards, make_tokenizer, quick_params
@@ -57,7 +58,7 @@ def model(base: tuple[Path, PreTrainedTokenizerFast]):
 def _global_batch(shards: Path, *, micro_batch: int) -> list[MicroBatch]:
     index = open_split(shards, "train")
     found = []
-    for part in slices(index, quick_params(micro_batch=micro_batch), seed=1, start=Position()):
+    for part in micro_batch_specs(index, quick_params(micro_batch=micro_batch), seed=1, start=Position()):
         pixels, labels = collate(SampleReader(index).read(part.rows))
         found.append(MicroBatch(pixels=pixels, labels=labels, slice=part))
         if part.is_last:
@@ -86,13 +87,13 @@ def test_micro_batches_give_the_gradient_of_the_whole_batch(
 def test_padding_does_not_change_the_loss(model: VisionEncoderDecoderModel, shards: Path):
     """A loss on padding teaches the model to write padding, the defect of the code this project started from."""
     micro = _global_batch(shards, micro_batch=8)[0]
-    padded = torch.nn.functional.pad(micro.labels, (0, 7), value=IGNORED)
+    padded = torch.nn.functional.pad(micro.labels, (0, 7), value=IGNORE_INDEX)
     model.eval()
     assert token_loss(model, micro.pixels, padded).item() == pytest.approx(
         token_loss(model, micro.pixels, micro.labels).item(), rel=1e-5
     )
     alone = sum(
-        token_loss(model, micro.pixels[i : i + 1], micro.labels[i : i + 1, : (micro.labels[i] != IGNORED).sum()])
+        token_loss(model, micro.pixels[i : i + 1], micro.labels[i : i + 1, : (micro.labels[i] != IGNORE_INDEX).sum()])
         for i in range(len(micro.labels))
     )
     assert alone.item() == pytest.approx(token_loss(model, micro.pixels, micro.labels).item(), rel=1e-4)
@@ -107,7 +108,7 @@ def test_the_decoder_sees_the_label_one_step_late(model: VisionEncoderDecoderMod
     token_loss(model, micro.pixels, micro.labels)
     fed = seen["input_ids"]
     assert (fed[:, 0] == 2).all()
-    valid = micro.labels[:, :-1] != IGNORED
+    valid = micro.labels[:, :-1] != IGNORE_INDEX
     assert torch.equal(fed[:, 1:][valid], micro.labels[:, :-1][valid])
     assert (fed[:, 1:][~valid] == 1).all()
 
@@ -176,11 +177,11 @@ def test_the_order_does_not_depend_on_the_workers(shards: Path, workers: int):
     """Else a machine with more cores would train another model."""
     index = open_split(shards, "train")
     params = quick_params(loader_workers=workers)
-    expected = slices(index, params, seed=3, start=Position(epoch=0, batch=3))
+    expected = micro_batch_specs(index, params, seed=3, start=Position(epoch=0, batch=3))
     loader = open_loader(index, params, seed=3, start=Position(epoch=0, batch=3), pin_memory=False)
     reader = SampleReader(index)
     for _, batch, part in zip(range(12), loader, expected, strict=False):
-        assert np.array_equal(batch.slice.rows, part.rows)
+        assert np.array_equal(batch.spec.rows, part.rows)
         pixels, labels = collate(reader.read(part.rows))
         assert torch.equal(batch.pixels, pixels)
         assert torch.equal(batch.labels, labels)
@@ -191,10 +192,10 @@ def test_resuming_is_slicing(shards: Path, start: int):
     """Going on from any batch gives what would have come there: a resumed run sees each sample as often as any."""
     index = open_split(shards, "train")
     params = quick_params()
-    whole = [part for _, part in zip(range(80), slices(index, params, seed=1, start=Position()), strict=False)]
+    whole = list(islice(micro_batch_specs(index, params, seed=1, start=Position()), 80))
     ends = [part for part in whole if part.is_last]
     position = ends[start].next_position
-    resumed = slices(index, params, seed=1, start=position)
+    resumed = micro_batch_specs(index, params, seed=1, start=position)
     after = whole[next(i for i, part in enumerate(whole) if part is ends[start]) + 1]
     first = next(resumed)
     assert np.array_equal(first.rows, after.rows)
@@ -204,7 +205,7 @@ def test_resuming_is_slicing(shards: Path, start: int):
 def test_the_curriculum_goes_from_short_to_long(shards: Path):
     """A curriculum that never ends, or never starts, is not the one that was asked for."""
     index = open_split(shards, "train")
-    first = slices(index, quick_params(curriculum_epochs=1, micro_batch=8), seed=1, start=Position())
+    first = micro_batch_specs(index, quick_params(curriculum_epochs=1, micro_batch=8), seed=1, start=Position())
     per_epoch = [[int(index.num_tokens[next(first).rows].max()) for _ in range(5)] for _ in range(2)]
     assert per_epoch[0] == sorted(per_epoch[0])
     assert per_epoch[1] != sorted(per_epoch[1])

@@ -18,9 +18,9 @@ from latexify.artifacts.names import SHARDS
 from latexify.common.errors import LatexifyError
 from latexify.shards.format.index import open_split
 from latexify.trainer.data.batches import MicroBatch, open_loader
-from latexify.trainer.data.slices import Position, RankShare
+from latexify.trainer.data.specs import Position, RankShare
 from latexify.trainer.loop import checkpoint
-from latexify.trainer.loop.memory import naming_full_memory
+from latexify.trainer.loop.memory import explain_full_memory
 from latexify.trainer.loop.step import Stepper, StepResult
 from tests.support.trainer_data import (
     history,
@@ -180,7 +180,7 @@ def test_a_batch_that_does_not_fit_is_one_line(
     backward = Stepper._backward
 
     def full(self: Stepper, micro: MicroBatch) -> torch.Tensor:
-        if micro.slice.position.epoch == 1:
+        if micro.spec.position.epoch == 1:
             fail()
         return backward(self, micro)
 
@@ -197,5 +197,5 @@ def test_a_batch_that_does_not_fit_is_one_line(
 
 def test_other_errors_of_torch_are_not_taken_for_it():
     """A defect of ours must show as one, with its traceback."""
-    with pytest.raises(RuntimeError, match="shape"), naming_full_memory(quick_params(), device=torch.device("cpu")):
+    with pytest.raises(RuntimeError, match="shape"), explain_full_memory(quick_params(), device=torch.device("cpu")):
         torch.ones(2).view(3)

@@ -18,9 +18,10 @@ from transformers import (
 
 from latexify.common.errors import LatexifyError
 from latexify.trainer.config import ModelParams
+from latexify.trainer.model.architecture import build
 from latexify.trainer.model.model import has_batch_norm, load_model, make_model, model_input
 from latexify.trainer.model.positions import grid_sinusoids
-from latexify.trainer.model.presets import PRESETS, build
+from latexify.trainer.model.presets import PRESETS
 from latexify.trainer.model.pretrained import base_version, load_base
 from latexify.trainer.train import run
 from tests.support.trainer_data import make_base, make_shards, make_tokenizer, quick_params

@@ -13,10 +13,10 @@ from latexify.pipeline.vocab.tokenizer import encode_labels, load_base_tokenizer
 from latexify.shards.format.index import open_split
 from latexify.shards.reading.reader import SampleReader
 from latexify.trainer.config import ModelParams
-from latexify.trainer.data.batches import IGNORED, collate
+from latexify.trainer.data.collate import IGNORE_INDEX, collate
 from latexify.trainer.inference.from_transformers import generate_ids
 from latexify.trainer.loop.loss import token_loss
-from latexify.trainer.loop.optimizer import freeze, layer_scales, make_optimizer, set_training
+from latexify.trainer.loop.optim import freeze, layer_scales, make_optimizer, set_training
 from latexify.trainer.model.canvas import Geometry
 from latexify.trainer.model.model import LoadedModel, load_model, set_special_ids
 from latexify.trainer.model.pretrained import load_base
@@ -66,7 +66,7 @@ def batch_of(tokenizer: PreTrainedTokenizerBase) -> tuple[torch.Tensor, torch.Te
 
 def padded(ids: list[npt.NDArray[np.int32]]) -> torch.Tensor:
     """Labels as the loader makes them."""
-    labels = torch.full((len(ids), max(map(len, ids))), IGNORED)
+    labels = torch.full((len(ids), max(map(len, ids))), IGNORE_INDEX)
     for row, sequence in zip(labels, ids, strict=True):
         row[: len(sequence)] = torch.from_numpy(sequence)
     return labels
@@ -95,7 +95,7 @@ def test_every_kind_learns_and_reads_at_another_canvas(
     geometry = Geometry(height_px=HEIGHT_PX, width_px=WIDTH_PX, margin_px=2, pen_width_px=1.5, max_stroke_px=None)
     loaded = LoadedModel(model=model.eval(), tokenizer=tokenizer, geometry=geometry, fingerprint="")
     decoded = generate_ids(loaded, pixels, num_beams=1, max_new_tokens=40)
-    expected = [row[row != IGNORED][:-1].tolist() for row in labels]
+    expected = [row[row != IGNORE_INDEX][:-1].tolist() for row in labels]
     assert decoded.ids == expected
 
 
@@ -213,7 +213,7 @@ def teach(model: VisionEncoderDecoderModel, tokenizer: PreTrainedTokenizerBase, 
         formulas = [[(7 * step + 3 * n + 5 * place) % len(SYMBOLS) for place in range(1 + n % 5)] for n in range(24)]
         pixels = torch.stack([torch.from_numpy(draw(formula)) for formula in formulas])
         labels = padded(encode_labels(tokenizer, ["".join(SYMBOLS[s] for s in formula) for formula in formulas]))
-        loss = token_loss(model.train(), pixels, labels) / (labels != IGNORED).sum()
+        loss = token_loss(model.train(), pixels, labels) / (labels != IGNORE_INDEX).sum()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -11,7 +11,7 @@ from pydantic import ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from latexify.common.errors import LatexifyError
+from latexify.common.errors import LatexifyError, one_line
 from latexify.common.section import Section
 from latexify.eval.config import PredictParams, ReportParams, ScoreParams
 from latexify.pipeline.config import ComposedParams, DatasetParams, IngestParams, RasterizeParams, VocabParams
@@ -79,7 +79,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
             f"{path} not found: run latexify in the project's folder, or name it with --params"
         ) from None
     except (YAMLError, UnicodeDecodeError) as error:
-        raise LatexifyError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+        raise LatexifyError(f"{path} is not valid YAML: {one_line(error)}") from None
     if not isinstance(raw, dict | None):
         raise LatexifyError(f"{path} must hold sections (`name: value`), found {type(raw).__name__}")
     return raw or {}

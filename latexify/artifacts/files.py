@@ -1,42 +1,74 @@
-"""Reading and writing files so that nobody ever sees half of one."""
+"""Reading and writing files; a file appears whole or not at all."""
 
+import glob
+import io
 import json
 import os
-from collections.abc import Sequence
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from latexify.artifacts.location import Location, is_local
 
+_BUFFER_BYTES = 1 << 18
+"""Larger than the default, because every system call costs time."""
 
-def write_atomically(path: Location, data: bytes | memoryview) -> None:
-    """Write `data` so that the file is there whole or not at all. Makes missing folders.
 
-    On this machine: under a temporary name beside `path`, flushed to the disk, renamed. In an object store one upload
-    is atomic.
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; flush it to disk and rename it to `path` when the block ends.
+
+    If the block raises, the temporary file is deleted and `path` stays as it was. The temporary name holds host and
+    process id, because a worker that outlived its run may be writing the same file. Temporary files of processes of
+    this host that were killed are deleted. Missing folders are created.
     """
-    if not is_local(path):
-        path.write_bytes(bytes(data))
-        return
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = temporary_of(path)
+    prefix = f".{path.name}.{socket.gethostname()}."
+    for leftover in path.parent.glob(f"{glob.escape(prefix)}*.tmp"):
+        if (
+            not Path("/proc", leftover.name.removeprefix(prefix).removesuffix(".tmp")).exists()
+            and Path("/proc").exists()
+        ):
+            leftover.unlink(missing_ok=True)
+    temporary = path.with_name(f"{prefix}{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
+        yield temporary
+        with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def temporary_of(path: Path) -> Path:
-    """The name under which `path` is written before it is whole.
+@contextmanager
+def atomic_file(path: Location) -> Iterator[BinaryIO]:
+    """Yield a binary file for writing that becomes `path` when the block ends without an error.
 
-    Always the same: what a killed process leaves there is overwritten when the same file is written again.
+    In an object store one upload is atomic: the content is gathered in memory, because fsspec would upload the first
+    half of a file that an error cut off.
     """
+    if not is_local(path):
+        buffer = io.BytesIO()
+        yield buffer
+        path.write_bytes(buffer.getvalue())
+        return
+    with replacing(path) as temporary, temporary.open("wb", buffering=_BUFFER_BYTES) as file:
+        yield file
+
+
+def write_atomically(path: Location, data: bytes | memoryview) -> None:
+    """Write `data` to `path` with :func:`atomic_file`."""
+    with atomic_file(path) as file:
+        file.write(data)
+
+
+def temporary_of(path: Path) -> Path:
+    """The name under which `path` is written before it is whole. Use :func:`replacing` instead."""
     return path.with_name(f".{path.name}.tmp")
 
 
@@ -46,10 +78,14 @@ def write_json(path: Location, value: object) -> None:
 
 
 def write_parquet(path: Location, table: pa.Table, *, floats: Sequence[str] = ()) -> None:
-    """Write a table as Parquet (zstd), atomically. It is encoded in memory first.
+    """Write a table as Parquet (zstd), atomically; it is encoded in memory first.
 
-    floats: the columns of floats (``name.list.element`` of a list) that make up most of the table. Their bytes are
-    stored apart by place and no column gets a dictionary: 4 % less of CROHME's inks, in two thirds of the time.
+    Args:
+        path: Where to write.
+        table: The table.
+        floats: Columns of floats (``name.list.element`` for those in lists) that make up most of the table. If given,
+            their bytes are split by position and no column gets a dictionary, which makes CROHME's inks 4 % smaller in
+            two thirds of the time.
     """
     buffer = pa.BufferOutputStream()
     options = {"use_dictionary": False, "use_byte_stream_split": list(floats)} if floats else {}
@@ -58,7 +94,12 @@ def write_parquet(path: Location, table: pa.Table, *, floats: Sequence[str] = ()
 
 
 def read_parquet(path: Location, *, columns: Sequence[str] | None = None) -> pa.Table:
-    """Read a table, or the named columns of it. Raises FileNotFoundError, or pyarrow.ArrowInvalid where damaged."""
+    """Read a table, or the named columns of it.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        pyarrow.ArrowInvalid: If it is damaged.
+    """
     with open_parquet(path) as file:
         return file.read(columns=columns)
 
@@ -66,9 +107,13 @@ def read_parquet(path: Location, *, columns: Sequence[str] | None = None) -> pa.
 def open_parquet(path: Location, *, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
     """Open a Parquet file to read it in pieces; close it, or use it as a context manager.
 
-    dictionaries: columns of few different strings, to be read as Arrow dictionaries, which is faster.
+    Args:
+        path: The file.
+        dictionaries: Columns of few different strings, to read as Arrow dictionaries, which is faster.
 
-    Raises FileNotFoundError, or pyarrow.ArrowInvalid where it is damaged.
+    Raises:
+        FileNotFoundError: If there is no such file.
+        pyarrow.ArrowInvalid: If it is damaged.
     """
     if is_local(path):
         return pq.ParquetFile(path, read_dictionary=list(dictionaries))

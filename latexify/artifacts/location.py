@@ -14,7 +14,7 @@ from pathlib import Path
 from typing_extensions import TypeIs
 from upath import UPath
 
-from latexify.common.errors import LatexifyError
+from latexify.common.errors import LatexifyError, one_line
 
 Location = Path | UPath
 
@@ -72,7 +72,7 @@ def store_trouble(place: Location) -> Iterator[None]:
     except _errors_of_places() as error:
         if is_local(place) or _is_of_our_disk(error):
             raise
-        raise LatexifyError(f"{place}: {_in_a_line(error)}: {_remedy(error)}") from error
+        raise LatexifyError(f"{place}: {one_line(f'{type(error).__name__}: {error}')}: {_remedy(error)}") from error
 
 
 def _errors_of_places() -> tuple[type[Exception], ...]:
@@ -83,10 +83,6 @@ def _is_of_our_disk(error: BaseException) -> bool:
     """Errors of local files name the file; those of a full disk may not."""
     of_files = isinstance(error, OSError) and (error.filename is not None or error.errno in _OUR_DISK)
     return of_files or isinstance(error, BrokenPipeError | ChildProcessError)
-
-
-def _in_a_line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _remedy(error: BaseException) -> str:

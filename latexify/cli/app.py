@@ -20,7 +20,7 @@ from latexify.cli import sagemaker as sagemaker_commands
 from latexify.cli import score as score_commands
 from latexify.cli import serve as serve_commands
 from latexify.cli.options import Address, Backend, Device, Jobs, Workspace, engine_for, seen_from_anywhere
-from latexify.common.errors import LatexifyError
+from latexify.common.errors import LatexifyError, one_line
 
 app = typer.Typer(
     name="latexify",
@@ -239,7 +239,7 @@ def main() -> None:
         print(f"latexify: {DISK_TROUBLE[error.errno]}{where}; nothing half-written is left", file=sys.stderr)
     except store_errors() as error:
         print(
-            f"latexify: the object store does not answer as it should ({' '.join(str(error).split())}): check its "
+            f"latexify: the object store does not answer as it should ({one_line(error)}): check its "
             "settings in the environment (docs/scale.md), then run the same command again",
             file=sys.stderr,
         )

@@ -1,12 +1,12 @@
-"""The base of every section of ``params.yaml``."""
+"""The base class of the sections of ``params.yaml``."""
 
 from pydantic import BaseModel, ConfigDict
 
 
 class Section(BaseModel):
-    """One section of ``params.yaml``: unknown keys and wrong types are errors, values cannot change after validation.
+    """One section of ``params.yaml``: immutable, and strict about keys and types.
 
-    Strict: ``"3"`` is not an integer and ``1`` is not a boolean; an integer is accepted where a float is asked for.
+    Unknown keys are errors, ``"3"`` is not an integer and ``1`` is not a boolean. An integer is accepted for a float.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)

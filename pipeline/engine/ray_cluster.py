@@ -15,7 +15,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from latexify.common.errors import LatexifyError
+from latexify.common.errors import LatexifyError, first_line
 from latexify.pipeline.engine.cluster import CONNECT_TIMEOUT_S, Cluster
 
 _CHECK_INTERVAL_S = 2.0
@@ -74,7 +74,7 @@ class RayCluster(Cluster):
             raise error.cause from None
         except (RayError, ConnectionError) as error:
             raise LatexifyError(
-                f"Ray at {self._address} gave a task up ({_first_line(error)}): look at its logs, then run the same "
+                f"Ray at {self._address} gave a task up ({first_line(error)}): look at its logs, then run the same "
                 "command again, it goes on"
             ) from None
 
@@ -145,7 +145,3 @@ def _answers(address: str, *, timeout_s: float) -> bool:
             return True
     except (OSError, ValueError):
         return False
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

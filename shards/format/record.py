@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 from typing_extensions import Buffer
 
 from latexify.artifacts.draft import RECORDS_NAME
-from latexify.artifacts.files import open_parquet
+from latexify.artifacts.files import atomic_file, open_parquet
 from latexify.artifacts.location import Location, is_local
 from latexify.artifacts.names import INDEX_NAME
 from latexify.shards.format.index import INDEX_SCHEMA
-from latexify.shards.format.writer import WrittenShard, whole_file
+from latexify.shards.format.writer import WrittenShard
 
 _SUFFIX = ".parquet"
 _ENTRY = b"latexify.shard"
@@ -50,7 +50,7 @@ def write_sidecar(folder: Location, shard: WrittenShard, *, recipe: str) -> Shar
     entry = json.dumps({"recipe": recipe, "note": asdict(note)})
     if is_local(folder):
         (folder / RECORDS_NAME).mkdir(exist_ok=True)
-    with whole_file(sidecar_of(folder, shard.name)) as file:
+    with atomic_file(sidecar_of(folder, shard.name)) as file:
         pq.write_table(shard.rows.replace_schema_metadata({_ENTRY: entry}), file, compression="zstd")
     return note
 
@@ -95,7 +95,7 @@ class WrittenIndex:
 
 def write_index_of(folder: Location, names: Iterable[str]) -> WrittenIndex:
     """Write ``index.parquet`` from the sidecars of these shards, in this order; only a few are in memory at a time."""
-    with whole_file(folder / INDEX_NAME) as file:
+    with atomic_file(folder / INDEX_NAME) as file:
         hashed = _HashedFile(file)
         with pq.ParquetWriter(hashed, INDEX_SCHEMA, compression="zstd") as writer:
             for group in _groups(_rows(folder, name).replace_schema_metadata(None) for name in names):

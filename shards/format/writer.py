@@ -1,24 +1,17 @@
 """Writing one shard: a tar whose bytes depend on its samples alone."""
 
-import io
 import json
-import os
-import uuid
 import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import BinaryIO
 
 import pyarrow as pa
 
-from latexify.artifacts.location import Location, is_local
+from latexify.artifacts.files import atomic_file
+from latexify.artifacts.location import Location
 from latexify.shards.format.index import INDEX_SCHEMA
 from latexify.shards.format.sample import IDS_SUFFIX, JSON_SUFFIX, PNG_SUFFIX, EncodedSample, check_key, encode_ids
 from latexify.shards.format.tar import TarWriter
-
-_BUFFER_BYTES = 1 << 18
-"""That many are handed to the system at a time: every call costs."""
 
 _JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 
@@ -45,7 +38,7 @@ def write_shard(folder: Location, *, split: str, number: int, samples: Iterable[
     The members carry no clock, user or host. Raises LatexifyError for a key that cannot name a member.
     """
     name = shard_name(split, number)
-    with whole_file(folder / name) as file:
+    with atomic_file(folder / name) as file:
         tar = TarWriter(file)
         rows = [{"split": split, "shard": name, **_write_sample(tar, sample)} for sample in samples]
         tar.finish()
@@ -56,29 +49,6 @@ def write_shard(folder: Location, *, split: str, number: int, samples: Iterable[
         sha256=tar.sha256.hexdigest(),
         rows=pa.Table.from_pylist(rows, schema=INDEX_SCHEMA),
     )
-
-
-@contextmanager
-def whole_file(path: Location) -> Iterator[BinaryIO]:
-    """Yield a file to write; it is `path` when the block ends, unless an error ended it.
-
-    For an object store it is gathered in memory: fsspec would upload the first half of a file that is left by an error.
-    On this machine its temporary name is new each time: a worker that outlived its run may be writing the same file.
-    """
-    if not is_local(path):
-        buffer = io.BytesIO()
-        yield buffer
-        path.write_bytes(buffer.getvalue())
-        return
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with temporary.open("wb", buffering=_BUFFER_BYTES) as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _write_sample(tar: TarWriter, sample: EncodedSample) -> dict[str, str | int]:

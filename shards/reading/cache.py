@@ -15,8 +15,10 @@ from filelock import FileLock
 from platformdirs import user_cache_path
 from upath import UPath
 
+from latexify.artifacts.files import replacing
 from latexify.artifacts.location import store_trouble
-from latexify.common.errors import LatexifyError
+from latexify.artifacts.names import SHARDS
+from latexify.common.errors import LatexifyError, one_line
 
 FOLDER_VARIABLE = "LATEXIFY_CACHE"
 LIMIT_VARIABLE = "LATEXIFY_CACHE_GIB"
@@ -115,24 +117,22 @@ def _open_kept(kept: Path, *, num_bytes: int) -> int | None:
 
 
 def _fetch(source: UPath, kept: Path, *, sha256: str) -> int:
-    """Copy, check, and only then give the copy its name. Another try where the network failed."""
-    # anew: a file system made before a fork is of no use after it
+    """Download a shard, check its hash, give the copy its name and return an open file descriptor.
+
+    A download that the network cut off is tried again.
+    """
+    # a new object, because a file system object made before a fork cannot be used after it
     source = UPath(str(source), **source.storage_options)
-    temporary = kept.with_name(f".{kept.name}.{os.getpid()}.tmp")
-    try:
+    with replacing(kept) as temporary:
         for attempt in range(_ATTEMPTS):
             problem = _try_to_copy(source, temporary, sha256=sha256)
             if problem is None:
-                found = os.open(temporary, os.O_RDONLY)  # before others can see, and remove it
-                temporary.replace(kept)
-                return found
+                return os.open(temporary, os.O_RDONLY)  # before other processes can see, and remove, the copy
             if attempt < _ATTEMPTS - 1:
                 time.sleep(_FIRST_PAUSE_S * 2**attempt)
-    finally:
-        temporary.unlink(missing_ok=True)
-    raise LatexifyError(
-        f"{source} cannot be fetched ({problem}): mend the connection, or run `latexify rasterize` again"
-    )
+        raise LatexifyError(
+            f"{source} cannot be fetched ({problem}): fix the connection, or run `{SHARDS.producer}` again"
+        )
 
 
 def _try_to_copy(source: UPath, target: Path, *, sha256: str) -> str | None:
@@ -146,7 +146,7 @@ def _try_to_copy(source: UPath, target: Path, *, sha256: str) -> str | None:
     except LatexifyError as error:
         if isinstance(error.__cause__, FileNotFoundError | PermissionError):
             raise
-        return " ".join(f"{type(error.__cause__).__name__}: {error.__cause__}".split())
+        return one_line(f"{type(error.__cause__).__name__}: {error.__cause__}")
     with target.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     return None if found == sha256 else f"its SHA-256 is {found}, in the manifest {sha256}"

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from latexify.artifacts.location import Location
 from latexify.artifacts.names import INDEX_NAME
+from latexify.common.errors import first_line
 from latexify.shards.format.index import INDEX_SCHEMA
 from latexify.shards.verify.shard import Finding
 
@@ -49,11 +50,6 @@ def read_index(folder: Location, *, sha256: str | None) -> tuple[pa.Table | None
     if not index.schema.equals(INDEX_SCHEMA):
         return None, [*problems, "has other columns; samples cannot be told apart"]
     return index, problems
-
-
-def first_line(error: Exception) -> str:
-    """What pyarrow says of a damaged file, without the paragraphs."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def rows_by_shard(index: pa.Table, shards: Sequence[ListedShard]) -> list[Rows]:

@@ -14,9 +14,9 @@ from latexify.artifacts.files import read_parquet
 from latexify.artifacts.location import Location, store_trouble
 from latexify.artifacts.manifest import Manifest, read_manifest
 from latexify.artifacts.names import INDEX_NAME, MANIFEST_NAME, REJECTS_NAME, SHARDS
-from latexify.common.errors import LatexifyError
+from latexify.common.errors import LatexifyError, first_line
 from latexify.common.progress import Progress
-from latexify.shards.verify.index import ListedShard, Rows, first_line, index_findings, read_index, rows_by_shard
+from latexify.shards.verify.index import ListedShard, Rows, index_findings, read_index, rows_by_shard
 from latexify.shards.verify.shard import Finding, ShardTask, TokenIds, check_shard
 
 MAX_SHOWN = 20

@@ -1,1 +1,1 @@
-"""The offline half: InkML in, WebDataset shards out. Never imports torch."""
+"""The pipeline: from InkML to WebDataset shards. It never imports torch."""

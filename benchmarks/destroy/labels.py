@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from random import Random
 
 from latexify.pipeline.latex import tables, tokenize
-from latexify.pipeline.latex.symbols import SYMBOLS
+from latexify.pipeline.latex.tables import SYMBOLS
 
 _ENVIRONMENTS = ("matrix", "pmatrix", "array", "cases", "aligned", "Bmatrix", "align*", "equation", "nosuch")
 WORDS: Sequence[str] = (

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from latexify.pipeline.inkml.document import Document
 from latexify.pipeline.inkml.xml import UnusableInkError
 from latexify.pipeline.inks.ink import Reason
 from latexify.pipeline.inputs.inputs import SourceInput, SourcePlan
@@ -20,7 +21,7 @@ class InkTexts:
 
 
 def read_texts(  # noqa: PLR0913  # all that a label and a split may depend on
-    annotations: Mapping[str, str],
+    document: Document,
     *,
     path: str,
     item: SourceInput,
@@ -31,7 +32,7 @@ def read_texts(  # noqa: PLR0913  # all that a label and a split may depend on
     """Find label, writer and split of one ink.
 
     Args:
-        annotations: Annotations of the ink, by type.
+        document: The ink.
         path: Path of the ink inside its input.
         item: The input.
         plan: The source plan, which names the annotations to read.
@@ -41,6 +42,7 @@ def read_texts(  # noqa: PLR0913  # all that a label and a split may depend on
     Raises:
         UnusableInkError: NO_LABEL, BAD_LABEL or NO_SPLIT.
     """
+    annotations = document.annotations
     label = _first(annotations, plan.label_annotations)
     if label is None:
         raise UnusableInkError(Reason.NO_LABEL, f"no annotation {' or '.join(plan.label_annotations)}")

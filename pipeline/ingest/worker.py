@@ -155,7 +155,7 @@ def _candidate(  # noqa: PLR0913  # all that a label and a split may depend on
         return _Candidate(key=key, source=source, unreadable=document)
     try:
         texts = read_texts(
-            document.annotations,
+            document,
             path=name,
             item=item,
             plan=plan,

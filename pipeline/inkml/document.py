@@ -3,16 +3,14 @@
 Format: Ink Markup Language (InkML), W3C Recommendation of 20 September 2011, as CROHME and MathWriting write it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from latexify.pipeline.config import MAX_FILE_BYTES, MAX_POINTS
 from latexify.pipeline.inkml.numbers import TraceTexts, parse_traces
 from latexify.pipeline.inkml.xml import UnusableInkError, parse_xml
-from latexify.pipeline.inks.ink import Reason, Stroke, StrokeColumns
-
-_XML_ID = "{http://www.w3.org/XML/1998/namespace}id"
+from latexify.pipeline.inks.ink import Reason, Stroke
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,41 +36,6 @@ class Document:
     annotations: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TraceGroup:
-    """A labelled group of traces, as CROHME divides an ink into symbols (Mouchère et al., ICFHR 2014).
-
-    Attributes:
-        label: Text of the group's annotation of type `truth`, as it is in the file.
-        traces: Indices of its traces, ascending.
-        mathml_index: Index of the MathML element that the group refers to, in document order; None without one.
-    """
-
-    label: str
-    traces: Sequence[int]
-    mathml_index: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupedInk:
-    """The content of one InkML file with its trace groups.
-
-    Attributes:
-        traces: The stroke of each trace in document order, None for a trace without points.
-        annotations: As in `ParsedInk`.
-        groups: Groups that hold trace views and no other groups. Groups with dangling references are left out.
-    """
-
-    traces: Sequence[Stroke | None]
-    annotations: Mapping[str, str]
-    groups: Sequence[TraceGroup]
-
-    @property
-    def strokes(self) -> list[Stroke]:
-        """Return the strokes, as in `ParsedInk`."""
-        return [trace for trace in self.traces if trace is not None]
-
-
 def parse_inkml(data: bytes, *, max_file_bytes: int = MAX_FILE_BYTES, max_points: int = MAX_POINTS) -> ParsedInk:
     """Parse one InkML file. The limits bound time and memory.
 
@@ -80,31 +43,12 @@ def parse_inkml(data: bytes, *, max_file_bytes: int = MAX_FILE_BYTES, max_points
     NOT_INKML, BAD_POINTS or NO_STROKES.
     """
     document = read_document(data, max_file_bytes=max_file_bytes)
-    columns = _columns(document.traces, max_points=max_points)
-    return ParsedInk(strokes=columns.strokes(), annotations=document.annotations)
-
-
-def parse_grouped_inkml(data: bytes, *, max_file_bytes: int, max_points: int) -> GroupedInk:
-    """Parse one InkML file with its trace groups. Raises UnusableInkError as `parse_inkml` does."""
-    root = _read_root(data, max_file_bytes=max_file_bytes)
-    elements = _trace_elements(root)
-    texts = _trace_texts(root, elements)
-    strokes = iter(_columns(texts, max_points=max_points).strokes())
-    holds_point = [any(character.isdigit() for character in text) for text in texts.texts]
-    return GroupedInk(
-        traces=[next(strokes) if holds else None for holds in holds_point],
-        annotations=_annotations(root),
-        groups=_trace_groups(root, elements),
-    )
-
-
-def _columns(traces: TraceTexts, *, max_points: int) -> StrokeColumns:
-    columns, refused = parse_traces([traces], max_points=max_points)
+    columns, refused = parse_traces([document.traces], max_points=max_points)
     if refused:
         raise refused[0]
     if not len(columns.points):
         raise no_strokes_error()
-    return columns
+    return ParsedInk(strokes=columns.strokes(), annotations=document.annotations)
 
 
 def no_strokes_error() -> UnusableInkError:
@@ -118,17 +62,16 @@ def read_document(data: bytes, *, max_file_bytes: int) -> Document:
     Raises UnusableInkError, and nothing else: TOO_LARGE, EMPTY_FILE, MALFORMED_XML, HOSTILE_XML, NOT_INKML, or
     BAD_POINTS if a trace is inside another.
     """
-    root = _read_root(data, max_file_bytes=max_file_bytes)
-    return Document(traces=_trace_texts(root, _trace_elements(root)), annotations=_annotations(root))
-
-
-def _read_root(data: bytes, *, max_file_bytes: int) -> Any:
     if len(data) > max_file_bytes:
         raise UnusableInkError(Reason.TOO_LARGE, f"{len(data)} bytes, at most {max_file_bytes} are allowed")
-    root = parse_xml(data)
+    return document_of(parse_xml(data))
+
+
+def document_of(root: Any) -> Document:
+    """Split a parsed InkML file into texts, for callers that also need its XML. Raises as `read_document` does."""
     if _local_name(root) != "ink":
         raise UnusableInkError(Reason.NOT_INKML, f"the root element is <{_local_name(root)}>, not <ink>")
-    return root
+    return Document(traces=traces_of(root), annotations=_annotations(root))
 
 
 def _local_name(element: Any) -> str:
@@ -139,12 +82,13 @@ def _text(element: Any) -> str:
     return (element.text or "") if len(element) == 0 else "".join(element.itertext())
 
 
-def _trace_texts(root: Any, elements: Sequence[Any]) -> TraceTexts:
-    texts = [_text(trace) if len(trace) else trace.text or "" for trace in elements]
+def traces_of(root: Any) -> TraceTexts:
+    """Return the texts of `trace_elements`, and the channels."""
+    texts = [_text(trace) if len(trace) else trace.text or "" for trace in trace_elements(root)]
     return TraceTexts(texts=texts, channels=_channels(root))
 
 
-def _trace_elements(root: Any) -> list[Any]:
+def trace_elements(root: Any) -> list[Any]:
     """Return the `<trace>` elements that are ink, in groups or not, in document order.
 
     Traces of a lifted pen leave no ink. Traces under `definitions` are templates, unless the file has no others: then
@@ -176,33 +120,3 @@ def _annotations(root: Any) -> dict[str, str]:
         if kind is not None:
             annotations.setdefault(kind.strip(), _text(child).strip())
     return annotations
-
-
-def _trace_groups(root: Any, elements: Sequence[Any]) -> list[TraceGroup]:
-    index_of: dict[str, int] = {}
-    for index, trace in enumerate(elements):
-        name = trace.get("id") or trace.get(_XML_ID)
-        if name is not None:
-            # a name that two traces share is ambiguous
-            index_of[name] = -1 if name in index_of else index
-    mathml_indices = _mathml_indices(root)
-    groups = []
-    for element in root.iter("{*}traceGroup"):
-        views = [view.get("traceDataRef", "").removeprefix("#") for view in element.iterchildren("{*}traceView")]
-        traces = sorted({index_of.get(view, -1) for view in views})
-        labels = [a.text for a in element.iterchildren("{*}annotation") if a.get("type") == "truth" and a.text]
-        if not traces or traces[0] < 0 or not labels:
-            continue
-        links = [link.get("href", "") for link in element.iterchildren("{*}annotationXML")]
-        mathml_index = next((mathml_indices[link] for link in links if link in mathml_indices), None)
-        groups.append(TraceGroup(label=labels[0], traces=traces, mathml_index=mathml_index))
-    return groups
-
-
-def _mathml_indices(root: Any) -> Mapping[str, int]:
-    """Return the index of each named element of the first MathML formula, in document order."""
-    formula = next(root.iter("{*}math"), None)
-    if formula is None:
-        return {}
-    names = [element.get(_XML_ID) or element.get("id") for element in formula.iter()]
-    return {name: index for index, name in reversed(list(enumerate(names))) if name is not None}

@@ -1,1 +1,1 @@
-"""Input files: folders and archives, keys, and the rules that assign splits."""
+"""Inputs of a dataset: folders and archives, keys, and split rules."""

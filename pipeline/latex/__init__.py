@@ -1,4 +1,4 @@
-"""LaTeX of formulas: one lexer and one normaliser for every part of the project."""
+"""LaTeX of formulas: the lexer and the normalizer that all packages use."""
 
 from latexify.pipeline.latex.lexer import TOKEN_PATTERN, join_tokens, tokenize
 from latexify.pipeline.latex.normalizer import NORMALIZER_VERSION, normalize

@@ -1,9 +1,8 @@
-r"""The one definition of a LaTeX token.
+r"""Split LaTeX into tokens.
 
-It is MathWriting's: ``\mathbb{R}``, ``\begin{matrix}``, ``\end{matrix}``, ``\operatorname*``, a command word, an
-escaped character, or else one character. Beyond it, environments may be starred or hold capitals
-(``\begin{Bmatrix}``), the character after a backslash may be a line break, and a backslash that ends the text is a
-token.
+Tokens are MathWriting's: ``\mathbb{R}``, ``\begin{matrix}``, ``\end{matrix}``, ``\operatorname*``, a command word, an
+escaped character, or one character. In addition, environments may be starred or hold capitals (``\begin{Bmatrix}``),
+the character after a backslash may be a line break, and a backslash at the end of the text is a token.
 """
 
 import re
@@ -12,21 +11,21 @@ from collections.abc import Iterable
 TOKEN_PATTERN = (
     r"\\(?:mathbb\{[a-zA-Z]\}|begin\{[a-zA-Z]+\*?\}|end\{[a-zA-Z]+\*?\}|operatorname\*|[a-zA-Z]+|[\s\S])|[\s\S]"
 )
-"""Free of look-around and named groups, so that the engines of Python and of `tokenizers` read it alike."""
+"""Free of look-around and named groups, so that the engines of Python and `tokenizers` agree."""
 
 _TOKEN = re.compile(TOKEN_PATTERN)
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
 def tokenize(text: str) -> list[str]:
-    """Split any text into LaTeX tokens; spaces are tokens, and the tokens joined are `text` again."""
+    """Split any text into LaTeX tokens, spaces included; joined, they give `text` again."""
     return _TOKEN.findall(text)
 
 
 def join_tokens(tokens: Iterable[str]) -> str:
-    r"""Join tokens into compact text: a space only where a command word would swallow the letter that follows it.
+    r"""Join tokens into compact text, with a space only between a command word and a letter.
 
-    For the tokens of a normalised label, spaces left out, this gives the label again.
+    For the tokens of a normalized label, without spaces, this gives the label again.
     """
     parts: list[str] = []
     after_word = False

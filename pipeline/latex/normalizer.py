@@ -1,4 +1,4 @@
-r"""One spelling for every formula, in the form of MathWriting's ``normalizedLabel``. The rules are in docs/latex.md."""
+r"""Write a formula in its normal form, that of MathWriting's ``normalizedLabel``. The rules are in docs/latex.md."""
 
 import html
 import re
@@ -9,17 +9,17 @@ from latexify.pipeline.latex.prepare import prepare
 from latexify.pipeline.latex.tree import write
 
 NORMALIZER_VERSION = 2
-"""Raised whenever some text gets another normal form."""
+"""Increased whenever the normal form of some text changes."""
 
-# an escaped character, which hides an entity, or an entity
+# an escaped character (which hides an entity), or an entity
 _ENTITY = re.compile(r"\\[\s\S]|&(?:(?:amp;)*(?P<name>lt|gt|quot|apos|nbsp|#39);|(?:amp;)+)")
 
 
 def normalize(text: str) -> str:
-    r"""Write the formula `text` in its one spelling; the same for the result itself. Any text has a result.
+    r"""Return the normal form of any text. It is idempotent.
 
-    The result is compact (`join_tokens`): it holds no space but between a command word and a letter. What is no formula
-    (unbalanced braces, nesting beyond `latexify.pipeline.latex.parser.MAX_DEPTH`) is kept as far as it can be read.
+    The result is compact (`join_tokens`): spaces occur only between a command word and a letter. Text that is not a
+    formula (unbalanced braces, nesting beyond `latexify.pipeline.latex.parser.MAX_DEPTH`) is kept as far as possible.
     """
     tokens = prepare(tokenize(_clean(text)))
     try:
@@ -34,7 +34,7 @@ def normalize(text: str) -> str:
 
 
 def _clean(text: str) -> str:
-    """Make line breaks and invisible characters spaces, and read XML entities that were escaped once too often."""
+    """Replace line breaks and invisible characters by spaces, and resolve XML entities that were escaped twice."""
     if not text.isprintable():
         text = "".join(character if character.isprintable() else " " for character in text)
     if "&" in text:
@@ -49,12 +49,12 @@ def _read_entity(match: re.Match[str]) -> str:
 
 
 def _guarded_entity(match: re.Match[str]) -> str:
-    """Keep a cell that begins with ``lt;`` from being read as an entity the next time."""
+    """Keep a cell that begins with ``lt;`` from being read as an entity next time."""
     return match[0] if match[0][0] == "\\" else "&{}" + match[0][1:]
 
 
 def _guard_rows(tokens: list[str]) -> list[str]:
-    r"""Put ``{}`` between ``\\`` and a star or bracket, which would otherwise be its options."""
+    r"""Insert ``{}`` between ``\\`` and a star or bracket, which would otherwise be its options."""
     if "\\\\" not in tokens:
         return tokens
     guarded: list[str] = []

@@ -1,23 +1,25 @@
-r"""Second half of the normaliser: from prepared tokens to a tree without redundant braces.
+r"""Second half of the normalizer: parse prepared tokens into a tree without redundant braces.
 
-Any list of tokens has a tree: what cannot be understood (a brace without partner, a script without content) stays a
-token where it is.
+Any list of tokens has a tree. Parts that do not parse (an unmatched brace, a script without content) stay tokens.
 """
 
 from latexify.pipeline.latex import tables
 from latexify.pipeline.latex.prepare import match_braces, prepare
-from latexify.pipeline.latex.simplify import (
+from latexify.pipeline.latex.rules import (
+    SAME_IN_MATH,
     base_of,
     can_carry_scripts,
+    canonical_text,
+    is_like_math,
     kept_apart,
     resolve_scopes,
     spliced,
+    split_text,
     with_font,
     with_scripts,
     without_empty_rows,
 )
-from latexify.pipeline.latex.symbols import SYMBOLS
-from latexify.pipeline.latex.text import SAME_IN_MATH, canonical_text, is_like_math, split_text
+from latexify.pipeline.latex.tables import SYMBOLS
 from latexify.pipeline.latex.tree import (
     SEPARATORS,
     Command,
@@ -31,7 +33,7 @@ from latexify.pipeline.latex.tree import (
 )
 
 MAX_DEPTH = 50
-"""Levels of nesting beyond which a text is no formula (CROHME has 7)."""
+"""Maximum nesting of a formula (CROHME has 7)."""
 
 _MARKS = frozenset("^_'")
 _NO_ARGUMENT = _MARKS | SEPARATORS | frozenset(tables.INFIX)
@@ -39,11 +41,11 @@ _SCOPED = frozenset(tables.INFIX) | frozenset(tables.FONT_SWITCHES)
 
 
 class TooDeepError(ValueError):
-    """A text nests deeper than `MAX_DEPTH`."""
+    """A text is nested deeper than `MAX_DEPTH`."""
 
 
 def parse(tokens: list[str], *, depth: int = 0) -> Items:
-    """Parse what `prepare` gives, `depth` levels inside another formula. Raises TooDeepError."""
+    """Parse the output of `prepare`, `depth` levels inside another formula. Raises TooDeepError."""
     return _Parser(tokens, depth).list_until(len(tokens))
 
 
@@ -56,7 +58,7 @@ class _Parser:
         self._has_scopes = not _SCOPED.isdisjoint(tokens)
 
     def list_until(self, end: int, *, raised: bool = False) -> Items:
-        """Parse up to `end`; `raised`: as the content of a superscript, where leading primes are raised already."""
+        """Parse up to `end`. raised: inside a superscript, where leading primes are raised already."""
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise TooDeepError
@@ -71,10 +73,10 @@ class _Parser:
             elif token == "'" and raised and not cell:
                 cell.extend(self._primes(end))
             else:
-                found = [] if token in _MARKS else self._one(end)
+                items = [] if token in _MARKS else self._one(end)
                 if self._at < end and self._tokens[self._at] in _MARKS:
-                    found = self._scripted(found, end)
-                cell += spliced(found)
+                    items = self._scripted(items, end)
+                cell += spliced(items)
         self._depth -= 1
         return done + self._finish(cell)
 
@@ -82,7 +84,7 @@ class _Parser:
         return resolve_scopes(cell) if self._has_scopes else cell
 
     def _one(self, end: int) -> Items:  # noqa: PLR0911 (one return for each kind of token)
-        """Parse one thing without its scripts. It may be several items; then scripts belong to the last."""
+        """Parse one unit without its scripts. It may be several items; scripts then belong to the last."""
         token = self._tokens[self._at]
         self._at += 1
         if token == "{" and (partner := self._partners.get(self._at - 1)):
@@ -106,13 +108,13 @@ class _Parser:
         return [token]
 
     def _group(self, partner: int, *, raised: bool = False) -> Items:
-        """Parse from behind an opening brace to its partner, and step over that."""
+        """Parse from behind an opening brace up to and including its partner."""
         items = self.list_until(partner, raised=raised)
         self._at = partner + 1
         return items
 
     def _argument(self, end: int, *, raised: bool = False) -> Items | None:
-        """Parse an argument: a group, or one thing without scripts; None where there is none."""
+        """Parse an argument: a group, or one unit without scripts. Returns None if there is none."""
         switch = None
         while self._at < end and self._tokens[self._at] in tables.FONT_SWITCHES:
             switch = self._tokens[self._at]
@@ -130,7 +132,7 @@ class _Parser:
         return spliced([with_font(tables.FONT_SWITCHES[switch], items)]) if switch else items
 
     def _begins_argument(self, token: str, end: int) -> bool:
-        """Whether `token`, which is no opening brace with a partner, is an argument or begins one."""
+        """Return whether `token`, which is not a matched opening brace, is an argument or begins one."""
         if token.startswith("\\begin{"):
             return self._end_of_environment(end) is not None
         return not (token in "{}" or token in _NO_ARGUMENT or token.startswith("\\end{"))
@@ -172,7 +174,7 @@ class _Parser:
         return self._group(index)
 
     def _switch(self, token: str) -> Items:
-        r"""``\rm{x}`` is meant as ``\mathrm{x}``; otherwise the switch holds to the end of its group."""
+        r"""Parse ``\rm{x}`` as ``\mathrm{x}``. Other switches hold to the end of their group."""
         if not (partner := self._partners.get(self._at)):
             return [token]
         self._at += 1
@@ -198,7 +200,7 @@ class _Parser:
         return items[0] if len(items) == 1 else Group(spliced(items))
 
     def _end_of_environment(self, end: int) -> int | None:
-        r"""Index of the ``\end`` that belongs to the ``\begin`` here, if its name is the same."""
+        r"""Return the index of the ``\end`` that matches the ``\begin`` here, None if their names differ."""
         depth, index = 0, self._at
         while index < end and not self._is_stray(index):
             token = self._tokens[index]
@@ -209,7 +211,7 @@ class _Parser:
         return None
 
     def _is_stray(self, index: int) -> bool:
-        """Whether a brace without partner is at `index`, where an opening one with a partner may be."""
+        """Return whether an unmatched brace is at `index`."""
         return self._tokens[index] in "{}" and index not in self._partners
 
     def _environment(self, name: str, end: int) -> Items:
@@ -241,20 +243,20 @@ class _Parser:
             primes.append("\\prime")
         return primes
 
-    def _scripted(self, found: Items, end: int) -> Items:
-        """Parse the scripts that follow and attach them to the last of `found`."""
-        if found and isinstance(group := found[-1], Group):
-            found = found[:-1] + base_of(group)
-        base = found.pop() if found and can_carry_scripts(found[-1]) else None
+    def _scripted(self, items: Items, end: int) -> Items:
+        """Parse the scripts that follow and attach them to the last of `items`."""
+        if items and isinstance(group := items[-1], Group):
+            items = items[:-1] + base_of(group)
+        base = items.pop() if items and can_carry_scripts(items[-1]) else None
         if isinstance(base, Group) and not base.items:
             base = None
         scripted = with_scripts(base, self._scripts(end))
-        return found if scripted is None else [*found, scripted]
+        return items if scripted is None else [*items, scripted]
 
     def _scripts(self, end: int) -> list[tuple[str, Items | None]]:
         scripts: list[tuple[str, Items | None]] = []
-        upper: Items | None = None  # the superscript that further primes join
-        takes_script = False  # whether it is primes alone, which the first superscript joins
+        upper: Items | None = None  # the superscript that takes further primes
+        takes_script = False  # whether it holds primes only, so that the first superscript joins it
         while self._at < end and (mark := self._tokens[self._at]) in _MARKS:
             if mark == "'":
                 if upper is None or (upper and is_open(upper[-1])):
@@ -266,7 +268,7 @@ class _Parser:
             if mark == "_":
                 content = self._argument(end)
                 scripts.append((mark, content))
-                if content is None:  # what follows must not move before it, or it would find an argument there
+                if content is None:  # what follows must stay behind it, or it would become its argument
                     upper, takes_script = None, False
                 continue
             content = self._primes(end) or self._argument(end, raised=True)

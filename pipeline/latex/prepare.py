@@ -1,7 +1,7 @@
-r"""First half of the normaliser, token by token: spelling that needs no understanding of the formula's structure.
+r"""First half of the normalizer: respell token by token, without parsing the formula.
 
-What comes out holds no spaces, no sizes, no dollars and no ``\left``; synonyms have their one spelling. The contents of
-text commands are passed on untouched, for spaces mean something there.
+The output has no spaces, sizes, dollars or ``\left``, and one spelling for synonyms. The contents of text commands stay
+as they are, since spaces are significant there.
 """
 
 import re
@@ -24,15 +24,15 @@ _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 _SCOPED = frozenset(INFIX) | frozenset(FONT_SWITCHES)
 _DELIMITER_SIGNS = OPENING | CLOSING | {"|", "\\|", "/"}
 _DOLLAR = "$ "
-"""A dollar outside text: no token of the lexer, so that it cannot be taken for one inside text."""
-# A careless replacement of `<` by `\lt` left `\ltN`. Other words with a known beginning are somebody's own commands.
+"""A dollar outside text. It is not a token of the lexer, which distinguishes it from one inside text."""
+# A careless replacement of `<` by `\lt` left `\ltN`. The excluded words are real commands.
 _FUSED = re.compile(r"\\(lt|gt)(?!imes|r?dot|r?less|r?approx|r?sim|r?eqq?less|cc)([a-zA-Z]+)")
 _DIMENSION = re.compile(r"[+-]?[\d.]+(?:true)?(?:pt|pc|in|bp|cm|mm|dd|cc|sp|ex|em|mu)")
 _DIMENSION_CHARS = 12
 
 
 def prepare(tokens: list[str]) -> list[str]:
-    r"""Respell the lexer's tokens of a formula in math mode; ``\mathbb{R}`` comes apart into four tokens."""
+    r"""Respell the lexer's tokens of a formula in math mode; ``\mathbb{R}`` becomes four tokens."""
     return _resolve_dollars(_Preparation(tokens).run())
 
 
@@ -41,7 +41,7 @@ class _Preparation:
         self._tokens = tokens
         self._at = 0
         self._out: list[str] = []
-        # open braces and environments (None), and where the contents of an open `\left` begin
+        # open braces and environments (None), and the output index at which an open `\left` begins
         self._open: list[int | None] = []
         self._has_scopes = not _SCOPED.isdisjoint(tokens)
 
@@ -95,12 +95,12 @@ class _Preparation:
         self._out.append(token)
 
     def _close_lefts(self) -> None:
-        r"""Forget each ``\left`` that has no ``\right`` in its own group or cell."""
+        r"""Drop each ``\left`` without ``\right`` in its own group or cell."""
         while self._open and self._open[-1] is not None:
             self._open.pop()
 
     def _take_sized(self, token: str) -> None:
-        r"""Drop ``\left``, ``\right``, ``\big`` …, but keep the group they make where an infix command needs it."""
+        r"""Drop ``\left``, ``\right``, ``\big`` and so on, but keep their group if an infix command needs it."""
         self._skip_spaces()
         sign = self._tokens[self._at] if self._at < len(self._tokens) else ""
         if sign in DELIMITERS:
@@ -127,7 +127,7 @@ class _Preparation:
         self._at = end
 
     def _take_environment(self, token: str) -> None:
-        r"""Write ``\begin { matrix* }`` as one token without star, and pass over environments that change nothing."""
+        r"""Write ``\begin { matrix* }`` as one token, and drop environments without meaning."""
         kind, name = ("\\begin", token[7:-1]) if token.startswith("\\begin") else ("\\end", token[5:-1])
         if token == kind:
             self._skip_spaces()
@@ -149,7 +149,7 @@ class _Preparation:
         self._out.append(f"{kind}{{{name}}}")
 
     def _skip_row_options(self) -> None:
-        r"""Pass over the star and the distance that may follow ``\\``."""
+        r"""Skip the star and the distance that may follow ``\\``."""
         rest = "".join(self._tokens[self._at : self._at + _DIMENSION_CHARS]).replace(" ", "")
         if rest.startswith("*"):
             self._skip_spaces()
@@ -174,7 +174,7 @@ class _Preparation:
             self._at += 1
 
     def _end_of_group(self) -> int:
-        """Index behind the group that begins here; here where none begins or its end is missing."""
+        """Return the index behind the group that begins here, or this index if there is no complete group."""
         tokens, depth = self._tokens, 0
         for index in range(self._at, len(tokens)):
             if tokens[index] == "{":
@@ -189,7 +189,7 @@ class _Preparation:
 def _resolve_dollars(tokens: list[str]) -> list[str]:
     """Drop the dollars that switch to math mode.
 
-    An even number are such switches. Of an odd number those at the ends are, and one before a digit is money.
+    An even number of dollars are switches. Of an odd number, those at the ends are, and one before a digit is money.
     """
     total = tokens.count(_DOLLAR)
     if not total:
@@ -202,7 +202,7 @@ def _resolve_dollars(tokens: list[str]) -> list[str]:
 
 
 def match_braces(tokens: list[str]) -> dict[int, int]:
-    """Index of the closing brace for that of each opening brace that has one."""
+    """Return the index of the closing brace for the index of each matched opening brace."""
     partners: dict[int, int] = {}
     stack: list[int] = []
     for index, token in enumerate(tokens):

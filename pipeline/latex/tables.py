@@ -1,13 +1,13 @@
-r"""What the normaliser knows about single commands."""
+r"""Tables of commands for the normalizer."""
 
 
 def command_names(text: str) -> frozenset[str]:
-    """Read command names, written without their backslash."""
+    """Return command names from words without backslash."""
     return frozenset("\\" + word for word in text.split())
 
 
 def _synonyms(text: str) -> dict[str, tuple[str, ...]]:
-    r"""Read ``old=new`` pairs of command names; a `new` of one character, or that is no word, stands for itself."""
+    r"""Read ``old=new`` pairs of command names; `new` gets no backslash if it is one character or not a word."""
     pairs = (pair.split("=", 1) for pair in text.split())
     return {"\\" + old: ("\\" + new if len(new) > 1 and new.isalpha() else new,) for old, new in pairs}
 
@@ -17,7 +17,7 @@ def _unicode(signs: str, names: str) -> dict[str, tuple[str, ...]]:
 
 
 # Two spellings of one sign, from LaTeX, amsmath, plain TeX and MediaWiki. Signs that only look alike (\epsilon and
-# \varepsilon, \bar and \overline, \mid and |) are not here. Sizes and spacing are not meaning (\dfrac, \iff).
+# \varepsilon, \bar and \overline, \mid and |) are not included. Sizes and spacing do not count (\dfrac, \iff).
 _SYNONYMS = _synonyms(r"""
     leq=le geq=ge neq=ne to=rightarrow gets=leftarrow owns=ni land=wedge lor=vee lnot=neg
     iff=Longleftrightarrow implies=Longrightarrow impliedby=Longleftarrow
@@ -35,8 +35,8 @@ _SYNONYMS = _synonyms(r"""
     Alpha=A Beta=B Epsilon=E Zeta=Z Eta=H Iota=I Kappa=K Mu=M Nu=N Omicron=O Rho=P Tau=T Chi=X omicron=o
 """)
 
-# Invisible, or only about spacing, size and the place of limits. The commands of the last line act on a group that is
-# kept without them.
+# Invisible, or only about spacing, size and the position of limits. The commands of the last line act on a group, which
+# is kept.
 _DROPPED = (
     command_names("""
     quad qquad enspace enskip thinspace medspace thickspace negthinspace negmedspace negthickspace space nobreakspace
@@ -50,7 +50,7 @@ _DROPPED = (
     | {" ", "~", "\\"}
 )
 
-# Blackboard sets and a function of MediaWiki; bare signs that TeX reads otherwise but a label means literally.
+# Blackboard sets and a function of MediaWiki; bare signs that a label means literally.
 _EXPANSIONS = {
     **{"\\" + name: ("\\mathbb", "{", name[0].upper(), "}") for name in ("R", "Z", "N", "Q", "C", "reals", "Complex")},
     "\\sgn": ("\\mathrm", "{", "s", "g", "n", "}"),
@@ -59,7 +59,7 @@ _EXPANSIONS = {
     "#": ("\\#",),
 }
 
-# The commonest signs that people paste instead of typing a command.
+# Signs that people often paste instead of typing a command.
 _UNICODE = {
     **_unicode(
         "\xd7\xf7\xb7\xb1∓≤≥≠≈≡∞→∑∏∫∂∇∈∀∃√\u2026",
@@ -82,7 +82,7 @@ _UNICODE = {
 }
 
 REPLACEMENTS: dict[str, tuple[str, ...]] = {**dict.fromkeys(_DROPPED, ()), **_SYNONYMS, **_EXPANSIONS, **_UNICODE}
-r"""What stands for a token, whatever surrounds it. ``\ `` and ``\`` at the end of the text are spaces."""
+r"""Replacement of a token in any context. ``\ `` and ``\`` at the end of the text are spaces."""
 
 DROPPED_WITH_ARGUMENT = command_names("hspace vspace phantom hphantom vphantom label color pagecolor rule textcolor")
 r"""Dropped together with the group that follows (``\textcolor{red}{x}`` is ``x``)."""
@@ -93,10 +93,10 @@ DIMENSION_COMMANDS = command_names("hskip vskip kern mskip mkern raise lower mov
 SIZED_DELIMITERS = command_names("""
     left right middle big Big bigg Bigg bigl Bigl biggl Biggl bigr Bigr biggr Biggr bigm Bigm biggm Biggm
 """)
-r"""Dropped; the delimiter that follows is kept, but for the empty one (``.``)."""
+r"""Dropped. The delimiter that follows is kept, except the empty one (``.``)."""
 
 DELIMITERS = {"<": "\\langle", ">": "\\rangle", ".": ""}
-"""What a delimiter means after one of `SIZED_DELIMITERS`, where that is not itself."""
+"""Delimiters with another meaning after one of `SIZED_DELIMITERS`."""
 
 OPENING = frozenset(["(", "[", "\\{", "\\langle", "\\lfloor", "\\lceil"])
 CLOSING = frozenset([")", "]", "\\}", "\\rangle", "\\rfloor", "\\rceil"])
@@ -112,7 +112,7 @@ PLAIN_ENVIRONMENTS = {
     "Vmatrix": ("\\|", "matrix", "\\|"),
     "dcases": ("", "cases", ""),
 }
-"""Opening delimiter, environment and closing delimiter that stand for an environment."""
+"""Opening delimiter, environment and closing delimiter that replace an environment."""
 
 INFIX = {"\\over": "\\frac", "\\choose": "\\binom", "\\atop": "matrix"}
 
@@ -134,10 +134,10 @@ TEXT_COMMANDS = {
     "\\texttt": ("\\texttt", "\\mathtt"),
     "\\textsf": ("\\textsf", "\\mathsf"),
 }
-"""Canonical text command, and the font command that stands for it around letters and digits alone."""
+"""Canonical text command, and the font command that replaces it around letters and digits only."""
 
 WORD_FONTS = frozenset(["\\mathrm", "\\mathit"])
-"""Fonts that say something of a word (one name, not a product), and nothing of a single letter."""
+"""Fonts that matter for a word (a name, not a product) and not for a single letter."""
 
 OPERATORS = command_names("""
     arccos arcsin arctan arg cos cosh cot coth csc deg det dim exp gcd hom inf ker lg lim liminf limsup ln log max
@@ -161,7 +161,50 @@ ARITY: dict[str, int] = {
     ),
     **dict.fromkeys(command_names("frac binom overset underset sideset cancelto"), 2),
 }
-"""Number of arguments of the commands that take some."""
+"""Number of arguments of the commands that have any."""
 
 NEGATED = {"=": "\\ne", "\\in": "\\notin", "\\exists": "\\nexists", "\\mid": "\\nmid", "\\parallel": "\\nparallel"}
-r"""Signs with a stroke of their own: what ``\not`` makes of them."""
+r"""Negated form (``\not``) of the signs that have a command for it."""
+
+# A command that is neither here nor in `ARITY` keeps the groups behind it in braces, since they may be its arguments.
+# A sign that is missing here therefore costs a canonical spelling, never a meaning.
+SYMBOLS = command_names("""
+    alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa varkappa lambda mu nu xi pi varpi rho
+    varrho sigma varsigma tau upsilon phi varphi chi psi omega digamma Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi
+    Psi Omega varGamma varDelta varTheta varLambda varXi varPi varSigma varUpsilon varPhi varPsi varOmega
+    aleph beth gimel daleth hbar hslash ell wp Re Im imath jmath partial infty nabla emptyset varnothing forall exists
+    nexists neg top bot angle measuredangle sphericalangle surd prime backprime flat natural sharp clubsuit diamondsuit
+    heartsuit spadesuit complement eth mho Bbbk Finv Box Diamond lozenge blacklozenge blacksquare triangle triangledown
+    vartriangle blacktriangle blacktriangledown bigstar diagup diagdown circledS degree backslash
+    pm mp times div cdot star circ bullet cap cup uplus sqcap sqcup vee wedge setminus smallsetminus wr diamond
+    bigtriangleup bigtriangledown triangleleft triangleright lhd rhd unlhd unrhd oplus ominus otimes oslash odot bigcirc
+    dagger ddagger amalg ltimes rtimes leftthreetimes rightthreetimes curlywedge curlyvee circledast circledcirc
+    circleddash boxplus boxminus boxtimes boxdot dotplus divideontimes centerdot intercal barwedge veebar doublebarwedge
+    Cap Cup
+    le ge ne ll gg lll ggg leqslant geqslant leqq geqq lesssim gtrsim lessapprox gtrapprox lessgtr gtrless lesseqgtr
+    gtreqless lessdot gtrdot nless ngtr nleq ngeq equiv sim simeq approx approxeq cong doteq doteqdot asymp propto
+    varpropto models perp mid parallel nmid nparallel smile frown bowtie prec succ preceq succeq preccurlyeq succcurlyeq
+    precsim succsim subset supset subseteq supseteq subsetneq supsetneq nsubseteq nsupseteq subseteqq supseteqq Subset
+    Supset sqsubset sqsupset sqsubseteq sqsupseteq in ni notin vdash dashv vDash Vdash Vvdash nvdash nvDash triangleq
+    trianglelefteq trianglerighteq vartriangleleft vartriangleright thicksim thickapprox backsim between pitchfork
+    therefore because multimap
+    leftarrow rightarrow leftrightarrow Leftarrow Rightarrow Leftrightarrow longleftarrow longrightarrow
+    longleftrightarrow Longleftarrow Longrightarrow Longleftrightarrow mapsto longmapsto hookleftarrow hookrightarrow
+    uparrow downarrow updownarrow Uparrow Downarrow Updownarrow nearrow searrow swarrow nwarrow leftharpoonup
+    leftharpoondown rightharpoonup rightharpoondown upharpoonright upharpoonleft rightleftharpoons leftrightharpoons
+    leftrightarrows rightleftarrows rightrightarrows leftleftarrows twoheadrightarrow twoheadleftarrow rightarrowtail
+    leftarrowtail rightsquigarrow leadsto dashrightarrow dashleftarrow nleftarrow nrightarrow nleftrightarrow
+    nLeftarrow nRightarrow nLeftrightarrow curvearrowleft curvearrowright circlearrowleft circlearrowright
+    langle rangle lfloor rfloor lceil rceil lgroup rgroup lmoustache rmoustache ulcorner urcorner llcorner lrcorner
+    sum prod coprod int iint iiint iiiint oint oiint bigcap bigcup bigsqcup bigvee bigwedge bigodot bigotimes bigoplus
+    biguplus arccos arcsin arctan arg cos cosh cot coth csc deg det dim exp gcd hom inf ker lg lim liminf limsup ln log
+    max min Pr sec sin sinh sup tan tanh varlimsup varliminf varinjlim varprojlim injlim projlim bmod
+    doteq eqsim backsimeq lneq gneq lneqq gneqq lvertneqq gvertneqq lnsim gnsim lnapprox gnapprox lesseqqgtr gtreqqless
+    eqslantless eqslantgtr nleqq ngeqq nleqslant ngeqslant nprec nsucc npreceq nsucceq precneqq succneqq precnsim
+    succnsim precapprox succapprox precnapprox succnapprox curlyeqprec curlyeqsucc nsim ncong nshortmid shortmid
+    shortparallel nshortparallel varsubsetneq varsupsetneq subsetneqq supsetneqq varsubsetneqq varsupsetneqq
+    nsubseteqq nsupseteqq nVdash nVDash ntriangleleft ntriangleright ntrianglelefteq ntrianglerighteq
+    blacktriangleleft blacktriangleright bigstar backepsilon smallsmile smallfrown Rrightarrow Lleftarrow hslash
+    dots cdots vdots ddots hline S P AA
+""")
+"""Commands without arguments: braces behind one are a group of their own."""

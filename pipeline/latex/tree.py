@@ -1,6 +1,6 @@
-r"""Formulas as trees, and how a tree is written in canonical tokens.
+r"""Formulas as trees, and their canonical tokens.
 
-An item of a list is a token (a sign, or a stray brace or mark that could not be understood) or one of the nodes below.
+An item of a list is a token (a sign, or a stray brace or mark that did not parse) or one of the nodes below.
 """
 
 from dataclasses import dataclass, field
@@ -18,10 +18,7 @@ class Group:
 
 @dataclass(slots=True)
 class Scripted:
-    """A base (None where there is none) with its scripts.
-
-    A script is the mark (``_`` or ``^``) and what it lifts, None where nothing followed it.
-    """
+    """A base (None without one) with its scripts: mark (``_`` or ``^``) and content (None if missing)."""
 
     base: "Item | None"
     scripts: "list[tuple[str, Items | None]]"
@@ -29,7 +26,7 @@ class Scripted:
 
 @dataclass(slots=True)
 class Command:
-    """A command with arguments; `num_missing` of them could not be found."""
+    """A command with arguments, of which `num_missing` are missing."""
 
     name: str
     arguments: "list[Items]"
@@ -50,7 +47,7 @@ Items: TypeAlias = list[Item]
 
 @dataclass(slots=True)
 class Environment:
-    r"""Cells, divided by ``&`` and ``\\`` among the items."""
+    r"""Cells, separated by ``&`` and ``\\`` among the items."""
 
     name: str
     specification: list[str]
@@ -61,25 +58,25 @@ SEPARATORS = frozenset(["&", "\\\\"])
 
 
 def is_fragile(items: Items) -> bool:
-    r"""Whether a list must keep its braces, because without them its neighbours would read it otherwise.
+    r"""Return whether a list must keep its braces, since its neighbours would change its meaning.
 
-    So it is with cells and infix commands, with a loose ``\begin``, and with a last item that waits for arguments.
+    That holds for cells, infix commands, an unmatched ``\begin``, and a last item that lacks arguments.
     """
     return any(isinstance(item, str) and is_boundary(item) for item in items) or (bool(items) and is_open(items[-1]))
 
 
 def is_boundary(token: str) -> bool:
-    """Whether a token divides a list, so that it can carry no scripts."""
+    """Return whether a token divides a list, so that it cannot carry scripts."""
     return token in SEPARATORS or token in INFIX or is_loose(token)
 
 
 def is_loose(token: str) -> bool:
-    """Whether a token is one end of an environment that lacks the other."""
+    """Return whether a token is an unmatched end of an environment."""
     return token.startswith(("\\begin{", "\\end{"))
 
 
 def is_open(item: Item) -> bool:
-    """Whether an item would take what follows it as its argument."""
+    """Return whether an item would take what follows as its argument."""
     if isinstance(item, Command):
         return item.num_missing > 0
     if isinstance(item, Scripted):

@@ -1,4 +1,4 @@
-"""Download of large files over unreliable lines: resumed where it stopped, checked by size, renamed when whole."""
+"""Download large files over unreliable connections: resume, check the size, rename when complete."""
 
 import http.client
 import shutil
@@ -21,11 +21,12 @@ _WORTH_RETRYING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How long to try.
+    """When to retry a download and when to give up.
 
-    max_attempts: attempts in a row that bring nothing new, before giving up.
-    timeout_s: silence after which an attempt has failed.
-    pause_s: pause before the next attempt; doubles with each in a row.
+    Attributes:
+        max_attempts: Attempts in a row without progress before giving up.
+        timeout_s: Silence after which an attempt has failed.
+        pause_s: Pause before the next attempt; doubles with each attempt in a row.
     """
 
     max_attempts: int = 5
@@ -33,14 +34,21 @@ class RetryPolicy:
     pause_s: float = 2
 
 
-def fetch(url: str, *, to: Path, num_bytes: int, patience: RetryPolicy | None = None) -> None:
-    """Download `url` into the file `to`, which must come out `num_bytes` long; does nothing where it is there already.
+def fetch(url: str, *, to: Path, num_bytes: int, retry: RetryPolicy | None = None) -> None:
+    """Download `url` into the file `to`, unless it exists.
 
-    Bytes go to ``{to}.partial`` first and are kept when the line breaks, for this call's next attempt or the next call.
+    Bytes go to ``{to}.partial`` first and stay there if the connection breaks, for the next attempt or call.
 
-    Raises LatexifyError where there is no network, the server refuses, the size is wrong, or the disk is too small.
+    Args:
+        url: Address of the file.
+        to: Where to put it.
+        num_bytes: Its expected size.
+        retry: When to retry.
+
+    Raises:
+        LatexifyError: If there is no network, the server refuses, the size is wrong, or the disk is too small.
     """
-    patience = patience or RetryPolicy()
+    retry = retry or RetryPolicy()
     if to.exists():
         _require_size(to, num_bytes=num_bytes)
         return
@@ -54,30 +62,28 @@ def fetch(url: str, *, to: Path, num_bytes: int, patience: RetryPolicy | None = 
         failures = 0
         while _size_of(partial) < num_bytes:
             have = _size_of(partial)
-            problem = _attempt(
-                url, partial=partial, num_bytes=num_bytes, timeout_s=patience.timeout_s, progress=progress
-            )
+            problem = _attempt(url, partial=partial, num_bytes=num_bytes, timeout_s=retry.timeout_s, progress=progress)
             failures = 0 if _size_of(partial) > have else failures + 1
-            if failures >= patience.max_attempts:
+            if failures >= retry.max_attempts:
                 raise LatexifyError(
                     f"{url} could not be downloaded ({problem}): check the network and run again (it resumes), "
                     f"or put the file at {to} yourself"
                 )
             if problem is not None:
                 progress.message(f"download {to.name}: {problem}, trying again")
-                time.sleep(patience.pause_s * 2**failures)
+                time.sleep(retry.pause_s * 2**failures)
     _require_size(partial, num_bytes=num_bytes)
     partial.replace(to)
 
 
 def _attempt(url: str, *, partial: Path, num_bytes: int, timeout_s: float, progress: Progress) -> str | None:
-    """Append what comes to `partial`, until all is there or the line breaks; returns what went wrong, or None."""
+    """Append to `partial` until it is complete or the connection breaks; return the problem, or None."""
     have = _size_of(partial)
     try:
         with _open(url, offset=have, timeout_s=timeout_s) as response:
             resumed = response.status == http.HTTPStatus.PARTIAL_CONTENT
             _require_offered_size(response, url=url, num_bytes=num_bytes, offset=have if resumed else 0)
-            if have and not resumed:  # the server sends all of it once more
+            if have and not resumed:  # the server starts from the beginning
                 progress.advance(-have)
             with partial.open("ab" if resumed else "wb") as file:
                 for block in _blocks(response):
@@ -97,7 +103,7 @@ def _attempt(url: str, *, partial: Path, num_bytes: int, timeout_s: float, progr
 
 @contextmanager
 def _open(url: str, *, offset: int, timeout_s: float) -> Iterator[http.client.HTTPResponse]:
-    # identity: a server that compresses would make sizes and offsets meaningless
+    # identity: compression would make sizes and offsets meaningless
     headers = {"User-Agent": "latexify", "Accept-Encoding": "identity"} | (
         {"Range": f"bytes={offset}-"} if offset else {}
     )
@@ -112,7 +118,7 @@ def _blocks(response: IO[bytes]) -> Iterator[bytes]:
 
 
 def _require_offered_size(response: http.client.HTTPResponse, *, url: str, num_bytes: int, offset: int) -> None:
-    """Refuse before the download what cannot end well: another file, or a part that does not fit."""
+    """Raise LatexifyError before downloading another file, or a part that does not fit."""
     content_range = response.headers.get("Content-Range", "")
     if offset and not content_range.startswith(f"bytes {offset}-"):
         raise LatexifyError(f"{url}: asked for bytes from {offset}, the server sends {content_range!r}")

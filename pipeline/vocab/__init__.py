@@ -1,1 +1,1 @@
-"""The vocab stage: the tokenizer of the labels."""
+"""Stage ``vocab``: the tokenizer of the labels."""

@@ -1,4 +1,4 @@
-"""Labels in, token ids out, without transformers: its import would take each process seconds and 200 MiB."""
+"""Encode labels as token ids without transformers, whose import would take each worker seconds and 200 MiB."""
 
 import json
 from collections.abc import Sequence
@@ -18,10 +18,12 @@ from latexify.pipeline.inks.ink import TOKEN_IDS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelEncoder:
-    """A tokenizer as it travels to workers: what `latexify.pipeline.vocab.tokenizer.encode_labels` does, and faster.
+    """A tokenizer that can be sent to workers. Faster than `latexify.pipeline.vocab.tokenizer.encode_labels`.
 
-    model: JSON of the `tokenizers` package. end_id: of the token that ends a label. special_tokens: texts that must
-    not be taken for the special tokens they name.
+    Attributes:
+        model: JSON of the `tokenizers` package.
+        end_id: Id of the token that ends a label.
+        special_tokens: Special tokens, whose texts in labels are encoded character by character.
     """
 
     model: str
@@ -29,9 +31,9 @@ class LabelEncoder:
     special_tokens: tuple[str, ...]
 
     def encode(self, labels: Sequence[str]) -> pa.ListArray:
-        """The ids of each label as a decoder learns them, of type `TOKEN_IDS`: one end id last and no start id."""
+        """Return the ids of each label for a decoder, of type `TOKEN_IDS`: with one end id, without a start id."""
         texts = escape_special_tokens(labels, special_tokens=self.special_tokens)
-        # fast: without the place of each token in its text, which nobody asks for
+        # fast: without the offsets of tokens
         encodings = _loaded(self.model).encode_batch_fast(texts, add_special_tokens=False)
         ids: list[int] = []
         ends = [0]
@@ -44,22 +46,24 @@ class LabelEncoder:
 
 
 def read_encoder(folder: Location) -> LabelEncoder:
-    """The encoder of the tokenizer folder that the stage `vocab` wrote. Raises LatexifyError where it is not whole."""
+    """Read the encoder from a tokenizer folder of the stage `vocab`. Raises LatexifyError if it is incomplete."""
     content = read_manifest(folder, TOKENIZER).content
     try:
         model = (folder / TOKENIZER_NAME).read_text(encoding="utf-8")
-        json.loads(model)  # tokenizers says of a damaged file what nothing narrower than `Exception` catches
+        json.loads(model)  # tokenizers raises a bare Exception for a damaged file
         end_id, special_tokens = content["special_ids"]["eos"], tuple(content["special_tokens"])
     except (OSError, ValueError, KeyError) as error:
-        raise LatexifyError(f"{folder} holds no whole tokenizer ({error}): run `{TOKENIZER.producer}` again") from None
+        raise LatexifyError(
+            f"{folder} does not hold a complete tokenizer ({error}): run `{TOKENIZER.producer}` again"
+        ) from None
     return LabelEncoder(model=model, end_id=end_id, special_tokens=special_tokens)
 
 
 def escape_special_tokens(labels: Sequence[str], *, special_tokens: Sequence[str]) -> list[str]:
-    """Put a space into whatever reads like a special token, so that it is encoded as the signs it is.
+    """Insert a space into text that looks like a special token, so that it is encoded character by character.
 
-    A SentencePiece model has special tokens among its pieces, and finds them even where `encode_special_tokens` is set.
-    The space means nothing in LaTeX, and the normaliser takes it away from what is decoded.
+    SentencePiece models have special tokens among their pieces and find them even if `encode_special_tokens` is set.
+    The space is meaningless in LaTeX, and the normalizer removes it after decoding.
     """
     texts = list(labels)
     for token in special_tokens:
@@ -69,7 +73,7 @@ def escape_special_tokens(labels: Sequence[str], *, special_tokens: Sequence[str
 
 @lru_cache(maxsize=1)
 def _loaded(model: str) -> Tokenizer:
-    """The tokenizer, built once for all that a worker encodes: a large vocabulary takes a tenth of a second."""
+    """Build the tokenizer once per worker; a large vocabulary takes 0.1 s."""
     tokenizer = Tokenizer.from_str(model)
     tokenizer.no_truncation()
     tokenizer.no_padding()

@@ -1,4 +1,4 @@
-"""What the tokenizer makes of the labels of finished shards: for ``latexify verify``."""
+"""Encode and decode the labels of finished shards, for ``latexify verify``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,9 +14,14 @@ from latexify.pipeline.vocab.tokenizer import TokenIds, encode_labels, load_toke
 
 @dataclass(kw_only=True)
 class RoundTrip:
-    """Encodes labels, and counts those that decoding does not give back: of tokens that the tokenizer does not know.
+    """Encodes labels, and counts those that decoding does not restore because of unknown tokens.
 
-    Such labels are no damage: the shards hold what the tokenizer makes of them. lost: the first few.
+    Such labels are not damage: the shards hold what the tokenizer makes of them.
+
+    Attributes:
+        tokenizer: The tokenizer.
+        num_lost: Number of labels that were not restored.
+        lost: The first few of them.
     """
 
     tokenizer: PreTrainedTokenizerBase
@@ -24,20 +29,20 @@ class RoundTrip:
     lost: list[str] = field(default_factory=list)
 
     def encode(self, labels: Sequence[str]) -> list[TokenIds]:
-        """Token ids of normalised labels: int32 [num_tokens] each, the end id last."""
+        """Encode normalized labels: int32 [num_tokens] each, the end id last."""
         encoded = encode_labels(self.tokenizer, labels)
         decoded = self.tokenizer.batch_decode([ids[:-1].tolist() for ids in encoded], skip_special_tokens=True)
         for label, back in zip(labels, decoded, strict=True):
-            # a base model's tokenizer puts spaces where it likes
+            # tokenizers of base models may insert spaces
             if back != label and normalize(back) != label:
                 self.num_lost += 1
                 self.lost = [*self.lost, label][:5]
         return encoded
 
     def describe(self) -> str:
-        """How many labels were lost, for a person."""
+        """Describe the lost labels in one line."""
         return (
-            f"{self.num_lost:,} labels, such as {self.lost[0]!r}, hold tokens that the tokenizer does not give back: "
+            f"{self.num_lost:,} labels, such as {self.lost[0]!r}, hold tokens that the tokenizer does not know: "
             "metrics/vocab.json counts them"
         )
 
@@ -45,7 +50,7 @@ class RoundTrip:
 def open_round_trip(tokenizer: Location, *, shards: Location) -> RoundTrip:
     """Load the tokenizer that the shards were made with.
 
-    Raises LatexifyError where either folder is not whole, or the shards were made with another tokenizer.
+    Raises LatexifyError if either folder is incomplete, or the shards were made with another tokenizer.
     """
     made_with = read_manifest(tokenizer, TOKENIZER)
     require_input(read_manifest(shards, SHARDS), made_with, where=shards)

@@ -1,4 +1,4 @@
-"""The stage `vocab`: a tokenizer for the labels, and how much of them survives it."""
+"""Stage ``vocab``: make the tokenizer of the labels, and measure what it loses."""
 
 import hashlib
 from collections import Counter
@@ -38,10 +38,14 @@ _NUM_LISTED = 20
 
 @dataclass(kw_only=True)
 class Coverage:
-    """What a tokenizer loses of the labels of one split; counts, so that they add up.
+    """What a tokenizer loses of the labels of one split, as counts.
 
-    num_edits: characters to insert, delete or replace until the labels, encoded, decoded and normalised, are themselves
-    again. unknown: how often each text had no token but the unknown one.
+    Attributes:
+        num_labels: Number of labels.
+        num_tokens: Number of tokens, end tokens included.
+        num_characters: Number of characters.
+        num_edits: Character edits between the labels and the same encoded, decoded and normalized.
+        unknown: How often each text became the unknown token.
     """
 
     num_labels: int = 0
@@ -52,42 +56,51 @@ class Coverage:
 
     @property
     def round_trip_cer(self) -> float:
-        """Edits per character, 0 where nothing is lost."""
+        """Return the edits per character."""
         return self.num_edits / self.num_characters if self.num_characters else 0.0
 
 
 def run(params: VocabParams, *, base: str, inks: Location, out: Path, metrics: Path) -> dict[str, Any]:
-    """Make the tokenizer folder `out` for the labels of `inks`, and write and return the metrics.
+    """Make the tokenizer for the labels of an inks folder.
 
-    base: the base model, for `params.tokenizer` = `base`.
+    Args:
+        params: The kind of tokenizer.
+        base: The base model, for `params.tokenizer` = `base`.
+        inks: The inks folder.
+        out: The tokenizer folder to make.
+        metrics: JSON file for the metrics.
 
-    Raises LatexifyError where the inks are missing or have no training label, or the base tokenizer cannot be loaded.
+    Returns:
+        The metrics: `size`, and `splits` with the coverage of each.
+
+    Raises:
+        LatexifyError: If the inks are missing or have no training labels, or the base tokenizer cannot be loaded.
     """
     inks_manifest = read_inks_manifest(inks)
     labels = _read_labels(inks)
     if not labels["train"]:
-        raise LatexifyError(f"{inks} holds no training labels: a tokenizer cannot be made, check the splits")
-    recipe: dict[str, Any] = {"tokenizer": params.tokenizer, "normalizer_version": NORMALIZER_VERSION}
+        raise LatexifyError(f"{inks} has no training labels to make a tokenizer from: check the splits")
+    facts: dict[str, Any] = {"tokenizer": params.tokenizer, "normalizer_version": NORMALIZER_VERSION}
     if params.tokenizer == "latex":
         tokenizer = build_latex_tokenizer(_vocabulary(labels["train"], min_count=params.min_count))
-        recipe["min_count"] = params.min_count
+        facts["min_count"] = params.min_count
     else:
         tokenizer = load_base_tokenizer(base)
-        recipe |= {"base": base, "sha256": _content_hash(tokenizer)}
+        facts |= {"base": base, "sha256": _content_hash(tokenizer)}
     coverage = _measure_all(tokenizer, labels)
     _save(tokenizer, out)
     content = {
         "size": len(tokenizer),
         **special_facts(tokenizer),
-        "coverage": {split: _summary(found) for split, found in coverage.items()},
-        "unknown": {split: dict(found.unknown.most_common(_NUM_LISTED)) for split, found in coverage.items()},
+        "coverage": {split: _summary(each) for split, each in coverage.items()},
+        "unknown": {split: dict(each.unknown.most_common(_NUM_LISTED)) for split, each in coverage.items()},
     }
     result = {"size": content["size"], "splits": content["coverage"]}
     write_json(metrics, result)
     manifest = Manifest(
         kind="tokenizer",
         version=FORMAT_VERSION,
-        params=recipe,
+        params=facts,
         inputs={"inks": inks_manifest.fingerprint},
         content=content,
     )
@@ -96,9 +109,9 @@ def run(params: VocabParams, *, base: str, inks: Location, out: Path, metrics: P
 
 
 def measure_coverage(tokenizer: PreTrainedTokenizerBase, labels: Counter[str]) -> Iterator[tuple[int, Coverage]]:
-    """Encode and decode `labels` (normalised label and how often it occurs) in batches.
+    """Encode and decode normalized labels (with their counts) in batches.
 
-    Yields the number of distinct labels done since the last time, and the coverage of all so far.
+    Yields the number of distinct labels of each batch, and the coverage of all labels so far.
     """
     coverage = Coverage()
     texts = sorted(labels)
@@ -131,7 +144,7 @@ def _num_edits(label: str, decoded: str) -> int:
 
 
 def _read_labels(inks: Location) -> dict[str, Counter[str]]:
-    """How often each normalised label occurs, by split."""
+    """Count each normalized label, by split."""
     labels: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
     for batch in read_batches(inks, columns=["split", "normalized_label"]):
         columns = (batch.column("split").to_pylist(), batch.column("normalized_label").to_pylist())
@@ -141,7 +154,7 @@ def _read_labels(inks: Location) -> dict[str, Counter[str]]:
 
 
 def _vocabulary(labels: Counter[str], *, min_count: int) -> list[str]:
-    """LaTeX tokens of the labels, the commonest first, equally common ones by code point."""
+    """Return the LaTeX tokens of the labels, most frequent first, ties by code point."""
     counts: Counter[str] = Counter()
     for label, count in labels.items():
         for token in tokenize(label):
@@ -154,35 +167,35 @@ def _measure_all(tokenizer: PreTrainedTokenizerBase, labels: dict[str, Counter[s
     coverage = {split: Coverage() for split in labels if labels[split]}
     with Progress("vocab", total=sum(len(labels[split]) for split in coverage), unit="distinct labels") as progress:
         for split in coverage:
-            for num_done, found in measure_coverage(tokenizer, labels[split]):
+            for num_done, so_far in measure_coverage(tokenizer, labels[split]):
                 progress.advance(num_done)
-                coverage[split] = found
-        for split, found in coverage.items():
-            if found.num_edits or found.unknown:
-                progress.message(_warning(split, found))
+                coverage[split] = so_far
+        for split, each in coverage.items():
+            if each.num_edits or each.unknown:
+                progress.message(_warning(split, each))
     return coverage
 
 
-def _warning(split: str, found: Coverage) -> str:
-    listed = ", ".join(f"{text!r} ({count})" for text, count in found.unknown.most_common(5))
+def _warning(split: str, coverage: Coverage) -> str:
+    listed = ", ".join(f"{text!r} ({count})" for text, count in coverage.unknown.most_common(5))
     return (
-        f"warning: the tokenizer loses {found.round_trip_cer:.3%} of the characters of the {split} labels; "
-        f"{found.unknown.total()} unknown tokens" + (f": {listed}" if listed else "")
+        f"warning: the tokenizer loses {coverage.round_trip_cer:.3%} of the characters of the {split} labels; "
+        f"{coverage.unknown.total()} unknown tokens" + (f": {listed}" if listed else "")
     )
 
 
-def _summary(found: Coverage) -> dict[str, float]:
-    counts = {name: value for name, value in asdict(found).items() if name != "unknown"}
-    return {**counts, "num_unknown": found.unknown.total(), "round_trip_cer": found.round_trip_cer}
+def _summary(coverage: Coverage) -> dict[str, float]:
+    counts = {name: value for name, value in asdict(coverage).items() if name != "unknown"}
+    return {**counts, "num_unknown": coverage.unknown.total(), "round_trip_cer": coverage.round_trip_cer}
 
 
 def _content_hash(tokenizer: PreTrainedTokenizerBase) -> str:
-    """Hash of what a base tokenizer does, for a hub name or a folder may come to hold another."""
+    """Hash a base tokenizer, since a hub name or folder may later hold another."""
     return hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
 
 
 def _save(tokenizer: PreTrainedTokenizerBase, out: Path) -> None:
-    """Save into `out`, which loses the files of an earlier tokenizer, its manifest first."""
+    """Save into `out`, after deleting the files of an earlier tokenizer, its manifest first."""
     out.mkdir(parents=True, exist_ok=True)
     if (out / MANIFEST_NAME).exists():
         (out / MANIFEST_NAME).unlink()

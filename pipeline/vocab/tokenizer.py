@@ -1,4 +1,4 @@
-"""Tokenizers of labels: one built from LaTeX tokens or a base model's own, and the ids that a model learns."""
+"""Tokenizers of labels: built from LaTeX tokens, or taken from a base model."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedToken
 from latexify.artifacts.location import Location, is_local
 from latexify.artifacts.manifest import read_manifest
 from latexify.artifacts.names import TOKENIZER
-from latexify.common.errors import LatexifyError
+from latexify.common.errors import LatexifyError, one_line
 from latexify.common.package_data import resolve_base
 from latexify.pipeline.latex import TOKEN_PATTERN
 from latexify.pipeline.vocab.encoder import escape_special_tokens
@@ -21,17 +21,17 @@ from latexify.pipeline.vocab.encoder import escape_special_tokens
 TokenIds: TypeAlias = npt.NDArray[np.int32]
 
 SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>")
-"""Ids 0 to 3, as in RoBERTa, whose ids TrOCR uses."""
+"""Ids 0 to 3, as in RoBERTa and TrOCR."""
 
 MAX_LABEL_TOKENS = 4096
-"""The largest `rasterize.max_tokens`; nothing is cut at it."""
+"""The largest `rasterize.max_tokens`. Labels are not truncated to it."""
 
 
 def build_latex_tokenizer(tokens: Iterable[str]) -> PreTrainedTokenizerBase:
-    """Build a tokenizer with an id for each of `tokens` (LaTeX tokens, no spaces), from 4 upward in their order.
+    """Build a tokenizer with an id for each of `tokens` (LaTeX tokens without spaces), from 4 upward in their order.
 
-    Calling it gives the ids of a normalised label and the end id; decoding gives the label again. It needs nothing of
-    this project when it is loaded from its folder.
+    It encodes a normalized label as its ids and the end id; decoding restores the label. Loading it from its folder
+    does not need this project.
     """
     vocabulary = {token: index for index, token in enumerate((*SPECIAL_TOKENS, *tokens))}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
@@ -51,7 +51,7 @@ def build_latex_tokenizer(tokens: Iterable[str]) -> PreTrainedTokenizerBase:
         pad_token="<pad>",
         eos_token="</s>",
         unk_token="<unk>",
-        # the label a<s>b holds three signs, not a start token
+        # the label a<s>b does not hold a start token
         split_special_tokens=True,
         clean_up_tokenization_spaces=False,
         model_max_length=MAX_LABEL_TOKENS,
@@ -59,12 +59,12 @@ def build_latex_tokenizer(tokens: Iterable[str]) -> PreTrainedTokenizerBase:
 
 
 def _joining_decoder() -> decoders.Decoder:
-    r"""Join tokens as `latexify.pipeline.latex.join_tokens` does, out of parts that a saved tokenizer can hold.
+    r"""Join tokens like `latexify.pipeline.latex.join_tokens`, with parts that a saved tokenizer can hold.
 
-    First a space goes before every token but the first; then go the spaces behind tokens of one letter, before what is
-    no letter, and behind what is no letter. Those left stand between a command word and a letter.
+    First, insert a space before every token but the first. Then, remove spaces behind one-letter tokens, before
+    non-letters, and behind non-letters. The remaining ones are between a command word and a letter.
     """
-    never = "\0"  # the mark of a token that is to be joined without a space: none is
+    never = "\0"  # prefix of tokens to join without a space, which does not occur
     return decoders.Sequence(
         [
             decoders.WordPiece(prefix=never, cleanup=False),
@@ -77,17 +77,16 @@ def _joining_decoder() -> decoders.Decoder:
 
 
 def load_base_tokenizer(base: str) -> PreTrainedTokenizerBase:
-    """Load the tokenizer of a base model: a name on the Hugging Face hub, or a folder.
+    """Load the tokenizer of a base model: a name on the Hugging Face Hub, or a folder.
 
-    Raises LatexifyError where it cannot be found or loaded, or lacks what labels need.
+    Raises LatexifyError if it cannot be loaded, is not a fast tokenizer, or lacks special tokens that labels need.
     """
     try:
         tokenizer = AutoTokenizer.from_pretrained(resolve_base(base))
     except (OSError, ValueError, KeyError, ImportError) as error:
-        reason = " ".join(str(error).split())[:200]
         raise LatexifyError(
-            f"model.base: no tokenizer could be loaded from {base!r} ({reason}): check the name and the network, "
-            "or set vocab.tokenizer to `latex`"
+            f"model.base: no tokenizer could be loaded from {base!r} ({one_line(error)[:200]}): check the name and the "
+            "network, or set vocab.tokenizer to `latex`"
         ) from None
     if not (isinstance(tokenizer, PreTrainedTokenizerBase) and tokenizer.is_fast):
         raise LatexifyError(f"model.base: {base!r} has no fast tokenizer: set vocab.tokenizer to `latex`")
@@ -96,16 +95,16 @@ def load_base_tokenizer(base: str) -> PreTrainedTokenizerBase:
         raise LatexifyError(
             f"model.base: the tokenizer of {base!r} has no {missing[0]}: set vocab.tokenizer to `latex`"
         )
-    # else a label that holds the text of a special token would end early wherever the folder is used
+    # otherwise, a label with the text of a special token would end early
     tokenizer.split_special_tokens = True
     tokenizer.init_kwargs["split_special_tokens"] = True
     return tokenizer
 
 
 def load_tokenizer(folder: Location) -> PreTrainedTokenizerBase:
-    """Load the tokenizer that the stage `vocab` wrote into `folder`. Raises LatexifyError where it is not whole."""
+    """Load the tokenizer from a folder of the stage `vocab`. Raises LatexifyError if it is incomplete."""
     read_manifest(folder, TOKENIZER)
-    with TemporaryDirectory() as copy:  # transformers reads from this machine alone
+    with TemporaryDirectory() as copy:  # transformers reads local files only
         if not is_local(folder):
             for path in folder.iterdir():
                 (Path(copy) / path.name).write_bytes(path.read_bytes())
@@ -115,7 +114,7 @@ def load_tokenizer(folder: Location) -> PreTrainedTokenizerBase:
 
 
 def encode_labels(tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]) -> list[TokenIds]:
-    """Encode labels as a decoder learns them: int32 [num_tokens] each, one end id last and no start id."""
+    """Encode labels for a decoder: int32 [num_tokens] each, with one end id, without a start id."""
     if not labels:
         return []
     texts = escape_own_special_tokens(tokenizer, labels)
@@ -124,11 +123,11 @@ def encode_labels(tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]) -> 
 
 
 def special_facts(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
-    """What the manifest says of special tokens, so that `read_encoder` needs no transformers to know them."""
+    """Return the special tokens for the manifest, which lets `read_encoder` do without transformers."""
     ids = {name: getattr(tokenizer, f"{name}_token_id") for name in ("bos", "pad", "eos", "unk")}
     return {"special_ids": ids, "special_tokens": list(tokenizer.all_special_tokens)}
 
 
 def escape_own_special_tokens(tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]) -> list[str]:
-    """Put a space into whatever reads like a special token of this tokenizer: see `escape_special_tokens`."""
+    """Insert a space into text that looks like a special token of this tokenizer (`escape_special_tokens`)."""
     return escape_special_tokens(labels, special_tokens=tokenizer.all_special_tokens)

@@ -4,13 +4,16 @@ Format: trace groups as CROHME writes them (Mouchère et al., ICFHR 2014): a lea
 as `<annotation type="truth">`, `<traceView traceDataRef="…">` for its strokes, and may point into the ink's MathML.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from latexify.pipeline.inkml.document import GroupedInk
+from latexify.pipeline.inkml.document import trace_elements, traces_of
+from latexify.pipeline.inkml.numbers import parse_traces
 from latexify.pipeline.inks.ink import Stroke
 from latexify.pipeline.latex import tokenize
 
+XML_ID = "{http://www.w3.org/XML/1998/namespace}id"
 MAX_SYMBOL_STROKES = 8
 """More are no symbol, but a group that was not divided."""
 
@@ -30,24 +33,24 @@ class CutSymbol:
 
 
 def cut_symbols(
-    ink: GroupedInk, *, label: str, normalize: Callable[[str], str], groups: "Sequence[Group] | None" = None
+    root: Any, *, label: str, max_points: int, normalize: Callable[[str], str], groups: "Sequence[Group] | None" = None
 ) -> list[CutSymbol]:
-    """Cut an ink into its symbols; returns none if the ink is not divided.
+    """The symbols of one InkML document that can be told apart; none where it is not divided.
 
-    Left out are groups that refer to a trace that is not there, that share a trace or have too many, and those whose
-    label is not one token.
+    label: of the ink, normalised: one of a single token is a symbol itself. groups: if they are known from elsewhere.
 
-    Args:
-        ink: The ink.
-        label: Its normalized label. An ink whose label is a single token is a symbol itself.
-        normalize: `latexify.pipeline.latex.normalize`, perhaps cached.
-        groups: The symbols, if they are known from elsewhere.
+    Left out: groups that refer to a trace that is not there, that have no trace to themselves or too many, and those
+    whose label is not one token. Raises UnusableInkError where the points cannot be read.
     """
-    strokes = ink.traces
+    elements = trace_elements(root)
+    texts = traces_of(root)
+    columns, refused = parse_traces([texts], max_points=max_points)
+    if refused:
+        raise refused[0]
+    written = iter(columns.strokes())
+    strokes = [next(written) if _holds_point(text) else None for text in texts.texts]
     if groups is None:
-        groups = [
-            Group(label=normalize(each.label), traces=each.traces, place=each.mathml_index) for each in ink.groups
-        ]
+        groups = _groups(root, elements, normalize=normalize)
     if not groups and len(tokenize(label)) == 1 and 0 < len(strokes) <= MAX_SYMBOL_STROKES:
         groups = [Group(label=label, traces=range(len(strokes)), place=None)]
     num_users = [0] * len(strokes)
@@ -74,3 +77,38 @@ class Group:
     label: str
     traces: Sequence[int]
     place: int | None
+
+
+def _holds_point(text: str) -> bool:
+    return any(character.isdigit() for character in text)
+
+
+def _groups(root: Any, elements: Sequence[Any], *, normalize: Callable[[str], str]) -> list[Group]:
+    """The trace groups that hold views and no other groups; those with dangling references are left out."""
+    position: dict[str, int] = {}
+    for number, trace in enumerate(elements):
+        name = trace.get("id") or trace.get(XML_ID)
+        if name is not None:
+            # of two traces with one name none can be meant
+            position[name] = -1 if name in position else number
+    places = _places(root)
+    groups = []
+    for element in root.iter("{*}traceGroup"):
+        views = [view.get("traceDataRef", "").removeprefix("#") for view in element.iterchildren("{*}traceView")]
+        traces = sorted({position.get(view, -1) for view in views})
+        labels = [a.text for a in element.iterchildren("{*}annotation") if a.get("type") == "truth" and a.text]
+        if not traces or traces[0] < 0 or not labels:
+            continue
+        links = [link.get("href", "") for link in element.iterchildren("{*}annotationXML")]
+        place = next((places[link] for link in links if link in places), None)
+        groups.append(Group(label=normalize(labels[0]), traces=traces, place=place))
+    return groups
+
+
+def _places(root: Any) -> Mapping[str, int]:
+    """Names of the elements of the first formula in MathML, in document order."""
+    formula = next(root.iter("{*}math"), None)
+    if formula is None:
+        return {}
+    names = [element.get(XML_ID) or element.get("id") for element in formula.iter()]
+    return {name: number for number, name in reversed(list(enumerate(names))) if name is not None}

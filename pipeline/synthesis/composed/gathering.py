@@ -12,8 +12,8 @@ from latexify.pipeline.config import IngestParams
 from latexify.pipeline.engine.engine import Engine
 from latexify.pipeline.ingest.chunks import Chunk, iter_chunks
 from latexify.pipeline.ingest.labels import read_texts
-from latexify.pipeline.inkml.document import parse_grouped_inkml
-from latexify.pipeline.inkml.xml import UnusableInkError
+from latexify.pipeline.inkml.document import parse_inkml, read_document
+from latexify.pipeline.inkml.xml import UnusableInkError, parse_xml
 from latexify.pipeline.inks.table import content_hash
 from latexify.pipeline.inputs.inputs import SourcePlan, key_of
 from latexify.pipeline.latex import normalize
@@ -99,24 +99,25 @@ def _iter_found(chunk: Chunk, *, plan: SourcePlan, divisions: Divisions) -> Iter
         if member.data is None:
             continue
         try:
-            parsed = parse_grouped_inkml(
-                member.data, max_file_bytes=LIMITS.max_file_bytes, max_points=LIMITS.max_points
-            )
+            document = read_document(member.data, max_file_bytes=LIMITS.max_file_bytes)
             texts = read_texts(
-                parsed.annotations,
+                document,
                 path=member.name,
                 item=item,
                 plan=plan,
                 max_label_chars=LIMITS.max_label_chars,
                 normalize=normalize_once,
             )
-            strokes = parsed.strokes
+            strokes = parse_inkml(
+                member.data, max_file_bytes=LIMITS.max_file_bytes, max_points=LIMITS.max_points
+            ).strokes
             symbols: list[CutSymbol] = []
             if texts.split == "train":
                 division = divisions.get(_stem(member.name))
                 symbols = cut_symbols(
-                    parsed,
+                    parse_xml(member.data),
                     label=texts.normalized_label,
+                    max_points=LIMITS.max_points,
                     normalize=normalize_once,
                     groups=None if division is None else _groups_of(division, num_strokes=len(strokes)),
                 )

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from latexify.common.errors import LatexifyError
-from latexify.pipeline.inputs.archives import Member, iter_members
+from latexify.pipeline.inputs.archives import Member, MemberReader, iter_members
+from latexify.pipeline.inputs.inputs import SourceInput
+from latexify.pipeline.inputs.splits import InputSplit
 
 FILES = {"set/a.inkml": b"first", "set/deep/b.inkml": b"", "readme.txt": b"x" * 50}
 
@@ -65,7 +67,7 @@ def test_folders_are_read_in_one_order(tmp_path: Path):
 @pytest.mark.parametrize("kind", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 @pytest.mark.parametrize("headers", [{}, {"comment": "of all members"}])
 def test_members_lie_where_tarfile_finds_them(tmp_path: Path, kind: int, headers: dict[str, str]):
-    """Usual headers are read by ourselves, all others by `tarfile`: a byte off, and every later ink is another's."""
+    """Workers read members by their offset: a byte off, and every later ink is another's."""
     path = tmp_path / "t.tar"
     names = ["a", "long/" * 25 + "b", "empty", "d/", "\N{GREEK SMALL LETTER PI}.inkml", "c" * 99, "e" * 100, "last"]
     with tarfile.open(path, "w", format=kind, pax_headers=headers) as archive:
@@ -166,3 +168,33 @@ def test_other_files_are_no_archives(tmp_path: Path, content: bytes):
         contents(tmp_path / "f")
     with pytest.raises(LatexifyError, match="does not exist"):
         contents(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_members_are_read_in_place_by_others(tmp_path: Path, *, packed: bool) -> None:
+    """Workers read what the main process listed; a byte off, and an ink would be another's."""
+    path = tmp_path / "inputs"
+    if packed:
+        path.write_bytes(tar_bytes(FILES))
+    else:
+        for name, data in FILES.items():
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            (path / name).write_bytes(data)
+    item = SourceInput(
+        path="inputs",
+        name="inputs",
+        kind="archive" if packed else "folder",
+        key_prefix="",
+        num_inputs=2,
+        num_bytes=path.stat().st_size,
+        sha256="",
+        rule=InputSplit(split="train"),
+    )
+    members = list(iter_members(path, max_bytes=1000, in_place=True))
+    assert {member.data for member in members} == {None}
+    with MemberReader(base=tmp_path, max_file_bytes=20) as reader:
+        assert {member.name: reader.load(member, item=item).data for member in members} == FILES | {"readme.txt": None}
+    with MemberReader(base=tmp_path, max_file_bytes=20) as reader:
+        (path if packed else path / "set/a.inkml").write_bytes(b"")
+        with pytest.raises(LatexifyError, match="inputs has changed since"):
+            reader.load(next(member for member in members if member.name == "set/a.inkml"), item=item)

@@ -12,7 +12,7 @@ from latexify.common.errors import LatexifyError
 from latexify.pipeline.source.download import RetryPolicy, fetch
 
 DATA = bytes(range(256)) * 4000
-PATIENCE = RetryPolicy(max_attempts=2, timeout_s=2, pause_s=0.01)
+RETRY = RetryPolicy(max_attempts=2, timeout_s=2, pause_s=0.01)
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -69,8 +69,8 @@ def test_download_is_whole_and_done_once(tmp_path: Path):
     """The file appears under its name only when whole, and is not fetched again."""
     to = tmp_path / "new" / "data.tgz"
     with serving() as (url, server):
-        fetch(url, to=to, num_bytes=len(DATA), patience=PATIENCE)
-        fetch(url, to=to, num_bytes=len(DATA), patience=PATIENCE)
+        fetch(url, to=to, num_bytes=len(DATA), retry=RETRY)
+        fetch(url, to=to, num_bytes=len(DATA), retry=RETRY)
     assert to.read_bytes() == DATA
     assert list(to.parent.iterdir()) == [to]
     assert server.requests == [None]
@@ -79,7 +79,7 @@ def test_download_is_whole_and_done_once(tmp_path: Path):
 def test_broken_lines_are_resumed(tmp_path: Path):
     """3 GB over a line that breaks every few minutes must arrive, without starting over each time."""
     with serving(sends_at_most=400_000) as (url, server):
-        fetch(url, to=tmp_path / "f", num_bytes=len(DATA), patience=PATIENCE)
+        fetch(url, to=tmp_path / "f", num_bytes=len(DATA), retry=RETRY)
     assert (tmp_path / "f").read_bytes() == DATA
     assert server.requests == [None, "bytes=400000-", "bytes=800000-"]
 
@@ -88,7 +88,7 @@ def test_interrupted_run_goes_on_where_it_stopped(tmp_path: Path):
     """What a killed process has left is used by the next."""
     (tmp_path / "f.partial").write_bytes(DATA[:1000])
     with serving() as (url, server):
-        fetch(url, to=tmp_path / "f", num_bytes=len(DATA), patience=PATIENCE)
+        fetch(url, to=tmp_path / "f", num_bytes=len(DATA), retry=RETRY)
     assert (tmp_path / "f").read_bytes() == DATA
     assert server.requests == ["bytes=1000-"]
 
@@ -96,7 +96,7 @@ def test_interrupted_run_goes_on_where_it_stopped(tmp_path: Path):
 def test_complete_partial_needs_no_server(tmp_path: Path):
     """Killed between the last byte and the renaming: nothing is left to fetch."""
     (tmp_path / "f.partial").write_bytes(DATA)
-    fetch("http://127.0.0.1:9/", to=tmp_path / "f", num_bytes=len(DATA), patience=PATIENCE)
+    fetch("http://127.0.0.1:9/", to=tmp_path / "f", num_bytes=len(DATA), retry=RETRY)
     assert (tmp_path / "f").read_bytes() == DATA
 
 
@@ -104,7 +104,7 @@ def test_server_that_ignores_ranges_starts_over(tmp_path: Path):
     """Appending a full answer to a partial file would give a damaged archive of any length."""
     (tmp_path / "f.partial").write_bytes(b"z" * 1000)
     with serving(honours_range=False) as (url, _):
-        fetch(url, to=tmp_path / "f", num_bytes=len(DATA), patience=PATIENCE)
+        fetch(url, to=tmp_path / "f", num_bytes=len(DATA), retry=RETRY)
     assert (tmp_path / "f").read_bytes() == DATA
 
 
@@ -112,7 +112,7 @@ def test_too_long_partial_is_discarded(tmp_path: Path):
     """A partial file of something else must not be completed."""
     (tmp_path / "f.partial").write_bytes(b"z" * (len(DATA) + 1))
     with serving() as (url, _):
-        fetch(url, to=tmp_path / "f", num_bytes=len(DATA), patience=PATIENCE)
+        fetch(url, to=tmp_path / "f", num_bytes=len(DATA), retry=RETRY)
     assert (tmp_path / "f").read_bytes() == DATA
 
 
@@ -120,8 +120,8 @@ def test_line_that_brings_nothing_is_given_up(tmp_path: Path):
     """A dead line ends in a sentence that says what can be done, and what came is kept."""
     (tmp_path / "f.partial").write_bytes(DATA[:10])
     with serving(sends_at_most=0) as (url, server), pytest.raises(LatexifyError, match="it resumes"):
-        fetch(url, to=tmp_path / "f", num_bytes=len(DATA), patience=PATIENCE)
-    assert len(server.requests) == PATIENCE.max_attempts
+        fetch(url, to=tmp_path / "f", num_bytes=len(DATA), retry=RETRY)
+    assert len(server.requests) == RETRY.max_attempts
     assert (tmp_path / "f.partial").read_bytes() == DATA[:10]
 
 
@@ -130,14 +130,14 @@ def test_no_network(tmp_path: Path):
     with serving() as (url, _):
         pass
     with pytest.raises(LatexifyError, match=r"data\.tgz could not be downloaded .* put the file at .*f yourself"):
-        fetch(url, to=tmp_path / "f", num_bytes=len(DATA), patience=PATIENCE)
+        fetch(url, to=tmp_path / "f", num_bytes=len(DATA), retry=RETRY)
 
 
 @pytest.mark.parametrize(("status", "num_requests"), [(404, 1), (403, 1), (503, 2), (429, 2)])
 def test_refusals(tmp_path: Path, status: int, num_requests: int):
     """A missing file is not asked for again; a busy server is."""
     with serving(status=status) as (url, server), pytest.raises(LatexifyError, match=str(status)):
-        fetch(url, to=tmp_path / "f", num_bytes=len(DATA), patience=PATIENCE)
+        fetch(url, to=tmp_path / "f", num_bytes=len(DATA), retry=RETRY)
     assert len(server.requests) == num_requests
 
 
@@ -145,7 +145,7 @@ def test_refused_range_starts_over(tmp_path: Path):
     """Status 416 says that the partial file is of no use; keeping it would fail for ever."""
     (tmp_path / "f.partial").write_bytes(DATA[:10])
     with serving(status=416) as (url, server), pytest.raises(LatexifyError, match="416"):
-        fetch(url, to=tmp_path / "f", num_bytes=len(DATA), patience=PATIENCE)
+        fetch(url, to=tmp_path / "f", num_bytes=len(DATA), retry=RETRY)
     assert server.requests[:2] == ["bytes=10-", None]
 
 
@@ -155,7 +155,7 @@ def test_other_size_is_refused_at_once(tmp_path: Path, have: int):
     if have:
         (tmp_path / "f.partial").write_bytes(DATA[:have])
     with serving() as (url, server), pytest.raises(LatexifyError, match="offers 1024000 bytes, expected 2000000"):
-        fetch(url, to=tmp_path / "f", num_bytes=2_000_000, patience=PATIENCE)
+        fetch(url, to=tmp_path / "f", num_bytes=2_000_000, retry=RETRY)
     assert len(server.requests) == 1
     assert not (tmp_path / "f").exists()
 
@@ -164,10 +164,10 @@ def test_existing_file_of_another_size_is_refused(tmp_path: Path):
     """A file that the user put there is neither trusted nor overwritten."""
     (tmp_path / "f").write_bytes(b"short")
     with pytest.raises(LatexifyError, match="has 5 bytes, expected 9"):
-        fetch("http://127.0.0.1:9/", to=tmp_path / "f", num_bytes=9, patience=PATIENCE)
+        fetch("http://127.0.0.1:9/", to=tmp_path / "f", num_bytes=9, retry=RETRY)
 
 
 def test_full_disk_is_noticed_before(tmp_path: Path):
     """An hour of download must not end with a full disk."""
     with pytest.raises(LatexifyError, match="make room"):
-        fetch("http://127.0.0.1:9/", to=tmp_path / "f", num_bytes=10**18, patience=PATIENCE)
+        fetch("http://127.0.0.1:9/", to=tmp_path / "f", num_bytes=10**18, retry=RETRY)

@@ -207,7 +207,7 @@ def test_a_tokenizer_folder_that_is_not_whole_is_refused(tmp_path: Path, damage:
         path.write_bytes(path.read_bytes()[:100])
     else:
         write_manifest(out, replace(read_manifest(out, names.TOKENIZER), content={}))
-    with pytest.raises(LatexifyError, match=r"holds no whole tokenizer .*: run `latexify vocab` again"):
+    with pytest.raises(LatexifyError, match=r"does not hold a complete tokenizer .*: run `latexify vocab` again"):
         read_encoder(out)
 
 
@@ -229,7 +229,7 @@ def test_inks_must_be_there_and_hold_training_labels(tmp_path: Path):
     with pytest.raises(LatexifyError, match="run `latexify ingest` first"):
         run(VocabParams(), base="scratch", inks=tmp_path, out=tmp_path / "out", metrics=tmp_path / "m.json")
     inks = write_inks(tmp_path / "inks", {"test": ["x"]})
-    with pytest.raises(LatexifyError, match="no training labels"):
+    with pytest.raises(LatexifyError, match="has no training labels"):
         run(VocabParams(), base="scratch", inks=inks, out=tmp_path / "out", metrics=tmp_path / "m.json")
 
 

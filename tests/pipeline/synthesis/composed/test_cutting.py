@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from latexify.pipeline.inkml.document import parse_grouped_inkml
+from latexify.pipeline.inkml.xml import parse_xml
 from latexify.pipeline.latex import normalize
 from latexify.pipeline.synthesis.composed.aligning import align
 from latexify.pipeline.synthesis.composed.cutting import CutSymbol, cut_symbols
@@ -17,8 +17,8 @@ TRACES = "".join(f'<trace id="{name}">{at} 0, {at} 9</trace>' for at, name in en
 
 def cut(body: str, label: str = "x+1") -> list[tuple[str, list[float]]]:
     """Token and the x of its strokes, of each symbol that was cut."""
-    ink = parse_grouped_inkml(f"<ink>{body}</ink>".encode(), max_file_bytes=10_000, max_points=1000)
-    found = cut_symbols(ink, label=label, normalize=normalize)
+    root = parse_xml(f"<ink>{body}</ink>".encode())
+    found = cut_symbols(root, label=label, max_points=1000, normalize=normalize)
     return [(symbol.token, [float(stroke[0, 0]) for stroke in symbol.strokes]) for symbol in found]
 
 
@@ -118,7 +118,6 @@ def test_a_command_unknown_to_mathtext_has_the_proportions_of_a_capital() -> Non
 def test_written_inks_are_cut_and_aligned_whole() -> None:
     """The test data of the other tests is what it says: every symbol is found, with its place."""
     for label in ("\\frac{a-b}{c}-d", "\\sqrt{x}+x^{2}"):
-        data = divided_ink(label, writer="ann", seed=1)
-        ink = parse_grouped_inkml(data, max_file_bytes=len(data), max_points=10**5)
-        symbols = cut_symbols(ink, label=label, normalize=normalize)
+        root = parse_xml(divided_ink(label, writer="ann", seed=1))
+        symbols = cut_symbols(root, label=label, max_points=10**5, normalize=normalize)
         assert None not in align(leaves(tree_of(label)), symbols)

@@ -2,8 +2,8 @@
 
     python -m benchmarks.serving.hostile --model data/model --requests 10000
 
-Each kind of attack (`benchmarks.serving.attacks`) has its right statuses; any other is counted as wrong, and so is a good
-request without an answer. Memory is measured after each tenth: a service that leaks memory grows in all of them.
+Each kind of attack (`benchmarks.serving.attacks`) has its right statuses. Any other is counted as wrong, and so is a
+good request without an answer. Memory is measured after each tenth: a service that leaks memory grows in all of them.
 """
 
 import argparse

@@ -1,10 +1,9 @@
-"""Thousands of hostile requests, while a good client asks all the time.
+"""Send thousands of hostile requests while a good client keeps asking.
 
     python -m benchmarks.serving.hostile --model data/model --requests 10000
 
-Every kind of attack (`benchmarks.serving.attacks`) has statuses that are right for it; anything else is counted as
-wrong, and so is a good request that gets no answer. Memory is taken after each tenth: a service that keeps something of
-a request grows in all of them.
+Each kind of attack (`benchmarks.serving.attacks`) has its right statuses. Any other is counted as wrong, and so is a
+good request without an answer. Memory is measured after each tenth: a service that leaks memory grows in all of them.
 """
 
 import argparse
@@ -21,13 +20,13 @@ from benchmarks.bench.machine import describe
 from benchmarks.serving.attacks import CROSS, KINDS, Attack, Maker
 from benchmarks.serving.processes import Server, started
 
-READING_S = 60
-"""For an answer to come, or the connection to end."""
+ANSWER_TIMEOUT_S = 60
+"""Time for an answer or the end of the connection."""
 
 
 @dataclass(kw_only=True)
 class Outcome:
-    """What became of all of them."""
+    """What happened to all requests."""
 
     statuses: Counter[tuple[str, int]] = field(default_factory=Counter)
     wrong: Counter[tuple[str, int]] = field(default_factory=Counter)
@@ -35,12 +34,12 @@ class Outcome:
     num_good_failed: int = 0
 
 
-async def attack(server: Server, what: Attack) -> int:
-    """Send it; the status, or 0 where the connection ended without one."""
+async def send(server: Server, attack: Attack) -> int:
+    """Send an attack; return its status, or 0 if the connection was closed without one."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     try:
-        async with asyncio.timeout(READING_S):
-            sending = asyncio.ensure_future(_send(writer, what))
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            sending = asyncio.ensure_future(_send(writer, attack))
             try:
                 answer = await reader.read(2**16)
             finally:
@@ -52,34 +51,34 @@ async def attack(server: Server, what: Attack) -> int:
         writer.close()
 
 
-async def _send(writer: asyncio.StreamWriter, what: Attack) -> None:
+async def _send(writer: asyncio.StreamWriter, attack: Attack) -> None:
     try:
-        for piece in what.pieces:
+        for piece in attack.pieces:
             if not piece:  # the client leaves
                 writer.write_eof()
                 return
             writer.write(piece)
             await writer.drain()
-            await asyncio.sleep(what.pause_s)
+            await asyncio.sleep(attack.pause_s)
     except ConnectionError:
-        return  # the server has had enough; its answer is read all the same
+        return  # the server closed the connection; its answer is read nevertheless
 
 
 async def besiege(
     server: Server, *, num_requests: int, num_clients: int, seed: int, kinds: Mapping[Maker, int] = KINDS
 ) -> Outcome:
-    """Send so many, chosen from `kinds` by their weights, and good ones meanwhile."""
+    """Send attacks, chosen from `kinds` by their weights, and good requests at the same time."""
     outcome = Outcome()
     numbers = iter(range(num_requests))
 
     async def attacker() -> None:
         for number in numbers:
             rng = random.Random(f"{seed}/{number}")
-            what = rng.choices(list(kinds), list(kinds.values()))[0](rng)
-            status = await attack(server, what)
-            outcome.statuses[what.kind, status] += 1
-            if status not in what.statuses:
-                outcome.wrong[what.kind, status] += 1
+            attack = rng.choices(list(kinds), list(kinds.values()))[0](rng)
+            status = await send(server, attack)
+            outcome.statuses[attack.kind, status] += 1
+            if status not in attack.statuses:
+                outcome.wrong[attack.kind, status] += 1
 
     good = asyncio.ensure_future(_good_client(server, outcome))
     await asyncio.gather(*(attacker() for _ in range(num_clients)))
@@ -100,7 +99,7 @@ async def _good_client(server: Server, outcome: Outcome) -> None:
 
 
 async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: bytes) -> int:
-    """POST JSON on a connection that stays open; the status."""
+    """POST JSON on a connection that stays open; return the status."""
     head = (
         f"POST /recognize HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
@@ -112,7 +111,7 @@ async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: 
 
 
 def main() -> None:
-    """Attack and print tables in Markdown; exit code 1 where anything went wrong."""
+    """Attack and print tables in Markdown; exit with 1 if anything went wrong."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--requests", type=int, default=10_000)
@@ -131,11 +130,11 @@ def main() -> None:
                 )
             )
             memory_mib.append(server.memory_mib)
-    sys.exit(_tell(outcomes, memory_mib))
+    sys.exit(_print_results(outcomes, memory_mib))
 
 
-def _tell(outcomes: list[Outcome], memory_mib: list[float]) -> bool:
-    """Print what happened; whether anything was wrong."""
+def _print_results(outcomes: list[Outcome], memory_mib: list[float]) -> bool:
+    """Print the results; return whether anything was wrong."""
     statuses = sum((outcome.statuses for outcome in outcomes), Counter())
     wrong = sum((outcome.wrong for outcome in outcomes), Counter())
     good_s = sorted(seconds for outcome in outcomes for seconds in outcome.good_s)

@@ -1,9 +1,9 @@
-"""Clients that ask again as soon as they are answered, by wrk: latencies, throughput, errors.
+"""Measure latency, throughput and errors with clients (wrk) that send a request after each answer.
 
     python -m benchmarks.serving.load --model data/model --seconds 60
 
-wrk is a load generator and a package of Debian's. The service and the plain server (`benchmarks.serving.plain`) are
-measured one after the other, each a process of its own, with the same inks and clients.
+wrk is a load generator (`apt-get install wrk`). The service and the plain server (`benchmarks.serving.plain`) are
+measured one after the other, in processes of their own, with the same inks and clients.
 """
 
 import argparse
@@ -29,10 +29,15 @@ NUM_INKS = 200
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """What the clients saw.
+    """Results of the clients.
 
-    num_refused: answers with a status from 400 on, counted among num_answers. num_broken: connections that failed or
-    timed out. p50_ms, p95_ms: of the latencies.
+    Attributes:
+        elapsed_s: Duration.
+        num_answers: All answers, including refusals.
+        num_refused: Answers with a status of 400 or more.
+        num_broken: Connections that failed or timed out.
+        p50_ms: Median latency.
+        p95_ms: 95th percentile of the latency.
     """
 
     elapsed_s: float
@@ -44,17 +49,17 @@ class Load:
 
     @property
     def num_errors(self) -> int:
-        """All that was not answered well."""
+        """Requests without a good answer."""
         return self.num_refused + self.num_broken
 
     @property
     def per_second(self) -> float:
-        """Good answers a second."""
+        """Good answers per second."""
         return (self.num_answers - self.num_refused) / self.elapsed_s
 
 
 def bodies(num_inks: int) -> list[bytes]:
-    """Inks as JSON strokes."""
+    """Make inks as JSON strokes."""
     with tempfile.TemporaryDirectory() as folder:
         inks = choose(synthetic_inks(num_inks, folder=Path(folder)), num_inks=num_inks)
     parsed = [parse_inkml(ink.data, max_file_bytes=10**6, max_points=10**5).strokes for ink in inks]
@@ -62,7 +67,7 @@ def bodies(num_inks: int) -> list[bytes]:
 
 
 def load(server: Server, inks: list[bytes], *, num_clients: int, seconds: int, warming_s: int = WARMING_S) -> Load:
-    """Ask for so many seconds, after a warm-up that does not count. inks: JSON without line ends, asked in turn."""
+    """Send inks (JSON without line breaks) in turn for `seconds`, after a warm-up that does not count."""
     with tempfile.NamedTemporaryFile(suffix=".jsonl") as file:
         file.write(b"\n".join(inks) + b"\n")
         file.flush()
@@ -83,7 +88,7 @@ def main() -> None:
     parser.add_argument("--without-plain", action="store_true")
     arguments = parser.parse_args()
     if shutil.which(WRK) is None:
-        sys.exit("load: needs wrk: apt-get install wrk")
+        sys.exit("load: wrk is missing: apt-get install wrk")
     inks = bodies(NUM_INKS)
     options = ["--model", str(arguments.model), "--threads", str(arguments.threads)]
     servers = {"latexify serve": ["latexify", "serve", *options]}
@@ -98,10 +103,10 @@ def main() -> None:
     for name, command in servers.items():
         with started(command) as server:
             for num_clients in arguments.clients:
-                seen = load(server, inks, num_clients=num_clients, seconds=arguments.seconds)
+                result = load(server, inks, num_clients=num_clients, seconds=arguments.seconds)
                 print(
-                    f"| {name} | {num_clients} | {seen.per_second:.1f} | {seen.p50_ms:.0f} | "
-                    f"{seen.p95_ms:.0f} | {seen.num_answers} | {seen.num_errors} | "
+                    f"| {name} | {num_clients} | {result.per_second:.1f} | {result.p50_ms:.0f} | "
+                    f"{result.p95_ms:.0f} | {result.num_answers} | {result.num_errors} | "
                     f"{server.memory_mib:.0f} |",
                     flush=True,
                 )

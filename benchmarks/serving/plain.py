@@ -1,7 +1,7 @@
-"""The baseline: a server as it is usually written around a model. One request, one `generate`.
+"""The baseline: a typical server for a model, with one call of `generate` for each request.
 
-The same model folder, through transformers alone; the same drawing, so that the difference is the serving. FastAPI runs
-the handler in its thread pool; a lock keeps it to one `generate` at a time, as several would only share the same cores.
+It loads the same model folder with transformers alone, and draws alike, so that only the serving differs. FastAPI runs
+the handler in its thread pool. A lock allows one `generate` at a time, since several would share the same cores.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from latexify.serve.recognizer import MAX_TOKENS, Recognizer
 
 
 def make_plain_app(model: Path) -> FastAPI:
-    """POST /recognize with `{"strokes": …}`, as the service takes it; GET /ready."""
+    """Make a server with POST /recognize (`{"strokes": …}`, as in the service) and GET /ready."""
     canvas = Recognizer(model, device="cpu")
     network = VisionEncoderDecoderModel.from_pretrained(model).eval()
     processor = AutoImageProcessor.from_pretrained(model)

@@ -1,4 +1,4 @@
--- wrk's script: posts the bodies of a file, one a line, in turn, and prints what wrk saw as JSON.
+-- Script for wrk: posts the lines of a file in turn, and prints wrk's results as JSON.
 local bodies = {}
 local headers = { ["Content-Type"] = "application/json" }
 local number = 0

@@ -1,4 +1,4 @@
-"""Servers as processes of their own, and what they take of the machine."""
+"""Servers in processes of their own, and their memory."""
 
 import socket
 import subprocess
@@ -16,7 +16,7 @@ START_TIMEOUT_S = 120
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """A server that is ready. url: without a slash at the end."""
+    """A server that is ready; its URL has no trailing slash."""
 
     url: str
     port: int
@@ -24,27 +24,27 @@ class Server:
 
     @property
     def memory_mib(self) -> float:
-        """Resident memory now."""
+        """Resident memory."""
         return float(self.process.memory_info().rss) / 2**20
 
 
 @contextmanager
 def started(command: Sequence[str]) -> Iterator[Server]:
-    """Run `python -m` with `command` and a free port until its /ready says yes; stop it at the end."""
+    """Run `python -m` with `command` on a free port, wait until /ready returns 200, and stop it at the end."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
     arguments = [sys.executable, "-m", *command, "--port", str(port)]
     with subprocess.Popen(arguments, stderr=subprocess.DEVNULL) as process:  # noqa: S603  # our own
         try:
-            _wait(url, process)
+            _wait_until_ready(url, process)
             yield Server(url=url, port=port, process=psutil.Process(process.pid))
         finally:
             process.terminate()
             process.wait()
 
 
-def _wait(url: str, process: "subprocess.Popen[bytes]") -> None:
+def _wait_until_ready(url: str, process: "subprocess.Popen[bytes]") -> None:
     deadline_s = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline_s and process.poll() is None:
         try:
@@ -53,4 +53,4 @@ def _wait(url: str, process: "subprocess.Popen[bytes]") -> None:
         except httpx2.TransportError:
             pass
         time.sleep(0.1)
-    raise RuntimeError(f"no server at {url}: exit code {process.poll()}")
+    raise RuntimeError(f"the server at {url} did not start: exit code {process.poll()}")

@@ -1,1 +1,1 @@
-"""A page for people, of Streamlit: write a formula, or bring one along, and take its LaTeX with you."""
+"""The demo: a Streamlit page to write or upload a formula and copy its LaTeX."""

@@ -1,4 +1,4 @@
-"""Inks to begin with: of the project's test split where it has one, else such as the project generates itself."""
+"""Example inks for the page: from the project's test split if it has one, otherwise synthetic."""
 
 import hashlib
 from collections.abc import Iterator
@@ -19,73 +19,77 @@ from latexify.pipeline.synthesis.dataset import plan, write_inks
 from latexify.serve.http.limits import Limits
 
 MAX_TOKENS = 24
-"""Of an example's label: longer ones do not fit on a telephone."""
+"""Longest label of an example; longer ones do not fit on a phone."""
 MAX_POINTS = 2_000
-"""Of an example: they all go to the visitor's browser."""
+"""Largest example; all examples are sent to the visitor's browser."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Example:
-    """An ink whose LaTeX is known. label: normalised."""
+class DemoExample:
+    """An ink with its label, which is normalised."""
 
     key: str
     label: str
     strokes: list[Stroke]
 
 
-def find_examples(inks: Location, *, count: int) -> list[Example]:
-    """At most `count` examples, the same each time, from short to long.
+def find_examples(inks: Location, *, count: int) -> list[DemoExample]:
+    """Choose at most `count` examples, the same each time, from short to long.
 
-    inks: folder of the ingest stage; where there is none, or no test ink in it, examples are generated. Raises
-    LatexifyError where there is one that is not whole.
+    Args:
+        inks: Folder of the ingest stage. If it is missing or has no test inks, examples are generated.
+        count: Number of examples.
+
+    Raises:
+        LatexifyError: If the folder is damaged.
     """
-    found = _of_test_split(inks, count) if (inks / MANIFEST_NAME).is_file() else []
-    return found or _generated(count)
+    examples = _from_test_split(inks, count) if (inks / MANIFEST_NAME).is_file() else []
+    return examples or _generate(count)
 
 
-def _of_test_split(inks: Location, count: int) -> list[Example]:
+def _from_test_split(inks: Location, count: int) -> list[DemoExample]:
     batches = read_batches(inks, columns=["key", "split", "normalized_label", "num_points"], max_rows=8192)
     keys = dict(chain.from_iterable(map(_candidates, batches)))
     if not keys:
         return []
     chosen = _spread(keys, count)
-    wanted = pa.array(chosen, pa.string())
-    rows = (batch.filter(pc.is_in(batch["key"], wanted)) for batch in read_batches(inks))
-    found = {
-        ink.key: Example(key=ink.key, label=ink.normalized_label, strokes=ink.strokes)
+    chosen_array = pa.array(chosen, pa.string())
+    rows = (batch.filter(pc.is_in(batch["key"], chosen_array)) for batch in read_batches(inks))
+    examples = {
+        ink.key: DemoExample(key=ink.key, label=ink.normalized_label, strokes=ink.strokes)
         for ink in chain.from_iterable(map(inks_of, rows))
     }
-    return [found[key] for key in chosen]
+    return [examples[key] for key in chosen]
 
 
 def _candidates(batch: pa.RecordBatch) -> Iterator[tuple[str, str]]:
-    """Key and label of the test inks that are small enough."""
-    is_wanted = pc.and_(pc.equal(batch["split"], "test"), pc.less_equal(batch["num_points"], MAX_POINTS))
-    rows = batch.filter(is_wanted)
+    """Yield key and label of the test inks that are small enough."""
+    is_candidate = pc.and_(pc.equal(batch["split"], "test"), pc.less_equal(batch["num_points"], MAX_POINTS))
+    rows = batch.filter(is_candidate)
     for key, label in zip(rows["key"].to_pylist(), rows["normalized_label"].to_pylist(), strict=True):
         if 1 < _length(label) <= MAX_TOKENS:
             yield key, label
 
 
 def _spread(labels: dict[str, str], count: int) -> list[str]:
-    """Keys of inks of all lengths, each label once, chosen by hashes of the keys."""
+    """Choose keys of inks of all lengths, each label once, by hashes of the keys."""
     order = sorted(labels, key=lambda key: hashlib.blake2b(key.encode("utf-8", "surrogatepass")).digest())
     first = {labels[key]: key for key in reversed(order)}
     keys = sorted(first.values(), key=lambda key: (_length(labels[key]), key))
     count = min(count, len(keys))
-    return [keys[(2 * place + 1) * len(keys) // (2 * count)] for place in range(count)]
+    return [keys[(2 * i + 1) * len(keys) // (2 * count)] for i in range(count)]
 
 
 def _length(label: str) -> int:
     return sum(token != " " for token in tokenize(label))
 
 
-def _generated(count: int) -> list[Example]:
+def _generate(count: int) -> list[DemoExample]:
     limits = Limits()
     params = SyntheticParams(num_test=count)
     members = chain.from_iterable(write_inks(task, params, seed=0) for task in plan(params, "test"))
     examples = []
     for name, data in members:
         ink = parse_inkml(data, max_file_bytes=limits.max_ink_bytes, max_points=limits.max_points)
-        examples.append(Example(key=name, label=normalize(ink.annotations["label"]), strokes=ink.strokes))
+        examples.append(DemoExample(key=name, label=normalize(ink.annotations["label"]), strokes=ink.strokes))
     return sorted(examples, key=lambda example: (_length(example.label), example.key))

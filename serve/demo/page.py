@@ -1,4 +1,4 @@
-"""What stands on the page, from top to bottom. `latexify.serve.demo.script` shows it to each visitor."""
+"""The page's contents, from top to bottom. `latexify.serve.demo.script` shows them to each visitor."""
 
 import re
 import string
@@ -7,98 +7,98 @@ from pathlib import Path
 
 import streamlit as st
 
-from latexify.serve.demo.examples import Example
-from latexify.serve.demo.inference import Seen, SharedRecognizer, Unread
-from latexify.serve.demo.widgets import HERE, readings, sheet
+from latexify.serve.demo.examples import DemoExample
+from latexify.serve.demo.inference import DemoFailure, DemoResult, SharedRecognizer
+from latexify.serve.demo.widgets import STATIC, candidates, sheet
 from latexify.serve.files import SUFFIXES
 from latexify.serve.http.limits import MAX_BEAMS
 from latexify.serve.http.requests import RequestItem
 
 BEAMS = 4
-"""Readings that are looked for unless the visitor says otherwise."""
+"""Default beam width."""
 
 
-def show(reader: SharedRecognizer, examples: Sequence[Example], *, model: Path) -> None:
-    """Show the page. model: named at its foot."""
-    icon = (HERE / "icon.svg").read_text(encoding="utf-8")
+def show(recognizer: SharedRecognizer, examples: Sequence[DemoExample], *, model: Path) -> None:
+    """Show the page; its footer names the model's folder."""
+    icon = (STATIC / "icon.svg").read_text(encoding="utf-8")
     st.set_page_config(page_title="latexify", page_icon=icon, layout="wide")
     st.header("Handwriting to LaTeX", anchor=False)
     body = st.container()
-    num_beams = _foot(reader, model)
+    num_beams = _footer(recognizer, model)
     writing, files = body.tabs(["Write", "Images and InkML"])
     with writing:
-        _write(reader, examples, num_beams)
+        _write(recognizer, examples, num_beams)
     with files:
-        _read_files(reader, num_beams)
+        _read_files(recognizer, num_beams)
 
 
-def _foot(reader: SharedRecognizer, model: Path) -> int:
-    """What stands below all else; returns the number of beams that the visitor wants."""
-    setting, words = st.columns([2, 3], gap="large", vertical_alignment="bottom")
+def _footer(recognizer: SharedRecognizer, model: Path) -> int:
+    """Show the footer; return the beam width that the visitor chose."""
+    setting, text = st.columns([2, 3], gap="large", vertical_alignment="bottom")
     num_beams = setting.slider(
-        "Beams",
+        "Beam width",
         1,
         MAX_BEAMS,
         BEAMS,
         key="beams",
-        help="Beginnings that the search follows. More of them find more readings, and take longer.",
+        help="Number of hypotheses that the search follows. A larger width finds more candidates, but takes longer.",
     )
-    width, height = reader.canvas_px
-    words.caption(
-        f"Read by the model in {_plain(model.resolve().name)}, which sees {width} by {height} pixels. What you write "
-        "goes to the computer that this page comes from, and no further."
+    width, height = recognizer.canvas_px
+    text.caption(
+        f"Recognised by the model {_escape(model.resolve().name)} on a picture of {width} by {height} pixels. Your "
+        "handwriting is only sent to the computer that serves this page."
     )
     return num_beams
 
 
 @st.fragment
-def _write(reader: SharedRecognizer, examples: Sequence[Example], num_beams: int) -> None:
+def _write(recognizer: SharedRecognizer, examples: Sequence[DemoExample], num_beams: int) -> None:
     left, right = st.columns([3, 2], gap="medium")
     with left:
         ink = sheet(examples)
     with right:
         if ink is None:
-            st.info("Your formula appears here a moment after you lift the pen.", icon=":material/draw:")
+            st.info("The LaTeX appears here when you lift the pen.", icon=":material/draw:")
             return
         example = next((example for example in examples if example.key == ink.example), None)
         if example is not None:
-            # as it is in the data: what the browser sent was rounded
-            found = reader.read(RequestItem(strokes=example.strokes), num_beams=num_beams)
+            # the original strokes, since the browser's are rounded
+            result = recognizer.read(RequestItem(strokes=example.strokes), num_beams=num_beams)
         else:
-            found = reader.read_ink(ink.json, num_beams=num_beams)
-        if isinstance(found, Unread):
-            st.error(_plain(found.reason))
+            result = recognizer.read_ink(ink.json, num_beams=num_beams)
+        if isinstance(result, DemoFailure):
+            st.error(_escape(result.reason))
             return
-        readings(found, key="written", truth=example.label if example else None)
+        candidates(result, key="written", label=example.label if example else None)
 
 
 @st.fragment
-def _read_files(reader: SharedRecognizer, num_beams: int) -> None:
-    limits = reader.limits
+def _read_files(recognizer: SharedRecognizer, num_beams: int) -> None:
+    limits = recognizer.limits
     uploaded = st.file_uploader(
-        f"Photographs, scans or InkML of one formula each, at most {limits.max_body_bytes // 1_000_000} MB",
+        f"Photographs, scans or InkML files with one formula each, at most {limits.max_body_bytes // 1_000_000} MB",
         type=[suffix.removeprefix(".") for suffix in SUFFIXES],
         accept_multiple_files=True,
         key="files",
     )
     if len(uploaded) > limits.max_items:
-        st.warning(f"{len(uploaded)} files: only the first {limits.max_items} are read.")
-    for number, file in enumerate(uploaded[: limits.max_items]):
-        found = _read_file(reader, file.getvalue(), num_beams)
-        if isinstance(found, Unread):
-            st.error(f"**{_plain(file.name)}**: {_plain(found.reason)}")
+        st.warning(f"{len(uploaded)} files: only the first {limits.max_items} were recognised.")
+    for i, file in enumerate(uploaded[: limits.max_items]):
+        result = _read_file(recognizer, file.getvalue(), num_beams)
+        if isinstance(result, DemoFailure):
+            st.error(f"**{_escape(file.name)}**: {_escape(result.reason)}")
             continue
         with st.container(border=True):
-            st.markdown(f"**{_plain(file.name)}**")
-            readings(found, key=f"file-{number}")
+            st.markdown(f"**{_escape(file.name)}**")
+            candidates(result, key=f"file-{i}")
 
 
-@st.cache_data(max_entries=256, show_spinner="Reading …")
-def _read_file(_reader: SharedRecognizer, data: bytes, num_beams: int) -> Seen | Unread:
-    """Kept, since the page is made anew with every file that comes or goes."""
-    return _reader.read_file(data, num_beams=num_beams)
+@st.cache_data(max_entries=256, show_spinner="Recognising …")
+def _read_file(_recognizer: SharedRecognizer, data: bytes, num_beams: int) -> DemoResult | DemoFailure:
+    """Cached, since Streamlit builds the page again whenever a file is added or removed."""
+    return _recognizer.read_file(data, num_beams=num_beams)
 
 
-def _plain(text: str) -> str:
-    """Words of a stranger, for Streamlit, which takes all words for Markdown."""
+def _escape(text: str) -> str:
+    """Escape untrusted text, since Streamlit interprets all text as Markdown."""
     return re.sub(f"([{re.escape(string.punctuation)}])", r"\\\1", " ".join(text.split()))

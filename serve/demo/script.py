@@ -3,7 +3,7 @@
 import streamlit as st
 
 from latexify.serve.demo.page import show
-from latexify.serve.demo.state import DemoSettings, examples_of, reader_of
+from latexify.serve.demo.state import DemoSettings, shared_examples, shared_recognizer
 
 settings = DemoSettings.from_mapping(st.secrets["latexify"])
-show(reader_of(settings), examples_of(settings), model=settings.model)
+show(shared_recognizer(settings), shared_examples(settings), model=settings.model)

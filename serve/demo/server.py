@@ -1,4 +1,4 @@
-"""The demo as a process: Streamlit's application under uvicorn, alone with this machine."""
+"""Run the demo as a process: Streamlit's application under uvicorn, without access to other servers."""
 
 import threading
 import webbrowser
@@ -13,32 +13,32 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.starlette import App
 from streamlit.web.bootstrap import load_config_options
 
-from latexify.serve.demo.state import DemoSettings, examples_of, reader_of
+from latexify.serve.demo.state import DemoSettings, shared_examples, shared_recognizer
 from latexify.serve.http.limits import Limits
 from latexify.serve.http.sockets import listen, run_until_signalled, url_of
 
 SCRIPT = Path(__file__).resolve().parent / "script.py"
 
 SHUTDOWN_TIMEOUT_S = 2
-"""For visitors who are still connected when the demo ends."""
+"""Time for connected visitors when the demo ends."""
 
 MAX_MESSAGE_MB = 16
-"""Of what a browser sends about its widgets, and of what is sent to it."""
+"""Largest message from and to a browser."""
 
 POLICY = (
     "default-src 'self'; "
-    "script-src 'self' 'unsafe-inline' blob:; "  # Streamlit's own page has a script, and loads ours from blobs
+    "script-src 'self' 'unsafe-inline' blob:; "  # Streamlit's page has inline scripts, and loads ours from blobs
     "style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; "
     "font-src 'self' data:; "
     "worker-src 'self' blob:; "
     "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
 )
-"""A browser fetches nothing from elsewhere for this page, whatever Streamlit or a formula would like."""
+"""Keeps the browser from loading anything from other servers for this page."""
 
 
 def options() -> dict[str, str | int | bool]:
-    """Streamlit's options; they go before those of its own files, wherever a user has such."""
+    """Return Streamlit's options, which override those of the user's own configuration files."""
     return {
         "browser.gatherUsageStats": False,
         "client.showErrorDetails": "none",
@@ -60,17 +60,23 @@ def options() -> dict[str, str | int | bool]:
 
 
 def run(settings: DemoSettings, *, host: str, port: int, open_browser: bool, announce: Callable[[str], None]) -> None:
-    """Show the demo until SIGTERM or SIGINT, and return.
+    """Serve the demo until SIGTERM or SIGINT, and return.
 
-    port: 0 for any that is free. open_browser: show it to whoever sits here. announce: told where it is, once browsers
-    can connect. Raises LatexifyError, before anything is served, where there is no model, the device or address cannot
-    be had, or the inks are damaged.
+    Args:
+        settings: How the demo works.
+        host: Address to listen on.
+        port: Port to listen on; 0 takes any free one.
+        open_browser: Whether to open the page in this machine's browser.
+        announce: Called with the URL once browsers can connect.
+
+    Raises:
+        LatexifyError: If model, device or address cannot be used, or the inks are damaged; before anything is served.
     """
     load_config_options(options())
-    reader_of(settings)
-    examples_of(settings)
-    listening = listen(host, port)
-    app = App(SCRIPT, secrets={"latexify": settings.to_mapping()}, middleware=[Middleware(OwnPagesOnly)])
+    shared_recognizer(settings)
+    shared_examples(settings)
+    listener = listen(host, port)
+    app = App(SCRIPT, secrets={"latexify": settings.to_mapping()}, middleware=[Middleware(SameOriginOnly)])
     server = uvicorn.Server(
         uvicorn.Config(
             app,
@@ -84,26 +90,26 @@ def run(settings: DemoSettings, *, host: str, port: int, open_browser: bool, ann
             timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
         )
     )
-    url = url_of(listening)
+    url = url_of(listener)
     announce(f"demo of {settings.model} on {url}")
     if open_browser:
-        # in a thread, as some browsers are programs that return when they are closed
+        # in a thread, since some browsers block until they are closed
         threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
-    run_until_signalled(server, listening)
+    run_until_signalled(server, listener)
 
 
-class OwnPagesOnly:
-    """Middleware: answers go to pages of this server alone, and these load nothing from elsewhere.
+class SameOriginOnly:
+    """Middleware that only answers pages of this server, and keeps them from loading anything from other servers.
 
-    Streamlit itself would ask a service on the internet for this machine's address, to compare it with the origin of
-    a page that it does not know. Here the origin is the host that was asked, or there is no answer.
+    For an unknown origin, Streamlit itself would ask a service on the internet for this machine's address. This
+    middleware refuses every origin but the requested host, and hides the header from Streamlit.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or a websocket's."""
+        """Answer an HTTP or WebSocket request."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
@@ -112,14 +118,14 @@ class OwnPagesOnly:
         if origin is not None and origin.partition("://")[2] != headers.get("host"):
             await self._refuse(scope, receive, send)
             return
-        own = {**scope, "headers": [pair for pair in scope["headers"] if pair[0] != b"origin"]}
+        inner_scope = {**scope, "headers": [pair for pair in scope["headers"] if pair[0] != b"origin"]}
 
         async def send_with_policy(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message)["Content-Security-Policy"] = POLICY
             await send(message)
 
-        await self._app(own, receive, send_with_policy)
+        await self._app(inner_scope, receive, send_with_policy)
 
     @staticmethod
     async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
@@ -127,4 +133,4 @@ class OwnPagesOnly:
             await receive()
             await send({"type": "websocket.close", "code": 1008})
             return
-        await PlainTextResponse("this page may not ask here", status_code=403)(scope, receive, send)
+        await PlainTextResponse("requests from other origins are not allowed", status_code=403)(scope, receive, send)

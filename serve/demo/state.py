@@ -1,4 +1,4 @@
-"""What all visitors share: the settings, the model and the examples, each loaded once."""
+"""State that all visitors share: the settings, and the model and examples, which are loaded once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any, Self
 import streamlit as st
 
 from latexify.artifacts.location import location_of
-from latexify.serve.demo.examples import Example, find_examples
+from latexify.serve.demo.examples import DemoExample, find_examples
 from latexify.serve.demo.inference import SharedRecognizer
 from latexify.trainer.inference.runtime import Runtime
 
@@ -17,7 +17,15 @@ NUM_EXAMPLES = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoSettings:
-    """How the demo works. device, runtime: as in `Recognizer`. threads: of the model. inks: folder or URL of inks."""
+    """How the demo works.
+
+    Attributes:
+        model: Model folder.
+        device: See `Recognizer`.
+        runtime: See `Recognizer`.
+        threads: CPU threads of the model.
+        inks: Folder or URL of the inks that examples are taken from.
+    """
 
     model: Path
     device: str | None
@@ -26,7 +34,7 @@ class DemoSettings:
     inks: str
 
     def to_mapping(self) -> dict[str, Any]:
-        """As values that Streamlit hands on to its script."""
+        """Return the settings as values that Streamlit passes to its script."""
         return {
             "model": str(self.model),
             "device": self.device or "",
@@ -37,7 +45,7 @@ class DemoSettings:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """The settings that `to_mapping` gave."""
+        """Make the settings from the values of `to_mapping`."""
         return cls(
             model=Path(values["model"]),
             device=values["device"] or None,
@@ -48,12 +56,12 @@ class DemoSettings:
 
 
 @st.cache_resource(show_spinner=False)
-def reader_of(settings: DemoSettings) -> SharedRecognizer:
-    """The model. Raises LatexifyError where there is none."""
+def shared_recognizer(settings: DemoSettings) -> SharedRecognizer:
+    """Load the model. Raises LatexifyError if that fails."""
     return SharedRecognizer(settings.model, device=settings.device, runtime=settings.runtime, threads=settings.threads)
 
 
 @st.cache_resource(show_spinner=False)
-def examples_of(settings: DemoSettings) -> list[Example]:
-    """The examples. Raises LatexifyError where the inks are not whole."""
+def shared_examples(settings: DemoSettings) -> list[DemoExample]:
+    """Find the examples. Raises LatexifyError if the inks are damaged."""
     return find_examples(location_of(settings.inks), count=NUM_EXAMPLES)

@@ -1,7 +1,7 @@
-"""The two parts of the page that Streamlit does not have: a sheet to write on, and formulas with LaTeX to copy.
+"""The page's own widgets: a sheet to write on, and formulas with LaTeX to copy.
 
-Both are components of Streamlit (`st.components.v2`): plain scripts, without a build step, in a shadow root each. The
-sheet and the clipboard are those of the service's page.
+Both are Streamlit components (`st.components.v2`): plain scripts without a build step, each in a shadow root. The
+sheet and the clipboard are those of the HTTP service's page.
 """
 
 import base64
@@ -14,59 +14,62 @@ import numpy as np
 import streamlit as st
 
 from latexify.eval.metrics.typeset import Typesetter
-from latexify.serve.demo.examples import Example
-from latexify.serve.demo.inference import Seen
+from latexify.serve.demo.examples import DemoExample
+from latexify.serve.demo.inference import DemoResult
 from latexify.serve.recognizer import LatexHypothesis, Picture
 from latexify.shards.format.png import encode_png
 
-HERE = Path(__file__).resolve().parent / "static"
-SHARED = HERE.parent.parent / "static"
+STATIC = Path(__file__).resolve().parent / "static"
+SERVICE_STATIC = Path(__file__).resolve().parent.parent / "http" / "static"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenInk:
-    """What is on the sheet, as the browser says. json: the strokes. example: key of the one it is, untouched."""
+    """The sheet's content. json: the strokes. example: key of the example, if the sheet shows one unchanged."""
 
     json: str
     example: str | None
 
 
-def sheet(examples: Sequence[Example]) -> WrittenInk | None:
-    """Show the sheet, and return what is written on it; None where nothing is."""
+def sheet(examples: Sequence[DemoExample]) -> WrittenInk | None:
+    """Show the sheet, and return its ink; None if it is empty."""
     draw = st.components.v2.component(
         "latexify_sheet",
-        html=_text(HERE / "canvas.html"),
-        css=_text(HERE / "canvas.css"),
-        js=_text(SHARED / "sheet.js", HERE / "canvas.js"),
+        html=_text(STATIC / "canvas.html"),
+        css=_text(STATIC / "canvas.css"),
+        js=_text(SERVICE_STATIC / "sheet.js", STATIC / "canvas.js"),
     )
-    offered = [{"key": example.key, "label": example.label, "strokes": _thinned(example)} for example in examples]
+    offered = [{"key": example.key, "label": example.label, "strokes": _rounded(example)} for example in examples]
     ink = draw(key="sheet", data={"examples": offered}, on_ink_change=lambda: None).ink
-    # it comes from a browser: it may be anything
+    # do not trust a browser
     if not isinstance(ink, dict) or not isinstance(ink.get("json"), str) or ink["json"] == '{"strokes":[]}':
         return None
     example = ink.get("example")
     return WrittenInk(json=ink["json"], example=example if isinstance(example, str) else None)
 
 
-def readings(seen: Seen, *, key: str, truth: str | None = None) -> None:
-    """Show what was read, typeset, with LaTeX to copy, and what the model saw.
+def candidates(result: DemoResult, *, key: str, label: str | None = None) -> None:
+    """Show the candidates typeset with LaTeX to copy, and the model's input.
 
-    truth: what was meant, where that is known; normalised.
+    Args:
+        result: What to show.
+        key: Streamlit's key of the widget.
+        label: The ink's normalised label, if known.
     """
-    found = seen.recognition
+    recognition = result.recognition
     show = st.components.v2.component(
-        "latexify_readings",
-        css=_text(HERE / "readings.css"),
-        js=_text(SHARED / "clipboard.js", HERE / "readings.js"),
+        "latexify_candidates",
+        css=_text(STATIC / "candidates.css"),
+        js=_text(SERVICE_STATIC / "clipboard.js", STATIC / "candidates.js"),
     )
     typesetter = Typesetter()
-    lines = [_line(reading, typesetter) for reading in (found, *found.alternatives)]
-    verdict = None if truth is None else {"latex": truth, "isRight": found.latex == truth}
-    picture = {"url": _data_url(seen.picture), "caption": _caption(seen)}
-    show(key=key, data={"readings": lines, "truth": verdict, "picture": picture, "glyphs": typesetter.glyphs()})
+    lines = [_candidate(reading, typesetter) for reading in (recognition, *recognition.alternatives)]
+    verdict = None if label is None else {"latex": label, "isRight": recognition.latex == label}
+    picture = {"url": _data_url(result.picture), "caption": _caption(result)}
+    show(key=key, data={"candidates": lines, "label": verdict, "picture": picture, "glyphs": typesetter.glyphs()})
 
 
-def _line(reading: LatexHypothesis, typesetter: Typesetter) -> dict[str, Any]:
+def _candidate(reading: LatexHypothesis, typesetter: Typesetter) -> dict[str, Any]:
     formula = typesetter.draw(reading.latex)
     return {
         "latex": reading.latex,
@@ -77,17 +80,17 @@ def _line(reading: LatexHypothesis, typesetter: Typesetter) -> dict[str, Any]:
 
 
 def _data_url(picture: Picture) -> str:
-    """The picture itself: one that Streamlit stored might be gone when a slow browser comes for it."""
+    """Embed the picture, since Streamlit might drop a stored one before a slow browser loads it."""
     return f"data:image/png;base64,{base64.b64encode(encode_png(picture)).decode()}"
 
 
-def _caption(seen: Seen) -> str:
-    height, width = seen.picture.shape
-    return f"{width} by {height} pixels, read in {seen.recognition.elapsed_s * 1000:.0f} ms"
+def _caption(result: DemoResult) -> str:
+    height, width = result.picture.shape
+    return f"{width} by {height} pixels, recognised in {result.recognition.elapsed_s * 1000:.0f} ms"
 
 
-def _thinned(example: Example) -> list[list[list[float]]]:
-    """The strokes in thousandths of their extent: enough to look at, and less to send."""
+def _rounded(example: DemoExample) -> list[list[list[float]]]:
+    """Round the strokes to thousandths of their extent: enough for a thumbnail, and less to send."""
     low = np.min([stroke.min(axis=0) for stroke in example.strokes], axis=0)
     extent = float(np.max([stroke.max(axis=0) for stroke in example.strokes] - low)) or 1.0
     return [np.round((stroke - low) * (1000 / extent)).tolist() for stroke in example.strokes]

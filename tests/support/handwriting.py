@@ -1,6 +1,8 @@
 """A formula as strokes, and photographs of it as people take them."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import numpy.typing as npt
@@ -31,28 +33,38 @@ def strokes() -> list[Stroke]:
 
 
 def inkml() -> bytes:
-    """The formula as a file."""
+    """The formula as an InkML file."""
     traces = [", ".join(f"{x:g} {y:g}" for x, y in stroke) for stroke in strokes()]
     body = "".join(f"<trace>{trace}</trace>" for trace in traces)
     return f'<ink xmlns="http://www.w3.org/2003/InkML">{body}</ink>'.encode()
 
 
 def ink(*, pen_px: float = 6, height_px: int = HEIGHT_PX, width_px: int = WIDTH_PX, margin_px: int = 40) -> Floats:
-    """Where the pen was: float [height, width], 0 paper, 1 ink."""
+    """The formula's pixels, float [height, width], 0 paper, 1 ink."""
     canvas = Canvas(height_px=height_px, width_px=width_px, margin_px=margin_px, pen_width_px=pen_px)
     return 1 - draw_ink(strokes(), canvas) / 255
 
 
 def encoded(values: Floats | Image.Image, kind: str = "PNG", **options: object) -> bytes:
-    """An image file. values: 0 to 255, [height, width] or with channels behind."""
+    """An image file. values: 0 to 255, [height, width] or [height, width, channels]."""
     image = values if isinstance(values, Image.Image) else Image.fromarray(values.clip(0, 255).astype(np.uint8))
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
+def png_without_pixels(width_px: int, height_px: int) -> bytes:
+    """A small PNG that claims to be large."""
+    head = struct.pack(">IIBBBBB", width_px, height_px, 8, 0, 0, 0, 0)
+    pieces = ((b"IHDR", head), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b""))
+    chunks = [
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in pieces
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
 def photographs() -> dict[str, bytes]:
-    """The formula under every sky."""
+    """The formula in many kinds of light, on many kinds of paper, and in many formats."""
     random = np.random.default_rng(1)
     noise = random.normal(0, 5, (HEIGHT_PX, WIDTH_PX))
     rows, columns = np.mgrid[0:HEIGHT_PX, 0:WIDTH_PX]

@@ -1,7 +1,8 @@
-"""A stand-in for the Hugging Face Hub on this machine, which speaks what huggingface_hub 2 speaks to publish and load.
+"""A local stand-in for the Hugging Face Hub, with the requests that huggingface_hub 2 makes to publish and load.
 
-Creating repositories and branches, checking front matter, the upload modes, the LFS protocol (in one part or several),
-Xet's token (its content store is a folder that hf_xet itself reads and writes), commits, and downloads.
+It creates repositories and branches, checks front matter, and supports both upload modes: the LFS protocol (in one or
+several parts) and Xet (tokens only; the content store is a folder that hf_xet reads and writes). It takes commits and
+serves downloads.
 """
 
 import base64
@@ -23,14 +24,14 @@ from huggingface_hub import ModelCard
 TOKEN = "hf_standin"
 OWNER = "me"
 LFS_BYTES = 10_000
-"""Files from this size on go to the LFS store."""
+"""Files of at least this size go to the LFS store."""
 PART_BYTES = 3_000_000
-"""Larger ones go there in parts."""
+"""Larger files go there in parts."""
 
 
 @dataclass
 class Commit:
-    """What one commit added, by path: content, or the SHA-256 of what is in a store."""
+    """The files that a commit added, by path: content, or the SHA-256 of content in a store."""
 
     revision: str
     summary: str
@@ -39,7 +40,7 @@ class Commit:
 
 @dataclass
 class Hub:
-    """What has arrived. fail: HTTP status to answer with, by the beginning of a request such as `POST /api/repos`."""
+    """What has arrived. fail: HTTP status to return, by the beginning of a request such as `POST /api/repos`."""
 
     xet_store: Path
     repos: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -51,24 +52,24 @@ class Hub:
     url: str = ""
 
     def content(self, repo: str, revision: str = "main") -> dict[str, bytes | str]:
-        """The files of a branch, or of the last commit's; the SHA-256 of those that went to Xet's store."""
+        """The files of a branch or of the last commit; for those in Xet's store their SHA-256."""
         commits = self.commits.get(repo, [])
         branch = commits[-1].revision if commits and revision == _id(len(commits)) else revision
-        found: dict[str, bytes | str] = {}
+        files: dict[str, bytes | str] = {}
         for commit in commits:
             if commit.revision == branch:
-                found |= commit.files
-        return {path: self.lfs.get(value, value) if isinstance(value, str) else value for path, value in found.items()}
+                files |= commit.files
+        return {path: self.lfs.get(value, value) if isinstance(value, str) else value for path, value in files.items()}
 
 
 def _id(number: int) -> str:
-    """The name of a repository's n-th commit."""
+    """Id of a repository's n-th commit."""
     return f"{number:040x}"
 
 
 @contextmanager
 def serve_hub(xet_store: Path) -> Iterator[Hub]:
-    """A Hub on a free port of the loopback interface, until the end of the block."""
+    """Run a Hub on a free local port until the end of the block."""
     hub = Hub(xet_store=xet_store)
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
     hub.url = f"http://127.0.0.1:{server.server_address[1]}"
@@ -82,7 +83,7 @@ def serve_hub(xet_store: Path) -> Iterator[Hub]:
         thread.join()
 
 
-class _RefusedError(Exception):
+class _HubError(Exception):
     def __init__(self, status: int, message: str, *, code: str | None = None) -> None:
         super().__init__(message)
         self.status, self.code = status, code
@@ -111,14 +112,14 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         try:
             self._dispatch(urlsplit(self.path).path, body)
-        except _RefusedError as refusal:
-            extra = {"X-Error-Message": str(refusal)} | ({"X-Error-Code": refusal.code} if refusal.code else {})
-            self._answer({"error": str(refusal)}, status=refusal.status, headers=extra)
+        except _HubError as error:
+            extra = {"X-Error-Message": str(error)} | ({"X-Error-Code": error.code} if error.code else {})
+            self._answer({"error": str(error)}, status=error.status, headers=extra)
 
     def _dispatch(self, path: str, body: bytes) -> None:
         for start, status in self.hub.fail.items():
             if f"{self.command} {path}".startswith(start):
-                raise _RefusedError(status, "as the test wants it")
+                raise _HubError(status, "set by the test")
         for method, pattern, name in self.ROUTES:
             match = re.fullmatch(pattern, path)
             if match and method == self.command:
@@ -126,7 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
                     self._require_token()
                 getattr(self, name)(body, *(unquote(part) if part else part for part in match.groups()))
                 return
-        raise _RefusedError(404, f"no such thing: {path}", code="EntryNotFound")
+        raise _HubError(404, f"not found: {path}", code="EntryNotFound")
 
     do_GET = do_HEAD = do_POST = do_PUT = _handle  # noqa: N815  # the names that http.server calls
 
@@ -135,7 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _require_token(self) -> None:
         if self.headers.get("Authorization") != f"Bearer {TOKEN}":
-            raise _RefusedError(401, "Invalid credentials in Authorization header")
+            raise _HubError(401, "Invalid credentials in Authorization header")
 
     def _answer(
         self, content: dict[str, Any] | bytes, *, status: int = 200, headers: dict[str, str] | None = None
@@ -154,18 +155,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _require_repo(self, repo: str, revision: str) -> None:
         if repo not in self.hub.repos:
-            raise _RefusedError(404, "Repository not found", code="RepoNotFound")
+            raise _HubError(404, "Repository not found", code="RepoNotFound")
         if revision not in self.hub.branches[repo] | {_id(len(self.hub.commits.get(repo, [])))}:
-            raise _RefusedError(404, f"Invalid rev id: {revision}", code="RevisionNotFound")
+            raise _HubError(404, f"Invalid rev id: {revision}", code="RevisionNotFound")
 
     def create_repo(self, body: bytes) -> None:
-        wanted = json.loads(body)
-        owner = wanted["organization"] or OWNER
+        request = json.loads(body)
+        owner = request["organization"] or OWNER
         if owner != OWNER:
-            raise _RefusedError(403, f'You don\'t have the rights to create a model under the namespace "{owner}"')
-        repo = f"{owner}/{wanted['name']}"
+            raise _HubError(403, f'You don\'t have the rights to create a model under the namespace "{owner}"')
+        repo = f"{owner}/{request['name']}"
         exists = repo in self.hub.repos
-        self.hub.repos.setdefault(repo, wanted)
+        self.hub.repos.setdefault(repo, request)
         self.hub.branches.setdefault(repo, {"main"})
         url = {"url": f"{self.hub.url}/{repo}"}
         self._answer(
@@ -180,10 +181,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer({}, status=409 if exists else 200)
 
     def validate_yaml(self, body: bytes) -> None:
-        """Front matter that huggingface_hub reads, with the fields that the Hub wants to be strings."""
-        wanted = json.loads(body)
-        assert wanted["repoType"] in {None, "model"}
-        card = ModelCard(wanted["content"]).data.to_dict()
+        """Check that huggingface_hub can read the front matter, and that some fields are strings."""
+        request = json.loads(body)
+        assert request["repoType"] in {None, "model"}
+        card = ModelCard(request["content"]).data.to_dict()
         errors = [
             {"message": f'"{name}" must be a string'}
             for name in ("license", "library_name", "pipeline_tag")
@@ -209,21 +210,21 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer({"casUrl": f"local://{self.hub.xet_store}", "exp": expires, "accessToken": "of the test"})
 
     def lfs_batch(self, body: bytes, repo: str) -> None:
-        wanted = json.loads(body)
-        assert wanted["operation"] == "upload"
-        self._require_repo(repo, wanted["ref"]["name"])
-        self._answer({"transfer": "multipart", "objects": [self._lfs_actions(each) for each in wanted["objects"]]})
+        request = json.loads(body)
+        assert request["operation"] == "upload"
+        self._require_repo(repo, request["ref"]["name"])
+        self._answer({"transfer": "multipart", "objects": [self._lfs_actions(each) for each in request["objects"]]})
 
-    def _lfs_actions(self, wanted: dict[str, Any]) -> dict[str, Any]:
-        oid, size = wanted["oid"], wanted["size"]
+    def _lfs_actions(self, file: dict[str, Any]) -> dict[str, Any]:
+        oid, size = file["oid"], file["size"]
         if oid in self.hub.lfs:
             return {"oid": oid, "size": size}
-        place, header = f"{self.hub.url}/lfs/{oid}", {}
+        url, header = f"{self.hub.url}/lfs/{oid}", {}
         if size > PART_BYTES:
             numbers = range(1, -(-size // PART_BYTES) + 1)
-            header = {"chunk_size": str(PART_BYTES)} | {f"{n:05d}": f"{place}?part={n}" for n in numbers}
-        verify = {"href": f"{place}?verify={size}", "header": {}}
-        return {"oid": oid, "size": size, "actions": {"upload": {"href": place, "header": header}, "verify": verify}}
+            header = {"chunk_size": str(PART_BYTES)} | {f"{n:05d}": f"{url}?part={n}" for n in numbers}
+        verify = {"href": f"{url}?verify={size}", "header": {}}
+        return {"oid": oid, "size": size, "actions": {"upload": {"href": url, "header": header}, "verify": verify}}
 
     def lfs_put(self, body: bytes, oid: str) -> None:
         part = parse_qs(urlsplit(self.path).query).get("part")
@@ -231,14 +232,14 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer({}, headers={"ETag": f'"{hashlib.sha256(body).hexdigest()}"'})
 
     def lfs_complete(self, body: bytes, oid: str) -> None:
-        """Join parts, or confirm what has arrived."""
-        wanted = json.loads(body)
-        for part in wanted.get("parts", []):
+        """Join parts, or confirm that a file has arrived."""
+        request = json.loads(body)
+        for part in request.get("parts", []):
             data = self.hub.lfs.pop(f"{oid}.{part['partNumber']}")
             assert part["etag"] == f'"{hashlib.sha256(data).hexdigest()}"'
             self.hub.lfs[oid] = self.hub.lfs.get(oid, b"") + data
         if hashlib.sha256(self.hub.lfs[oid]).hexdigest() != oid:
-            raise _RefusedError(422, "the content is not what its name says")
+            raise _HubError(422, "the content does not match its SHA-256")
         self._answer({})
 
     def commit(self, body: bytes, repo: str, revision: str) -> None:
@@ -270,7 +271,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._require_repo(repo, revision)
         content = self.hub.content(repo, revision).get(path)
         if content is None:
-            raise _RefusedError(404, "Entry not found", code="EntryNotFound")
+            raise _HubError(404, "Entry not found", code="EntryNotFound")
         assert isinstance(content, bytes)
         oid = _id(len(self.hub.commits[repo]))
         self._answer(content, headers={"ETag": f'"{hashlib.sha256(content).hexdigest()}"', "X-Repo-Commit": oid})

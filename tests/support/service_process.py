@@ -1,4 +1,4 @@
-"""`latexify serve` or `demo` as a process, and plain sockets to talk to it as no well-behaved client would."""
+"""`latexify serve` or `demo` as a process, and raw sockets to act as a badly behaved client."""
 
 import os
 import re
@@ -18,7 +18,7 @@ from tests.support.repository import REPOSITORY
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """A service that is ready. url: without a slash at the end."""
+    """A service that is ready; its URL has no trailing slash."""
 
     process: "subprocess.Popen[str]"
     url: str
@@ -38,26 +38,26 @@ class Service:
 
 @contextmanager
 def service(model: Path, *arguments: str, name: str = "serve", ready: str = "/ready") -> Iterator[Service]:
-    """Start it on a free port and wait until it is ready; it is killed at the end if it still runs."""
+    """Start the service on a free port and wait until it is ready; kill it at the end if it still runs."""
     command = [sys.executable, "-m", "latexify", name, "--model", str(model), "--port", "0", "--device", "cpu"]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "CUDA_VISIBLE_DEVICES": ""}
     with subprocess.Popen([*command, *arguments], env=environment, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None
-            found = re.search(r"http://\S+", process.stderr.readline())
-            assert found, "the service did not say where it is"
-            # it accepts connections from now on, and answers them once it runs
+            match = re.search(r"http://\S+", process.stderr.readline())
+            assert match, "the service did not print its URL"
+            # it accepts connections now, and answers them once it runs
             transport = httpx2.HTTPTransport(retries=3)
-            with httpx2.Client(base_url=found[0], transport=transport, timeout=60) as client:
+            with httpx2.Client(base_url=match[0], transport=transport, timeout=60) as client:
                 while client.get(ready).status_code != 200:
                     assert process.poll() is None
-            yield Service(process=process, url=found[0])
+            yield Service(process=process, url=match[0])
         finally:
             process.kill()
 
 
 def talk(address: tuple[str, int], *pieces: bytes, timeout_s: float = 30) -> bytes:
-    """Send bytes as they are, and return all that comes until the server closes the connection."""
+    """Send raw bytes, and return everything that arrives until the server closes the connection."""
     with socket.create_connection(address, timeout=timeout_s) as connection:
         for piece in pieces:
             connection.sendall(piece)

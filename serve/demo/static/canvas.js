@@ -1,20 +1,20 @@
-// The sheet as a part of the demo's page; behind sheet.js in one module. A moment after the pen is lifted, the ink is sent.
+// The sheet on the demo's page. Appended to sheet.js in one module. Sends the ink a moment after the pen is lifted.
 const PAUSE_MS = 350;
 
 export default function ({ data, parentElement, setStateValue }) {
-  const part = (parentElement.part ??= openPart(parentElement));
-  part.send = (ink) => setStateValue("ink", ink);
-  part.offer(data.examples);
-  part.sheet.watch.observe(parentElement.querySelector("canvas")); // Streamlit may have ended it while the script loaded
-  part.sheet.draw(); // with every change of the theme, too
-  return () => part.sheet.watch.disconnect();
+  const widget = (parentElement.widget ??= makeWidget(parentElement));
+  widget.send = (ink) => setStateValue("ink", ink);
+  widget.showExamples(data.examples);
+  widget.sheet.watch.observe(parentElement.querySelector("canvas")); // Streamlit may have stopped it while the script loaded
+  widget.sheet.draw(); // again after a change of the theme
+  return () => widget.sheet.watch.disconnect();
 }
 
-function openPart(root) {
+function makeWidget(root) {
   const find = (selector) => root.querySelector(selector);
   const sheet = makeSheet(find("canvas"), { onBegin: () => changed(null), onEnd: sendSoon });
-  const part = { sheet, offer, send: null };
-  let offered = null;
+  const widget = { sheet, showExamples, send: null };
+  let shownExamples = null;
   let timer = 0;
 
   function changed(example) {
@@ -33,13 +33,13 @@ function openPart(root) {
   function send(example) {
     const rounded = (value) => Math.round(value * 100) / 100;
     const strokes = sheet.strokes.map((stroke) => stroke.map((point) => point.map(rounded)));
-    part.send({ example, json: JSON.stringify({ strokes }) });
+    widget.send({ example, json: JSON.stringify({ strokes }) });
   }
 
-  function offer(examples) {
+  function showExamples(examples) {
     const text = JSON.stringify(examples);
-    if (text === offered) return;
-    offered = text;
+    if (text === shownExamples) return;
+    shownExamples = text;
     find(".examples").replaceChildren(...examples.map(buttonOf));
   }
 
@@ -59,7 +59,7 @@ function openPart(root) {
 
   find(".undo").addEventListener("click", sheet.undo);
   find(".clear").addEventListener("click", sheet.clear);
-  return part;
+  return widget;
 }
 
 function thumbnail(strokes) {

@@ -1,17 +1,17 @@
 "use strict";
-// True where the text of `element` is on the clipboard; where it cannot be, it is selected, for Ctrl+C.
+// Copies the text of `element` and returns true. If that fails, selects it for Ctrl+C and returns false.
 async function copyText(element) {
   const text = element.textContent;
   try {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    // the clipboard is there for https and localhost only, and where the browser's user allows it
+    // browsers only offer the clipboard on https and localhost, and if the user allows it
   }
   const focused = element.getRootNode().activeElement;
   const box = document.createElement("textarea");
   box.value = text;
-  box.readOnly = true; // no keyboard on a phone
+  box.readOnly = true; // keeps a phone's keyboard hidden
   box.style.cssText = "position: fixed; opacity: 0;";
   document.body.append(box);
   box.select();

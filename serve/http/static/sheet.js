@@ -1,8 +1,9 @@
 "use strict";
-// A sheet to write on, for the service's page and for the demo: strokes of the pen as they come, in CSS pixels.
+// A sheet to write on, for the service's page and the demo. Records the pen's strokes in CSS pixels.
 const MIN_STEP_PX = 1;
 
-// onBegin: the pen was put down. onEnd: it was lifted, or strokes were taken away; `sheet.strokes` is the ink.
+// onBegin: called when the pen touches the sheet. onEnd: called when it is lifted or strokes were removed;
+// `sheet.strokes` is the ink.
 function makeSheet(canvas, { onBegin, onEnd }) {
   const pen = canvas.getContext("2d");
   let current = null;
@@ -11,7 +12,7 @@ function makeSheet(canvas, { onBegin, onEnd }) {
     strokes: [],
     undo: () => change(sheet.strokes.slice(0, -1)),
     clear: () => change([]),
-    show, // strokes from elsewhere, in any unit
+    show, // replaces the ink by strokes in any unit
     draw,
     watch: new ResizeObserver(fit),
   };
@@ -36,7 +37,7 @@ function makeSheet(canvas, { onBegin, onEnd }) {
     pen.beginPath();
     for (const [first, ...rest] of sheet.strokes) {
       pen.moveTo(...first);
-      pen.lineTo(...first); // a dot, where there is nothing else
+      pen.lineTo(...first); // a dot if there are no more points
       for (const point of rest) pen.lineTo(...point);
     }
     pen.stroke();
@@ -55,7 +56,7 @@ function makeSheet(canvas, { onBegin, onEnd }) {
     draw();
   }
 
-  function place(event) {
+  function positionOf(event) {
     const box = canvas.getBoundingClientRect();
     return [event.clientX - box.left - canvas.clientLeft, event.clientY - box.top - canvas.clientTop];
   }
@@ -63,14 +64,14 @@ function makeSheet(canvas, { onBegin, onEnd }) {
   canvas.addEventListener("pointerdown", (event) => {
     if (event.button !== 0) return;
     if (current !== null) {
-      // a second finger; or the hand lay down before its pen
+      // ignore a second finger; a pen replaces the stroke of a resting hand
       if (event.pointerType !== "pen" || current.type === "pen") return;
       sheet.strokes.pop();
     }
     event.preventDefault();
     canvas.focus({ preventScroll: true, focusVisible: false });
     canvas.setPointerCapture(event.pointerId);
-    current = { id: event.pointerId, type: event.pointerType, points: [place(event)] };
+    current = { id: event.pointerId, type: event.pointerType, points: [positionOf(event)] };
     sheet.strokes.push(current.points);
     onBegin();
     draw();
@@ -78,9 +79,9 @@ function makeSheet(canvas, { onBegin, onEnd }) {
 
   canvas.addEventListener("pointermove", (event) => {
     if (current === null || event.pointerId !== current.id) return;
-    const seen = event.getCoalescedEvents ? event.getCoalescedEvents() : [];
-    for (const step of seen.length ? seen : [event]) {
-      const [x, y] = place(step);
+    const steps = event.getCoalescedEvents ? event.getCoalescedEvents() : [];
+    for (const step of steps.length ? steps : [event]) {
+      const [x, y] = positionOf(step);
       const [lastX, lastY] = current.points[current.points.length - 1];
       if (Math.hypot(x - lastX, y - lastY) >= MIN_STEP_PX) current.points.push([x, y]);
     }
@@ -108,7 +109,7 @@ function makeSheet(canvas, { onBegin, onEnd }) {
   return sheet;
 }
 
-// Strokes in any unit as large as they fit, in the middle, and no larger than a person would write them.
+// Strokes in any unit, scaled to fit the sheet with margins, and centred.
 function placed(strokes, width, height) {
   const xs = strokes.flatMap((stroke) => stroke.map(([x]) => x));
   const ys = strokes.flatMap((stroke) => stroke.map(([, y]) => y));

@@ -1,17 +1,17 @@
 "use strict";
-// Asks the service what the ink says, a moment after the pen is lifted.
+// Sends the ink to the service a moment after the pen is lifted.
 const PAUSE_MS = 350;
 const find = (id) => document.getElementById(id);
 const sheet = makeSheet(find("sheet"), { onBegin: changed, onEnd: askSoon });
 let timer = 0;
-let asking = null; // the request on its way, to be given up when the ink changes
+let asking = null; // the pending request, aborted when the ink changes
 
 function changed() {
-  giveUp();
+  abort();
   find("undo").disabled = find("clear").disabled = sheet.strokes.length === 0;
 }
 
-function giveUp() {
+function abort() {
   clearTimeout(timer);
   if (asking !== null) asking.abort();
   asking = null;
@@ -26,24 +26,24 @@ function askSoon() {
 
 async function ask(body, type) {
   const request = (asking = new AbortController());
-  find("note").textContent = "reading …";
+  find("note").textContent = "recognising …";
   try {
     const options = { method: "POST", body, headers: { "Content-Type": type }, signal: request.signal };
     const answer = await fetch("/recognize?beams=3", options);
-    const found = await answer.json();
-    if (answer.ok) show(found, `${Math.round(found.confidence * 100)} % sure`);
-    else find("note").textContent = found.error;
+    const content = await answer.json();
+    if (answer.ok) show(content, `${Math.round(content.confidence * 100)} % confidence`);
+    else find("note").textContent = content.error;
   } catch (error) {
     if (error.name !== "AbortError") find("note").textContent = `no answer: ${error.message}`;
   }
 }
 
-function show(found, note) {
-  find("latex").value = found.latex;
-  find("copy").disabled = found.latex === "";
+function show(result, note) {
+  find("latex").value = result.latex;
+  find("copy").disabled = result.latex === "";
   find("note").textContent = note;
   find("others").replaceChildren(
-    ...found.alternatives.map((other) => {
+    ...result.alternatives.map((other) => {
       const line = document.createElement("li");
       const choose = document.createElement("button");
       choose.textContent = other.latex;

@@ -1,6 +1,6 @@
-"""The demo as a visitor has it: `latexify demo`, and headless Chromium with real events of mouse, finger and keys.
+"""`latexify demo` in headless Chromium, with real mouse, touch and keyboard events.
 
-Chromium is driven by its own protocol (`scripts/browser.py`), without any driver.
+Chromium is controlled by its own protocol (`scripts/browser.py`), without a driver.
 """
 
 import json
@@ -20,22 +20,22 @@ from tests.support.service_process import Service, service
 
 CANVAS = first("canvas")
 LATEX = f"{every('code.latex')}.filter((code) => code.getClientRects().length).map((code) => code.textContent)"
-STROKES = f"{CANVAS}.getRootNode().part.sheet.strokes"
+STROKES = f"{CANVAS}.getRootNode().widget.sheet.strokes"
 SCREEN = {"width_px": 1280, "height_px": 800}
 CROSS = [[(60, 60), (90, 100), (120, 140)], [(120, 60), (60, 140)]]
-"""Two strokes, from the sheet's corner."""
+"""Two strokes, relative to the sheet's corner."""
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model that writes something, if nothing sensible."""
+    """A model with random weights."""
     scratch = tmp_path_factory.mktemp("model")
     return export_folder(make_loaded("hybrid", scratch), scratch / "out")
 
 
 @pytest.fixture(scope="module")
 def recognizer(model: Path) -> Recognizer:
-    """What the page must agree with."""
+    """The recogniser that the page must agree with."""
     return Recognizer(model, device="cpu")
 
 
@@ -44,14 +44,14 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
     """A browser."""
     command = find_browser()
     if command is None:
-        pytest.skip("no browser here (chromium, google-chrome): the demo is not tried in one")
+        pytest.skip("no browser installed (chromium, google-chrome): the demo is not tested in one")
     with Chromium(command, tmp_path_factory.mktemp("browser")) as browser:
         yield browser
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The empty home of whoever runs the demo."""
+    """Empty home folder of the user who runs the demo."""
     return tmp_path_factory.mktemp("home")
 
 
@@ -66,7 +66,7 @@ def demo(model: Path, home: Path) -> Iterator[Service]:
 
 @pytest.fixture(scope="module")
 def tab(chromium: Chromium, demo: Service) -> Iterator[Page]:
-    """The page, loaded once, as it is large."""
+    """The page, loaded once, since that is slow."""
     with chromium.page() as page:
         page.look_like(**SCREEN)
         page.open(demo.url)
@@ -76,7 +76,7 @@ def tab(chromium: Chromium, demo: Service) -> Iterator[Page]:
 
 @pytest.fixture
 def page(tab: Page) -> Page:
-    """The page with an empty sheet, on a screen."""
+    """The page with an empty sheet, on a desktop screen."""
     tab.look_like(**SCREEN)
     tab.click(f"{every('[role=tab]')}[0]")
     tab.wait_for(CANVAS)
@@ -87,40 +87,40 @@ def page(tab: Page) -> Page:
 
 
 def write(page: Page, strokes: Sequence[Sequence[tuple[float, float]]], *, touch: bool = False) -> None:
-    """Draw on the sheet, from its corner."""
+    """Draw on the sheet, relative to its corner."""
     box = page.value(f"{CANVAS}.getBoundingClientRect().toJSON()")
     for stroke in strokes:
         page.draw([(box["x"] + x, box["y"] + y) for x, y in stroke], touch=touch)
 
 
-def expect(page: Page, found: Recognition) -> None:
-    """Wait until the page shows it, best first."""
-    wanted = [found.latex, *(other.latex for other in found.alternatives)]
+def expect(page: Page, recognition: Recognition) -> None:
+    """Wait until the page shows the candidates, best first."""
+    expected = [recognition.latex, *(other.latex for other in recognition.alternatives)]
     page.wait_for(
-        f"JSON.stringify({LATEX}) === {json.dumps(json.dumps(wanted, ensure_ascii=False, separators=(',', ':')))}"
+        f"JSON.stringify({LATEX}) === {json.dumps(json.dumps(expected, ensure_ascii=False, separators=(',', ':')))}"
     )
 
 
 def expect_ink(page: Page, recognizer: Recognizer, *, num_beams: int = BEAMS) -> None:
-    """Wait until the page shows what the model reads on the sheet."""
+    """Wait until the page shows the candidates for the ink on the sheet."""
     strokes = [[[round(x, 2), round(y, 2)] for x, y in stroke] for stroke in page.value(STROKES)]
     expect(page, read(recognizer, recognizer.draw(strokes), num_beams=num_beams))
 
 
 def read(recognizer: Recognizer, picture: Picture, *, num_beams: int = BEAMS) -> Recognition:
-    """As the page should read it."""
+    """Recognise as the page should."""
     return recognizer.read([picture], num_beams=num_beams)[0]
 
 
-def test_who_writes_gets_latex(page: Page, recognizer: Recognizer) -> None:
-    """Pen, sheet, server, model, typesetter, page; then one stroke back, all away, and anew by example."""
+def test_a_visitor_who_writes_gets_latex(page: Page, recognizer: Recognizer) -> None:
+    """End to end: write, undo a stroke, clear the sheet, and choose an example."""
     write(page, CROSS)
     drawn = page.value(STROKES)
     corner = page.value(f"[{CANVAS}.clientLeft, {CANVAS}.clientTop]")
-    for stroke, wanted in zip(drawn, CROSS, strict=True):
+    for stroke, expected in zip(drawn, CROSS, strict=True):
         assert [[x + corner[0], y + corner[1]] for x, y in (stroke[0], stroke[-1])] == [
-            pytest.approx(wanted[0], abs=1),
-            pytest.approx(wanted[-1], abs=1),
+            pytest.approx(expected[0], abs=1),
+            pytest.approx(expected[-1], abs=1),
         ]
     expect_ink(page, recognizer)
     assert 0 <= page.value(f"{first('meter')}.value") <= 1
@@ -138,14 +138,14 @@ def test_who_writes_gets_latex(page: Page, recognizer: Recognizer) -> None:
     assert page.value(f"{first('button.undo')}.disabled")
 
     page.click(first(".examples button:nth-child(3)"))
-    page.wait_for(first(".truth"))
+    page.wait_for(first(".label"))
     assert page.value(f"{first('.examples button:nth-child(3)')}.ariaPressed") == "true"
-    write(page, CROSS[:1])  # now it is no longer the example
+    write(page, CROSS[:1])  # no longer the example
     expect_ink(page, recognizer)
-    page.wait_for(f"!{first('.truth')}")
+    page.wait_for(f"!{first('.label')}")
 
 
-def test_who_has_no_mouse_uses_keys(page: Page, recognizer: Recognizer) -> None:
+def test_a_visitor_without_a_mouse_can_use_keys(page: Page, recognizer: Recognizer) -> None:
     """Backspace, Escape and Tab on the sheet; Enter on an example; arrows on the slider."""
     write(page, CROSS)
     expect_ink(page, recognizer)
@@ -156,7 +156,7 @@ def test_who_has_no_mouse_uses_keys(page: Page, recognizer: Recognizer) -> None:
     page.wait_for(f"{LATEX}.length === 0")
     page.value(f"{first('.examples button')}.focus()")
     page.press("Enter", text="\r", windowsVirtualKeyCode=13)
-    page.wait_for(first(".truth"))
+    page.wait_for(first(".label"))
     page.value(f"{first('input[type=range]')}.focus()")
     for _ in range(BEAMS - 1):
         page.press("ArrowLeft", windowsVirtualKeyCode=37)
@@ -167,7 +167,7 @@ def test_who_has_no_mouse_uses_keys(page: Page, recognizer: Recognizer) -> None:
 
 
 def test_latex_is_copied_with_one_click(page: Page, demo: Service) -> None:
-    """With the clipboard of today's browsers and, where a page may not have it, as it was before."""
+    """With the Clipboard API and, if that is not available, with `execCommand`."""
     page("Browser.grantPermissions", origin=demo.url, permissions=["clipboardReadWrite", "clipboardSanitizedWrite"])
     write(page, CROSS)
     page.wait_for(first("button.copy"))
@@ -183,8 +183,8 @@ def test_latex_is_copied_with_one_click(page: Page, demo: Service) -> None:
     assert page.value("window.copied") == page.value(f"{LATEX}[2]")
 
 
-def test_files_are_read(page: Page, recognizer: Recognizer, tmp_path: Path) -> None:
-    """An image and an InkML at once, and a broken one that does not stop them; the sheet is as it was afterwards."""
+def test_files_are_recognised(page: Page, recognizer: Recognizer, tmp_path: Path) -> None:
+    """An image, an InkML file and a broken one, which does not affect the others; the sheet keeps its ink."""
     write(page, CROSS)
     expect_ink(page, recognizer)
     drawn = page.value(STROKES)
@@ -194,9 +194,9 @@ def test_files_are_read(page: Page, recognizer: Recognizer, tmp_path: Path) -> N
     page.click(f"{every('[role=tab]')}[1]")
     page.wait_for(first("input[type=file]"))
     page.choose_files(first("input[type=file]"), [tmp_path / name for name in contents])
-    found = [read(recognizer, recognizer.picture_of(contents[name])) for name in ("a.inkml", "b.png")]
-    wanted = [reading.latex for one in found for reading in (one, *one.alternatives)]
-    page.wait_for(f"{LATEX}.join('\\n') === {json.dumps(chr(10).join(wanted))}")
+    recognitions = [read(recognizer, recognizer.picture_of(contents[name])) for name in ("a.inkml", "b.png")]
+    expected = [reading.latex for one in recognitions for reading in (one, *one.alternatives)]
+    page.wait_for(f"{LATEX}.join('\\n') === {json.dumps(chr(10).join(expected))}")
     page.wait_for("document.body.innerText.includes('c.png: the image is damaged')")
     page.click(f"{every('[role=tab]')}[0]")
     page.wait_for(CANVAS)
@@ -206,8 +206,8 @@ def test_files_are_read(page: Page, recognizer: Recognizer, tmp_path: Path) -> N
     expect_ink(page, recognizer)
 
 
-def test_a_finger_writes_on_a_telephone(page: Page, recognizer: Recognizer) -> None:
-    """375 pixels wide: nothing sticks out, and the sheet does not scroll away under the finger."""
+def test_a_visitor_can_write_with_a_finger_on_a_phone(page: Page, recognizer: Recognizer) -> None:
+    """On 375 pixels nothing overflows, and the sheet does not scroll under the finger."""
     page.look_like(width_px=375, height_px=720, phone=True)
     page.wait_for(f"{CANVAS}.getBoundingClientRect().right <= 375")
     page.value(f"{CANVAS}.scrollIntoView({{block: 'center'}})")
@@ -219,27 +219,27 @@ def test_a_finger_writes_on_a_telephone(page: Page, recognizer: Recognizer) -> N
     assert page.value("document.documentElement.scrollWidth") <= 375
 
 
-def test_the_sheet_follows_the_screen(page: Page) -> None:
-    """Who turns his telephone still sees all that he wrote; who likes it dark sees light ink."""
+def test_the_sheet_adapts_to_the_screen(page: Page) -> None:
+    """After turning the phone all ink is still visible, and in dark mode the ink is light."""
     write(page, [[(500, 200), (600, 250)]])
     page.look_like(width_px=375, height_px=720, dark=True)
     page.wait_for(f"{STROKES}[0].every(([x]) => x < {CANVAS}.clientWidth)")
     pixels = f"{CANVAS}.getContext('2d').getImageData(0, 0, {CANVAS}.width, {CANVAS}.height).data"
-    page.wait_for(f"{pixels}.reduce((most, value, place) => place % 4 === 0 ? Math.max(most, value) : most, 0) > 200")
+    page.wait_for(f"{pixels}.reduce((most, value, i) => i % 4 === 0 ? Math.max(most, value) : most, 0) > 200")
 
 
-def test_nothing_failed_and_nothing_came_from_elsewhere(page: Page, demo: Service) -> None:
-    """In all that was done above: errors of scripts, refusals by the page's policy, requests to other machines."""
+def test_nothing_failed_and_nothing_came_from_other_servers(page: Page, demo: Service) -> None:
+    """In all tests above: no script errors, no violations of the page's policy, no requests to other machines."""
     assert page.complaints == []
     urls = [url.removeprefix("blob:") for url in page.asked_for if not url.startswith("data:")]
     assert {urlsplit(url).netloc for url in urls} == {urlsplit(demo.url).netloc}
     assert any(url.startswith("ws:") for url in urls)
 
 
-def test_the_demo_ends_when_it_is_told(tab: Page, demo: Service, home: Path) -> None:
-    """A container is stopped by SIGTERM, visitors or not; what does not end is killed ten seconds later.
+def test_the_demo_ends_on_sigterm(tab: Page, demo: Service, home: Path) -> None:
+    """A container is stopped by SIGTERM even with visitors, and killed ten seconds later.
 
-    In a read-only one, what wrote into the home would have failed.
+    The demo must not write to the home folder, which may be read-only.
     """
     assert httpx2.get(demo.url).status_code == 200
     assert tab.value("document.visibilityState") == "visible"

@@ -3,10 +3,8 @@
 import asyncio
 import base64
 import json
-import struct
 import threading
 import time
-import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,7 +21,7 @@ from latexify.serve.http.app import ROUTES, make_app
 from latexify.serve.http.limits import Limits
 from latexify.serve.http.worker import ServiceSettings
 from latexify.serve.recognizer import Picture, Recognition, Recognizer
-from tests.support.handwriting import encoded, ink, inkml, strokes
+from tests.support.handwriting import encoded, ink, inkml, png_without_pixels, strokes
 from tests.support.reading_models import export_folder, make_loaded
 
 PHOTO = encoded(200 * ink() + 20, "JPEG")
@@ -130,20 +128,10 @@ def test_a_list_is_answered_in_order_and_a_bad_item_does_not_affect_the_others(c
     assert metric(client, "latexify_item_failures_total", status="422") >= 3
 
 
-def png_header(width_px: int, height_px: int) -> bytes:
-    """A PNG without pixels that claims a size."""
-    head = struct.pack(">IIBBBBB", width_px, height_px, 8, 0, 0, 0, 0)
-    pieces = ((b"IHDR", head), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b""))
-    chunks = [
-        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in pieces
-    ]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
-
-
 HOSTILE: list[tuple[str, dict[str, str], bytes, int, str]] = [
     ("empty", {}, b"", 400, "empty"),
-    ("bomb", {}, png_header(30_000, 30_000), 413, "pixels"),
-    ("larger than Pillow accepts", {}, png_header(10, 2**31 - 1), 413, "pixels"),
+    ("bomb", {}, png_without_pixels(30_000, 30_000), 413, "pixels"),
+    ("larger than Pillow accepts", {}, png_without_pixels(10, 2**31 - 1), 413, "pixels"),
     ("cut off", {}, encoded(255 - 255 * ink())[:600], 422, "damaged"),
     (
         "a format that is not accepted",

@@ -44,7 +44,7 @@ const line = (...points) => {
   point("pointerup", ...points[points.length - 1]);
 };
 const until = async (condition) => { while (!condition()) await new Promise((done) => setTimeout(done, 20)); };
-const answered = () => / % sure$/.test(find("note").textContent);
+const answered = () => / % confidence$/.test(find("note").textContent);
 const inked = () =>
   canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.some((value) => value !== 0);
 (async () => {

@@ -27,16 +27,16 @@ def facts(trained_project: Path) -> CardFacts:
 
 
 @pytest.fixture
-def project(trained_project: Path, tmp_path: Path) -> Path:
+def copied(trained_project: Path, tmp_path: Path) -> Path:
     """A copy of model, data and figures that a test may change."""
     shutil.copytree(trained_project / "data", tmp_path / "data", ignore=shutil.ignore_patterns("*.tar"))
     shutil.copytree(trained_project / "metrics", tmp_path / "metrics")
     return tmp_path
 
 
-def read(project: Path, **options: object) -> CardFacts:
+def read(copied: Path, **options: object) -> CardFacts:
     """Read the facts of the copy."""
-    return read_facts(project / "data/model", data=project / "data", metrics=project / "metrics", **options)
+    return read_facts(copied / "data/model", data=copied / "data", metrics=copied / "metrics", **options)
 
 
 def test_the_front_matter_has_the_fields_that_the_hub_searches(facts: CardFacts) -> None:
@@ -86,14 +86,14 @@ def test_the_card_shows_where_the_model_fails(facts: CardFacts, trained_project:
     assert "`{`" not in mistakes
 
 
-def test_missing_tables_are_an_error(project: Path) -> None:
+def test_missing_tables_are_an_error(copied: Path) -> None:
     """Users would not notice that half of a card is missing."""
-    (project / "data/plots/error_by_length.csv").unlink()
+    (copied / "data/plots/error_by_length.csv").unlink()
     with pytest.raises(LatexifyError, match=r"error_by_length\.csv cannot be read .*: run `latexify score` again"):
-        read(project)
-    (project / "data/plots/error_by_length.csv").write_text("symbols,cer\n1-5,0.1\n")
+        read(copied)
+    (copied / "data/plots/error_by_length.csv").write_text("symbols,cer\n1-5,0.1\n")
     with pytest.raises(LatexifyError, match="lacks exact_match, num_samples: run `latexify score` again"):
-        read(project)
+        read(copied)
 
 
 def test_the_same_facts_give_the_same_card(facts: CardFacts) -> None:
@@ -101,50 +101,50 @@ def test_the_same_facts_give_the_same_card(facts: CardFacts) -> None:
     assert build_card(facts, repo="me/formulas") == build_card(facts, repo="me/formulas")
 
 
-def test_figures_of_another_model_are_refused(project: Path) -> None:
+def test_figures_of_another_model_are_refused(copied: Path) -> None:
     """After a new training without a new evaluation, the old figures must not be published with the new model."""
-    raw = json.loads((project / "data/model/manifest.json").read_text())
+    raw = json.loads((copied / "data/model/manifest.json").read_text())
     del raw["fingerprint"]
-    write_manifest(project / "data/model", Manifest(**{**raw, "params": {**raw["params"], "seed": 2}}))
+    write_manifest(copied / "data/model", Manifest(**{**raw, "params": {**raw["params"], "seed": 2}}))
     with pytest.raises(LatexifyError, match="has the score of another model"):
-        read(project)
+        read(copied)
 
 
-def test_a_score_of_other_predictions_is_refused(project: Path) -> None:
+def test_a_score_of_other_predictions_is_refused(copied: Path) -> None:
     """`latexify score` of other predictions leaves figures that look like this model's."""
-    score = project / "metrics/score.json"
+    score = copied / "metrics/score.json"
     score.write_text(json.dumps(json.loads(score.read_text()) | {"predictions": "0" * 16}))
     with pytest.raises(LatexifyError, match=r"has the score of another model: run `latexify predict`.*--no-figures"):
-        read(project)
+        read(copied)
     score.unlink()
     with pytest.raises(LatexifyError, match=r"score\.json is missing"):
-        read(project)
+        read(copied)
     assert "No figures were published with this model." in build_card(
-        read(project, with_figures=False), repo="me/formulas"
+        read(copied, with_figures=False), repo="me/formulas"
     )
 
 
-def test_data_that_is_not_available_must_be_named(project: Path) -> None:
+def test_data_that_is_not_available_must_be_named(copied: Path) -> None:
     """A model has a licence even if its data is gone, and the publisher would be liable for a wrong guess."""
-    shutil.rmtree(project / "data/inks")
+    shutil.rmtree(copied / "data/inks")
     with pytest.raises(LatexifyError, match=r"the data of .* is not in .*: name it with --dataset"):
-        read(project)
+        read(copied)
     with pytest.raises(LatexifyError, match="--dataset chrome is unknown: choose from synthetic"):
-        read(project, dataset="chrome")
-    facts = read(project, dataset="crohme")
+        read(copied, dataset="chrome")
+    facts = read(copied, dataset="crohme")
     assert facts.licence == "cc-by-nc-sa-3.0"
     card = build_card(facts, repo="me/formulas")
     assert "CC BY-NC-SA 3.0" in card
     assert "not trained on human handwriting" not in card
 
 
-def test_data_of_another_model_is_ignored(project: Path) -> None:
+def test_data_of_another_model_is_ignored(copied: Path) -> None:
     """data/ may hold another dataset by now, whose licence is not this model's."""
-    manifest = json.loads((project / "data/source/manifest.json").read_text())
+    manifest = json.loads((copied / "data/source/manifest.json").read_text())
     del manifest["fingerprint"]
-    write_manifest(project / "data/source", Manifest(**{**manifest, "params": {"dataset": "crohme"}}))
+    write_manifest(copied / "data/source", Manifest(**{**manifest, "params": {"dataset": "crohme"}}))
     with pytest.raises(LatexifyError, match="name it with --dataset"):
-        read(project)
+        read(copied)
 
 
 @pytest.mark.parametrize(
@@ -163,21 +163,21 @@ def test_a_fine_tuned_model_inherits_the_terms_of_its_base(
     assert replace(facts, origins=[ORIGINS[data]], base_licence=base).licence == expected
 
 
-def test_the_licence_of_the_base_is_read_from_its_card(project: Path) -> None:
+def test_the_licence_of_the_base_is_read_from_its_card(copied: Path) -> None:
     """Most models start from the one that the project includes."""
-    manifest = json.loads((project / "data/model/manifest.json").read_text())
+    manifest = json.loads((copied / "data/model/manifest.json").read_text())
     del manifest["fingerprint"]
-    manifest["params"]["model"]["base"] = str(project / "base")
-    write_manifest(project / "data/model", Manifest(**manifest))
-    assert read(project, with_figures=False).licence == "apache-2.0"
-    (project / "base").mkdir()
-    (project / "base/README.md").write_text("---\nlicense: cc-by-nc-sa-3.0\n---\n# base\n")
-    facts = read(project, with_figures=False)
+    manifest["params"]["model"]["base"] = str(copied / "base")
+    write_manifest(copied / "data/model", Manifest(**manifest))
+    assert read(copied, with_figures=False).licence == "apache-2.0"
+    (copied / "base").mkdir()
+    (copied / "base/README.md").write_text("---\nlicense: cc-by-nc-sa-3.0\n---\n# base\n")
+    facts = read(copied, with_figures=False)
     assert facts.licence == "cc-by-nc-sa-3.0"
     assert "not trained on human handwriting" not in build_card(facts, repo="me/formulas")
-    (project / "base/README.md").write_text("---\nlicense: [\n---\n")
+    (copied / "base/README.md").write_text("---\nlicense: [\n---\n")
     with pytest.raises(LatexifyError, match=r"has invalid front matter .*: correct it"):
-        read(project, with_figures=False)
+        read(copied, with_figures=False)
 
 
 def test_an_unknown_licence_must_be_stated(facts: CardFacts) -> None:
@@ -197,19 +197,19 @@ def test_a_fine_tuned_model_names_its_base(facts: CardFacts) -> None:
 
 
 @pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "model.safetensors"])
-def test_an_incomplete_model_is_refused(project: Path, name: str) -> None:
+def test_an_incomplete_model_is_refused(copied: Path, name: str) -> None:
     """A model that cannot be loaded must not be published."""
-    (project / "data/model" / name).unlink()
+    (copied / "data/model" / name).unlink()
     with pytest.raises(LatexifyError, match=rf"is incomplete \({name} missing\)"):
-        read(project)
+        read(copied)
 
 
-def test_truncated_weights_are_refused(project: Path) -> None:
+def test_truncated_weights_are_refused(copied: Path) -> None:
     """A copy to a full disk leaves a file with a valid beginning."""
-    weights = project / "data/model/model.safetensors"
+    weights = copied / "data/model/model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])
     with pytest.raises(LatexifyError, match=r"model\.safetensors is damaged"):
-        read(project)
+        read(copied)
 
 
 def test_every_dataset_has_its_terms() -> None:

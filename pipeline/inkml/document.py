@@ -61,7 +61,11 @@ def read_document(data: bytes, *, max_file_bytes: int) -> Document:
     """
     if len(data) > max_file_bytes:
         raise UnusableInkError(Reason.TOO_LARGE, f"{len(data)} bytes, at most {max_file_bytes} are allowed")
-    root = parse_markup(data)
+    return document_of(parse_markup(data))
+
+
+def document_of(root: Any) -> Document:
+    """Take a parsed InkML file apart, for callers that need its markup, too. Raises UnusableInkError as above."""
     if _local_name(root) != "ink":
         raise UnusableInkError(Reason.NOT_INKML, f"the root element is <{_local_name(root)}>, not <ink>")
     return Document(traces=traces_of(root), annotations=_annotations(root))

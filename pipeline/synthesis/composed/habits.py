@@ -1,7 +1,7 @@
-"""How people space what they write: measures of a writer, of an ink, and of a single place.
+"""Spacing of human-written formulas: how it varies between writers and within an ink.
 
-Every middle is the median over CROHME's training inks and every spread reproduces about their quartiles, as
-``python -m benchmarks.studies.layout_of_inks`` measures them; lengths are in capital heights of the line that they stand on.
+Each `middle` is the median over CROHME's training inks, and the spreads reproduce about their quartiles, as measured by
+``python -m benchmarks.studies.layout_of_inks``. Lengths are in capital heights of their line.
 """
 
 import math
@@ -11,9 +11,9 @@ from random import Random
 
 @dataclass(frozen=True, slots=True)
 class Habit:
-    """A measure: its median, and how much writers and single places differ from it.
+    """A measure: its median, and its spread between writers and within an ink.
 
-    A ratio (`relative`) varies by factors, a length by addition.
+    If `relative`, the measure varies by factors, otherwise by addition.
     """
 
     middle: float
@@ -32,7 +32,6 @@ HABITS = {
     "nested_gap": Habit(0.38, 0.25, 0.35),
     "bracket_gap": Habit(0.16, 0.07, 0.11, relative=False),
     "cell_gap": Habit(0.90, 0.25, 0.20),
-    # brackets over what they hold
     "bracket_reach": Habit(0.12, 0.10, 0.10, relative=False),
     # scripts
     "superscript_scale": Habit(0.52, 0.20, 0.18),
@@ -59,13 +58,13 @@ HABITS = {
     "index_scale": Habit(0.48, 0.12, 0.12),
     # rows of a matrix
     "row_gap": Habit(0.45, 0.25, 0.15),
-    # every symbol on its line
+    # shift of a symbol from its line
     "wobble": Habit(0.0, 0.0, 0.035, relative=False),
 }
 
 
 class Habits:
-    """The measures of one writer in one ink. variation: 0 gives medians, 1 what people do."""
+    """The measures of one writer in one ink. variation: 0 gives medians, 1 the variation of people."""
 
     def __init__(self, writer: Random, ink: Random, *, variation: float) -> None:
         self._ink, self._variation = ink, variation
@@ -76,7 +75,7 @@ class Habits:
 
     def __getitem__(self, name: str) -> float:
         habit = HABITS[name]
-        # beyond two standard deviations it would be a slip of the pen
+        # more than two standard deviations would be a slip of the pen
         here = min(2.0, max(-2.0, self._ink.gauss(0, 1))) * habit.within
         change = self._variation * (self._own[name] + here)
         return habit.middle * math.exp(change) if habit.relative else habit.middle + change

@@ -1,10 +1,16 @@
-"""How high, deep and wide a printed symbol is, by matplotlib's mathtext: the layout of TeX's font metrics."""
+"""How high, deep and wide a printed symbol is, from a table in TeX's font metrics.
 
-from collections.abc import Sequence
+`scripts/printed_proportions.py` makes the table.
+"""
+
+import json
 from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
-from latexify.pipeline.synthesis.composed.formula import BAR, RADICAL
+from latexify.pipeline.synthesis.formulas.symbols import FRACTION_BAR, RADICAL
+
+_TABLE = Path(__file__).with_name("proportions.json")
 
 
 class Proportions(NamedTuple):
@@ -16,35 +22,22 @@ class Proportions(NamedTuple):
 
 
 _UNKNOWN = Proportions(-1.0, 0.0, 0.7)
-_DRAWN = {BAR: Proportions(-0.40, -0.36, 1.5), RADICAL: Proportions(-1.15, 0.1, 1.2)}
+_DRAWN = {FRACTION_BAR: Proportions(-0.40, -0.36, 1.5), RADICAL: Proportions(-1.15, 0.1, 1.2)}
 """Signs without a size of their own."""
-
-
-def printed_proportions(tokens: Sequence[str]) -> list[Proportions]:
-    """The proportions of each token; those of a capital where mathtext does not know the command."""
-    return [printed(token) for token in tokens]
 
 
 @cache
 def printed(token: str) -> Proportions:
-    """The proportions of one token."""
+    """The proportions of a token; those of a capital for commands that are not in the table."""
     if token in _DRAWN:
         return _DRAWN[token]
-    capital = _extents("H")
-    assert capital is not None
-    found = _extents(token)
-    if found is None or found.bottom - found.top <= 0:
-        return _UNKNOWN
-    return Proportions(*(value / -capital.top for value in found))
+    table = _table()
+    extents = table.get(token, table[""] if len(token) == 1 and not token.isascii() else None)
+    capital = -table["H"][0]
+    return _UNKNOWN if extents is None else Proportions(*(value / capital for value in extents))
 
 
-def _extents(token: str) -> Proportions | None:
-    """Extents at the parser's own size, None where it has no such command."""
-    from matplotlib.font_manager import FontProperties  # noqa: PLC0415  (takes a second)
-    from matplotlib.mathtext import MathTextParser  # noqa: PLC0415
-
-    try:
-        parsed = MathTextParser("path").parse(f"${token}$", dpi=72, prop=FontProperties(math_fontfamily="cm", size=100))
-    except ValueError:
-        return None
-    return Proportions(-(parsed.height - parsed.depth), parsed.depth, parsed.width)
+@cache
+def _table() -> dict[str, list[int]]:
+    table: dict[str, list[int]] = json.loads(_TABLE.read_text(encoding="utf-8"))
+    return table

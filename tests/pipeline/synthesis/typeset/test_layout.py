@@ -9,7 +9,7 @@ import pytest
 
 from latexify.pipeline.synthesis.fonts.hand import Hand
 from latexify.pipeline.synthesis.formulas.expression import Fenced, Fraction, Matrix, Node, Root, Scripts, Symbol, row
-from latexify.pipeline.synthesis.formulas.grammar import expression
+from latexify.pipeline.synthesis.formulas.generator import expression
 from latexify.pipeline.synthesis.typeset.boxes import Box, Placement
 from latexify.pipeline.synthesis.typeset.layout import typeset
 

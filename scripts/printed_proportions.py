@@ -1,8 +1,8 @@
 """Measure the printed symbols of ``pipeline/synthesis/composed/proportions.json`` with matplotlib's mathtext.
 
-``python scripts/printed_proportions.py`` rewrites the file. It holds, in hundredths of the font size, top and bottom
-(from the baseline, y downward) and width of each token that mathtext can print in Computer Modern, and below ``""`` those
-of its substitute for every other character.
+``python scripts/printed_proportions.py`` rewrites the file in ten minutes. It holds top and bottom (from the baseline,
+y downward) and width, in hundredths of the font size, of each token that mathtext can print in Computer Modern, and
+below ``""`` those of its substitute for any other character.
 """
 
 import json
@@ -19,8 +19,8 @@ from matplotlib.mathtext import MathTextParser
 
 TABLE = Path(__file__).parents[1] / "pipeline/synthesis/composed/proportions.json"
 LAST_CHARACTER = 0xFFFF
-UNPRINTABLE = "\ue000"
-"""A character for private use, which no font has."""
+UNPRINTABLE = "\u4e00"
+"""A character that the fonts of mathtext do not have."""
 
 
 def measured(token: str) -> tuple[int, int, int] | None:

@@ -1,4 +1,4 @@
-"""How people space what they write: the quartiles that `latexify.pipeline.synthesis.composed.habits` is set by.
+"""How people space what they write: the quartiles that `latexify.pipeline.synthesis.composed.hand` is set by.
 
 ``python -m benchmarks.studies.layout_of_inks --source data/source`` in a project whose dataset has trace groups and MathML, as
 CROHME. Training inks only; lengths in capital heights of the line, ratios as they are.

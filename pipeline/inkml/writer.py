@@ -19,8 +19,10 @@ from latexify.shards.format.tar import TarWriter
 
 
 class InkmlStyle(NamedTuple):
-    """How documents are spelled. point: format of one point, whose values are named by `channels`; the others: what
-    stands between points, and before elements, channels, the end of the trace format, and the end of the document.
+    """The spelling of documents.
+
+    point: format of the values named by `channels`. between: points. The others stand before an element, before a
+    channel, before the end of the trace format, and before the end of the document.
     """
 
     channels: Sequence[str]

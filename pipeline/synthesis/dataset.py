@@ -14,9 +14,8 @@ from latexify.common.progress import Progress
 from latexify.pipeline.config import SyntheticParams
 from latexify.pipeline.inkml.writer import RECORDED, inkml, write_archive
 from latexify.pipeline.inks.ink import SPLITS
-from latexify.pipeline.synthesis.fonts.hand import FontHand
+from latexify.pipeline.synthesis.fonts.hand import FontHand, ImaginaryWriter
 from latexify.pipeline.synthesis.fonts.pen import record
-from latexify.pipeline.synthesis.fonts.writer import ImaginaryWriter
 from latexify.pipeline.synthesis.formulas.expression import label
 from latexify.pipeline.synthesis.formulas.generator import expression
 from latexify.pipeline.synthesis.typeset.layout import typeset

@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from pathlib import Path
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +13,7 @@ from latexify.pipeline.inks.ink import Stroke
 from latexify.pipeline.synthesis.typeset.boxes import Floats, Glyph
 
 THINNED_TO = 0.004
-"""Largest distance, in capital heights, of a glyph from what was written: a quarter pixel if a capital is 64 px high."""
+"""Largest distance of a glyph from what was written, in capital heights: 1/4 px if a capital is 64 px high."""
 
 Ints = npt.NDArray[np.int64]
 
@@ -39,7 +38,7 @@ class LooseSymbol(NamedTuple):
 class Bank:
     """Glyphs as columns.
 
-    token, writer: int64 [num_glyphs], indices into `tokens` and `writers`. points: float64 [num_points, 2].
+    token, writer: int64 [num_glyphs], indices into `tokens` and `writers`. points: float32 [num_points, 2].
     stroke_lengths: int64 [num_strokes]. num_strokes: int64 [num_glyphs].
     """
 
@@ -47,7 +46,7 @@ class Bank:
     writers: Sequence[Writer]
     token: Ints
     writer: Ints
-    points: Floats
+    points: npt.NDArray[np.float32]
     stroke_lengths: Ints
     num_strokes: Ints
 
@@ -68,8 +67,8 @@ class Bank:
         return np.concatenate([[0], np.cumsum(self.stroke_lengths)])
 
     @cached_property
-    def extents(self) -> Floats:
-        """float64 [num_glyphs, 2, 2]: lowest and highest x and y of each glyph."""
+    def extents(self) -> npt.NDArray[np.float32]:
+        """float32 [num_glyphs, 2, 2]: lowest and highest x and y of each glyph."""
         starts = self._point_ends[self._stroke_ends[:-1]]
         low, high = (edge.reduceat(self.points, starts) for edge in (np.minimum, np.maximum))
         return np.stack([low, high], axis=1)
@@ -81,35 +80,6 @@ class Bank:
         (left, top), (right, bottom) = self.extents[index].tolist()
         lengths = self.stroke_lengths[first:last].tolist()
         return Glyph(self.tokens[self.token[index]], points - (left, 0.0), lengths, right - left, top, bottom)
-
-    def save(self, path: Path) -> None:
-        """Write the bank for the workers."""
-        writers = [(writer.name, writer.folder) for writer in self.writers]
-        np.savez(
-            path,
-            tokens=np.array(self.tokens),
-            writers=np.array(writers),
-            token=self.token,
-            writer=self.writer,
-            points=self.points.astype(np.float32),
-            stroke_lengths=self.stroke_lengths,
-            num_strokes=self.num_strokes,
-        )
-
-
-@lru_cache(maxsize=1)
-def load_bank(path: Path) -> Bank:
-    """Read what `Bank.save` wrote, once in each process."""
-    with np.load(path) as columns:
-        return Bank(
-            tokens=columns["tokens"].tolist(),
-            writers=[Writer(name=name, folder=folder) for name, folder in columns["writers"].tolist()],
-            token=columns["token"],
-            writer=columns["writer"],
-            points=columns["points"].astype(np.float64),
-            stroke_lengths=columns["stroke_lengths"],
-            num_strokes=columns["num_strokes"],
-        )
 
 
 def thinned(points: Floats, stroke_lengths: Ints) -> tuple[Floats, Ints]:

@@ -1,7 +1,7 @@
 """Formulas with a box for every symbol, such as MathWriting's `synthetic-bboxes.jsonl`, and glyphs for the boxes.
 
-Format: one JSON object per line: `normalizedLabel` (or `label`), and `bboxes`, a list of `token`, `xMin`, `yMin`, `xMax`,
-`yMax`, y downward, in any one unit.
+Format: one JSON object per line: `normalizedLabel` (or `label`), and `bboxes`, a list of `token`, `xMin`, `yMin`,
+`xMax`, `yMax`, y downward, in any one unit.
 """
 
 import json
@@ -19,7 +19,7 @@ from latexify.artifacts.location import Location
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.latex import normalize
 from latexify.pipeline.synthesis.composed.hand import ComposedHand
-from latexify.pipeline.synthesis.composed.proportions import printed
+from latexify.pipeline.synthesis.composed.measuring import printed
 from latexify.pipeline.synthesis.formulas.symbols import FRACTION_BAR, RADICAL
 from latexify.pipeline.synthesis.typeset.boxes import Box, Glyph, Placed
 

@@ -1,26 +1,25 @@
 """Composes inks for a dataset: cuts its training inks and writes new ones, in parallel, into a tar or a folder."""
 
 import itertools
-import json
+import pickle
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from joblib import delayed
 
 from latexify.artifacts.location import Location
 from latexify.common.errors import LatexifyError
 from latexify.common.progress import Progress
-from latexify.common.section import Section
 from latexify.pipeline.config import ComposedParams
 from latexify.pipeline.engine.engine import Call, Engine
 from latexify.pipeline.inkml.writer import write_archive
 from latexify.pipeline.inputs.inputs import SourcePlan, located
-from latexify.pipeline.synthesis.composed.bank import load_bank
+from latexify.pipeline.synthesis.composed.bank import Bank
 from latexify.pipeline.synthesis.composed.boxed import BoxedFormulas, read_boxed, write_boxed
 from latexify.pipeline.synthesis.composed.composition import ComposedInk, Composer
 from latexify.pipeline.synthesis.composed.filling import fill_bank
@@ -35,16 +34,23 @@ FOLDER = "composed"
 """Folder of the inks in their tar."""
 LINES_PER_TASK = 5_000
 """Lines of a list of formulas."""
-_BANK, _LABELS, _BOXES = "bank.npz", "labels.json", "boxes.arrow"
+_PREPARED, _BOXES = "prepared.pickle", "boxes.arrow"
 
 
-class ComposeSettings(Section):
-    """What a worker needs beside the prepared folder; small, as it travels with every task."""
+class Prepared(NamedTuple):
+    """What all workers need.
+
+    training: number of inks of each training label. listed: formulas of lists. The annotations are names for ingest.
+    """
 
     params: ComposedParams
     seed: int
     label_annotation: str
     writer_annotation: str
+    bank: Bank
+    rules: LabelRules
+    training: Mapping[str, int]
+    listed: Sequence[str]
 
 
 def compose(  # noqa: PLR0913  # what, from what, where to, how
@@ -75,20 +81,25 @@ def compose(  # noqa: PLR0913  # what, from what, where to, how
     refused: Counter[str] = Counter()
     origins: Counter[str] = Counter()
     out.parent.mkdir(parents=True, exist_ok=True)
-    prepared = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
+    folder = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
     try:
-        settings = ComposeSettings(
-            params=params,
-            seed=seed,
-            label_annotation=plan.label_annotations[0],
-            writer_annotation=(plan.writer_annotations or ["writer"])[0],
-        )
-        counts = _prepare(settings, material, files, raw=raw, folder=prepared, engine=engine, refused=refused)
-        batches = engine.run(_calls(settings, folder=prepared.absolute()), in_order=True)
+        prepared = _prepared(params, material, files, plan=plan, raw=raw, seed=seed, engine=engine, refused=refused)
+        (folder / _PREPARED).write_bytes(pickle.dumps(prepared))
+        box_files = [located(path, raw=raw) for path in params.box_files]
+        boxed = (formula for path in box_files for formula in read_boxed(read_lines(path), path=path))
+        counts = {
+            "training_inks": len(material.inks),
+            "symbols": len(prepared.bank.token),
+            "tokens": len(prepared.rules.symbols),
+            "writers": len(prepared.bank.writers),
+            "listed_formulas": len(prepared.listed),
+            "boxed_formulas": write_boxed(folder / _BOXES, boxed),
+        }
+        batches = engine.run(_calls(params.num_inks, folder=folder.absolute()), in_order=True)
         with Progress("source", total=params.num_inks, unit="inks composed") as progress:
             write_archive(out, _members(batches, origins, refused, progress))
     finally:
-        shutil.rmtree(prepared)
+        shutil.rmtree(folder)
     return {"inks": dict(sorted(origins.items())), **counts, "refused": dict(refused.most_common())}
 
 
@@ -97,60 +108,49 @@ def describe(counts: Mapping[str, Any]) -> str:
     origins = ", ".join(f"{name} {count}" for name, count in counts["inks"].items())
     why = ", ".join(f"{reason} ({count})" for reason, count in list(counts["refused"].items())[:5])
     return (
-        f"{sum(counts['inks'].values())} inks ({origins}) of {counts['symbols']} symbols of {counts['tokens']} kinds by "
-        f"{counts['writers']} writers, cut from {counts['training_inks']} training inks; "
+        f"{sum(counts['inks'].values())} inks ({origins}) of {counts['symbols']} symbols of {counts['tokens']} kinds "
+        f"by {counts['writers']} writers, cut from {counts['training_inks']} training inks; "
         f"{sum(counts['refused'].values())} formulas could not be used{f', mostly: {why}' if why else ''}"
     )
 
 
-def _prepare(  # noqa: PLR0913  # all that goes in
-    settings: ComposeSettings,
+def _prepared(  # noqa: PLR0913  # all that goes in
+    params: ComposedParams,
     material: Material,
     files: SymbolFiles,
     *,
+    plan: SourcePlan,
     raw: Location,
-    folder: Path,
+    seed: int,
     engine: Engine,
     refused: Counter[str],
-) -> dict[str, int]:
-    """Write bank, labels and boxes into `folder` for the workers, and count their contents."""
-    params = settings.params
+) -> Prepared:
     extra = files.symbols
     if params.stroke_font:
         known = {symbol.token for ink in material.inks for symbol in ink.symbols} | {symbol.token for symbol in extra}
-        extra = [*extra, *font_symbols(frozenset(known), seed=settings.seed)]
+        extra = [*extra, *font_symbols(frozenset(known), seed=seed)]
     bank = fill_bank(material.inks, extra)
     if not len(bank.token):
         raise LatexifyError(
             "composed.num_inks: the training inks hold no symbols that can be cut out (no trace groups, no ink of one "
             "symbol): name symbol files (composed.symbol_files), or set it to 0"
         )
-    bank.save(folder / _BANK)
     rules = LabelRules(
         min_tokens=params.min_tokens,
         max_tokens=params.max_tokens,
         symbols=frozenset(bank.glyphs_of),
         forbidden=material.held_out_labels,
     )
-    listed = _listed(params, rules, raw=raw, engine=engine, refused=refused)
-    content = {
-        "symbols": sorted(rules.symbols),
-        "forbidden": sorted(rules.forbidden),
-        "training": Counter(ink.label for ink in material.inks),
-        "listed": listed,
-    }
-    (folder / _LABELS).write_text(json.dumps(content), encoding="utf-8")
-    box_files = [located(path, raw=raw) for path in params.box_files]
-    boxed = (formula for path in box_files for formula in read_boxed(read_lines(path), path=path))
-    num_boxed = write_boxed(folder / _BOXES, boxed)
-    return {
-        "training_inks": len(material.inks),
-        "symbols": len(bank.token),
-        "tokens": len(rules.symbols),
-        "writers": len(bank.writers),
-        "listed_formulas": len(listed),
-        "boxed_formulas": num_boxed,
-    }
+    return Prepared(
+        params=params,
+        seed=seed,
+        label_annotation=plan.label_annotations[0],
+        writer_annotation=(plan.writer_annotations or ["writer"])[0],
+        bank=bank,
+        rules=rules,
+        training=Counter(ink.label for ink in material.inks),
+        listed=_listed(params, rules, raw=raw, engine=engine, refused=refused),
+    )
 
 
 def _listed(
@@ -169,45 +169,36 @@ def _listed(
 
 
 @lru_cache(maxsize=1)
-def _composer(settings_text: str, folder: Path) -> Composer:
+def _composer(folder: Path) -> Composer:
     """The composer of this process, made for its first task."""
-    settings = ComposeSettings.model_validate_json(settings_text)
-    params = settings.params
-    content = json.loads((folder / _LABELS).read_text(encoding="utf-8"))
-    rules = LabelRules(
-        min_tokens=params.min_tokens,
-        max_tokens=params.max_tokens,
-        symbols=frozenset(content["symbols"]),
-        forbidden=frozenset(content["forbidden"]),
-    )
+    prepared: Prepared = pickle.loads((folder / _PREPARED).read_bytes())  # noqa: S301 (written by `compose`)
     labels = LabelSource(
-        training=Recombiner(content["training"]),
-        listed=content["listed"],
+        training=Recombiner(prepared.training),
+        listed=prepared.listed,
         boxed=BoxedFormulas(folder / _BOXES),
-        label_mix=params.label_mix,
-        rules=rules,
+        label_mix=prepared.params.label_mix,
+        rules=prepared.rules,
     )
     if not labels.names:
-        raise LatexifyError("composed.label_mix: none of them has anything to draw labels from: raise another one")
+        raise LatexifyError("composed.label_mix: no part of the mix has labels to draw from: raise another one")
     return Composer(
-        bank=load_bank(folder / _BANK),
+        bank=prepared.bank,
         labels=labels,
-        seed=settings.seed,
-        variation=params.variation,
-        label_annotation=settings.label_annotation,
-        writer_annotation=settings.writer_annotation,
+        seed=prepared.seed,
+        variation=prepared.params.variation,
+        label_annotation=prepared.label_annotation,
+        writer_annotation=prepared.writer_annotation,
     )
 
 
-def _calls(settings: ComposeSettings, *, folder: Path) -> Iterator[Call]:
-    text, count = settings.model_dump_json(), settings.params.num_inks
-    for start in range(0, count, INKS_PER_TASK):
-        yield delayed(compose_inks)(text, folder, start=start, stop=min(start + INKS_PER_TASK, count))
+def _calls(num_inks: int, *, folder: Path) -> Iterator[Call]:
+    for start in range(0, num_inks, INKS_PER_TASK):
+        yield delayed(compose_inks)(folder, start=start, stop=min(start + INKS_PER_TASK, num_inks))
 
 
-def compose_inks(settings_text: str, folder: Path, *, start: int, stop: int) -> tuple[list[ComposedInk], Counter[str]]:
+def compose_inks(folder: Path, *, start: int, stop: int) -> tuple[list[ComposedInk], Counter[str]]:
     """Make inks `start` to `stop`, and count the reasons why formulas were refused."""
-    composer = _composer(settings_text, folder)
+    composer = _composer(folder)
     composer.refused.clear()
     inks = [composer.ink(index) for index in range(start, stop)]
     return inks, Counter(composer.refused)

@@ -14,8 +14,7 @@ from latexify.common.errors import LatexifyError
 from latexify.pipeline.inkml.writer import COMPACT, inkml
 from latexify.pipeline.synthesis.composed.bank import Bank
 from latexify.pipeline.synthesis.composed.boxed import BoxedFormula, fill_boxes
-from latexify.pipeline.synthesis.composed.habits import Habits
-from latexify.pipeline.synthesis.composed.hand import ComposedHand
+from latexify.pipeline.synthesis.composed.hand import ComposedHand, Habits
 from latexify.pipeline.synthesis.composed.labels import DrawnLabel, LabelSource
 from latexify.pipeline.synthesis.typeset.boxes import Box, Floats, ink_of, on_page
 from latexify.pipeline.synthesis.typeset.layout import typeset

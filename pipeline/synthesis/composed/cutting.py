@@ -76,7 +76,7 @@ def holds_point(text: str) -> bool:
 
 
 def trace_groups(root: Any, *, normalize: Callable[[str], str]) -> list[TraceGroup]:
-    """The trace groups of an InkML document that divide it into symbols; groups with dangling references are left out."""
+    """The trace groups of an InkML document that are symbols; groups with dangling references are left out."""
     index_of: dict[str, int] = {}
     for index, trace in enumerate(trace_elements(root)):
         name = trace.get("id") or trace.get(XML_ID)

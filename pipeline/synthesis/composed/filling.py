@@ -12,8 +12,7 @@ from latexify.pipeline.synthesis.composed.bank import Bank, Ints, LooseSymbol, W
 from latexify.pipeline.synthesis.composed.cutting import CutSymbol
 from latexify.pipeline.synthesis.composed.formula import Leaf, UnsupportedFormulaError, leaves, tree_of
 from latexify.pipeline.synthesis.composed.gathering import TrainingInk
-from latexify.pipeline.synthesis.composed.measuring import Measures, Written, measure
-from latexify.pipeline.synthesis.composed.proportions import printed
+from latexify.pipeline.synthesis.composed.measuring import Measures, Written, measure, printed
 from latexify.pipeline.synthesis.formulas.symbols import FRACTION_BAR, RADICAL
 from latexify.pipeline.synthesis.typeset.boxes import Floats
 
@@ -229,7 +228,7 @@ def _bank(
         writers=writers,
         token=token[taken],
         writer=np.array([pieces[index].writer for index in taken], np.int64),
-        points=points,
+        points=points.astype(np.float32),
         stroke_lengths=stroke_lengths,
         num_strokes=np.array([len(symbol.strokes) for symbol in symbols], np.int64),
     )

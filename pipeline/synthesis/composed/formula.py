@@ -137,7 +137,7 @@ def leaves(node: Node) -> list[Leaf]:
     return list(_iter_leaves(node, 0, itertools.count(1)))
 
 
-def _iter_leaves(node: Node, line: int, lines: Iterator[int]) -> Iterator[Leaf]:
+def _iter_leaves(node: Node, line: int, lines: Iterator[int]) -> Iterator[Leaf]:  # noqa: C901 (one branch for each kind of node)
     """Yield the leaves of a node on `line`; `lines` gives new lines their index."""
     children: Iterable[Node | None] = ()  # each on a line of its own
     match node:

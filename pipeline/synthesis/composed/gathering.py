@@ -31,7 +31,7 @@ Divisions = Mapping[str, Sequence[tuple[str, Sequence[int]]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingInk:
-    """An ink of the training split. label: normalised. folder: of its file; inks of a folder are likely of one style."""
+    """An ink of the training split. label: normalised. folder: of its file."""
 
     key: str
     folder: str

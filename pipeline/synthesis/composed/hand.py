@@ -1,26 +1,103 @@
-"""The hand of a person: their glyphs for one ink, glyphs of others where they wrote none, and their spacing."""
+"""The hand of a person: their glyphs for one ink, glyphs of others where they wrote none, and their spacing.
 
+Each `Habit.middle` is the median over CROHME's training inks, and the spreads reproduce about their quartiles, as
+measured by ``python -m benchmarks.studies.layout_of_inks``. Lengths are in capital heights of their line.
+"""
+
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from random import Random
 
 from latexify.pipeline.synthesis.composed.bank import Bank
-from latexify.pipeline.synthesis.composed.habits import Habits
 from latexify.pipeline.synthesis.formulas.expression import Scripts, Symbol
-from latexify.pipeline.synthesis.formulas.symbols import FRACTION_BAR, RADICAL, Atom
+from latexify.pipeline.synthesis.formulas.symbols import FRACTION_BAR, RADICAL
 from latexify.pipeline.synthesis.typeset.boxes import Box, Glyph, Placed
-from latexify.pipeline.synthesis.typeset.layout import FractionLayout, Part, RootLayout, ScriptLayout
+from latexify.pipeline.synthesis.typeset.layout import FractionLayout, RootLayout, ScriptLayout
 
 BIG = frozenset(
     ["\\sum", "\\prod", "\\coprod", "\\bigcup", "\\bigcap", "\\bigoplus", "\\bigotimes", "\\bigvee", "\\bigwedge"]
 )
 INTEGRALS = frozenset(["\\int", "\\oint", "\\iint", "\\iiint"])
 LIMITS = frozenset(["\\lim", "\\max", "\\min", "\\sup", "\\inf", "\\limsup", "\\liminf", "\\gcd", "\\det", "\\Pr"])
-_SMALLEST = 0.34
-"""Scripts of scripts shrink no further, to stay legible."""
+_FIXED = {"cell_scale": 1.0, "cell_descent": 0.0}
+_SAME_HABIT = {"argument_gap": "function_gap", "bar_gap": "bracket_gap"}
 _TALL = 1.35
 """Brackets around something higher than this are stretched."""
 _CANDIDATES = 6
 """Number of glyphs from which the best-fitting is chosen, where the shape matters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Habit:
+    """A measure: its median, and its spread between writers and within an ink.
+
+    If `relative`, the measure varies by factors, otherwise by addition.
+    """
+
+    middle: float
+    between_writers: float
+    within: float
+    relative: bool = True
+
+
+HABITS = {
+    # gaps between neighbours
+    "letter_gap": Habit(0.25, 0.07, 0.10, relative=False),
+    "binary_gap": Habit(0.42, 0.35, 0.35),
+    "relation_gap": Habit(0.53, 0.40, 0.40),
+    "function_gap": Habit(0.40, 0.25, 0.30),
+    "comma_gap": Habit(0.34, 0.25, 0.35),
+    "nested_gap": Habit(0.38, 0.25, 0.35),
+    "bracket_gap": Habit(0.16, 0.07, 0.11, relative=False),
+    "cell_gap": Habit(0.90, 0.25, 0.20),
+    "bracket_reach": Habit(0.12, 0.10, 0.10, relative=False),
+    # scripts
+    "superscript_scale": Habit(0.52, 0.20, 0.18),
+    "subscript_scale": Habit(0.49, 0.20, 0.20),
+    "superscript_gap": Habit(0.12, 0.06, 0.10, relative=False),
+    "subscript_gap": Habit(0.13, 0.06, 0.10, relative=False),
+    "superscript_lift": Habit(0.0, 0.10, 0.11, relative=False),
+    "subscript_drop": Habit(0.0, 0.08, 0.11, relative=False),
+    # limits
+    "limit_scale": Habit(0.55, 0.20, 0.20),
+    "limit_gap": Habit(0.20, 0.06, 0.09, relative=False),
+    "limit_shift": Habit(0.03, 0.05, 0.08, relative=False),
+    # fractions; gap and overhang in units of the line, whose parts are smaller
+    "fraction_scale": Habit(0.69, 0.22, 0.15),
+    "numerator_gap": Habit(0.19, 0.06, 0.07, relative=False),
+    "denominator_gap": Habit(0.23, 0.06, 0.07, relative=False),
+    "bar_overhang": Habit(0.16, 0.09, 0.15, relative=False),
+    "axis": Habit(0.39, 0.06, 0.05, relative=False),
+    # roots
+    "radical_lead": Habit(1.00, 0.20, 0.20),
+    "radical_above": Habit(0.50, 0.20, 0.25),
+    "radical_below": Habit(0.06, 0.08, 0.12, relative=False),
+    "radical_right": Habit(0.28, 0.15, 0.20, relative=False),
+    "index_scale": Habit(0.48, 0.12, 0.12),
+    # rows of a matrix
+    "row_gap": Habit(0.45, 0.25, 0.15),
+    # shift of a symbol from its line
+    "wobble": Habit(0.0, 0.0, 0.035, relative=False),
+}
+
+
+class Habits:
+    """The measures of one writer in one ink. variation: 0 gives medians, 1 the variation of people."""
+
+    def __init__(self, writer: Random, ink: Random, *, variation: float) -> None:
+        self._ink, self._variation = ink, variation
+        self._own = {name: writer.gauss(0, habit.between_writers) for name, habit in HABITS.items()}
+        self.limits_beside = writer.random() < 0.12
+        self.integral_limits_beside = writer.random() < 0.6
+        self.bar_first = writer.random() < 0.4
+
+    def __getitem__(self, name: str) -> float:
+        habit = HABITS[name]
+        # more than two standard deviations would be a slip of the pen
+        here = min(2.0, max(-2.0, self._ink.gauss(0, 1))) * habit.within
+        change = self._variation * (self._own[name] + here)
+        return habit.middle * math.exp(change) if habit.relative else habit.middle + change
 
 
 class MissingSymbolError(LookupError):
@@ -33,11 +110,11 @@ class ComposedHand:
     Writers whose inks lie in the same folder come first: they wrote on the same device.
     """
 
+    smallest = 0.34
+
     def __init__(self, bank: Bank, writer: int, rng: Random, habits: Habits) -> None:
         self._bank, self._writer, self._rng, self._habits = bank, writer, rng, habits
         self._chosen: dict[str, Sequence[int]] = {}
-
-    # --- glyphs -------------------------------------------------------------------------------------------------
 
     def glyph(self, token: str, *, width: float | None = None, aspect: float | None = None) -> Glyph:
         """Choose a glyph of a token: any, or one of about this width or this width-to-height ratio.
@@ -71,8 +148,6 @@ class ComposedHand:
         ratio = (right - left + 0.05) / (bottom - top + 0.05)
         return float(max(ratio / aspect, aspect / ratio))
 
-    # --- layout -------------------------------------------------------------------------------------------------
-
     def symbol(self, token: str, size: float) -> Box:
         """Write a symbol about on the baseline."""
         glyph = self.glyph(token)
@@ -90,28 +165,13 @@ class ComposedHand:
         placed = Placed(glyph, 0.0, top - glyph.top * scale_y, scale_x, scale_y)
         return Box(glyph.width * scale_x, -top, bottom, (placed,))
 
-    def size_of(self, part: Part, size: float) -> float:
-        """Capital height in a part of a line of this size."""
-        return size if part == "cell" else max(size * self._habits[f"{part}_scale"], _SMALLEST)
+    def __getitem__(self, name: str) -> float:
+        """Draw a measure by the writer's habits."""
+        return _FIXED[name] if name in _FIXED else self._habits[_SAME_HABIT.get(name, name)]
 
-    def gap(self, left: Atom, right: Atom, size: float) -> float:
-        """Space between neighbours in a row."""
-        sides = (left, right)
-        if Atom.RELATION in sides:
-            name = "relation_gap"
-        elif Atom.BINARY in sides:
-            name = "binary_gap"
-        elif left is Atom.PUNCTUATION or Atom.INNER in sides:
-            name = "comma_gap"
-        elif Atom.OPERATOR in sides:
-            name = "function_gap"
-        else:
-            name = "nested_gap" if Atom.OPENING in sides else "letter_gap"
-        return self._habits[name] * size
-
-    def bracket_gap(self, left: str, size: float) -> float:  # noqa: ARG002 (all brackets are alike)
-        """Space between a bracket and its body."""
-        return self._habits["bracket_gap"] * size
+    def gap(self, name: str, size: float) -> float:
+        """Draw a gap."""
+        return self[name] * size
 
     def takes_limits(self, node: Scripts) -> bool:
         """Whether scripts stand below and above their base."""
@@ -137,11 +197,6 @@ class ComposedHand:
         if sup is not None:
             above = (width + habits["superscript_gap"] * size, -rise - sup.descent)
         return ScriptLayout(base, below, above)
-
-    def limit(self, base: Box, size: float) -> tuple[float, float]:
-        """Shift of one limit to the right, and its distance from the base."""
-        shift = self._habits["limit_shift"] * base.width
-        return shift, max(0.02, self._habits["limit_gap"]) * size
 
     def fraction(self, widest: float, size: float) -> FractionLayout:
         """Measure a fraction."""
@@ -176,22 +231,6 @@ class ComposedHand:
         return RootLayout(
             top, foot, lead, width, 0.45 * lead, index_bottom, None, lambda x: Placed(sign, x, y, scale_x, scale_y)
         )
-
-    def axis(self, size: float) -> float:
-        """Height of the math axis above the baseline."""
-        return self._habits["axis"] * size
-
-    def cell_gap(self, size: float) -> float:
-        """Space between two columns of a matrix."""
-        return self._habits["cell_gap"] * size
-
-    def row_gap(self, size: float) -> float:
-        """Space between two rows of a matrix."""
-        return self._habits["row_gap"] * size
-
-    def least_cell(self, size: float) -> tuple[float, float]:
-        """Least ascent and descent of a row of a matrix."""
-        return 0.7 * size, 0.0
 
 
 def _rise_of(sign: Glyph) -> float:

@@ -111,7 +111,7 @@ def _described(layout: Node | BoxedFormula) -> tuple[str, Iterable[str]]:
 
 
 def usable_formulas(texts: Iterable[str], rules: LabelRules) -> tuple[list[str], Counter[str]]:
-    """The formulas that can be composed, normalised, each once, in their order; and counts of reasons for the others."""
+    """The formulas that can be composed, normalised, each once, in order; and counts of reasons for the others."""
     usable: dict[str, None] = {}
     refused: Counter[str] = Counter()
     for text in texts:

@@ -1,17 +1,22 @@
-"""Measures how high and how deep people write each symbol: lines of writing and classes of symbols, fitted together.
+"""Measures how high and deep people write each symbol: lines of writing and classes of symbols, fitted together.
 
 A line has a baseline and a size, a class a top and a bottom in units of that size. Given classes, a line is a linear
 regression of its symbols' extents; given lines, a class is the median of its symbols. Alternating between the two from
 the proportions of a printed font converges in a few rounds. Lengths are in capital heights, y downward.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from latexify.pipeline.synthesis.composed.bank import Ints
+from latexify.pipeline.synthesis.formulas.symbols import FRACTION_BAR, RADICAL
 from latexify.pipeline.synthesis.typeset.boxes import Floats
 
 ROUNDS = 6
@@ -22,6 +27,8 @@ _LEAST_INFORMATION = 0.12
 _LEAST_SYMBOLS = 3
 """A class with fewer symbols keeps its printed proportions."""
 _DIGITS = frozenset("0123456789")
+_PRINTED = Path(__file__).with_name("proportions.json")
+"""Extents of printed symbols in TeX's font metrics; made by `scripts/printed_proportions.py`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,3 +113,33 @@ def _fit_lines(
     sound = (reach >= _LEAST_INFORMATION) & (size > 0)
     size = np.where(sound, size, 1.0)
     return size, mean_edge - size * mean_expected, sound
+
+
+class Proportions(NamedTuple):
+    """Extents of a printed symbol in capital heights: top and bottom from the baseline, y downward; width of its box."""
+
+    top: float
+    bottom: float
+    width: float
+
+
+_UNKNOWN = Proportions(-1.0, 0.0, 0.7)
+_DRAWN = {FRACTION_BAR: Proportions(-0.40, -0.36, 1.5), RADICAL: Proportions(-1.15, 0.1, 1.2)}
+"""Signs without a size of their own."""
+
+
+@cache
+def printed(token: str) -> Proportions:
+    """The proportions of a token; those of a capital for commands that are not in the table."""
+    if token in _DRAWN:
+        return _DRAWN[token]
+    table = _table()
+    extents = table.get(token, table[""] if len(token) == 1 and not token.isascii() else None)
+    capital = -table["H"][0]
+    return _UNKNOWN if extents is None else Proportions(*(value / capital for value in extents))
+
+
+@cache
+def _table() -> dict[str, list[int]]:
+    table: dict[str, list[int]] = json.loads(_PRINTED.read_text(encoding="utf-8"))
+    return table

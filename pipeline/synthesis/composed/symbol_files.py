@@ -1,4 +1,4 @@
-"""Symbols from files of detexify (label, strokes) and MathWriting (strokes of the dataset's inks), and of the stroke font.
+"""Symbols of files (detexify: label, strokes; MathWriting: strokes of the dataset's inks), and of the stroke font.
 
 Formats: one JSON object per line. Detexify: `label`, `strokes` as lists of `[x, y]`, y downward. MathWriting
 (`symbols.jsonl`): `sourceSampleId`, `strokeIndices`, `label`.
@@ -18,7 +18,7 @@ from latexify.artifacts.location import Location
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.latex import normalize, tokenize
 from latexify.pipeline.synthesis.composed.bank import LooseSymbol, Writer
-from latexify.pipeline.synthesis.fonts.writer import ImaginaryWriter
+from latexify.pipeline.synthesis.fonts.hand import ImaginaryWriter
 from latexify.pipeline.synthesis.formulas.symbols import NAMED, TERMINALS
 
 NUM_FONT_WRITERS = 24

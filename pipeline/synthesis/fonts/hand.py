@@ -1,11 +1,11 @@
-"""The hand of an imaginary writer: glyphs of the stroke fonts, spaced by the writer's style."""
+"""Imaginary writers: their pen, their spacing, and their form of every glyph of the stroke fonts."""
 
+from dataclasses import dataclass
 from random import Random
 
 import numpy as np
 
-from latexify.pipeline.synthesis.fonts.glyphs import resample
-from latexify.pipeline.synthesis.fonts.writer import ImaginaryWriter
+from latexify.pipeline.synthesis.fonts.glyphs import resample, rounded, variants
 from latexify.pipeline.synthesis.formulas.expression import Scripts, Symbol
 from latexify.pipeline.synthesis.formulas.symbols import (
     BIG_OPERATORS,
@@ -14,22 +14,154 @@ from latexify.pipeline.synthesis.formulas.symbols import (
     LIMITS,
     NAMED,
     RADICAL,
-    Atom,
 )
 from latexify.pipeline.synthesis.typeset.boxes import Box, Glyph, Placed, beside, glyph_of
-from latexify.pipeline.synthesis.typeset.layout import FractionLayout, Part, RootLayout, ScriptLayout
+from latexify.pipeline.synthesis.typeset.layout import FractionLayout, RootLayout, ScriptLayout
 
 AXIS = 0.38
 """Height of the math axis above the baseline: where bars and plus signs are centred."""
-_SMALLEST = 0.38
-"""Scripts of scripts shrink no further, to stay legible."""
+_MEASURES = {
+    "axis": AXIS,
+    # between neighbours, beyond the gap of letters
+    "letter_gap": 0.0,
+    "nested_gap": 0.0,
+    "argument_gap": 0.0,
+    "comma_gap": 0.14,
+    "function_gap": 0.24,
+    # parts
+    "limit_shift": 0.0,
+    "limit_gap": 0.16,
+    "index_scale": 0.55,
+    "cell_scale": 0.9,
+    "cell_gap": 0.55,
+    "row_gap": 0.32,
+    "cell_descent": 0.05,
+}
+"""Measures that all writers share."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Style:
+    """A writer's habits. Lengths are in capital heights unless the name says otherwise."""
+
+    # the pen and the page
+    capital_px: float
+    aspect: float  # width over height of everything written, against the glyphs' own
+    slant: float  # horizontal shift per height
+    rotation_rad: float
+    drift: float  # height of the baseline's slow waves
+    tremor: float  # size of the smooth noise along strokes
+    unsteadiness: float  # how much one instance of a glyph differs from the next
+    roundness: float  # radius by which corners are rounded
+    spacing_px: float  # distance between samples at full speed
+    interval_ms: float  # time between samples
+    hesitation: float  # how much the pen slows towards the ends of a stroke, 0 to 1
+    # glyphs
+    personality: float  # how far this writer's glyphs are from the model glyphs
+    second_form: float  # share of a glyph's instances in the writer's second-best form
+    # layout
+    letter_gap: float
+    binary_gap: float
+    relation_gap: float
+    script_scale: float
+    superscript_rise: float
+    subscript_drop: float
+    fraction_scale: float
+    rule_gap: float
+    rule_overhang: float
+    operator_scale: float
+    limits_beside: bool
+
+
+def draw_style(rng: np.random.Generator) -> Style:
+    """Draw the habits of one writer."""
+    uniform = rng.uniform
+    return Style(
+        capital_px=uniform(38, 105),
+        aspect=uniform(0.85, 1.25),
+        slant=float(np.clip(rng.normal(0.08, 0.13), -0.22, 0.4)),
+        rotation_rad=float(np.clip(rng.normal(0, 0.02), -0.05, 0.05)),
+        drift=uniform(0, 0.06),
+        tremor=uniform(0.006, 0.022),
+        unsteadiness=uniform(0.3, 1.0),
+        roundness=uniform(0.02, 0.075),
+        spacing_px=uniform(3.0, 8.0),
+        interval_ms=uniform(8, 17),
+        hesitation=uniform(0.3, 0.85),
+        personality=uniform(0.3, 1.0),
+        second_form=float(rng.choice([0.0, 0.05, 0.25])),
+        letter_gap=uniform(0.11, 0.24),
+        binary_gap=uniform(0.1, 0.3),
+        relation_gap=uniform(0.18, 0.45),
+        script_scale=uniform(0.56, 0.72),
+        superscript_rise=uniform(0.5, 0.72),
+        subscript_drop=uniform(0.16, 0.36),
+        fraction_scale=uniform(0.8, 1.0),
+        rule_gap=uniform(0.14, 0.26),
+        rule_overhang=uniform(0.04, 0.22),
+        operator_scale=uniform(1.15, 1.6),
+        limits_beside=bool(rng.random() < 0.2),
+    )
+
+
+class ImaginaryWriter:
+    """A style, and the writer's own forms of every terminal, which are made when first needed.
+
+    Equal seeds and numbers give the same writer, whatever is written first.
+    """
+
+    def __init__(self, seed: int, number: int) -> None:
+        self._seed = (seed, number)
+        self.style = draw_style(np.random.default_rng((seed, number)))
+        self._forms: dict[tuple[str, bool], Glyph] = {}
+
+    def glyph(self, token: str, chance: float) -> Glyph:
+        """A form of a terminal; `chance`, uniform in [0, 1), decides between the writer's first and second form."""
+        second = chance < self.style.second_form
+        form = self._forms.get((token, second))
+        if form is None:
+            models = variants(token)
+            preferences = np.random.default_rng((*self._seed, *token.encode())).permutation(len(models))
+            rng = np.random.default_rng((*self._seed, second, *token.encode()))
+            form = self._forms[token, second] = self._personal(models[preferences[second % len(models)]], rng)
+        return form
+
+    def _personal(self, model: Glyph, rng: np.random.Generator) -> Glyph:
+        """The model glyph, bent a little: stretched, sheared, and pushed along slow waves across its height."""
+        style = self.style
+        stretch = 1 + 0.07 * style.personality * rng.standard_normal(2)
+        shear = 0.05 * style.personality * rng.standard_normal()
+        bend = 0.022 * style.personality * rng.standard_normal(4)
+        phase = rng.uniform(0, 2 * np.pi, 4)
+        strokes = []
+        for outline in model.strokes:
+            x, y = rounded(outline, style.roundness).T
+            bent_x = x + bend[0] * np.sin(4 * y + phase[0]) + bend[1] * np.sin(7 * x + phase[1])
+            bent_y = y + bend[2] * np.sin(4 * x + phase[2]) + bend[3] * np.sin(6 * y + phase[3])
+            strokes.append(np.column_stack([(bent_x - shear * y) * stretch[0], bent_y * stretch[1]]))
+        return glyph_of(model.token, strokes)
 
 
 class FontHand:
     """A `typeset.layout.Hand`. rng: decides between the forms of a glyph, and varies gaps."""
 
+    smallest = 0.38
+
     def __init__(self, writer: ImaginaryWriter, rng: Random) -> None:
         self._writer, self._style, self._rng = writer, writer.style, rng
+        style = writer.style
+        parts = dict.fromkeys(("subscript_scale", "superscript_scale", "limit_scale"), style.script_scale)
+        self._measures = (
+            _MEASURES
+            | parts
+            | {
+                "fraction_scale": style.fraction_scale,
+                "bracket_gap": 0.6 * style.letter_gap,
+                "bar_gap": 0.8 * style.letter_gap,
+                "binary_gap": style.binary_gap,
+                "relation_gap": style.relation_gap,
+            }
+        )
 
     def _glyph(self, token: str) -> Glyph:
         return self._writer.glyph(token, self._rng.random())
@@ -56,28 +188,14 @@ class FontHand:
             glyph, 0.0, -axis - tall * (glyph.top + glyph.bottom) / 2, size * min(1.6, (tall / size) ** 0.4), tall
         ).box
 
-    def size_of(self, part: Part, size: float) -> float:
-        """Capital height in a part of a line of this size."""
-        scale = {"fraction": self._style.fraction_scale, "index": 0.55, "cell": 0.9}.get(part, self._style.script_scale)
-        return max(size * scale, _SMALLEST)
+    def __getitem__(self, name: str) -> float:
+        """Look a measure up."""
+        return self._measures[name]
 
-    def gap(self, left: Atom, right: Atom, size: float) -> float:
-        """Space between neighbours. TeX drops the space around operators in scripts; people keep some."""
-        style, extra = self._style, 0.0
-        if Atom.RELATION in (left, right):
-            extra = style.relation_gap
-        elif Atom.BINARY in (left, right):
-            extra = style.binary_gap
-        elif left is Atom.PUNCTUATION or Atom.INNER in (left, right):
-            extra = 0.14
-        elif Atom.OPERATOR in (left, right) and right is not Atom.OPENING:
-            extra = 0.24
+    def gap(self, name: str, size: float) -> float:
+        """Vary a gap. TeX drops the space around operators in scripts; people keep some."""
         looseness = 1.0 if size > 0.8 else 0.4
-        return (style.letter_gap + looseness * extra) * size * self._rng.uniform(0.85, 1.15)
-
-    def bracket_gap(self, left: str, size: float) -> float:
-        """Space between a bracket and its body."""
-        return (0.8 if left == "|" else 0.6) * self._style.letter_gap * size
+        return (self._style.letter_gap + looseness * self._measures[name]) * size * self._rng.uniform(0.85, 1.15)
 
     def takes_limits(self, node: Scripts) -> bool:
         """Whether scripts stand below and above their base."""
@@ -97,10 +215,6 @@ class FontHand:
         tuck = 0.35 * base.width if isinstance(node.base, Symbol) and node.base.token in INTEGRALS else 0.0
         frame = Box(right, max(base.ascent, 0.0), max(base.descent, 0.0), base.glyphs)
         return ScriptLayout(frame, (right - tuck, drop), (right, -rise))
-
-    def limit(self, base: Box, size: float) -> tuple[float, float]:  # noqa: ARG002 (all limits are alike)
-        """Shift of one limit to the right, and its distance from the base."""
-        return 0.0, 0.16 * size
 
     def fraction(self, widest: float, size: float) -> FractionLayout:
         """Measure a fraction."""
@@ -131,22 +245,6 @@ class FontHand:
             return _drawn(RADICAL, [(left + x, y) for x, y in corners])
 
         return RootLayout(top, foot, lead, width, hook, middle - 0.1 * size, 0.6 * size, sign)
-
-    def axis(self, size: float) -> float:
-        """Height of the math axis above the baseline."""
-        return AXIS * size
-
-    def cell_gap(self, size: float) -> float:
-        """Space between two columns of a matrix."""
-        return 0.55 * size
-
-    def row_gap(self, size: float) -> float:
-        """Space between two rows of a matrix."""
-        return 0.32 * size
-
-    def least_cell(self, size: float) -> tuple[float, float]:
-        """Least ascent and descent of a row of a matrix."""
-        return 0.7 * size, 0.05 * size
 
 
 def _drawn(token: str, corners: list[tuple[float, float]]) -> Placed:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from latexify.pipeline.synthesis.fonts.writer import Style
+from latexify.pipeline.synthesis.fonts.hand import Style
 from latexify.pipeline.synthesis.typeset.boxes import Floats, Placed, ink_of, on_page
 
 Counts = npt.NDArray[np.int64]

@@ -2,20 +2,16 @@
 
 After The TeXbook, appendix G, much simplified: a box has a width, an ascent and a descent; scripts shrink and shift;
 fractions and big delimiters are centred on the math axis. The typesetter fixes the structure; a `Hand` supplies glyphs
-and all lengths. Lengths are in capital heights, y downward from the baseline; `size` is the capital height of the line
-at hand.
+and measures. Lengths are in capital heights, y downward from the baseline; `size` is the capital height of a line.
 """
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from latexify.pipeline.synthesis.formulas.expression import Fenced, Fraction, Matrix, Node, Root, Row, Scripts, Symbol
 from latexify.pipeline.synthesis.formulas.symbols import ATOMS, Atom
 from latexify.pipeline.synthesis.typeset.boxes import Box, Placed, beside, overlay
-
-Part = Literal["subscript", "superscript", "limit", "fraction", "index", "cell"]
-"""Parts of a formula that have a size of their own."""
 
 
 class ScriptLayout(NamedTuple):
@@ -60,7 +56,16 @@ class RootLayout(NamedTuple):
 
 
 class Hand(Protocol):
-    """The glyphs and the habits of one writer, for one ink. Every call may draw anew by chance."""
+    """The glyphs and the measures of one writer, for one ink; each may be drawn anew by chance."""
+
+    smallest: float
+    """Least size: scripts of scripts shrink no further, to stay legible."""
+
+    def __getitem__(self, name: str) -> float:
+        """Measure a length in capital heights of the line, or the scale of a part of the formula."""
+
+    def gap(self, name: str, size: float) -> float:
+        """Measure the space between neighbours in a row."""
 
     def symbol(self, token: str, size: float) -> Box:
         """Write a symbol on the baseline."""
@@ -68,41 +73,17 @@ class Hand(Protocol):
     def bracket(self, token: str, body: Box, size: float) -> Box:
         """Write a bracket around `body`."""
 
-    def size_of(self, part: Part, size: float) -> float:
-        """Capital height in a part of a line of this `size`."""
-
-    def gap(self, left: Atom, right: Atom, size: float) -> float:
-        """Space between neighbours in a row."""
-
-    def bracket_gap(self, left: str, size: float) -> float:
-        """Space between a bracket and its body. left: the left bracket."""
-
     def takes_limits(self, node: Scripts) -> bool:
         """Whether scripts stand below and above their base."""
 
     def scripts(self, node: Scripts, base: Box, sub: Box | None, sup: Box | None, size: float) -> ScriptLayout:
-        """Locate scripts beside their base."""
-
-    def limit(self, base: Box, size: float) -> tuple[float, float]:
-        """Shift of one limit to the right, and its distance from the base."""
+        """Locate scripts beside their base; the lower one of an integral is tucked under its slanted foot."""
 
     def fraction(self, widest: float, size: float) -> FractionLayout:
         """Measure a fraction whose wider part is `widest` wide."""
 
     def root(self, body: Box, size: float) -> RootLayout:
         """Measure a root around its radicand."""
-
-    def axis(self, size: float) -> float:
-        """Height of the math axis above the baseline."""
-
-    def cell_gap(self, size: float) -> float:
-        """Space between two columns of a matrix."""
-
-    def row_gap(self, size: float) -> float:
-        """Space between two rows of a matrix."""
-
-    def least_cell(self, size: float) -> tuple[float, float]:
-        """Least ascent and descent of a row of a matrix."""
 
 
 def typeset(node: Node, hand: Hand) -> Box:
@@ -119,7 +100,7 @@ class _Typesetter:
             case Symbol(token):
                 return self._hand.symbol(token, size)
             case Row(items):
-                gaps = [self._hand.gap(left, right, size) for left, right in pairwise(atoms_of(items))]
+                gaps = [self._hand.gap(_gap_name(*pair), size) for pair in pairwise(atoms_of(items))]
                 return beside([self.set(item, size) for item in items], gaps)
             case Scripts():
                 return self._limits(node, size) if self._hand.takes_limits(node) else self._scripts(node, size)
@@ -130,13 +111,16 @@ class _Typesetter:
             case Fenced(left, inner, right):
                 body = self.set(inner, size)
                 brackets = [self._hand.bracket(token, body, size) for token in (left, right)]
-                gaps = [self._hand.bracket_gap(left, size) for _ in range(2)]
+                gaps = [self._hand["bar_gap" if left == "|" else "bracket_gap"] * size for _ in range(2)]
                 return beside([brackets[0], body, brackets[1]], gaps)
             case Matrix(rows):
                 return self._matrix(rows, size)
 
-    def _part(self, node: Node | None, part: Part, size: float) -> Box | None:
-        return None if node is None else self.set(node, self._hand.size_of(part, size))
+    def _size(self, part: str, size: float) -> float:
+        return max(size * self._hand[f"{part}_scale"], self._hand.smallest)
+
+    def _part(self, node: Node | None, part: str, size: float) -> Box | None:
+        return None if node is None else self.set(node, self._size(part, size))
 
     def _scripts(self, node: Scripts, size: float) -> Box:
         base = self.set(node.base, size)
@@ -152,13 +136,13 @@ class _Typesetter:
         parts = [(base, (width - base.width) / 2, 0.0)]
         for box, is_below in ((below, True), (above, False)):
             if box is not None:
-                shift, gap = self._hand.limit(base, size)
+                shift, gap = self._hand["limit_shift"] * base.width, max(0.02, self._hand["limit_gap"]) * size
                 y = base.descent + gap + box.ascent if is_below else -(base.ascent + gap + box.descent)
                 parts.append((box, (width - box.width) / 2 + shift, y))
         return overlay(*parts)._replace(width=width)
 
     def _fraction(self, node: Fraction, size: float) -> Box:
-        inner = self._hand.size_of("fraction", size)
+        inner = self._size("fraction", size)
         top, bottom = self.set(node.numerator, inner), self.set(node.denominator, inner)
         widest = max(top.width, bottom.width, 0.3 * size)
         layout = self._hand.fraction(widest, size)
@@ -183,23 +167,22 @@ class _Typesetter:
         return Box(left + layout.width, ascent, layout.foot, glyphs)
 
     def _matrix(self, rows: tuple[tuple[Node, ...], ...], size: float) -> Box:
-        inner = self._hand.size_of("cell", size)
+        inner = self._size("cell", size)
         grid = [[self.set(cell, inner) for cell in cells] for cells in rows]
         widths = [max(box.width for box in column) for column in zip(*grid, strict=True)]
         lefts = [0.0]
         for width in widths:
-            lefts.append(lefts[-1] + width + self._hand.cell_gap(size))
+            lefts.append(lefts[-1] + width + self._hand["cell_gap"] * size)
         parts: list[tuple[Box, float, float]] = []
-        least_ascent, least_descent = self._hand.least_cell(inner)
         y, gap = 0.0, 0.0
         for cells in grid:
-            y += gap + max(least_ascent, *(box.ascent for box in cells))
+            y += gap + max(0.7 * inner, *(box.ascent for box in cells))
             parts += [
                 (box, x + (width - box.width) / 2, y) for x, width, box in zip(lefts, widths, cells, strict=False)
             ]
-            y += max(least_descent, *(box.descent for box in cells))
-            gap = self._hand.row_gap(size)
-        rise = y / 2 + self._hand.axis(size)
+            y += max(self._hand["cell_descent"] * inner, *(box.descent for box in cells))
+            gap = self._hand["row_gap"] * size
+        rise = y / 2 + self._hand["axis"] * size
         glyphs = overlay(*parts).moved(0.0, -rise)
         return Box(lefts[-2] + widths[-1], rise, y - rise, glyphs)
 
@@ -212,6 +195,19 @@ def atoms_of(items: tuple[Node, ...]) -> list[Atom]:
         lonely = not atoms or atoms[-1] in (Atom.BINARY, Atom.RELATION, Atom.OPENING, Atom.PUNCTUATION, Atom.OPERATOR)
         atoms.append(Atom.ORDINARY if atom is Atom.BINARY and lonely else atom)
     return atoms
+
+
+def _gap_name(left: Atom, right: Atom) -> str:
+    sides = (left, right)
+    if Atom.RELATION in sides:
+        return "relation_gap"
+    if Atom.BINARY in sides:
+        return "binary_gap"
+    if left is Atom.PUNCTUATION or Atom.INNER in sides:
+        return "comma_gap"
+    if Atom.OPERATOR in sides:
+        return "argument_gap" if right is Atom.OPENING else "function_gap"
+    return "nested_gap" if Atom.OPENING in sides else "letter_gap"
 
 
 def _atom(node: Node) -> Atom:

@@ -1,4 +1,4 @@
-"""How people space what they write: the quartiles that `latexify.pipeline.synthesis.composed.habits` is set by.
+"""How people space what they write: the quartiles that `latexify.pipeline.synthesis.composed.hand` is set by.
 
 ``python -m benchmarks.studies.layout_of_inks --source data/source`` in a project whose dataset has trace groups and MathML, as
 CROHME. Training inks only; lengths in capital heights of the line, ratios as they are.
@@ -12,17 +12,16 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 import typer
+from latexify.pipeline.synthesis.composed.aligning import align
 
 from latexify.artifacts.names import COMPOSED_NAME
 from latexify.pipeline.engine.engine import Engine
 from latexify.pipeline.source.stage import read_plan
-from latexify.pipeline.synthesis.composed.aligning import align
 from latexify.pipeline.synthesis.composed.filling import line_measures
 from latexify.pipeline.synthesis.composed.formula import UnsupportedFormulaError, leaves, tree_of
 from latexify.pipeline.synthesis.composed.gathering import TrainingInk, gather
-from latexify.pipeline.synthesis.composed.typesetting import BIG, INTEGRALS, LIMITS
 from latexify.pipeline.synthesis.formulas.expression import Fenced, Fraction, Matrix, Node, Root, Row, Scripts, Symbol
-from latexify.pipeline.synthesis.typeset.layout import atoms_of
+from latexify.pipeline.synthesis.typeset.layout import BIG, INTEGRALS, LIMITS, atoms_of
 
 
 class Part(NamedTuple):

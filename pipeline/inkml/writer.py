@@ -1,34 +1,99 @@
-"""Write InkML as MathWriting does (github.com/google-research/google-research/tree/master/mathwriting)."""
+"""InkML of synthetic inks, and archives of it.
 
+Format: InkML as MathWriting writes it (github.com/google-research/google-research/tree/master/mathwriting).
+"""
+
+import shutil
+import tarfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 from xml.sax.saxutils import escape
 
 import numpy as np
+import numpy.typing as npt
 
-from latexify.pipeline.synthesis.fonts.pen import Trace
-
-
-def inkml(traces: list[Trace], *, label: str, split: str, sample_id: str, writer: str) -> bytes:
-    """Return an InkML document in UTF-8: annotations, trace format, and a trace per stroke (`x y t` in px and ms)."""
-    annotations = {
-        "label": label,
-        "splitTagOriginal": split,
-        "sampleId": sample_id,
-        "normalizedLabel": label,
-        "inkCreationMethod": "synthetic",
-        "labelCreationMethod": "synthetic",
-        "writer": writer,
-    }
-    lines = ['<ink xmlns="http://www.w3.org/2003/InkML">']
-    lines += [f'  <annotation type="{name}">{escape(value)}</annotation>' for name, value in annotations.items()]
-    lines.append("  <traceFormat>")
-    lines += [f'    <channel name="{name}" type="decimal"/>' for name in ("X", "Y", "T")]
-    lines.append("  </traceFormat>")
-    lines += [f'  <trace id="{number}">{_trace_text(trace)}</trace>' for number, trace in enumerate(traces)]
-    lines.append("</ink>\n")
-    return "\n".join(lines).encode()
+from latexify.artifacts.files import temporary_of
+from latexify.common.errors import LatexifyError
+from latexify.shards.format.tar import TarWriter
 
 
-def _trace_text(trace: Trace) -> str:
-    values = np.column_stack([trace.points_px, trace.times_ms]).ravel()
-    # Formatting all points at once is several times faster than one by one.
-    return ",".join(["%.2f %.2f %d"] * len(trace.times_ms)) % tuple(values.tolist())
+class InkmlStyle(NamedTuple):
+    """The spelling of documents.
+
+    point: format of the values named by `channels`. between: points. The others stand before an element, before a
+    channel, before the end of the trace format, and before the end of the document.
+    """
+
+    channels: Sequence[str]
+    point: str
+    between: str
+    element: str
+    channel: str
+    channels_end: str
+    end: str
+
+
+RECORDED = InkmlStyle(("X", "Y", "T"), "%.2f %.2f %d", ",", "\n  ", "\n    ", "\n  ", "\n")
+"""Positions in px and times in ms, indented."""
+COMPACT = InkmlStyle(("X", "Y"), "%.1f %.1f", ", ", "\n", "", "", "\n\n")
+"""Positions in px."""
+
+
+def inkml(
+    points: npt.NDArray[np.float64], stroke_lengths: Sequence[int], annotations: Mapping[str, str], style: InkmlStyle
+) -> bytes:
+    """Write one InkML document, UTF-8: annotations, the trace format, and a trace for each stroke.
+
+    Args:
+        points: float64 [num_points, num_channels], the strokes one after another.
+        stroke_lengths: Number of points of each stroke.
+        annotations: Text by type, in this order.
+        style: How the document is spelled.
+    """
+    texts = [
+        f'{style.element}<annotation type="{name}">{escape(text)}</annotation>' for name, text in annotations.items()
+    ]
+    channels = [f'{style.channel}<channel name="{name}" type="decimal"/>' for name in style.channels]
+    traces = [
+        f'{style.element}<trace id="{index}">{style.between.join([style.point] * length)}</trace>'
+        for index, length in enumerate(stroke_lengths)
+    ]
+    # One format of all points together is several times faster than one for each point.
+    written = "".join(traces) % tuple(points.ravel().tolist())
+    head = f'<ink xmlns="http://www.w3.org/2003/InkML">{"".join(texts)}{style.element}<traceFormat>{"".join(channels)}'
+    return f"{head}{style.channels_end}</traceFormat>{written}{style.end}</ink>\n".encode()
+
+
+def write_archive(out: Path, members: Iterable[tuple[str, bytes]]) -> None:
+    """Write documents, as they come, into the tar `out`, or into a new folder unless its name ends in `.tar`.
+
+    The bytes of a tar depend on `members` alone. The output has a temporary name until it is complete.
+
+    Args:
+        out: Tar or folder to write.
+        members: Name in the tar, whose last part is the name in a folder, and document.
+
+    Raises:
+        LatexifyError: If the folder exists already.
+    """
+    temporary = temporary_of(out)
+    try:
+        if out.suffix == ".tar":
+            with temporary.open("wb") as file:
+                tar = TarWriter(file)
+                for member in members:
+                    tar.append([member])
+                tar.finish()
+                file.write(bytes(-tar.num_bytes % tarfile.RECORDSIZE))  # as `tarfile` does
+        else:
+            if out.exists():
+                raise LatexifyError(f"{out} exists already: name another folder, or remove it")
+            temporary.mkdir(parents=True)
+            for name, document in members:
+                (temporary / PurePosixPath(name).name).write_bytes(document)
+        temporary.replace(out)
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
+        temporary.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 from latexify.pipeline.synthesis.composed.formula import BAR, RADICAL, leaves, tree_of
 from latexify.pipeline.synthesis.fonts.hand import Hand
 from latexify.pipeline.synthesis.formulas.expression import label as label_of
-from latexify.pipeline.synthesis.formulas.grammar import expression
+from latexify.pipeline.synthesis.formulas.generator import expression
 from latexify.pipeline.synthesis.typeset.layout import typeset
 
 WRITERS = tuple(f"writer {number}" for number in range(9))

@@ -1,9 +1,8 @@
-"""The symbols that people wrote, by token and writer, each as a glyph on the common scale of `measuring`."""
+"""The symbols that people wrote, by token and writer, as glyphs on the common scale of `measuring`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from pathlib import Path
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -11,50 +10,35 @@ import numpy.typing as npt
 
 from latexify.pipeline.drawing.fit import TOLERANCE_PX, simplify
 from latexify.pipeline.inks.ink import Stroke
+from latexify.pipeline.synthesis.typeset.boxes import Floats, Glyph
 
 THINNED_TO = 0.004
-"""How far, in capital heights, a glyph may be from what was written: a quarter pixel where a capital is 64 high."""
+"""Largest distance of a glyph from what was written, in capital heights: 1/4 px if a capital is 64 px high."""
 
 Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Writer:
-    """Who wrote: a writer's name or, where it is not known, a run of neighbouring inks. folder: where his inks are."""
+    """A writer's name, or a run of neighbouring inks if it is unknown. folder: of their inks."""
 
     name: str
     folder: str
 
 
 class LooseSymbol(NamedTuple):
-    """A symbol that comes without a line: strokes in any unit, y downward."""
+    """A symbol without a line of writing around it: strokes in any unit, y downward."""
 
     writer: Writer
     token: str
     strokes: Sequence[Stroke]
 
 
-@dataclass(frozen=True, slots=True)
-class Glyph:
-    """One symbol as it was written once. Lengths in capital heights, x from its left edge, y down from the baseline.
-
-    points: float64 [num_points, 2], all strokes one after another. stroke_lengths: points of each stroke.
-    """
-
-    token: str
-    points: Floats
-    stroke_lengths: Sequence[int]
-    width: float
-    top: float
-    bottom: float
-
-
 @dataclass(frozen=True, kw_only=True)
 class Bank:
     """Glyphs as columns.
 
-    token, writer: int64 [num_glyphs], positions in `tokens` and `writers`. points: float64 [num_points, 2].
+    token, writer: int64 [num_glyphs], indices into `tokens` and `writers`. points: float32 [num_points, 2].
     stroke_lengths: int64 [num_strokes]. num_strokes: int64 [num_glyphs].
     """
 
@@ -62,17 +46,17 @@ class Bank:
     writers: Sequence[Writer]
     token: Ints
     writer: Ints
-    points: Floats
+    points: npt.NDArray[np.float32]
     stroke_lengths: Ints
     num_strokes: Ints
 
     @cached_property
     def glyphs_of(self) -> Mapping[str, Mapping[int, Sequence[int]]]:
-        """Of each token and each writer who wrote it the glyphs."""
-        found: dict[str, dict[int, list[int]]] = {}
-        for number, (token, writer) in enumerate(zip(self.token.tolist(), self.writer.tolist(), strict=True)):
-            found.setdefault(self.tokens[token], {}).setdefault(writer, []).append(number)
-        return found
+        """The glyphs of each token, by writer."""
+        glyphs: dict[str, dict[int, list[int]]] = {}
+        for index, (token, writer) in enumerate(zip(self.token.tolist(), self.writer.tolist(), strict=True)):
+            glyphs.setdefault(self.tokens[token], {}).setdefault(writer, []).append(index)
+        return glyphs
 
     @cached_property
     def _stroke_ends(self) -> Ints:
@@ -83,58 +67,23 @@ class Bank:
         return np.concatenate([[0], np.cumsum(self.stroke_lengths)])
 
     @cached_property
-    def extents(self) -> Floats:
-        """float64 [num_glyphs, 2, 2]: lowest and highest x and y of each glyph."""
+    def extents(self) -> npt.NDArray[np.float32]:
+        """float32 [num_glyphs, 2, 2]: lowest and highest x and y of each glyph."""
         starts = self._point_ends[self._stroke_ends[:-1]]
         low, high = (edge.reduceat(self.points, starts) for edge in (np.minimum, np.maximum))
         return np.stack([low, high], axis=1)
 
-    def glyph(self, number: int) -> Glyph:
-        """The glyph of this number."""
-        first, last = self._stroke_ends[number], self._stroke_ends[number + 1]
+    def glyph(self, index: int) -> Glyph:
+        """The glyph of this index."""
+        first, last = self._stroke_ends[index], self._stroke_ends[index + 1]
         points = self.points[self._point_ends[first] : self._point_ends[last]]
-        (left, top), (right, bottom) = self.extents[number].tolist()
-        return Glyph(
-            self.tokens[self.token[number]],
-            points - (left, 0.0),
-            self.stroke_lengths[first:last].tolist(),
-            right - left,
-            top,
-            bottom,
-        )
-
-    def save(self, path: Path) -> None:
-        """Write the bank where workers can load it."""
-        writers = [(writer.name, writer.folder) for writer in self.writers]
-        np.savez(
-            path,
-            tokens=np.array(self.tokens),
-            writers=np.array(writers),
-            token=self.token,
-            writer=self.writer,
-            points=self.points.astype(np.float32),
-            stroke_lengths=self.stroke_lengths,
-            num_strokes=self.num_strokes,
-        )
-
-
-@lru_cache(maxsize=1)
-def load_bank(path: Path) -> Bank:
-    """Read what `Bank.save` wrote; once in a process."""
-    with np.load(path) as columns:
-        return Bank(
-            tokens=columns["tokens"].tolist(),
-            writers=[Writer(name=name, folder=folder) for name, folder in columns["writers"].tolist()],
-            token=columns["token"],
-            writer=columns["writer"],
-            points=columns["points"].astype(np.float64),
-            stroke_lengths=columns["stroke_lengths"],
-            num_strokes=columns["num_strokes"],
-        )
+        (left, top), (right, bottom) = self.extents[index].tolist()
+        lengths = self.stroke_lengths[first:last].tolist()
+        return Glyph(self.tokens[self.token[index]], points - (left, 0.0), lengths, right - left, top, bottom)
 
 
 def thinned(points: Floats, stroke_lengths: Ints) -> tuple[Floats, Ints]:
-    """The same strokes, in capital heights, without the points that do not show."""
+    """Drop points of strokes (in capital heights) that do not show."""
     unit = TOLERANCE_PX / THINNED_TO
     x, y, lengths = simplify(points[:, 0] * unit, points[:, 1] * unit, stroke_lengths)
     return np.column_stack([x, y]) / unit, lengths.astype(np.int64)

@@ -1,7 +1,7 @@
-"""Formulas with a box for every symbol, as MathWriting's `synthetic-bboxes.jsonl` has them: layouts to be filled.
+"""Formulas with a box for every symbol, such as MathWriting's `synthetic-bboxes.jsonl`, and glyphs for the boxes.
 
-Format: a JSON object a line: `normalizedLabel` (or `label`), and `bboxes`, a list of `token`, `xMin`, `yMin`, `xMax`,
-`yMax`, y downward, in any one unit.
+Format: one JSON object per line: `normalizedLabel` (or `label`), and `bboxes`, a list of `token`, `xMin`, `yMin`,
+`xMax`, `yMax`, y downward, in any one unit.
 """
 
 import json
@@ -18,21 +18,20 @@ import pyarrow as pa
 from latexify.artifacts.location import Location
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.latex import normalize
-from latexify.pipeline.synthesis.composed.bank import Glyph
-from latexify.pipeline.synthesis.composed.boxes import Box, Placed
-from latexify.pipeline.synthesis.composed.formula import BAR, RADICAL
-from latexify.pipeline.synthesis.composed.hand import Hand
-from latexify.pipeline.synthesis.composed.proportions import printed
+from latexify.pipeline.synthesis.composed.hand import ComposedHand
+from latexify.pipeline.synthesis.composed.measuring import printed
+from latexify.pipeline.synthesis.formulas.symbols import FRACTION_BAR, RADICAL
+from latexify.pipeline.synthesis.typeset.boxes import Box, Glyph, Placed
 
-STRETCHED = frozenset([BAR, RADICAL, "(", ")", "[", "]", "\\{", "\\}", "|", "\\|", "\\langle", "\\rangle"])
-"""Signs that take the shape of their box; all others keep their own, within `_MOST_CHANGE`."""
+STRETCHED = frozenset([FRACTION_BAR, RADICAL, "(", ")", "[", "]", "\\{", "\\}", "|", "\\|", "\\langle", "\\rangle"])
+"""Signs that take the shape of their box; all others keep their own, up to a factor `_MOST_CHANGE`."""
 _MOST_CHANGE = 1.3
 _ROWS_PER_BATCH = 2048
 _SCHEMA = pa.schema([("label", pa.string()), ("tokens", pa.list_(pa.string())), ("corners", pa.list_(pa.float32()))])
 
 
 class TokenBox(NamedTuple):
-    """Where a symbol goes: its token and the corners of its ink."""
+    """A token and the corners of its ink."""
 
     token: str
     left: float
@@ -43,14 +42,18 @@ class TokenBox(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BoxedFormula:
-    """A formula that is laid out. label: normalised. boxes: in the order in which they are written."""
+    """A formula with a layout. label: normalised. boxes: in writing order."""
 
     label: str
     boxes: Sequence[TokenBox]
 
 
 def read_boxed(lines: Iterable[str], *, path: Location) -> Iterator[BoxedFormula]:
-    """The formulas of a file's lines. Raises LatexifyError that names the first bad line."""
+    """Yield the formulas of a file's lines.
+
+    Raises:
+        LatexifyError: If a line is bad; the message gives its number.
+    """
     for number, line in enumerate(lines, start=1):
         if line.strip():
             try:
@@ -76,7 +79,7 @@ def _boxed(entry: Mapping[str, Any]) -> BoxedFormula:
 
 
 def write_boxed(path: Path, formulas: Iterable[BoxedFormula]) -> int:
-    """Write formulas where workers can take single ones without reading all; returns their number."""
+    """Write formulas for the workers, which can load single ones; returns their number."""
     count = 0
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, _SCHEMA) as writer:
         rows: list[dict[str, Any]] = []
@@ -94,7 +97,7 @@ def write_boxed(path: Path, formulas: Iterable[BoxedFormula]) -> int:
 
 
 class BoxedFormulas:
-    """The formulas that `write_boxed` wrote, by number; the file is mapped into memory, not read."""
+    """The formulas that `write_boxed` wrote, by index; the file is memory-mapped."""
 
     def __init__(self, path: Path) -> None:
         self._table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
@@ -102,15 +105,19 @@ class BoxedFormulas:
     def __len__(self) -> int:
         return int(self._table.num_rows)
 
-    def __getitem__(self, number: int) -> BoxedFormula:
-        row = {name: self._table[name][number].as_py() for name in _SCHEMA.names}
+    def __getitem__(self, index: int) -> BoxedFormula:
+        row = {name: self._table[name][index].as_py() for name in _SCHEMA.names}
         corners = np.reshape(row["corners"], (-1, 4)).tolist()
         boxes = [TokenBox(token, *quad) for token, quad in zip(row["tokens"], corners, strict=True)]
         return BoxedFormula(row["label"], boxes)
 
 
-def fill_boxes(formula: BoxedFormula, hand: Hand) -> Box:
-    """Put a glyph into every box. Raises MissingSymbolError where nobody wrote one of the symbols."""
+def fill_boxes(formula: BoxedFormula, hand: ComposedHand) -> Box:
+    """Put a glyph into every box.
+
+    Raises:
+        MissingSymbolError: If nobody wrote one of the symbols.
+    """
     unit = _capital_height(formula.boxes)
     left = min(box.left for box in formula.boxes)
     placed = []
@@ -127,7 +134,7 @@ def fill_boxes(formula: BoxedFormula, hand: Hand) -> Box:
 
 
 def _capital_height(boxes: Sequence[TokenBox]) -> float:
-    """Height of a capital on the formula's main line: the largest symbols tell, scripts are smaller."""
+    """Height of a capital on the main line, estimated from the largest symbols; scripts are smaller."""
     ratios = []
     for box in boxes:
         own = printed(box.token)
@@ -140,10 +147,10 @@ def _capital_height(boxes: Sequence[TokenBox]) -> float:
 
 
 def _in_box(glyph: Glyph, left: float, top: float, width: float, height: float) -> Placed:
-    """Fit a glyph to a box by its longer side, centred; its shape changes a little, or all the way if it may."""
+    """Fit a glyph to a box by its longer side, centred; only stretched signs change their shape freely."""
     own_width, own_height = max(glyph.width, 0.02), max(glyph.bottom - glyph.top, 0.02)
     scale_x, scale_y = width / own_width, height / own_height
-    if glyph.token == BAR:
+    if glyph.token == FRACTION_BAR:
         scale_y = min(scale_x, 1.0)
     elif glyph.token not in STRETCHED:
         scale = scale_y if own_height >= own_width else scale_x

@@ -11,34 +11,37 @@ from random import Random
 import numpy as np
 
 from latexify.common.errors import LatexifyError
+from latexify.pipeline.inkml.writer import COMPACT, inkml
 from latexify.pipeline.synthesis.composed.bank import Bank
 from latexify.pipeline.synthesis.composed.boxed import BoxedFormula, fill_boxes
-from latexify.pipeline.synthesis.composed.habits import Habits
-from latexify.pipeline.synthesis.composed.hand import Hand
-from latexify.pipeline.synthesis.composed.labels import LabelSource
-from latexify.pipeline.synthesis.composed.typesetting import typeset
-from latexify.pipeline.synthesis.composed.writing import draw_page, inkml, strokes_of
+from latexify.pipeline.synthesis.composed.hand import ComposedHand, Habits
+from latexify.pipeline.synthesis.composed.labels import DrawnLabel, LabelSource
+from latexify.pipeline.synthesis.typeset.boxes import Box, Floats, ink_of, on_page
+from latexify.pipeline.synthesis.typeset.layout import typeset
 
 LEAST_GLYPHS = 30
-"""Who wrote fewer symbols than this lends them, but writes no ink of his own, unless nobody wrote more."""
+"""Writers with fewer glyphs only donate symbols; they never author a composed ink, unless nobody has more."""
+METHOD = "composed"
+"""The annotation `inkCreationMethod` of a composed ink."""
 _MOST_LABELS = 20
-"""Shares that are tried for an ink before it is clear that there is nothing to write."""
+"""Parts of the label mix that are tried for an ink before composing fails."""
 
 
 @dataclass(frozen=True, slots=True)
 class ComposedInk:
-    """One ink. name: of the file, without folder. share: where its label is from."""
+    """One ink. name: of the file, without folder. origin: the part of the label mix that its label is from."""
 
     name: str
     data: bytes
-    share: str
+    origin: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Composer:
     """Makes composed inks: each depends on the seed and its number alone, whichever process makes it.
 
-    label_annotation, writer_annotation: names under which ingest will look for them.
+    label_annotation, writer_annotation: names under which ingest will look for them. refused: counts the reasons why
+    formulas could not be used.
     """
 
     bank: Bank
@@ -51,37 +54,96 @@ class Composer:
 
     @cached_property
     def _authors(self) -> tuple[Sequence[int], Sequence[float]]:
-        """Writers with enough symbols, and cumulative weights: who wrote much is seen more often, not in proportion."""
+        """Writers with enough glyphs, and cumulative weights: more glyphs weigh more, but not in proportion."""
         counts = Counter(self.bank.writer.tolist())
-        authors = [writer for writer, count in counts.items() if count >= LEAST_GLYPHS] or list(counts)
-        authors.sort()
+        authors = sorted([writer for writer, count in counts.items() if count >= LEAST_GLYPHS] or counts)
         return authors, list(itertools.accumulate(counts[writer] ** 0.5 for writer in authors))
 
     def ink(self, index: int) -> ComposedInk:
-        """The ink of this number. Raises LatexifyError where no formula can be found that its symbols suffice for."""
+        """Make the ink of this number.
+
+        Raises:
+            LatexifyError: If no formula is found that the symbols suffice for.
+        """
         digest = hashlib.sha256(f"{self.seed}/composed/{index}".encode()).digest()
-        rng = Random(digest)
+        sample_id, rng = digest.hex()[:16], Random(digest)
+        drawn = self._label(rng)
+        authors, weights = self._authors
+        author = rng.choices(authors, cum_weights=weights)[0]
+        writer = self.bank.writers[author]
+        writer_digest = hashlib.sha256(f"{self.seed}/writer/{writer.folder}/{writer.name}".encode()).digest()
+        hand = ComposedHand(self.bank, author, rng, Habits(Random(writer_digest), rng, variation=self.variation))
+        layout = drawn.layout
+        box = fill_boxes(layout, hand) if isinstance(layout, BoxedFormula) else typeset(layout, hand)
+        noise = np.random.default_rng(list(digest))
+        page = draw_page(np.random.default_rng(list(writer_digest)), noise, variation=self.variation)
+        points, lengths = write(box, page, noise)
+        annotations = {
+            self.label_annotation: drawn.label,
+            self.writer_annotation: writer.name,
+            "sampleId": sample_id,
+            "splitTagOriginal": "train",
+            "inkCreationMethod": METHOD,
+        }
+        return ComposedInk(sample_id, inkml(points, lengths, annotations, COMPACT), drawn.origin)
+
+    def _label(self, rng: Random) -> DrawnLabel:
         for _ in range(_MOST_LABELS):
             drawn = self.labels.draw(rng, self.refused)
             if drawn is not None:
-                break
-        else:
-            raise LatexifyError(
-                "no formula can be composed of the symbols at hand within composed.min_tokens to max_tokens, mostly "
-                f"for: {', '.join(reason for reason, _ in self.refused.most_common(3))}; widen the limits, add symbols "
-                "(composed.symbol_files), or change composed.label_mix"
-            )
-        authors, weights = self._authors
-        author = rng.choices(authors, cum_weights=weights)[0]
-        name = self.bank.writers[author]
-        own = hashlib.sha256(f"{self.seed}/writer/{name.folder}/{name.name}".encode()).digest()
-        habits = Habits(Random(own), rng, variation=self.variation)
-        hand = Hand(self.bank, author, rng)
-        layout = drawn.layout
-        box = fill_boxes(layout, hand) if isinstance(layout, BoxedFormula) else typeset(layout, hand, habits)
-        noise = np.random.default_rng(list(digest))
-        page = draw_page(np.random.default_rng(list(own)), noise, variation=self.variation)
-        points, lengths = strokes_of(box, page, noise)
-        sample_id = digest.hex()[:16]
-        annotations = {self.label_annotation: drawn.label, self.writer_annotation: name.name}
-        return ComposedInk(sample_id, inkml(points, lengths, annotations, sample_id=sample_id), drawn.share)
+                return drawn
+        raise LatexifyError(
+            "no formula can be composed of the available symbols within composed.min_tokens to max_tokens, mostly "
+            f"because of: {', '.join(reason for reason, _ in self.refused.most_common(3))}; widen the limits, add "
+            "symbols (composed.symbol_files), or change composed.label_mix"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """How a writer holds the pen: an affine map of the whole ink, and how steady the hand is.
+
+    size_px: of a capital. aspect: width over height. slant: shift per height. rotation_rad: of the line. drift: height,
+    in capitals, of the baseline's slow wave. turn_rad, change: variation of each symbol's angle and size.
+    """
+
+    size_px: float
+    aspect: float
+    slant: float
+    rotation_rad: float
+    drift: float
+    turn_rad: float
+    change: float
+
+
+def draw_page(writer: np.random.Generator, ink: np.random.Generator, *, variation: float) -> Page:
+    """Draw the page of one ink: the writer's habits, varied for each ink. variation: 0 keeps the glyphs as written."""
+    changes = variation * np.clip(writer.standard_normal(4) + 0.6 * ink.standard_normal(4), -2.2, 2.2)
+    return Page(
+        size_px=float(60 * np.exp(0.3 * changes[0])),
+        aspect=float(np.exp(0.07 * changes[1])),
+        slant=float(0.05 * changes[2]),
+        rotation_rad=float(0.018 * changes[3]),
+        drift=float(0.05 * variation * writer.random()),
+        turn_rad=0.03 * variation,
+        change=0.035 * variation,
+    )
+
+
+def write(box: Box, page: Page, rng: np.random.Generator) -> tuple[Floats, list[int]]:
+    """Points of all strokes in px, y downward, float64 [num_points, 2], and the number of points of each stroke."""
+    placed = np.array([each[1:] for each in box.glyphs])
+    extents = [(each.glyph.width / 2, (each.glyph.top + each.glyph.bottom) / 2) for each in box.glyphs]
+    middle = np.array(extents)
+    noise = rng.standard_normal((len(placed), 3))
+    points, lengths = ink_of(
+        box.glyphs,
+        pivots=middle,
+        centres=placed[:, :2] + middle * placed[:, 2:],
+        scale=placed[:, 2:] * (1 + page.change * noise[:, :2]),
+        # a wide glyph turns less: its ends would go astray
+        angle=page.turn_rad * noise[:, 2] / np.maximum(1.0, 4 * middle[:, 0] * placed[:, 2]),
+    )
+    wave = (page.drift, rng.uniform(0.25, 0.7), rng.uniform(0, 2 * np.pi))
+    points = on_page(points, wave, slant=page.slant, aspect=page.aspect, angle=page.rotation_rad) * page.size_px
+    return points - points.min(axis=0) + rng.uniform(20, 80, 2), lengths

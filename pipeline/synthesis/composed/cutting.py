@@ -1,114 +1,105 @@
-"""Inks in, the single symbols that people wrote out: by trace groups, or because the ink is one symbol.
+"""Cuts inks into the single symbols that people wrote: by trace groups, or because the ink is one symbol.
 
 Format: trace groups as CROHME writes them (Mouchère et al., ICFHR 2014): a leaf `<traceGroup>` holds its symbol's label
 as `<annotation type="truth">`, `<traceView traceDataRef="…">` for its strokes, and may point into the ink's MathML.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from latexify.pipeline.inkml.document import trace_elements, traces_of
-from latexify.pipeline.inkml.numbers import parse_traces
+from latexify.pipeline.inkml.document import trace_elements
 from latexify.pipeline.inks.ink import Stroke
 from latexify.pipeline.latex import tokenize
 
 XML_ID = "{http://www.w3.org/XML/1998/namespace}id"
 MAX_SYMBOL_STROKES = 8
-"""More are no symbol, but a group that was not divided."""
+"""A group of more strokes was not divided."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CutSymbol:
-    """One symbol of an ink. token: normalised. strokes: in writing order, at least one, in the units of the file.
+    """One symbol of an ink.
 
-    first_stroke: position in the ink of the first of them.
-    place: position of the symbol among the elements of the ink's MathML, None where nothing points there.
+    token: normalised. strokes: in writing order, at least one, in the units of the file. first_stroke: index in the ink
+    of the first of them. mathml_index: index of the symbol among the elements of the ink's MathML; None without a link.
     """
 
     token: str
     strokes: Sequence[Stroke]
     first_stroke: int
-    place: int | None
-
-
-def cut_symbols(
-    root: Any, *, label: str, max_points: int, normalize: Callable[[str], str], groups: "Sequence[Group] | None" = None
-) -> list[CutSymbol]:
-    """The symbols of one InkML document that can be told apart; none where it is not divided.
-
-    label: of the ink, normalised: one of a single token is a symbol itself. groups: if they are known from elsewhere.
-
-    Left out: groups that refer to a trace that is not there, that have no trace to themselves or too many, and those
-    whose label is not one token. Raises UnusableInkError where the points cannot be read.
-    """
-    elements = trace_elements(root)
-    texts = traces_of(root)
-    columns, refused = parse_traces([texts], max_points=max_points)
-    if refused:
-        raise refused[0]
-    written = iter(columns.strokes())
-    strokes = [next(written) if _holds_point(text) else None for text in texts.texts]
-    if groups is None:
-        groups = _groups(root, elements, normalize=normalize)
-    if not groups and len(tokenize(label)) == 1 and 0 < len(strokes) <= MAX_SYMBOL_STROKES:
-        groups = [Group(label=label, traces=range(len(strokes)), place=None)]
-    num_users = [0] * len(strokes)
-    for group in groups:
-        for trace in group.traces:
-            num_users[trace] += 1
-    found = []
-    for group in groups:
-        own = [strokes[trace] for trace in group.traces]
-        shared = any(num_users[trace] > 1 for trace in group.traces)
-        if shared or not 0 < len(own) <= MAX_SYMBOL_STROKES or len(tokenize(group.label)) != 1:
-            continue
-        drawn = [stroke for stroke in own if stroke is not None]
-        if len(drawn) == len(own):
-            first = min(group.traces)
-            found.append(CutSymbol(token=group.label, strokes=drawn, first_stroke=first, place=group.place))
-    return found
+    mathml_index: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
-    """Strokes that make up a symbol. label: normalised. traces: positions among the ink's traces, ascending."""
+class TraceGroup:
+    """Strokes of one symbol. label: normalised. traces: indices among the ink's traces, ascending."""
 
     label: str
     traces: Sequence[int]
-    place: int | None
+    mathml_index: int | None
 
 
-def _holds_point(text: str) -> bool:
+def cut_symbols(
+    traces: Sequence[str], strokes: Sequence[Stroke], groups: Sequence[TraceGroup], *, label: str
+) -> list[CutSymbol]:
+    """The symbols of one ink; none if it is not divided.
+
+    Left out are groups without strokes or with too many, groups that share a stroke or have one without points, and
+    groups whose label is not one token.
+
+    Args:
+        traces: Text of each trace; only those that hold a point have a stroke.
+        strokes: The strokes of the ink.
+        groups: Its trace groups.
+        label: Its label, normalised. If it is a single token, an ink without groups is that symbol.
+    """
+    written = iter(strokes)
+    drawn = [next(written) if holds_point(text) else None for text in traces]
+    if not groups and len(tokenize(label)) == 1 and 0 < len(drawn) <= MAX_SYMBOL_STROKES:
+        groups = [TraceGroup(label=label, traces=range(len(drawn)), mathml_index=None)]
+    num_users = Counter(trace for group in groups for trace in group.traces)
+    symbols = []
+    for group in groups:
+        own = [stroke for trace in group.traces if (stroke := drawn[trace]) is not None]
+        is_whole = len(own) == len(group.traces) and all(num_users[trace] == 1 for trace in group.traces)
+        if is_whole and 0 < len(own) <= MAX_SYMBOL_STROKES and len(tokenize(group.label)) == 1:
+            first, index = min(group.traces), group.mathml_index
+            symbols.append(CutSymbol(token=group.label, strokes=own, first_stroke=first, mathml_index=index))
+    return symbols
+
+
+def holds_point(text: str) -> bool:
+    """Whether a trace has a stroke."""
     return any(character.isdigit() for character in text)
 
 
-def _groups(root: Any, elements: Sequence[Any], *, normalize: Callable[[str], str]) -> list[Group]:
-    """The trace groups that hold views and no other groups; those with dangling references are left out."""
-    position: dict[str, int] = {}
-    for number, trace in enumerate(elements):
+def trace_groups(root: Any, *, normalize: Callable[[str], str]) -> list[TraceGroup]:
+    """The trace groups of an InkML document that are symbols; groups with dangling references are left out."""
+    index_of: dict[str, int] = {}
+    for index, trace in enumerate(trace_elements(root)):
         name = trace.get("id") or trace.get(XML_ID)
         if name is not None:
-            # of two traces with one name none can be meant
-            position[name] = -1 if name in position else number
-    places = _places(root)
+            index_of[name] = -1 if name in index_of else index  # a repeated name is ambiguous
+    mathml = _mathml_indices(root)
     groups = []
     for element in root.iter("{*}traceGroup"):
         views = [view.get("traceDataRef", "").removeprefix("#") for view in element.iterchildren("{*}traceView")]
-        traces = sorted({position.get(view, -1) for view in views})
+        traces = sorted({index_of.get(view, -1) for view in views})
         labels = [a.text for a in element.iterchildren("{*}annotation") if a.get("type") == "truth" and a.text]
         if not traces or traces[0] < 0 or not labels:
             continue
         links = [link.get("href", "") for link in element.iterchildren("{*}annotationXML")]
-        place = next((places[link] for link in links if link in places), None)
-        groups.append(Group(label=normalize(labels[0]), traces=traces, place=place))
+        index = next((mathml[link] for link in links if link in mathml), None)
+        groups.append(TraceGroup(label=normalize(labels[0]), traces=traces, mathml_index=index))
     return groups
 
 
-def _places(root: Any) -> Mapping[str, int]:
-    """Names of the elements of the first formula in MathML, in document order."""
+def _mathml_indices(root: Any) -> Mapping[str, int]:
+    """Document order of the named elements of the first formula in MathML."""
     formula = next(root.iter("{*}math"), None)
     if formula is None:
         return {}
     names = [element.get(XML_ID) or element.get("id") for element in formula.iter()]
-    return {name: number for number, name in reversed(list(enumerate(names))) if name is not None}
+    return {name: index for index, name in reversed(list(enumerate(names))) if name is not None}

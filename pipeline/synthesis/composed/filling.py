@@ -1,41 +1,42 @@
-"""From cut symbols to a bank of glyphs: each on the baseline and at the size that its line, or its class, tells."""
+"""Fills a bank with the glyphs of cut symbols, each on the baseline and at the size of its line or of its class."""
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from latexify.pipeline.inks.ink import Stroke
-from latexify.pipeline.synthesis.composed.aligning import align
-from latexify.pipeline.synthesis.composed.bank import Bank, Floats, Ints, LooseSymbol, Writer, thinned
+from latexify.pipeline.synthesis.composed.bank import Bank, Ints, LooseSymbol, Writer, thinned
 from latexify.pipeline.synthesis.composed.cutting import CutSymbol
-from latexify.pipeline.synthesis.composed.formula import BAR, RADICAL, Leaf, UnsupportedFormulaError, leaves, tree_of
+from latexify.pipeline.synthesis.composed.formula import Leaf, UnsupportedFormulaError, leaves, tree_of
 from latexify.pipeline.synthesis.composed.gathering import TrainingInk
-from latexify.pipeline.synthesis.composed.measuring import Measures, Written, measure
-from latexify.pipeline.synthesis.composed.proportions import printed_proportions
+from latexify.pipeline.synthesis.composed.measuring import Measures, Written, measure, printed
+from latexify.pipeline.synthesis.formulas.symbols import FRACTION_BAR, RADICAL
+from latexify.pipeline.synthesis.typeset.boxes import Floats
 
 RUN_INKS = 40
-"""Inks of unknown writers are taken for one writer's in runs of so many neighbours: sessions lie side by side."""
+"""Runs of this many neighbouring inks of unknown writers count as one writer's: sessions lie side by side."""
 _FLAT = 0.3
-"""Classes less high than this (minus, dots) tell nothing by their height."""
+"""The height of lower classes (minus, dots) is no measure of size."""
 _LIKELY_HEIGHTS = (0.55, 1.8)
-"""Of a symbol on its line, relative to its class; others were cut or aligned wrongly."""
+"""Range of a symbol's height on its line, relative to its class; outside, cut or alignment is wrong."""
 _LIKELY_SHIFT = 0.6
-"""How far its middle may be from the class's."""
+"""Largest distance between the middles of a symbol and of its class."""
 _LIKELY_WIDTH = 2.4
-"""Times the width of its class, at most."""
+"""Largest width, relative to the class."""
 _COARSE = 40.0
-"""Units of the file in a capital height. Where points lie on whole units, fewer than this show as stairs when a small
-symbol is written large."""
-_FREE = frozenset({BAR, RADICAL})
-"""Signs as large as what they belong to: of use only where a line tells their scale."""
+"""Units of the file in a capital height. Points on whole units show stairs below this, if the symbol is enlarged."""
+_FREE = frozenset({FRACTION_BAR, RADICAL})
+"""Signs without a size of their own; usable only if their line has a known scale."""
+_SAME_SHAPE = {FRACTION_BAR: "-", "\\cdots": "\\dots", "\\cdot": "."}
+"""Labels in trace groups: a bar is called a minus, and dots are called dots, wherever they are."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
-    """A cut symbol of the bank to be: its token by the label, its line (-1: unknown), its writer."""
+class Piece:
+    """A cut symbol that may become a glyph. token: in the label. line: index of its line; -1 if unknown."""
 
     token: str
     line: int
@@ -43,77 +44,58 @@ class _Piece:
     symbol: CutSymbol
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Scaled:
-    """Of each piece: units of the file in a capital height, y of the baseline, and whether it is of use."""
-
-    size: Floats
-    baseline: Floats
-    usable: npt.NDArray[np.bool_]
-
-
 def fill_bank(inks: Sequence[TrainingInk], loose: Sequence[LooseSymbol] = ()) -> Bank:
     """Make the bank of these inks' symbols, and of `loose` ones from elsewhere."""
-    pieces, writers, _ = _pieces(inks)
-    numbers = {writer: number for number, writer in enumerate(writers)}
+    pieces, writers, _ = pieces_of(inks)
+    index_of = {writer: index for index, writer in enumerate(writers)}
     for each in loose:
-        symbol = CutSymbol(token=each.token, strokes=each.strokes, first_stroke=0, place=None)
-        pieces.append(_Piece(each.token, -1, numbers.setdefault(each.writer, len(numbers)), symbol))
-    written, measures, printed_widths = _measured(pieces)
-    tokens = written.tokens
-    number_of = {name: number for number, name in enumerate(tokens)}
-    token = np.array([number_of[piece.token] for piece in pieces], np.int64)
-    line = np.array([piece.line for piece in pieces], np.int64)
-    extents = _extents(pieces)
+        symbol = CutSymbol(token=each.token, strokes=each.strokes, first_stroke=0, mathml_index=None)
+        pieces.append(Piece(each.token, -1, index_of.setdefault(each.writer, len(index_of)), symbol))
+    written, measures, widths = measured(pieces)
+    token_index = {name: index for index, name in enumerate(written.tokens)}
+    token = np.array([token_index[piece.token] for piece in pieces], np.int64)
     classes = _Classes(
         top=measures.top[token],
         bottom=measures.bottom[token],
-        width=_class_widths(written, measures, printed_widths)[token],
-        is_free=np.isin(token, [number for number, name in enumerate(tokens) if name in _FREE]),
+        width=_class_widths(written, measures, widths)[token],
+        is_free=np.isin(token, [index for name, index in token_index.items() if name in _FREE]),
     )
-    return _bank(pieces, tokens, list(numbers), token, _scaled(classes, line, extents, measures))
+    scaled = _scaled(classes, np.array([piece.line for piece in pieces], np.int64), _extents(pieces), measures)
+    return _bank(pieces, written.tokens, list(index_of), token, scaled)
 
 
-def line_measures(inks: Sequence[TrainingInk]) -> Iterator[tuple[TrainingInk, dict[int, tuple[float, float]]]]:
-    """Each ink that has symbols with the size and the baseline, in units of its file, of each of its sound lines.
-
-    Lines are numbered as in `formula.leaves`.
-    """
-    pieces, _, spans = _pieces(inks)
-    _, measures, _ = _measured(pieces)
-    for ink, span in spans:
-        found = [(line, line - span.start) for line in span if line < len(measures.sound) and measures.sound[line]]
-        yield ink, {own: (float(measures.size[line]), float(measures.baseline[line])) for line, own in found}
-
-
-def _measured(pieces: Sequence[_Piece]) -> tuple[Written, Measures, Floats]:
+def measured(pieces: Sequence[Piece]) -> tuple[Written, Measures, Floats]:
     """The pieces whose line is known, all classes and lines as measured by them, and the classes' printed widths."""
     tokens = sorted({piece.token for piece in pieces})
-    number_of = {token: number for number, token in enumerate(tokens)}
+    token_index = {token: index for index, token in enumerate(tokens)}
     known = [piece for piece in pieces if piece.line >= 0]
     extents = _extents(known)
     written = Written(
         tokens=tokens,
-        token=np.array([number_of[piece.token] for piece in known], np.int64),
+        token=np.array([token_index[piece.token] for piece in known], np.int64),
         line=np.array([piece.line for piece in known], np.int64),
         low=extents[:, 0],
         high=extents[:, 1],
     )
-    printed = printed_proportions(tokens)
-    top, bottom = np.array([each.top for each in printed]), np.array([each.bottom for each in printed])
-    return written, measure(written, top=top, bottom=bottom), np.array([each.width for each in printed])
+    top, bottom, width = np.array([printed(token) for token in tokens], np.float64).reshape(-1, 3).T
+    return written, measure(written, top=top, bottom=bottom), width
 
 
-def _extents(pieces: Sequence[_Piece]) -> Floats:
+def _extents(pieces: Sequence[Piece]) -> Floats:
     """float64 [num_pieces, 2, 2]: lowest and highest x and y of each piece."""
     return np.array([_extent(piece.symbol.strokes) for piece in pieces], np.float64).reshape(-1, 2, 2)
 
 
-def _pieces(inks: Sequence[TrainingInk]) -> tuple[list[_Piece], list[Writer], list[tuple[TrainingInk, range]]]:
-    """All pieces, their writers, and of each ink with symbols the numbers of its lines."""
+def _extent(strokes: Sequence[Stroke]) -> npt.NDArray[np.float32]:
+    points = np.concatenate(strokes)
+    return np.stack([points.min(axis=0), points.max(axis=0)])
+
+
+def pieces_of(inks: Sequence[TrainingInk]) -> tuple[list[Piece], list[Writer], list[tuple[TrainingInk, range]]]:
+    """All pieces, their writers, and each ink with symbols together with the indices of its lines."""
     spans: list[tuple[TrainingInk, range]] = []
-    pieces: list[_Piece] = []
-    numbers: dict[Writer, int] = {}
+    pieces: list[Piece] = []
+    writers: dict[Writer, int] = {}
     unknown: Counter[str] = Counter()
     num_lines = 0
     for ink in inks:
@@ -123,48 +105,68 @@ def _pieces(inks: Sequence[TrainingInk]) -> tuple[list[_Piece], list[Writer], li
         if name is None:
             name = f"run {unknown[ink.folder] // RUN_INKS}"
             unknown[ink.folder] += 1
-        writer = numbers.setdefault(Writer(name=name, folder=ink.folder), len(numbers))
-        aligned, used = _aligned(ink)
-        pieces += [_Piece(leaf.token, num_lines + leaf.line, writer, ink.symbols[at]) for leaf, at in aligned]
-        first, num_lines = num_lines, num_lines + 1 + max((leaf.line for leaf, _ in aligned), default=-1)
+        writer = writers.setdefault(Writer(name=name, folder=ink.folder), len(writers))
+        pairs = _aligned(ink)
+        pieces += [Piece(leaf.token, num_lines + leaf.line, writer, ink.symbols[index]) for leaf, index in pairs]
+        first, num_lines = num_lines, num_lines + 1 + max((leaf.line for leaf, _ in pairs), default=-1)
         spans.append((ink, range(first, num_lines)))
-        has_bars = BAR[1:] in ink.label
-        for at, symbol in enumerate(ink.symbols):
-            # a group that is called minus may be the bar of a fraction
-            if at not in used and symbol.token not in _FREE and not (symbol.token == "-" and has_bars):
-                pieces.append(_Piece(symbol.token, -1, writer, symbol))
-    return pieces, list(numbers), spans
+        used = {index for _, index in pairs}
+        # a group that is called minus may be the bar of a fraction
+        unclear = _FREE | {"-"} if FRACTION_BAR[1:] in ink.label else _FREE
+        others = [symbol for index, symbol in enumerate(ink.symbols) if index not in used]
+        pieces += [Piece(symbol.token, -1, writer, symbol) for symbol in others if symbol.token not in unclear]
+    return pieces, list(writers), spans
 
 
-def _aligned(ink: TrainingInk) -> tuple[list[tuple[Leaf, int]], set[int]]:
+def _aligned(ink: TrainingInk) -> list[tuple[Leaf, int]]:
+    """The leaves of the label whose symbol is known, each with the index of the symbol."""
     try:
-        found = leaves(tree_of(ink.label))
+        label_leaves = leaves(tree_of(ink.label))
     except UnsupportedFormulaError:
-        return [], set()
-    pairs = [(leaf, at) for leaf, at in zip(found, align(found, ink.symbols), strict=True) if at is not None]
-    return pairs, {at for _, at in pairs}
+        return []
+    indices = align(label_leaves, ink.symbols)
+    return [(leaf, index) for leaf, index in zip(label_leaves, indices, strict=True) if index is not None]
 
 
-def _extent(strokes: Sequence[Stroke]) -> npt.NDArray[np.float32]:
-    points = np.concatenate(strokes)
-    return np.stack([points.min(axis=0), points.max(axis=0)])
+def align(label_leaves: Sequence[Leaf], symbols: Sequence[CutSymbol]) -> list[int | None]:
+    """For each leaf the index of its symbol, or None if that is ambiguous.
+
+    The n-th leaf of a shape is the n-th symbol of that shape in the order of the ink's MathML, if there are equally
+    many. If the MathML does not name them all, only shapes that occur once are matched.
+    """
+    leaves_of, symbols_of = _by_shape(label_leaves), _by_shape(symbols)
+    matches: list[int | None] = [None] * len(label_leaves)
+    for shape, leaf_indices in leaves_of.items():
+        order = {index: symbols[index].mathml_index for index in symbols_of.get(shape, [])}
+        is_ordered = len(order) == 1 or (None not in order.values() and len(set(order.values())) == len(order))
+        if len(order) == len(leaf_indices) and is_ordered:
+            for leaf, symbol in zip(leaf_indices, sorted(order, key=lambda index: order[index] or 0), strict=True):
+                matches[leaf] = symbol
+    return matches
+
+
+def _by_shape(items: Sequence[Leaf] | Sequence[CutSymbol]) -> dict[str, list[int]]:
+    indices: dict[str, list[int]] = defaultdict(list)
+    for index, item in enumerate(items):
+        indices[_SAME_SHAPE.get(item.token, item.token)].append(index)
+    return indices
 
 
 def _class_widths(written: Written, measures: Measures, printed: Floats) -> Floats:
-    """Median width of each class on sound lines; the printed width of classes not found there."""
+    """Median width of each class on sound lines, or its printed width if it is not found there."""
     widths = printed.copy()
     sound = measures.sound[written.line] if len(written.line) else np.empty(0, np.bool_)
     relative = (written.high[:, 0] - written.low[:, 0]) / measures.size[written.line]
-    for number in range(len(widths)):
-        own = sound & (written.token == number)
+    for token in range(len(widths)):
+        own = sound & (written.token == token)
         if own.any():
-            widths[number] = np.median(relative[own])
+            widths[token] = np.median(relative[own])
     return widths
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Classes:
-    """Of each piece what its class says. is_free: whether it has no size of its own."""
+    """The measures of each piece's class. is_free: whether it has no size of its own."""
 
     top: Floats
     bottom: Floats
@@ -172,12 +174,21 @@ class _Classes:
     is_free: npt.NDArray[np.bool_]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scaled:
+    """For each piece: units of the file in a capital height, y of the baseline, and whether it is usable."""
+
+    size: Floats
+    baseline: Floats
+    usable: npt.NDArray[np.bool_]
+
+
 def _scaled(classes: _Classes, line: Ints, extents: Floats, measures: Measures) -> _Scaled:
-    """Scale every piece by its line, where that is sound and the piece likely; otherwise by its class."""
+    """Scale every piece by its line if that is sound and the piece plausible; otherwise by its class."""
     width, height = (extents[:, 1] - extents[:, 0]).T
     middle = extents[:, :, 1].mean(axis=1)
     class_height, class_middle = classes.bottom - classes.top, (classes.bottom + classes.top) / 2
-    # a flat symbol has its width to go by, a single point nothing
+    # a flat symbol is scaled by its width; a single point has no size
     by_width = (class_height < _FLAT) & (width > height)
     size = np.where(by_width, width / classes.width, height / np.maximum(class_height, 0.05))
     size = np.maximum(size, np.maximum(height, width) / (1.6 * np.maximum(class_height, classes.width)))
@@ -199,10 +210,10 @@ def _scaled(classes: _Classes, line: Ints, extents: Floats, measures: Measures) 
 
 
 def _bank(
-    pieces: Sequence[_Piece], tokens: Sequence[str], writers: Sequence[Writer], token: Ints, scaled: _Scaled
+    pieces: Sequence[Piece], tokens: Sequence[str], writers: Sequence[Writer], token: Ints, scaled: _Scaled
 ) -> Bank:
     taken = np.flatnonzero(scaled.usable).tolist()
-    symbols = [pieces[number].symbol for number in taken]
+    symbols = [pieces[index].symbol for index in taken]
     strokes = [stroke for symbol in symbols for stroke in symbol.strokes]
     num_points = np.array([sum(map(len, symbol.strokes)) for symbol in symbols], np.int64)
     lefts = np.array([_extent(symbol.strokes)[0, 0] for symbol in symbols])
@@ -216,19 +227,19 @@ def _bank(
         tokens=tokens,
         writers=writers,
         token=token[taken],
-        writer=np.array([pieces[number].writer for number in taken], np.int64),
-        points=points,
+        writer=np.array([pieces[index].writer for index in taken], np.int64),
+        points=points.astype(np.float32),
         stroke_lengths=stroke_lengths,
         num_strokes=np.array([len(symbol.strokes) for symbol in symbols], np.int64),
     )
 
 
 def _smoothed(points: Floats, stroke_lengths: Ints, *, coarse: npt.NDArray[np.bool_]) -> Floats:
-    """The points, those `coarse` and whole averaged with their neighbours on the stroke, 1:2:1, twice; ends stay."""
+    """Average `coarse` points on whole units with their neighbours on the stroke, 1:2:1, twice; ends stay."""
     ends = np.cumsum(stroke_lengths)
     inner = coarse & (points == np.rint(points)).all(axis=1)
     inner[ends - 1] = inner[ends - stroke_lengths] = False
-    at = np.flatnonzero(inner)
+    index = np.flatnonzero(inner)
     for _ in range(2):
-        points[at] = (points[at - 1] + 2 * points[at] + points[at + 1]) / 4
+        points[index] = (points[index - 1] + 2 * points[index] + points[index + 1]) / 4
     return points

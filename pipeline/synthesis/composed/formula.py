@@ -1,6 +1,7 @@
-r"""Labels as expression trees, and the symbols of a tree in the order in which its label names them."""
+"""Labels as expression trees, and the symbols of a tree in the order of its label."""
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from latexify.pipeline.latex import normalize, tokenize
@@ -19,23 +20,21 @@ from latexify.pipeline.synthesis.formulas.expression import (
     label,
     row,
 )
+from latexify.pipeline.synthesis.formulas.symbols import CLOSINGS, FRACTION_BAR, OPENINGS, RADICAL
 
-BAR, RADICAL = "\\frac", "\\sqrt"
-"""Tokens that stand for the pen strokes of a fraction and of a root."""
-
-CLOSING_OF = {"(": ")", "[": "]", "\\{": "\\}", "\\lfloor": "\\rfloor", "\\lceil": "\\rceil", "\\langle": "\\rangle"}
+CLOSING_OF = dict(zip(OPENINGS, CLOSINGS, strict=True))
 _STRUCTURE = frozenset(["{", "}", "^", "_", "&", "\\\\", "'", " ", "$", "#", "%"])
 
 
 class UnsupportedFormulaError(ValueError):
-    """A label that cannot be set; the message says in a few words why, so that such labels can be counted."""
+    """A label that cannot be typeset. The message is a reason of a few words, so that such labels can be counted."""
 
 
 class Leaf(NamedTuple):
     """One symbol of a formula, or the bar of a fraction, or a radical.
 
-    line: number of the line that it stands on. A line is what shares a baseline and a size: a script, a numerator, a
-    denominator, an index and a cell of a matrix begin a new one; what is in brackets or under a radical does not.
+    line: index of the line that it stands on. Symbols on a line share a baseline and a size: a script, a numerator, a
+    denominator, an index and a cell of a matrix begin a new line; the content of brackets and radicals does not.
     """
 
     token: str
@@ -43,9 +42,10 @@ class Leaf(NamedTuple):
 
 
 def tree_of(text: str) -> Node:
-    r"""The tree of a formula, its brackets paired; the tree's label is `text`, normalised.
+    """Parse a formula and pair its brackets; the tree's label is `text`, normalised.
 
-    Raises UnsupportedFormulaError for what has no place in a tree of symbols, fractions, roots, scripts and matrices.
+    Raises:
+        UnsupportedFormulaError: If it holds more than symbols, fractions, roots, scripts and matrices.
     """
     normalized = normalize(text)
     try:
@@ -71,10 +71,10 @@ def _node(item: Item) -> Node:  # noqa: C901 (one branch for each kind of item)
                 raise UnsupportedFormulaError("a stray mark")
             return Symbol(item)
         case Scripted(base, scripts):
-            found = {mark: _row(content or []) for mark, content in scripts}
-            if base is None or len(found) < len(scripts):
+            by_mark = {mark: _row(content or []) for mark, content in scripts}
+            if base is None or len(by_mark) < len(scripts):
                 raise UnsupportedFormulaError("a script without base, or twice")
-            return Scripts(_node(base), sub=found.get("_"), sup=found.get("^"))
+            return Scripts(_node(base), sub=by_mark.get("_"), sup=by_mark.get("^"))
         case Command("\\frac", [numerator, denominator], None, 0):
             return Fraction(_row(numerator), _row(denominator))
         case Command("\\sqrt", [radicand], index, 0):
@@ -108,7 +108,7 @@ def _matrix(items: Items) -> Node:
 
 
 def _fenced(node: Node) -> Node:
-    """Make each pair of brackets in a row, and what it holds, one node."""
+    """Turn each pair of brackets in a row, with its content, into one node."""
     done: list[Node] = []
     opened: list[int] = []
     for item in node.items if isinstance(node, Row) else ():
@@ -126,52 +126,43 @@ def _fenced(node: Node) -> Node:
 
 
 def _token(item: Node) -> str:
-    """The token that an item is, or is a script of; empty for others."""
+    """The token of a symbol, with or without scripts; empty for other items."""
     if isinstance(item, Scripts):
         item = item.base
     return item.token if isinstance(item, Symbol) else ""
 
 
 def leaves(node: Node) -> list[Leaf]:
-    """The symbols of a tree in the order of its label, a fraction's bar and a radical before what belongs to them."""
-    found: list[Leaf] = []
-    _collect(node, 0, found, iter(range(1, 1_000_000)))
-    return found
+    """The symbols of a tree in the order of its label; a fraction's bar and a radical come before their content."""
+    return list(_iter_leaves(node, 0, itertools.count(1)))
 
 
-def _collect(node: Node, line: int, found: list[Leaf], lines: Iterator[int]) -> None:
+def _iter_leaves(node: Node, line: int, lines: Iterator[int]) -> Iterator[Leaf]:  # noqa: C901 (one branch for each kind of node)
+    """Yield the leaves of a node on `line`; `lines` gives new lines their index."""
+    children: Iterable[Node | None] = ()  # each on a line of its own
     match node:
         case Symbol(token):
-            found.append(Leaf(token, line))
+            yield Leaf(token, line)
         case Row(items):
             for item in items:
-                _collect(item, line, found, lines)
+                yield from _iter_leaves(item, line, lines)
         case Scripts(base, sub, sup):
-            _collect(base, line, found, lines)
-            _collect_all([sub, sup], found, lines)
+            yield from _iter_leaves(base, line, lines)
+            children = (sub, sup)
         case Fraction(numerator, denominator):
-            found.append(Leaf(BAR, line))
-            _collect_all([numerator, denominator], found, lines)
+            yield Leaf(FRACTION_BAR, line)
+            children = (numerator, denominator)
         case Root(radicand, index):
-            found.append(Leaf(RADICAL, line))
-            _collect_all([index], found, lines)
-            _collect(radicand, line, found, lines)
+            yield Leaf(RADICAL, line)
+            if index is not None:
+                yield from _iter_leaves(index, next(lines), lines)
+            yield from _iter_leaves(radicand, line, lines)
         case Fenced(left, body, right):
-            found.append(Leaf(left, line))
-            _collect(body, line, found, lines)
-            found.append(Leaf(right, line))
+            yield Leaf(left, line)
+            yield from _iter_leaves(body, line, lines)
+            yield Leaf(right, line)
         case Matrix(rows):
-            for cells in rows:
-                _collect_all(cells, found, lines)
-
-
-def _collect_all(nodes: Sequence[Node | None], found: list[Leaf], lines: Iterator[int]) -> None:
-    """Collect each on a line of its own."""
-    for node in nodes:
-        if node is not None:
-            _collect(node, next(lines), found, lines)
-
-
-def written_tokens(node: Node) -> frozenset[str]:
-    """The tokens that need a symbol."""
-    return frozenset(leaf.token for leaf in leaves(node))
+            children = itertools.chain.from_iterable(rows)
+    for child in children:
+        if child is not None:
+            yield from _iter_leaves(child, next(lines), lines)

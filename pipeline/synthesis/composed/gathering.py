@@ -1,8 +1,9 @@
-"""The training inks of a dataset and what validation and test hold, by the very rules that ingest splits by."""
+"""The training inks of a dataset, cut into symbols, and the labels of validation and test, split as ingest splits."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice
 from pathlib import Path
 
 from joblib import delayed
@@ -11,24 +12,25 @@ from latexify.common.progress import Progress
 from latexify.pipeline.config import IngestParams
 from latexify.pipeline.engine.engine import Engine
 from latexify.pipeline.ingest.chunks import Chunk, iter_chunks
-from latexify.pipeline.ingest.labels import read_texts
-from latexify.pipeline.inkml.document import parse_inkml, read_document
+from latexify.pipeline.ingest.labels import InkTexts, read_texts
+from latexify.pipeline.inkml.document import document_of
+from latexify.pipeline.inkml.numbers import TraceTexts, parse_traces
 from latexify.pipeline.inkml.xml import UnusableInkError, parse_xml
-from latexify.pipeline.inks.table import content_hash
+from latexify.pipeline.inks.table import content_hashes
 from latexify.pipeline.inputs.inputs import SourcePlan, key_of
 from latexify.pipeline.latex import normalize
-from latexify.pipeline.synthesis.composed.cutting import CutSymbol, Group, cut_symbols
+from latexify.pipeline.synthesis.composed.cutting import CutSymbol, TraceGroup, cut_symbols, holds_point, trace_groups
 
 LIMITS = IngestParams(max_file_bytes=1 << 28, max_points=5_000_000, max_label_chars=1_000_000)
-"""Beyond any that ingest might be given: what it may take into validation or test must be known here."""
+"""Above any limits of ingest: every ink that it might take into validation or test must be seen here."""
 
 Divisions = Mapping[str, Sequence[tuple[str, Sequence[int]]]]
-"""By sample id, the symbols of an ink as label and stroke numbers."""
+"""By sample id, the symbols of an ink as label and stroke indices."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingInk:
-    """An ink of the training split. label: normalised. folder: of its file, hands of one style perhaps."""
+    """An ink of the training split. label: normalised. folder: of its file."""
 
     key: str
     folder: str
@@ -39,9 +41,10 @@ class TrainingInk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """What composing may use, and what it must not repeat.
+    """The inputs of composing.
 
-    inks: in the order of the inputs. held_out_labels: normalised labels of validation and test inks.
+    inks: training inks in the order of the inputs. held_out_labels: normalised labels of validation and test inks,
+    which must not be repeated.
     """
 
     inks: Sequence[TrainingInk]
@@ -49,38 +52,51 @@ class Material:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
+class _ReadInk:
     ink: TrainingInk
     split: str
     content_hash: str
 
 
-def gather(plan: SourcePlan, *, base: Path, divisions: Divisions, engine: Engine) -> Material:
-    """Read every ink of a dataset.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Document:
+    key: str
+    folder: str
+    texts: InkTexts
+    traces: TraceTexts
+    groups: Sequence[TraceGroup]
 
-    Training inks with the strokes of a validation or test ink are left out, as ingest leaves them out.
-    Raises LatexifyError where an input is damaged or has changed.
+
+def gather(plan: SourcePlan, *, base: Path, divisions: Divisions, engine: Engine) -> Material:
+    """Read every ink of a dataset. Training inks with the strokes of a held-out ink are left out, as in ingest.
+
+    Args:
+        plan: The inputs.
+        base: The source folder.
+        divisions: Symbols of inks that have no trace groups.
+        engine: Where the chunks are read.
+
+    Raises:
+        LatexifyError: If an input is damaged or has changed.
     """
-    found: list[_Found] = []
+    inks: list[_ReadInk] = []
     chunks = iter_chunks(plan, base=base, max_file_bytes=LIMITS.max_file_bytes, read_by_workers=False)
     with Progress("source", total=None, unit="inks cut") as progress:
         calls = (delayed(_read_chunk)(chunk, plan=plan, divisions=_of_chunk(divisions, chunk)) for chunk in chunks)
         for batch in engine.run(calls, in_order=True):
-            found += batch
+            inks += batch
             progress.advance(len(batch))
-    held_out = [each for each in found if each.split != "train"]
+    held_out = [each for each in inks if each.split != "train"]
     hashes = {each.content_hash for each in held_out}
     return Material(
-        inks=[each.ink for each in found if each.split == "train" and each.content_hash not in hashes],
+        inks=[each.ink for each in inks if each.split == "train" and each.content_hash not in hashes],
         held_out_labels=frozenset(each.ink.label for each in held_out),
     )
 
 
 def _of_chunk(divisions: Divisions, chunk: Chunk) -> Divisions:
-    """Only what a worker needs."""
-    if not divisions:
-        return {}
-    names = [_stem(member.name) for _, member in chunk.members]
+    """Only the divisions that a worker needs."""
+    names = {_stem(member.name) for _, member in chunk.members} if divisions else set()
     return {name: divisions[name] for name in names if name in divisions}
 
 
@@ -88,18 +104,35 @@ def _stem(name: str) -> str:
     return name.rpartition("/")[2].partition(".")[0]
 
 
-def _read_chunk(chunk: Chunk, *, plan: SourcePlan, divisions: Divisions) -> list[_Found]:
-    return list(_iter_found(chunk, plan=plan, divisions=divisions))
+def _read_chunk(chunk: Chunk, *, plan: SourcePlan, divisions: Divisions) -> list[_ReadInk]:
+    """Read the inks of a chunk, their numbers together. Inks that ingest rejects are neither cut nor held out."""
+    documents = _read_documents(chunk, plan=plan, divisions=divisions)
+    columns, _ = parse_traces([document.traces for document in documents], max_points=LIMITS.max_points)
+    is_ink = columns.num_strokes > 0  # refused inks have no strokes either
+    hashes, strokes = iter(content_hashes(columns.take(is_ink))), iter(columns.strokes())
+    inks = []
+    for document, num_strokes in zip(documents, columns.num_strokes.tolist(), strict=True):
+        if num_strokes:
+            own, texts, label = list(islice(strokes, num_strokes)), document.texts, document.texts.normalized_label
+            is_training = texts.split == "train"
+            symbols = cut_symbols(document.traces.texts, own, document.groups, label=label) if is_training else []
+            ink = TrainingInk(
+                key=document.key, folder=document.folder, writer=texts.writer, label=label, symbols=symbols
+            )
+            inks.append(_ReadInk(ink=ink, split=texts.split, content_hash=next(hashes)))
+    return inks
 
 
-def _iter_found(chunk: Chunk, *, plan: SourcePlan, divisions: Divisions) -> Iterator[_Found]:
-    """Whatever ingest refuses is passed over: it will be neither trained nor judged on."""
-    normalize_once = lru_cache(maxsize=None)(normalize)
+def _read_documents(chunk: Chunk, *, plan: SourcePlan, divisions: Divisions) -> list[_Document]:
+    """Parse the XML of a chunk, training inks with their groups."""
+    normalize_once = cache(normalize)
+    documents = []
     for item, member in chunk.members:
         if member.data is None:
             continue
         try:
-            document = read_document(member.data, max_file_bytes=LIMITS.max_file_bytes)
+            root = parse_xml(member.data)
+            document = document_of(root)
             texts = read_texts(
                 document,
                 path=member.name,
@@ -108,41 +141,24 @@ def _iter_found(chunk: Chunk, *, plan: SourcePlan, divisions: Divisions) -> Iter
                 max_label_chars=LIMITS.max_label_chars,
                 normalize=normalize_once,
             )
-            strokes = parse_inkml(
-                member.data, max_file_bytes=LIMITS.max_file_bytes, max_points=LIMITS.max_points
-            ).strokes
-            symbols: list[CutSymbol] = []
-            if texts.split == "train":
-                division = divisions.get(_stem(member.name))
-                symbols = cut_symbols(
-                    parse_xml(member.data),
-                    label=texts.normalized_label,
-                    max_points=LIMITS.max_points,
-                    normalize=normalize_once,
-                    groups=None if division is None else _groups_of(division, num_strokes=len(strokes)),
-                )
         except UnusableInkError:
             continue
-        key = item.key_prefix + key_of(member.name)
-        ink = TrainingInk(
-            key=key,
-            folder=f"{item.name}/{member.name}".rpartition("/")[0],
-            writer=texts.writer,
-            label=texts.normalized_label,
-            symbols=symbols,
-        )
-        yield _Found(ink=ink, split=texts.split, content_hash=content_hash(strokes))
+        division, groups = divisions.get(_stem(member.name)), list[TraceGroup]()
+        if texts.split == "train":
+            if division is None:
+                groups = trace_groups(root, normalize=normalize_once)
+            else:
+                groups = _groups_of(division, document.traces)
+        key, folder = item.key_prefix + key_of(member.name), f"{item.name}/{member.name}".rpartition("/")[0]
+        documents.append(_Document(key=key, folder=folder, texts=texts, traces=document.traces, groups=groups))
+    return documents
 
 
-def _groups_of(division: Sequence[tuple[str, Sequence[int]]], *, num_strokes: int) -> list[Group]:
-    """The symbols that a symbol file names, those left out whose strokes the ink does not have."""
+def _groups_of(division: Sequence[tuple[str, Sequence[int]]], traces: TraceTexts) -> list[TraceGroup]:
+    """The symbols named by a symbol file; symbols with strokes that the ink does not have are left out."""
+    num_strokes = sum(map(holds_point, traces.texts))
     return [
-        Group(label=normalize(label), traces=sorted(strokes), place=None)
+        TraceGroup(label=normalize(label), traces=sorted(strokes), mathml_index=None)
         for label, strokes in division
         if strokes and 0 <= min(strokes) <= max(strokes) < num_strokes
     ]
-
-
-def without_labels(material: Material, labels: frozenset[str]) -> Material:
-    """The material without the inks that bear one of these labels."""
-    return replace(material, inks=[ink for ink in material.inks if ink.label not in labels])

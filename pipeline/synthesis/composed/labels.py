@@ -1,4 +1,4 @@
-"""What is written: labels of training inks, as they are and changed; a grammar's; listed and boxed formulas."""
+"""The label mix: labels of training inks, unchanged or changed; formulas of a grammar, of lists and with boxes."""
 
 import bisect
 import itertools
@@ -14,25 +14,25 @@ from latexify.pipeline.synthesis.composed.boxed import BoxedFormula, BoxedFormul
 from latexify.pipeline.synthesis.composed.formula import UnsupportedFormulaError, leaves, tree_of
 from latexify.pipeline.synthesis.composed.recombining import Recombiner
 from latexify.pipeline.synthesis.formulas.expression import Node, label
-from latexify.pipeline.synthesis.formulas.grammar import expression
+from latexify.pipeline.synthesis.formulas.generator import expression
 
 MOST_TRIES = 50
-"""Labels in a row that may be unusable before the share that they come from is given up for one ink."""
+"""Unusable labels in a row before another part of the mix is tried for an ink."""
 MAX_DEPTH = 2
-"""How deep the grammar's formulas nest."""
+"""Nesting of the grammar's formulas."""
 
 
-class Drawn(NamedTuple):
-    """A formula to write. share: where it is from. label: normalised. layout: its tree, or its boxes."""
+class DrawnLabel(NamedTuple):
+    """A formula to write. origin: its part of the mix. label: normalised. layout: its tree, or its boxes."""
 
-    share: str
+    origin: str
     label: str
     layout: Node | BoxedFormula
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelRules:
-    """What a label must keep to: its number of tokens, its symbols, and what it must not be."""
+    """Limits of a label: its number of tokens, the symbols that it may hold, and forbidden labels."""
 
     min_tokens: int
     max_tokens: int
@@ -40,7 +40,7 @@ class LabelRules:
     forbidden: frozenset[str]
 
     def problem(self, text: str, symbols: Iterable[str]) -> str | None:
-        """Why a formula of this label and these symbols cannot be used, None where it can."""
+        """Why a formula of this label and these symbols cannot be used; None if it can."""
         if normalize(text) != text:
             return "not in normal form"
         if text in self.forbidden:
@@ -57,7 +57,7 @@ def tokenize_tight(text: str) -> list[str]:
 
 
 class LabelSource:
-    """Draws formulas in the shares asked for; a share that has nothing to draw from is left out."""
+    """Draws formulas by the weights of the label mix; parts that have nothing to draw from are left out."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class LabelSource:
         training: Recombiner,
         listed: Sequence[str],
         boxed: BoxedFormulas,
-        shares: LabelShares,
+        label_mix: LabelShares,
         rules: LabelRules,
     ) -> None:
         self._rules, self._boxed = rules, boxed
@@ -80,24 +80,21 @@ class LabelSource:
             "listed": (len(listed), lambda rng: tree_of(rng.choice(listed))),
             "boxes": (len(boxed), lambda rng: boxed[rng.randrange(len(boxed))]),
         }
-        wanted = {name: share for name, share in shares.model_dump().items() if share > 0 and makers[name][0]}
-        self._makers = {name: makers[name][1] for name in wanted}
-        self.names: Sequence[str] = list(wanted)
-        """The shares from which labels can be drawn."""
-        self._cumulative = list(itertools.accumulate(wanted.values()))
+        weights = {name: weight for name, weight in label_mix.model_dump().items() if weight > 0 and makers[name][0]}
+        self._makers = {name: makers[name][1] for name in weights}
+        self.names: Sequence[str] = list(weights)
+        """The parts of the mix from which labels can be drawn."""
+        self._cumulative = list(itertools.accumulate(weights.values()))
 
-    def draw(self, rng: Random, refused: Counter[str]) -> Drawn | None:
-        """A formula of a share drawn by chance; None where too many in a row could not be used.
-
-        refused: counts why formulas could not be used.
-        """
-        share = self.names[bisect.bisect(self._cumulative, rng.random() * self._cumulative[-1])]
+    def draw(self, rng: Random, refused: Counter[str]) -> DrawnLabel | None:
+        """Draw a formula; None if too many in a row could not be used, for reasons counted in `refused`."""
+        origin = self.names[bisect.bisect(self._cumulative, rng.random() * self._cumulative[-1])]
         for _ in range(MOST_TRIES):
-            layout = self._makers[share](rng)
+            layout = self._makers[origin](rng)
             text, symbols = _described(layout)
             problem = self._rules.problem(text, symbols)
             if problem is None:
-                return Drawn(share, text, layout)
+                return DrawnLabel(origin, text, layout)
             refused[problem] += 1
         return None
 
@@ -114,8 +111,8 @@ def _described(layout: Node | BoxedFormula) -> tuple[str, Iterable[str]]:
 
 
 def usable_formulas(texts: Iterable[str], rules: LabelRules) -> tuple[list[str], Counter[str]]:
-    """Of these formulas those that can be composed, normalised, each once, in their order; and why others cannot."""
-    found: dict[str, None] = {}
+    """The formulas that can be composed, normalised, each once, in order; and counts of reasons for the others."""
+    usable: dict[str, None] = {}
     refused: Counter[str] = Counter()
     for text in texts:
         try:
@@ -125,7 +122,7 @@ def usable_formulas(texts: Iterable[str], rules: LabelRules) -> tuple[list[str],
             continue
         problem = rules.problem(*_described(tree))
         if problem is None:
-            found[label(tree)] = None
+            usable[label(tree)] = None
         else:
             refused[f"listed: {problem}"] += 1
-    return list(found), refused
+    return list(usable), refused

@@ -1,22 +1,22 @@
-"""New formulas of old ones: symbols exchanged for others of their class, parts for parts that stood in such a place."""
+"""New formulas from training labels: symbols are exchanged within their class, parts for parts of the same kind."""
 
 import bisect
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from random import Random
 
 from latexify.pipeline.synthesis.composed.formula import UnsupportedFormulaError, leaves, tree_of
 from latexify.pipeline.synthesis.formulas.expression import (
     Fenced,
     Fraction,
-    Matrix,
     Node,
     Root,
     Row,
     Scripts,
     Symbol,
-    row,
+    rebuilt,
 )
 
 ALIKE = (
@@ -30,15 +30,15 @@ ALIKE = (
     ("=", "\\ne", "<", ">", "\\le", "\\ge"),
     ("\\sin", "\\cos", "\\tan", "\\log"),
 )
-"""Symbols that can stand for each other in a formula."""
+"""Classes of symbols that can replace each other in a formula."""
 _EXCHANGED = 0.5
-"""Share of a formula's symbols that are exchanged."""
+"""Fraction of a formula's symbols that are exchanged."""
 
 
 class Recombiner:
-    """The formulas that were given, each as often as it occurs, and what can be made of them.
+    """Draws training formulas, as often as they occur, and changes them.
 
-    training: normalised labels with the number of inks that bear them; those that have no tree are passed over.
+    training: normalised labels with their number of inks; labels without a tree are passed over.
     """
 
     def __init__(self, training: Mapping[str, int]) -> None:
@@ -56,11 +56,10 @@ class Recombiner:
 
     def drawn(self, rng: Random) -> Node:
         """One of the formulas as it is."""
-        at = bisect.bisect(self._cumulative, rng.random() * self._cumulative[-1])
-        return self._trees[at][0]
+        return self._trees[bisect.bisect(self._cumulative, rng.random() * self._cumulative[-1])][0]
 
     def exchanged(self, tree: Node, rng: Random) -> Node:
-        """The formula with symbols exchanged for others of their class, one for all its places as often as not."""
+        """The formula with symbols exchanged for others of their class; mostly all occurrences of a symbol alike."""
         everywhere: dict[str, str] = {}
 
         def exchange(symbol: Symbol) -> Node:
@@ -81,39 +80,37 @@ class Recombiner:
 
     def recombined(self, tree: Node, rng: Random) -> Node:
         """The formula with one of its parts exchanged for a part of another formula."""
-        places = list(iter_parts(tree))
-        if not places:
+        parts = list(iter_parts(tree))
+        if not parts:
             return tree
-        kind, old = rng.choice(places)
+        kind, old = rng.choice(parts)
         return replaced(tree, old, rng.choice(self._parts[kind]))
 
 
 def _parsed(training: Mapping[str, int]) -> list[tuple[Node, int]]:
-    found = []
+    trees = []
     for text, count in training.items():
-        try:
-            found.append((tree_of(text), count))
-        except UnsupportedFormulaError:
-            continue
-    return found
+        with suppress(UnsupportedFormulaError):
+            trees.append((tree_of(text), count))
+    return trees
 
 
 def _symbol_weights(training: Iterable[tuple[Node, int]]) -> dict[str, tuple[list[str], list[float]]]:
-    """For each token the others of its class, with cumulative weights: rare ones count for more than their share."""
+    """For each token its class, with cumulative weights that favour rare tokens."""
     counts: Counter[str] = Counter()
     for tree, count in training:
         for leaf in leaves(tree):
             counts[leaf.token] += count
-    found: dict[str, tuple[list[str], list[float]]] = {}
+    weighted: dict[str, tuple[list[str], list[float]]] = {}
     for group in ALIKE:
-        there = [token for token in group if counts[token]]
-        weights = list(itertools.accumulate(counts[token] ** 0.6 for token in there))
-        found |= {token: (there, weights) for token in there if len(there) > 1}
-    return found
+        seen = [token for token in group if counts[token]]
+        weights = list(itertools.accumulate(counts[token] ** 0.6 for token in seen))
+        weighted |= {token: (seen, weights) for token in seen if len(seen) > 1}
+    return weighted
 
 
-def iter_parts(node: Node) -> Iterator[tuple[str, Node]]:  # noqa: C901 (one branch for each kind of node)
-    """Parts of a formula with the place that each fills: what stands in one may stand in another of its kind."""
+def iter_parts(node: Node) -> Iterator[tuple[str, Node]]:
+    """Yield the parts of a formula with their kind; a part can replace others of its kind."""
     match node:
         case Row(items):
             for item in items:
@@ -132,47 +129,16 @@ def iter_parts(node: Node) -> Iterator[tuple[str, Node]]:  # noqa: C901 (one bra
             yield "part", denominator
             yield from iter_parts(numerator)
             yield from iter_parts(denominator)
-        case Root(radicand, _):
-            yield "part", radicand
-            yield from iter_parts(radicand)
-        case Fenced(_, body, _):
-            yield "part", body
-            yield from iter_parts(body)
+        case Root(inner, _) | Fenced(_, inner, _):
+            yield "part", inner
+            yield from iter_parts(inner)
 
 
-def replaced(node: Node, old: Node, new: Node) -> Node:  # noqa: PLR0911 (one for each kind of node)
-    """The tree with the very node `old` replaced."""
-    if node is old:
-        return new
-    match node:
-        case Row(items):
-            return row(*[replaced(item, old, new) for item in items])
-        case Scripts(base, sub, sup):
-            return Scripts(replaced(base, old, new), sub and replaced(sub, old, new), sup and replaced(sup, old, new))
-        case Fraction(numerator, denominator):
-            return Fraction(replaced(numerator, old, new), replaced(denominator, old, new))
-        case Root(radicand, index):
-            return Root(replaced(radicand, old, new), index)
-        case Fenced(left, body, right):
-            return Fenced(left, replaced(body, old, new), right)
-        case _:
-            return node
+def replaced(node: Node, old: Node, new: Node) -> Node:
+    """The tree with the node `old` (the object itself) replaced."""
+    return new if node is old else rebuilt(node, lambda child: replaced(child, old, new))
 
 
-def mapped(node: Node, change: Callable[[Symbol], Node]) -> Node:  # noqa: PLR0911 (one for each kind of node)
-    """The tree with every symbol changed; names of delimiters stay."""
-    match node:
-        case Symbol():
-            return change(node)
-        case Row(items):
-            return row(*[mapped(item, change) for item in items])
-        case Scripts(base, sub, sup):
-            return Scripts(mapped(base, change), sub and mapped(sub, change), sup and mapped(sup, change))
-        case Fraction(numerator, denominator):
-            return Fraction(mapped(numerator, change), mapped(denominator, change))
-        case Root(radicand, index):
-            return Root(mapped(radicand, change), index and mapped(index, change))
-        case Fenced(left, body, right):
-            return Fenced(left, mapped(body, change), right)
-        case Matrix(rows):
-            return Matrix(tuple(tuple(mapped(cell, change) for cell in cells) for cells in rows))
+def mapped(node: Node, change: Callable[[Symbol], Node]) -> Node:
+    """The tree with every symbol changed; delimiters stay."""
+    return change(node) if isinstance(node, Symbol) else rebuilt(node, lambda child: mapped(child, change))

@@ -1,6 +1,6 @@
-"""Files of single symbols: detexify's (label and strokes), and MathWriting's (strokes of the dataset's own inks).
+"""Symbols of files (detexify: label, strokes; MathWriting: strokes of the dataset's inks), and of the stroke font.
 
-Formats: a JSON object a line. Detexify: `label`, `strokes` as lists of `[x, y]`, y downward. MathWriting
+Formats: one JSON object per line. Detexify: `label`, `strokes` as lists of `[x, y]`, y downward. MathWriting
 (`symbols.jsonl`): `sourceSampleId`, `strokeIndices`, `label`.
 """
 
@@ -18,6 +18,10 @@ from latexify.artifacts.location import Location
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.latex import normalize, tokenize
 from latexify.pipeline.synthesis.composed.bank import LooseSymbol, Writer
+from latexify.pipeline.synthesis.fonts.hand import ImaginaryWriter
+from latexify.pipeline.synthesis.formulas.symbols import NAMED, TERMINALS
+
+NUM_FONT_WRITERS = 24
 
 _OPENERS: tuple[tuple[bytes, Callable[[IO[bytes]], object]], ...] = (
     (b"\x1f\x8b", gzip.open),
@@ -29,10 +33,9 @@ _DAMAGE = (OSError, EOFError, lzma.LZMAError, UnicodeDecodeError)
 
 @dataclass(slots=True, kw_only=True)
 class SymbolFiles:
-    """What symbol files hold.
+    """Contents of symbol files.
 
-    symbols: those that come with their strokes.
-    divisions: by sample id, label and stroke numbers of symbols in the dataset's own inks.
+    symbols: with their strokes. divisions: by sample id, label and stroke indices of symbols in the dataset's own inks.
     """
 
     symbols: list[LooseSymbol] = field(default_factory=list)
@@ -40,7 +43,11 @@ class SymbolFiles:
 
 
 def read_lines(path: Location) -> Iterator[str]:
-    """The lines of a text file, plain or compressed. Raises LatexifyError where it is missing or damaged."""
+    """Yield the lines of a text file, plain or compressed.
+
+    Raises:
+        LatexifyError: If it is missing or damaged.
+    """
     try:
         with path.open("rb") as file:
             magic = file.read(6)
@@ -52,34 +59,52 @@ def read_lines(path: Location) -> Iterator[str]:
     except FileNotFoundError:
         raise LatexifyError(f"{path} does not exist: put the file there, or name another in params.yaml") from None
     except _DAMAGE as error:
-        raise LatexifyError(f"{path} cannot be read ({error}): it is damaged or no text, fetch it again") from error
+        raise LatexifyError(
+            f"{path} cannot be read ({error}): it is damaged or not a text file, fetch it again"
+        ) from error
 
 
 def read_symbol_files(paths: Sequence[Location]) -> SymbolFiles:
-    """Read symbol files; symbols whose label is not one token are passed over. Raises LatexifyError for a bad line."""
-    found = SymbolFiles()
+    """Read symbol files; symbols whose label is not one token are skipped.
+
+    Raises:
+        LatexifyError: If a file cannot be read or a line is bad; the message gives its number.
+    """
+    files = SymbolFiles()
     for path in paths:
         writer = Writer(name=path.name, folder=path.name)
         for number, line in enumerate(read_lines(path), start=1):
             if line.strip():
                 try:
-                    _take(json.loads(line), writer, found)
+                    _take(json.loads(line), writer, files)
                 except (ValueError, KeyError, TypeError) as error:
                     raise LatexifyError(
                         f"{path}, line {number}: not a symbol ({type(error).__name__}: {error}): it must be a JSON "
                         "object with `label` and `strokes`, or `sourceSampleId`, `strokeIndices` and `label`"
                     ) from None
-    return found
+    return files
 
 
-def _take(entry: Mapping[str, Any], writer: Writer, found: SymbolFiles) -> None:
+def _take(entry: Mapping[str, Any], writer: Writer, files: SymbolFiles) -> None:
     token = normalize(entry["label"])
     if len(tokenize(token)) != 1:
         return
     if "strokes" in entry:
         strokes = [np.array(stroke, np.float32).reshape(-1, 2) for stroke in entry["strokes"] if stroke]
         if strokes and all(np.isfinite(stroke).all() for stroke in strokes):
-            found.symbols.append(LooseSymbol(writer, token, strokes))
+            files.symbols.append(LooseSymbol(writer, token, strokes))
         return
     numbers = [int(number) for number in entry["strokeIndices"]]
-    found.divisions.setdefault(str(entry["sourceSampleId"]), []).append((token, numbers))
+    files.divisions.setdefault(str(entry["sourceSampleId"]), []).append((token, numbers))
+
+
+def font_symbols(known: frozenset[str], *, seed: int) -> list[LooseSymbol]:
+    """Every terminal of the stroke font that is not `known`, by each of a few imaginary writers."""
+    symbols: list[LooseSymbol] = []
+    for number in range(NUM_FONT_WRITERS):
+        imaginary, writer = ImaginaryWriter(seed, number), Writer(name=f"hand {number}", folder="stroke font")
+        for token in TERMINALS:
+            if token not in known and token not in NAMED:
+                strokes = [stroke.astype(np.float32) for stroke in imaginary.glyph(token, 0.5).strokes]
+                symbols.append(LooseSymbol(writer, token, strokes))
+    return symbols

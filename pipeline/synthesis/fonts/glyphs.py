@@ -1,20 +1,17 @@
 """Stroke glyphs of every terminal: from the Hershey fonts and from `shapes`, as pen-ready polylines.
 
-Outlines are in units of the capital height: x to the right from the ink's left edge, y downward from the baseline.
+Floatss are in units of the capital height: x to the right from the ink's left edge, y downward from the baseline.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 from HersheyFonts import HersheyFonts
 
 from latexify.pipeline.synthesis.fonts.shapes import SHAPES
 from latexify.pipeline.synthesis.formulas.symbols import GREEK_LOWER, GREEK_UPPER, LATIN_LOWER, LATIN_UPPER
-
-Outline = npt.NDArray[np.float64]
-"""One stroke of a glyph: float64 [num_points, 2], in capital heights."""
+from latexify.pipeline.synthesis.typeset.boxes import Floats, Glyph, glyph_of
 
 STEP = 0.035
 """Distance of an outline's points, in capital heights: fine enough for every curve, coarse enough to be quick."""
@@ -23,8 +20,7 @@ _HERSHEY_BASELINE = 9.0
 _HERSHEY_CAPITAL = 21.0
 
 # Characters of the `greek` and `mathlow` fonts, found by looking at them.
-_GREEK_KEYS = dict(zip(GREEK_LOWER, "abgdezhqklmnxprstfcyw", strict=True))
-_GREEK_CAPITAL_KEYS = dict(zip(GREEK_UPPER, "GDQLFYW", strict=True))
+_GREEK_KEYS = dict(zip(GREEK_LOWER + GREEK_UPPER, "abgdezhqklmnxprstfcywGDQLFYW", strict=True))
 # Print forms that a reader would take for another symbol; the vartheta that the font has for theta.
 _NOT_FROM_PRINT = {"l", "I", "x", "\\theta", "t"}
 # Script forms that a reader would take for another letter, and those with a loop that closes when small.
@@ -34,54 +30,31 @@ _SCRIPT_ASCENDER_SCALE = 1.05
 """How much the script font's small letters must grow to stand beside the print font's; its ascenders are tall."""
 
 
-@dataclass(frozen=True, slots=True)
-class Glyph:
-    """A glyph at unit size. width: of the ink; `top` and `bottom`: its extent in y (downward), in capital heights."""
-
-    strokes: tuple[Outline, ...]
-    width: float
-    top: float
-    bottom: float
-
-
-def make_glyph(strokes: list[Outline]) -> Glyph:
-    """A glyph of these strokes, moved so that its ink begins at x = 0."""
-    points = np.concatenate(strokes)
-    low, high = points.min(axis=0), points.max(axis=0)
-    shift = np.array([low[0], 0.0])
-    return Glyph(tuple(stroke - shift for stroke in strokes), float(high[0] - low[0]), float(low[1]), float(high[1]))
-
-
 @cache
 def variants(token: str) -> tuple[Glyph, ...]:
     r"""All glyphs of a terminal that is written with one glyph (not a word such as ``\sin``); at least one.
 
-    Raises KeyError where the token has no glyph.
+    Raises:
+        KeyError: If the token has no glyph.
     """
-    drawn = [make_glyph(_parse(shape)) for shape in SHAPES.get(token, ())]
-    found = drawn + _from_fonts(token)
-    if not found:
+    drawn = [glyph_of(token, _parse(shape)) for shape in SHAPES.get(token, ())]
+    glyphs = [*drawn, *(_hershey(token, font, key, scale) for font, key, scale in _font_sources(token))]
+    if not glyphs:
         raise KeyError(token)
-    return tuple(found)
+    return tuple(glyphs)
 
 
-def _from_fonts(token: str) -> list[Glyph]:
-    glyphs = []
+def _font_sources(token: str) -> Iterator[tuple[str, str, float]]:
+    """Yield font, character and scale of the usable fonts."""
     if token in GREEK_LOWER + GREEK_UPPER:
         if token not in _NOT_FROM_PRINT:
-            glyphs.append(_hershey("greek", {**_GREEK_KEYS, **_GREEK_CAPITAL_KEYS}[token], 1.0))
+            yield "greek", _GREEK_KEYS[token], 1.0
     elif token.isalnum():
         if token not in _NOT_FROM_PRINT:
-            glyphs.append(_hershey("futural", token, 1.0))
+            yield "futural", token, 1.0
         if token in LATIN_LOWER + LATIN_UPPER and token not in _NOT_FROM_SCRIPT:
-            glyphs.append(_hershey("scripts", token, _script_scale(token)))
-    return glyphs
-
-
-def _script_scale(letter: str) -> float:
-    if letter.isupper():
-        return 1.0
-    return _SCRIPT_ASCENDER_SCALE if letter in "bdfhjklt" else _SCRIPT_SCALE
+            small = _SCRIPT_ASCENDER_SCALE if token in "bdfhjklt" else _SCRIPT_SCALE
+            yield "scripts", token, 1.0 if token.isupper() else small
 
 
 @cache
@@ -91,10 +64,10 @@ def _font(name: str) -> dict[str, list[list[tuple[float, float]]]]:
     return {key: [list(stroke) for stroke in glyph.strokes] for key, glyph in font.all_glyphs.items()}
 
 
-def _hershey(font: str, key: str, scale: float) -> Glyph:
+def _hershey(token: str, font: str, key: str, scale: float) -> Glyph:
     strokes = [np.array(stroke, dtype=np.float64) for stroke in _joined(_font(font)[key])]
     unit = scale / _HERSHEY_CAPITAL
-    return make_glyph([resample((stroke - [0.0, _HERSHEY_BASELINE]) * unit) for stroke in strokes])
+    return glyph_of(token, [resample((stroke - [0.0, _HERSHEY_BASELINE]) * unit) for stroke in strokes])
 
 
 def _joined(strokes: list[list[tuple[float, float]]]) -> list[list[tuple[float, float]]]:
@@ -110,7 +83,7 @@ def _joined(strokes: list[list[tuple[float, float]]]) -> list[list[tuple[float, 
     return joined
 
 
-def _parse(shape: str) -> list[Outline]:
+def _parse(shape: str) -> list[Floats]:
     strokes = []
     for text in shape.split(";"):
         curved = text.strip().startswith("~")
@@ -120,7 +93,7 @@ def _parse(shape: str) -> list[Outline]:
     return strokes
 
 
-def _spline(points: Outline, *, per_span: int = 12) -> Outline:
+def _spline(points: Floats, *, per_span: int = 12) -> Floats:
     """A uniform Catmull-Rom curve through all points."""
     padded = np.concatenate([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
     before, start, end, after = padded[:-3], padded[1:-2], padded[2:-1], padded[3:]
@@ -134,7 +107,7 @@ def _spline(points: Outline, *, per_span: int = 12) -> Outline:
     return np.concatenate([curve.transpose(1, 0, 2).reshape(-1, 2), points[-1:]])
 
 
-def resample(points: Outline, *, step: float = STEP) -> Outline:
+def resample(points: Floats, *, step: float = STEP) -> Floats:
     """The same polyline with points at equal distances of about `step`; both ends stay."""
     lengths = np.hypot(*np.diff(points, axis=0).T)
     along = np.concatenate([[0.0], np.cumsum(lengths)])
@@ -143,7 +116,7 @@ def resample(points: Outline, *, step: float = STEP) -> Outline:
     return np.column_stack([np.interp(at, along, points[:, 0]), np.interp(at, along, points[:, 1])])
 
 
-def rounded(points: Outline, radius: float) -> Outline:
+def rounded(points: Floats, radius: float) -> Floats:
     """Round the corners of an evenly sampled stroke: a Gaussian of `radius` (capital heights) along it, ends fixed."""
     reach = min(int(3 * radius / STEP), len(points) - 1)
     if reach < 1:

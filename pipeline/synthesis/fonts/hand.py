@@ -1,15 +1,48 @@
-"""Imaginary writers: how each holds the pen, spaces formulas, and shapes every glyph."""
+"""Imaginary writers: their pen, their spacing, and their form of every glyph of the stroke fonts."""
 
 from dataclasses import dataclass
+from random import Random
 
 import numpy as np
 
-from latexify.pipeline.synthesis.fonts.glyphs import Glyph, make_glyph, rounded, variants
+from latexify.pipeline.synthesis.fonts.glyphs import resample, rounded, variants
+from latexify.pipeline.synthesis.formulas.expression import Scripts, Symbol
+from latexify.pipeline.synthesis.formulas.symbols import (
+    BIG_OPERATORS,
+    FRACTION_BAR,
+    INTEGRALS,
+    LIMITS,
+    NAMED,
+    RADICAL,
+)
+from latexify.pipeline.synthesis.typeset.boxes import Box, Glyph, Placed, beside, glyph_of
+from latexify.pipeline.synthesis.typeset.layout import FractionLayout, RootLayout, ScriptLayout
+
+AXIS = 0.38
+"""Height of the math axis above the baseline: where bars and plus signs are centred."""
+_MEASURES = {
+    "axis": AXIS,
+    # between neighbours, beyond the gap of letters
+    "letter_gap": 0.0,
+    "nested_gap": 0.0,
+    "argument_gap": 0.0,
+    "comma_gap": 0.14,
+    "function_gap": 0.24,
+    # parts
+    "limit_shift": 0.0,
+    "limit_gap": 0.16,
+    "index_scale": 0.55,
+    "cell_scale": 0.9,
+    "cell_gap": 0.55,
+    "row_gap": 0.32,
+    "cell_descent": 0.05,
+}
+"""Measures that all writers share."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Style:
-    """A writer's habits. Lengths are in capital heights where the name does not say otherwise."""
+    """A writer's habits. Lengths are in capital heights unless the name says otherwise."""
 
     # the pen and the page
     capital_px: float
@@ -71,10 +104,10 @@ def draw_style(rng: np.random.Generator) -> Style:
     )
 
 
-class Hand:
-    """One writer: a style, and for every terminal his own forms of it, made when first needed and then kept.
+class ImaginaryWriter:
+    """A style, and the writer's own forms of every terminal, which are made when first needed.
 
-    The same seed and number give the same hand, whatever is written first.
+    Equal seeds and numbers give the same writer, whatever is written first.
     """
 
     def __init__(self, seed: int, number: int) -> None:
@@ -87,14 +120,11 @@ class Hand:
         second = chance < self.style.second_form
         form = self._forms.get((token, second))
         if form is None:
-            form = self._forms[token, second] = self._make_form(token, second=second)
+            models = variants(token)
+            preferences = np.random.default_rng((*self._seed, *token.encode())).permutation(len(models))
+            rng = np.random.default_rng((*self._seed, second, *token.encode()))
+            form = self._forms[token, second] = self._personal(models[preferences[second % len(models)]], rng)
         return form
-
-    def _make_form(self, token: str, *, second: bool) -> Glyph:
-        models = variants(token)
-        preferences = np.random.default_rng((*self._seed, *token.encode())).permutation(len(models))
-        model = models[preferences[second % len(models)]]
-        return self._personal(model, np.random.default_rng((*self._seed, second, *token.encode())))
 
     def _personal(self, model: Glyph, rng: np.random.Generator) -> Glyph:
         """The model glyph, bent a little: stretched, sheared, and pushed along slow waves across its height."""
@@ -109,4 +139,114 @@ class Hand:
             bent_x = x + bend[0] * np.sin(4 * y + phase[0]) + bend[1] * np.sin(7 * x + phase[1])
             bent_y = y + bend[2] * np.sin(4 * x + phase[2]) + bend[3] * np.sin(6 * y + phase[3])
             strokes.append(np.column_stack([(bent_x - shear * y) * stretch[0], bent_y * stretch[1]]))
-        return make_glyph(strokes)
+        return glyph_of(model.token, strokes)
+
+
+class FontHand:
+    """A `typeset.layout.Hand`. rng: decides between the forms of a glyph, and varies gaps."""
+
+    smallest = 0.38
+
+    def __init__(self, writer: ImaginaryWriter, rng: Random) -> None:
+        self._writer, self._style, self._rng = writer, writer.style, rng
+        style = writer.style
+        parts = dict.fromkeys(("subscript_scale", "superscript_scale", "limit_scale"), style.script_scale)
+        self._measures = (
+            _MEASURES
+            | parts
+            | {
+                "fraction_scale": style.fraction_scale,
+                "bracket_gap": 0.6 * style.letter_gap,
+                "bar_gap": 0.8 * style.letter_gap,
+                "binary_gap": style.binary_gap,
+                "relation_gap": style.relation_gap,
+            }
+        )
+
+    def _glyph(self, token: str) -> Glyph:
+        return self._writer.glyph(token, self._rng.random())
+
+    def symbol(self, token: str, size: float) -> Box:
+        """Write a symbol; the name of a function letter by letter, a big operator enlarged and on the axis."""
+        if token in NAMED:
+            boxes = [Placed(self._glyph(letter), 0.0, 0.0, size, size).box for letter in token[1:]]
+            return beside(boxes, [0.75 * self._style.letter_gap * size] * (len(boxes) - 1))
+        glyph, y = self._glyph(token), 0.0
+        if token in BIG_OPERATORS + INTEGRALS:
+            y = -AXIS * size
+            size *= self._style.operator_scale
+            y -= size * (glyph.top + glyph.bottom) / 2
+        return Placed(glyph, 0.0, y, size, size).box
+
+    def bracket(self, token: str, body: Box, size: float) -> Box:
+        """Write a bracket that is centred on the axis, stretched if the body asks for more than it has."""
+        axis = AXIS * size
+        reach = max(body.ascent - axis, body.descent + axis) + 0.06 * size
+        glyph = self._glyph(token)
+        tall = max(size, 2 * reach / (glyph.bottom - glyph.top))
+        return Placed(
+            glyph, 0.0, -axis - tall * (glyph.top + glyph.bottom) / 2, size * min(1.6, (tall / size) ** 0.4), tall
+        ).box
+
+    def __getitem__(self, name: str) -> float:
+        """Look a measure up."""
+        return self._measures[name]
+
+    def gap(self, name: str, size: float) -> float:
+        """Vary a gap. TeX drops the space around operators in scripts; people keep some."""
+        looseness = 1.0 if size > 0.8 else 0.4
+        return (self._style.letter_gap + looseness * self._measures[name]) * size * self._rng.uniform(0.85, 1.15)
+
+    def takes_limits(self, node: Scripts) -> bool:
+        """Whether scripts stand below and above their base."""
+        token = node.base.token if isinstance(node.base, Symbol) else ""
+        return token in LIMITS or (token in BIG_OPERATORS and not self._style.limits_beside)
+
+    def scripts(self, node: Scripts, base: Box, sub: Box | None, sup: Box | None, size: float) -> ScriptLayout:
+        """Locate scripts; the lower one of an integral stands further left, under its slanted foot."""
+        style, right = self._style, base.width + 0.7 * self._style.letter_gap * size
+        rise = drop = 0.0
+        if sup is not None:
+            rise = max(style.superscript_rise * size, base.ascent - 0.38 * size, sup.descent + 0.36 * size)
+        if sub is not None:
+            drop = max(style.subscript_drop * size, base.descent + 0.12 * size, sub.ascent - 0.42 * size)
+        if sub is not None and sup is not None:
+            drop += max(0.0, 0.12 * size - (rise - sup.descent + drop - sub.ascent))
+        tuck = 0.35 * base.width if isinstance(node.base, Symbol) and node.base.token in INTEGRALS else 0.0
+        frame = Box(right, max(base.ascent, 0.0), max(base.descent, 0.0), base.glyphs)
+        return ScriptLayout(frame, (right - tuck, drop), (right, -rise))
+
+    def fraction(self, widest: float, size: float) -> FractionLayout:
+        """Measure a fraction."""
+        gap, overhang, axis = self._style.rule_gap * size, self._style.rule_overhang * size, AXIS * size
+        width = widest + 2 * overhang
+        bar = _drawn(FRACTION_BAR, [(0.0, -axis), (width, -axis)]).box
+        side = 0.06 * size
+        return FractionLayout(bar, overhang, axis + gap, gap - axis, side, side, is_bar_first=False)
+
+    def root(self, body: Box, size: float) -> RootLayout:
+        """Measure a root."""
+        gap, hook = 0.16 * size, 0.2 * size
+        top = -max(body.ascent + gap, 0.9 * size)
+        foot = max(body.descent, 0.0) + 0.06 * size
+        middle = foot + 0.5 * (top - foot)
+        start = hook + 0.34 * size
+        lead = start + gap / 2
+        width = lead + body.width + 0.1 * size
+
+        def sign(left: float) -> Placed:
+            corners = [
+                (0.0, middle + 0.08 * size),
+                (0.4 * hook, middle),
+                (hook + 0.02 * size, foot),
+                (start, top),
+                (width, top),
+            ]
+            return _drawn(RADICAL, [(left + x, y) for x, y in corners])
+
+        return RootLayout(top, foot, lead, width, hook, middle - 0.1 * size, 0.6 * size, sign)
+
+
+def _drawn(token: str, corners: list[tuple[float, float]]) -> Placed:
+    """A pen line through these corners. It turns about the origin, not about its own left edge."""
+    return Placed(glyph_of(token, [resample(np.array(corners))], keep_left=True), 0.0, 0.0, 1.0, 1.0)

@@ -1,91 +1,78 @@
 """From placed strokes to what a tablet records: points with times, shaken and slanted by the writer's hand."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from latexify.pipeline.synthesis.fonts.hand import Style
-from latexify.pipeline.synthesis.typeset.boxes import Placement
+from latexify.pipeline.synthesis.typeset.boxes import Floats, Placed, ink_of, on_page
 
-Points = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
 _MARGIN_PX = 20.0
 _COARSEST = 0.09
-"""Samples stand no further apart than this, in capital heights, however fast and small somebody writes."""
+"""Greatest distance of samples, in capital heights, however fast and small somebody writes."""
 _LIFT_SPEED = 2.0
 """Speed of the pen in the air, against its speed on the paper."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """One recorded stroke. points_px: float64 [num_points, 2], y downward; times_ms: int64 [num_points], rising."""
+def record(glyphs: Sequence[Placed], style: Style, rng: np.random.Generator) -> tuple[Floats, Counts]:
+    """Write placed glyphs with this writer's pen.
 
-    points_px: Points
-    times_ms: Counts
-
-
-def record(placements: tuple[Placement, ...], style: Style, rng: np.random.Generator) -> list[Trace]:
-    """Write the placed strokes with this writer's pen. All coordinates are positive device pixels."""
-    strokes = [stroke for placement in placements for stroke in placement.strokes]
-    lengths = np.array([len(stroke) for stroke in strokes])
-    points = _shake(_placed(placements, style, rng), lengths, style, rng)
-    points = _turned(points, style, rng) * style.capital_px
+    Returns:
+        Samples as x, y (positive device pixels, y downward) and time (whole ms, rising), float64 [num_points, 3]; and
+        the number of samples of each stroke, int64 [num_strokes].
+    """
+    points, stroke_lengths = _placed(glyphs, style, rng)
+    lengths = np.array(stroke_lengths)
+    points = _turned(_shaken(points, lengths, style, rng), style, rng) * style.capital_px
     points += rng.uniform(_MARGIN_PX, 4 * _MARGIN_PX, 2) - points.min(axis=0)
     return _sampled(points, lengths, style, rng)
 
 
-def _placed(placements: tuple[Placement, ...], style: Style, rng: np.random.Generator) -> Points:
-    """All points of all strokes where the layout puts them; each glyph a little off in place, size and angle."""
-    points = np.concatenate([stroke for placement in placements for stroke in placement.strokes])
-    counts = [sum(map(len, placement.strokes)) for placement in placements]
-    origin = np.array([(p.x, p.y) for p in placements])
-    scale = np.array([(p.scale_x, p.scale_y) for p in placements])
-    noise = style.unsteadiness * rng.standard_normal((len(placements), 5))
+def _placed(glyphs: Sequence[Placed], style: Style, rng: np.random.Generator) -> tuple[Floats, list[int]]:
+    """All strokes where the layout puts them; each glyph a little off in place, size and angle."""
+    places = np.array([placed[1:] for placed in glyphs])
+    origin, scale = places[:, :2], places[:, 2:]
+    noise = style.unsteadiness * rng.standard_normal((len(glyphs), 5))
     size = np.minimum(scale.min(axis=1, keepdims=True), 1.0)
-    origin = origin + 0.022 * noise[:, :2] * size
-    scale = scale * (1 + 0.035 * noise[:, 2:4])
     # A wide glyph or bar turns less than a narrow one: its end would go astray.
-    extents = np.array([np.ptp(np.concatenate(p.strokes)[:, 0]) * p.scale_x for p in placements])
-    angle = 0.045 * noise[:, 4] / np.maximum(1.0, 2 * extents)
-    index = np.repeat(np.arange(len(placements)), counts)
-    scaled = points * scale[index]
-    x, y = scaled.T
-    cos, sin = np.cos(angle)[index], np.sin(angle)[index]
-    turned: Points = np.column_stack([x * cos - y * sin, x * sin + y * cos])
-    turned += origin[index]
-    return turned
+    widths = np.array([placed.glyph.width * placed.scale_x for placed in glyphs])
+    return ink_of(
+        glyphs,
+        pivots=np.zeros_like(origin),
+        centres=origin + 0.022 * noise[:, :2] * size,
+        scale=scale * (1 + 0.035 * noise[:, 2:4]),
+        angle=0.045 * noise[:, 4] / np.maximum(1.0, 2 * widths),
+    )
 
 
-def _along(points: Points, lengths: Counts) -> Points:
+def _along(points: Floats, lengths: Counts) -> Floats:
     """Way of the pen up to each point, on the paper only."""
     steps = np.hypot(*np.diff(points, axis=0, prepend=points[:1]).T)
     steps[np.cumsum(lengths)[:-1]] = 0.0
     return np.cumsum(steps)
 
 
-def _shake(points: Points, lengths: Counts, style: Style, rng: np.random.Generator) -> Points:
+def _shaken(points: Floats, lengths: Counts, style: Style, rng: np.random.Generator) -> Floats:
     """Smooth noise along the strokes: slow waves of the way that the pen has gone, so neighbours move together."""
     along = _along(points, lengths)[:, None, None]
     waves = rng.uniform([2.5, 5.0, 9.0], [5.0, 9.0, 14.0], (2, 3))
     sizes = style.tremor * np.array([1.0, 0.6, 0.3]) * rng.standard_normal((2, 3))
-    shaken: Points = points + (sizes * np.sin(along * waves + rng.uniform(0, 2 * np.pi, (2, 3)))).sum(axis=2)
+    shaken: Floats = points + (sizes * np.sin(along * waves + rng.uniform(0, 2 * np.pi, (2, 3)))).sum(axis=2)
     return shaken
 
 
-def _turned(points: Points, style: Style, rng: np.random.Generator) -> Points:
+def _turned(points: Floats, style: Style, rng: np.random.Generator) -> Floats:
     """Slant, baseline drift, aspect and rotation of the whole line."""
-    x, y = points.T
     slant = style.slant + 0.03 * rng.standard_normal()
-    wave = rng.uniform(0.5, 1.2)
-    y = y + style.drift * np.sin(wave * x + rng.uniform(0, 2 * np.pi))
-    x = (x - slant * y) * style.aspect
+    wave = (style.drift, rng.uniform(0.5, 1.2), rng.uniform(0, 2 * np.pi))
     angle = style.rotation_rad + 0.012 * rng.standard_normal()
-    return np.column_stack([x * np.cos(angle) - y * np.sin(angle), x * np.sin(angle) + y * np.cos(angle)])
+    return on_page(points, wave, slant=slant, aspect=style.aspect, angle=angle)
 
 
-def _sampled(points: Points, lengths: Counts, style: Style, rng: np.random.Generator) -> list[Trace]:
+def _sampled(points: Floats, lengths: Counts, style: Style, rng: np.random.Generator) -> tuple[Floats, Counts]:
     """Sample every stroke at equal times, the pen slow at both of its ends: points crowd where it starts and stops."""
     last = np.cumsum(lengths) - 1
     first = last - lengths + 1
@@ -105,9 +92,5 @@ def _sampled(points: Points, lengths: Counts, style: Style, rng: np.random.Gener
     jumps = np.hypot(*(points[first[1:]] - points[last[:-1]]).T)
     pauses = jumps / (_LIFT_SPEED * spacing_px) + rng.uniform(4, 12, len(jumps))
     waits = np.concatenate([[0.0], np.cumsum(pauses)])
-    times = np.rint((np.arange(stops[-1]) + waits[stroke]) * style.interval_ms).astype(np.int64)
-    sampled = np.column_stack([x, y])
-    return [
-        Trace(sampled[stop - count : stop], times[stop - count : stop])
-        for stop, count in zip(stops, counts, strict=True)
-    ]
+    times = np.rint((np.arange(stops[-1]) + waits[stroke]) * style.interval_ms)
+    return np.column_stack([x, y, times]), counts

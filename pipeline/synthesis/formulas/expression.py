@@ -1,5 +1,6 @@
-"""Expression trees: what the grammar grows, the layout sets, and the label spells."""
+"""Expression trees: made by the grammar or from a label, spelled as a label, and typeset."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from latexify.pipeline.latex import join_tokens
@@ -38,7 +39,7 @@ class Fraction:
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """A radical over its radicand, with an index where it is not the square root."""
+    """A radical over its radicand; with an index unless it is a square root."""
 
     radicand: "Node"
     index: "Node | None" = None
@@ -64,22 +65,42 @@ Node = Symbol | Row | Scripts | Fraction | Root | Fenced | Matrix
 
 
 def row(*parts: Node) -> Node:
-    """Put nodes side by side: rows among them are dissolved, and a single node stays as it is."""
+    """Put nodes side by side; nested rows are flattened, and a single node stays as it is."""
     items: list[Node] = []
     for part in parts:
         items.extend(part.items if isinstance(part, Row) else (part,))
     return items[0] if len(items) == 1 else Row(tuple(items))
 
 
+def rebuilt(node: Node, change: Callable[[Node], Node]) -> Node:  # noqa: PLR0911 (one for each kind of node)
+    """The node with each of its children changed, in the order of the fields; a symbol stays."""
+    match node:
+        case Symbol():
+            return node
+        case Row(items):
+            return row(*map(change, items))
+        case Scripts(base, sub, sup):
+            return Scripts(change(base), sub and change(sub), sup and change(sup))
+        case Fraction(numerator, denominator):
+            return Fraction(change(numerator), change(denominator))
+        case Root(radicand, index):
+            return Root(change(radicand), index and change(index))
+        case Fenced(left, body, right):
+            return Fenced(left, change(body), right)
+        case Matrix(rows):
+            return Matrix(tuple(tuple(map(change, cells)) for cells in rows))
+
+
 def tokens(node: Node) -> list[str]:  # noqa: PLR0911 (one for each kind of node)
-    """The LaTeX tokens of a tree, as the normaliser orders them: scripts braced, subscript first."""
+    """The LaTeX tokens of a tree, in the order of the normaliser: scripts braced, subscript first."""
     match node:
         case Symbol(token):
             return [token]
         case Row(items):
             return [token for item in items for token in tokens(item)]
         case Scripts(base, sub, sup):
-            return [*tokens(base), *_script("_", sub), *_script("^", sup)]
+            scripts = [(mark, script) for mark, script in (("_", sub), ("^", sup)) if script is not None]
+            return [*tokens(base), *(token for mark, script in scripts for token in (mark, *_braced(script)))]
         case Fraction(numerator, denominator):
             return ["\\frac", *_braced(numerator), *_braced(denominator)]
         case Root(radicand, index):
@@ -87,7 +108,9 @@ def tokens(node: Node) -> list[str]:  # noqa: PLR0911 (one for each kind of node
         case Fenced(left, body, right):
             return [left, *tokens(body), right]
         case Matrix(rows):
-            return ["\\begin{matrix}", *_grid(rows), "\\end{matrix}"]
+            spelled = [[token for cell in cells for token in ("&", *tokens(cell))][1:] for cells in rows]
+            grid = [token for cells in spelled for token in ("\\\\", *cells)][1:]
+            return ["\\begin{matrix}", *grid, "\\end{matrix}"]
 
 
 def label(node: Node) -> str:
@@ -97,19 +120,3 @@ def label(node: Node) -> str:
 
 def _braced(node: Node) -> list[str]:
     return ["{", *tokens(node), "}"]
-
-
-def _script(mark: str, node: Node | None) -> list[str]:
-    return [] if node is None else [mark, *_braced(node)]
-
-
-def _grid(rows: tuple[tuple[Node, ...], ...]) -> list[str]:
-    spelled: list[str] = []
-    for row_number, cells in enumerate(rows):
-        if row_number:
-            spelled.append("\\\\")
-        for column, cell in enumerate(cells):
-            if column:
-                spelled.append("&")
-            spelled.extend(tokens(cell))
-    return spelled

@@ -1,8 +1,79 @@
-"""Rules for factors: what stands between operators. All take (growth, tokens, depth left), as `growth.Rule` says."""
+"""How formulas grow, and the rules for factors: what stands between operators.
+
+Every rule makes a node of exactly `size` tokens and divides them among its parts, so a label's length is right by
+construction. A rule that nests is offered only while depth is left; flat rules and brackets can fill any size.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from random import Random
 
 from latexify.pipeline.synthesis.formulas import symbols
 from latexify.pipeline.synthesis.formulas.expression import Fenced, Fraction, Matrix, Node, Root, Scripts, Symbol, row
-from latexify.pipeline.synthesis.formulas.growth import ANY, Growth, Rule
+
+ANY = 10_000
+"""No upper limit on a rule's tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One way to write a kind of node: usable from `least` to `most` tokens, with a weight among its alternatives.
+
+    build(grow, size, depth): a node of exactly `size` tokens; `depth` is the depth left for its parts.
+    nests: whether the rule takes one level of depth itself.
+    """
+
+    weight: float
+    least: int
+    most: int
+    build: "Callable[[Growth, int, int], Node]"
+    nests: bool = False
+
+
+class Growth:
+    """The random choices of one expression. rules: the ways to write each kind of node."""
+
+    def __init__(self, rng: Random, rules: Mapping[str, Sequence[Rule]]) -> None:
+        self.rng = rng
+        self._rules = rules
+
+    def node(self, kind: str, size: int, depth: int) -> Node:
+        """A node of `kind` with exactly `size` tokens."""
+        usable = [r for r in self._rules[kind] if r.least <= size <= r.most and (depth > 0 or not r.nests)]
+        rule = self.rng.choices(usable, [r.weight for r in usable])[0]
+        return rule.build(self, size, depth - rule.nests)
+
+    def sum(self, size: int, depth: int) -> Node:
+        """Terms with signs between them."""
+        return self.node("sum", size, depth)
+
+    def term(self, size: int, depth: int) -> Node:
+        """Factors side by side."""
+        return self.node("term", size, depth)
+
+    def factor(self, size: int, depth: int) -> Node:
+        """A part of a product that is not a number."""
+        return self.node("factor", size, depth)
+
+    def symbol(self, choices: Sequence[str]) -> Symbol:
+        """One of these terminals, all equally likely."""
+        return Symbol(self.rng.choice(choices))
+
+    def weighted(self, choices: Mapping[str, float]) -> Symbol:
+        """One of these terminals, by weight."""
+        return Symbol(self.rng.choices(list(choices), list(choices.values()))[0])
+
+    def happens(self, probability: float) -> bool:
+        """Whether a chance of this probability comes true."""
+        return self.rng.random() < probability
+
+    def divide(self, size: int, parts: int) -> list[int]:
+        """Divide `size` tokens among parts of at least one."""
+        spare = size - parts
+        cuts = sorted(self.rng.randint(0, spare) for _ in range(parts - 1))
+        return [1 + high - low for low, high in pairwise([0, *cuts, spare])]
+
 
 VARIABLES = "xxyyzabcntkfgpqrsuvhmdijewl"
 INDICES = "ijknm"
@@ -24,7 +95,7 @@ def set_name(grow: Growth) -> Symbol:
 
 def number(grow: Growth, size: int, _depth: int = 0) -> Node:
     """A number without leading zeros; from three tokens on sometimes with a decimal point."""
-    digits = [grow.rng.choice(symbols.DIGITS if place or size == 1 else symbols.DIGITS[1:]) for place in range(size)]
+    digits = [grow.rng.choice(symbols.DIGITS if i or size == 1 else symbols.DIGITS[1:]) for i in range(size)]
     if size >= 3 and grow.happens(0.5):
         digits[grow.rng.randrange(1, size - 1)] = "."
     return row(*map(Symbol, digits))
@@ -50,14 +121,6 @@ def arguments(grow: Growth, size: int, depth: int) -> Node:
         return grow.sum(size, depth)
     first, second = grow.divide(size - 1, 2)
     return row(grow.term(first, depth), Symbol(","), arguments(grow, second, depth))
-
-
-def _constant(grow: Growth, _size: int, _depth: int) -> Node:
-    return grow.symbol(symbols.CONSTANTS)
-
-
-def _factorial(grow: Growth, _size: int, _depth: int) -> Node:
-    return row(grow.symbol("nnkkmpr"), Symbol("!"))
 
 
 def _prefixed(grow: Growth, size: int, depth: int) -> Node:
@@ -86,10 +149,6 @@ def _exponent(grow: Growth, size: int, depth: int) -> Node:
     return grow.symbol("2222233456789") if grow.happens(0.6) else letter(grow)
 
 
-def _indexed(grow: Growth, size: int, depth: int) -> Node:
-    return Scripts(letter(grow), sub=index(grow, size - 4, depth))
-
-
 def _indexed_power(grow: Growth, size: int, depth: int) -> Node:
     below, above = grow.divide(size - 7, 2)
     return Scripts(letter(grow), sub=index(grow, below, depth), sup=_exponent(grow, above, depth))
@@ -110,10 +169,6 @@ def _bracket(grow: Growth, size: int, depth: int) -> Node:
     return Fenced(symbols.OPENINGS[pair], grow.sum(size - 2, depth), symbols.CLOSINGS[pair])
 
 
-def _absolute(grow: Growth, size: int, depth: int) -> Node:
-    return Fenced(symbols.BAR, grow.sum(size - 2, depth), symbols.BAR)
-
-
 def _set(grow: Growth, size: int, depth: int) -> Node:
     body = size - 2
     if body >= 5 and grow.happens(0.5):
@@ -131,10 +186,6 @@ def _interval(grow: Growth, size: int, depth: int) -> Node:
 
 def _application(grow: Growth, size: int, depth: int) -> Node:
     return row(grow.symbol(_FUNCTION_NAMES), Fenced("(", arguments(grow, size - 3, depth), ")"))
-
-
-def _function(grow: Growth, size: int, depth: int) -> Node:
-    return row(grow.symbol(symbols.FUNCTIONS), _argument(grow, size - 1, depth))
 
 
 def _function_power(grow: Growth, size: int, depth: int) -> Node:
@@ -167,14 +218,6 @@ def _leibniz(grow: Growth, size: int, depth: int) -> Node:
     return Fraction(row(mark, grow.factor(top, depth)), row(mark, grow.factor(bottom, depth)))
 
 
-def _square_root(grow: Growth, size: int, depth: int) -> Node:
-    return Root(part(grow, size - 3, depth))
-
-
-def _root(grow: Growth, size: int, depth: int) -> Node:
-    return Root(part(grow, size - 6, depth), index=grow.symbol("33345nmk"))
-
-
 def _matrix(grow: Growth, size: int, depth: int) -> Node:
     """A column, or as square a grid as there is room for; its separators are tokens too."""
     left, right = grow.rng.choice(("()", "()", "[]", "||") if size >= 11 else ("()", "[]"))
@@ -188,25 +231,31 @@ def _matrix(grow: Growth, size: int, depth: int) -> Node:
 
 FACTORS = (
     Rule(10, 1, 1, letter),
-    Rule(0.3, 1, 1, _constant),
-    Rule(0.5, 2, 2, _factorial),
+    Rule(0.3, 1, 1, lambda grow, *_: grow.symbol(symbols.CONSTANTS)),
+    Rule(0.5, 2, 2, lambda grow, *_: row(grow.symbol("nnkkmpr"), Symbol("!"))),
     Rule(0.6, 2, 4, _prefixed),
-    Rule(1, 2, ANY, _function),
+    Rule(1, 2, ANY, lambda grow, size, depth: row(grow.symbol(symbols.FUNCTIONS), _argument(grow, size - 1, depth))),
     Rule(1, 6, ANY, _function_power, nests=True),
     Rule(1.5, 3, ANY, _bracket),
-    Rule(0.8, 3, ANY, _absolute),
+    Rule(0.8, 3, ANY, lambda grow, size, depth: Fenced(symbols.BAR, grow.sum(size - 2, depth), symbols.BAR)),
     Rule(0.4, 3, 6, _set),
     Rule(0.8, 7, ANY, _set),
     Rule(0.7, 5, ANY, _interval),
     Rule(2, 4, ANY, _application),
     Rule(16, 5, ANY, _power, nests=True),
-    Rule(8, 5, ANY, _indexed, nests=True),
+    Rule(8, 5, ANY, lambda grow, size, depth: Scripts(letter(grow), sub=index(grow, size - 4, depth)), nests=True),
     Rule(5, 9, ANY, _indexed_power, nests=True),
     Rule(1.5, 5, 5, _derivative, nests=True),
     Rule(1.5, 8, ANY, _derivative, nests=True),
     Rule(30, 7, ANY, _fraction, nests=True),
     Rule(2.5, 9, 14, _leibniz, nests=True),
-    Rule(5, 4, ANY, _square_root, nests=True),
-    Rule(2.5, 7, ANY, _root, nests=True),
+    Rule(5, 4, ANY, lambda grow, size, depth: Root(part(grow, size - 3, depth)), nests=True),
+    Rule(
+        2.5,
+        7,
+        ANY,
+        lambda grow, size, depth: Root(part(grow, size - 6, depth), index=grow.symbol("33345nmk")),
+        nests=True,
+    ),
     Rule(4, 7, ANY, _matrix, nests=True),
 )

@@ -39,6 +39,9 @@ INTEGRALS = ("\\int", "\\oint")
 LIMITS = ("\\lim", "\\max", "\\min")
 FUNCTIONS = ("\\sin", "\\cos", "\\tan", "\\log", "\\ln", "\\exp")
 
+FRACTION_BAR, RADICAL = "\\frac", "\\sqrt"
+"""Tokens that stand for the pen strokes of a fraction and of a root."""
+
 NAMED = LIMITS + FUNCTIONS
 """Terminals that are written as upright words."""
 

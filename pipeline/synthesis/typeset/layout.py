@@ -1,217 +1,190 @@
-"""Sets an expression tree as TeX would, with a writer's habits for measures: boxes of placed strokes.
+"""Typesets an expression tree in a writer's hand: boxes of placed glyphs.
 
 After The TeXbook, appendix G, much simplified: a box has a width, an ascent and a descent; scripts shrink and shift;
-fractions and big delimiters are centred on the math axis. Lengths are in capital heights, y downward from the baseline.
+fractions and big delimiters are centred on the math axis. The typesetter fixes the structure; a `Hand` supplies glyphs
+and measures. Lengths are in capital heights, y downward from the baseline; `size` is the capital height of a line.
 """
 
+from collections.abc import Callable
 from itertools import pairwise
-from random import Random
+from typing import NamedTuple, Protocol
 
-import numpy as np
-
-from latexify.pipeline.synthesis.fonts.glyphs import Glyph
-from latexify.pipeline.synthesis.fonts.hand import Hand
 from latexify.pipeline.synthesis.formulas.expression import Fenced, Fraction, Matrix, Node, Root, Row, Scripts, Symbol
-from latexify.pipeline.synthesis.formulas.symbols import ATOMS, BIG_OPERATORS, INTEGRALS, LIMITS, NAMED, Atom
-from latexify.pipeline.synthesis.typeset.boxes import Box, Placement, beside, place, rule, shifted
-
-AXIS = 0.38
-"""Height of the math axis above the baseline: where bars and plus signs are centred."""
-_SMALLEST = 0.38
-"""Scripts of scripts shrink no further, to stay legible."""
+from latexify.pipeline.synthesis.formulas.symbols import ATOMS, Atom
+from latexify.pipeline.synthesis.typeset.boxes import Box, Placed, beside, overlay
 
 
-def typeset(node: Node, hand: Hand, rng: Random) -> Box:
-    """Set an expression in a writer's hand; `rng` decides which form of a glyph stands where."""
-    return _Typesetter(hand, rng).set(node, 1.0)
+class ScriptLayout(NamedTuple):
+    """Locations of scripts. base: the box that they enlarge. sub, sup: x and baseline y; unused without the script."""
+
+    base: Box
+    sub: tuple[float, float]
+    sup: tuple[float, float]
+
+
+class FractionLayout(NamedTuple):
+    """Measures of a fraction.
+
+    bar: as wide as the fraction. left: x of the wider part. above, below: distances from the baseline to the ink of the
+    numerator and of the denominator. before, after: space beside the bar.
+    """
+
+    bar: Box
+    left: float
+    above: float
+    below: float
+    before: float
+    after: float
+    is_bar_first: bool
+
+
+class RootLayout(NamedTuple):
+    """Measures of a root.
+
+    top, foot: y of the sign's ends. lead: x of the radicand. width: of the sign. hook: how far an index may reach into
+    the sign. index_bottom: y below an index. index_height: of an index; None if its own. sign: draws the sign at an x.
+    """
+
+    top: float
+    foot: float
+    lead: float
+    width: float
+    hook: float
+    index_bottom: float
+    index_height: float | None
+    sign: Callable[[float], Placed]
+
+
+class Hand(Protocol):
+    """The glyphs and the measures of one writer, for one ink; each may be drawn anew by chance."""
+
+    smallest: float
+    """Least size: scripts of scripts shrink no further, to stay legible."""
+
+    def __getitem__(self, name: str) -> float:
+        """Measure a length in capital heights of the line, or the scale of a part of the formula."""
+
+    def gap(self, name: str, size: float) -> float:
+        """Measure the space between neighbours in a row."""
+
+    def symbol(self, token: str, size: float) -> Box:
+        """Write a symbol on the baseline."""
+
+    def bracket(self, token: str, body: Box, size: float) -> Box:
+        """Write a bracket around `body`."""
+
+    def takes_limits(self, node: Scripts) -> bool:
+        """Whether scripts stand below and above their base."""
+
+    def scripts(self, node: Scripts, base: Box, sub: Box | None, sup: Box | None, size: float) -> ScriptLayout:
+        """Locate scripts beside their base; the lower one of an integral is tucked under its slanted foot."""
+
+    def fraction(self, widest: float, size: float) -> FractionLayout:
+        """Measure a fraction whose wider part is `widest` wide."""
+
+    def root(self, body: Box, size: float) -> RootLayout:
+        """Measure a root around its radicand."""
+
+
+def typeset(node: Node, hand: Hand) -> Box:
+    """Typeset an expression at size 1, with whatever errors `hand` raises for a symbol that it lacks."""
+    return _Typesetter(hand).set(node, 1.0)
 
 
 class _Typesetter:
-    def __init__(self, hand: Hand, rng: Random) -> None:
-        self._hand, self._style, self._rng = hand, hand.style, rng
+    def __init__(self, hand: Hand) -> None:
+        self._hand = hand
 
     def set(self, node: Node, size: float) -> Box:  # noqa: PLR0911 (one for each kind of node)
         match node:
             case Symbol(token):
-                return self._symbol(token, size)
+                return self._hand.symbol(token, size)
             case Row(items):
-                return self._row(items, size)
+                gaps = [self._hand.gap(_gap_name(*pair), size) for pair in pairwise(atoms_of(items))]
+                return beside([self.set(item, size) for item in items], gaps)
             case Scripts():
-                return self._limits(node, size) if self._takes_limits(node.base) else self._scripts(node, size)
+                return self._limits(node, size) if self._hand.takes_limits(node) else self._scripts(node, size)
             case Fraction():
                 return self._fraction(node, size)
             case Root():
                 return self._root(node, size)
-            case Fenced():
-                return self._fenced(node, size)
+            case Fenced(left, inner, right):
+                body = self.set(inner, size)
+                brackets = [self._hand.bracket(token, body, size) for token in (left, right)]
+                gaps = [self._hand["bar_gap" if left == "|" else "bracket_gap"] * size for _ in range(2)]
+                return beside([brackets[0], body, brackets[1]], gaps)
             case Matrix(rows):
                 return self._matrix(rows, size)
 
-    # --- single glyphs ------------------------------------------------------------------------------------------
+    def _size(self, part: str, size: float) -> float:
+        return max(size * self._hand[f"{part}_scale"], self._hand.smallest)
 
-    def _glyph(self, token: str) -> Glyph:
-        return self._hand.glyph(token, self._rng.random())
-
-    def _symbol(self, token: str, size: float) -> Box:
-        if token in NAMED:
-            return self._word(token[1:], size)
-        if token in BIG_OPERATORS + INTEGRALS:
-            return self._big(token, size * self._style.operator_scale)
-        return place(token, self._glyph(token), size)
-
-    def _word(self, letters: str, size: float) -> Box:
-        boxes = [place(letter, self._glyph(letter), size) for letter in letters]
-        return beside(boxes, [0.75 * self._style.letter_gap * size] * (len(boxes) - 1))
-
-    def _big(self, token: str, size: float) -> Box:
-        """A big operator, centred on the axis of the size around it."""
-        glyph = self._glyph(token)
-        middle = size * (glyph.top + glyph.bottom) / 2
-        shift = -AXIS * size / self._style.operator_scale - middle
-        return shifted(place(token, glyph, size), shift)
-
-    # --- rows ---------------------------------------------------------------------------------------------------
-
-    def _row(self, items: tuple[Node, ...], size: float) -> Box:
-        atoms = atoms_of(items)
-        gaps = [self._gap(left, right, size) for left, right in pairwise(atoms)]
-        return beside([self.set(item, size) for item in items], gaps)
-
-    def _gap(self, left: Atom, right: Atom, size: float) -> float:
-        style = self._style
-        # TeX drops the space around operators in scripts; people keep some.
-        looseness = 1.0 if size > 0.8 else 0.4
-        gap = style.letter_gap
-        if Atom.RELATION in (left, right):
-            gap += looseness * style.relation_gap
-        elif Atom.BINARY in (left, right):
-            gap += looseness * style.binary_gap
-        elif left is Atom.PUNCTUATION or Atom.INNER in (left, right):
-            gap += looseness * 0.14
-        elif Atom.OPERATOR in (left, right) and right is not Atom.OPENING:
-            gap += looseness * 0.24
-        return gap * size * self._rng.uniform(0.85, 1.15)
-
-    # --- scripts ------------------------------------------------------------------------------------------------
-
-    def _takes_limits(self, base: Node) -> bool:
-        if not isinstance(base, Symbol):
-            return False
-        return base.token in LIMITS or (base.token in BIG_OPERATORS and not self._style.limits_beside)
-
-    def _script(self, node: Node | None, size: float) -> Box | None:
-        return None if node is None else self.set(node, max(size * self._style.script_scale, _SMALLEST))
+    def _part(self, node: Node | None, part: str, size: float) -> Box | None:
+        return None if node is None else self.set(node, self._size(part, size))
 
     def _scripts(self, node: Scripts, size: float) -> Box:
         base = self.set(node.base, size)
-        sub, sup = self._script(node.sub, size), self._script(node.sup, size)
-        style, gap = self._style, 0.7 * self._style.letter_gap * size
-        rise = drop = 0.0
-        if sup is not None:
-            rise = max(style.superscript_rise * size, base.ascent - 0.38 * size, sup.descent + 0.36 * size)
-        if sub is not None:
-            drop = max(style.subscript_drop * size, base.descent + 0.12 * size, sub.ascent - 0.42 * size)
-        if sub is not None and sup is not None:
-            drop += max(0.0, 0.12 * size - (rise - sup.descent + drop - sub.ascent))
-        parts = [base.placements]
-        # The lower script of an integral stands further left, under its slanted foot.
-        tuck = 0.35 * base.width if isinstance(node.base, Symbol) and node.base.token in INTEGRALS else 0.0
-        if sub is not None:
-            parts.append(sub.moved(base.width + gap - tuck, drop))
-        if sup is not None:
-            parts.append(sup.moved(base.width + gap, -rise))
-        width = base.width + gap + max(sup.width if sup else 0.0, sub.width - tuck if sub else 0.0)
-        ascent = max(base.ascent, rise + sup.ascent if sup else 0.0)
-        descent = max(base.descent, drop + sub.descent if sub else 0.0)
-        return Box(width, ascent, descent, sum(parts, ()))
+        sub, sup = self._part(node.sub, "subscript", size), self._part(node.sup, "superscript", size)
+        layout = self._hand.scripts(node, base, sub, sup, size)
+        scripts = ((box, *location) for box, location in ((sub, layout.sub), (sup, layout.sup)) if box is not None)
+        return overlay((layout.base, 0.0, 0.0), *scripts)
 
     def _limits(self, node: Scripts, size: float) -> Box:
         base = self.set(node.base, size)
-        below, above = self._script(node.sub, size), self._script(node.sup, size)
-        gap = 0.16 * size
+        below, above = self._part(node.sub, "limit", size), self._part(node.sup, "limit", size)
         width = max(box.width for box in (base, below, above) if box is not None)
-        placements = base.moved((width - base.width) / 2, 0.0)
-        ascent, descent = base.ascent, base.descent
-        if below is not None:
-            placements += below.moved((width - below.width) / 2, descent + gap + below.ascent)
-            descent += gap + below.ascent + below.descent
-        if above is not None:
-            placements += above.moved((width - above.width) / 2, -(ascent + gap + above.descent))
-            ascent += gap + above.ascent + above.descent
-        return Box(width, ascent, descent, placements)
-
-    # --- two-dimensional structures -----------------------------------------------------------------------------
+        parts = [(base, (width - base.width) / 2, 0.0)]
+        for box, is_below in ((below, True), (above, False)):
+            if box is not None:
+                shift, gap = self._hand["limit_shift"] * base.width, max(0.02, self._hand["limit_gap"]) * size
+                y = base.descent + gap + box.ascent if is_below else -(base.ascent + gap + box.descent)
+                parts.append((box, (width - box.width) / 2 + shift, y))
+        return overlay(*parts)._replace(width=width)
 
     def _fraction(self, node: Fraction, size: float) -> Box:
-        style = self._style
-        inner = max(size * style.fraction_scale, _SMALLEST)
+        inner = self._size("fraction", size)
         top, bottom = self.set(node.numerator, inner), self.set(node.denominator, inner)
-        gap, overhang = style.rule_gap * size, style.rule_overhang * size
-        width = max(top.width, bottom.width, 0.3 * size) + 2 * overhang
-        axis = AXIS * size
-        rise, drop = axis + gap + top.descent, gap + bottom.ascent - axis
-        placements = (
-            *top.moved((width - top.width) / 2, -rise),
-            rule("rule", [(0.0, -axis), (width, -axis)]),
-            *bottom.moved((width - bottom.width) / 2, drop),
-        )
-        side = 0.06 * size
-        box = Box(width + 2 * side, rise + top.ascent, drop + bottom.descent, placements)
-        return Box(box.width, box.ascent, box.descent, box.moved(side, 0.0))
+        widest = max(top.width, bottom.width, 0.3 * size)
+        layout = self._hand.fraction(widest, size)
+        middle = layout.before + layout.left + widest / 2
+        bar = (layout.bar, layout.before, 0.0)
+        upper = (top, middle - top.width / 2, -(layout.above + top.descent))
+        lower = (bottom, middle - bottom.width / 2, layout.below + bottom.ascent)
+        box = overlay(bar, upper, lower) if layout.is_bar_first else overlay(upper, bar, lower)
+        return box._replace(width=layout.before + layout.bar.width + layout.after)
 
     def _root(self, node: Root, size: float) -> Box:
         body = self.set(node.radicand, size)
-        gap = 0.16 * size
-        top = -max(body.ascent + gap, 0.9 * size)
-        foot = max(body.descent, 0.0) + 0.06 * size
-        hook, rise = 0.2 * size, 0.34 * size
-        middle = foot + 0.5 * (top - foot)
-        left = 0.0
-        placements: tuple[Placement, ...] = ()
-        if node.index is not None:
-            index = self.set(node.index, max(0.55 * size, _SMALLEST))
-            left = max(0.0, index.width - hook)
-            placements = index.moved(left + hook - index.width, middle - 0.1 * size - index.descent)
-        turn, start = left + hook + 0.02 * size, left + hook + rise
-        end = start + gap / 2 + body.width + 0.1 * size
-        sign = [(left, middle + 0.08 * size), (left + 0.4 * hook, middle), (turn, foot), (start, top), (end, top)]
-        placements += (rule("root", sign), *body.moved(start + gap / 2, 0.0))
-        ascent = max(-top, -(middle - 0.1 * size) + 0.6 * size if node.index is not None else 0.0)
-        return Box(end, ascent, foot, placements)
-
-    def _fenced(self, node: Fenced, size: float) -> Box:
-        body = self.set(node.body, size)
-        axis = AXIS * size
-        reach = max(body.ascent - axis, body.descent + axis) + 0.06 * size
-        left, right = self._delimiter(node.left, size, reach), self._delimiter(node.right, size, reach)
-        gap = (0.8 if node.left == "|" else 0.6) * self._style.letter_gap * size
-        return beside([left, body, right], [gap, gap])
-
-    def _delimiter(self, token: str, size: float, reach: float) -> Box:
-        """A delimiter, stretched where `reach` (its extent above and below the axis) asks for more than it has."""
-        glyph = self._glyph(token)
-        tall = max(size, 2 * reach / (glyph.bottom - glyph.top))
-        wide = size * min(1.6, (tall / size) ** 0.4)
-        y = -AXIS * size - tall * (glyph.top + glyph.bottom) / 2
-        placement = Placement(token, glyph.strokes, 0.0, y, wide, tall)
-        return Box(glyph.width * wide, -(y + glyph.top * tall), y + glyph.bottom * tall, (placement,))
+        layout = self._hand.root(body, size)
+        index = self._part(node.index, "index", size)
+        left, ascent = 0.0, -layout.top
+        index_glyphs: tuple[Placed, ...] = ()
+        if index is not None:
+            left = max(0.0, index.width - layout.hook)
+            index_glyphs = index.moved(left + layout.hook - index.width, layout.index_bottom - index.descent)
+            ascent = max(ascent, (layout.index_height or index.ascent + index.descent) - layout.index_bottom)
+        glyphs = (*index_glyphs, layout.sign(left), *body.moved(left + layout.lead, 0.0))
+        return Box(left + layout.width, ascent, layout.foot, glyphs)
 
     def _matrix(self, rows: tuple[tuple[Node, ...], ...], size: float) -> Box:
-        inner = max(0.9 * size, _SMALLEST)
+        inner = self._size("cell", size)
         grid = [[self.set(cell, inner) for cell in cells] for cells in rows]
         widths = [max(box.width for box in column) for column in zip(*grid, strict=True)]
-        lefts = np.cumsum([0.0, *(width + 0.55 * size for width in widths)])
-        placements: tuple[Placement, ...] = ()
-        y = 0.0
+        lefts = [0.0]
+        for width in widths:
+            lefts.append(lefts[-1] + width + self._hand["cell_gap"] * size)
+        parts: list[tuple[Box, float, float]] = []
+        y, gap = 0.0, 0.0
         for cells in grid:
-            y += max(0.7 * inner, *(box.ascent for box in cells))
-            for left, width, box in zip(lefts, widths, cells, strict=False):
-                placements += box.moved(float(left) + (width - box.width) / 2, y)
-            y += max(0.05 * inner, *(box.descent for box in cells)) + 0.32 * size
-        height = y - 0.32 * size
-        rise = height / 2 + AXIS * size
-        box = Box(float(lefts[-1]) - 0.55 * size, rise, height - rise, placements)
-        return Box(box.width, box.ascent, box.descent, box.moved(0.0, -rise))
+            y += gap + max(0.7 * inner, *(box.ascent for box in cells))
+            parts += [
+                (box, x + (width - box.width) / 2, y) for x, width, box in zip(lefts, widths, cells, strict=False)
+            ]
+            y += max(self._hand["cell_descent"] * inner, *(box.descent for box in cells))
+            gap = self._hand["row_gap"] * size
+        rise = y / 2 + self._hand["axis"] * size
+        glyphs = overlay(*parts).moved(0.0, -rise)
+        return Box(lefts[-2] + widths[-1], rise, y - rise, glyphs)
 
 
 def atoms_of(items: tuple[Node, ...]) -> list[Atom]:
@@ -222,6 +195,19 @@ def atoms_of(items: tuple[Node, ...]) -> list[Atom]:
         lonely = not atoms or atoms[-1] in (Atom.BINARY, Atom.RELATION, Atom.OPENING, Atom.PUNCTUATION, Atom.OPERATOR)
         atoms.append(Atom.ORDINARY if atom is Atom.BINARY and lonely else atom)
     return atoms
+
+
+def _gap_name(left: Atom, right: Atom) -> str:
+    sides = (left, right)
+    if Atom.RELATION in sides:
+        return "relation_gap"
+    if Atom.BINARY in sides:
+        return "binary_gap"
+    if left is Atom.PUNCTUATION or Atom.INNER in sides:
+        return "comma_gap"
+    if Atom.OPERATOR in sides:
+        return "argument_gap" if right is Atom.OPENING else "function_gap"
+    return "nested_gap" if Atom.OPENING in sides else "letter_gap"
 
 
 def _atom(node: Node) -> Atom:

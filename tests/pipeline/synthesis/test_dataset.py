@@ -13,6 +13,7 @@ from latexify.pipeline.inks.ink import SPLITS
 from latexify.pipeline.latex import tokenize
 from latexify.pipeline.synthesis import generate
 from latexify.pipeline.synthesis.dataset import INKS_PER_TASK, plan, split_writers
+from latexify.shards.format.tar import TarWriter
 
 NAMESPACE = {"i": "http://www.w3.org/2003/InkML"}
 PARAMS = SyntheticParams(num_train=60, num_valid=15, num_test=15, num_writers=12)
@@ -52,7 +53,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def test_bytes_do_not_depend_on_jobs(dataset: Path, tmp_path: Path):
-    """Two machines with different numbers of cores must agree on the dataset."""
+    """Machines with different numbers of cores must produce the same dataset."""
     generate(PARAMS, seed=1, out=tmp_path, jobs=2)
     assert digests(tmp_path) == digests(dataset)
 
@@ -64,21 +65,21 @@ def test_another_seed_gives_another_dataset(dataset: Path, tmp_path: Path):
     assert all(ours[name] != theirs[name] for name in ours)
 
 
-def test_archives_hold_what_was_asked_for(dataset: Path):
+def test_archives_hold_the_requested_numbers(dataset: Path):
     """The source stage lists exactly these files and counts."""
     assert sorted(path.name for path in dataset.iterdir()) == ["test.tar", "train.tar", "valid.tar"]
     assert {split: len(members(dataset / f"{split}.tar")) for split in SPLITS} == {"train": 60, "valid": 15, "test": 15}
 
 
-def test_headers_tell_nothing_of_machine_and_clock(dataset: Path):
+def test_headers_do_not_depend_on_machine_or_clock(dataset: Path):
     """A time or an owner in a header would change the bytes with every run."""
     with tarfile.open(dataset / "train.tar") as tar:
         facts = {(info.mtime, info.uid, info.gid, info.uname, info.gname, info.mode) for info in tar}
     assert facts == {(0, 0, 0, "", "", 0o644)}
 
 
-def test_annotations_speak_mathwritings_dialect(dataset: Path):
-    """Whoever reads MathWriting must be able to read this."""
+def test_annotations_are_those_of_mathwriting(dataset: Path):
+    """Readers of MathWriting must be able to read this dataset."""
     for split, name, document in documents(dataset):
         assert document.tag == "{http://www.w3.org/2003/InkML}ink"
         found = annotations(document)
@@ -92,8 +93,8 @@ def test_annotations_speak_mathwritings_dialect(dataset: Path):
         assert channels == ["X", "Y", "T"]
 
 
-def test_labels_have_the_length_asked_for(tmp_path: Path):
-    """`min_tokens` and `max_tokens` are promises."""
+def test_labels_have_the_requested_length(tmp_path: Path):
+    """Labels must respect `min_tokens` and `max_tokens`."""
     params = SyntheticParams(num_train=40, num_valid=1, num_test=1, num_writers=3, min_tokens=5, max_tokens=7)
     generate(params, seed=1, out=tmp_path, jobs=1)
     for _split, _name, document in documents(tmp_path):
@@ -116,7 +117,7 @@ def test_traces_are_finite_ordered_and_legible(dataset: Path):
 
 
 def test_no_writer_is_in_two_splits(dataset: Path):
-    """A model tested on hands that it has seen looks better than it is."""
+    """A model that is tested on handwriting of its training looks better than it is."""
     writers: dict[str, set[str]] = {split: set() for split in SPLITS}
     for split, _name, document in documents(dataset):
         writers[split].add(annotations(document)["writer"])
@@ -125,7 +126,7 @@ def test_no_writer_is_in_two_splits(dataset: Path):
 
 @pytest.mark.parametrize("num_writers", [3, 4, 5, 12, 400])
 def test_every_split_has_writers_of_its_own(num_writers: int):
-    """Three writers are the least that three splits can do with."""
+    """Even with the minimum of three writers, each split has one."""
     splits = split_writers(num_writers)
     assert all(len(writers) >= 1 for writers in splits.values())
     assert sorted(writer for writers in splits.values() for writer in writers) == list(range(num_writers))
@@ -133,7 +134,7 @@ def test_every_split_has_writers_of_its_own(num_writers: int):
 
 @pytest.mark.parametrize(("num_inks", "num_writers"), [(1, 3), (7, 400), (2000, 3), (999, 40)])
 def test_the_plan_covers_every_index_once_in_order(num_inks: int, num_writers: int):
-    """An index left out or done twice would change the count, or repeat a sample id."""
+    """A skipped index would change the count, a repeated one would repeat a sample id."""
     params = SyntheticParams(num_train=num_inks, num_writers=num_writers)
     tasks = plan(params, "train")
     assert [index for task in tasks for index in range(task.start, task.stop)] == list(range(num_inks))
@@ -151,14 +152,14 @@ def test_an_interruption_leaves_no_half_archive(tmp_path: Path, monkeypatch: pyt
     """A tar that ends early looks whole to its readers."""
     written = 0
 
-    def interrupt(*_: object) -> tarfile.TarInfo:
+    def interrupt(*_: object) -> list[int]:
         nonlocal written
         written += 1
         if written > 30:
             raise KeyboardInterrupt
-        return tarfile.TarInfo("x")
+        return []
 
-    monkeypatch.setattr("latexify.pipeline.synthesis.dataset._tar_info", interrupt)
+    monkeypatch.setattr(TarWriter, "append", interrupt)
     with pytest.raises(KeyboardInterrupt):
         generate(PARAMS, seed=1, out=tmp_path, jobs=1)
     assert list(tmp_path.iterdir()) == []

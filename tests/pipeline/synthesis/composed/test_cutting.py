@@ -2,14 +2,13 @@
 
 import numpy as np
 import pytest
+from latexify.pipeline.synthesis.composed.aligning import align
 
 from latexify.pipeline.inkml.xml import parse_xml
 from latexify.pipeline.latex import normalize
-from latexify.pipeline.synthesis.composed.aligning import align
 from latexify.pipeline.synthesis.composed.cutting import CutSymbol, cut_symbols
 from latexify.pipeline.synthesis.composed.formula import leaves, tree_of
-from latexify.pipeline.synthesis.composed.measuring import Written, measure
-from latexify.pipeline.synthesis.composed.proportions import printed
+from latexify.pipeline.synthesis.composed.measuring import Written, measure, printed
 from tests.support.composing_data import divided_ink
 
 TRACES = "".join(f'<trace id="{name}">{at} 0, {at} 9</trace>' for at, name in enumerate("abcde"))

@@ -14,7 +14,7 @@ from latexify.pipeline.synthesis.composed.formula import UnsupportedFormulaError
 from latexify.pipeline.synthesis.composed.labels import LabelRules, LabelSource, usable_formulas
 from latexify.pipeline.synthesis.composed.recombining import Recombiner
 from latexify.pipeline.synthesis.formulas.expression import Fenced, Scripts, label
-from latexify.pipeline.synthesis.formulas.grammar import expression
+from latexify.pipeline.synthesis.formulas.generator import expression
 
 TRAINING = {
     "x^{2}+y^{2}=1": 3,

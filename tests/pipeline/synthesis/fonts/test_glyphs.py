@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from latexify.pipeline.synthesis.fonts.glyphs import STEP, resample, rounded, variants
-from latexify.pipeline.synthesis.fonts.hand import Hand
 from latexify.pipeline.synthesis.formulas.symbols import (
     ATOMS,
     CLOSINGS,
@@ -21,7 +20,7 @@ WRITTEN = [token for token in TERMINALS if token not in NAMED]
 
 @pytest.mark.parametrize("token", WRITTEN)
 def test_every_terminal_has_glyphs_that_can_be_seen(token: str):
-    """A terminal without strokes would give an ink that lacks a symbol of its label."""
+    """Inks with a terminal without strokes would lack a symbol of their label."""
     for glyph in variants(token):
         points = np.concatenate(glyph.strokes)
         assert np.isfinite(points).all()
@@ -38,7 +37,7 @@ def test_words_are_written_with_letters(token: str):
 
 
 def test_an_unknown_token_is_refused():
-    """A glyph that is missing must not pass as an empty one."""
+    """A missing glyph must not be drawn as an empty one."""
     with pytest.raises(KeyError, match="@"):
         variants("@")
 
@@ -94,18 +93,3 @@ def test_resampling_spaces_points_evenly_and_keeps_the_ends():
     line = resample(np.array([[0.0, 0.0], [0.1, 0.0], [1.0, 0.0]]))
     np.testing.assert_allclose(np.diff(line[:, 0]), 1 / (len(line) - 1))
     assert len(line) == round(1 / STEP) + 1
-
-
-def test_a_hand_does_not_depend_on_what_it_wrote_before():
-    """Otherwise the same ink would differ with the number of jobs."""
-    first, second = Hand(1, 7), Hand(1, 7)
-    first.glyph("a", 0.9)
-    for one, other in zip(first.glyph("b", 0.9).strokes, second.glyph("b", 0.9).strokes, strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
-def test_hands_differ():
-    """Four hundred copies of one writer would teach one writer."""
-    assert Hand(1, 7).style != Hand(1, 8).style
-    shapes = {Hand(1, number).glyph("a", 0.9).strokes[0].tobytes() for number in range(20)}
-    assert len(shapes) == 20

@@ -4,16 +4,25 @@ from random import Random
 
 from latexify.pipeline.synthesis.formulas import symbols
 from latexify.pipeline.synthesis.formulas.expression import Node, Row, Scripts, Symbol, row
-from latexify.pipeline.synthesis.formulas.factors import FACTORS, INDICES, VARIABLES, index, number, set_name
-from latexify.pipeline.synthesis.formulas.growth import ANY, Growth, Rule
+from latexify.pipeline.synthesis.formulas.factors import (
+    ANY,
+    FACTORS,
+    INDICES,
+    VARIABLES,
+    Growth,
+    Rule,
+    index,
+    number,
+    set_name,
+)
 
 SHORT_SHARE = 0.15
-"""Share of expressions of one to three tokens, as far as the limits allow them."""
+"""Fraction of expressions of one to three tokens, if the limits allow them."""
 SHORT_TOKENS = 3
 
 
 def expression(rng: Random, *, min_tokens: int, max_tokens: int, max_depth: int) -> Node:
-    """A plausible expression of `min_tokens` to `max_tokens` tokens, nested at most `max_depth` deep."""
+    """Generate a plausible expression of `min_tokens` to `max_tokens` tokens, nested at most `max_depth` deep."""
     short = min_tokens <= SHORT_TOKENS and rng.random() < SHORT_SHARE
     low = min_tokens if short else max(min_tokens, min(SHORT_TOKENS + 1, max_tokens))
     high = min(SHORT_TOKENS, max_tokens) if short else max_tokens
@@ -77,10 +86,6 @@ def _extremum(grow: Growth, size: int, depth: int) -> Node:
 # --- sums and terms -------------------------------------------------------------------------------------------------
 
 
-def _negation(grow: Growth, size: int, depth: int) -> Node:
-    return row(grow.weighted({"-": 6, "\\pm": 1}), grow.term(size - 1, depth))
-
-
 def _addition(grow: Growth, size: int, depth: int) -> Node:
     left, right = grow.divide(size - 1, 2)
     sign = grow.weighted(dict(zip(symbols.ADDITIONS, (12, 9, 1, 0.7, 0.7), strict=True)))
@@ -104,7 +109,7 @@ def _product(grow: Growth, size: int, depth: int) -> Node:
 
 
 def _is_greedy(node: Node) -> bool:
-    """Whether what follows would read as part of its argument, as behind a function or an integral."""
+    """Whether a following factor would read as part of its argument, as after a function or an integral."""
     first = _first(node)
     return isinstance(first, Symbol) and first.token in (*symbols.NAMED, *symbols.BIG_OPERATORS, *symbols.INTEGRALS)
 
@@ -133,10 +138,6 @@ def _operand(grow: Growth, size: int, depth: int) -> Node:
 # --- big operators --------------------------------------------------------------------------------------------------
 
 
-def _plain_operator(grow: Growth, size: int, depth: int) -> Node:
-    return row(grow.symbol(symbols.BIG_OPERATORS), grow.term(size - 1, depth))
-
-
 def _indexed_operator(grow: Growth, size: int, depth: int) -> Node:
     below, body = grow.divide(size - 4, 2)
     return row(Scripts(grow.symbol(symbols.BIG_OPERATORS), sub=index(grow, below, depth)), grow.term(body, depth))
@@ -148,10 +149,6 @@ def _bounded_operator(grow: Growth, size: int, depth: int) -> Node:
     end = grow.symbol(("n", "n", "N", "m", "\\infty", "k")) if above == 1 else grow.sum(above, depth)
     operator = grow.weighted(dict(zip(symbols.BIG_OPERATORS, (3, 1), strict=True)))
     return row(Scripts(operator, sub=start, sup=end), grow.term(body, depth))
-
-
-def _integral(grow: Growth, size: int, depth: int) -> Node:
-    return row(Symbol("\\int"), grow.term(size - 3, depth), *_measure(grow))
 
 
 def _region_integral(grow: Growth, size: int, depth: int) -> Node:
@@ -190,7 +187,7 @@ RULES = {
     "sum": (
         Rule(5, 1, 4, Growth.term),
         Rule(10, 5, 16, Growth.term),
-        Rule(1, 2, 12, _negation),
+        Rule(1, 2, 12, lambda grow, size, depth: row(grow.weighted({"-": 6, "\\pm": 1}), grow.term(size - 1, depth))),
         Rule(6, 3, ANY, _addition),
         Rule(0.3, 5, ANY, _series),
     ),
@@ -201,10 +198,10 @@ RULES = {
         Rule(1.2, 1, 3, number),
         Rule(4, 2, ANY, _product),
         Rule(1, 3, ANY, _multiplication),
-        Rule(0.1, 2, 4, _plain_operator),
+        Rule(0.1, 2, 4, lambda grow, size, depth: row(grow.symbol(symbols.BIG_OPERATORS), grow.term(size - 1, depth))),
         Rule(1, 6, ANY, _indexed_operator, nests=True),
         Rule(6, 12, ANY, _bounded_operator, nests=True),
-        Rule(0.6, 4, ANY, _integral),
+        Rule(0.6, 4, ANY, lambda grow, size, depth: row(Symbol("\\int"), grow.term(size - 3, depth), *_measure(grow))),
         Rule(0.5, 8, ANY, _region_integral, nests=True),
         Rule(5, 12, ANY, _definite_integral, nests=True),
     ),

@@ -21,7 +21,7 @@ from latexify.pipeline.synthesis.formulas.expression import (
     row,
     tokens,
 )
-from latexify.pipeline.synthesis.formulas.grammar import SHORT_SHARE, expression
+from latexify.pipeline.synthesis.formulas.generator import SHORT_SHARE, expression
 from latexify.pipeline.synthesis.formulas.symbols import TERMINALS
 
 

@@ -76,7 +76,10 @@ def _jobs(  # noqa: PLR0913  # all but the first two are named
     stream = {"shards": stages.shards_of(workspace), "workers": workers, "num_batches": num_batches}
     calls = {
         "baseline loader": Job(
-            pool=theirs, call=baseline.time_loader, arguments={"paths": paths, "workers": workers, **tokenizer}, warm=few
+            pool=theirs,
+            call=baseline.time_loader,
+            arguments={"paths": paths, "workers": workers, **tokenizer},
+            warm=few,
         ),
         "png write": Job(pool=theirs, call=png_csv.write_all, arguments={"paths": paths, "folder": png, "jobs": cores}),
         "png loader": Job(
@@ -109,7 +112,7 @@ def _rates(times: Times, *, cores: int) -> dict[str, list[float]]:
     """Rows of the table: inks per second on this number of cores."""
     stages = times[f"stages {cores}"]
     rates = {
-        "baseline: parse + draw + resize": summed_rate(*_seed_steps(times)) if cores == 1 else None,
+        "baseline: parse + draw + resize": summed_rate(*_baseline_steps(times)) if cores == 1 else None,
         "baseline: data loader": times[f"baseline loader {cores}"]["loader"],
         "PNG files + CSV: write": times[f"png write {cores}"]["write"],
         "PNG files + CSV: data loader": times[f"png loader {cores}"]["loader"],
@@ -128,7 +131,7 @@ def _rates(times: Times, *, cores: int) -> dict[str, list[float]]:
     return {name: values for name, values in rates.items() if values}
 
 
-def _seed_steps(times: Times) -> list[list[float]]:
+def _baseline_steps(times: Times) -> list[list[float]]:
     return [times["baseline steps 1"][step] for step in ("parse", "draw", "resize")]
 
 

@@ -54,7 +54,7 @@ class Inks(Dataset[torch.Tensor]):
         return pixels
 
 
-def time_seed(exam: Exam, *, workers: int, answers: Path) -> dict[str, float]:
+def time_baseline(exam: Exam, *, workers: int, answers: Path) -> dict[str, float]:
     """Inks per second, and the character error rate in percent. answers: a JSON file of texts by key."""
     # where the other is timed, they need not be
     from transformers import AutoImageProcessor, AutoTokenizer, VisionEncoderDecoderModel  # noqa: PLC0415
@@ -103,7 +103,7 @@ def run(
     few = replace(exam, files=exam.files[:BATCH], keys=exam.keys[:BATCH], references=exam.references[:BATCH])
     theirs = {"exam": exam, "workers": pools.cores, "answers": answers}
     jobs = {
-        "seed": Job(pool=pools.theirs, call=time_seed, arguments=theirs, warm={"exam": few}),
+        "baseline": Job(pool=pools.theirs, call=time_baseline, arguments=theirs, warm={"exam": few}),
         "latexify": Job(pool=pools.ours, call=time_ours, arguments={"exam": exam, "out": out}),
     }
     times = take_turns(jobs, repeats=amount.repeats, title=f"evaluation {inks}")

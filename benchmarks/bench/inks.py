@@ -33,7 +33,7 @@ class RawInk:
 
 
 def real_data() -> Path | None:
-    """Folder of real data (docs/development.md), or None where there is none."""
+    """Folder of real data (CONTRIBUTING.md), or None where there is none."""
     folder = os.environ.get("LATEXIFY_REAL_DATA")
     return Path(folder) if folder else None
 
@@ -56,7 +56,7 @@ def synthetic_inks(num_inks: int, *, folder: Path) -> list[RawInk]:
     return [RawInk(name=member.name, data=member.data) for member in members if member.data is not None]
 
 
-def choose(inks: Sequence[RawInk], *, num_inks: int, baseline: int = 1) -> list[RawInk]:
+def choose(inks: Sequence[RawInk], *, num_inks: int, seed: int = 1) -> list[RawInk]:
     """A random choice of inks that the project and the baselines can all read, the same for the same seed."""
     shuffled = random.Random(seed).sample(inks, len(inks))
     readable = (ink for ink in shuffled if _is_readable(ink))

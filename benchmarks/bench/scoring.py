@@ -19,7 +19,7 @@ MAX_EDITS = 4
 LIMIT_S, LIMIT_MIB = 60, 2048
 
 
-def write_predictions(path: Path, labels: Sequence[str], *, num_pairs: int, baseline: int = 1) -> None:
+def write_predictions(path: Path, labels: Sequence[str], *, num_pairs: int, seed: int = 1) -> None:
     """Make a table of `num_pairs` references, nearly all different, and predictions with up to MAX_EDITS wrong tokens.
 
     A reference is a label with one token replaced by another; texts that repeat would be normalised only once.

@@ -2,7 +2,7 @@
 
 The baseline's, as described: rendering in the loader, samples in random order, labels padded to the longest of the batch
 with the pad id, which the loss counts, Hugging Face's own loss. Ours: shards, batches by length, the loss over label
-tokens alone; in the number format that `train.precision: auto` chooses here, and in that of the seed, float32.
+tokens alone; in the number format that `train.precision: auto` chooses here, and in that of the baseline, float32.
 """
 
 import statistics
@@ -33,7 +33,7 @@ WARM_UP_STEPS = 3
 
 
 def time_baseline_loop(
-    paths: Sequence[Path], *, tokenizer_folder: Path, workers: int, num_steps: int, baseline: int
+    paths: Sequence[Path], *, tokenizer_folder: Path, workers: int, num_steps: int, seed: int
 ) -> dict[str, float]:
     """Samples per second of the baseline's loop, and the share of its time spent waiting for data, in percent."""
     model, tokenizer = _model(tokenizer_folder)
@@ -78,7 +78,7 @@ def _collate(samples: list[tuple[torch.Tensor, torch.Tensor]]) -> tuple[torch.Te
 
 
 def time_our_loop(  # noqa: PLR0913  # all but the first are named
-    shards: Path, *, tokenizer_folder: Path, workers: int, num_steps: int, baseline: int, format_name: str
+    shards: Path, *, tokenizer_folder: Path, workers: int, num_steps: int, seed: int, format_name: str
 ) -> dict[str, float]:
     """Samples per second of this project's steps, and the share of their time spent waiting for data, in percent."""
     model, _ = _model(tokenizer_folder)
@@ -139,7 +139,10 @@ def run(  # noqa: PLR0913  # all but the first two are named
     baseline_rates = times.pop("baseline")["samples"]
     targets = []
     for who, found in times.items():
-        speed_up, waiting = statistics.median(ratios(found["samples"], baseline_rates)), statistics.median(found["waiting"])
+        speed_up, waiting = (
+            statistics.median(ratios(found["samples"], baseline_rates)),
+            statistics.median(found["waiting"]),
+        )
         titles = f"training against the baseline's loop ({who})", f"training: time waiting for data ({who})"
         targets += [
             Target(name=titles[0], value=speed_up, limit=2, unit="x", at_least=True, inks=inks),

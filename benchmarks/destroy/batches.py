@@ -58,7 +58,7 @@ class Account:
 
 
 def run_batches(
-    numbers: range, *, baseline: int, sound: Sequence[bytes], folder: Path, num_files: int = FILES_PER_ARCHIVE
+    numbers: range, *, seed: int, sound: Sequence[bytes], folder: Path, num_files: int = FILES_PER_ARCHIVE
 ) -> list[Account]:
     """Make the archives of these numbers, whose forms take turns, and take each through the stages in `folder`."""
     return [

@@ -42,13 +42,13 @@ def counts(num_files: int) -> dict[str, int]:
     return {kind: max(1, round(share * num_files / _TOTAL)) for kind, (_, share) in SHARES.items()}
 
 
-def mutant(kind: str, number: int, *, baseline: int, sound: Sequence[bytes]) -> Mutant:
+def mutant(kind: str, number: int, *, seed: int, sound: Sequence[bytes]) -> Mutant:
     """File `number` of a kind; the same bytes for the same arguments on every machine."""
     return SHARES[kind][0](Random(f"{seed}/{kind}/{number}"), sound)
 
 
 def mutants(
-    num_files: int, *, baseline: int, sound: Sequence[bytes], without: frozenset[str] = frozenset()
+    num_files: int, *, seed: int, sound: Sequence[bytes], without: frozenset[str] = frozenset()
 ) -> Iterator[tuple[str, int, Mutant]]:
     """Yield (kind, number, file) of all kinds but those in `without`."""
     for kind, count in counts(num_files).items():

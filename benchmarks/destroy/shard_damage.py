@@ -207,7 +207,7 @@ def run_trial(original: Original, folder: Path, rng: np.random.Generator) -> tup
     return faults, counts
 
 
-def run_trials(folder: Path, *, num_trials: int, baseline: int) -> tuple[list[str], Counter[str]]:
+def run_trials(folder: Path, *, num_trials: int, seed: int) -> tuple[list[str], Counter[str]]:
     """Run trials in the empty folder `folder`. Returns all that got by, and counts."""
     make_folder(folder / "original")
     original = open_original(folder / "original")

@@ -77,7 +77,7 @@ class _Worker:
     heard_at: float = field(default_factory=time.monotonic)
 
 
-def fuzz(num_files: int, *, baseline: int, sound: Sequence[bytes], jobs: int, lures: Lures) -> dict[str, Tally]:
+def fuzz(num_files: int, *, seed: int, sound: Sequence[bytes], jobs: int, lures: Lures) -> dict[str, Tally]:
     """Read `num_files` files in processes of limited memory; what became of them, by kind."""
     tallies = {kind: Tally() for kind in counts(num_files)}
     waiting = deque(
@@ -103,7 +103,7 @@ def fuzz(num_files: int, *, baseline: int, sound: Sequence[bytes], jobs: int, lu
     return tallies
 
 
-def _start(kind: str, numbers: range, *, baseline: int, sound: Sequence[bytes], lures: Lures) -> _Worker:
+def _start(kind: str, numbers: range, *, seed: int, sound: Sequence[bytes], lures: Lures) -> _Worker:
     receiver, sender = multiprocessing.Pipe(duplex=False)
     kwargs = {"seed": seed, "sound": sound, "lures": lures}
     # forked, so that it neither imports nor unpacks anything anew; this process has no threads
@@ -115,7 +115,7 @@ def _start(kind: str, numbers: range, *, baseline: int, sound: Sequence[bytes], 
 
 
 def _read_files(  # noqa: PLR0913  # what makes the files, and where the verdicts go
-    sender: Connection, kind: str, numbers: range, *, baseline: int, sound: Sequence[bytes], lures: Lures
+    sender: Connection, kind: str, numbers: range, *, seed: int, sound: Sequence[bytes], lures: Lures
 ) -> None:
     """What a worker does. An exception ends it: the file it was at is then a crash, and the traceback is printed."""
     with tempfile.TemporaryDirectory(dir=MEMORY_FOLDER) as folder:

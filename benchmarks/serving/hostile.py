@@ -66,7 +66,7 @@ async def _send(writer: asyncio.StreamWriter, what: Attack) -> None:
 
 
 async def besiege(
-    server: Server, *, num_requests: int, num_clients: int, baseline: int, kinds: Mapping[Maker, int] = KINDS
+    server: Server, *, num_requests: int, num_clients: int, seed: int, kinds: Mapping[Maker, int] = KINDS
 ) -> Outcome:
     """Send so many, chosen from `kinds` by their weights, and good ones meanwhile."""
     outcome = Outcome()

@@ -30,7 +30,7 @@ def main(
     inks: Annotated[Path, typer.Option(help="Folder of the catalogue.")] = Path("data/inks"),
     out: Annotated[Path, typer.Option(help="PNG to write.")] = Path("docs/images/composed.png"),
     count: Annotated[int, typer.Option(min=1, help="Inks of each kind.")] = 20,
-    baseline: Annotated[int, typer.Option(help="Another one picks others.")] = 1,
+    seed: Annotated[int, typer.Option(help="Another one picks others.")] = 1,
 ) -> None:
     """Draw `count` composed and `count` real training inks in random order, numbered."""
     composed, real = _sorted_out(inks)

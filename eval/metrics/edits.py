@@ -1,7 +1,7 @@
 """What is counted of a prediction, and the rates that follow from the counts.
 
 Everything is counted per sample first, so that slices, batches and bootstrap resamples are sums of the same numbers,
-and a ratio is taken only of sums. Definitions and their sources: ``docs/metrics.md``.
+and a ratio is taken only of sums. Definitions and their sources: ``docs/reference/metrics.md``.
 """
 
 import sys

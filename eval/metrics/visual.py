@@ -3,7 +3,7 @@ r"""How alike two formulas look when they are set, symbol by symbol.
 In the spirit of CDM (Wang et al., "CDM: A Reliable Metric for Fair and Accurate Formula Recognition Evaluation",
 arXiv:2409.03643): the symbols of both are matched one to one, a match counts where its place agrees with the other
 matches, and the score is the F1 of what was matched. Unlike CDM it needs no TeX, takes no random samples, and gives 1
-only where nothing is out of its place. docs/metrics.md has the definition and the differences.
+only where nothing is out of its place. docs/reference/metrics.md has the definition and the differences.
 """
 
 from collections.abc import Sequence

@@ -39,7 +39,7 @@ def run(  # noqa: PLR0913  # the stage's contract
     """Judge the predictions of `predictions` (a folder that ``latexify predict`` wrote, from `shards`).
 
     Writes `metrics` (a JSON file) and, into `plots`, the tables of `latexify.eval.score.tables` and samples.parquet, a row for
-    each sample in the order of the predictions (docs/metrics.md). Returns the metrics.
+    each sample in the order of the predictions (docs/reference/metrics.md). Returns the metrics.
 
     Raises LatexifyError where the predictions are of another normaliser or other shards, or every reference is empty.
     """

@@ -240,7 +240,7 @@ def main() -> None:
     except store_errors() as error:
         print(
             f"latexify: the object store does not answer as it should ({' '.join(str(error).split())}): check its "
-            "settings in the environment (docs/scale.md), then run the same command again",
+            "settings in the environment (docs/guide/scale.md), then run the same command again",
             file=sys.stderr,
         )
     else:

@@ -23,7 +23,7 @@ def demo(  # noqa: PLR0913, PLR0917  # a switch each
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of the model.")] = 1,
     browser: Annotated[bool, typer.Option(help="Open the page in this machine's browser.")] = True,
 ) -> None:
-    """Show a page to write on: LaTeX a moment after the pen is lifted; images and InkML, too (docs/demo.md)."""
+    """Show a page to write on: LaTeX a moment after the pen is lifted; images and InkML, too (docs/guide/demo.md)."""
     workspace: Workspace = context.obj
     try:
         from latexify.serve.demo import server

@@ -34,7 +34,7 @@ def serve(  # noqa: PLR0913, PLR0917  # a switch each
     ] = 2,
     max_queue: Annotated[int, typer.Option(min=1, help="Inks and images taken on at a time; more are refused.")] = 64,
 ) -> None:
-    """Answer over HTTP: images, InkML or strokes to LaTeX (docs/serving.md). SIGTERM finishes what was begun."""
+    """Answer over HTTP: images, InkML or strokes to LaTeX (docs/guide/serving.md). SIGTERM finishes what was begun."""
     workspace: Workspace = context.obj
     try:
         from latexify.serve.http import server

@@ -1,4 +1,4 @@
-r"""One spelling for every formula, in the form of MathWriting's ``normalizedLabel``. The rules are in docs/latex.md."""
+r"""One spelling for every formula, in the form of MathWriting's ``normalizedLabel``. The rules are in docs/reference/latex.md."""
 
 import html
 import re

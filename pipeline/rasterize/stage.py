@@ -49,7 +49,7 @@ def run(  # noqa: PLR0913  # the contract of every stage: parameters, inputs, ou
     metrics: Location,
     engine: Engine,
 ) -> dict[str, Any]:
-    """Draw every ink of the folder `inks` and write the shard folder `out`; see docs/shards.md for its format.
+    """Draw every ink of the folder `inks` and write the shard folder `out`; see docs/reference/shards.md for its format.
 
     seed: of the variants. engine: where the drawing runs; it changes no byte. An interrupted run is gone on with.
     Returns what it writes to `metrics`. Raises LatexifyError where an input is missing, was made from other inks, or

@@ -82,7 +82,7 @@ def front_matter(facts: CardFacts, *, repo: str, licence: str) -> str:
 
 
 def rates_of(score: Mapping[str, Any]) -> list[tuple[str, Mapping[str, float]]]:
-    """The figures that have an interval, with what they are called; docs/metrics.md defines them."""
+    """The figures that have an interval, with what they are called; docs/reference/metrics.md defines them."""
     found = ((title, score.get(name)) for name, title in TITLES.items())
     return [(title, rate) for title, rate in found if rate is not None and rate["value"] is not None]
 

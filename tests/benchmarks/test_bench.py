@@ -167,13 +167,13 @@ def test_steps_do_not_count_each_other_and_add_up() -> None:
 
 def test_a_step_without_a_function_is_an_error() -> None:
     """It would be measured as costing nothing."""
-    with pytest.raises(LookupError, match="none of pipeline"):
+    with pytest.raises(LookupError, match="none of latexify"):
         time_steps(
             lambda: None,
             {
                 "step": [
                     "latexify.pipeline.drawing.draw.gone",
-                    "pipeline.gone.too",
+                    "latexify.pipeline.gone.too",
                     "latexify.pipeline.drawing.draw.Gone.method",
                 ]
             },

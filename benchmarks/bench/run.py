@@ -23,7 +23,7 @@ from benchmarks.bench.measured import Measured, Target
 from benchmarks.studies.exam import Amount
 
 RESULTS = machine.REPOSITORY / "benchmarks" / "results"
-DOCUMENT = machine.REPOSITORY / "docs" / "performance.md"
+DOCUMENT = machine.REPOSITORY / "docs" / "log" / "performance.md"
 
 
 class Part(StrEnum):

@@ -81,7 +81,7 @@ def _places(path: str) -> list[tuple[Any, str, Any]]:
         return []
     if inspect.isclass(owner):
         return [(owner, name, function)]
-    modules = [module for key, module in sys.modules.items() if key.partition(".")[0] == "latexify"]
+    modules = [module for key, module in sys.modules.items() if key.partition(".")[0] in {"latexify", "benchmarks"}]
     return [(module, key, value) for module in modules for key, value in vars(module).items() if value is function]
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 import latexify
-from latexify.artifacts.manifest import MANIFEST_NAME
+from latexify.artifacts.names import MANIFEST_NAME, MODEL
 from latexify.common.errors import LatexifyError
 from latexify.eval.predict.calibration import confidence_of, read_calibration
 from latexify.eval.predict.latex_grammar import constraint_for
@@ -22,7 +22,6 @@ from latexify.trainer.inference.onnx.backend import has_cuda
 from latexify.trainer.inference.reader import TrainedReader, choose_engine, open_reader
 from latexify.trainer.inference.search import Hypothesis
 from latexify.trainer.loop.precision import choose_device
-from latexify.trainer.model.canvas import MADE_BY
 
 MAX_TOKENS = 256
 """Of an answer; the longest labels of CROHME and MathWriting have about 100."""
@@ -196,5 +195,5 @@ def default_model(*, trained_here: Path) -> Path:
     if (trained_here / MANIFEST_NAME).is_file():
         return trained_here
     raise LatexifyError(
-        f"there is no model, neither in {SHIPPED} nor in {trained_here}: name one by --model, or run `{MADE_BY}`"
+        f"there is no model, neither in {SHIPPED} nor in {trained_here}: name one by --model, or run `{MODEL.producer}`"
     )

@@ -29,6 +29,7 @@ from benchmarks.bench.cores import Pools
 from benchmarks.bench.measured import Job, Measured, Target, ratios, take_turns
 from benchmarks.bench.stages import timed
 from benchmarks.studies.exam import Amount, Exam, geometry_of, prepare
+from latexify.artifacts.names import PREDICTIONS_NAME
 from latexify.eval.config import PredictParams
 from latexify.eval.metrics.edits import count_edits
 from latexify.eval.predict import stage as predict
@@ -82,7 +83,7 @@ def time_ours(exam: Exam, *, out: Path) -> dict[str, float]:
 
     def work() -> float:
         predict.run(params, model=exam.model, shards=exam.shards, out=out, device="cpu")
-        table = pq.read_table(out / predict.PREDICTIONS_NAME, columns=["reference", "prediction"])
+        table = pq.read_table(out / PREDICTIONS_NAME, columns=["reference", "prediction"])
         return _error_rate(table["reference"].to_pylist(), table["prediction"].to_pylist())
 
     cer, elapsed_s = timed(work)
@@ -112,7 +113,7 @@ def run(
         for who, found in times.items()
         for key, what, unit in (("inks", "read and judged", "inks/s"), ("cer", "character error rate", "%"))
     ]
-    rows.append(("inks that both read alike", "%", [100 * _share_alike(answers, out / predict.PREDICTIONS_NAME)]))
+    rows.append(("inks that both read alike", "%", [100 * _share_alike(answers, out / PREDICTIONS_NAME)]))
     measured = [
         Measured(part="evaluation", name=name, inks=inks, cores=pools.cores, unit=unit, values=values)
         for name, unit, values in rows

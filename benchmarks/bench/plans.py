@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 
 from benchmarks.bench.cores import Pools
 from benchmarks.bench.measured import Job, Measured, Target, take_turns
-from latexify.artifacts.manifest import MANIFEST_NAME
+from latexify.artifacts.names import INDEX_NAME, MANIFEST_NAME
 from latexify.common.errors import LatexifyError
-from latexify.shards.format.index import INDEX_NAME, open_split
+from latexify.shards.format.index import open_split
 from latexify.shards.format.writer import shard_name
 from latexify.shards.reading.plan import plan_epoch
 from latexify.trainer.config import TrainParams

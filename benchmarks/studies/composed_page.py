@@ -14,9 +14,10 @@ import typer
 from PIL import Image, ImageDraw
 
 from latexify.artifacts.files import write_atomically
+from latexify.artifacts.names import COMPOSED_NAME
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.drawing.draw import Canvas, draw_ink
-from latexify.pipeline.inks.ink import COMPOSED_NAME, Ink
+from latexify.pipeline.inks.ink import Ink
 from latexify.pipeline.inks.table import read_inks
 
 NUM_COLUMNS = 5

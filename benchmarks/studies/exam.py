@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.bench.inks import CROHME_ARCHIVES, RawInk, write_files
-from latexify.artifacts.manifest import MANIFEST_NAME, read_manifest, write_manifest
+from latexify.artifacts.manifest import read_manifest, write_manifest
+from latexify.artifacts.names import CALIBRATION_NAME, GEOMETRY_NAME, MANIFEST_NAME, MODEL, TOKENIZER
 from latexify.pipeline.config import CrohmeParams, IngestParams, RasterizeParams, SyntheticParams, VocabParams
 from latexify.pipeline.engine.engine import Engine
 from latexify.pipeline.ingest import stage as ingest
@@ -20,7 +21,7 @@ from latexify.serve.recognizer import SHIPPED
 from latexify.shards.format.index import open_split
 from latexify.trainer import train
 from latexify.trainer.config import ModelParams, TrainParams
-from latexify.trainer.model.canvas import CALIBRATION_NAME, GEOMETRY_NAME, KIND, MADE_BY, Geometry
+from latexify.trainer.model.canvas import Geometry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +95,8 @@ def _ingest(folder: Path, *, raw: Path | None, num_inks: int | None, jobs: int) 
 def _adopt(model: Path, out: Path, *, tokenizer: Path) -> None:
     """Copy a model, and say of the copy that it was trained with the tokenizer that was taken from it."""
     shutil.copytree(model, out, ignore=shutil.ignore_patterns(CALIBRATION_NAME))  # it names the model by its manifest
-    made = read_manifest(tokenizer, "tokenizer", producer="latexify vocab")
-    trained = read_manifest(out, KIND, producer=MADE_BY)
+    made = read_manifest(tokenizer, TOKENIZER)
+    trained = read_manifest(out, MODEL)
     write_manifest(out, replace(trained, inputs={**trained.inputs, "tokenizer": made.fingerprint}))
 
 

@@ -13,8 +13,8 @@ from typing import Annotated, NamedTuple
 import numpy as np
 import typer
 
+from latexify.artifacts.names import COMPOSED_NAME
 from latexify.pipeline.engine.engine import Engine
-from latexify.pipeline.inks.ink import COMPOSED_NAME
 from latexify.pipeline.source.stage import read_plan
 from latexify.pipeline.synthesis.composed.aligning import align
 from latexify.pipeline.synthesis.composed.filling import line_measures

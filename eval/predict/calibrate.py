@@ -6,13 +6,12 @@ import numpy as np
 
 from latexify.artifacts.location import Location
 from latexify.artifacts.manifest import read_manifest
+from latexify.artifacts.names import SHARDS
 from latexify.common.progress import Progress
 from latexify.eval.metrics.edits import count_edits
 from latexify.eval.predict.calibration import Calibration, fit_line, write_calibration
 from latexify.eval.predict.decoding import decode, open_decoder
 from latexify.pipeline.latex import NORMALIZER_VERSION
-from latexify.shards.format.index import KIND as SHARDS_KIND
-from latexify.shards.format.index import MADE_BY as SHARDS_MADE_BY
 from latexify.shards.format.index import open_split
 
 MAX_SAMPLES = 2000
@@ -31,7 +30,7 @@ def run(model: Path, *, shards: Location, seed: int, device: str | None) -> Cali
 
     Raises LatexifyError where the model is not whole, or does not fit the shards.
     """
-    shards_manifest = read_manifest(shards, SHARDS_KIND, producer=SHARDS_MADE_BY)
+    shards_manifest = read_manifest(shards, SHARDS)
     index = open_split(shards, "valid")
     decoder = open_decoder(
         model,

@@ -16,10 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from latexify.artifacts.files import write_json
+from latexify.artifacts.names import CALIBRATE, CALIBRATION_NAME
 from latexify.common.errors import LatexifyError
-from latexify.trainer.model.canvas import CALIBRATION_NAME
 
-MADE_BY = "latexify calibrate"
 NEAREST = 1e-6
 """How near to 0 and 1 a probability is taken to be, for its log-odds to be finite."""
 STEEPEST = 50.0
@@ -119,12 +118,12 @@ def read_calibration(model: Path, *, fingerprint: str) -> Calibration | None:
     except FileNotFoundError:
         return None
     except (ValueError, TypeError) as error:
-        raise LatexifyError(f"{path} is damaged ({error}): run `{MADE_BY}` again, or remove it") from None
+        raise LatexifyError(f"{path} is damaged ({error}): run `{CALIBRATE}` again, or remove it") from None
     if not all(map(math.isfinite, numbers)) or calibration.slope < 0:
-        raise LatexifyError(f"{path} holds no rising line: run `{MADE_BY}` again, or remove it")
+        raise LatexifyError(f"{path} holds no rising line: run `{CALIBRATE}` again, or remove it")
     if calibration.model != fingerprint:
         raise LatexifyError(
-            f"{path} is of another model ({calibration.model}, this is {fingerprint}): run `{MADE_BY}` again, or "
+            f"{path} is of another model ({calibration.model}, this is {fingerprint}): run `{CALIBRATE}` again, or "
             "remove it"
         )
     return calibration

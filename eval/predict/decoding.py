@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 
 from latexify.artifacts.manifest import Manifest
+from latexify.artifacts.names import MODEL
 from latexify.common.errors import LatexifyError
 from latexify.common.progress import Progress
 from latexify.eval.predict.latex_grammar import constraint_for
@@ -24,7 +25,7 @@ from latexify.trainer.inference.decoder import StepDecoder
 from latexify.trainer.inference.reader import TrainedReader, open_reader
 from latexify.trainer.inference.threads import run_in_threads
 from latexify.trainer.loop.precision import choose_device
-from latexify.trainer.model.canvas import MADE_BY, Geometry
+from latexify.trainer.model.canvas import Geometry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,13 +91,13 @@ def require_fit(trained: TrainedReader, shards: Manifest, *, where: Path) -> Non
     if trained.geometry != drawn:
         raise LatexifyError(
             f"{where} reads pictures of {_describe(trained.geometry)}, the shards hold {_describe(drawn)}: "
-            f"set `rasterize` as it was, or run `{MADE_BY}` again"
+            f"set `rasterize` as it was, or run `{MODEL.producer}` again"
         )
     learnt, used = trained.manifest.inputs.get("tokenizer"), shards.inputs.get("tokenizer")
     if learnt != used:
         raise LatexifyError(
             f"{where} was trained with another tokenizer ({learnt}) than the shards were made with ({used}): "
-            f"run `{MADE_BY}` again"
+            f"run `{MODEL.producer}` again"
         )
 
 

@@ -13,11 +13,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from latexify.artifacts.names import MODEL
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.latex import tables, tokenize
 from latexify.pipeline.latex.prepare import prepare
 from latexify.trainer.inference.constraint import Constraint, Grammar
-from latexify.trainer.model.canvas import MADE_BY
 
 Rules = dict[str, dict[str, tuple[str, ...]]]
 
@@ -59,8 +59,8 @@ def constraint_for(folder: Path) -> Constraint | None:
         return Constraint(grammar_of(kinds))
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise LatexifyError(
-            f"{folder} holds no vocabulary to keep to ({type(error).__name__}: {error}): run `{MADE_BY}` again, or "
-            "read without constraint"
+            f"{folder} holds no vocabulary to keep to ({type(error).__name__}: {error}): run `{MODEL.producer}` again, "
+            "or read without constraint"
         ) from None
 
 

@@ -9,20 +9,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from latexify.artifacts.location import Location
-from latexify.artifacts.manifest import MANIFEST_NAME, Manifest, read_manifest, write_manifest
+from latexify.artifacts.manifest import Manifest, read_manifest, write_manifest
+from latexify.artifacts.names import MANIFEST_NAME, MODEL, PREDICTIONS, PREDICTIONS_NAME, SHARDS
 from latexify.common.progress import Progress
 from latexify.eval.config import PredictParams
 from latexify.eval.predict.calibration import Calibration, confidence_of, read_calibration
 from latexify.eval.predict.decoding import Answer, Decoder, decode, open_decoder
 from latexify.pipeline.latex import NORMALIZER_VERSION
-from latexify.shards.format.index import KIND as SHARDS_KIND
-from latexify.shards.format.index import MADE_BY as SHARDS_MADE_BY
 from latexify.shards.format.index import SplitIndex, open_split
-from latexify.trainer.model.canvas import KIND as MODEL_KIND
 
-KIND = "predictions"
 VERSION = 2
-PREDICTIONS_NAME = "predictions.parquet"
 
 PREDICTION_SCHEMA = pa.schema(
     [
@@ -54,7 +50,7 @@ def run(params: PredictParams, *, model: Path, shards: Location, out: Path, devi
 
     Raises LatexifyError where model and shards do not fit each other, or a batch does not fit the device's memory.
     """
-    shards_manifest = read_manifest(shards, SHARDS_KIND, producer=SHARDS_MADE_BY)
+    shards_manifest = read_manifest(shards, SHARDS)
     index = open_split(shards, params.split)
     decoder = open_decoder(
         model,
@@ -81,10 +77,10 @@ def run(params: PredictParams, *, model: Path, shards: Location, out: Path, devi
         "seconds": round(elapsed_s, 2),
     }
     manifest = Manifest(
-        kind=KIND,
+        kind=PREDICTIONS.kind,
         version=VERSION,
         params={**params.model_dump(mode="json"), "normalizer_version": NORMALIZER_VERSION},
-        inputs={MODEL_KIND: trained.fingerprint, SHARDS_KIND: shards_manifest.fingerprint},
+        inputs={MODEL.kind: trained.fingerprint, SHARDS.kind: shards_manifest.fingerprint},
         content=summary,
     )
     write_manifest(out, manifest)

@@ -12,15 +12,8 @@ import pyarrow.parquet as pq
 
 from latexify.artifacts.location import Location
 from latexify.artifacts.manifest import Manifest, read_manifest, require_input
+from latexify.artifacts.names import HISTORY_NAME, MODEL, PREDICTIONS, PREDICTIONS_NAME, SAMPLES_NAME, SHARDS
 from latexify.common.errors import LatexifyError
-from latexify.eval.predict.stage import KIND, PREDICTIONS_NAME
-from latexify.eval.score.stage import MADE_BY as PREDICTIONS_MADE_BY
-from latexify.eval.score.stage import SAMPLES_NAME
-from latexify.shards.format.index import KIND as SHARDS_KIND
-from latexify.shards.format.index import MADE_BY as SHARDS_MADE_BY
-from latexify.trainer.loop.history import HISTORY_NAME
-from latexify.trainer.model.canvas import KIND as MODEL_KIND
-from latexify.trainer.model.canvas import MADE_BY as MODEL_MADE_BY
 
 COUNTED_STAGES = ("ingest", "vocab", "rasterize", "train")
 """Stages before the judge that leave metrics."""
@@ -58,26 +51,26 @@ class Inputs:
     @property
     def split(self) -> str:
         """Of the samples that were read."""
-        return str(self.manifests[KIND].params["split"])
+        return str(self.manifests[PREDICTIONS.kind].params["split"])
 
 
 def read_inputs(predictions: Path, *, shards: Location, model: Path, plots: Path, metrics_folder: Path) -> Inputs:
     """Read all of it. Raises LatexifyError where something is missing, or is of another run than the rest."""
-    predicted = read_manifest(predictions, KIND, producer=PREDICTIONS_MADE_BY)
-    drawn = read_manifest(shards, SHARDS_KIND, producer=SHARDS_MADE_BY)
-    trained = read_manifest(model, MODEL_KIND, producer=MODEL_MADE_BY)
+    predicted = read_manifest(predictions, PREDICTIONS)
+    drawn = read_manifest(shards, SHARDS)
+    trained = read_manifest(model, MODEL)
     for producer in (drawn, trained):
-        require_input(predicted, producer, where=predictions, producer=PREDICTIONS_MADE_BY)
+        require_input(predicted, producer, where=predictions)
     score = read_metrics(metrics_folder, "score")
     if score.get("predictions") != predicted.fingerprint:
         raise LatexifyError(f"{metrics_folder / 'score.json'} is of other predictions: run `latexify score` again")
     return Inputs(
-        manifests={KIND: predicted, MODEL_KIND: trained, SHARDS_KIND: drawn},
+        manifests={PREDICTIONS.kind: predicted, MODEL.kind: trained, SHARDS.kind: drawn},
         rows=_read_rows(predictions / PREDICTIONS_NAME, plots / SAMPLES_NAME),
         score=score,
         stages={name: read_metrics(metrics_folder, name) for name in COUNTED_STAGES},
         tables={name: read_table(plots / f"{name}.csv", columns) for name, columns in TABLES.items()},
-        history=read_table(model / HISTORY_NAME, ("step",), producer=MODEL_MADE_BY),
+        history=read_table(model / HISTORY_NAME, ("step",), producer=MODEL.producer),
     )
 
 

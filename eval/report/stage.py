@@ -9,6 +9,7 @@ from jinja2 import Environment
 
 from latexify.artifacts.files import write_atomically
 from latexify.artifacts.location import Location
+from latexify.artifacts.names import REPORT_NAME
 from latexify.common.errors import LatexifyError
 from latexify.eval.config import ReportParams
 from latexify.eval.metrics.slices import length_of
@@ -21,7 +22,6 @@ from latexify.eval.report.previous_run import find_previous_run
 from latexify.shards.format.index import open_split
 from latexify.shards.reading.reader import SampleReader
 
-REPORT_NAME = "report.html"
 MAX_BYTES = 5_000_000
 """Of the file: what mail takes, and a phone opens at once."""
 MAX_GALLERY_BYTES = 4_000_000

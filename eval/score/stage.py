@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from latexify.artifacts.files import write_json, write_parquet
 from latexify.artifacts.location import Location
 from latexify.artifacts.manifest import Manifest, read_manifest, require_input
+from latexify.artifacts.names import PREDICTIONS, PREDICTIONS_NAME, SAMPLES_NAME, SHARDS
 from latexify.common.errors import LatexifyError
 from latexify.eval.compare.columns import ColumnNames, read_pairs
 from latexify.eval.config import ScoreParams
@@ -23,14 +24,8 @@ from latexify.eval.metrics.visual import VisualJudge
 from latexify.eval.score.summary import summarize
 from latexify.eval.score.tables import Table, tables_of, write_tables
 from latexify.pipeline import latex
-from latexify.shards.format.index import KIND as SHARDS_KIND
-from latexify.shards.format.index import MADE_BY as SHARDS_MADE_BY
 from latexify.shards.format.index import open_split
 from latexify.shards.reading.reader import SampleReader
-
-MADE_BY = "latexify predict"
-PREDICTIONS_NAME = "predictions.parquet"
-SAMPLES_NAME = "samples.parquet"
 
 
 def run(  # noqa: PLR0913  # the stage's contract
@@ -43,15 +38,17 @@ def run(  # noqa: PLR0913  # the stage's contract
 
     Raises LatexifyError where the predictions are of another normaliser or other shards, or every reference is empty.
     """
-    manifest = read_manifest(predictions, "predictions", producer=MADE_BY)
+    manifest = read_manifest(predictions, PREDICTIONS)
     if manifest.params.get("normalizer_version") != latex.NORMALIZER_VERSION:
         raise LatexifyError(
             f"{predictions} was normalised by version {manifest.params.get('normalizer_version')}, this is version "
-            f"{latex.NORMALIZER_VERSION}: run `{MADE_BY}` again"
+            f"{latex.NORMALIZER_VERSION}: run `{PREDICTIONS.producer}` again"
         )
     pairs = read_pairs(predictions / PREDICTIONS_NAME, names=ColumnNames())
     if pairs.keys is None:
-        raise LatexifyError(f"{predictions} does not name its samples (no column 'key'): run `{MADE_BY}` again")
+        raise LatexifyError(
+            f"{predictions} does not name its samples (no column 'key'): run `{PREDICTIONS.producer}` again"
+        )
     keys: list[str] = pairs.keys.to_pylist()
     writers = _writers(shards, keys, predicted=manifest, where=predictions)
     edits = count_edits(pairs.references, pairs.predictions)
@@ -86,7 +83,7 @@ def _judge_confidence(predictions: Path, edits: Edits, manifest: Manifest) -> tu
     try:
         columns = pq.read_table(path, columns=["confidence", "probability"])
     except (KeyError, pa.ArrowInvalid):
-        raise LatexifyError(f"{path} is of an older version: run `{MADE_BY}` again") from None
+        raise LatexifyError(f"{path} is of an older version: run `{PREDICTIONS.producer}` again") from None
     is_right = edits.symbol_errors == 0
     is_calibrated = bool(manifest.content.get("is_calibrated"))
     confident = reliability(columns["confidence"].to_numpy(), is_right)
@@ -103,13 +100,15 @@ def _judge_confidence(predictions: Path, edits: Edits, manifest: Manifest) -> tu
 
 def _writers(shards: Location, keys: Sequence[str], *, predicted: Manifest, where: Path) -> list[str | None]:
     """Who wrote each sample, as the shards say; None where they do not know."""
-    drawn = read_manifest(shards, SHARDS_KIND, producer=SHARDS_MADE_BY)
-    require_input(predicted, drawn, where=where, producer=MADE_BY)
+    drawn = read_manifest(shards, SHARDS)
+    require_input(predicted, drawn, where=where)
     index = open_split(shards, predicted.params["split"])
     row_of = {key: row for row, key in enumerate(index.keys.to_pylist())}
     unknown = next((key for key in keys if key not in row_of), None)
     if unknown is not None:
-        raise LatexifyError(f"{where} holds sample {unknown!r}, which {shards} does not: run `{MADE_BY}` again")
+        raise LatexifyError(
+            f"{where} holds sample {unknown!r}, which {shards} does not: run `{PREDICTIONS.producer}` again"
+        )
     with SampleReader(index) as reader:
         return [description.get("writer") for description in reader.describe([row_of[key] for key in keys])]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from latexify.artifacts.files import write_json
 from latexify.artifacts.location import Location, is_local, store_trouble
-from latexify.artifacts.manifest import MANIFEST_NAME
+from latexify.artifacts.names import MANIFEST_NAME
 from latexify.common.errors import LatexifyError
 
 BUILD_KEY_NAME = "recipe.json"

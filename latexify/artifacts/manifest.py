@@ -11,9 +11,8 @@ from typing import Any
 
 from latexify.artifacts.files import write_json
 from latexify.artifacts.location import Location
+from latexify.artifacts.names import ARTIFACTS, MANIFEST_NAME, Artifact
 from latexify.common.errors import LatexifyError
-
-MANIFEST_NAME = "manifest.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,14 +49,13 @@ def write_manifest(folder: Location, manifest: Manifest) -> None:
     write_json(folder / MANIFEST_NAME, {**asdict(manifest), "fingerprint": manifest.fingerprint})
 
 
-def read_manifest(folder: Location, kind: str, *, producer: str) -> Manifest:
+def read_manifest(folder: Location, artifact: Artifact) -> Manifest:
     """Read and check the manifest of an artifact folder.
 
-    producer: the command that makes the folder, named in the error.
-
-    Raises LatexifyError where the folder has no manifest, an unreadable one, or one of another kind.
+    Raises:
+        LatexifyError: If the folder has no manifest, an unreadable or edited one, or one of another kind.
     """
-    path = folder / MANIFEST_NAME
+    path, producer = folder / MANIFEST_NAME, artifact.producer
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
         stored = raw.pop("fingerprint")
@@ -66,17 +64,22 @@ def read_manifest(folder: Location, kind: str, *, producer: str) -> Manifest:
         raise LatexifyError(f"{folder} is missing or incomplete (no {MANIFEST_NAME}): run `{producer}` first") from None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise LatexifyError(f"{path} is not a manifest ({error}): run `{producer}` again") from None
-    if manifest.kind != kind:
-        raise LatexifyError(f"{folder} holds {manifest.kind!r}, expected {kind!r}: run `{producer}` again")
+    if manifest.kind != artifact.kind:
+        raise LatexifyError(f"{folder} holds {manifest.kind!r}, expected {artifact.kind!r}: run `{producer}` again")
     if manifest.fingerprint != stored:
         raise LatexifyError(f"{path} was edited (its fingerprint does not match): run `{producer}` again")
     return manifest
 
 
-def require_input(consumer: Manifest, needed: Manifest, *, where: Location, producer: str) -> None:
-    """Refuse `consumer` (an artifact found at `where`) unless it was made from exactly the artifact `needed`."""
-    found = consumer.inputs.get(needed.kind)
-    if found != needed.fingerprint:
+def require_input(consumer: Manifest, needed: Manifest, *, where: Location) -> None:
+    """Check that `consumer` (the manifest of the folder `where`) was made from exactly the artifact `needed`.
+
+    Raises:
+        LatexifyError: If it was made from another one; the message names the command that makes it again.
+    """
+    fingerprint = consumer.inputs.get(needed.kind)
+    if fingerprint != needed.fingerprint:
         raise LatexifyError(
-            f"{where} was made from another {needed.kind} ({found}, now {needed.fingerprint}): run `{producer}` again"
+            f"{where} was made from another {needed.kind} ({fingerprint}, now {needed.fingerprint}): "
+            f"run `{ARTIFACTS[consumer.kind].producer}` again"
         )

@@ -22,8 +22,8 @@ def compose(  # noqa: PLR0913, PLR0917  # a switch each
     """Write inks composed of symbols of the training inks, as section `composed` says; needs what `source` writes."""
     workspace: Workspace = context.obj
     params = workspace.params
+    from latexify.artifacts.names import COMPOSED_NAME
     from latexify.common.errors import LatexifyError
-    from latexify.pipeline.inks.ink import COMPOSED_NAME
     from latexify.pipeline.source.stage import read_plan
     from latexify.pipeline.synthesis.composed.compose import compose as write
     from latexify.pipeline.synthesis.composed.compose import describe

@@ -38,6 +38,7 @@ def publish(  # noqa: PLR0913, PLR0917  # a switch each
     """Send a model and its card to the Hugging Face Hub. The token is that of `hf auth login`, or HF_TOKEN."""
     workspace: Workspace = context.obj
     from latexify.artifacts.files import write_atomically
+    from latexify.artifacts.names import CARD_NAME
     from latexify.serve.hub import publish as hub
     from latexify.serve.hub.card import build_card
     from latexify.serve.hub.facts import check_model, read_facts
@@ -45,7 +46,7 @@ def publish(  # noqa: PLR0913, PLR0917  # a switch each
     hub.check_repo_name(repo)
     folder = model or workspace.data("model")
     check_model(folder)
-    written = card or folder / hub.CARD_NAME
+    written = card or folder / CARD_NAME
     if written.is_file():
         text = written.read_text(encoding="utf-8")
     elif card is not None:
@@ -60,7 +61,7 @@ def publish(  # noqa: PLR0913, PLR0917  # a switch each
         )
         text = build_card(facts, repo=repo, licence=licence)
     if dry_run:
-        out = workspace.data("card") / hub.CARD_NAME
+        out = workspace.data("card") / CARD_NAME
         write_atomically(out, text.encode())
         for name, num_bytes in hub.list_files(folder, card=text).items():
             print(f"{num_bytes:>14,}  {name}")

@@ -40,7 +40,7 @@ def serve(  # noqa: PLR0913, PLR0917  # a switch each
         from latexify.serve.http import server
     except ModuleNotFoundError as error:
         raise LatexifyError(f"{error.name} is missing: pip install 'latexify[serve]'") from None
-    from latexify.artifacts.manifest import MANIFEST_NAME
+    from latexify.artifacts.names import MANIFEST_NAME
     from latexify.serve.http.worker import Settings
     from latexify.serve.recognizer import default_model
 

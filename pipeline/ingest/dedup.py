@@ -18,12 +18,13 @@ from joblib import delayed
 
 from latexify.artifacts.files import open_parquet, read_parquet, write_json, write_parquet
 from latexify.artifacts.location import Location
+from latexify.artifacts.names import REJECTS_NAME
 from latexify.pipeline.engine.engine import Engine
 from latexify.pipeline.ingest.chunks import read_record
 from latexify.pipeline.ingest.duplicates import Duplicates, digests_of, find_duplicates
 from latexify.pipeline.ingest.worker import ChunkOutcome
 from latexify.pipeline.inks.ink import REJECT_SCHEMA, SPLITS, Reason
-from latexify.pipeline.inks.table import REJECTS_NAME, part_name, rejects_table, write_part
+from latexify.pipeline.inks.table import part_name, rejects_table, write_part
 
 DECISION_NAME = "decision.json"
 

@@ -19,7 +19,8 @@ from lxml import etree
 from latexify.artifacts.draft import BUILD_KEY_NAME, draft_of
 from latexify.artifacts.files import read_parquet, write_json
 from latexify.artifacts.location import Location, is_local
-from latexify.artifacts.manifest import MANIFEST_NAME, Manifest, read_manifest, write_manifest
+from latexify.artifacts.manifest import Manifest, read_manifest, write_manifest
+from latexify.artifacts.names import INKS, MANIFEST_NAME, REJECTS_NAME, SOURCE
 from latexify.common.errors import LatexifyError
 from latexify.common.progress import Progress
 from latexify.pipeline.config import IngestParams
@@ -28,10 +29,8 @@ from latexify.pipeline.ingest.chunks import iter_chunks, read_record, record_nam
 from latexify.pipeline.ingest.dedup import DECISION_NAME, Decision, carry_out, decide, read_decision
 from latexify.pipeline.ingest.worker import ChunkOutcome, read_chunk, recall_chunk
 from latexify.pipeline.inks.ink import Reason
-from latexify.pipeline.inks.table import INKS_KIND, REJECTS_NAME
 from latexify.pipeline.inputs.inputs import SourcePlan
 from latexify.pipeline.latex import NORMALIZER_VERSION
-from latexify.pipeline.source.stage import SOURCE_KIND
 
 INKS_VERSION = 4
 
@@ -48,13 +47,13 @@ def run(params: IngestParams, *, source: Path, out: Location, metrics: Location,
     the inputs are rejected (the message names the ``rejects.parquet`` that lists them), or where nothing is left to
     train on.
     """
-    made_from = read_manifest(source, SOURCE_KIND, producer="latexify source")
+    made_from = read_manifest(source, SOURCE)
     plan = SourcePlan.from_content(made_from.content, where=source / MANIFEST_NAME)
     manifest = Manifest(
-        kind=INKS_KIND,
+        kind=INKS.kind,
         version=INKS_VERSION,
         params=params.model_dump() | {"normalizer_version": NORMALIZER_VERSION},
-        inputs={SOURCE_KIND: made_from.fingerprint},
+        inputs={SOURCE.kind: made_from.fingerprint},
     )
     # workers may have another working directory
     source, out = source.absolute(), out.absolute() if is_local(out) else out
@@ -86,7 +85,7 @@ def _earlier_decision(draft: Location) -> Decision | None:
     """What an interrupted run has decided; one that had nothing left to do but to move the folder leaves a manifest."""
     if not (draft / MANIFEST_NAME).is_file():
         return read_decision(draft)
-    content = dict(read_manifest(draft, INKS_KIND, producer="latexify ingest").content)
+    content = dict(read_manifest(draft, INKS).content)
     return Decision(parts=content.pop("parts"), counts=content, changes=[])
 
 

@@ -11,8 +11,6 @@ import pyarrow as pa
 
 SPLITS = ("train", "valid", "test")
 
-COMPOSED_NAME = "composed.tar"
-"""Begins the source of composed inks: the archive that stage `source` makes of them."""
 
 Stroke = npt.NDArray[np.float32]
 """One pen-down to pen-up movement: float32 [num_points, 2], x to the right, y downward, in the units of its file."""

@@ -12,11 +12,8 @@ import pyarrow as pa
 from latexify.artifacts.files import open_parquet, write_parquet
 from latexify.artifacts.location import Location
 from latexify.artifacts.manifest import Manifest, read_manifest
+from latexify.artifacts.names import INKS
 from latexify.pipeline.inks.ink import INK_SCHEMA, REJECT_SCHEMA, Ink, Rejection, Stroke, StrokeColumns
-
-INKS_KIND = "inks"
-REJECTS_NAME = "rejects.parquet"
-PART_PATTERN = "part-*.parquet"
 
 
 def part_name(index: int) -> str:
@@ -107,7 +104,7 @@ def inks_of(batch: pa.RecordBatch) -> Iterator[Ink]:
 
 def read_inks_manifest(inks: Location) -> Manifest:
     """Manifest of an inks folder; `content["parts"]` lists its parts. Raises LatexifyError where it is not whole."""
-    return read_manifest(inks, INKS_KIND, producer="latexify ingest")
+    return read_manifest(inks, INKS)
 
 
 def read_batches(

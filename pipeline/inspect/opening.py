@@ -7,10 +7,9 @@ import pyarrow as pa
 
 from latexify.artifacts.files import open_parquet
 from latexify.artifacts.location import Location, is_local
-from latexify.artifacts.manifest import MANIFEST_NAME
+from latexify.artifacts.names import INDEX_NAME, INKS, MANIFEST_NAME, SHARDS
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.inks.ink import INK_SCHEMA, REJECT_SCHEMA
-from latexify.pipeline.inks.table import INKS_KIND
 from latexify.pipeline.inputs.archives import kind_of
 from latexify.pipeline.inputs.keys import is_inkml_name
 from latexify.pipeline.inspect.entry import Collection
@@ -18,7 +17,6 @@ from latexify.pipeline.inspect.inks import InkCollection, open_inks
 from latexify.pipeline.inspect.raw import RawCollection
 from latexify.pipeline.inspect.rejects import RejectCollection
 from latexify.pipeline.inspect.samples import ShardCollection, TarCollection, is_shard
-from latexify.shards.format.index import INDEX_NAME, KIND
 
 
 def open_collection(place: Location) -> Collection:
@@ -27,9 +25,9 @@ def open_collection(place: Location) -> Collection:
     Raises LatexifyError where it does not exist, is damaged, or is nothing of the kind.
     """
     kind = _kind_in_manifest(place)
-    if kind == KIND:
+    if kind == SHARDS.kind:
         return ShardCollection(place)
-    if kind == INKS_KIND:
+    if kind == INKS.kind:
         return open_inks(place)
     if not is_local(place):
         raise LatexifyError(f"{place} is no inks or shard folder: name one, or copy the file here to look into it")

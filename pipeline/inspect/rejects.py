@@ -6,16 +6,15 @@ from pathlib import Path
 import pyarrow as pa
 
 from latexify.artifacts.files import read_parquet
-from latexify.artifacts.manifest import MANIFEST_NAME, read_manifest
+from latexify.artifacts.manifest import read_manifest
+from latexify.artifacts.names import INKS, MANIFEST_NAME, SOURCE
 from latexify.pipeline.drawing.draw import Canvas
-from latexify.pipeline.inks.table import INKS_KIND
 from latexify.pipeline.inputs.archives import Member
 from latexify.pipeline.inputs.inputs import SourcePlan, is_input, locate
 from latexify.pipeline.inputs.keys import printable
 from latexify.pipeline.inspect.entry import Entry, Picture
 from latexify.pipeline.inspect.inks import open_inks
 from latexify.pipeline.inspect.raw import draw_member, members_of
-from latexify.pipeline.source.stage import SOURCE_KIND
 
 
 class RejectCollection:
@@ -38,10 +37,10 @@ class RejectCollection:
         """Draw what can be found and has strokes."""
         data = self._path.resolve().parent.parent
         drawn: dict[str, Picture | None] = {}
-        if self._path.resolve().parent.name != INKS_KIND and (data / INKS_KIND / MANIFEST_NAME).is_file():
-            drawn = _from_inks(data / INKS_KIND, entries, canvas)
-        elif (data / SOURCE_KIND / MANIFEST_NAME).is_file():
-            drawn = _from_source(data / SOURCE_KIND, entries, canvas)
+        if self._path.resolve().parent.name != INKS.kind and (data / INKS.kind / MANIFEST_NAME).is_file():
+            drawn = _from_inks(data / INKS.kind, entries, canvas)
+        elif (data / SOURCE.kind / MANIFEST_NAME).is_file():
+            drawn = _from_source(data / SOURCE.kind, entries, canvas)
         return [drawn.get(entry.source) for entry in entries]
 
 
@@ -57,7 +56,7 @@ def _from_source(folder: Path, entries: Sequence[Entry], canvas: Canvas) -> dict
 
 def _members(folder: Path, wanted: set[str]) -> Iterator[tuple[str, Member]]:
     """The members of the inputs that hold a wanted one, with their names in the `source` column."""
-    content = read_manifest(folder, SOURCE_KIND, producer="latexify source").content
+    content = read_manifest(folder, SOURCE).content
     for item in SourcePlan.from_content(content, where=folder / MANIFEST_NAME).inputs:
         if any(source.startswith(f"{item.name}/") for source in wanted):
             for member in members_of(locate(item, base=folder)):

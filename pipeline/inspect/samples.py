@@ -9,11 +9,12 @@ from typing import Any
 
 from latexify.artifacts.location import Location
 from latexify.artifacts.manifest import read_manifest
+from latexify.artifacts.names import SHARDS
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.drawing.draw import Canvas
 from latexify.pipeline.inputs.archives import iter_members
 from latexify.pipeline.inspect.entry import Entry, Picture
-from latexify.shards.format.index import KIND, MADE_BY, SplitIndex, open_split
+from latexify.shards.format.index import SplitIndex, open_split
 from latexify.shards.format.png import decode_png
 from latexify.shards.format.sample import IDS_SUFFIX, JSON_SUFFIX, PNG_SUFFIX
 from latexify.shards.reading.reader import SampleReader
@@ -28,7 +29,7 @@ class ShardCollection:
     """The samples of a shard folder."""
 
     def __init__(self, folder: Location) -> None:
-        manifest = read_manifest(folder, KIND, producer=MADE_BY)
+        manifest = read_manifest(folder, SHARDS)
         splits = manifest.content["splits"]
         self._indexes = {split: open_split(folder, split) for split, entry in splits.items() if entry["num_samples"]}
         self._rows: dict[str, tuple[str, int]] = {}

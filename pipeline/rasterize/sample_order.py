@@ -9,8 +9,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from latexify.artifacts.names import COMPOSED_NAME
 from latexify.common.errors import LatexifyError
-from latexify.pipeline.inks.ink import COMPOSED_NAME, SPLITS
+from latexify.pipeline.inks.ink import SPLITS
 from latexify.pipeline.rasterize.variants import VARIANT_MARK, variant_key
 
 _DIGEST_BYTES = 16

@@ -21,6 +21,7 @@ from latexify.artifacts.draft import draft_of, keep_only
 from latexify.artifacts.files import write_json, write_parquet
 from latexify.artifacts.location import Location
 from latexify.artifacts.manifest import Manifest, read_manifest, require_input, write_manifest
+from latexify.artifacts.names import INDEX_NAME, INKS, REJECTS_NAME, SHARDS, TOKENIZER
 from latexify.common.progress import Progress
 from latexify.pipeline.config import RasterizeParams
 from latexify.pipeline.drawing.draw import Canvas
@@ -31,12 +32,10 @@ from latexify.pipeline.rasterize.plan import ShardPlan, plan_shards
 from latexify.pipeline.rasterize.sample_order import ShardRows
 from latexify.pipeline.rasterize.variants import Variation
 from latexify.pipeline.rasterize.worker import Recipe, ShardTask, look_for_shard, render_shard
-from latexify.shards.format.index import INDEX_NAME, KIND
 from latexify.shards.format.record import ShardRecord, recorded_shards, write_index_of
 from latexify.shards.format.writer import shard_name
 
 FORMAT_VERSION = 3
-REJECTS_NAME = "rejects.parquet"
 
 
 def run(  # noqa: PLR0913  # the contract of every stage: parameters, inputs, outputs, and how to run
@@ -76,12 +75,12 @@ def run(  # noqa: PLR0913  # the contract of every stage: parameters, inputs, ou
 
 def _manifest(params: RasterizeParams, *, seed: int, inks: Location, tokenizer: Location) -> Manifest:
     """What is going to be made. The seed is named only where it changes something."""
-    inks_manifest = read_manifest(inks, "inks", producer="latexify ingest")
-    tokenizer_manifest = read_manifest(tokenizer, "tokenizer", producer="latexify vocab")
-    require_input(tokenizer_manifest, inks_manifest, where=tokenizer, producer="latexify vocab")
+    inks_manifest = read_manifest(inks, INKS)
+    tokenizer_manifest = read_manifest(tokenizer, TOKENIZER)
+    require_input(tokenizer_manifest, inks_manifest, where=tokenizer)
     inputs = {manifest.kind: manifest.fingerprint for manifest in (inks_manifest, tokenizer_manifest)}
     shaping = params.model_dump() | ({"seed": seed} if params.variants > 1 else {})
-    return Manifest(kind=KIND, version=FORMAT_VERSION, params=shaping, inputs=inputs)
+    return Manifest(kind=SHARDS.kind, version=FORMAT_VERSION, params=shaping, inputs=inputs)
 
 
 def _recipe(params: RasterizeParams, *, seed: int, manifest: Manifest) -> Recipe:

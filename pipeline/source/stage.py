@@ -5,10 +5,11 @@ from pathlib import Path
 
 from latexify.artifacts.files import write_json
 from latexify.artifacts.location import Location
-from latexify.artifacts.manifest import MANIFEST_NAME, Manifest, read_manifest, write_manifest
+from latexify.artifacts.manifest import Manifest, read_manifest, write_manifest
+from latexify.artifacts.names import COMPOSED_NAME, COUNTS_NAME, MANIFEST_NAME, SOURCE
 from latexify.pipeline.config import ComposedParams, CrohmeParams, InkmlParams, MathWritingParams, SyntheticParams
 from latexify.pipeline.engine.engine import Engine
-from latexify.pipeline.inks.ink import COMPOSED_NAME, SPLITS
+from latexify.pipeline.inks.ink import SPLITS
 from latexify.pipeline.inputs.inputs import SourcePlan, Wanted, located, survey
 from latexify.pipeline.inputs.splits import (
     SPLIT_OF_NAME,
@@ -21,11 +22,8 @@ from latexify.pipeline.inputs.splits import (
 )
 from latexify.pipeline.source.mathwriting import LABEL_ANNOTATIONS, wanted_mathwriting
 
-SOURCE_KIND = "source"
 SOURCE_VERSION = 1
 """Archive of the composed inks in the source folder, and how their `source` in the catalogue begins."""
-COUNTS_NAME = "composed.json"
-"""What they were made of, beside it."""
 
 DatasetSection = SyntheticParams | MathWritingParams | CrohmeParams | InkmlParams
 
@@ -73,7 +71,7 @@ def run(  # noqa: PLR0913  (the contract of all stages: parameters, then where, 
     write_manifest(
         out,
         Manifest(
-            kind=SOURCE_KIND,
+            kind=SOURCE.kind,
             version=SOURCE_VERSION,
             params=params,
             inputs={item.name: item.sha256 for item in plan.inputs},
@@ -84,7 +82,7 @@ def run(  # noqa: PLR0913  (the contract of all stages: parameters, then where, 
 
 def read_plan(source: Path) -> SourcePlan:
     """The plan that `run` wrote into the folder `source`. Raises LatexifyError where there is none."""
-    made = read_manifest(source, SOURCE_KIND, producer="latexify source")
+    made = read_manifest(source, SOURCE)
     return SourcePlan.from_content(made.content, where=source / MANIFEST_NAME)
 
 

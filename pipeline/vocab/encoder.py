@@ -11,11 +11,9 @@ from tokenizers import Tokenizer
 
 from latexify.artifacts.location import Location
 from latexify.artifacts.manifest import read_manifest
+from latexify.artifacts.names import TOKENIZER, TOKENIZER_NAME
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.inks.ink import TOKEN_IDS
-
-MADE_BY = "latexify vocab"
-TOKENIZER_NAME = "tokenizer.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,13 +45,13 @@ class LabelEncoder:
 
 def read_encoder(folder: Location) -> LabelEncoder:
     """The encoder of the tokenizer folder that the stage `vocab` wrote. Raises LatexifyError where it is not whole."""
-    content = read_manifest(folder, "tokenizer", producer=MADE_BY).content
+    content = read_manifest(folder, TOKENIZER).content
     try:
         model = (folder / TOKENIZER_NAME).read_text(encoding="utf-8")
         json.loads(model)  # tokenizers says of a damaged file what nothing narrower than `Exception` catches
         end_id, special_tokens = content["special_ids"]["eos"], tuple(content["special_tokens"])
     except (OSError, ValueError, KeyError) as error:
-        raise LatexifyError(f"{folder} holds no whole tokenizer ({error}): run `{MADE_BY}` again") from None
+        raise LatexifyError(f"{folder} holds no whole tokenizer ({error}): run `{TOKENIZER.producer}` again") from None
     return LabelEncoder(model=model, end_id=end_id, special_tokens=special_tokens)
 
 

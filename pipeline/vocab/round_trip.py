@@ -7,9 +7,9 @@ from transformers import PreTrainedTokenizerBase
 
 from latexify.artifacts.location import Location, is_local
 from latexify.artifacts.manifest import read_manifest, require_input
+from latexify.artifacts.names import SHARDS, TOKENIZER
 from latexify.pipeline.latex import normalize
 from latexify.pipeline.vocab.tokenizer import TokenIds, encode_labels, load_tokenizer
-from latexify.shards.format.index import KIND, MADE_BY
 
 
 @dataclass(kw_only=True)
@@ -47,7 +47,7 @@ def open_round_trip(tokenizer: Location, *, shards: Location) -> RoundTrip:
 
     Raises LatexifyError where either folder is not whole, or the shards were made with another tokenizer.
     """
-    made_with = read_manifest(tokenizer, "tokenizer", producer="latexify vocab")
-    require_input(read_manifest(shards, KIND, producer=MADE_BY), made_with, where=shards, producer=MADE_BY)
+    made_with = read_manifest(tokenizer, TOKENIZER)
+    require_input(read_manifest(shards, SHARDS), made_with, where=shards)
     assert is_local(tokenizer), "transformers loads from a local folder"
     return RoundTrip(tokenizer=load_tokenizer(tokenizer))

@@ -12,7 +12,8 @@ from transformers import PreTrainedTokenizerBase
 
 from latexify.artifacts.files import write_json
 from latexify.artifacts.location import Location
-from latexify.artifacts.manifest import MANIFEST_NAME, Manifest, write_manifest
+from latexify.artifacts.manifest import Manifest, write_manifest
+from latexify.artifacts.names import MANIFEST_NAME
 from latexify.common.errors import LatexifyError
 from latexify.common.progress import Progress
 from latexify.pipeline.config import VocabParams

@@ -12,6 +12,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedToken
 
 from latexify.artifacts.location import Location, is_local
 from latexify.artifacts.manifest import read_manifest
+from latexify.artifacts.names import TOKENIZER
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.latex import TOKEN_PATTERN
 from latexify.pipeline.vocab.encoder import spelt_out
@@ -102,7 +103,7 @@ def load_base_tokenizer(base: str) -> PreTrainedTokenizerBase:
 
 def load_tokenizer(folder: Location) -> PreTrainedTokenizerBase:
     """Load the tokenizer that the stage `vocab` wrote into `folder`. Raises LatexifyError where it is not whole."""
-    read_manifest(folder, "tokenizer", producer="latexify vocab")
+    read_manifest(folder, TOKENIZER)
     with TemporaryDirectory() as copy:  # transformers reads from this machine alone
         if not is_local(folder):
             for path in folder.iterdir():

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from latexify.artifacts.location import Location
-from latexify.artifacts.manifest import MANIFEST_NAME
+from latexify.artifacts.names import MANIFEST_NAME
 from latexify.pipeline.config import SyntheticParams
 from latexify.pipeline.inkml.document import parse_inkml
 from latexify.pipeline.inks.ink import Stroke

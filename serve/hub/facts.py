@@ -15,18 +15,14 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from safetensors import SafetensorError, safe_open
 
-from latexify.artifacts.manifest import MANIFEST_NAME, Manifest, read_manifest
+from latexify.artifacts.manifest import Manifest, read_manifest
+from latexify.artifacts.names import ARTIFACTS, CARD_NAME, GEOMETRY_NAME, MANIFEST_NAME, MODEL, WEIGHTS_NAME
 from latexify.common.errors import LatexifyError
 from latexify.serve.hub.judgement import Judgement, read_judgement
 from latexify.serve.hub.licences import ORIGINS, Origin, origins
 
-KIND = "model"
-MADE_BY = "latexify train"
-GEOMETRY_NAME = "latexify.json"
-CARD_NAME = "README.md"
 PERMISSIVE = "apache-2.0"
 """The licence of what the project generates: whatever comes with it decides."""
-WEIGHTS_NAME = "model.safetensors"
 NEEDED = ("config.json", GEOMETRY_NAME, WEIGHTS_NAME, "preprocessor_config.json", "tokenizer_config.json")
 """Without one of these, `from_pretrained` or the recogniser fails on what was published."""
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
@@ -131,16 +127,18 @@ def check_model(folder: Path) -> tuple[Manifest, int]:
 
     Raises LatexifyError where files are missing or the weights are cut short.
     """
-    manifest = read_manifest(folder, KIND, producer=MADE_BY)
+    manifest = read_manifest(folder, MODEL)
     missing = [name for name in NEEDED if not (folder / name).is_file()]
     if missing:
-        raise LatexifyError(f"{folder} holds no whole model ({', '.join(missing)} missing): run `{MADE_BY}` again")
+        raise LatexifyError(
+            f"{folder} holds no whole model ({', '.join(missing)} missing): run `{MODEL.producer}` again"
+        )
     try:
         with safe_open(folder / WEIGHTS_NAME, framework="numpy") as weights:
             names = [name for name in weights.keys() if not name.endswith(BUFFERS)]  # noqa: SIM118  # it is no mapping
             shapes = [weights.get_slice(name).get_shape() for name in names]
     except SafetensorError as error:
-        raise LatexifyError(f"{folder / WEIGHTS_NAME} is damaged ({error}): run `{MADE_BY}` again") from None
+        raise LatexifyError(f"{folder / WEIGHTS_NAME} is damaged ({error}): run `{MODEL.producer}` again") from None
     return manifest, sum(math.prod(shape) for shape in shapes)
 
 
@@ -151,9 +149,9 @@ def _ancestors(manifest: Manifest, data: Path) -> dict[str, Manifest]:
     while waiting:
         kind, fingerprint = waiting.popitem()
         folder = data / kind
-        if kind in found or not (folder / MANIFEST_NAME).is_file():
+        if kind in found or kind not in ARTIFACTS or not (folder / MANIFEST_NAME).is_file():
             continue
-        candidate = read_manifest(folder, kind, producer=f"latexify {kind}")
+        candidate = read_manifest(folder, ARTIFACTS[kind])
         if candidate.fingerprint == fingerprint:
             found[kind] = candidate
             waiting |= {k: v for k, v in candidate.inputs.items() if k not in found}
@@ -185,4 +183,4 @@ def _read_curve(path: Path) -> Curve | None:
             best_cer=min(float(row["valid_cer"]) for row in rows if row["valid_cer"]),
         )
     except (ValueError, KeyError, IndexError) as error:
-        raise LatexifyError(f"{path} is not a training's history ({error!r}): run `{MADE_BY}` again") from None
+        raise LatexifyError(f"{path} is not a training's history ({error!r}): run `{MODEL.producer}` again") from None

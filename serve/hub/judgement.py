@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from latexify.artifacts.manifest import Manifest, read_manifest
+from latexify.artifacts.names import PREDICTIONS
 from latexify.common.errors import LatexifyError
 
 MAX_CONFUSIONS = 12
@@ -62,7 +63,7 @@ def read_judgement(model: Manifest, *, data: Path, metrics: Path) -> Judgement:
     score = _read_json(metrics / "score.json")
     if score is None:
         raise LatexifyError(f"{metrics / 'score.json'} is missing: {remedy}")
-    predictions = read_manifest(data / "predictions", "predictions", producer="latexify predict")
+    predictions = read_manifest(data / "predictions", PREDICTIONS)
     if predictions.inputs.get("model") != model.fingerprint or score.get("predictions") != predictions.fingerprint:
         raise LatexifyError(f"{metrics / 'score.json'} does not judge this model: {remedy}")
     plots = data / "plots"

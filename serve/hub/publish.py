@@ -15,9 +15,8 @@ from huggingface_hub import HfApi, get_token
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, RevisionNotFoundError
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # exported while it runs
 
+from latexify.artifacts.names import CARD_NAME
 from latexify.common.errors import LatexifyError
-
-CARD_NAME = "README.md"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,12 +15,9 @@ from upath import UPath
 
 from latexify.artifacts.files import open_parquet, write_parquet
 from latexify.artifacts.location import Location, is_local, store_trouble
-from latexify.artifacts.manifest import MANIFEST_NAME, read_manifest
+from latexify.artifacts.manifest import read_manifest
+from latexify.artifacts.names import INDEX_NAME, MANIFEST_NAME, SHARDS
 from latexify.common.errors import LatexifyError
-
-INDEX_NAME = "index.parquet"
-KIND = "shards"
-MADE_BY = "latexify rasterize"
 
 _SHARD_NAME = re.compile(r"[a-z]+-\d{5,}\.tar")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -109,7 +106,7 @@ def open_split(folder: Location, split: str) -> SplitIndex:
 
 
 def _open_split(folder: Location, split: str) -> SplitIndex:
-    manifest = read_manifest(folder, KIND, producer=MADE_BY)
+    manifest = read_manifest(folder, SHARDS)
     splits = manifest.content["splits"]
     if split not in splits:
         raise LatexifyError(f"{folder} has no split {split!r}: it has {', '.join(splits) or 'none'}")
@@ -135,7 +132,9 @@ def _open_split(folder: Location, split: str) -> SplitIndex:
         **{name: table[name].to_numpy() for name in _NUMBERS},
     )
     if len(index) != splits[split]["num_samples"] or not _lies_within(index):
-        raise LatexifyError(f"{folder / INDEX_NAME} does not match the manifest beside it: run `{MADE_BY}` again")
+        raise LatexifyError(
+            f"{folder / INDEX_NAME} does not match the manifest beside it: run `{SHARDS.producer}` again"
+        )
     return index
 
 
@@ -144,7 +143,8 @@ def _check_names(shards: Sequence[Mapping[str, Any]], *, where: Location) -> Non
     for shard in shards:
         if not _SHARD_NAME.fullmatch(shard["name"]) or not _SHA256.fullmatch(shard["sha256"]):
             raise LatexifyError(
-                f"{where / MANIFEST_NAME} names a shard that we never write ({shard['name']!r}): run `{MADE_BY}` again"
+                f"{where / MANIFEST_NAME} names a shard that we never write ({shard['name']!r}): "
+                f"run `{SHARDS.producer}` again"
             )
 
 
@@ -153,10 +153,12 @@ def _check_sizes(folder: Location, shards: Sequence[Mapping[str, Any]]) -> None:
     for shard in shards:
         path = folder / shard["name"]
         if shard["name"] not in found:
-            raise LatexifyError(f"{path} is missing: run `{MADE_BY}` again")
+            raise LatexifyError(f"{path} is missing: run `{SHARDS.producer}` again")
         num_bytes = found[shard["name"]]
         if num_bytes not in {None, shard["num_bytes"]}:
-            raise LatexifyError(f"{path} has {num_bytes} bytes, not {shard['num_bytes']}: run `{MADE_BY}` again")
+            raise LatexifyError(
+                f"{path} has {num_bytes} bytes, not {shard['num_bytes']}: run `{SHARDS.producer}` again"
+            )
 
 
 def _local_sizes(folder: Path) -> dict[str, int | None]:
@@ -174,10 +176,10 @@ def _read_table(path: Location, split: str) -> pa.Table:
     try:
         with open_parquet(path, dictionaries=("split", "shard")) as file:
             if not set(INDEX_SCHEMA.names) <= set(file.schema_arrow.names):
-                raise LatexifyError(f"{path} was written by an older latexify: run `{MADE_BY}` again")
+                raise LatexifyError(f"{path} was written by an older latexify: run `{SHARDS.producer}` again")
             table = file.read(columns=INDEX_SCHEMA.names)
     except (FileNotFoundError, pa.ArrowInvalid) as error:
-        raise LatexifyError(f"{path} cannot be read ({error}): run `{MADE_BY}` again") from None
+        raise LatexifyError(f"{path} cannot be read ({error}): run `{SHARDS.producer}` again") from None
     # the splits stand one behind the other: a slice copies nothing, a filter all the strings
     rows = np.flatnonzero(pc.equal(table["split"], split).to_numpy())
     return table.slice(rows[0] if len(rows) else 0, len(rows)).combine_chunks()

@@ -15,7 +15,8 @@ from typing_extensions import Buffer
 from latexify.artifacts.draft import RECORDS_NAME
 from latexify.artifacts.files import open_parquet
 from latexify.artifacts.location import Location, is_local
-from latexify.shards.format.index import INDEX_NAME, INDEX_SCHEMA
+from latexify.artifacts.names import INDEX_NAME
+from latexify.shards.format.index import INDEX_SCHEMA
 from latexify.shards.format.writer import WrittenShard, whole_file
 
 _SUFFIX = ".parquet"

@@ -14,8 +14,9 @@ import pyarrow as pa
 from isal import isal_zlib
 
 from latexify.artifacts.location import is_local
+from latexify.artifacts.names import SHARDS
 from latexify.common.errors import LatexifyError
-from latexify.shards.format.index import MADE_BY, SplitIndex
+from latexify.shards.format.index import SplitIndex
 from latexify.shards.format.png import decode_png_into
 from latexify.shards.format.sample import Sample, decode_ids
 from latexify.shards.reading.cache import ShardCache
@@ -190,7 +191,7 @@ class SampleReader:
 
     def _damaged(self, shard_id: int, key: str, problem: object) -> DamagedSampleError:
         shard = self._index.folder / self._index.shards[shard_id]
-        return DamagedSampleError(f"{shard}: sample {key} cannot be read ({problem}): run `{MADE_BY}` again")
+        return DamagedSampleError(f"{shard}: sample {key} cannot be read ({problem}): run `{SHARDS.producer}` again")
 
     def _pread(self, shard_id: int, offset: int, buffer: memoryview, *, key: str) -> None:
         """Fill the buffer with a shard's bytes from `offset` on; memory anew for each sample would cost more."""
@@ -203,7 +204,7 @@ class SampleReader:
 
     def _broken(self, shard_id: int, problem: object) -> LatexifyError:
         shard = self._index.folder / self._index.shards[shard_id]
-        return LatexifyError(f"{shard} cannot be read ({problem}): run `{MADE_BY}` again")
+        return LatexifyError(f"{shard} cannot be read ({problem}): run `{SHARDS.producer}` again")
 
     def _open_all(self, rows: Rows) -> None:
         """Fetch the remote shards of these rows side by side: one after another, each would add its round trip."""

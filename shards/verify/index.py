@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from latexify.artifacts.location import Location
-from latexify.shards.format.index import INDEX_NAME, INDEX_SCHEMA
+from latexify.artifacts.names import INDEX_NAME
+from latexify.shards.format.index import INDEX_SCHEMA
 from latexify.shards.verify.shard import Finding
 
 _VARIANT = r"@\d+$"

@@ -12,14 +12,13 @@ import pyarrow as pa
 from latexify.artifacts.draft import BUILD_KEY_NAME
 from latexify.artifacts.files import read_parquet
 from latexify.artifacts.location import Location, store_trouble
-from latexify.artifacts.manifest import MANIFEST_NAME, Manifest, read_manifest
+from latexify.artifacts.manifest import Manifest, read_manifest
+from latexify.artifacts.names import INDEX_NAME, MANIFEST_NAME, REJECTS_NAME, SHARDS
 from latexify.common.errors import LatexifyError
 from latexify.common.progress import Progress
-from latexify.shards.format.index import INDEX_NAME, KIND, MADE_BY
 from latexify.shards.verify.index import ListedShard, Rows, first_line, index_findings, read_index, rows_by_shard
 from latexify.shards.verify.shard import Finding, ShardTask, TokenIds, check_shard
 
-REJECTS_NAME = "rejects.parquet"
 MAX_SHOWN = 20
 
 Encode = Callable[[Sequence[str]], Sequence[TokenIds]]
@@ -71,7 +70,7 @@ def verify(folder: Location, *, encode: Encode | None, engine: Runner, report: P
 
 
 def _verify(folder: Location, *, encode: Encode | None, engine: Runner, report: Path | None) -> Verification:
-    manifest = read_manifest(folder, KIND, producer=MADE_BY)
+    manifest = read_manifest(folder, SHARDS)
     shards = _shards(manifest, where=folder)
     found = Verification(
         folder=folder,
@@ -97,11 +96,13 @@ def _shards(manifest: Manifest, *, where: Location) -> list[ListedShard]:
         wrong = [split for split, entry in splits.items() if entry["num_samples"] != sums[split]]
         _ = manifest.params["height_px"] + manifest.params["width_px"]
     except (KeyError, TypeError, AttributeError) as error:
-        raise LatexifyError(f"{where / MANIFEST_NAME} is damaged ({error!r}): run `{MADE_BY}` again") from None
+        raise LatexifyError(f"{where / MANIFEST_NAME} is damaged ({error!r}): run `{SHARDS.producer}` again") from None
     if not shards:
-        raise LatexifyError(f"{where / MANIFEST_NAME} names no shard: run `{MADE_BY}` again")
+        raise LatexifyError(f"{where / MANIFEST_NAME} names no shard: run `{SHARDS.producer}` again")
     if wrong:
-        raise LatexifyError(f"{where / MANIFEST_NAME} contradicts itself about {wrong[0]!r}: run `{MADE_BY}` again")
+        raise LatexifyError(
+            f"{where / MANIFEST_NAME} contradicts itself about {wrong[0]!r}: run `{SHARDS.producer}` again"
+        )
     return shards
 
 
@@ -196,7 +197,7 @@ def summary_of_damage(found: Verification) -> str:
     return (
         f"{found.folder} is damaged: {found.num_damaged_samples:,} of {total:,} samples, "
         f"{len(found.damaged_shards):,} of {found.num_shards:,} shards, {found.num_findings:,} findings in all: "
-        f"run `{MADE_BY}` again, or copy the folder anew from where it is whole"
+        f"run `{SHARDS.producer}` again, or copy the folder anew from where it is whole"
     )
 
 

@@ -26,7 +26,7 @@ from latexify.pipeline.vocab.tokenizer import special_facts
 PARAMS = RasterizeParams(height_px=16, width_px=40, margin_px=1.0, max_tokens=6, samples_per_shard=7)
 Rasterize = Callable[..., dict[str, Any]]
 LETTERS = "abcdefghij"
-INKS = Manifest(kind="inks", version=1, params={}, inputs={})
+INKS_MANIFEST = Manifest(kind="inks", version=1, params={}, inputs={})
 
 
 def strokes_of(number: int) -> list[np.ndarray]:
@@ -60,7 +60,7 @@ def write_inks(folder: Path, rows: list[dict[str, Any]], *, rows_per_part: int =
     for part, start in enumerate(range(0, len(rows), rows_per_part)):
         table = pa.Table.from_pylist(rows[start : start + rows_per_part], schema=INK_SCHEMA)
         pq.write_table(table, folder / f"part-{part:05d}.parquet", row_group_size=5)
-    write_manifest(folder, INKS)
+    write_manifest(folder, INKS_MANIFEST)
     return folder
 
 
@@ -80,7 +80,7 @@ def write_tokenizer(folder: Path) -> Path:
     model.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=model, **special)
     tokenizer.save_pretrained(folder)
-    inputs = {"inks": INKS.fingerprint}
+    inputs = {"inks": INKS_MANIFEST.fingerprint}
     write_manifest(
         folder, Manifest(kind="tokenizer", version=1, params={}, inputs=inputs, content=special_facts(tokenizer))
     )

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from latexify.artifacts.manifest import read_manifest
+from latexify.artifacts.names import MODEL, SHARDS
 from latexify.shards.reading.plan import plan_epoch
 from latexify.trainer.loop.history import COLUMNS
 from latexify.trainer.loop.loop import Trainer
@@ -33,8 +34,8 @@ def test_a_run_leaves_what_the_next_stages_and_people_need(training_data: Path, 
     assert float(rows[-1]["train_loss"]) < float(rows[0]["train_loss"])
     assert [int(row["epoch"]) for row in rows] == [0, 0, 1, 1, 2, 2]
     assert (place / "model/history.csv").read_text().splitlines()[0] == ",".join(COLUMNS)
-    manifest = read_manifest(place / "model", "model", producer="")
-    assert manifest.inputs["shards"] == read_manifest(training_data / "shards", "shards", producer="").fingerprint
+    manifest = read_manifest(place / "model", MODEL)
+    assert manifest.inputs["shards"] == read_manifest(training_data / "shards", SHARDS).fingerprint
     assert [path.name for path in (place / "runs").iterdir()] == [manifest.fingerprint]
 
 

@@ -5,19 +5,16 @@ from pathlib import Path
 
 from latexify.artifacts.location import Location
 from latexify.artifacts.manifest import Manifest, read_manifest, require_input
+from latexify.artifacts.names import MODEL, SHARDS, TOKENIZER
 from latexify.common.errors import LatexifyError
-from latexify.shards.format.index import KIND as SHARDS_KIND
-from latexify.shards.format.index import MADE_BY as SHARDS_MADE_BY
 from latexify.shards.format.index import SplitIndex, open_split
 from latexify.trainer.config import ModelParams, TrainParams
 from latexify.trainer.loop.checkpoint import CHECKPOINT_VERSION
 from latexify.trainer.loop.lineage import read_origin
 from latexify.trainer.loop.precision import Precision
-from latexify.trainer.model.canvas import KIND, Geometry
+from latexify.trainer.model.canvas import Geometry
 from latexify.trainer.model.model import LoadedModel, has_batch_norm, load_tokenizer, make_model, max_positions
 from latexify.trainer.model.pretrained import base_version
-
-TOKENIZER_MADE_BY = "latexify vocab"
 
 OPERATIONAL = {
     "checkpoint_minutes",
@@ -53,9 +50,9 @@ class TrainInputs:
 
 def open_inputs(shards: Location, tokenizer: Path) -> TrainInputs:
     """Read manifests and indexes. Raises LatexifyError where one is missing, damaged, empty, or made from others."""
-    tokenizer_manifest = read_manifest(tokenizer, "tokenizer", producer=TOKENIZER_MADE_BY)
-    shards_manifest = read_manifest(shards, SHARDS_KIND, producer=SHARDS_MADE_BY)
-    require_input(shards_manifest, tokenizer_manifest, where=shards, producer=SHARDS_MADE_BY)
+    tokenizer_manifest = read_manifest(tokenizer, TOKENIZER)
+    shards_manifest = read_manifest(shards, SHARDS)
+    require_input(shards_manifest, tokenizer_manifest, where=shards)
     return TrainInputs(
         shards=shards_manifest,
         tokenizer=tokenizer_manifest,
@@ -68,7 +65,7 @@ def open_inputs(shards: Location, tokenizer: Path) -> TrainInputs:
 def load_network(params: TrainParams, model: ModelParams, *, seed: int, inputs: TrainInputs) -> LoadedModel:
     """The model before training, on the CPU. Raises LatexifyError where base, canvas or labels do not fit together."""
     geometry = inputs.geometry
-    tokenizer = load_tokenizer(inputs.tokenizer_folder, producer=TOKENIZER_MADE_BY)
+    tokenizer = load_tokenizer(inputs.tokenizer_folder, producer=TOKENIZER.producer)
     network = make_model(
         model,
         tokenizer=tokenizer,
@@ -101,7 +98,7 @@ def run_manifest(  # noqa: PLR0913  # all that shapes a run; the last four are n
     shaping = params.model_dump(mode="json", exclude=operational) | {"precision": precision.name}
     base = {"base": model.base, "base_version": base_version(model.base)}
     return Manifest(
-        kind=KIND,
+        kind=MODEL.kind,
         version=CHECKPOINT_VERSION,
         params={
             "train": shaping,

@@ -12,20 +12,16 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
 from latexify.artifacts.manifest import Manifest, read_manifest
+from latexify.artifacts.names import CONFIG_NAME, EXPORT_ONNX, GEOMETRY_NAME, MODEL, TOKENIZER_NAME, WEIGHTS_NAME
 from latexify.common.errors import LatexifyError
 from latexify.trainer.inference.backend import Engine, TokenDecoder
 from latexify.trainer.inference.beams import beam_search
 from latexify.trainer.inference.constraint import Constraint
 from latexify.trainer.inference.decoder import StepDecoder
 from latexify.trainer.inference.encoder import make_encoder
-from latexify.trainer.inference.onnx.backend import MADE_BY as EXPORTED_BY
 from latexify.trainer.inference.onnx.backend import open_graphs
 from latexify.trainer.inference.search import Hypothesis, Search, greedy_search
-from latexify.trainer.model.canvas import GEOMETRY_NAME, KIND, MADE_BY, Geometry
-
-CONFIG_NAME = "config.json"
-WEIGHTS_NAME = "model.safetensors"
-TOKENIZER_NAME = "tokenizer.json"
+from latexify.trainer.model.canvas import Geometry
 
 ONNX_CONTENT = "onnx"
 """In the manifest of a folder with graphs for onnxruntime: the size of each of their files, in bytes, by name."""
@@ -94,7 +90,7 @@ def choose_engine(folder: Path, engine: Engine | None = None) -> Engine:
 
     Raises LatexifyError where it is no model folder, or does not hold what that engine reads.
     """
-    manifest = read_manifest(folder, KIND, producer=MADE_BY)
+    manifest = read_manifest(folder, MODEL)
     has_weights = any(folder.glob("*.safetensors"))
     if engine is None:
         engine = "torch" if has_weights or ONNX_CONTENT not in manifest.content else "onnx"
@@ -118,8 +114,8 @@ def open_reader(
     Raises LatexifyError where the folder is missing, incomplete or damaged, or the engine cannot read it.
     """
     engine = choose_engine(folder, engine)
-    manifest = read_manifest(folder, KIND, producer=MADE_BY)
-    producer = EXPORTED_BY if engine == "onnx" else MADE_BY
+    manifest = read_manifest(folder, MODEL)
+    producer = EXPORT_ONNX if engine == "onnx" else MODEL.producer
     try:
         geometry = Geometry.from_params(json.loads((folder / GEOMETRY_NAME).read_text(encoding="utf-8")))
         config = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))

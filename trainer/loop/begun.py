@@ -5,13 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from latexify.artifacts.manifest import MANIFEST_NAME, Manifest, read_manifest
+from latexify.artifacts.manifest import Manifest, read_manifest
+from latexify.artifacts.names import MANIFEST_NAME, MODEL
 from latexify.common.errors import LatexifyError
 from latexify.trainer.config import TrainParams
 from latexify.trainer.loop.checkpoint import CheckpointFolder
 from latexify.trainer.loop.precision import Precision, is_native
 from latexify.trainer.loop.ranks import Ranks
-from latexify.trainer.model.canvas import KIND, MADE_BY
 
 CHOSEN_HERE = ("precision", "micro_batch")
 """Parameters of `train` that can be `auto`, and then follow from the machine."""
@@ -63,7 +63,7 @@ def find_begun(runs: Path, wanted: Manifest, *, free: Collection[str]) -> Manife
     found: list[tuple[bool, int, Manifest]] = []
     for path in sorted(runs.glob(f"*/{MANIFEST_NAME}")):
         try:
-            manifest = read_manifest(path.parent, KIND, producer=MADE_BY)
+            manifest = read_manifest(path.parent, MODEL)
         except LatexifyError:  # a damaged folder among old runs must not keep a new one from starting
             continue
         step = CheckpointFolder(path.parent, keep=1).latest_step

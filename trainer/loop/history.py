@@ -11,10 +11,9 @@ from pathlib import Path
 import torch
 
 from latexify.artifacts.files import write_atomically
+from latexify.artifacts.names import HISTORY_LINES_NAME, HISTORY_NAME
 from latexify.trainer.loop.step import StepResult
 
-HISTORY_NAME = "history.csv"
-HISTORY_LINES_NAME = "history.jsonl"
 COLUMNS = (
     "step",
     "epoch",

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from latexify.artifacts.manifest import Manifest, read_manifest
+from latexify.artifacts.names import MODEL
 from latexify.common.errors import LatexifyError
-from latexify.trainer.model.canvas import KIND, MADE_BY
 
 ACCEPTABLE = frozenset(
     f"train.{name}"
@@ -37,7 +37,7 @@ what they read, or in which order: going on would give a model that no parameter
 
 def read_origin(folder: Path) -> Manifest:
     """The manifest of the run to go on from. Raises LatexifyError where the folder holds none."""
-    return read_manifest(folder, KIND, producer=MADE_BY)
+    return read_manifest(folder, MODEL)
 
 
 def check_continues(origin: Manifest, wanted: Manifest, *, folder: Path, accepted: Collection[str]) -> None:

@@ -4,12 +4,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-KIND = "model"
-MADE_BY = "latexify train"
-GEOMETRY_NAME = "latexify.json"
-CALIBRATION_NAME = "calibration.json"
-"""What ``latexify calibrate`` puts beside a model (`latexify.eval.predict.calibration`)."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Geometry:

@@ -8,10 +8,10 @@ from torch import nn
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 from latexify.artifacts.files import write_atomically
-from latexify.artifacts.manifest import MANIFEST_NAME, Manifest, write_manifest
+from latexify.artifacts.manifest import Manifest, write_manifest
+from latexify.artifacts.names import CALIBRATION_NAME, GEOMETRY_NAME, MANIFEST_NAME
 from latexify.common.errors import LatexifyError
 from latexify.trainer.loop.history import Row, write_history
-from latexify.trainer.model.canvas import CALIBRATION_NAME, GEOMETRY_NAME
 from latexify.trainer.model.model import LoadedModel
 from latexify.trainer.model.pretrained import no_bars
 

@@ -10,11 +10,12 @@ from torch import nn
 from transformers import AutoTokenizer, GenerationConfig, PreTrainedTokenizerBase, VisionEncoderDecoderModel
 
 from latexify.artifacts.manifest import read_manifest
+from latexify.artifacts.names import GEOMETRY_NAME, MODEL
 from latexify.common.errors import LatexifyError
 from latexify.trainer.config import ModelParams
 from latexify.trainer.inference.reader import grey_of
 from latexify.trainer.model import presets
-from latexify.trainer.model.canvas import GEOMETRY_NAME, KIND, MADE_BY, Geometry
+from latexify.trainer.model.canvas import Geometry
 from latexify.trainer.model.pretrained import load_base, no_bars
 
 
@@ -138,17 +139,19 @@ def load_model(folder: Path) -> LoadedModel:
 
     Raises LatexifyError where the folder is missing, incomplete or damaged.
     """
-    manifest = read_manifest(folder, KIND, producer=MADE_BY)
+    manifest = read_manifest(folder, MODEL)
     try:
         geometry = Geometry.from_params(json.loads((folder / GEOMETRY_NAME).read_text(encoding="utf-8")))
         with no_bars():
             # whatever the file holds, such as float16: it would be as slow as imprecise on a CPU
             model = VisionEncoderDecoderModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
     except (OSError, ValueError, KeyError) as error:
-        raise LatexifyError(f"{folder} holds no whole model ({_first_line(error)}): run `{MADE_BY}` again") from None
+        raise LatexifyError(
+            f"{folder} holds no whole model ({_first_line(error)}): run `{MODEL.producer}` again"
+        ) from None
     return LoadedModel(
         model=model.eval(),
-        tokenizer=load_tokenizer(folder, producer=MADE_BY),
+        tokenizer=load_tokenizer(folder, producer=MODEL.producer),
         geometry=geometry,
         fingerprint=manifest.fingerprint,
     )

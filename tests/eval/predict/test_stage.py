@@ -9,6 +9,7 @@ import torch
 from transformers import VisionEncoderDecoderModel
 
 from latexify.artifacts.manifest import Manifest, read_manifest
+from latexify.artifacts.names import PREDICTIONS
 from latexify.common.errors import LatexifyError
 from latexify.eval.config import PredictParams
 from latexify.eval.predict.stage import PREDICTION_SCHEMA, run
@@ -62,7 +63,7 @@ def test_every_ink_gets_an_answer_in_index_order(model: Path, shards: Path, tmp_
     assert all(0 < value <= 1 for value in table["confidence"].to_pylist())
     assert all(0 < count <= 6 for count in table["num_tokens"].to_pylist())
     assert result["num_samples"] == 8
-    manifest = read_manifest(tmp_path / "out", "predictions", producer="latexify predict")
+    manifest = read_manifest(tmp_path / "out", PREDICTIONS)
     assert manifest.inputs.keys() == {"model", "shards"}
 
 

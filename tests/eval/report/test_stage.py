@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from latexify.artifacts.manifest import Manifest, read_manifest, write_manifest
+from latexify.artifacts.names import REPORT_NAME, SHARDS
 from latexify.common.errors import LatexifyError
 from latexify.eval.config import ReportParams, ScoreParams
 from latexify.eval.predict.stage import PREDICTION_SCHEMA
@@ -67,7 +68,7 @@ def inputs(tmp_path: Path) -> dict[str, Any]:
     for name in ("model", "predictions", "metrics"):
         folders[name].mkdir()
     make_shards(folders["shards"], num_train=2, num_valid=len(REFERENCES))
-    shards = read_manifest(folders["shards"], "shards", producer="")
+    shards = read_manifest(folders["shards"], SHARDS)
     model = Manifest(kind="model", version=1, params={}, inputs={})
     (folders["model"] / "history.csv").write_text(HISTORY, encoding="utf-8")
     write_manifest(folders["model"], model)
@@ -224,7 +225,7 @@ def test_a_file_that_is_too_large_is_refused(inputs: dict[str, Any], monkeypatch
     monkeypatch.setattr(report, "MAX_BYTES", 10_000)
     with pytest.raises(LatexifyError, match=r"lower report\.num_samples"):
         make(inputs)
-    assert not (inputs["out"] / report.REPORT_NAME).exists()
+    assert not (inputs["out"] / REPORT_NAME).exists()
 
 
 def _edit_score(inputs: dict[str, Any]) -> None:

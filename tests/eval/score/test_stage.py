@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from latexify.artifacts.manifest import Manifest, read_manifest, write_manifest
+from latexify.artifacts.names import SHARDS
 from latexify.common.errors import LatexifyError
 from latexify.eval.config import ScoreParams
 from latexify.eval.score.stage import run
@@ -38,7 +39,7 @@ def write_predictions(folder: Path, shards: Path, *, predictions: list[str] = RE
     columns |= {"confidence": [0.9, 0.9, 0.2, 0.2], "probability": [0.99] * len(TRUE)}
     pq.write_table(pa.table(columns), folder / "predictions.parquet")
     params = {"split": "valid", "normalizer_version": NORMALIZER_VERSION, **params}
-    inputs = {"shards": read_manifest(shards, "shards", producer="").fingerprint}
+    inputs = {"shards": read_manifest(shards, SHARDS).fingerprint}
     write_manifest(folder, Manifest(kind="predictions", version=1, params=params, inputs=inputs))
     return folder
 

@@ -20,6 +20,7 @@ from upath import UPath
 from latexify.artifacts import files
 from latexify.artifacts.location import Location
 from latexify.artifacts.manifest import read_manifest
+from latexify.artifacts.names import SOURCE
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.config import IngestParams, InkmlParams
 from latexify.pipeline.engine.engine import Engine
@@ -323,4 +324,4 @@ def test_rejections_keep_nothing_of_their_chunk(at: Path) -> None:
 
 def source_plan(at: Path) -> SourcePlan:
     """What source wrote."""
-    return SourcePlan.from_content(read_manifest(at / "source", "source", producer="").content, where=at)
+    return SourcePlan.from_content(read_manifest(at / "source", SOURCE).content, where=at)

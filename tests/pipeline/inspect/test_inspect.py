@@ -17,10 +17,11 @@ from typer.testing import CliRunner
 from benchmarks.destroy.shard_damage import make_folder
 from latexify.artifacts.files import write_parquet
 from latexify.artifacts.manifest import Manifest, write_manifest
+from latexify.artifacts.names import INKS, SOURCE
 from latexify.cli.app import app
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.inks.ink import Ink, Reason, Rejection
-from latexify.pipeline.inks.table import INKS_KIND, ink_table, part_name, rejects_table
+from latexify.pipeline.inks.table import ink_table, part_name, rejects_table
 from latexify.pipeline.inputs.inputs import SourcePlan, Wanted, survey
 from latexify.pipeline.inputs.splits import InputSplit
 from latexify.pipeline.inspect.choosing import Choice, choose
@@ -36,7 +37,6 @@ from latexify.pipeline.inspect.entry import Entry
 from latexify.pipeline.inspect.opening import open_collection
 from latexify.pipeline.inspect.wording import describe
 from latexify.pipeline.latex import tokenize
-from latexify.pipeline.source.stage import SOURCE_KIND
 
 GOOD = {
     "a/one": (r"$x^2$", "0 0, 10 20"),
@@ -70,14 +70,14 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def data(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folders of all kinds, with rejections in the inks and in the shards."""
     root = tmp_path_factory.mktemp("data")
-    for name in (SOURCE_KIND, INKS_KIND):
+    for name in (SOURCE.kind, INKS.kind):
         (root / name).mkdir()
     wanted = [Wanted(path=raw, name="inkml", rule=InputSplit(split="train"))]
     plan = SourcePlan(
-        inputs=survey(wanted, base=root / SOURCE_KIND), label_annotations=["truth"], writer_annotations=[]
+        inputs=survey(wanted, base=root / SOURCE.kind), label_annotations=["truth"], writer_annotations=[]
     )
-    source = Manifest(kind=SOURCE_KIND, version=1, params={}, inputs={}, content=plan.model_dump())
-    write_manifest(root / SOURCE_KIND, source)
+    source = Manifest(kind=SOURCE.kind, version=1, params={}, inputs={}, content=plan.model_dump())
+    write_manifest(root / SOURCE.kind, source)
     inks = [
         Ink(
             key=name,
@@ -90,16 +90,16 @@ def data(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         for number, (name, (label, _)) in enumerate(GOOD.items())
     ]
-    write_parquet(root / INKS_KIND / part_name(0), ink_table(inks[:2]))
-    write_parquet(root / INKS_KIND / part_name(1), ink_table(inks[2:]))
+    write_parquet(root / INKS.kind / part_name(0), ink_table(inks[:2]))
+    write_parquet(root / INKS.kind / part_name(1), ink_table(inks[2:]))
     parts = [{"name": part_name(0), "num_rows": 2}, {"name": part_name(1), "num_rows": 1}]
     rejections = [
         Rejection(key=f"bad/{name}", source=f"inkml/bad/{name}.inkml", reason=reason, detail="as it is")
         for name, reason in (("empty", Reason.EMPTY_FILE), ("unlabelled", Reason.BAD_LABEL))
     ]
-    write_parquet(root / INKS_KIND / "rejects.parquet", rejects_table(rejections))
+    write_parquet(root / INKS.kind / "rejects.parquet", rejects_table(rejections))
     write_manifest(
-        root / INKS_KIND, Manifest(kind=INKS_KIND, version=1, params={}, inputs={}, content={"parts": parts})
+        root / INKS.kind, Manifest(kind=INKS.kind, version=1, params={}, inputs={}, content={"parts": parts})
     )
     make_folder(root / "shards")
     long = Rejection(key="a/two", source="inkml/a/two.inkml", reason=Reason.LONG_LABEL, detail="999 tokens")

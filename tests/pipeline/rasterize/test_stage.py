@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from latexify.artifacts.manifest import Manifest, read_manifest, write_manifest
+from latexify.artifacts.names import INKS, SHARDS, TOKENIZER
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.drawing.draw import Canvas, draw_ink
 from latexify.pipeline.engine.engine import Backend, Engine
@@ -76,10 +77,10 @@ def test_metrics_and_manifest_count_alike(rasterize: Rasterize, inks: Path, tmp_
     assert metrics["num_bytes"] == sum(tar.stat().st_size for tar in tars)
     lengths = np.concatenate([open_split(tmp_path / "out", split).num_tokens for split in metrics["samples"]])
     assert metrics["mean_tokens"] == pytest.approx(lengths.mean())
-    manifest = read_manifest(tmp_path / "out", "shards", producer="the test")
+    manifest = read_manifest(tmp_path / "out", SHARDS)
     assert manifest.params == PARAMS.model_dump()
-    for kind, folder in (("inks", inks), ("tokenizer", tokenizer)):
-        assert manifest.inputs[kind] == read_manifest(folder, kind, producer="the test").fingerprint
+    for artifact, folder in ((INKS, inks), (TOKENIZER, tokenizer)):
+        assert manifest.inputs[artifact.kind] == read_manifest(folder, artifact).fingerprint
     listed = [shard["name"] for split in manifest.content["splits"].values() for shard in split["shards"]]
     assert sorted(listed) == sorted(tar.name for tar in tars)
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from latexify.artifacts.manifest import read_manifest
+from latexify.artifacts.names import COMPOSED_NAME, SHARDS
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.drawing.draw import Canvas, draw_points
-from latexify.pipeline.inks.ink import COMPOSED_NAME
 from latexify.pipeline.inputs.keys import key_of
 from latexify.pipeline.rasterize.variants import VARIANT_MARK, Variation, variant_key, vary_ink
 from latexify.shards.format.index import open_split
@@ -95,7 +95,7 @@ def test_only_variants_follow_the_seed(rasterize: Rasterize, inks: Path, tmp_pat
     assert {key for key in first if first[key] == second[key] and first[key][3]["num_strokes"] > 1} == {
         key for key in first if VARIANT_MARK not in key and first[key][3]["num_strokes"] > 1
     }
-    prints = {read_manifest(tmp_path / f"varied{seed}", "shards", producer="the test").fingerprint for seed in (1, 2)}
+    prints = {read_manifest(tmp_path / f"varied{seed}", SHARDS).fingerprint for seed in (1, 2)}
     assert len(prints) == 2
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from latexify.artifacts.manifest import Manifest, read_manifest
+from latexify.artifacts.names import SOURCE
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.config import CrohmeParams, InkmlParams, MathWritingParams, SyntheticParams
 from latexify.pipeline.inputs.inputs import SourcePlan, locate
@@ -35,7 +36,7 @@ def pack(path: Path, folder: Path) -> None:
 def run(section: source.DatasetSection, dataset: str, at: Path, *, seed: int = 1) -> Manifest:
     """Run the stage with `at/raw` and `at/source`, and read what it wrote."""
     source.run(section, dataset=dataset, seed=seed, raw=at / "raw", out=at / "source", jobs=1)
-    return read_manifest(at / "source", "source", producer="latexify source")
+    return read_manifest(at / "source", SOURCE)
 
 
 def plan_of(manifest: Manifest) -> SourcePlan:

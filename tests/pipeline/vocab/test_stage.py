@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
+from latexify.artifacts import names
 from latexify.artifacts.manifest import Manifest, read_manifest, write_manifest
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.config import VocabParams
@@ -116,7 +117,7 @@ def test_losses_are_counted_and_told(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert splits["test"]["num_unknown"] == 3
     assert splits["test"]["num_edits"] == len("_{}") + len("/") + len(r"\beta ")
     assert splits["test"]["round_trip_cer"] == splits["test"]["num_edits"] / sum(map(len, EVALUATION))
-    content = read_manifest(out, "tokenizer", producer="latexify vocab").content
+    content = read_manifest(out, names.TOKENIZER).content
     assert content["unknown"]["test"] == {"/": 1, r"\beta": 1, "_": 1}
     assert "warning: the tokenizer loses" in (told := capsys.readouterr().err)
     assert "test labels" in told
@@ -205,7 +206,7 @@ def test_a_tokenizer_folder_that_is_not_whole_is_refused(tmp_path: Path, damage:
     elif damage == "cut off":
         path.write_bytes(path.read_bytes()[:100])
     else:
-        write_manifest(out, replace(read_manifest(out, "tokenizer", producer=""), content={}))
+        write_manifest(out, replace(read_manifest(out, names.TOKENIZER), content={}))
     with pytest.raises(LatexifyError, match=r"holds no whole tokenizer .*: run `latexify vocab` again"):
         read_encoder(out)
 

@@ -18,7 +18,8 @@ import pytest
 from streamlit import config
 from streamlit.testing.v1 import AppTest
 
-from latexify.artifacts.manifest import MANIFEST_NAME, Manifest, write_manifest
+from latexify.artifacts.manifest import Manifest, write_manifest
+from latexify.artifacts.names import MANIFEST_NAME
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.drawing.draw import draw_ink
 from latexify.pipeline.inks.ink import Ink

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from benchmarks.destroy.shard_damage import Here, ids_of, make_folder, make_sample, run_trials
 from latexify.artifacts.location import location_of
 from latexify.artifacts.manifest import Manifest, read_manifest, write_manifest
+from latexify.artifacts.names import SHARDS
 from latexify.cli.app import app
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.engine.engine import Engine
@@ -187,7 +188,7 @@ def test_faults_of_making_are_named(tmp_path: Path, sample: EncodedSample, messa
 
 def test_a_picture_of_another_size_is_named(folder: Path) -> None:
     """Batches of two sizes cannot be stacked."""
-    manifest = read_manifest(folder, "shards", producer="")
+    manifest = read_manifest(folder, SHARDS)
     write_manifest(folder, replace(manifest, params={"height_px": 24, "width_px": 65}))
     found = check(folder)
     assert found.num_damaged_samples == 120
@@ -250,7 +251,7 @@ def test_variants_of_an_ink_are_one_ink(folder: Path) -> None:
 
 def test_another_index_than_the_manifests_is_named(folder: Path) -> None:
     """Whatever is changed in it, and if only in how it is compressed: it is not the file that was written."""
-    manifest = read_manifest(folder, "shards", producer="")
+    manifest = read_manifest(folder, SHARDS)
     facts = {"num_bytes": 0, "sha256": hashlib.sha256((folder / "index.parquet").read_bytes()).hexdigest()}
     write_manifest(folder, replace(manifest, content={**manifest.content, "index": facts}))
     assert not problems(folder)
@@ -269,7 +270,7 @@ def test_an_unreadable_index_still_checks_the_shards(folder: Path) -> None:
 
 def test_a_damaged_manifest_is_one_error(folder: Path) -> None:
     """Nothing can be said without it."""
-    manifest = read_manifest(folder, "shards", producer="")
+    manifest = read_manifest(folder, SHARDS)
     splits = {"train": {"num_samples": 1, "shards": []}}
     for content in ({}, {"splits": splits}, {"splits": {"train": {"num_samples": 0, "shards": []}}}, {"splits": 3}):
         write_manifest(folder, replace(manifest, content=content))
@@ -297,7 +298,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pq.write_table(pa.table({"key": pa.array([], pa.string())}), root / "data" / "shards" / "rejects.parquet")
     build_latex_tokenizer("0123456789").save_pretrained(root / "data" / "tokenizer")
     write_manifest(root / "data" / "tokenizer", made_with)
-    manifest = read_manifest(root / "data" / "shards", "shards", producer="")
+    manifest = read_manifest(root / "data" / "shards", SHARDS)
     write_manifest(root / "data" / "shards", replace(manifest, inputs={"tokenizer": made_with.fingerprint}))
     return root
 

@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from latexify.artifacts.manifest import read_manifest
+from latexify.artifacts.names import MODEL
 from latexify.common.errors import LatexifyError
 from latexify.trainer.loop import checkpoint, loop
 from latexify.trainer.loop.loop import Trainer
@@ -188,7 +189,7 @@ def test_a_broken_export_is_made_again(
             train(training_data, tmp_path)
     assert (tmp_path / "model/model.safetensors").exists()
     with pytest.raises(LatexifyError, match="missing or incomplete"):
-        read_manifest(tmp_path / "model", "model", producer="")
+        read_manifest(tmp_path / "model", MODEL)
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "_train_batch", None)
         assert train(training_data, tmp_path) == finished_run[1]

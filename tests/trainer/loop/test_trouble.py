@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from latexify.artifacts.manifest import read_manifest, write_manifest
+from latexify.artifacts.names import SHARDS
 from latexify.common.errors import LatexifyError
 from latexify.shards.format.index import open_split
 from latexify.trainer.data.batches import MicroBatch, open_loader
@@ -109,7 +110,7 @@ def test_shards_of_another_tokenizer_are_refused(training_data: Path, tmp_path: 
 def test_an_empty_split_is_refused(training_data: Path, tmp_path: Path):
     """Without validation inks no model is better than another; the reasons are in the rejects."""
     shutil.copytree(training_data / "shards", tmp_path / "shards")
-    manifest = read_manifest(tmp_path / "shards", "shards", producer="")
+    manifest = read_manifest(tmp_path / "shards", SHARDS)
     splits = manifest.content["splits"] | {"valid": {"num_samples": 0, "shards": []}}
     write_manifest(tmp_path / "shards", replace(manifest, content={"splits": splits}))
     with pytest.raises(LatexifyError, match=r"split 'valid' in .* is empty: see .*rejects.parquet"):

@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 from transformers import VisionEncoderDecoderModel
 
 from latexify.artifacts.manifest import read_manifest
+from latexify.artifacts.names import MODEL
 from latexify.common.errors import LatexifyError
 from latexify.trainer.inference.reader import open_reader
 from latexify.trainer.model.model import load_model
@@ -31,7 +32,7 @@ def test_half_the_size_reads_alike(training_data: Path, finished_run: tuple[Path
     plain = VisionEncoderDecoderModel.from_pretrained(half)  # as the README and the card have it
     assert all(weight.dtype == torch.float32 for weight in plain.parameters())
     assert open_reader(half, device=torch.device("cpu")).reader.read(random_pictures(1), max_tokens=4)
-    manifests = [read_manifest(folder, "model", producer="").fingerprint for folder in (half, full)]
+    manifests = [read_manifest(folder, MODEL).fingerprint for folder in (half, full)]
     assert manifests[0] != manifests[1], "figures of one must not pass for the other's"
 
 

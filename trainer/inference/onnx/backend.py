@@ -14,11 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from latexify.artifacts.names import DECODER_NAME, ENCODER_NAME, EXPORT_ONNX
 from latexify.common.errors import LatexifyError
-
-ENCODER_NAME = "encoder.onnx"
-DECODER_NAME = "decoder.onnx"
-MADE_BY = "latexify export-onnx"
 
 Array = npt.NDArray[Any]
 
@@ -174,4 +171,4 @@ def _plain_errors(path: Path) -> Iterator[None]:
         yield
     except (*damaged, state.NotImplemented, state.RuntimeException) as error:
         reason = " ".join(str(error).split())[:200]
-        raise LatexifyError(f"{path} cannot be read by onnxruntime ({reason}): run `{MADE_BY}` again") from None
+        raise LatexifyError(f"{path} cannot be read by onnxruntime ({reason}): run `{EXPORT_ONNX}` again") from None

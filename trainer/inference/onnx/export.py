@@ -15,12 +15,13 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from latexify.artifacts.manifest import MANIFEST_NAME, Manifest, write_manifest
+from latexify.artifacts.manifest import Manifest, write_manifest
+from latexify.artifacts.names import CONFIG_NAME, DECODER_NAME, ENCODER_NAME, MANIFEST_NAME, WEIGHTS_NAME
 from latexify.common.errors import LatexifyError
-from latexify.trainer.inference.onnx.backend import DECODER_NAME, ENCODER_NAME, open_graphs
+from latexify.trainer.inference.onnx.backend import open_graphs
 from latexify.trainer.inference.onnx.check import Comparison, compare
 from latexify.trainer.inference.onnx.graphs import DecoderGraph, EncoderGraph
-from latexify.trainer.inference.reader import CONFIG_NAME, ONNX_CONTENT, WEIGHTS_NAME, TrainedReader, open_reader
+from latexify.trainer.inference.reader import ONNX_CONTENT, TrainedReader, open_reader
 
 OPSET = 20
 """Of ONNX: the first that has GELU as one operator. onnxruntime reads it from version 1.17 on."""

@@ -1,0 +1,58 @@
+"""The kinds of artifacts, the commands that make them, and the names of their files."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One kind of artifact folder.
+
+    Attributes:
+        kind: The name in its manifest and in the manifests of artifacts made from it; also the folder under ``data/``.
+        producer: The command that makes it; error messages tell the user to run it.
+    """
+
+    kind: str
+    producer: str
+
+
+SOURCE = Artifact("source", "latexify source")
+INKS = Artifact("inks", "latexify ingest")
+TOKENIZER = Artifact("tokenizer", "latexify vocab")
+SHARDS = Artifact("shards", "latexify rasterize")
+MODEL = Artifact("model", "latexify train")
+PREDICTIONS = Artifact("predictions", "latexify predict")
+
+ARTIFACTS = {artifact.kind: artifact for artifact in (SOURCE, INKS, TOKENIZER, SHARDS, MODEL, PREDICTIONS)}
+
+CALIBRATE = "latexify calibrate"
+"""The command that adds `CALIBRATION_NAME` to a model folder."""
+EXPORT_ONNX = "latexify export-onnx"
+"""The command that makes a model folder with `ENCODER_NAME` and `DECODER_NAME`."""
+
+# every artifact
+MANIFEST_NAME = "manifest.json"
+# source
+COMPOSED_NAME = "composed.tar"
+COUNTS_NAME = "composed.json"
+# inks and shards
+REJECTS_NAME = "rejects.parquet"
+# shards
+INDEX_NAME = "index.parquet"
+# tokenizer and model
+TOKENIZER_NAME = "tokenizer.json"
+# model
+CONFIG_NAME = "config.json"
+WEIGHTS_NAME = "model.safetensors"
+GEOMETRY_NAME = "latexify.json"
+CALIBRATION_NAME = "calibration.json"
+HISTORY_NAME = "history.csv"
+HISTORY_LINES_NAME = "history.jsonl"
+CARD_NAME = "README.md"
+ENCODER_NAME = "encoder.onnx"
+DECODER_NAME = "decoder.onnx"
+# predictions, and what the score and report stages make of them
+PREDICTIONS_NAME = "predictions.parquet"
+SAMPLES_NAME = "samples.parquet"
+SCORE_NAME = "score.json"
+REPORT_NAME = "report.html"

@@ -1,4 +1,4 @@
-# latexify in a container: `--target cpu` (the last, and so the default) or `--target cuda`. docs/container.md says how to
+# latexify in a container: `--target cpu` (the last, and so the default) or `--target cuda`. docs/guide/container.md says how to
 # run it; `make container-check` builds the cpu target where there is no Docker, and runs what is in it.
 #
 # Pinned: the base by its dated tag, Python packages by requirements-image.lock and their hashes, torch by its version in

@@ -10,7 +10,7 @@ help:
 	@echo "make repro          set up, then run the pipeline: data, model, metrics, report"
 	@echo "make test           set up, then run the tests"
 	@echo "make lint           set up, then check style and types"
-	@echo "make bench          set up, then measure beside baselines and targets, into docs/performance.md"
+	@echo "make bench          set up, then measure beside baselines and targets, into docs/log/performance.md"
 	@echo "make bench-scale    the same for time and memory of 10,000 and 100,000 inks"
 	@echo "make damage         set up, then damage shards 1,000 times and see whether anything gets by"
 	@echo "make fuzz           set up, then read 100,000 ruined InkML files (long)"

@@ -4,7 +4,7 @@
 buildah builds the Dockerfile as it stands, each RUN in a chroot of its own; the base image, which it cannot fetch
 here, is made by mmdebstrap of the same Debian release. Both are Debian packages, and both want root. Then every
 program of the image runs in it, as its user and without a network beyond the loopback interface: a small training job,
-then the service and the demo with its model. The result goes into docs/container.md with date and commit.
+then the service and the demo with its model. The result goes into docs/guide/container.md with date and commit.
 
 Needs 8 GB of disk and, the first time, a quarter of an hour.
 """
@@ -186,7 +186,7 @@ def main() -> None:
     parser.add_argument("--place", type=Path, default=PLACE, help="Where images are kept from check to check.")
     parser.add_argument("--wheels", type=Path, help="A folder with torch's wheel, where its index cannot be reached.")
     parser.add_argument("--without-service", action="store_true", help="Try neither the service nor the demo.")
-    parser.add_argument("--record", action="store_true", help="Write the result into docs/container.md.")
+    parser.add_argument("--record", action="store_true", help="Write the result into docs/guide/container.md.")
     arguments = parser.parse_args()
     missing = [name for name in PACKAGES.split() if shutil.which(name) is None]
     if missing or os.geteuid() != 0:
@@ -236,8 +236,8 @@ def run_all(builder: Builder, *, with_service: bool) -> list[Step]:
 
 
 def record(text: str) -> None:
-    """Put the result between its marks in docs/container.md."""
-    path = REPOSITORY / "docs/container.md"
+    """Put the result between its marks in docs/guide/container.md."""
+    path = REPOSITORY / "docs/guide/container.md"
     before, rest = path.read_text(encoding="utf-8").split(MARKS[0])
     after = rest.split(MARKS[1])[1]
     path.write_text(f"{before}{MARKS[0]}\n{text}\n{MARKS[1]}{after}", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Take the pictures of the demo that docs/demo.md shows: `python -m scripts.demo_pictures`.
+"""Take the pictures of the demo that docs/guide/demo.md shows: `python -m scripts.demo_pictures`.
 
 Starts `latexify demo` on a free port, and headless Chromium (or Google Chrome) to look at it.
 """

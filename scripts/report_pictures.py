@@ -1,4 +1,4 @@
-"""Take the pictures of a report that docs/report.md shows: `python -m scripts.report_pictures REPORT.html`."""
+"""Take the pictures of a report that docs/guide/report.md shows: `python -m scripts.report_pictures REPORT.html`."""
 
 import argparse
 import sys

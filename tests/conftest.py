@@ -28,7 +28,7 @@ def repository() -> Path:
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """Folder of real data (see docs/development.md); the test is skipped where it is not at hand."""
+    """Folder of real data (see CONTRIBUTING.md); the test is skipped where it is not at hand."""
     folder = os.environ.get("LATEXIFY_REAL_DATA")
     if not folder:
         pytest.skip("LATEXIFY_REAL_DATA is not set: no real inks here")

@@ -93,7 +93,7 @@ def make_processor(*, height_px: int = SIDE_PX, width_px: int = SIDE_PX, **optio
     )
 
 
-class SeedInks(Dataset[tuple[torch.Tensor, torch.Tensor]]):
+class BaselineInks(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     """Items: pixels float32 [3, height, width], and label ids int64 [max_tokens], padded with the pad id."""
 
     def __init__(self, paths: Sequence[Path], *, tokenizer: Any, processor: Any, max_tokens: int = 256) -> None:
@@ -137,7 +137,7 @@ def time_loader(paths: Sequence[Path], *, tokenizer_folder: Path, workers: int) 
     """Inks per second of an epoch through the loader, its processes' start left out."""
     from latexify.pipeline.vocab.tokenizer import load_tokenizer  # noqa: PLC0415  # slow to import
 
-    inks = SeedInks(paths, tokenizer=load_tokenizer(tokenizer_folder), processor=make_processor())
+    inks = BaselineInks(paths, tokenizer=load_tokenizer(tokenizer_folder), processor=make_processor())
     return {"loader": epoch_rate(DataLoader(inks, batch_size=BATCH, num_workers=workers))}
 
 

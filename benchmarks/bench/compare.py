@@ -1,12 +1,11 @@
-"""The seed's method, PNG files with a CSV, and this project, on the same inks, in turn, on one core and on several."""
+"""The baseline's method, PNG files with a CSV, and this project, on the same inks, in turn, on one core and on several."""
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.bench import baseline as seed
-from benchmarks.bench import png_csv, stages, streams
+from benchmarks.bench import baseline, png_csv, stages, streams
 from benchmarks.bench.cores import Pools
 from benchmarks.bench.inks import RawInk, copies, write_files, write_tar
 from benchmarks.bench.measured import Job, Measured, Target, ratios, summed_rate, take_turns
@@ -76,8 +75,11 @@ def _jobs(  # noqa: PLR0913  # all but the first two are named
     num_batches = streams.enough_batches(sizes.num_inks * sizes.num_copies)
     stream = {"shards": stages.shards_of(workspace), "workers": workers, "num_batches": num_batches}
     calls = {
-        "seed loader": Job(
-            pool=theirs, call=seed.time_loader, arguments={"paths": paths, "workers": workers, **tokenizer}, warm=few
+        "baseline loader": Job(
+            pool=theirs,
+            call=baseline.time_loader,
+            arguments={"paths": paths, "workers": workers, **tokenizer},
+            warm=few,
         ),
         "png write": Job(pool=theirs, call=png_csv.write_all, arguments={"paths": paths, "folder": png, "jobs": cores}),
         "png loader": Job(
@@ -93,7 +95,7 @@ def _jobs(  # noqa: PLR0913  # all but the first two are named
 def _single_core_jobs(workspace: Workspace, paths: Sequence[Path], *, sizes: Sizes, pool: Executor) -> dict[str, Job]:
     few = {"paths": list(paths[:WARM_UP_INKS])}
     jobs = {
-        "seed steps 1": Job(pool=pool, call=seed.time_steps, arguments={"paths": paths}, warm=few),
+        "baseline steps 1": Job(pool=pool, call=baseline.time_steps, arguments={"paths": paths}, warm=few),
         "decoding 1": Job(
             pool=pool,
             call=streams.time_decoding,
@@ -110,8 +112,8 @@ def _rates(times: Times, *, cores: int) -> dict[str, list[float]]:
     """Rows of the table: inks per second on this number of cores."""
     stages = times[f"stages {cores}"]
     rates = {
-        "seed: parse + draw + resize": summed_rate(*_seed_steps(times)) if cores == 1 else None,
-        "seed: data loader": times[f"seed loader {cores}"]["loader"],
+        "baseline: parse + draw + resize": summed_rate(*_baseline_steps(times)) if cores == 1 else None,
+        "baseline: data loader": times[f"baseline loader {cores}"]["loader"],
         "PNG files + CSV: write": times[f"png write {cores}"]["write"],
         "PNG files + CSV: data loader": times[f"png loader {cores}"]["loader"],
         "latexify: ingest": stages["ingest"],
@@ -129,21 +131,21 @@ def _rates(times: Times, *, cores: int) -> dict[str, list[float]]:
     return {name: values for name, values in rates.items() if values}
 
 
-def _seed_steps(times: Times) -> list[list[float]]:
-    return [times["seed steps 1"][step] for step in ("parse", "draw", "resize")]
+def _baseline_steps(times: Times) -> list[list[float]]:
+    return [times["baseline steps 1"][step] for step in ("parse", "draw", "resize")]
 
 
 def _targets(times: Times, *, inks: str, cores: int) -> list[Target]:
     rates, several = _rates(times, cores=1), _rates(times, cores=cores)
-    loading = rates["seed: data loader"]
+    loading = rates["baseline: data loader"]
     whole = f"latexify: ingest + rasterize {SIDE_PX}x{SIDE_PX}"
     redrawn = rates[f"latexify: rasterize {SIDE_PX}x{SIDE_PX}"]
     decoding = [max(pair) for pair in zip(*times["decoding 1"].values(), strict=True)]
     found = [
-        ("ingest + rasterize against the seed's loader", ratios(rates[whole], loading), 10, "x"),
+        ("ingest + rasterize against the baseline's loader", ratios(rates[whole], loading), 10, "x"),
         ("rasterize from Parquet against the same", ratios(redrawn, loading), 15, "x"),
         (
-            "stream to batches against the seed's loader",
+            "stream to batches against the baseline's loader",
             ratios(rates["latexify: stream, uint8"], loading),
             30,
             "x",

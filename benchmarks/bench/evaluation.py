@@ -1,12 +1,12 @@
-"""Judging a model on inks that it has not seen: the seed's evaluation and this project's, the same model, in turn.
+"""Judging a model on inks that it has not seen: the baseline's evaluation and this project's, the same model, in turn.
 
-The seed's, as described: InkML is parsed point by point and drawn when its turn comes, goes through Hugging Face's
+The baseline's, as described: InkML is parsed point by point and drawn when its turn comes, goes through Hugging Face's
 image processor, in batches of 8 in the order of the files, and is read by `generate`, greedily; then the character
 error rate of all. It is granted that it draws as this project does, which takes less time than its own drawing: so both
 read the same pictures with the same weights, and their answers can be compared.
 
 Ours: the stage `predict`, from shards, and the same rate of what it wrote. Both begin with loading the model. Answers
-that go round in circles, which a model has the fewer of the longer it was trained, cost the seed more: it waits for
+that go round in circles, which a model has the fewer of the longer it was trained, cost the baseline more: it waits for
 their last token.
 """
 
@@ -55,7 +55,7 @@ class Inks(Dataset[torch.Tensor]):
         return pixels
 
 
-def time_seed(exam: Exam, *, workers: int, answers: Path) -> dict[str, float]:
+def time_baseline(exam: Exam, *, workers: int, answers: Path) -> dict[str, float]:
     """Inks per second, and the character error rate in percent. answers: a JSON file of texts by key."""
     # where the other is timed, they need not be
     from transformers import AutoImageProcessor, AutoTokenizer, VisionEncoderDecoderModel  # noqa: PLC0415
@@ -104,7 +104,7 @@ def run(
     few = replace(exam, files=exam.files[:BATCH], keys=exam.keys[:BATCH], references=exam.references[:BATCH])
     theirs = {"exam": exam, "workers": pools.cores, "answers": answers}
     jobs = {
-        "seed": Job(pool=pools.theirs, call=time_seed, arguments=theirs, warm={"exam": few}),
+        "baseline": Job(pool=pools.theirs, call=time_baseline, arguments=theirs, warm={"exam": few}),
         "latexify": Job(pool=pools.ours, call=time_ours, arguments={"exam": exam, "out": out}),
     }
     times = take_turns(jobs, repeats=amount.repeats, title=f"evaluation {inks}")
@@ -118,8 +118,8 @@ def run(
         Measured(part="evaluation", name=name, inks=inks, cores=pools.cores, unit=unit, values=values)
         for name, unit, values in rows
     ]
-    speed_up = statistics.median(ratios(times["latexify"]["inks"], times["seed"]["inks"]))
-    name = f"evaluation of {len(exam.files):,} inks against the seed's"
+    speed_up = statistics.median(ratios(times["latexify"]["inks"], times["baseline"]["inks"]))
+    name = f"evaluation of {len(exam.files):,} inks against the baseline's"
     return measured, [Target(name=name, value=speed_up, limit=AT_LEAST, unit="x", at_least=True, inks=inks)]
 
 

@@ -33,7 +33,7 @@ class RawInk:
 
 
 def real_data() -> Path | None:
-    """Folder of real data (docs/development.md), or None where there is none."""
+    """Folder of real data (CONTRIBUTING.md), or None where there is none."""
     folder = os.environ.get("LATEXIFY_REAL_DATA")
     return Path(folder) if folder else None
 

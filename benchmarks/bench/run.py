@@ -1,4 +1,4 @@
-"""`make bench`: everything measured in one run, beside the baselines and the targets; see docs/performance.md.
+"""`make bench`: everything measured in one run, beside the baselines and the targets; see docs/log/performance.md.
 
 Run from the project's folder as `python -m benchmarks`.
 """
@@ -23,7 +23,7 @@ from benchmarks.bench.measured import Measured, Target
 from benchmarks.studies.exam import Amount
 
 RESULTS = machine.REPOSITORY / "benchmarks" / "results"
-DOCUMENT = machine.REPOSITORY / "docs" / "performance.md"
+DOCUMENT = machine.REPOSITORY / "docs" / "log" / "performance.md"
 
 
 class Part(StrEnum):
@@ -150,7 +150,9 @@ def main(  # noqa: PLR0913  # the switches of a command
     *,
     quick: Annotated[bool, typer.Option("--quick", help="Tiny and once: to see that everything works.")] = False,
     rounds: Annotated[int | None, typer.Option(min=1, help="How often each part is measured, in place of 5.")] = None,
-    write_docs: Annotated[bool, typer.Option("--write-docs", help="Put the tables into docs/performance.md.")] = False,
+    write_docs: Annotated[
+        bool, typer.Option("--write-docs", help="Put the tables into docs/log/performance.md.")
+    ] = False,
     results: Annotated[Path, typer.Option(help="Folder for the JSON and Markdown files.")] = RESULTS,
     show: Annotated[Path | None, typer.Option(help="Measure nothing: print the tables of this JSON file.")] = None,
 ) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-ROOMS = ("pipeline", "shards", "trainer", "benchmarks")
 REST = "the rest"
 _END = object()
 
@@ -82,7 +81,7 @@ def _places(path: str) -> list[tuple[Any, str, Any]]:
         return []
     if inspect.isclass(owner):
         return [(owner, name, function)]
-    modules = [module for key, module in sys.modules.items() if key.partition(".")[0] in ROOMS]
+    modules = [module for key, module in sys.modules.items() if key.partition(".")[0] in {"latexify", "benchmarks"}]
     return [(module, key, value) for module in modules for key, value in vars(module).items() if value is function]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.bench.measured import Measured, Target
 
 BEGIN, END = "<!-- make bench: begin -->", "<!-- make bench: end -->"
-"""What stands between these lines of docs/performance.md is written by `make bench`."""
+"""What stands between these lines of docs/log/performance.md is written by `make bench`."""
 
 TITLES = {
     "compare": "Inks per second",

@@ -1,8 +1,8 @@
-"""Training end to end: the seed's loop and this project's, the same scratch model on the same inks, in turn.
+"""Training end to end: the baseline's loop and this project's, the same scratch model on the same inks, in turn.
 
-The seed's, as described: rendering in the loader, samples in random order, labels padded to the longest of the batch
+The baseline's, as described: rendering in the loader, samples in random order, labels padded to the longest of the batch
 with the pad id, which the loss counts, Hugging Face's own loss. Ours: shards, batches by length, the loss over label
-tokens alone; in the number format that `train.precision: auto` chooses here, and in that of the seed, float32.
+tokens alone; in the number format that `train.precision: auto` chooses here, and in that of the baseline, float32.
 """
 
 import statistics
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from benchmarks.bench.baseline import SeedInks, make_processor
+from benchmarks.bench.baseline import BaselineInks, make_processor
 from benchmarks.bench.cores import Pools
 from benchmarks.bench.measured import Job, Measured, Target, ratios, take_turns
 from benchmarks.bench.stages import Workspace, shards_of
@@ -33,13 +33,13 @@ BATCH = 32
 WARM_UP_STEPS = 3
 
 
-def time_seed_loop(
+def time_baseline_loop(
     paths: Sequence[Path], *, tokenizer_folder: Path, workers: int, num_steps: int, seed: int
 ) -> dict[str, float]:
-    """Samples per second of the seed's loop, and the share of its time spent waiting for data, in percent."""
+    """Samples per second of the baseline's loop, and the share of its time spent waiting for data, in percent."""
     model, tokenizer = _model(tokenizer_folder)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
-    inks = SeedInks(paths, tokenizer=tokenizer, processor=make_processor(height_px=HEIGHT_PX, width_px=WIDTH_PX))
+    inks = BaselineInks(paths, tokenizer=tokenizer, processor=make_processor(height_px=HEIGHT_PX, width_px=WIDTH_PX))
     generator = torch.Generator().manual_seed(seed)
     loader = DataLoader(
         inks,
@@ -127,7 +127,7 @@ def run(  # noqa: PLR0913  # all but the first two are named
     shards = shards_of(workspace, height_px=HEIGHT_PX, width_px=WIDTH_PX)
     theirs, ours = {"paths": paths, "workers": pools.cores, **common}, {"shards": shards, "workers": 1, **common}
     automatic = choose_precision("auto", device=torch.device("cpu")).name
-    jobs = {"seed": Job(pool=pools.theirs, call=time_seed_loop, arguments=theirs)}
+    jobs = {"baseline": Job(pool=pools.theirs, call=time_baseline_loop, arguments=theirs)}
     for name in dict.fromkeys((automatic, "fp32")):
         arguments = {**ours, "format_name": name}
         jobs[f"latexify, {name}"] = Job(pool=pools.ours, call=time_our_loop, arguments=arguments)
@@ -137,11 +137,14 @@ def run(  # noqa: PLR0913  # all but the first two are named
         for who, found in times.items()
         for key, what, unit in (("samples", "trained", "inks/s"), ("waiting", "waiting for data", "%"))
     ]
-    seed_rates = times.pop("seed")["samples"]
+    baseline_rates = times.pop("baseline")["samples"]
     targets = []
     for who, found in times.items():
-        speed_up, waiting = statistics.median(ratios(found["samples"], seed_rates)), statistics.median(found["waiting"])
-        titles = f"training against the seed's loop ({who})", f"training: time waiting for data ({who})"
+        speed_up, waiting = (
+            statistics.median(ratios(found["samples"], baseline_rates)),
+            statistics.median(found["waiting"]),
+        )
+        titles = f"training against the baseline's loop ({who})", f"training: time waiting for data ({who})"
         targets += [
             Target(name=titles[0], value=speed_up, limit=2, unit="x", at_least=True, inks=inks),
             Target(name=titles[1], value=waiting, limit=2, unit="%", at_least=False, inks=inks),

@@ -1,7 +1,7 @@
 """Measure how near the order of training comes to a perfect shuffle: `python benchmarks/studies/shuffle.py`.
 
 A split of 100 shards with 1,000 samples each, lengths like those of CROHME labels; means over a few pairs of epochs.
-The table stands, dated, in docs/shards.md.
+The table stands, dated, in docs/reference/shards.md.
 """
 
 import sys

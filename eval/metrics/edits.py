@@ -1,7 +1,7 @@
 """Edit counts of predictions, and the error rates that follow from them.
 
 Counts are kept per sample, so slices, batches and bootstrap resamples are sums of the same numbers, and ratios are only
-taken of sums. ``docs/metrics.md`` has the definitions and their sources.
+taken of sums. ``docs/reference/metrics.md`` has the definitions and their sources.
 """
 
 import sys

@@ -39,7 +39,7 @@ def run(  # noqa: PLR0913  # the stage's contract
         shards: The shards it read.
         metrics: JSON file to write the metrics to.
         plots: Folder to write the tables of `latexify.eval.score.tables` to, and samples.parquet with one row for each
-            sample in the order of the predictions (docs/metrics.md).
+            sample in the order of the predictions (docs/reference/metrics.md).
 
     Returns:
         The metrics.

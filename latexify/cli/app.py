@@ -100,7 +100,7 @@ def main() -> None:
     except store_errors() as error:
         print(
             f"latexify: the object store failed ({one_line(error)}): check its settings in the "
-            "environment (docs/scale.md), then run the same command again",
+            "environment (docs/guide/scale.md), then run the same command again",
             file=sys.stderr,
         )
     else:

@@ -33,7 +33,7 @@ def serve(  # noqa: PLR0913, PLR0917  # one parameter per option
     ] = 2,
     max_queue: Annotated[int, typer.Option(min=1, help="Items accepted at a time; more are refused.")] = 64,
 ) -> None:
-    """Recognise over HTTP: images, InkML or strokes to LaTeX (docs/serving.md). SIGTERM finishes open requests."""
+    """Recognise over HTTP: images, InkML or strokes to LaTeX (docs/guide/serving.md). SIGTERM finishes open requests."""
     workspace: Workspace = context.obj
     with extra_needed("serve"):
         from latexify.artifacts.names import MANIFEST_NAME
@@ -66,7 +66,7 @@ def demo(  # noqa: PLR0913, PLR0917  # one parameter per option
     threads: Threads = 1,
     browser: Annotated[bool, typer.Option(help="Open the page in this machine's browser.")] = True,
 ) -> None:
-    """Serve a web page to write on, with LaTeX after each stroke; also takes images and InkML (docs/demo.md)."""
+    """Serve a web page to write on, with LaTeX after each stroke; also takes images and InkML (docs/guide/demo.md)."""
     workspace: Workspace = context.obj
     with extra_needed("demo"):
         from latexify.serve.demo import server

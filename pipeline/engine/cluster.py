@@ -1,6 +1,6 @@
 """Clusters that run the tasks of a stage: what Dask and Ray have in common, and what joblib needs of them.
 
-joblib's own backends for both were tried first; docs/adr/0005-cluster-engines.md says why they are not used.
+joblib's own backends for both were tried first; docs/design/adr/0005-cluster-engines.md says why they are not used.
 """
 
 import secrets

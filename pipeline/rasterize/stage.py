@@ -46,7 +46,7 @@ def run(  # noqa: PLR0913  # the contract of every stage: parameters, inputs, ou
     metrics: Location,
     engine: Engine,
 ) -> dict[str, Any]:
-    """Draw every ink and write the shard folder `out`, or continue an interrupted run; see docs/shards.md.
+    """Draw every ink and write the shard folder `out`, or continue an interrupted run; see docs/reference/shards.md.
 
     Args:
         params: The stage's parameters.

@@ -85,7 +85,7 @@ def front_matter(facts: CardFacts, *, repo: str, licence: str) -> str:
 
 
 def rates_of(score: Mapping[str, Any]) -> list[tuple[str, Mapping[str, float]]]:
-    """Return title and values of the figures that have an interval; docs/metrics.md defines them."""
+    """Return title and values of the figures that have an interval; docs/reference/metrics.md defines them."""
     rates = ((metric.title, score.get(metric.name)) for metric in METRICS if metric.on_card)
     return [(title, rate) for title, rate in rates if rate is not None and rate["value"] is not None]
 

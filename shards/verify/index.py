@@ -17,7 +17,7 @@ from latexify.shards.format.index import INDEX_SCHEMA
 from latexify.shards.verify.shard import Finding
 
 _VARIANT = r"@\d+$"
-"""What a variant's key has more than its ink's; `@` in a key means nothing else: see docs/shards.md."""
+"""What a variant's key has more than its ink's; `@` in a key means nothing else: see docs/reference/shards.md."""
 
 Rows = npt.NDArray[np.int64]
 

@@ -63,7 +63,7 @@ def json_problems(data: bytes, *, row: Row) -> Iterator[str]:
 
 
 def _field_problems(found: Mapping[str, Any]) -> Iterator[str]:
-    """Fields that docs/shards.md promises."""
+    """Fields that docs/reference/shards.md promises."""
     good = {
         "label": isinstance(found.get("label"), str),
         "normalized_label": isinstance(found.get("normalized_label"), str),

@@ -9,8 +9,20 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from benchmarks.bench import baseline as seed
-from benchmarks.bench import compare, evaluation, memory, plans, png_csv, run, scoring, stages, steps, tables, training
+from benchmarks.bench import (
+    baseline,
+    compare,
+    evaluation,
+    memory,
+    plans,
+    png_csv,
+    run,
+    scoring,
+    stages,
+    steps,
+    tables,
+    training,
+)
 from benchmarks.bench.cores import Pools, open_cores
 from benchmarks.bench.inks import RawInk, choose, copies, synthetic_inks
 from benchmarks.bench.measured import Job, Measured, Target, ratios, summed_rate, take_turns
@@ -44,15 +56,15 @@ def pools() -> Pools:
 
 
 def test_the_seeds_parser_reads_points_of_any_form() -> None:
-    """Granted only what the seed could read, the baseline would fail on CROHME and compare with nothing."""
-    strokes, label = seed.parse_ink(CROHME_LIKE)
+    """Granted only what the original could read, the baseline would fail on CROHME and compare with nothing."""
+    strokes, label = baseline.parse_ink(CROHME_LIKE)
     assert strokes == [[(10, 20), (13, 20), (13, 26)], [(-0.5, 10)]]
     assert label == "$x$"
 
 
 def test_the_seed_draws_one_pixel_a_unit() -> None:
     """At another size the baseline would be slower or faster than what it stands for."""
-    picture = seed.draw_ink([[(100.0, 50.0), (220.0, 80.0)]])
+    picture = baseline.draw_ink([[(100.0, 50.0), (220.0, 80.0)]])
     assert picture.size == (124, 34)
     assert picture.mode == "RGB"
     dark = np.argwhere(np.asarray(picture)[:, :, 0] < 128)
@@ -62,8 +74,8 @@ def test_the_seed_draws_one_pixel_a_unit() -> None:
 
 def test_the_seed_draws_an_absurd_ink_within_bounds() -> None:
     """CROHME has an ink 30,000 units wide: a picture of 2 GB would measure the swap."""
-    picture = seed.draw_ink([[(0.0, 0.0), (30_000.0, 3_000.0)]])
-    assert picture.size[0] == seed.MAX_SIDE_PX
+    picture = baseline.draw_ink([[(0.0, 0.0), (30_000.0, 3_000.0)]])
+    assert picture.size[0] == baseline.MAX_SIDE_PX
     assert picture.size[1] < 300
 
 
@@ -75,7 +87,7 @@ def test_the_baselines_make_what_a_model_takes(workspace: tuple[Workspace, list[
     tokenizer = load_tokenizer(space.data("tokenizer"))
     png_csv.write_all(paths, folder=tmp_path, jobs=1)
     for inks in (
-        seed.SeedInks(paths, tokenizer=tokenizer, processor=seed.make_processor()),
+        baseline.BaselineInks(paths, tokenizer=tokenizer, processor=baseline.make_processor()),
         png_csv.PngInks(tmp_path, tokenizer=tokenizer),
     ):
         pixels, ids = inks[0]
@@ -155,13 +167,13 @@ def test_steps_do_not_count_each_other_and_add_up() -> None:
 
 def test_a_step_without_a_function_is_an_error() -> None:
     """It would be measured as costing nothing."""
-    with pytest.raises(LookupError, match="none of pipeline"):
+    with pytest.raises(LookupError, match="none of latexify"):
         time_steps(
             lambda: None,
             {
                 "step": [
                     "latexify.pipeline.drawing.draw.gone",
-                    "pipeline.gone.too",
+                    "latexify.pipeline.gone.too",
                     "latexify.pipeline.drawing.draw.Gone.method",
                 ]
             },
@@ -181,12 +193,12 @@ def test_a_tiled_folder_opens_and_reads_like_a_drawn_one(
 
 
 def test_both_training_loops_run(workspace: tuple[Workspace, list[Path]]) -> None:
-    """The loops follow the trainer's interface, and the seed's loss must stay one that counts padding."""
+    """The loops follow the trainer's interface, and the baseline's loss must stay one that counts padding."""
     space, paths = workspace
     common = {"tokenizer_folder": space.data("tokenizer"), "workers": 0, "num_steps": 1, "seed": 1}
     shards = stages.shards_of(space, height_px=training.HEIGHT_PX, width_px=training.WIDTH_PX)
     for found in (
-        training.time_seed_loop(paths * 3, **common),
+        training.time_baseline_loop(paths * 3, **common),
         training.time_our_loop(shards, format_name="fp32", **common),
     ):
         assert found["samples"] > 0
@@ -288,7 +300,7 @@ def test_kept_results_print_again(tmp_path: Path) -> None:
 
 def test_the_document_has_room_for_the_tables(repository: Path) -> None:
     """`make bench` would end its eight minutes with an error."""
-    text = (repository / "docs" / "performance.md").read_text(encoding="utf-8")
+    text = (repository / "docs" / "log" / "performance.md").read_text(encoding="utf-8")
     assert text.index(tables.BEGIN) < text.index(tables.END)
 
 
@@ -306,13 +318,13 @@ def test_scoring_is_measured_on_predictions_that_are_mostly_right(tmp_path: Path
 
 
 def test_both_evaluations_read_the_same(tmp_path: Path, pools: Pools, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Were the seed given other pictures, another model or fewer inks, its time would be of something else."""
+    """Were the baseline given other pictures, another model or fewer inks, its time would be of something else."""
     monkeypatch.setattr(evaluation, "MAX_TOKENS", 12)
     amount = exam.Amount(num_inks=20, num_steps=1, repeats=1)
     measured, targets = evaluation.run(tmp_path / "new", raw=None, inks="synthetic", amount=amount, pools=pools)
     found = {row.name: row.median for row in measured}
     assert found["inks that both read alike"] == 100
-    assert found["seed: character error rate"] == pytest.approx(found["latexify: character error rate"], rel=0.1)
+    assert found["baseline: character error rate"] == pytest.approx(found["latexify: character error rate"], rel=0.1)
     assert min(found.values()) > 0
     assert [target.limit for target in targets] == [3]
 

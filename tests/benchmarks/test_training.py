@@ -1,4 +1,4 @@
-"""`benchmarks.bench.parts` and `benchmarks.bench.contention`: what docs/training.md says of steps comes from these."""
+"""`benchmarks.bench.parts` and `benchmarks.bench.contention`: what docs/guide/training.md says of steps comes from these."""
 
 import multiprocessing
 import signal

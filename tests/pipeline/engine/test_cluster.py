@@ -69,7 +69,7 @@ def test_a_folder_that_workers_do_not_see_is_refused(cluster: Engine) -> None:
 
 
 def test_the_command_line_runs_on_dask(dask_address: str, project: Path, repository: Path, tmp_path: Path) -> None:
-    """What docs/scale.md shows: the same command with --backend and --address, and the same bytes."""
+    """What docs/guide/scale.md shows: the same command with --backend and --address, and the same bytes."""
     shutil.copytree(project, tmp_path, dirs_exist_ok=True)
     shutil.rmtree(tmp_path / "data" / "shards")
     command = [sys.executable, "-m", "latexify", "rasterize", "--backend", "dask", "--address", dask_address]

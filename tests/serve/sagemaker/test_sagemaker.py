@@ -124,7 +124,7 @@ def finished(channels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_log_has_the_metrics_of_the_documentation(finished: Path) -> None:
     """A tuning job without metrics in the log fails after its first training."""
-    definitions = re.findall(r'"Regex": r"(.*)"', (REPOSITORY / "docs/sagemaker.md").read_text())
+    definitions = re.findall(r'"Regex": r"(.*)"', (REPOSITORY / "docs/guide/sagemaker.md").read_text())
     found = [re.findall(pattern, (finished / "log").read_text()) for pattern in definitions]
     assert [len(values) for values in found] == [2, 2]
     best = json.loads((finished / "output/data/metrics/train.json").read_text())

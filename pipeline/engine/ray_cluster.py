@@ -33,7 +33,7 @@ class RayCluster(Cluster):
 
     def __init__(self, address: str) -> None:
         self._address = address
-        if fault := why_not_joined(address):
+        if fault := joining_problem(address):
             raise LatexifyError(f"{fault}: start {self.how_to_start}")
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
@@ -94,7 +94,7 @@ class RayCluster(Cluster):
                     _fail(future, ConnectionError("the head does not answer any more"))
 
 
-def why_not_joined(address: str) -> str | None:
+def joining_problem(address: str) -> str | None:
     """Why the cluster at `address` cannot be joined from here; None where it can.
 
     Tried in a process of its own: where a head or a node is half alive, Ray ends the process that asks, without a word.

@@ -22,7 +22,7 @@ def drop(*rows: tuple[str, str, str]) -> dict[int, Reason]:
 
 
 def test_later_duplicate_leaves_the_training_split():
-    """Twice the same ink counts twice in the loss."""
+    """A repeated ink would count twice in the loss."""
     assert drop(("a", "train", "1"), ("b", "train", "2"), ("c", "train", "1"), ("d", "train", "1")) == {
         2: Reason.DUPLICATE_INK,
         3: Reason.DUPLICATE_INK,
@@ -36,7 +36,7 @@ def test_evaluation_splits_keep_their_duplicates(split: str):
 
 
 def test_leaks_leave_training_first_whatever_the_order():
-    """An ink of the test split must be neither trained on nor used to choose a checkpoint."""
+    """A test ink must be neither trained on nor used to choose a checkpoint."""
     rows = [("a", "train", "1"), ("b", "valid", "1"), ("c", "test", "1"), ("d", "train", "1")]
     assert drop(*rows) == {0: Reason.LEAKED_INK, 1: Reason.LEAKED_INK, 3: Reason.LEAKED_INK}
     assert drop(*rows[::-1]) == {0: Reason.LEAKED_INK, 2: Reason.LEAKED_INK, 3: Reason.LEAKED_INK}
@@ -53,7 +53,7 @@ def test_repeated_keys_go_first():
     st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from(["train", "valid", "test"]), st.sampled_from("123")))
 )
 def test_what_stays_is_sound(rows: list[tuple[str, str, str]]):
-    """Whatever comes: keys unique, no content in two splits, none twice in train, and no content lost altogether."""
+    """Always: keys are unique, no content is in two splits or twice in train, and no content is lost."""
     if not rows:
         return
     dropped = drop(*rows)

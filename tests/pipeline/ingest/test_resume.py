@@ -1,4 +1,4 @@
-"""Stage ingest, interrupted: what is whole is not done again, and the end is the same to the byte."""
+"""Stage ingest, interrupted: finished work is not repeated, and the result is byte-identical."""
 
 import errno
 import gc
@@ -24,9 +24,9 @@ from latexify.artifacts.names import SOURCE
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.config import IngestParams, InkmlParams
 from latexify.pipeline.engine.engine import Engine
-from latexify.pipeline.ingest import chunks
+from latexify.pipeline.ingest import chunks, worker
 from latexify.pipeline.ingest import stage as ingest
-from latexify.pipeline.ingest import worker as reading
+from latexify.pipeline.ingest.dedup import ChunkOutcome
 from latexify.pipeline.ingest.worker import read_chunk
 from latexify.pipeline.inputs.inputs import SourcePlan
 from latexify.pipeline.source import stage as source
@@ -58,7 +58,7 @@ def inkml(number: int) -> bytes:
 
 @pytest.fixture
 def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A source of 24 files in 6 chunks: two are rejected, one chunk loses a row to duplicates, one all its rows."""
+    """A source of 24 files in 6 chunks: 2 are rejected, one chunk loses a row to duplicates, one all its rows."""
     monkeypatch.setattr(chunks, "MEMBERS_PER_CHUNK", 4)
     (tmp_path / "raw/inkml").mkdir(parents=True)
     for number in range(24):
@@ -81,7 +81,7 @@ def contents(folder: Location) -> dict[str, bytes]:
 
 
 def test_killed_at_random_moments_it_ends_with_the_same_bytes(at: Path) -> None:
-    """A preempted machine must cost the time since the last chunk, and nothing else."""
+    """A preempted machine must lose no more than the work since the last chunk."""
     run(at, out=at / "undisturbed")
     chance = random.Random(1)
     for kill in range(6):
@@ -103,7 +103,7 @@ class Killed(BaseException):
 
 
 class Death:
-    """Stops this process' changes to folders for good at change number `step`, before or after it is made."""
+    """Stops all file changes of this process at change number `step`, before or after it is made."""
 
     def __init__(self, patch: pytest.MonkeyPatch, *, step: int, made: bool) -> None:
         self.left, self.made = step, made
@@ -124,7 +124,7 @@ class Death:
 
 @pytest.mark.parametrize("made", [False, True])
 def test_stopped_at_any_step_it_ends_with_the_same_bytes(at: Path, made: bool) -> None:  # noqa: FBT001
-    """Above all in the last steps, where parts lose rows: they must not lose them twice, nor keep them."""
+    """Above all, the last steps must drop the rows of duplicates exactly once."""
     run(at, out=at / "undisturbed")
     expected = contents(at / "undisturbed")
     for step in range(1, 200):
@@ -144,10 +144,10 @@ def test_stopped_at_any_step_it_ends_with_the_same_bytes(at: Path, made: bool) -
 
 
 def count_parsed(patch: pytest.MonkeyPatch, *, stop_after: int = 1000) -> list[int]:
-    """Chunks parsed from now on; a full disk stops the work after some."""
+    """Record the chunks parsed from now on; a full disk stops the work after some."""
     parsed: list[int] = []
 
-    def counted(chunk: chunks.Chunk, **options: Any) -> reading.ChunkOutcome:
+    def counted(chunk: chunks.Chunk, **options: Any) -> ChunkOutcome:
         if len(parsed) == stop_after:
             raise OSError(errno.ENOSPC, "No space left on device")
         parsed.append(chunk.index)
@@ -158,7 +158,7 @@ def count_parsed(patch: pytest.MonkeyPatch, *, stop_after: int = 1000) -> list[i
 
 
 def stop_after(number: int, at: Path, *, out: Location | None = None) -> None:
-    """A run that parses so many chunks, no more."""
+    """Run the stage until it has parsed `number` chunks."""
     with pytest.MonkeyPatch.context() as patch:
         parsed = count_parsed(patch, stop_after=number)
         with pytest.raises(OSError, match="No space left"):
@@ -174,7 +174,7 @@ def test_only_what_is_missing_is_parsed(at: Path, monkeypatch: pytest.MonkeyPatc
     assert parsed == [4, 5]
 
 
-def test_another_recipe_takes_over_nothing(at: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_parameters_reuse_nothing(at: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Changed parameters must not mix with old parts."""
     stop_after(4, at)
     parsed = count_parsed(monkeypatch)
@@ -183,7 +183,7 @@ def test_another_recipe_takes_over_nothing(at: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_more_rejections_allowed_need_no_second_parsing(at: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who has looked at the rejections and accepts them must not pay an hour again."""
+    """Users who accept the rejections must not wait for the parsing again."""
     with pytest.raises(LatexifyError, match=r"2 of 24 inputs are unusable.*\.inks\.draft/rejects\.parquet lists"):
         run(at, params=IngestParams(max_reject_fraction=0.01))
     parsed = count_parsed(monkeypatch)
@@ -194,8 +194,8 @@ def test_more_rejections_allowed_need_no_second_parsing(at: Path, monkeypatch: p
         run(at)
 
 
-def test_decision_does_not_outlive_a_change_of_the_data(at: Path) -> None:
-    """Files mended after too many rejections must be read again, not answered from the draft."""
+def test_the_dedup_plan_does_not_outlive_a_change_of_the_data(at: Path) -> None:
+    """Files fixed after too many rejections must be read again, not taken from the draft."""
     with pytest.raises(LatexifyError, match="are unusable"):
         run(at, params=IngestParams(max_reject_fraction=0.01))
     (at / "raw/inkml/09.inkml").write_bytes(inkml(9))
@@ -205,7 +205,7 @@ def test_decision_does_not_outlive_a_change_of_the_data(at: Path) -> None:
 
 @pytest.mark.parametrize("step", range(1, 17, 3))
 def test_full_disk_leaves_nothing_that_looks_whole(at: Path, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    """Half a file under its own name would be taken for a whole one by the next run."""
+    """The next run would take half a file under its final name for a complete one."""
     run(at, out=at / "undisturbed")
     left = step
 
@@ -233,13 +233,13 @@ def test_unwritable_folder_is_one_error(at: Path) -> None:
 
 
 def test_dying_worker_is_one_clear_error() -> None:
-    """The kernel kills workers where memory runs out; a traceback of the pool would not say so."""
+    """The kernel kills workers when memory runs out, which a traceback of the pool would not say."""
     with pytest.raises(LatexifyError, match=r"worker process died.*fewer --jobs"):
         list(Engine(jobs=2).run([delayed(os._exit)(1), delayed(os.getpid)()], in_order=False))
 
 
-def test_catalogue_in_an_object_store_is_the_same(at: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stores cannot rename folders: what lies there meanwhile must not look whole, nor mix with later runs."""
+def test_inks_in_an_object_store_are_the_same(at: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stores cannot rename folders: unfinished output must not look complete or mix with later runs."""
     run(at)
     store = UPath("memory://latexify/inks")
     stop_after(4, at, out=store)
@@ -254,7 +254,7 @@ def test_catalogue_in_an_object_store_is_the_same(at: Path, monkeypatch: pytest.
 
 
 def test_worker_that_does_not_see_the_folder_says_so(at: Path) -> None:
-    """On a cluster without a shared folder each worker would fill a folder of its own, and the parts be missed."""
+    """On a cluster without a shared folder, each worker would fill its own folder and parts would be missing."""
     plan = source_plan(at)
     chunk = next(chunks.iter_chunks(plan, base=at / "source", max_file_bytes=9999, read_by_workers=True))
     with pytest.raises(LatexifyError, match=r"a worker cannot see .*elsewhere.*all machines share"):
@@ -276,7 +276,7 @@ def test_files_may_travel_with_their_task(at: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["tar", "gztar", "zip"])
 def test_members_of_archives_are_read_in_place_or_sent(at: Path, kind: str) -> None:
-    """Only a plain tar lies open; whoever reads its members, the parts are the same."""
+    """Only plain tars can be read in place; the parts are the same whichever process reads the members."""
     shutil.make_archive(str(at / "packed"), kind, at / "raw")
     (packed,) = at.glob("packed.*")
     section = InkmlParams(paths=[packed.name], valid_fraction=0, test_fraction=0)
@@ -293,7 +293,7 @@ def test_members_of_archives_are_read_in_place_or_sent(at: Path, kind: str) -> N
 
 
 def test_an_archive_that_changes_under_way_is_named(at: Path) -> None:
-    """Workers would take other bytes, at the places of those that were listed, for InkML."""
+    """Workers would take other bytes at the listed offsets for InkML."""
     shutil.make_archive(str(at / "packed"), "tar", at / "raw")
     section = InkmlParams(paths=["packed.tar"], valid_fraction=0, test_fraction=0)
     source.run(section, dataset="inkml", seed=1, raw=at, out=at / "source", jobs=1)
@@ -307,7 +307,7 @@ def test_an_archive_that_changes_under_way_is_named(at: Path) -> None:
 
 
 def test_rejections_keep_nothing_of_their_chunk(at: Path) -> None:
-    """Each would keep its neighbours' data, 15 MB, until Python looks for cycles: workers grew with the dataset."""
+    """Each kept the data of its neighbours, 15 MB, until garbage collection: workers grew with the dataset."""
     plan = source_plan(at)
     (at / "one").mkdir()
     (at / "one" / "recipe.json").touch()
@@ -317,11 +317,11 @@ def test_rejections_keep_nothing_of_their_chunk(at: Path) -> None:
     try:
         outcomes = [read_chunk(chunk, plan=plan, params=PARAMS, base=at / "source", out=at / "one") for chunk in found]
         assert sum(outcome.num_rejected for outcome in outcomes) == 2
-        assert not [kept for kept in gc.get_objects() if type(kept) is reading._Candidate]
+        assert not [kept for kept in gc.get_objects() if type(kept) is worker._Candidate]
     finally:
         gc.enable()
 
 
 def source_plan(at: Path) -> SourcePlan:
-    """What source wrote."""
+    """Read what the source stage wrote."""
     return SourcePlan.from_content(read_manifest(at / "source", SOURCE).content, where=at)

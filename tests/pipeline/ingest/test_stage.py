@@ -1,4 +1,4 @@
-"""Stage ingest: every input is accounted for, and the bytes do not depend on how the work was shared out."""
+"""Stage ingest: every input is accounted for, and the bytes do not depend on how the work was distributed."""
 
 import hashlib
 import io
@@ -50,7 +50,7 @@ def put(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def run_source(section: source.DatasetSection, at: Path, *, dataset: str = "inkml") -> None:
-    """Run the stage before."""
+    """Run the source stage."""
     source.run(section, dataset=dataset, seed=1, raw=at / "raw", out=at / "source", jobs=1)
 
 
@@ -79,7 +79,7 @@ def digest(folder: Path) -> str:
 
 
 def test_every_input_is_a_row_or_a_rejection(tmp_path: Path) -> None:
-    """What is dropped without a word cannot be mended."""
+    """Users cannot fix files that are dropped silently."""
     good = {f"good/{number}.inkml": inkml(number) for number in range(5)}
     bad = {
         "empty.inkml": b"",
@@ -126,7 +126,7 @@ def test_every_input_is_a_row_or_a_rejection(tmp_path: Path) -> None:
 def test_job_count_and_backend_change_no_byte(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: int, backend: Backend
 ) -> None:
-    """Two machines must make the same catalogue from the same data, or nothing later can be compared."""
+    """Two machines must make the same inks from the same data, or later results cannot be compared."""
     monkeypatch.setattr(chunks, "MEMBERS_PER_CHUNK", 7)
     files = {f"{number}.inkml": inkml(number % 40, writer=str(number % 3)) for number in range(60)}
     put(tmp_path / "raw/inkml", files | {"bad.inkml": b""})
@@ -149,7 +149,7 @@ def test_chunks_end_at_the_byte_limit(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_too_many_rejections_stop_the_stage(tmp_path: Path) -> None:
-    """A model trained on the half that happened to be readable would be reported as one trained on all."""
+    """A model trained on the readable half of the data would be reported as trained on all of it."""
     put(tmp_path / "raw/inkml", {f"{number}.inkml": inkml(number) for number in range(8)})
     put(tmp_path / "raw/inkml", {"a.inkml": b"", "b.inkml": b""})
     put(tmp_path / "raw/inkml", {f"again{number}.inkml": inkml(number) for number in range(5)})
@@ -174,7 +174,7 @@ def test_nothing_to_train_on_is_an_error(tmp_path: Path) -> None:
 
 
 def test_duplicates_and_leaks(tmp_path: Path) -> None:
-    """Nothing is trained on twice, nor judged on what was trained on; evaluation splits stay whole."""
+    """No ink is trained on twice or evaluated after training on it; evaluation splits stay complete."""
     put(tmp_path / "raw/train", {"a.inkml": inkml(1), "b.inkml": inkml(1), "c.inkml": inkml(2), "d.inkml": inkml(3)})
     put(tmp_path / "raw/valid", {"e.inkml": inkml(2), "f.inkml": inkml(4)})
     put(tmp_path / "raw/test", {"g.inkml": inkml(4), "h.inkml": inkml(4)})
@@ -190,7 +190,7 @@ def test_duplicates_and_leaks(tmp_path: Path) -> None:
 
 
 def test_repeated_names_and_links_in_an_archive(tmp_path: Path) -> None:
-    """Archives can hold a name twice, or links out of themselves: both are reported, neither followed."""
+    """Archives can hold a name twice, or links to files outside: both are reported, and links are not followed."""
     (tmp_path / "raw").mkdir()
     with zipfile.ZipFile(tmp_path / "raw/z.zip", "w") as archive:
         archive.writestr("a.inkml", inkml(1))
@@ -210,7 +210,7 @@ def test_repeated_names_and_links_in_an_archive(tmp_path: Path) -> None:
 
 
 def test_mathwriting_layout(tmp_path: Path) -> None:
-    """Published splits and normalised labels; symbols have only plain labels, other folders do not count."""
+    """Splits are the published ones, symbols have only plain labels, and other folders are ignored."""
     root = tmp_path / "raw/mw/mathwriting-2024"
     put(
         root,
@@ -229,7 +229,7 @@ def test_mathwriting_layout(tmp_path: Path) -> None:
 
 
 def test_earlier_results_do_not_survive(tmp_path: Path) -> None:
-    """Parts of an earlier, larger run would be read along."""
+    """Parts of an earlier, larger run would be read too."""
     put(tmp_path / "raw/inkml", {f"{number}.inkml": inkml(number) for number in range(4)})
     run_source(InkmlParams(valid_fraction=0, test_fraction=0), tmp_path)
     put(tmp_path / "inks", {"part-00007.parquet": b"old", "manifest.json": b"{}"})
@@ -242,8 +242,8 @@ def test_earlier_results_do_not_survive(tmp_path: Path) -> None:
 
 
 def test_changed_and_damaged_sources_are_refused(tmp_path: Path) -> None:
-    """The manifest must not vouch for files that it has not seen; a damaged archive must not hang the workers."""
-    random = Random(1)  # the same archive each time: what damage makes of it depends on every byte
+    """The manifest must describe the files that were read; a damaged archive must not hang the workers."""
+    random = Random(1)  # a fixed seed, since the effect of the damage depends on every byte
     (tmp_path / "raw").mkdir()
     path = tmp_path / "raw/t.tgz"
     with tarfile.open(path, "w:gz") as archive:
@@ -267,7 +267,7 @@ def test_changed_and_damaged_sources_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("change", ["more", "longer"])
 def test_folder_that_changed_since_source_is_refused(tmp_path: Path, change: str) -> None:
-    """Files added between the stages would carry the fingerprint of data that lacks them."""
+    """Files added between the stages would get the fingerprint of data without them."""
     put(tmp_path / "raw/inkml", {"a.inkml": inkml(1)})
     run_source(InkmlParams(valid_fraction=0, test_fraction=0), tmp_path)
     put(tmp_path / "raw/inkml", {"b.inkml": inkml(2)} if change == "more" else {"a.inkml": inkml(10)})

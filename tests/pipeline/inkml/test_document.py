@@ -1,4 +1,4 @@
-"""InkML parsing: the traps of real files, hostile files, and what must come out of each."""
+"""InkML parsing: quirks of real files, and hostile files."""
 
 import codecs
 import time
@@ -35,7 +35,7 @@ def points_of(body: str) -> list[list[list[float]]]:
 
 
 def reason_of(data: bytes | str, **limits: int) -> Reason:
-    """Why the bytes are no ink."""
+    """Return why the bytes are not an ink."""
     with pytest.raises(UnusableInkError) as caught:
         parse(data, **limits)
     return caught.value.reason
@@ -127,8 +127,8 @@ def test_unusual_number_texts_are_read(trace: str, expected: list[list[float]]):
         "'1 2",
     ],
 )
-def test_points_that_are_no_numbers_reject_the_ink(trace: str):
-    """A stroke with a broken coordinate must not be drawn as if the rest of it were all."""
+def test_points_that_are_not_numbers_reject_the_ink(trace: str):
+    """A stroke with a broken coordinate must not be drawn without it."""
     assert reason_of(ink(f"<trace>1 2, 3 4</trace><trace>{trace}</trace>")) is Reason.BAD_POINTS
 
 
@@ -138,7 +138,7 @@ def test_missing_commas_reject_the_ink():
 
 
 def test_strokes_keep_document_order_and_empty_traces_vanish():
-    """Writing order is data; empty, penless and repeated-id traces must not shift it."""
+    """Writing order is data; empty, pen-up and repeated-id traces must not change it."""
     body = (
         '<trace id="b">1 1</trace><trace/><trace id="b"> </trace><trace type="penUp">8 8</trace>'
         "<traceGroup><trace>2 2</trace><traceGroup><trace>3 3</trace></traceGroup></traceGroup><trace>4 4</trace>"
@@ -166,7 +166,7 @@ def test_namespace_does_not_matter(namespace: str):
 
 
 def test_prefixed_elements_are_read():
-    """A prefix instead of a default namespace changes nothing; one that is never declared names no InkML."""
+    """A prefix instead of a default namespace is fine; one that is not declared is not InkML."""
     body = "<n:ink{}><n:annotation type='truth'>x</n:annotation><n:trace>1 2</n:trace></n:ink>"
     assert parse(body.format(" xmlns:n='urn:a'")).annotations == {"truth": "x"}
     assert reason_of(body.format("")) is Reason.NOT_INKML
@@ -250,7 +250,7 @@ def test_unusable_files_are_rejected_with_a_reason(data: bytes, reason: Reason):
 
 
 def test_plain_doctype_is_harmless():
-    """A DOCTYPE that declares and fetches nothing is no reason to lose an ink."""
+    """A DOCTYPE that declares and fetches nothing must not reject an ink."""
     assert len(parse("<!DOCTYPE ink><ink><trace>1 2</trace></ink>").strokes) == 1
 
 
@@ -268,7 +268,7 @@ def test_billion_laughs_cost_nothing():
 
 
 def test_limits():
-    """Files and inks beyond the limits are refused, those at the limit are taken."""
+    """Files and inks beyond the limits are refused; those at the limit are not."""
     at_limit = ink("<trace>" + ",".join(["1 2"] * 1000) + "</trace>")
     assert len(parse(at_limit).strokes[0]) == 1000
     beyond = ink("<trace>" + ",".join(["1 2"] * 600) + "</trace><trace>" + ",".join(["1 2"] * 401) + "</trace>")
@@ -280,7 +280,7 @@ def test_limits():
 @given(st.binary(max_size=300))
 @example(b"<ink><trace>1 2</trace></ink>")
 def test_any_bytes_give_an_ink_or_a_reason(data: bytes):
-    """An exception of another kind would stop the run of a whole dataset for one file."""
+    """Another exception would stop the run of a whole dataset because of one file."""
     wrapped = b"<ink><annotation type='t'>" + data + b"</annotation><trace>" + data + b"</trace></ink>"
     for each in (data, wrapped):
         outcome = _outcome(each)
@@ -306,7 +306,7 @@ strokes_strategy = st.lists(
 
 @given(strokes_strategy, st.sampled_from([",", ", ", " ,\n"]), st.sampled_from(["", " 7"]))
 def test_written_strokes_come_back_bit_for_bit(strokes: list[list[tuple[float, float]]], comma: str, extra: str):
-    """Parsing all traces at once must not move a point to another stroke nor change its last digit."""
+    """Parsing all traces at once must not move a point to another stroke or change its last digit."""
     traces = [comma.join(f"{x!r} {y!r}{extra}" for x, y in stroke) for stroke in strokes]
     parsed = parse(ink("".join(f"<trace>{trace}</trace>" for trace in traces)))
     assert len(parsed.strokes) == len(strokes)

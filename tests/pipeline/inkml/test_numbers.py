@@ -1,4 +1,4 @@
-"""Numbers of many inks in one call: none may depend on what stands beside it, and each is the nearest float32."""
+"""Numbers of many inks in one call: each is the nearest float32, and none depends on other inks."""
 
 from fractions import Fraction
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latexify.pipeline.inkml import numbers as points
+from latexify.pipeline.inkml import numbers
 from latexify.pipeline.inkml.numbers import TraceTexts, parse_traces
 from latexify.pipeline.inks.ink import StrokeColumns
 
@@ -29,8 +29,8 @@ def strokes_by_ink(columns: StrokeColumns) -> list[list[list[list[float]]]]:
 
 
 @given(st.lists(INKS, max_size=8))
-def test_an_ink_is_judged_alone(inks: list[TraceTexts]) -> None:
-    """One broken file must neither change nor take along the thousand that are converted with it."""
+def test_an_ink_does_not_depend_on_others(inks: list[TraceTexts]) -> None:
+    """A broken file must not change or reject the thousand that are converted with it."""
     columns, refused = parse_traces(inks, max_points=8)
     assert len(columns.num_strokes) == len(inks)
     assert columns.num_points.sum() == len(columns.points) == columns.stroke_lengths.sum()
@@ -48,7 +48,7 @@ def test_where_batches_end_changes_nothing(monkeypatch: pytest.MonkeyPatch, num_
     """The size of a batch is a matter of speed."""
     inks = [GOOD, TraceTexts(texts=["1 x"], channels=[]), TraceTexts(texts=[], channels=[]), GOOD]
     expected, _ = parse_traces(inks, max_points=8)
-    monkeypatch.setattr(points, "_CHARS_PER_BATCH", num_chars)
+    monkeypatch.setattr(numbers, "_CHARS_PER_BATCH", num_chars)
     columns, refused = parse_traces(inks, max_points=8)
     assert strokes_by_ink(columns) == strokes_by_ink(expected)
     assert list(refused) == [1]
@@ -59,9 +59,9 @@ def test_where_batches_end_changes_nothing(monkeypatch: pytest.MonkeyPatch, num_
     has_empty_points=st.booleans(),
 )
 def test_every_point_keeps_its_own_values(*, traces: list[list[int]], has_empty_points: bool) -> None:
-    """Points of CROHME have two values in one file, three in the next: miscounted, all that follow would shift."""
-    numbers = iter(range(10_000))
-    expected = [[[next(numbers) for _ in range(count)] for count in trace] for trace in traces]
+    """Points in CROHME have two values in one file and three in the next; a wrong count would shift all others."""
+    values = iter(range(10_000))
+    expected = [[[next(values) for _ in range(count)] for count in trace] for trace in traces]
     between = " , , " if has_empty_points else ","
     texts = [between.join(" ".join(map(str, point)) for point in trace) for trace in expected]
     columns, refused = parse_traces([TraceTexts(texts=texts, channels=[]), GOOD], max_points=100)
@@ -74,7 +74,7 @@ NEAR_MIDPOINT = Fraction(2**24 + 3, 2**24)  # half way between two float32 just 
 
 @given(st.integers(0, 40), st.integers(-3, 3))
 def test_each_number_is_rounded_once(num_digits: int, offset: int) -> None:
-    """Through a double first, numbers close to the middle between two float32 would become the wrong one."""
+    """Rounding to double first would give the wrong float32 for numbers near the middle of two."""
     scaled = int(NEAR_MIDPOINT * 10**60) // 10**num_digits + offset
     text = f"{scaled}e{num_digits - 60}"
     columns, _ = parse_traces([TraceTexts(texts=[f"{text} 0"], channels=[])], max_points=8)

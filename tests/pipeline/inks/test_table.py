@@ -1,4 +1,4 @@
-"""The inks folder: what is written comes back, and half a folder is not read."""
+"""The inks folder: what is written is read back, and an incomplete folder is refused."""
 
 import hashlib
 import struct
@@ -49,7 +49,7 @@ def assert_same(one: Ink, two: Ink) -> None:
 
 @given(st.lists(strokes, max_size=4))
 def test_inks_come_back_from_rows(many: list[list[list[tuple[float, float]]]]) -> None:
-    """Strokes must not run into each other, nor one ink into the next."""
+    """Strokes and inks must stay apart."""
     inks = [make_ink(points, key=str(number), writer="w" if number % 2 else None) for number, points in enumerate(many)]
     table = ink_table(inks)
     assert table.schema == INK_SCHEMA
@@ -78,7 +78,7 @@ def test_hash_ignores_points_that_draw_nothing() -> None:
 
 
 def test_folder_is_read_in_order_and_by_batches(tmp_path: Path) -> None:
-    """Later stages stream the catalogue: in order, without holding it, and only the columns they need."""
+    """Later stages stream the inks: in order, without holding all of them, and only the columns they need."""
     for part in range(2):
         table = ink_table([make_ink([[(part, row)]], key=f"{part}/{row}") for row in range(5)])
         write_part(tmp_path / f"part-0000{part}.parquet", table)
@@ -93,7 +93,7 @@ def test_folder_is_read_in_order_and_by_batches(tmp_path: Path) -> None:
 
 
 def test_rejections_are_a_table_even_if_none() -> None:
-    """A missing file would look like a stage that forgot to count."""
+    """A missing file would look as if the stage had not counted rejections."""
     assert rejects_table([]).schema == REJECT_SCHEMA
     table = rejects_table([Rejection(key="k", source="s", reason=Reason.NO_LABEL, detail="d")])
     assert table.schema == REJECT_SCHEMA

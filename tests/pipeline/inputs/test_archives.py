@@ -1,4 +1,4 @@
-"""Reading folders, tars and zips: the same files from each, nothing followed, no damage overlooked."""
+"""Reading folders, tars and zips: each gives the same files, links are not followed, damage is an error."""
 
 import bz2
 import gzip
@@ -38,14 +38,14 @@ def contents(path: Path, *, max_bytes: int | None = 1000) -> dict[str, bytes | N
 
 @pytest.mark.parametrize("compress", [bytes, gzip.compress, bz2.compress, lzma.compress])
 def test_tars_are_read_whatever_their_name_says(tmp_path: Path, compress: Callable[[bytes], bytes]):
-    """Archives are renamed by browsers and people; the content tells what they are."""
+    """Browsers and people rename archives, so their type follows from the content."""
     path = tmp_path / "download"
     path.write_bytes(compress(tar_bytes(FILES)))
     assert contents(path) == FILES
 
 
 def test_folder_and_zip_give_the_same_files(tmp_path: Path):
-    """A dataset must not change with the way it is packed."""
+    """A dataset must not depend on how it is packed."""
     for name, data in FILES.items():
         (tmp_path / "folder" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "folder" / name).write_bytes(data)
@@ -92,7 +92,7 @@ def test_large_members_come_without_data(tmp_path: Path):
 
 
 def test_links_and_devices_are_reported_and_not_followed(tmp_path: Path):
-    """An archive from the net must not make ingest read /etc/passwd, nor wait for a device."""
+    """An archive from the internet must not make ingest read /etc/passwd or wait for a device."""
     path = tmp_path / "t.tar"
     with tarfile.open(path, "w") as archive:
         for name, kind in (("s.inkml", tarfile.SYMTYPE), ("h.inkml", tarfile.LNKTYPE), ("f.inkml", tarfile.FIFOTYPE)):
@@ -110,7 +110,7 @@ def test_links_and_devices_are_reported_and_not_followed(tmp_path: Path):
 
 
 def test_linked_folders_and_pipes_in_a_folder_are_skipped(tmp_path: Path):
-    """A link to the parent folder would never end, a pipe would never answer; a linked file is the user's wish."""
+    """A link to the parent folder would never end, a pipe would never answer. Linked files are intended."""
     (tmp_path / "real").write_bytes(b"1")
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "loop").symlink_to(tmp_path)
@@ -123,7 +123,7 @@ def test_linked_folders_and_pipes_in_a_folder_are_skipped(tmp_path: Path):
 @pytest.mark.parametrize("compress", [bytes, gzip.compress, lzma.compress])
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.7])
 def test_truncated_archives_are_errors(tmp_path: Path, compress: Callable[[bytes], bytes], share: float):
-    """Half a download must not pass for a smaller dataset."""
+    """Half a download must not be taken for a smaller dataset."""
     random_files = {f"{n}.inkml": os.urandom(700) for n in range(20)}
     data = compress(tar_bytes(random_files))
     path = tmp_path / "t"
@@ -133,7 +133,7 @@ def test_truncated_archives_are_errors(tmp_path: Path, compress: Callable[[bytes
 
 
 def test_damaged_header_inside_a_tar_is_an_error(tmp_path: Path):
-    """Python's tarfile takes a broken header for the archive's end, and the rest of the data would be missing."""
+    """Python's tarfile takes a broken header for the archive's end, which would drop the rest of the data."""
     data = bytearray(tar_bytes({f"{n}.inkml": b"x" * 10 for n in range(4)}))
     data[2 * 1024 + 150] ^= 0xFF
     path = tmp_path / "t.tar"
@@ -151,7 +151,7 @@ def test_tar_cut_between_two_members_is_an_error(tmp_path: Path):
 
 
 def test_damaged_zip_member_is_an_error(tmp_path: Path):
-    """A zip's checksums are there to be believed."""
+    """Damage that a zip's checksum shows must be reported."""
     path = tmp_path / "z.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a.inkml", b"content")
@@ -161,8 +161,8 @@ def test_damaged_zip_member_is_an_error(tmp_path: Path):
 
 
 @pytest.mark.parametrize("content", [b"", b"neither", b"\x1f\x8b", gzip.compress(b"no tar inside")])
-def test_other_files_are_no_archives(tmp_path: Path, content: bytes):
-    """A readme named by mistake gets a sentence, not a traceback."""
+def test_other_files_are_not_archives(tmp_path: Path, content: bytes):
+    """A readme named by mistake gets a one-line error, not a traceback."""
     (tmp_path / "f").write_bytes(content)
     with pytest.raises(LatexifyError, match="cannot be read as a tar or zip"):
         contents(tmp_path / "f")

@@ -19,7 +19,7 @@ from latexify.pipeline.inputs.inputs import is_inkml_name, key_of, printable
     ],
 )
 def test_which_members_are_inputs(name: str, *, is_ink: bool):
-    """The shadow files of macOS would all be rejected, and stop the stage."""
+    """The hidden files of macOS would all be rejected and stop the stage."""
     assert is_inkml_name(name) is is_ink
 
 

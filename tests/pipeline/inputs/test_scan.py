@@ -56,7 +56,7 @@ def test_an_input_named_twice_is_an_error(folder: Path, tmp_path: Path) -> None:
     """All its inks would be rejected as duplicates."""
     (tmp_path / "link").symlink_to(folder)
     specs = [InputSpec(path=path, name=path.name, rule=TRAIN) for path in (folder, tmp_path / "link")]
-    with pytest.raises(LatexifyError, match="is named twice in params.yaml"):
+    with pytest.raises(LatexifyError, match=r"is named twice in params\.yaml"):
         scan_inputs(specs, base=tmp_path)
 
 
@@ -73,5 +73,5 @@ def test_an_input_that_changed_is_refused(folder: Path, tmp_path: Path) -> None:
     archive = pack(folder)
     (item,) = scan_inputs([InputSpec(path=archive, name="inks.tar", rule=TRAIN)], base=tmp_path)
     archive.write_bytes(archive.read_bytes() + b"\0")
-    with pytest.raises(LatexifyError, match="inks.tar has changed since"):
+    with pytest.raises(LatexifyError, match=r"inks\.tar has changed since"):
         resolve_input(item, base=tmp_path)

@@ -37,13 +37,13 @@ def official_tokens(text: str) -> list[str]:
     ],
 )
 def test_tokens_of_known_text(text: str, tokens: list[str]):
-    """Token error rates would be counted in other units than the field's."""
+    """Token error rates would be counted in other units than in published results."""
     assert tokenize(text) == tokens
 
 
 @given(st.text(alphabet=st.sampled_from("\\ {}mathbgindeoprtRx*^_12")))
 def test_tokens_are_mathwritings(text: str):
-    """Our token error rate would not be comparable with the published ones."""
+    """Our token error rate must be comparable with published ones."""
     if not text.endswith("\\"):
         starred = re.search(r"\\(begin|end)\{[a-zA-Z]*([A-Z]|\*)", text)
         assert starred or tokenize(text) == official_tokens(text)
@@ -51,7 +51,7 @@ def test_tokens_are_mathwritings(text: str):
 
 @given(st.text() | st.text(alphabet="\\{} \nab*"))
 def test_no_character_is_lost(text: str):
-    """A label would be cut short without anybody noticing."""
+    """A label would be cut short silently."""
     assert "".join(tokenize(text)) == text
 
 

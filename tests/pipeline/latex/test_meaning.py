@@ -1,4 +1,4 @@
-"""The normaliser against formulas made up as trees: spellings of one become one text, and no two share theirs."""
+"""The normalizer on random trees: all spellings of a tree become one text, and two trees never share one."""
 
 import random
 from typing import Any
@@ -71,7 +71,7 @@ class Writer:
 
     def node(self, node: Tree) -> str:
         text = str(getattr(self, node[0])(*node[1:]))
-        # braces around one thing say nothing
+        # braces around one unit are redundant
         return self.choose([text, text, "{" + text + "}"])
 
     def sign(self, sign: str) -> str:
@@ -117,7 +117,7 @@ class Writer:
 @settings(max_examples=250, deadline=None)
 @given(TREES, st.integers(0), st.integers(0))
 def test_any_spelling_of_a_formula_is_the_same(tree: Row, seed: int, other_seed: int):
-    """A recogniser would be punished for a spelling that it could not know."""
+    """A spelling must not count as an error of the model."""
     one, other = Writer(seed).row(tree), Writer(other_seed).row(tree)
     assert normalize(one) == normalize(other)
     assert normalize(f"$ {one} $") == normalize(other)
@@ -129,7 +129,7 @@ def test_any_spelling_of_a_formula_is_the_same(tree: Row, seed: int, other_seed:
     st.integers(0),
 )
 def test_two_formulas_never_share_a_text(trees: list[Row], seed: int):
-    """A prediction of another formula would count as right."""
+    """A prediction of another formula would count as correct."""
     seen: dict[str, Row] = {}
     for tree in trees:
         text = normalize(Writer(seed).row(tree))

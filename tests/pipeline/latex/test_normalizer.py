@@ -1,4 +1,4 @@
-r"""The normaliser: one spelling for each formula, and never one for two."""
+r"""The normalizer: each formula has one normal form, and two formulas never share one."""
 
 import lzma
 import os
@@ -86,7 +86,7 @@ SAME = [
     (r"\begin{array}{c|c}a&b\end{array}", r"\begin{array}{c|c}a&b\end{array}"),
     (r"\sum_{i\atop j}", r"\sum_{\begin{matrix}i\\j\end{matrix}}"),
     (r"\vtop{\hbox{ab}\hbox{c}}", r"\mathrm{ab}c"),
-    # what is no formula is kept
+    # text that is not a formula is kept
     (r"\lim _ {z \rightarrow 1}} (z - 1)", r"\lim_{z\rightarrow1}}(z-1)"),
     (r"x^{2_1", r"x^{2_{1}"),
     (r"x^", r"x^"),
@@ -127,7 +127,7 @@ DIFFERENT = [
 
 @pytest.mark.parametrize(("spelling", "canonical"), SAME)
 def test_spellings_become_canonical(spelling: str, canonical: str):
-    """Two writers' spellings of one formula would count as an error of the recogniser."""
+    """Another spelling of the same formula would count as an error of the model."""
     assert normalize(spelling) == canonical
     assert normalize(canonical) == canonical
 
@@ -153,7 +153,7 @@ LATEX_LIKE = st.lists(st.tuples(st.sampled_from(_PIECES.split()), st.sampled_fro
 @settings(max_examples=1000, deadline=None)
 @given(LATEX_LIKE)
 def test_normalising_twice_changes_nothing_for_broken_latex(text: str):
-    """A prediction, however broken, must be comparable with a label: its normal form is its own normal form."""
+    """Any prediction must be comparable with a label, so normalizing must be idempotent."""
     once = normalize(text)
     assert normalize(once) == once
     assert join_tokens(token for token in tokenize(once) if token != " ") == once
@@ -163,7 +163,7 @@ def test_normalising_twice_changes_nothing_for_broken_latex(text: str):
     "text", [r"\begin{aligned}[\end{aligned}", r"\begin{array}[c\end{array}", r"\begin{gathered}["]
 )
 def test_options_that_break_off_are_no_crash(text: str):
-    """An untrained model writes such things, and one of them would stop a whole prediction."""
+    """An untrained model writes such text, and one crash would stop the whole prediction."""
     assert normalize(normalize(text)) == normalize(text)
 
 
@@ -189,7 +189,7 @@ def test_endless_nesting_is_kept_and_not_crashed_on(opening: str):
 
 @pytest.mark.real
 def test_real_formulas_are_stable():
-    """Formulas of Wikipedia hold spellings that nobody thinks of; each must have one normal form."""
+    """Formulas of Wikipedia have unexpected spellings; each must have one normal form."""
     root = os.environ.get("LATEXIFY_REAL_DATA")
     if not root:
         pytest.skip("LATEXIFY_REAL_DATA is not set")

@@ -1,4 +1,4 @@
-"""Downloads against a server on the loopback that misbehaves as real ones do."""
+"""Downloads from a local server that misbehaves like real ones."""
 
 import http.server
 import threading
@@ -16,7 +16,7 @@ RETRY = RetryPolicy(max_attempts=2, timeout_s=2, pause_s=0.01)
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves DATA; its attributes say how badly. `requests` holds the Range header of each request."""
+    """Serves DATA, with faults by its attributes. `requests` holds the Range header of each request."""
 
     daemon_threads = True
 
@@ -30,7 +30,7 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Answers as its server is told."""
+    """Answers as the attributes of its server say."""
 
     server: Server
 
@@ -38,7 +38,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """Be quiet."""
 
     def do_GET(self) -> None:
-        """Send all, the rest that is asked for, or less than promised."""
+        """Send everything, the requested rest, or less than promised."""
         asked = self.headers.get("Range")
         self.server.requests.append(asked)
         if self.server.status is not None:
@@ -65,8 +65,8 @@ def serving(**behaviour: object) -> Iterator[tuple[str, Server]]:
             server.shutdown()
 
 
-def test_download_is_whole_and_done_once(tmp_path: Path):
-    """The file appears under its name only when whole, and is not fetched again."""
+def test_download_is_complete_and_done_once(tmp_path: Path):
+    """The file gets its name only when it is complete, and is not fetched again."""
     to = tmp_path / "new" / "data.tgz"
     with serving() as (url, server):
         fetch(url, to=to, num_bytes=len(DATA), retry=RETRY)
@@ -76,8 +76,8 @@ def test_download_is_whole_and_done_once(tmp_path: Path):
     assert server.requests == [None]
 
 
-def test_broken_lines_are_resumed(tmp_path: Path):
-    """3 GB over a line that breaks every few minutes must arrive, without starting over each time."""
+def test_broken_connections_are_resumed(tmp_path: Path):
+    """3 GB must arrive over a connection that breaks every few minutes, without starting over."""
     with serving(sends_at_most=400_000) as (url, server):
         fetch(url, to=tmp_path / "f", num_bytes=len(DATA), retry=RETRY)
     assert (tmp_path / "f").read_bytes() == DATA
@@ -85,7 +85,7 @@ def test_broken_lines_are_resumed(tmp_path: Path):
 
 
 def test_interrupted_run_goes_on_where_it_stopped(tmp_path: Path):
-    """What a killed process has left is used by the next."""
+    """The next run uses what a killed process left."""
     (tmp_path / "f.partial").write_bytes(DATA[:1000])
     with serving() as (url, server):
         fetch(url, to=tmp_path / "f", num_bytes=len(DATA), retry=RETRY)
@@ -116,8 +116,8 @@ def test_too_long_partial_is_discarded(tmp_path: Path):
     assert (tmp_path / "f").read_bytes() == DATA
 
 
-def test_line_that_brings_nothing_is_given_up(tmp_path: Path):
-    """A dead line ends in a sentence that says what can be done, and what came is kept."""
+def test_a_dead_connection_is_given_up(tmp_path: Path):
+    """A dead connection ends in an error that says what to do, and the received bytes are kept."""
     (tmp_path / "f.partial").write_bytes(DATA[:10])
     with serving(sends_at_most=0) as (url, server), pytest.raises(LatexifyError, match="it resumes"):
         fetch(url, to=tmp_path / "f", num_bytes=len(DATA), retry=RETRY)
@@ -135,14 +135,14 @@ def test_no_network(tmp_path: Path):
 
 @pytest.mark.parametrize(("status", "num_requests"), [(404, 1), (403, 1), (503, 2), (429, 2)])
 def test_refusals(tmp_path: Path, status: int, num_requests: int):
-    """A missing file is not asked for again; a busy server is."""
+    """A missing file is requested once; a busy server is asked again."""
     with serving(status=status) as (url, server), pytest.raises(LatexifyError, match=str(status)):
         fetch(url, to=tmp_path / "f", num_bytes=len(DATA), retry=RETRY)
     assert len(server.requests) == num_requests
 
 
 def test_refused_range_starts_over(tmp_path: Path):
-    """Status 416 says that the partial file is of no use; keeping it would fail for ever."""
+    """Status 416 means that the partial file does not fit; keeping it would fail forever."""
     (tmp_path / "f.partial").write_bytes(DATA[:10])
     with serving(status=416) as (url, server), pytest.raises(LatexifyError, match="416"):
         fetch(url, to=tmp_path / "f", num_bytes=len(DATA), retry=RETRY)
@@ -161,13 +161,13 @@ def test_other_size_is_refused_at_once(tmp_path: Path, have: int):
 
 
 def test_existing_file_of_another_size_is_refused(tmp_path: Path):
-    """A file that the user put there is neither trusted nor overwritten."""
+    """A file of the user must be neither trusted nor overwritten."""
     (tmp_path / "f").write_bytes(b"short")
     with pytest.raises(LatexifyError, match="has 5 bytes, expected 9"):
         fetch("http://127.0.0.1:9/", to=tmp_path / "f", num_bytes=9, retry=RETRY)
 
 
 def test_full_disk_is_noticed_before(tmp_path: Path):
-    """An hour of download must not end with a full disk."""
+    """An hour of downloading must not end with a full disk."""
     with pytest.raises(LatexifyError, match="make room"):
         fetch("http://127.0.0.1:9/", to=tmp_path / "f", num_bytes=10**18, retry=RETRY)

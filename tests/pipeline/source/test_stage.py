@@ -1,4 +1,4 @@
-"""Stage source: what is listed, what it is made from, and the messages where data is missing."""
+"""Stage source: the plan, its fingerprint, and errors for missing data."""
 
 import json
 import shutil
@@ -40,7 +40,7 @@ def run(section: source.DatasetSection, dataset: str, at: Path, *, seed: int = 1
 
 
 def plan_of(manifest: Manifest) -> SourcePlan:
-    """What ingest will be told."""
+    """Return the plan for ingest."""
     return SourcePlan.from_content(manifest.content, where=Path("here"))
 
 
@@ -92,7 +92,7 @@ def test_keys_of_several_inputs_cannot_collide(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("change", ["content", "name", "more"])
 def test_changed_files_change_the_fingerprint(tmp_path: Path, change: str) -> None:
-    """Otherwise DVC would go on with what was made from the old files; times and copies do not count."""
+    """Otherwise DVC would keep what was made from the old files. File times and copies do not count."""
     raw = tmp_path / "raw/inkml"
     put(raw, "a.inkml", "b.inkml")
     before = run(InkmlParams(), "inkml", tmp_path)
@@ -111,7 +111,7 @@ def test_changed_files_change_the_fingerprint(tmp_path: Path, change: str) -> No
 
 
 def test_seed_counts_where_it_decides(tmp_path: Path) -> None:
-    """Another seed must not make everything anew where nothing is drawn by it."""
+    """Another seed must not invalidate everything if the dataset does not use it."""
     put(tmp_path / "raw/inkml", "train/a.inkml")
     for section, matters in ((InkmlParams(split_by="folder"), False), (InkmlParams(split_by="label"), True)):
         one, two = (run(section, "inkml", tmp_path, seed=seed) for seed in (1, 2))
@@ -119,7 +119,7 @@ def test_seed_counts_where_it_decides(tmp_path: Path) -> None:
 
 
 def test_user_annotations_and_rules_are_passed_on(tmp_path: Path) -> None:
-    """Any InkML can be read, if the user says where its labels are."""
+    """Any InkML can be read if the user names its label annotations."""
     put(tmp_path / "raw/inkml", "a.inkml")
     section = InkmlParams(
         label_annotations=["l"], writer_annotations=["w"], split_by="annotation", split_annotation="s"
@@ -130,7 +130,7 @@ def test_user_annotations_and_rules_are_passed_on(tmp_path: Path) -> None:
 
 
 def test_synthetic_is_generated_into_the_source_folder(tmp_path: Path) -> None:
-    """The embedded dataset needs nothing from outside, and lies where DVC tracks it."""
+    """The built-in dataset needs no download, and is written where DVC tracks it."""
     section = SyntheticParams(num_train=4, num_valid=2, num_test=2, num_writers=3)
     plan = plan_of(run(section, "synthetic", tmp_path))
     assert [(item.path, item.num_inputs) for item in plan.inputs] == [
@@ -177,7 +177,7 @@ def test_missing_and_useless_inputs_are_named(tmp_path: Path) -> None:
 
 
 def test_plan_of_another_version_is_refused(tmp_path: Path) -> None:
-    """An old source folder is made anew, not misread."""
+    """An old source folder must be made again, not misread."""
     put(tmp_path / "raw/inkml", "a.inkml")
     content = json.loads(json.dumps(run(InkmlParams(), "inkml", tmp_path).content))
     del content["inputs"][0]["rule"]

@@ -1,4 +1,4 @@
-"""The stage `vocab`: tokenizers that work without this project, and an honest account of what they lose."""
+"""Stage vocab: tokenizers that work without this project, and what they lose."""
 
 import json
 import subprocess
@@ -54,7 +54,7 @@ def run_vocab(tmp_path: Path, *, base: str = "scratch", **params: object) -> tup
 
 
 def test_tokenizer_loads_where_this_project_is_not_installed(tmp_path: Path):
-    """Whoever downloads a model would not be able to use it without our code."""
+    """Users who download a model must be able to use it without our code."""
     out, _ = run_vocab(tmp_path)
     script = (
         "import json, sys\n"
@@ -93,7 +93,7 @@ def test_every_row_of_known_tokens_survives(tokens: list[str]):
 
 @given(st.text(alphabet=r"ab1{}^_\'<s>/ ", max_size=30).map(normalize))
 def test_normalised_labels_survive(label: str):
-    """The model could never write such a label right."""
+    """The model could never write such a label correctly."""
     tokenizer = build_latex_tokenizer(sorted({*tokenize(label)} - {" "}))
     assert tokenizer.decode(tokenizer(label).input_ids, skip_special_tokens=True) == label
 
@@ -107,7 +107,7 @@ def test_text_of_special_tokens_is_text(label: str):
     assert tokenizer.decode(ids, skip_special_tokens=True) == label
 
 
-def test_losses_are_counted_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_losses_are_counted_and_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     """A vocabulary with holes would look like a bad model."""
     out, metrics = run_vocab(tmp_path)
     splits = metrics["splits"]
@@ -133,7 +133,7 @@ def test_rare_tokens_become_unknown(tmp_path: Path):
 
 
 def test_same_labels_give_the_same_bytes(tmp_path: Path):
-    """DVC would see a change where there is none, and train anew."""
+    """DVC would see a change where there is none, and train again."""
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
     one, two = run_vocab(tmp_path / "one")[0], run_vocab(tmp_path / "two")[0]
@@ -197,8 +197,8 @@ def test_a_base_models_own_tokenizer(tmp_path: Path, save: object, num_lost: int
 
 
 @pytest.mark.parametrize("damage", ["lost", "cut off", "without facts"])
-def test_a_tokenizer_folder_that_is_not_whole_is_refused(tmp_path: Path, damage: str):
-    """A tokenizer that was copied in part must not end in a traceback of a library's."""
+def test_an_incomplete_tokenizer_folder_is_refused(tmp_path: Path, damage: str):
+    """A partly copied tokenizer must not end in a traceback."""
     out, _ = run_vocab(tmp_path)
     path = out / "tokenizer.json"
     if damage == "lost":
@@ -215,7 +215,7 @@ def test_a_tokenizer_folder_that_is_not_whole_is_refused(tmp_path: Path, damage:
 def test_a_base_without_tokenizer_is_refused_in_one_sentence(
     tmp_path: Path, base: str, monkeypatch: pytest.MonkeyPatch
 ):
-    """A misspelt `model.base` would end in a screenful of a library's traceback."""
+    """A misspelt `model.base` must not end in a traceback."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(LatexifyError, match=r"model\.base: no tokenizer could be loaded") as caught:
@@ -225,7 +225,7 @@ def test_a_base_without_tokenizer_is_refused_in_one_sentence(
 
 
 def test_inks_must_be_there_and_hold_training_labels(tmp_path: Path):
-    """An empty vocabulary would be written as if all were well."""
+    """An empty vocabulary must not be written silently."""
     with pytest.raises(LatexifyError, match="run `latexify ingest` first"):
         run(VocabParams(), base="scratch", inks=tmp_path, out=tmp_path / "out", metrics=tmp_path / "m.json")
     inks = write_inks(tmp_path / "inks", {"test": ["x"]})
@@ -234,7 +234,7 @@ def test_inks_must_be_there_and_hold_training_labels(tmp_path: Path):
 
 
 def test_a_new_tokenizer_leaves_nothing_of_the_old_one(tmp_path: Path):
-    """AutoTokenizer would read leftovers of a base tokenizer beside the new files."""
+    """AutoTokenizer would read leftovers of a base tokenizer with the new files."""
     out, _ = run_vocab(tmp_path)
     (out / "merges.txt").write_text("left over")
     run(VocabParams(), base="scratch", inks=tmp_path / "inks", out=out, metrics=tmp_path / "m.json")

@@ -138,11 +138,11 @@ def starting_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
         first = start()
 
         def wait() -> str:
-            from latexify.pipeline.engine.ray_cluster import why_not_joined
+            from latexify.pipeline.engine.ray_cluster import joining_problem
 
             address = first()
             faults = []
-            while fault := why_not_joined(address):
+            while fault := joining_problem(address):
                 faults.append(fault)
                 assert len(faults) < 3, faults
                 address = start()()

@@ -60,8 +60,8 @@ class DaskCluster(Cluster):
             return future.result()
         except KilledWorker as error:
             raise LatexifyError(
-                f"several workers died at the same task, {error.last_worker.address} the last, most likely out of memory: "
-                "look at their logs, then run the same command again, which continues"
+                f"several workers died at the same task, {error.last_worker.address} the last, most likely out of "
+                "memory: look at their logs, then run the same command again, which continues"
             ) from None
         except (FutureCancelledError, CommClosedError):
             raise LatexifyError(

@@ -63,8 +63,8 @@ class Engine:
             yield from parallel(calls)
         except TerminatedWorkerError:
             raise LatexifyError(
-                "a worker process died, most likely out of memory: run the same command again, which continues, with fewer "
-                "--jobs if it happens again"
+                "a worker process died, most likely out of memory: run the same command again, which continues, with "
+                "fewer --jobs if it happens again"
             ) from None
 
     def _options(self) -> dict[str, Any]:

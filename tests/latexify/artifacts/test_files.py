@@ -27,9 +27,14 @@ def test_an_error_leaves_the_old_file(tmp_path: Path) -> None:
     """A full disk must not cost the file that is there."""
     path = tmp_path / "file"
     path.write_bytes(b"old")
-    with pytest.raises(KeyboardInterrupt), replacing(path) as temporary:
-        temporary.write_bytes(b"half")
-        raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        with replacing(path) as temporary:
+            temporary.write_bytes(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -37,9 +42,14 @@ def test_an_error_leaves_the_old_file(tmp_path: Path) -> None:
 def test_an_error_uploads_nothing(tmp_path: Path) -> None:
     """Fsspec would upload the first half of a file."""
     path = location_of(f"memory://{tmp_path.name}/file")
-    with pytest.raises(KeyboardInterrupt), atomic_file(path) as file:
-        file.write(b"half")
-        raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        with atomic_file(path) as file:
+            file.write(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert not path.exists()
 
 

@@ -1,5 +1,8 @@
-"""The contract between the offline and the online half.
+"""Shards: the contract between the offline half, which writes them, and the online half, which reads them.
 
-Nothing in this room imports another room of the project, and only :mod:`shards.stream` users import torch: a rendering
-machine needs no GPU stack, a training machine no cairo.
+This package imports no other package of the project except `latexify.artifacts`, `latexify.common` and `latexify.fast`.
 """
+
+from latexify.shards.webdataset import open_shards
+
+__all__ = ["open_shards"]

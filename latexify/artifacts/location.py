@@ -69,10 +69,14 @@ def store_trouble(location: Location) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, *store_errors()) as error:
+    except _location_errors() as error:
         if is_local(location) or _is_of_our_disk(error):
             raise
         raise LatexifyError(f"{location}: {one_line(f'{type(error).__name__}: {error}')}: {_remedy(error)}") from error
+
+
+def _location_errors() -> tuple[type[Exception], ...]:
+    return (OSError, *store_errors())
 
 
 def _is_of_our_disk(error: BaseException) -> bool:

@@ -1,7 +1,8 @@
-"""Append whole paths to a cairo context; pycairo needs a call for each point, which takes a sixth of the drawing time.
+"""Append whole paths to a cairo context; pycairo needs a call for each point, a sixth of the drawing time.
 
-The fast way calls ``cairo_append_path`` through ctypes with the C pointer inside pycairo's context object, if the symbol
-is exported and the object has the expected size. Otherwise, or with `LATEXIFY_PLAIN`, pycairo's methods are called. Both make the same path.
+The fast way calls ``cairo_append_path`` through ctypes with the C pointer inside pycairo's context object. It is taken
+if the symbol is exported and the object has the expected size. Otherwise, or with `LATEXIFY_PLAIN`, pycairo's own
+methods are called. Both make the same path.
 """
 
 import ctypes

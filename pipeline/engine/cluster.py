@@ -1,6 +1,6 @@
-"""Clusters that run the tasks of a stage: what Dask and Ray have in common, and what joblib needs of them.
+"""Clusters that run the tasks of a stage: what Dask and Ray have in common, and the joblib backend for both.
 
-joblib's own backends for both were tried first; docs/design/adr/0005-cluster-engines.md says why they are not used.
+docs/design/adr/0005-cluster-engines.md explains why joblib's own backends for them are not used.
 """
 
 import secrets
@@ -20,40 +20,41 @@ from latexify.pipeline.engine.versions import differences, versions
 
 CONNECT_TIMEOUT_S = 10.0
 _NUM_NAMED = 3
-"""Workers named in an error; there may be hundreds with the same fault."""
+"""Number of workers named in an error; hundreds may have the same fault."""
 
 
 class Cluster(ABC):
-    """Workers that were started by others, connected to until the end of the context.
+    """A connection to workers that were started elsewhere, until the end of the context.
 
-    how_to_start: what the constructor's errors recommend.
+    Attributes:
+        how_to_start: Commands that start such a cluster, for error messages.
     """
 
     how_to_start: ClassVar[str]
 
     @abstractmethod
     def __init__(self, address: str) -> None:
-        """Connect. Raises LatexifyError where nobody answers, or there are no workers."""
+        """Connect; raise LatexifyError if nothing answers at the address, or there are no workers."""
 
     @abstractmethod
     def num_slots(self) -> int:
-        """How many tasks run at a time."""
+        """Return how many tasks run at a time."""
 
     @abstractmethod
     def start(self, task: Callable[[], Any]) -> "Future[Any]":
-        """Send a task to a free worker; it is sent to another one if that worker dies."""
+        """Send a task to a free worker; if that worker dies, it is sent to another."""
 
     @abstractmethod
-    def run_on_every_worker(self, question: Callable[..., Any], *arguments: Any) -> Mapping[str, Any]:
-        """Answers of every worker, by its name; an exception stands for the answer where it could not be given."""
+    def run_on_every_worker(self, function: Callable[..., Any], *arguments: Any) -> Mapping[str, Any]:
+        """Return the result of every worker by its name; an exception takes the place of a result if there is none."""
 
     @abstractmethod
     def unwrap_result(self, future: "Future[Any]") -> Any:
-        """The result of a task that is done; raises its own error, or LatexifyError where the cluster is to blame."""
+        """Return the result of a finished task; raise its own error, or LatexifyError if the cluster failed."""
 
     @abstractmethod
     def close(self) -> None:
-        """Disconnect; tasks under way are given up."""
+        """Disconnect and give up running tasks."""
 
     def __enter__(self) -> Self:
         return self
@@ -62,39 +63,39 @@ class Cluster(ABC):
         self.close()
 
     def require_same_versions(self) -> None:
-        """Raise LatexifyError where a worker has other code or libraries than this process, or lacks them."""
+        """Raise LatexifyError if a worker lacks, or has other, code or libraries than this process."""
         here = versions()
         faults = {}
-        for name, answer in self.run_on_every_worker(versions).items():
-            if isinstance(answer, BaseException):
-                faults[name] = f"it cannot run latexify ({_in_a_line(answer)})"
-            elif unlike := differences(here, answer):
+        for name, result in self.run_on_every_worker(versions).items():
+            if isinstance(result, BaseException):
+                faults[name] = f"it cannot run latexify ({_last_line(result)})"
+            elif unlike := differences(here, result):
                 faults[name] = ", ".join(unlike)
         if faults:
             raise LatexifyError(
-                f"{_listed(faults)}: bytes depend on these; install the same latexify and libraries "
-                "(requirements.lock) for every worker and start it again"
+                f"{_listed(faults)}: results depend on these; install the same latexify and libraries "
+                "(requirements.lock) for every worker and restart it"
             )
 
-    def check_shared_path(self, place: Location) -> None:
-        """Raise LatexifyError where a worker cannot read what this process writes beside `place`."""
-        probe = place.parent / f".latexify-{secrets.token_hex(8)}"
+    def check_shared_path(self, location: Location) -> None:
+        """Raise LatexifyError if a worker cannot read what this process writes beside `location`."""
+        probe = location.parent / f".latexify-{secrets.token_hex(8)}"
         content = secrets.token_bytes(16)
         write_atomically(probe, content)
         try:
-            answers = self.run_on_every_worker(_read, probe)
+            results = self.run_on_every_worker(_read, probe)
         finally:
             probe.unlink()
-        faults = {name: _in_a_line(answer) for name, answer in answers.items() if answer != content}
+        faults = {name: _last_line(result) for name, result in results.items() if result != content}
         if faults:
             raise LatexifyError(
-                f"{_listed(faults)}: workers must read and write {place.parent}; choose a folder that all machines "
+                f"{_listed(faults)}: workers must read and write {location.parent}; choose a folder that all machines "
                 "share, or an object store with its settings in every worker's environment"
             )
 
 
-def _read(place: Location) -> bytes:
-    return place.read_bytes()
+def _read(location: Location) -> bytes:
+    return location.read_bytes()
 
 
 def _listed(faults: Mapping[str, str]) -> str:
@@ -102,15 +103,15 @@ def _listed(faults: Mapping[str, str]) -> str:
     return named + (f"; and {len(faults) - _NUM_NAMED} more workers" if len(faults) > _NUM_NAMED else "")
 
 
-def _in_a_line(answer: object) -> str:
-    """The last line of an error; Ray puts a traceback before it."""
-    text = str(answer).strip() if isinstance(answer, BaseException) else repr(answer)
-    return (text.splitlines() or [type(answer).__name__])[-1]
+def _last_line(result: object) -> str:
+    """Return the last line of an error; Ray puts a traceback before it."""
+    text = str(result).strip() if isinstance(result, BaseException) else repr(result)
+    return (text.splitlines() or [type(result).__name__])[-1]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class _Task:
-    """A batch of calls on its way to a worker, which may have joined after all were asked for their versions."""
+    """A batch of calls that checks versions again, because its worker may have joined after the first check."""
 
     batch: Callable[[], Any]
     versions: Mapping[str, str]
@@ -125,7 +126,7 @@ class _Task:
 
 
 class FuturesBackend(ParallelBackendBase):  # type: ignore[misc]  # joblib has no types
-    """joblib's plug for whatever answers a task with a future: streams, and hears of every task that fails."""
+    """A joblib backend for clusters that return futures: results are streamed, and every failure is reported."""
 
     supports_retrieve_callback = True
 
@@ -134,15 +135,15 @@ class FuturesBackend(ParallelBackendBase):  # type: ignore[misc]  # joblib has n
         self._cluster = cluster
 
     def effective_n_jobs(self, n_jobs: int) -> int:
-        """At least two, for joblib runs one job in this process."""
+        """Return at least two, because joblib runs a single job in this process."""
         return max(2, n_jobs)
 
     def submit(self, func: Callable[[], Any], callback: Callable[..., Any]) -> "Future[Any]":
-        """Start a batch of calls; `callback` takes the future once it is done."""
+        """Start a batch of calls; `callback` is called with the finished future."""
         future = self._cluster.start(_Task(func, versions()))
         future.add_done_callback(callback)
         return future
 
     def retrieve_result_callback(self, out: "Future[Any]") -> Any:
-        """The results of a batch, or its error."""
+        """Return the results of a batch, or raise its error."""
         return self._cluster.unwrap_result(out)

@@ -17,14 +17,14 @@ from latexify.pipeline.engine.cluster import CONNECT_TIMEOUT_S, Cluster
 
 
 class DaskCluster(Cluster):
-    """A scheduler at ``tcp://host:8786`` (or ``tls://…``) and its workers."""
+    """A Dask scheduler at ``tcp://host:8786`` (or ``tls://…``) and its workers."""
 
     how_to_start = "`dask scheduler` on one machine, `dask worker tcp://HOST:8786 --nthreads 1 --nworkers auto` on all"
 
     def __init__(self, address: str) -> None:
         self._address = address
         self._unpack_and_run = _unpack_and_run()
-        # losing the scheduler is reported once, by us; a chunk of InkML is a large graph to Dask
+        # this module reports a lost scheduler itself; and Dask takes a chunk of InkML for a large graph
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         config.set({"distributed.admin.large-graph-warning-threshold": "1GiB"})
         try:
@@ -40,44 +40,44 @@ class DaskCluster(Cluster):
             raise LatexifyError(f"the Dask scheduler at {address} has no workers: start {self.how_to_start}") from None
 
     def num_slots(self) -> int:
-        """Threads of all workers."""
+        """Return the number of threads of all workers."""
         return sum(self._client.nthreads().values())
 
     def start(self, task: Callable[[], Any]) -> "Future[Any]":
-        """Submit the task whole, with its data, so that the scheduler can give it to another worker."""
+        """Submit the task with its data, so that the scheduler can give it to another worker."""
         packed = cloudpickle.dumps(task)
         future: Future[Any] = self._client.submit(self._unpack_and_run, packed, key=f"latexify-{uuid4().hex}")
         return future
 
-    def run_on_every_worker(self, question: Callable[..., Any], *arguments: Any) -> Mapping[str, Any]:
-        """Run `question` on every worker, whatever it is busy with."""
-        answers: Mapping[str, Any] = self._client.run(question, *arguments, on_error="return")
-        return answers
+    def run_on_every_worker(self, function: Callable[..., Any], *arguments: Any) -> Mapping[str, Any]:
+        """Run `function` on every worker, even if it is busy."""
+        results: Mapping[str, Any] = self._client.run(function, *arguments, on_error="return")
+        return results
 
     def unwrap_result(self, future: "Future[Any]") -> Any:
-        """Tell of workers that died, and of a scheduler that is gone."""
+        """See `Cluster`; reports workers that died and a lost scheduler."""
         try:
             return future.result()
         except KilledWorker as error:
             raise LatexifyError(
-                f"several workers died at the same task, {error.last_worker.address} the last, most likely for want of "
-                "memory: look at their logs, then run the same command again, it goes on"
+                f"several workers died at the same task, {error.last_worker.address} the last, most likely out of "
+                "memory: look at their logs, then run the same command again, which continues"
             ) from None
         except (FutureCancelledError, CommClosedError):
             raise LatexifyError(
                 f"the connection to the Dask scheduler at {self._address} was lost: when it is back, run the same "
-                "command again, it goes on"
+                "command again, which continues"
             ) from None
 
     def close(self) -> None:
-        """Disconnect, which gives up tasks under way."""
+        """Disconnect and give up running tasks."""
         self._client.close(timeout=CONNECT_TIMEOUT_S)
 
 
 def _unpack_and_run() -> Callable[[bytes], Any]:
-    """A function that travels as code, not by name, for tasks that travel as bytes.
+    """Return a function that is pickled as code, for tasks that are sent as bytes.
 
-    The scheduler opens what it is sent: so it needs no latexify, and takes no megabytes of InkML apart.
+    The scheduler unpickles what it is sent; this way it needs no latexify and does not unpickle megabytes of InkML.
     """
 
     def run(packed: bytes) -> Any:

@@ -1,4 +1,4 @@
-"""Where the tasks of a stage run: on this machine or on a cluster. It never changes a byte of what they make."""
+"""Run the tasks of a stage on this machine or on a cluster; where they run never changes a byte of the results."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -18,15 +18,17 @@ from latexify.pipeline.engine.cluster import Cluster, FuturesBackend
 Backend = Literal["loky", "threading", "sequential", "dask", "ray"]
 
 Call = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
-"""What `joblib.delayed` makes."""
+"""Function, arguments and keyword arguments, as `joblib.delayed` makes them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """Runs calls through joblib.
+    """Runs calls through joblib; made by :func:`open_engine`.
 
-    jobs: how many at a time; 0, on a cluster only: as many as it has room for.
-    cluster: the one connected to; None with the backends of this machine. See `open_engine`.
+    Attributes:
+        backend: joblib's backend, or the kind of cluster.
+        jobs: How many calls run at a time; 0, for clusters only: as many as it has room for.
+        cluster: The cluster, or None for the backends of this machine.
     """
 
     backend: Backend = "loky"
@@ -38,29 +40,32 @@ class Engine:
 
     @property
     def is_here(self) -> bool:
-        """Whether workers are on this machine, so that they open the same local paths as this process."""
+        """Whether workers are on this machine and so can open the same local paths as this process."""
         return self.cluster is None
 
     def run(self, calls: Iterable[Call], *, in_order: bool) -> Iterator[Any]:
         """Yield the results as they come, or in the order of the calls; only a few calls and results are in memory.
 
-        calls: taken one by one, a few ahead of the workers, perhaps from another thread.
+        Args:
+            calls: The calls; taken one by one, a few ahead of the workers, perhaps from another thread.
+            in_order: Whether results come in the order of the calls.
 
-        Raises what a call raises, and LatexifyError where a worker dies or the cluster is lost; what other workers
-        wrote by then is whole, and the stage's draft keeps it.
+        Raises:
+            LatexifyError: If a worker dies or the cluster is lost; the stage's draft keeps finished files.
+            Exception: Whatever a call raises.
         """
         parallel = Parallel(
             return_as="generator" if in_order else "generator_unordered",
             batch_size=1,
-            max_nbytes=None,  # arrays travel with their task: a file of them would outlive a killed run
+            max_nbytes=None,  # send arrays with their task: files of joblib would outlive a killed run
             **self._options(),
         )
         try:
             yield from parallel(calls)
         except TerminatedWorkerError:
             raise LatexifyError(
-                "a worker process died, most likely killed for want of memory: run the same command again, it goes on; "
-                "with fewer --jobs if it happens again"
+                "a worker process died, most likely out of memory: run the same command again, which continues, with "
+                "fewer --jobs if it happens again"
             ) from None
 
     def _options(self) -> dict[str, Any]:
@@ -68,7 +73,7 @@ class Engine:
             options = {"n_jobs": self.jobs, "backend": self.backend, "pre_dispatch": "2 * n_jobs"}
             return options | ({"initializer": block_pandas_import} if self.backend == "loky" else {})
         num_slots = self.cluster.num_slots()
-        # the next call waits beside a worker while it is busy, unless the user wants no more than `jobs`
+        # each busy worker has its next call waiting, unless the user wants no more than `jobs`
         in_flight = self.jobs or 2 * num_slots
         return {
             "n_jobs": min(num_slots, in_flight),
@@ -76,25 +81,28 @@ class Engine:
             "pre_dispatch": in_flight,
         }
 
-    def check_shared_path(self, place: Location) -> None:
-        """Raise LatexifyError where a worker cannot read what this process writes beside `place`."""
+    def check_shared_path(self, location: Location) -> None:
+        """Raise LatexifyError if a worker cannot read what this process writes beside `location`."""
         if self.cluster is not None:
-            self.cluster.check_shared_path(place)
+            self.cluster.check_shared_path(location)
 
 
 @contextmanager
 def open_engine(backend: Backend, *, jobs: int, address: str | None = None) -> Iterator[Engine]:
-    """Yield the engine; a cluster stays connected until the block ends.
+    """Yield an engine; a cluster stays connected until the block ends.
 
-    jobs: how many calls at a time; 0: one for each CPU of this machine, or as many as the cluster has room for.
-    address: of the cluster (`dask`: ``tcp://host:8786``; `ray`: ``host:6379`` or ``ray://host:10001``).
+    Args:
+        backend: joblib's backend, or the kind of cluster.
+        jobs: How many calls run at a time; 0: one for each CPU of this machine, or as many as the cluster has room for.
+        address: The cluster's address (`dask`: ``tcp://host:8786``; `ray`: ``host:6379`` or ``ray://host:10001``).
 
-    Raises LatexifyError where the address is missing, unneeded or answers nothing within ten seconds, the engine's
-    package is not installed, or workers have other code or libraries than this process.
+    Raises:
+        LatexifyError: If the address is missing, not needed, or does not answer within ten seconds, if the backend's
+            package is not installed, or if workers have other code or libraries than this process.
     """
     if backend not in {"dask", "ray"}:
         if address is not None:
-            raise LatexifyError(f"--backend {backend} runs on this machine: leave --address {address} out")
+            raise LatexifyError(f"--backend {backend} runs on this machine: leave out --address {address}")
         yield Engine(backend=backend, jobs=jobs or usable_cpus())
         return
     with _connect(backend, address) as cluster:
@@ -113,7 +121,7 @@ def _connect(backend: Backend, address: str | None) -> Cluster:
 
 
 def _cluster_of(backend: Backend) -> type[Cluster]:
-    """Import what the backend needs, and only that: each takes a second, and is an extra."""
+    """Return the backend's class; it is imported here because each takes a second and belongs to an extra."""
     if backend == "dask":
         from latexify.pipeline.engine.dask_cluster import DaskCluster  # noqa: PLC0415
 
@@ -124,5 +132,5 @@ def _cluster_of(backend: Backend) -> type[Cluster]:
 
 
 def usable_cpus() -> int:
-    """Number of CPUs this process may run on."""
+    """Return the number of CPUs that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -20,12 +20,12 @@ from latexify.pipeline.engine.cluster import CONNECT_TIMEOUT_S, Cluster
 
 _CHECK_INTERVAL_S = 2.0
 JOIN_TIMEOUT_S = 120.0
-"""Of a node under load; on a free one it takes three seconds."""
+"""For a node under load; an idle one takes three seconds."""
 _JOIN = "import sys, logging, ray; ray.init(address=sys.argv[1], log_to_driver=False, logging_level=logging.ERROR)"
 
 
 class RayCluster(Cluster):
-    """A Ray head at ``host:6379`` with this machine a node of its cluster, or at ``ray://host:10001`` from outside."""
+    """A Ray head at ``host:6379`` if this machine is a node of its cluster, or at ``ray://host:10001`` otherwise."""
 
     how_to_start = (
         "`ray start --head --port 6379` on one machine, `ray start --address HOST:6379` on the others and on this one"
@@ -37,7 +37,7 @@ class RayCluster(Cluster):
             raise LatexifyError(f"{fault}: start {self.how_to_start}")
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-        except (ConnectionError, RuntimeError, ValueError) as error:  # gone since it was tried
+        except (ConnectionError, RuntimeError, ValueError) as error:  # it went away since it was tried
             raise LatexifyError(f"{_not_joined(address, error)}: start {self.how_to_start}") from None
         self._remote = ray.remote(_run)
         self._pending: set[Future[Any]] = set()
@@ -45,7 +45,7 @@ class RayCluster(Cluster):
         threading.Thread(target=self._watch, daemon=True).start()
 
     def num_slots(self) -> int:
-        """CPUs of all nodes."""
+        """Return the number of CPUs of all nodes."""
         return int(ray.cluster_resources().get("CPU", 0))
 
     def start(self, task: Callable[[], Any]) -> "Future[Any]":
@@ -55,36 +55,36 @@ class RayCluster(Cluster):
         future.add_done_callback(self._pending.discard)
         return future
 
-    def run_on_every_worker(self, question: Callable[..., Any], *arguments: Any) -> Mapping[str, Any]:
-        """Run `question` once on every node that has CPUs."""
+    def run_on_every_worker(self, function: Callable[..., Any], *arguments: Any) -> Mapping[str, Any]:
+        """Run `function` once on every node that has CPUs."""
         nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
-        asked = {
+        references = {
             node["NodeManagerAddress"]: self._remote.options(
                 num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            ).remote(question, *arguments)
+            ).remote(function, *arguments)
             for node in nodes
         }
-        return {name: _answer(reference) for name, reference in asked.items()}
+        return {name: _result(reference) for name, reference in references.items()}
 
     def unwrap_result(self, future: "Future[Any]") -> Any:
-        """Take off Ray's wrapping of a task's own error; tell of workers that died, and of a head that is gone."""
+        """See `Cluster`; unwraps a task's own error, and reports workers that died and a lost head."""
         try:
             return future.result()
         except RayTaskError as error:
             raise error.cause from None
         except (RayError, ConnectionError) as error:
             raise LatexifyError(
-                f"Ray at {self._address} gave a task up ({first_line(error)}): look at its logs, then run the same "
-                "command again, it goes on"
+                f"Ray at {self._address} gave up a task ({first_line(error)}): look at its logs, then run the same "
+                "command again, which continues"
             ) from None
 
     def close(self) -> None:
-        """Disconnect, which gives up tasks under way."""
+        """Disconnect and give up running tasks."""
         self._ended.set()
         ray.shutdown()
 
     def _watch(self) -> None:
-        """Fail what waits for a head that is gone: Ray itself says nothing for a minute, then ends the process."""
+        """Fail tasks if the head is lost, because Ray says nothing for a minute and then ends the process."""
         last_answer_s = time.monotonic()
         while not self._ended.wait(_CHECK_INTERVAL_S):
             if _answers(self._address, timeout_s=_CHECK_INTERVAL_S):
@@ -95,13 +95,13 @@ class RayCluster(Cluster):
 
 
 def joining_problem(address: str) -> str | None:
-    """Why the cluster at `address` cannot be joined from here; None where it can.
+    """Return why the cluster at `address` cannot be joined from here, or None if it can.
 
-    Tried in a process of its own: where a head or a node is half alive, Ray ends the process that asks, without a word.
+    This is tried in another process, because Ray ends the process that connects to a half-dead head, without a message.
     """
     if not _answers(address, timeout_s=CONNECT_TIMEOUT_S):
         return f"no Ray head answers at {address}"
-    fault = _why_joining_fails(address)
+    fault = _try_to_join(address)
     return fault and _not_joined(address, fault)
 
 
@@ -109,7 +109,7 @@ def _not_joined(address: str, fault: object) -> str:
     return f"Ray at {address} cannot be joined ({fault})"
 
 
-def _why_joining_fails(address: str) -> str | None:
+def _try_to_join(address: str) -> str | None:
     command = [sys.executable, "-c", _JOIN, address]
     try:
         joining = subprocess.run(command, capture_output=True, text=True, timeout=JOIN_TIMEOUT_S, check=False)  # noqa: S603  # our own
@@ -117,15 +117,15 @@ def _why_joining_fails(address: str) -> str | None:
         return f"no answer within {JOIN_TIMEOUT_S:.0f} s"
     if joining.returncode == 0:
         return None
-    said = joining.stderr.strip().splitlines()
-    return said[-1] if said else f"it ended the process that asked, exit code {joining.returncode}"
+    lines = joining.stderr.strip().splitlines()
+    return lines[-1] if lines else f"it ended the process that connected, exit code {joining.returncode}"
 
 
 def _run(task: Callable[..., Any], *arguments: Any) -> Any:
     return task(*arguments)
 
 
-def _answer(reference: Any) -> Any:
+def _result(reference: Any) -> Any:
     try:
         return ray.get(reference, timeout=CONNECT_TIMEOUT_S)
     except RayError as error:
@@ -133,12 +133,12 @@ def _answer(reference: Any) -> Any:
 
 
 def _fail(future: "Future[Any]", error: Exception) -> None:
-    with contextlib.suppress(InvalidStateError):  # done in the meantime
+    with contextlib.suppress(InvalidStateError):  # it finished in the meantime
         future.set_exception(error)
 
 
 def _answers(address: str, *, timeout_s: float) -> bool:
-    """Whether somebody listens at ``host:port`` or ``ray://host:port``."""
+    """Whether a server listens at ``host:port`` or ``ray://host:port``."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     try:
         with socket.create_connection((host, int(port)), timeout=timeout_s):

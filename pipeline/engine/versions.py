@@ -1,4 +1,4 @@
-"""What the bytes of an artifact depend on besides inputs and parameters: this code, and the libraries it stands on."""
+"""What the bytes of an artifact depend on besides inputs and parameters: this code and its libraries."""
 
 import hashlib
 import platform
@@ -12,14 +12,15 @@ import latexify
 from latexify.pipeline.drawing.draw import cairo_version
 
 _CODE = ("artifacts", "common", "fast", "pipeline", "shards")
+"""The packages that workers of the offline half run."""
 _LIBRARIES = ("isal", "lxml", "numpy", "pillow", "pyarrow", "pycairo", "zlib-ng")
 
 
 @cache
 def versions() -> Mapping[str, str]:
-    """Name and version of all that shapes bytes, on the machine that asks. Two machines with the same make the same.
+    """Return name and version of everything that shapes bytes on this machine; equal versions make equal bytes.
 
-    Taken once a process: code that is changed under a running process is not what it runs.
+    Cached per process, because code that changes on disk later is not the code that this process runs.
     """
     libraries = {name: metadata.version(name) for name in _LIBRARIES}
     return {
@@ -33,16 +34,19 @@ def versions() -> Mapping[str, str]:
 
 
 def _hash_of_code(root: Path) -> str:
-    """First 12 hex digits of the SHA-256 of the offline half's sources: checkouts of the same version may differ."""
+    """Return the first 12 hex digits of the SHA-256 of the sources, because checkouts of one version may differ.
+
+    A clone, where packages are links beside `root`, and an installed wheel of it have the same hash.
+    """
     digest = hashlib.sha256()
-    for path in sorted(path for room in _CODE for path in (root / room).rglob("*.py")):
+    for path in sorted(path for package in _CODE for path in (root / package).rglob("*.py")):
         content = path.read_bytes()
         digest.update(f"{path.relative_to(root).as_posix()}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()[:12]
 
 
 def differences(here: Mapping[str, str], there: Mapping[str, str]) -> list[str]:
-    """What is not the same, one text for each, such as ``cairo 1.16.0 (here 1.18.0)``."""
+    """Return a text for each difference, such as ``cairo 1.16.0 (here 1.18.0)``."""
     return [
         f"{name} {there.get(name, 'missing')} (here {version})"
         for name, version in here.items()

@@ -1,6 +1,6 @@
-"""Variants of an ink: the same strokes as if the writer had written them once more.
+"""Variants of an ink: the same strokes as if their writer had written them again.
 
-Only additions, multiplications, divisions and square roots are used, which give the same bits on every machine, as
+Only additions, multiplications, divisions and square roots are used: they give the same bits on every machine, while
 sines and exponentials do not.
 """
 
@@ -14,27 +14,27 @@ from latexify.common.errors import LatexifyError
 from latexify.pipeline.config import MAX_PEN_CHANGE
 
 VARIANT_MARK = "@"
-"""Stands between the key of an ink and the number of a variant. `latexify.pipeline.inputs.inputs.key_of` percent-encodes it."""
+"""Separates an ink's key from a variant's number; `latexify.pipeline.inputs.inputs.key_of` percent-encodes it."""
 
 MAX_LEAN = 0.3
-"""Sideways per upward unit: 17 degrees."""
+"""Largest slant, sideways per upward unit: 17 degrees."""
 
 MAX_TILT = 0.05
-"""Upward per sideways unit: 3 degrees."""
+"""Largest rotation, upward per sideways unit: 3 degrees."""
 
 MAX_STRETCH = 0.25
-"""By how much width may grow against height, or height against width."""
+"""How much width may grow relative to height, or height relative to width."""
 
 MAX_RESIZE = 0.3
-"""By how much the usual stroke may be larger or smaller, where the canvas limits it. Else ink fills the canvas."""
+"""How much larger or smaller the usual stroke may be if the canvas limits it; otherwise inks fill the canvas."""
 
 DRIFTS = ((0.025, 0.35), (0.07, 1.2), (0.15, 6.0))
-"""How far points stray, and over which way of the pen, both in sizes of a usual stroke: tremor, form, position."""
+"""Amplitude and wavelength along the pen's path of the drift of points (tremor, shape, position), in usual strokes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variation:
-    """How variants differ. strength: 0 to 1. stroke_dropout: probability that a stroke is left out, 0 to 1."""
+    """How variants differ: `strength` from 0 to 1, and the probability `stroke_dropout` that a stroke is left out."""
 
     strength: float
     stroke_dropout: float
@@ -43,9 +43,13 @@ class Variation:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class VariedInk:
-    """points: floating [num_points, 2]. stroke_lengths: [num_strokes].
+    """A variant to draw.
 
-    pen_scale, stroke_scale: factors of the canvas's pen and of its largest stroke.
+    Attributes:
+        points: Floating point [num_points, 2].
+        stroke_lengths: Points of each stroke, [num_strokes].
+        pen_scale: Factor of the canvas's pen width.
+        stroke_scale: Factor of the canvas's largest stroke.
     """
 
     points: npt.NDArray[np.floating]
@@ -55,18 +59,25 @@ class VariedInk:
 
 
 def variant_key(key: str, variant: int) -> str:
-    """Key of a sample: that of its ink for variant 0, the plain one."""
+    """Return the key of a sample; variant 0, the ink as it was written, has the ink's key."""
     return f"{key}{VARIANT_MARK}{variant}" if variant else key
 
 
 def vary_ink(
     points: npt.NDArray[np.floating], stroke_lengths: npt.NDArray[np.integer], *, key: str, variation: Variation
 ) -> VariedInk:
-    """Write the ink once more, as (seed, key) says; `key` is the sample's, so it tells variants apart.
+    """Make a variant of an ink: slant, proportions, rotation, drift of the pen and pen width change at random.
 
-    points: [num_points, 2]. Slant, proportions, a small rotation, drift of the pen and its width change;
-    at least one stroke stays. Sizes are measured on the ink itself, so its units do not matter.
-    Raises LatexifyError where a coordinate is not finite.
+    At least one stroke stays. Sizes are measured on the ink itself, so its units do not matter.
+
+    Args:
+        points: Points, [num_points, 2].
+        stroke_lengths: Points of each stroke, [num_strokes].
+        key: The sample's key, which differs between variants; with the seed it decides all random numbers.
+        variation: How much to change.
+
+    Raises:
+        LatexifyError: If a coordinate is not finite.
     """
     if not np.isfinite(points).all():
         raise LatexifyError("the ink cannot be varied: a coordinate is not a finite number")
@@ -81,7 +92,7 @@ def vary_ink(
     written += _drift(written, stroke_lengths, random) * variation.strength
     x, y = written.T
     x = (x - lean * MAX_LEAN * y) * _ratio(stretch * MAX_STRETCH)
-    # a rotation by atan(tilt), a little enlarged: drawing fits the size to the canvas anyway
+    # a rotation by atan(turn) that also enlarges a little, which does not matter because drawing scales the ink
     turn = tilt * MAX_TILT
     varied = np.stack([x - turn * y, turn * x + y], axis=1) + middle
     size = (random.random() * 2 - 1) * variation.strength
@@ -100,41 +111,41 @@ def _kept_strokes(chances: npt.NDArray[np.float64], dropout: float) -> npt.NDArr
 
 
 def _ratio(change: float) -> float:
-    """A factor that is as often and as far above 1 as below."""
+    """Return a factor that is above 1 as often and as far as below."""
     return 1 + change if change >= 0 else 1 / (1 - change)
 
 
 def _drift(
     points: npt.NDArray[np.float64], stroke_lengths: npt.NDArray[np.integer], random: np.random.Generator
 ) -> npt.NDArray[np.float64]:
-    """How far each point strays: noise, smooth along the way of the pen, that between strokes included."""
+    """Return the drift of each point: noise that is smooth along the pen's path, also between strokes."""
     steps = np.diff(points, axis=0, prepend=points[:1])
-    way = np.cumsum(np.sqrt(steps[:, 0] ** 2 + steps[:, 1] ** 2))
+    distance = np.cumsum(np.sqrt(steps[:, 0] ** 2 + steps[:, 1] ** 2))
     usual = _usual_stroke(points, stroke_lengths)
     drift = np.zeros_like(points)
-    for reach, wave in DRIFTS:
-        # not more waves than points: an ink of dots far apart would have millions
-        length = max(wave * usual, float(way[-1]) / len(points))
+    for amplitude, wavelength in DRIFTS:
+        # at most one wave per point, because an ink of dots far apart would have millions
+        length = max(wavelength * usual, float(distance[-1]) / len(points))
         if length > 0:
-            drift += reach * usual * _noise(way / length, random)
+            drift += amplitude * usual * _noise(distance / length, random)
     return drift
 
 
 def _usual_stroke(points: npt.NDArray[np.float64], stroke_lengths: npt.NDArray[np.integer]) -> float:
-    """The median of the strokes' sizes (the longer side of each one's box), of those that are not dots."""
+    """Return the median of the strokes' sizes (the longer sides of their boxes), without dots."""
     starts = np.cumsum(stroke_lengths) - stroke_lengths
     sizes = (np.maximum.reduceat(points, starts) - np.minimum.reduceat(points, starts)).max(axis=1)
     return float(np.median(sizes[sizes > 0])) if (sizes > 0).any() else 0.0
 
 
-def _noise(way: npt.NDArray[np.float64], random: np.random.Generator) -> npt.NDArray[np.float64]:
-    """Smooth noise at the places `way`, float64 [n] upward from 0: [n, 2] in -1 to 1, random at every whole number.
+def _noise(position: npt.NDArray[np.float64], random: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Return smooth noise from -1 to 1, [n, 2], at positions that increase from 0, float64 [n].
 
-    Value noise: between whole numbers it goes along 3t² - 2t³.
+    This is value noise: random at whole numbers, interpolated between them by 3t² - 2t³.
     """
-    values = random.random((int(way[-1]) + 2, 2)) * 2 - 1
-    before = way.astype(np.int64)
-    part = (way - before)[:, np.newaxis]
+    values = random.random((int(position[-1]) + 2, 2)) * 2 - 1
+    before = position.astype(np.int64)
+    part = (position - before)[:, np.newaxis]
     weight = part * part * (3 - 2 * part)
     noise: npt.NDArray[np.float64] = values[before] * (1 - weight) + values[before + 1] * weight
     return noise

@@ -1,4 +1,4 @@
-"""The index of a shard folder: where every sample lies, so that any of them is read without scanning a tar."""
+"""The index of a shard folder: where each sample is, so that any of them is read without scanning a tar."""
 
 import os
 import re
@@ -30,14 +30,14 @@ INDEX_SCHEMA = pa.schema(
         # normalised
         pa.field("label", pa.string(), nullable=False),
         pa.field("num_tokens", pa.int32(), nullable=False),
-        # where the data of the members lies in the tar, and how long it is
+        # offset and length of the members' data in the tar
         pa.field("png_offset", pa.int64(), nullable=False),
         pa.field("png_bytes", pa.int64(), nullable=False),
         pa.field("ids_offset", pa.int64(), nullable=False),
         pa.field("ids_bytes", pa.int64(), nullable=False),
         pa.field("json_offset", pa.int64(), nullable=False),
         pa.field("json_bytes", pa.int64(), nullable=False),
-        # CRC-32 (as zlib's) of the PNG's bytes and then those of the ids; and of the JSON's
+        # CRC-32 (as zlib's) of the PNG's bytes followed by those of the ids, and of the JSON's bytes
         pa.field("sample_crc32", pa.uint32(), nullable=False),
         pa.field("json_crc32", pa.uint32(), nullable=False),
     ]
@@ -48,13 +48,30 @@ _NUMBERS = [field.name for field in INDEX_SCHEMA if pa.types.is_integer(field.ty
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SplitIndex:
-    """Every sample of one split, in the order of its shards. A sample's number in these arrays is its row.
+    """All samples of one split, in the order of its shards; a sample's index in these arrays is its row.
 
-    shards: file names in `folder`; shard_bytes, shard_sha256: the size and hash of each. height_px, width_px: of every
-    picture. shard_ids: int32 [n], positions in `shards`. keys, labels: string arrays [n], labels normalised.
-    num_tokens: int32 [n], the end id counted. png_offset … json_bytes: int64 [n], where the members' data lies in the
-    shard, checked to lie within it. sample_crc32, json_crc32: uint32 [n], of the PNG and the ids in one, and of the
-    JSON. Cheap to send to a worker process: about 130 bytes a sample.
+    It is cheap to send to a worker process: about 130 bytes per sample.
+
+    Attributes:
+        folder: The shard folder.
+        split: The split.
+        height_px: Height of every picture.
+        width_px: Width of every picture.
+        shards: File names in `folder`.
+        shard_bytes: Size of each shard.
+        shard_sha256: Hash of each shard.
+        shard_ids: Index into `shards`, int32 [n].
+        keys: Keys, string [n].
+        labels: Normalised labels, string [n].
+        num_tokens: Token ids including the end id, int32 [n].
+        png_offset: Offset of the member's data in the shard, int64 [n]. All offsets and lengths are checked.
+        png_bytes: Length of the member's data, int64 [n].
+        ids_offset: As `png_offset`.
+        ids_bytes: As `png_bytes`.
+        json_offset: As `png_offset`.
+        json_bytes: As `png_bytes`.
+        sample_crc32: CRC-32 of the PNG followed by the ids, uint32 [n].
+        json_crc32: CRC-32 of the JSON, uint32 [n].
     """
 
     folder: Location
@@ -84,7 +101,8 @@ class SplitIndex:
 def write_index(folder: Location, tables: list[pa.Table]) -> None:
     """Write ``index.parquet`` from the rows of the shards, in the order given.
 
-    Raises LatexifyError where two samples have the same key.
+    Raises:
+        LatexifyError: If two samples have the same key.
     """
     table = pa.concat_tables([INDEX_SCHEMA.empty_table(), *tables])
     counts = table["key"].value_counts()
@@ -95,11 +113,14 @@ def write_index(folder: Location, tables: list[pa.Table]) -> None:
 
 
 def open_split(folder: Location, split: str) -> SplitIndex:
-    """Open one split of a shard folder: read its manifest and index, and check that its shards are there.
+    """Open one split of a shard folder, on this machine or in an object store.
 
-    folder: on this machine, or a URL that fsspec opens. Raises LatexifyError where it is missing, incomplete, not of
-    shards or of an older format, has no such split or an empty one, lacks a shard, holds one of another size than the
-    manifest says, or has an index that does not match; or where the store that it lies in does not answer.
+    The manifest and the index are read, and the sizes of the shards are checked.
+
+    Raises:
+        LatexifyError: If the folder is missing, incomplete, not a shard folder, or of an older format; if it has no
+            such split or an empty one; if a shard is missing or has another size than the manifest says; if the index
+            does not match; or if the object store does not answer.
     """
     with store_trouble(folder):
         return _open_split(folder, split)
@@ -116,7 +137,7 @@ def _open_split(folder: Location, split: str) -> SplitIndex:
     _check_names(shards, where=folder)
     _check_sizes(folder, shards)
     table = _read_table(folder / INDEX_NAME, split)
-    # of rows that are not one behind the other, those of other splits have no place among these shards
+    # rows of other splits that stand between those of this one get no shard id
     shard_ids = pc.index_in(table["shard"], pa.array([shard["name"] for shard in shards], pa.string()))
     index = SplitIndex(
         folder=folder,
@@ -139,7 +160,7 @@ def _open_split(folder: Location, split: str) -> SplitIndex:
 
 
 def _check_names(shards: Sequence[Mapping[str, Any]], *, where: Location) -> None:
-    """Refuse a manifest that would have us read, or keep a copy, outside the folder."""
+    """Refuse names that would make a reader open, or a cache write, files outside the folder."""
     for shard in shards:
         if not _SHARD_NAME.fullmatch(shard["name"]) or not _SHA256.fullmatch(shard["sha256"]):
             raise LatexifyError(
@@ -149,12 +170,12 @@ def _check_names(shards: Sequence[Mapping[str, Any]], *, where: Location) -> Non
 
 
 def _check_sizes(folder: Location, shards: Sequence[Mapping[str, Any]]) -> None:
-    found = _local_sizes(folder) if is_local(folder) else _listed_sizes(folder)
+    sizes = _local_sizes(folder) if is_local(folder) else _listed_sizes(folder)
     for shard in shards:
         path = folder / shard["name"]
-        if shard["name"] not in found:
+        if shard["name"] not in sizes:
             raise LatexifyError(f"{path} is missing: run `{SHARDS.producer}` again")
-        num_bytes = found[shard["name"]]
+        num_bytes = sizes[shard["name"]]
         if num_bytes not in {None, shard["num_bytes"]}:
             raise LatexifyError(
                 f"{path} has {num_bytes} bytes, not {shard['num_bytes']}: run `{SHARDS.producer}` again"
@@ -166,13 +187,13 @@ def _local_sizes(folder: Path) -> dict[str, int | None]:
 
 
 def _listed_sizes(folder: UPath) -> dict[str, int | None]:
-    """Sizes from one listing, not from a request for each shard; None where the store does not tell, as plain HTTP."""
+    """Return sizes from one listing instead of one request per shard; None if the store has none, as plain HTTP."""
     entries = folder.fs.ls(folder.path, detail=True)
     return {entry["name"].rstrip("/").rpartition("/")[2]: entry["size"] for entry in entries}
 
 
 def _read_table(path: Location, split: str) -> pa.Table:
-    """The rows of a split; its columns `split` and `shard` are dictionaries."""
+    """Return the rows of a split; the columns `split` and `shard` are dictionaries."""
     try:
         with open_parquet(path, dictionaries=("split", "shard")) as file:
             if not set(INDEX_SCHEMA.names) <= set(file.schema_arrow.names):
@@ -180,13 +201,13 @@ def _read_table(path: Location, split: str) -> pa.Table:
             table = file.read(columns=INDEX_SCHEMA.names)
     except (FileNotFoundError, pa.ArrowInvalid) as error:
         raise LatexifyError(f"{path} cannot be read ({error}): run `{SHARDS.producer}` again") from None
-    # the splits stand one behind the other: a slice copies nothing, a filter all the strings
+    # each split is contiguous, and a slice copies nothing, while a filter would copy all the strings
     rows = np.flatnonzero(pc.equal(table["split"], split).to_numpy())
     return table.slice(rows[0] if len(rows) else 0, len(rows)).combine_chunks()
 
 
 def _lies_within(index: SplitIndex) -> bool:
-    """Whether the members of every sample lie one behind the other within a shard of the manifest."""
+    """Whether the members of every sample are in order and within a shard of the manifest."""
     if index.shard_ids.min() < 0:
         return False
     shard_bytes = np.array(index.shard_bytes, dtype=np.int64)[index.shard_ids]

@@ -1,8 +1,8 @@
-"""PNG of 8-bit grey pictures (ISO/IEC 15948): written for speed and for equal bytes everywhere that zlib is the same.
+"""PNG files of 8-bit grey pictures (ISO/IEC 15948), fast, and with the same bytes on every machine.
 
-zlib-ng compresses and ISA-L decompresses. ISA-L would compress faster, but picks its hash function and match finder by
-the processor, so that its bytes are not promised to be the same on another machine. zlib-ng's run-length strategy looks
-nothing up: its bytes are those of zlib, in two thirds of the time.
+zlib-ng compresses and ISA-L decompresses. ISA-L would compress faster, but chooses its hash function and match finder
+by the processor, so its bytes may differ between machines. zlib-ng's run-length strategy uses neither: it makes the
+bytes that zlib makes, in two thirds of the time.
 """
 
 import io
@@ -20,7 +20,7 @@ from PIL import Image
 from zlib_ng import zlib_ng
 
 MAX_SIDE_PX = 4096
-"""Largest height and width that are decoded; `rasterize.height_px` and `rasterize.width_px` are no larger."""
+"""Largest height and width that are decoded; also the limit of `rasterize.height_px` and `rasterize.width_px`."""
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _ZLIB_HEADER = b"\x78\x01"  # deflate, a window of 32 KiB, no dictionary, the fastest level
@@ -31,17 +31,17 @@ _FRAME_BYTES = 12  # of length, kind and CRC around a chunk's data
 
 
 def encode_png(pixels: npt.NDArray[np.uint8]) -> bytes:
-    """Encode uint8 [height, width] as an 8-bit grey PNG, every line with filter 0, in one IDAT chunk.
+    """Encode uint8 [height, width] as an 8-bit grey PNG with one IDAT chunk and filter 0 for every line.
 
-    Ink on paper is runs of equal pixels, so no filter and run-length matches (``Z_RLE``) make smaller files than
-    Pillow's adaptive filters at many times their speed, and files that decode faster. Lines of paper (255) above and
-    below the ink are compressed once for all pictures.
+    Ink on paper consists of runs of equal pixels. So no filter and run-length matches (``Z_RLE``) are many times faster
+    than Pillow's adaptive filters, and give smaller files that decode faster. The lines of paper (255) above and below
+    the ink are compressed once for all pictures.
     """
     return _encode(pixels, paper=255)
 
 
 def encode_coverage(coverage: npt.NDArray[np.uint8]) -> bytes:
-    """``encode_png(255 - coverage)``, in less time."""
+    """Return ``encode_png(255 - coverage)``, but faster."""
     return _encode(coverage, paper=0)
 
 
@@ -50,34 +50,37 @@ def _encode(picture: npt.NDArray[np.uint8], *, paper: Literal[0, 255]) -> bytes:
     first, end = _inked_lines(picture, paper=paper)
     above, below = _paper(first, width), _paper(height - end, width)
     lines = np.empty((end - first, 1 + width), dtype=np.uint8)
-    lines[:, 0] = 0  # a line begins with the number of its filter
+    lines[:, 0] = 0  # each line begins with its filter type
     np.bitwise_xor(picture[first:end], 255 - paper, out=lines[:, 1:])
     ink = lines.data
-    adler32 = _joined_adler32(isal_zlib.adler32(ink, above.adler32), below)
+    adler32 = _join_adler32(isal_zlib.adler32(ink, above.adler32), below)
     data = (_ZLIB_HEADER, above.deflated, _deflate(ink, last=False), below.deflated_last, adler32.to_bytes(4, "big"))
     return b"".join((_opening(height, width), _chunk(b"IDAT", b"".join(data)), _CLOSING))
 
 
 def decode_png(data: bytes | memoryview) -> npt.NDArray[np.uint8]:
-    """Decode an 8-bit grey PNG, of at most 4096 x 4096 pixels, to uint8 [height, width].
+    """Decode an 8-bit grey PNG of at most 4096 x 4096 pixels to uint8 [height, width].
 
-    Raises ValueError where `data` is not such a PNG or is damaged: the CRC of every chunk and the Adler-32 of the
-    pixels are compared. No more is decompressed than the picture's size allows.
+    No more is decompressed than the picture's size allows.
+
+    Raises:
+        ValueError: If `data` is not such a PNG, or the CRC of a chunk or the Adler-32 of the pixels is wrong.
     """
     if len(data) < _HEADER_BYTES or data[: len(_SIGNATURE)] != _SIGNATURE:
-        raise ValueError("not a PNG: it does not begin like one")
+        raise ValueError("not a PNG: it has another signature")
     width, height = struct.unpack_from(">II", data, 16)
     if not (0 < width <= MAX_SIDE_PX and 0 < height <= MAX_SIDE_PX):
-        raise ValueError(f"PNG of {height} x {width} pixels: from 1 x 1 to {MAX_SIDE_PX} x {MAX_SIDE_PX} are decoded")
+        raise ValueError(f"PNG of {height} x {width} pixels: allowed are 1 x 1 to {MAX_SIDE_PX} x {MAX_SIDE_PX}")
     pixels = np.empty((height, width), dtype=np.uint8)
     decode_png_into(data, pixels)
     return pixels
 
 
 def decode_png_into(data: bytes | memoryview, pixels: npt.NDArray[np.uint8]) -> None:
-    """:func:`decode_png` into uint8 [height, width], such as one place of a batch.
+    """Decode as :func:`decode_png` does, into uint8 [height, width], such as one picture of a batch.
 
-    Raises ValueError also where the PNG is of another size. `pixels` may be overwritten in part by then.
+    Raises:
+        ValueError: As :func:`decode_png`, and if the PNG has another size. `pixels` may be partly overwritten by then.
     """
     height, width = pixels.shape
     header, compressed = _parse(data, height=height, width=width)
@@ -90,7 +93,7 @@ def decode_png_into(data: bytes | memoryview, pixels: npt.NDArray[np.uint8]) -> 
 
 
 def _parse(data: bytes | memoryview, *, height: int, width: int) -> tuple[bytes, bytes | memoryview]:
-    """The five bytes of the header that follow the size, and the compressed pixels; every CRC is compared."""
+    """Return the five bytes after the size in the header, and the compressed pixels; check every CRC."""
     view = memoryview(data)
     if view[:_HEADER_BYTES] == _opening(height, width) and view[-len(_CLOSING) :] == _CLOSING:
         kind, content, end = _read_chunk(view, _HEADER_BYTES)
@@ -98,7 +101,7 @@ def _parse(data: bytes | memoryview, *, height: int, width: int) -> tuple[bytes,
             return _GREY, content
     chunks = list(_chunks(view))
     if not chunks or chunks[0][0] != b"IHDR" or len(chunks[0][1]) != 13 or chunks[-1][0] != b"IEND":
-        raise ValueError("not a whole PNG: it does not go from IHDR to IEND")
+        raise ValueError("not a whole PNG: its chunks do not run from IHDR to IEND")
     header = bytes(chunks[0][1])
     if struct.unpack_from(">II", header) != (width, height):
         found_width, found_height = struct.unpack_from(">II", header)
@@ -107,9 +110,9 @@ def _parse(data: bytes | memoryview, *, height: int, width: int) -> tuple[bytes,
 
 
 def _chunks(view: memoryview) -> Iterator[tuple[bytes, memoryview]]:
-    """Kind and content of every chunk up to the end of `view`."""
+    """Yield kind and content of every chunk."""
     if view[: len(_SIGNATURE)] != _SIGNATURE:
-        raise ValueError("not a PNG: it does not begin like one")
+        raise ValueError("not a PNG: it has another signature")
     start = len(_SIGNATURE)
     while start < len(view):
         kind, content, start = _read_chunk(view, start)
@@ -117,7 +120,7 @@ def _chunks(view: memoryview) -> Iterator[tuple[bytes, memoryview]]:
 
 
 def _read_chunk(view: memoryview, start: int) -> tuple[bytes, memoryview, int]:
-    """Kind and content of the chunk that begins at `start`, and where it ends."""
+    """Return kind, content and end of the chunk that begins at `start`."""
     end = start + _FRAME_BYTES + int.from_bytes(view[start : start + 4], "big")
     if end > len(view) or len(view) - start < _FRAME_BYTES:
         raise ValueError("not a whole PNG: it ends within a chunk")
@@ -127,25 +130,25 @@ def _read_chunk(view: memoryview, start: int) -> tuple[bytes, memoryview, int]:
 
 
 def _inflate(compressed: bytes | memoryview, *, height: int, width: int) -> bytes:
-    """The lines, each of 1 + width bytes, the first of which is the number of its filter."""
+    """Return the lines, 1 + width bytes each, of which the first is the filter type."""
     num_bytes = height * (1 + width)
     inflater = isal_zlib.decompressobj()
     try:
-        lines = inflater.decompress(compressed, num_bytes + 1)  # compares the Adler-32 at the end
-    except isal_zlib.error as error:  # type: ignore[misc]  # its stub takes the class for an instance
+        lines = inflater.decompress(compressed, num_bytes + 1)  # checks the Adler-32 at the end
+    except isal_zlib.error as error:  # type: ignore[misc]  # its stub declares an instance, not a class
         raise ValueError(f"not a whole PNG: {error}") from None
     if not inflater.eof or inflater.unused_data or len(lines) != num_bytes:
-        raise ValueError("not a whole PNG: its pixels are not as many as its header says")
+        raise ValueError("not a whole PNG: the number of pixels is not that of its header")
     return lines
 
 
 def _decode_by_pillow(data: bytes | memoryview) -> npt.NDArray[np.uint8]:
-    """Decode a PNG, whose chunks are whole, that filters its lines or is of another kind than ours."""
+    """Decode a PNG with intact chunks that filters its lines or is otherwise not like those of `encode_png`."""
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             image.load()
             mode, pixels = image.mode, np.asarray(image)
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:  # Pillow's words for a damaged PNG
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:  # what Pillow raises for a damaged PNG
         raise ValueError(f"not a whole PNG: {error}") from None
     if mode != "L":
         raise ValueError(f"PNG of mode {mode}, expected 8-bit grey")
@@ -165,11 +168,11 @@ def _opening(height: int, width: int) -> bytes:
 
 
 def _inked_lines(picture: npt.NDArray[np.uint8], *, paper: int) -> tuple[int, int]:
-    """The first line that is not all paper, and the one behind the last such; 0 and 0 where there is none."""
+    """Return the first line with ink and the line after the last one; 0 and 0 if there is no ink."""
     height, width = picture.shape
     flat = np.ascontiguousarray(picture).reshape(-1)
     words = flat.view(np.uint64) if width % 8 == 0 else flat  # eight pixels at a time
-    # bytes are searched backward as fast as forward, arrays are not
+    # bytes can be searched backward as fast as forward, arrays cannot
     has_ink = (words != int.from_bytes(bytes([paper]) * words.itemsize)).tobytes()
     first, last = has_ink.find(1), has_ink.rfind(1)
     words_per_line = len(words) // height
@@ -178,7 +181,7 @@ def _inked_lines(picture: npt.NDArray[np.uint8], *, paper: int) -> tuple[int, in
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Paper:
-    """Lines of nothing but paper. deflated: as blocks that others may follow; deflated_last: as the stream's last."""
+    """Lines of paper; `deflated` may be followed by other blocks, `deflated_last` ends the stream."""
 
     num_bytes: int
     adler32: int
@@ -198,14 +201,14 @@ def _paper(count: int, width: int) -> _Paper:
     )
 
 
-def _joined_adler32(adler32: int, behind: _Paper) -> int:
-    """The checksum of what has `adler32` and the paper behind it (RFC 1950: two sums modulo a prime)."""
-    low = (adler32 & 0xFFFF) + (behind.adler32 & 0xFFFF) - 1
-    high = (adler32 >> 16) + (behind.adler32 >> 16) + behind.num_bytes * ((adler32 & 0xFFFF) - 1)
+def _join_adler32(adler32: int, paper: _Paper) -> int:
+    """Return the checksum of data with checksum `adler32` followed by paper (RFC 1950: two sums modulo a prime)."""
+    low = (adler32 & 0xFFFF) + (paper.adler32 & 0xFFFF) - 1
+    high = (adler32 >> 16) + (paper.adler32 >> 16) + paper.num_bytes * ((adler32 & 0xFFFF) - 1)
     return (high % _ADLER_PRIME) << 16 | low % _ADLER_PRIME
 
 
 def _deflate(data: bytes | memoryview, *, last: bool, level: int = 3, strategy: int = zlib.Z_RLE) -> bytes:
-    """Deflate blocks that end on a whole byte, so that others may follow; the `last` ones end the stream."""
+    """Return deflate blocks that end on a whole byte, so that others may follow; the `last` ones end the stream."""
     deflater = zlib_ng.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, strategy)
     return deflater.compress(data) + deflater.flush(zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH)

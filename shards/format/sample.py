@@ -1,6 +1,6 @@
-"""What one sample is, and how it is spelt in a shard.
+"""A sample, and its form in a shard.
 
-A shard is a WebDataset tar: the members of a sample stand together, in the order PNG, token ids, JSON, and share the
+A shard is a WebDataset tar: the members of a sample follow each other in the order PNG, token ids, JSON, and share the
 part of the name before the first dot.
 """
 
@@ -23,10 +23,13 @@ JSON_SUFFIX = ".json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One picture with its label, as the trainer and the judge take it.
+    """One picture with its label, as training and evaluation read it.
 
-    key: unique within the dataset. label: the normalised label.
-    pixels: uint8 [height, width], 0 = ink, 255 = paper. token_ids: int32 [num_tokens], the end id last, no start id.
+    Attributes:
+        key: Unique within the dataset.
+        label: The normalised label.
+        pixels: uint8 [height, width], 0 = ink, 255 = paper.
+        token_ids: int32 [num_tokens], the end id last, no start id.
     """
 
     key: str
@@ -37,7 +40,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodedSample:
-    """One sample as the writer takes it: `png` is the whole file, `description` goes into the JSON as it is."""
+    """One sample as it is written: `png` is the whole file, `description` becomes the JSON."""
 
     key: str
     label: str
@@ -47,30 +50,34 @@ class EncodedSample:
 
 
 def check_key(key: str) -> None:
-    """Raise LatexifyError where a tar member named by `key` would not be grouped or unpacked as one sample.
+    """Check that WebDataset would read members named by `key` as one sample.
 
-    WebDataset takes everything behind the first dot of the name as the suffix and skips names in double underscores.
+    WebDataset takes everything after the first dot of a name as the suffix, and skips names in double underscores.
+
+    Raises:
+        LatexifyError: If it would not.
     """
     parts = key.split("/")
     if not all(parts) or "." in key or "\0" in key or key.startswith("__"):
         raise LatexifyError(
             f"key {key!r} cannot name a sample (it is empty, holds a dot, an empty path component or a NUL, "
-            f"or begins with two underscores): percent-encode it when the inks are made"
+            "or begins with two underscores): percent-encode it when the inks are made"
         )
 
 
 def encode_ids(token_ids: npt.NDArray[np.int32]) -> bytes:
-    """Token ids (int32 [num_tokens]) as the bytes of a ``.npy`` file, version 1.0."""
+    """Return token ids (int32 [num_tokens]) as the bytes of a ``.npy`` file, version 1.0."""
     return _ids_header(len(token_ids)) + token_ids.astype("<i4", copy=False).tobytes()
 
 
 def decode_ids(data: bytes | memoryview, *, num_tokens: int) -> npt.NDArray[np.int32]:
-    """Undo :func:`encode_ids`. Raises ValueError where `data` is not int32 [num_tokens].
+    """Undo :func:`encode_ids`. Unlike `numpy.load`, it checks the header before it allocates memory.
 
-    Unlike `numpy.load`, it allocates nothing that the header asks for before that is known to be right.
+    Raises:
+        ValueError: If `data` is not int32 [num_tokens].
     """
     header = _ids_header(num_tokens)
-    if data[: len(header)] != header:  # by another version of NumPy, or damaged
+    if data[: len(header)] != header:  # written by another version of NumPy, or damaged
         header = _check_ids_header(bytes(data), num_tokens=num_tokens)
     if len(data) - len(header) != 4 * num_tokens:
         raise ValueError(f"token ids take {len(data) - len(header)} bytes, expected 4 x {num_tokens}")
@@ -86,11 +93,11 @@ def _ids_header(num_tokens: int) -> bytes:
 
 
 def _check_ids_header(data: bytes, *, num_tokens: int) -> bytes:
-    """The header of a ``.npy`` file; raises ValueError where it is not that of int32 [num_tokens]."""
+    """Return the header of a ``.npy`` file; raise ValueError if it is not that of int32 [num_tokens]."""
     buffer = io.BytesIO(data)
     try:
         if np.lib.format.read_magic(buffer) != (1, 0):
-            raise ValueError("token ids are no .npy file of version 1.0")
+            raise ValueError("token ids are not a .npy file of version 1.0")
         shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(buffer)
     except (SyntaxError, TokenError) as error:  # the header is a Python literal
         raise ValueError(f"the header of the token ids cannot be read: {error}") from None

@@ -1,11 +1,11 @@
-"""Tars whose bytes depend on names and contents alone: no clock, user or host."""
+"""Tars whose bytes depend only on names and contents, not on clock, user or host."""
 
 import hashlib
 import tarfile
 from collections.abc import Iterable
 from typing import BinaryIO
 
-# Where the fields stand in a header, and how long they are (POSIX.1-2017, pax, "ustar Interchange Format").
+# Positions and lengths of the fields of a header (POSIX.1-2017, pax, "ustar Interchange Format").
 _NAME_BYTES = 100
 _SIZE = slice(124, 136)
 _CHECKSUM = slice(148, 156)
@@ -14,20 +14,20 @@ _LARGEST_SIZE = 8**11 - 1  # of eleven octal digits
 _END = bytes(2 * tarfile.BLOCKSIZE)
 _PADDING = bytes(tarfile.BLOCKSIZE)
 
-# a file without a name and without content, by tarfile: mtime 0, uid and gid 0, no names, mode 0644
+# tarfile's header of a file without name and content: mtime 0, uid and gid 0, no names, mode 0644
 _EMPTY = tarfile.TarInfo().tobuf(tarfile.PAX_FORMAT)
 _BEFORE_CHECKSUM = _EMPTY[_SIZE.stop : _CHECKSUM.start]
 _BEFORE_SIZE = _EMPTY[_NAME_BYTES : _SIZE.start]
 _AFTER_CHECKSUM = _EMPTY[_CHECKSUM.stop :]
-# the sum of all bytes, those of the checksum itself taken as spaces, without those of name and size
+# the sum of all bytes except name and size, with the checksum field as spaces
 _CONSTANT_SUM = sum(_BEFORE_SIZE) + sum(_BEFORE_CHECKSUM) + sum(_AFTER_CHECKSUM) + 8 * ord(" ")
 
 
 def member_header(name: str, num_bytes: int) -> bytes:
-    """The header of a regular file, as `tarfile` writes it in PAX format, at a tenth of its time.
+    """Return the header of a regular file as `tarfile` writes it in PAX format, in a tenth of the time.
 
-    PAX is USTAR as long as the name is ASCII of at most 100 characters; any other name stands in an extra header, which
-    `tarfile` makes.
+    PAX equals USTAR if the name is ASCII of at most 100 characters; other names need an extra header, which `tarfile`
+    makes.
     """
     if len(name) > _NAME_BYTES or not name.isascii() or num_bytes > _LARGEST_SIZE:
         info = tarfile.TarInfo(name)
@@ -49,9 +49,11 @@ def member_header(name: str, num_bytes: int) -> bytes:
 
 
 class TarWriter:
-    """A tar being written. Unlike `tarfile.TarFile` it tells where a member's data lies, and hashes on the way.
+    """Writes a tar. Unlike `tarfile.TarFile` it returns the offsets of the members' data, and hashes what it writes.
 
-    num_bytes: how long the tar is so far. sha256: the hash of that.
+    Attributes:
+        num_bytes: Length of the tar so far.
+        sha256: Hash of the tar so far.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -60,7 +62,7 @@ class TarWriter:
         self.sha256 = hashlib.sha256()
 
     def append(self, members: Iterable[tuple[str, bytes]]) -> list[int]:
-        """Append regular files (name, content), all in one go; returns the offsets of their contents."""
+        """Append regular files (name, content) in one write; return the offsets of their contents."""
         offset = self.num_bytes
         offsets: list[int] = []
         parts: list[bytes] = []

@@ -1,4 +1,4 @@
-"""Writing one shard: a tar whose bytes depend on its samples alone."""
+"""Write one shard: a tar whose bytes depend only on its samples."""
 
 import json
 import zlib
@@ -18,7 +18,7 @@ _JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenShard:
-    """What is known of a shard that lies on the disk, whole. rows: a table of `INDEX_SCHEMA`, in the tar's order."""
+    """Facts of a finished shard; `rows` is a table of `INDEX_SCHEMA` in the tar's order."""
 
     name: str
     num_samples: int
@@ -28,14 +28,15 @@ class WrittenShard:
 
 
 def shard_name(split: str, number: int) -> str:
-    """File name of the shard with this number, from 0."""
+    """Return the file name of a shard; numbers start at 0."""
     return f"{split}-{number:05d}.tar"
 
 
 def write_shard(folder: Location, *, split: str, number: int, samples: Iterable[EncodedSample]) -> WrittenShard:
-    """Write the samples into one tar in `folder`, in the order given; it is there whole or not at all.
+    """Write the samples into one tar in `folder`, atomically and in the order given.
 
-    The members carry no clock, user or host. Raises LatexifyError for a key that cannot name a member.
+    Raises:
+        LatexifyError: If a key cannot name a member.
     """
     name = shard_name(split, number)
     with atomic_file(folder / name) as file:
@@ -52,7 +53,7 @@ def write_shard(folder: Location, *, split: str, number: int, samples: Iterable[
 
 
 def _write_sample(tar: TarWriter, sample: EncodedSample) -> dict[str, str | int]:
-    """Append the members of one sample; returns its index row without split and shard."""
+    """Append the members of one sample; return its row of the index without split and shard."""
     check_key(sample.key)
     ids = encode_ids(sample.token_ids)
     description = _JSON.encode(dict(sample.description)).encode()

@@ -1,8 +1,8 @@
-"""Copies of remote shards on this machine, kept while they are useful.
+"""Cache of remote shards on this machine.
 
-Samples are read in a random order, which object stores answer with a round trip each. But a window of the epoch plan
-touches few shards, and uses all their samples; so whole shards are fetched, one request for about a thousand samples. A
-copy is named by its hash, so that it serves any folder, run, rank and loader process, and is never an outdated shard.
+Samples are read in random order, and from an object store each would cost a round trip. But a window of the epoch plan
+touches few shards and uses all their samples, so whole shards are fetched, about a thousand samples per request. A copy
+is named by its hash, so it serves any folder, run, rank and process, and is never outdated.
 """
 
 import hashlib
@@ -27,16 +27,16 @@ DEFAULT_LIMIT_GIB = 32.0
 _ATTEMPTS = 3
 _FIRST_PAUSE_S = 0.5
 _ABANDONED_S = 24 * 3600.0
-"""An unfinished copy that is older was left by a killed process."""
+"""Age after which an unfinished copy is taken for that of a killed process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardCache:
-    """A folder of copies: `limit_bytes` at most, or one shard that is larger; the least recently opened go first.
+    """A folder of copies of at most `limit_bytes` (or one larger shard); the least recently opened are removed first.
 
-    Any number of processes and threads of one machine may use it at once: each shard is fetched by one of them, and
-    a copy that is open stays readable when it is removed. The limit should hold the shards of a window,
-    `train.shuffle_window` ÷ `rasterize.samples_per_shard` + 1, or they are fetched over and over.
+    Any number of processes and threads of one machine may use it at once: one of them fetches each shard, and an open
+    copy stays readable after it is removed. The limit should hold the shards of a window, `train.shuffle_window` ÷
+    `rasterize.samples_per_shard` + 1; otherwise they are fetched again and again.
     """
 
     folder: Path
@@ -44,9 +44,10 @@ class ShardCache:
 
     @classmethod
     def from_environment(cls) -> "ShardCache":
-        """The cache in `LATEXIFY_CACHE` (default: the platform's cache folder), `LATEXIFY_CACHE_GIB` large (32).
+        """Return the cache in `LATEXIFY_CACHE` (default: the platform's folder), `LATEXIFY_CACHE_GIB` (32) large.
 
-        Raises LatexifyError where the size is not a positive number.
+        Raises:
+            LatexifyError: If the size is not a positive number.
         """
         folder = os.environ.get(FOLDER_VARIABLE)
         text = os.environ.get(LIMIT_VARIABLE, str(DEFAULT_LIMIT_GIB))
@@ -60,30 +61,38 @@ class ShardCache:
         return cls(folder=path, limit_bytes=int(limit_gib * 2**30))
 
     def open(self, source: UPath, *, num_bytes: int, sha256: str) -> int:
-        """Open the shard `source` for reading, from a copy that is made where there is none: a file descriptor.
+        """Open a shard for reading from its copy, which is made if there is none.
 
-        num_bytes, sha256: what the manifest says of it. Raises LatexifyError where it cannot be fetched, is not what
-        the manifest says, or cannot be kept.
+        Args:
+            source: The shard.
+            num_bytes: Its size in the manifest.
+            sha256: Its hash in the manifest.
+
+        Returns:
+            A file descriptor.
+
+        Raises:
+            LatexifyError: If the shard cannot be fetched, differs from the manifest, or cannot be stored.
         """
         kept = self.folder / f"{sha256}.tar"
-        found = _open_kept(kept, num_bytes=num_bytes)
-        if found is not None:
-            return found
+        file = _open_kept(kept, num_bytes=num_bytes)
+        if file is not None:
+            return file
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with FileLock(self.folder / f"{sha256[:2]}.lock"):
-                found = _open_kept(kept, num_bytes=num_bytes)
-                if found is None:  # nobody else fetched it while we waited
+                file = _open_kept(kept, num_bytes=num_bytes)
+                if file is None:  # no other process fetched it meanwhile
                     self._make_room(num_bytes)
-                    found = _fetch(source, kept, sha256=sha256)
+                    file = _fetch(source, kept, sha256=sha256)
         except OSError as error:
             raise LatexifyError(
                 f"{source} cannot be kept in {self.folder} ({error}): set {FOLDER_VARIABLE} to a folder with room"
             ) from None
-        return found
+        return file
 
     def _make_room(self, num_bytes: int) -> None:
-        """Remove the least recently opened copies until one of `num_bytes` fits, and what killed processes left."""
+        """Remove the least recently opened copies until `num_bytes` fit, and unfinished copies of killed processes."""
         now = time.time()
         copies = []
         for entry in os.scandir(self.folder):
@@ -104,16 +113,16 @@ class ShardCache:
 
 
 def _open_kept(kept: Path, *, num_bytes: int) -> int | None:
-    """Open a copy and note that it was of use; None where there is none, or a crash of the machine cut it off."""
+    """Open a copy and mark it as used; return None if there is none or it is incomplete, as after a power failure."""
     try:
-        found = os.open(kept, os.O_RDONLY)
+        file = os.open(kept, os.O_RDONLY)
     except FileNotFoundError:
         return None
-    if os.fstat(found).st_size != num_bytes:
-        os.close(found)
+    if os.fstat(file).st_size != num_bytes:
+        os.close(file)
         return None
-    os.utime(found)
-    return found
+    os.utime(file)
+    return file
 
 
 def _fetch(source: UPath, kept: Path, *, sha256: str) -> int:
@@ -136,9 +145,11 @@ def _fetch(source: UPath, kept: Path, *, sha256: str) -> int:
 
 
 def _try_to_copy(source: UPath, target: Path, *, sha256: str) -> str | None:
-    """Copy `source`; returns what is wrong with it or the network, in one line.
+    """Copy `source`; return in one line what is wrong with it or the network, or None.
 
-    Raises OSError for our own disk, LatexifyError where the store says that another try would be in vain.
+    Raises:
+        OSError: If this machine's disk fails.
+        LatexifyError: If another try would fail, too.
     """
     try:
         with store_trouble(source):
@@ -148,5 +159,5 @@ def _try_to_copy(source: UPath, target: Path, *, sha256: str) -> str | None:
             raise
         return one_line(f"{type(error.__cause__).__name__}: {error.__cause__}")
     with target.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    return None if found == sha256 else f"its SHA-256 is {found}, in the manifest {sha256}"
+        actual = hashlib.file_digest(file, "sha256").hexdigest()
+    return None if actual == sha256 else f"its SHA-256 is {actual}, in the manifest {sha256}"

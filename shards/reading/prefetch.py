@@ -1,4 +1,4 @@
-"""Fetching remote shards before they are read, so that a stream does not wait at the border of one."""
+"""Fetch remote shards before they are read, so that reading does not wait at the start of each shard."""
 
 import queue
 import threading
@@ -7,15 +7,15 @@ from collections.abc import Callable
 from latexify.common.errors import LatexifyError
 
 MAX_WAITING = 64
-"""Shards asked for and not fetched yet; what is asked for beyond them is fetched when it is read."""
+"""Largest number of requested shards that wait; further ones are fetched when they are read."""
 
 _THREADS = 2
 
 
 class Prefetcher:
-    """Calls `fetch` with shard ids in the background, one after another, each once. Started by the first request.
+    """Calls `fetch` with shard ids in background threads, which the first request starts.
 
-    An error is left to whoever reads the shard: the fetch is tried again there, and its error names it.
+    Errors are ignored here: reading the shard fetches it again, and reports the error.
     """
 
     def __init__(self, fetch: Callable[[int], None]) -> None:
@@ -25,11 +25,11 @@ class Prefetcher:
         self._asked: set[int] = set()
 
     def request(self, shard_id: int) -> None:
-        """Fetch a shard soon, unless too many wait already, or it is on its way."""
+        """Fetch a shard soon, unless it is requested already or too many are waiting."""
         if shard_id in self._asked:
             return
         if not self._threads:
-            # daemons: who ends does not wait for what nobody will read
+            # daemons, so that the process does not wait at its end for shards that nobody will read
             self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(_THREADS)]
             for thread in self._threads:
                 thread.start()
@@ -40,7 +40,7 @@ class Prefetcher:
             self._asked.discard(shard_id)
 
     def close(self) -> None:
-        """Fetch nothing more; what is under way is not waited for."""
+        """Stop fetching, without waiting for running fetches."""
         while self._threads:
             try:
                 self._waiting.get_nowait()

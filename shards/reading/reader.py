@@ -1,4 +1,4 @@
-"""Reading samples by row, in any order and from any process."""
+"""Read samples by row, in any order and from any process."""
 
 import itertools
 import json
@@ -23,10 +23,10 @@ from latexify.shards.reading.cache import ShardCache
 from latexify.shards.reading.prefetch import Prefetcher
 
 MAX_OPEN_SHARDS = 128
-"""Far below the usual limit of 1,024 open files, also for several readers in one process."""
+"""Far below the usual limit of 1,024 open files, even with several readers in one process."""
 
 MAX_OPEN_COPIES = 16
-"""The same for remote shards: a copy takes room in the cache for as long as it is open, also when it was removed."""
+"""The same for remote shards, because an open copy takes disk space even after the cache removed it."""
 
 _FETCHED_AT_ONCE = 8
 
@@ -34,7 +34,7 @@ Rows = Sequence[int] | npt.NDArray[np.integer[Any]]
 
 
 class _Entry(NamedTuple):
-    """What the index says of one sample, as plain Python values."""
+    """One row of the index, as plain Python values."""
 
     shard_id: int
     png_offset: int
@@ -48,12 +48,12 @@ class _Entry(NamedTuple):
 
     @property
     def num_bytes(self) -> int:
-        """From the picture's beginning to the end of the token ids, which follow it with only a header between."""
+        """Bytes from the start of the picture to the end of the token ids, which follow it after a header."""
         return self.ids_offset + self.ids_bytes - self.png_offset
 
 
 class _Fetched(NamedTuple):
-    """A sample as it lies in its shard, whole by its CRC-32."""
+    """A sample as it is in its shard, with the right CRC-32."""
 
     entry: _Entry
     png: memoryview
@@ -61,16 +61,16 @@ class _Fetched(NamedTuple):
 
 
 class DamagedSampleError(LatexifyError):
-    """A sample's bytes are not those that were written. Its shard is there, and as long as it should be."""
+    """A sample's bytes are not those that were written, though its shard exists and has the right size."""
 
 
 class SampleReader:
-    """Reads the samples of one split. Use as a context manager, or call :meth:`close`.
+    """Reads the samples of one split. Use it as a context manager, or call :meth:`close`; not thread-safe.
 
     Shards are opened when first needed and read by position (``pread``), so a reader may be forked, or pickled into a
-    worker process, which opens the files anew. Remote shards are read from whole copies in `latexify.shards.reading.cache`. Nothing is
-    unpacked: what a tar says of itself is never read, only the bytes that the index points at, and those only where
-    they have the index's CRC-32. Not for several threads at a time.
+    worker process, which opens the files again. Remote shards are read from whole copies, see
+    `latexify.shards.reading.cache`. Tar headers are never read, only the bytes that the index points at, and these are
+    decoded only if they have the CRC-32 of the index.
     """
 
     def __init__(self, index: SplitIndex) -> None:
@@ -83,8 +83,9 @@ class SampleReader:
     def read(self, rows: Rows) -> list[Sample]:
         """Read the samples of these rows of the index, in the order given.
 
-        Raises DamagedSampleError that names shard and key where a sample is damaged, LatexifyError where a shard is
-        missing or cut off.
+        Raises:
+            DamagedSampleError: If a sample is damaged; the message names shard and key.
+            LatexifyError: If a shard is missing or truncated.
         """
         samples = []
         for sample in self.read_or_reject(rows):
@@ -96,26 +97,34 @@ class SampleReader:
     def read_or_reject(
         self, rows: Rows, *, pixels: npt.NDArray[np.uint8] | None = None
     ) -> list[Sample | DamagedSampleError]:
-        """As :meth:`read`, but with the error in place of a damaged sample.
+        """Read samples as :meth:`read` does, but return an error in place of a damaged sample.
 
-        pixels: uint8 [len(rows), height, width] to decode into; the samples' pictures are views of it. What it holds in
-        the place of a damaged sample is undefined.
+        Args:
+            rows: Rows of the index.
+            pixels: uint8 [len(rows), height, width] to decode into; the samples' pictures are views of it, and those of
+                damaged samples are undefined. None: a new array.
+
+        Raises:
+            LatexifyError: If a shard is missing or truncated.
         """
         self._open_all(rows)
-        places = self._batch(len(rows)) if pixels is None else pixels
-        # each picture drives all else from the processor's caches: all samples are fetched before the first is decoded
-        return [self._decode(sample, place) for sample, place in zip(self._fetch(rows), places, strict=True)]
+        if pixels is None:
+            pixels = np.empty((len(rows), self._index.height_px, self._index.width_px), dtype=np.uint8)
+        # fetch all samples before decoding, because pictures displace everything else from the processor's caches
+        return [self._decode(sample, target) for sample, target in zip(self._fetch(rows), pixels, strict=True)]
 
     def describe(self, rows: Rows) -> list[dict[str, Any]]:
         """Read the JSON of these rows: label (raw), normalized_label, writer, source, num_strokes, extent.
 
-        Raises as :meth:`read`.
+        Raises:
+            DamagedSampleError: If a sample is damaged.
+            LatexifyError: If a shard is missing or truncated.
         """
         self._open_all(rows)
         return [self._read_description(int(row)) for row in rows]
 
     def prefetch(self, shard_ids: Sequence[int]) -> None:
-        """Begin to fetch remote shards that will soon be read; does nothing for shards on this machine."""
+        """Start to fetch remote shards that will be read soon; does nothing for shards on this machine."""
         if self._cache is not None:
             for shard_id in shard_ids:
                 if shard_id not in self._files:
@@ -124,12 +133,9 @@ class SampleReader:
     def _keep(self, shard_id: int) -> None:
         os.close(self._open_anew(shard_id))
 
-    def _batch(self, num_samples: int) -> npt.NDArray[np.uint8]:
-        return np.empty((num_samples, self._index.height_px, self._index.width_px), dtype=np.uint8)
-
     def _entries(self, rows: Rows) -> Iterator[_Entry]:
-        """Of these rows. Whole columns at a time: a value on its own costs as much as reading a sample from a shard."""
-        index, which = self._index, np.asarray(rows, dtype=np.int64)
+        """Look up rows column by column: a single value costs as much as reading a sample from a shard."""
+        index, rows = self._index, np.asarray(rows, dtype=np.int64)
         numbers = (
             index.shard_ids,
             index.png_offset,
@@ -139,8 +145,8 @@ class SampleReader:
             index.num_tokens,
             index.sample_crc32,
         )
-        strings = (column.take(pa.array(which)).to_pylist() for column in (index.keys, index.labels))
-        return map(_Entry._make, zip(*(column[which].tolist() for column in numbers), *strings, strict=True))
+        strings = (column.take(pa.array(rows)).to_pylist() for column in (index.keys, index.labels))
+        return map(_Entry._make, zip(*(column[rows].tolist() for column in numbers), *strings, strict=True))
 
     def _fetch(self, rows: Rows) -> list[_Fetched | DamagedSampleError]:
         entries = list(self._entries(rows))
@@ -154,7 +160,7 @@ class SampleReader:
     def _fetch_sample(self, entry: _Entry, buffer: memoryview) -> _Fetched | DamagedSampleError:
         self._pread(entry.shard_id, entry.png_offset, buffer, key=entry.key)
         png, ids = buffer[: entry.png_bytes], buffer[entry.ids_offset - entry.png_offset :]
-        # before anything is decoded: in the token ids, any flipped bit would make another label
+        # before anything is decoded, because any flipped bit in the token ids would make another label
         if isal_zlib.crc32(ids, isal_zlib.crc32(png)) != entry.sample_crc32:
             return self._damaged(entry.shard_id, entry.key, "its CRC-32 is not the index's")
         try:
@@ -194,7 +200,7 @@ class SampleReader:
         return DamagedSampleError(f"{shard}: sample {key} cannot be read ({problem}): run `{SHARDS.producer}` again")
 
     def _pread(self, shard_id: int, offset: int, buffer: memoryview, *, key: str) -> None:
-        """Fill the buffer with a shard's bytes from `offset` on; memory anew for each sample would cost more."""
+        """Fill the buffer with a shard's bytes from `offset` on, without allocating memory for each sample."""
         try:
             num_read = os.preadv(self._open(shard_id), [buffer], offset)
         except OSError as error:
@@ -207,7 +213,7 @@ class SampleReader:
         return LatexifyError(f"{shard} cannot be read ({problem}): run `{SHARDS.producer}` again")
 
     def _open_all(self, rows: Rows) -> None:
-        """Fetch the remote shards of these rows side by side: one after another, each would add its round trip."""
+        """Fetch the remote shards of these rows in parallel, because each costs a round trip."""
         if self._cache is None:
             return
         needed = dict.fromkeys(int(self._index.shard_ids[row]) for row in rows)
@@ -218,7 +224,7 @@ class SampleReader:
                     self._keep_open(shard_id, file)
 
     def _open(self, shard_id: int) -> int:
-        """File descriptor of a shard. Where they are read in their order, the next one is fetched meanwhile."""
+        """Return the file descriptor of a shard. If shards are read in order, the next one is prefetched."""
         if shard_id not in self._files:
             self._keep_open(shard_id, self._open_anew(shard_id))
             if self._last_opened == shard_id - 1 and shard_id + 1 < len(self._index.shards):
@@ -230,18 +236,18 @@ class SampleReader:
         index = self._index
         if is_local(index.folder):
             return os.open(index.folder / index.shards[shard_id], os.O_RDONLY)
-        assert self._cache is not None, "made with the reader"
+        assert self._cache is not None, "remote readers have a cache"
         source = index.folder / index.shards[shard_id]
         return self._cache.open(source, num_bytes=index.shard_bytes[shard_id], sha256=index.shard_sha256[shard_id])
 
     def _keep_open(self, shard_id: int, file: int) -> None:
-        """Remember an open file; the one opened longest ago is closed where there are too many."""
+        """Keep a file open; if there are too many, close the one opened longest ago."""
         if len(self._files) >= (MAX_OPEN_SHARDS if self._cache is None else MAX_OPEN_COPIES):
             os.close(self._files.pop(next(iter(self._files))))
         self._files[shard_id] = file
 
     def close(self) -> None:
-        """Close the open shards. The reader may be used again: it opens them anew."""
+        """Close the open shards. The reader may be used again and then reopens them."""
         self._prefetcher.close()
         self._prefetcher = Prefetcher(self._keep)
         while self._files:

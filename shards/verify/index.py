@@ -1,4 +1,4 @@
-"""Checking the index of a shard folder, by itself and beside the manifest."""
+"""Check the index of a shard folder by itself and against the manifest."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -17,14 +17,14 @@ from latexify.shards.format.index import INDEX_SCHEMA
 from latexify.shards.verify.shard import Finding
 
 _VARIANT = r"@\d+$"
-"""What a variant's key has more than its ink's; `@` in a key means nothing else: see docs/reference/shards.md."""
+"""End of a variant's key; `@` in a key means nothing else, see docs/reference/shards.md."""
 
 Rows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedShard:
-    """What the manifest says of a shard."""
+    """A shard in the manifest."""
 
     split: str
     name: str
@@ -34,9 +34,11 @@ class ListedShard:
 
 
 def read_index(folder: Location, *, sha256: str | None) -> tuple[pa.Table | None, list[str]]:
-    """The index, and what is wrong with it; None where that leaves nothing to compare samples with.
+    """Read the index and return it with a list of problems, or None if it cannot be compared with samples.
 
-    sha256: by the manifest; None where that is of an earlier version, and does not say.
+    Args:
+        folder: The shard folder.
+        sha256: The hash of the index in the manifest; None if the manifest is of an earlier version without it.
     """
     try:
         data = (folder / INDEX_NAME).read_bytes()
@@ -53,7 +55,7 @@ def read_index(folder: Location, *, sha256: str | None) -> tuple[pa.Table | None
 
 
 def rows_by_shard(index: pa.Table, shards: Sequence[ListedShard]) -> list[Rows]:
-    """Row numbers of each shard, in their order; those of none are in an entry more, the last."""
+    """Return the rows of each shard in order, and as a last entry the rows of no listed shard."""
     names = pa.array([shard.name for shard in shards], pa.string())
     numbers = pc.fill_null(pc.index_in(index["shard"], names), len(shards)).to_numpy()
     order = np.argsort(numbers, kind="stable")
@@ -62,7 +64,7 @@ def rows_by_shard(index: pa.Table, shards: Sequence[ListedShard]) -> list[Rows]:
 
 
 def index_findings(index: pa.Table, shards: Sequence[ListedShard], rows: Sequence[Rows]) -> Iterator[Finding]:
-    """What can be seen in the index alone, and beside the manifest."""
+    """Yield what is wrong with the index itself and in comparison with the manifest."""
     *of_shards, others = rows
     if len(others):
         yield Finding(problem=f"{INDEX_NAME}: {len(others)} rows are of shards that the manifest does not name")
@@ -79,7 +81,7 @@ def index_findings(index: pa.Table, shards: Sequence[ListedShard], rows: Sequenc
 
 
 def _repeated_keys(index: pa.Table) -> Iterator[Finding]:
-    """Samples of the same key, and inks in two splits: variants of an ink differ in what follows the mark."""
+    """Yield samples with the same key, and inks in two splits; keys of variants differ only after the mark."""
     rows = index.select(["split", "shard", "key"])
     rows = rows.append_column("ink", pc.replace_substring_regex(rows["key"], _VARIANT, ""))
     splits = rows.group_by("ink").aggregate([("split", "count_distinct")])
@@ -87,7 +89,9 @@ def _repeated_keys(index: pa.Table) -> Iterator[Finding]:
     counts = rows["key"].value_counts()
     repeated = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
     is_leaked = pc.is_in(rows["ink"], leaked.combine_chunks())
-    found = rows.append_column("is_leaked", is_leaked).filter(pc.or_(is_leaked, pc.is_in(rows["key"], repeated)))
-    for row in found.to_pylist():
+    repeated_rows = rows.append_column("is_leaked", is_leaked).filter(
+        pc.or_(is_leaked, pc.is_in(rows["key"], repeated))
+    )
+    for row in repeated_rows.to_pylist():
         problem = "its ink is in two splits" if row["is_leaked"] else "its key names another sample, too"
         yield Finding(problem=problem, split=row["split"], shard=row["shard"], key=row["key"])

@@ -1,4 +1,4 @@
-"""Checking one shard: the work of one worker of ``latexify verify``."""
+"""Check one shard: the work of one worker of ``latexify verify``."""
 
 import errno
 import hashlib
@@ -19,14 +19,14 @@ import pyarrow as pa
 from latexify.artifacts.location import Location, is_local
 from latexify.shards.format.sample import check_key
 from latexify.shards.verify.members import ids_problem, json_problems, png_problem
-from latexify.shards.verify.tar_layout import END_OF_TAR, MemberPlan, Row, frame_problems, plan_members
+from latexify.shards.verify.tar_layout import END_OF_TAR, IndexRow, MemberPlan, frame_problems, plan_members
 
 TokenIds = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that is wrong. key: the sample; None where it is the shard. shard: None where it is the folder."""
+    """One problem: of a sample, of a shard (`key` is None), or of the folder (`shard` is None)."""
 
     problem: str
     split: str | None = None
@@ -35,11 +35,18 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShardTask:
+class ShardCheck:
     """One shard to check.
 
-    rows: its rows of the index (`INDEX_SCHEMA`), in their order; None where the index cannot be read. token_ids: what
-    the tokenizer makes of each row's label; None where no tokenizer is at hand. num_bytes, sha256: by the manifest.
+    Attributes:
+        split: The split.
+        name: The file name.
+        num_bytes: Size in the manifest.
+        sha256: Hash in the manifest.
+        rows: Its rows of the index (`INDEX_SCHEMA`) in order; None if the index cannot be read.
+        token_ids: The tokenizer's ids of each row's label; None without a tokenizer.
+        height_px: Height of the canvas.
+        width_px: Width of the canvas.
     """
 
     split: str
@@ -52,10 +59,10 @@ class ShardTask:
     width_px: int
 
 
-def check_shard(task: ShardTask, *, folder: Location) -> list[Finding]:
-    """Compare a shard with the manifest and the index, byte for byte; first the shard, then its samples in order.
+def check_shard(task: ShardCheck, *, folder: Location) -> list[Finding]:
+    """Compare a shard with the manifest and the index byte by byte: first the shard, then its samples in order.
 
-    Holds one sample in memory. A shard in an object store is fetched into a temporary file, which is removed again.
+    One sample is in memory at a time. A shard in an object store is first copied into a temporary file.
     """
     findings: list[Finding] = []
     try:
@@ -65,7 +72,7 @@ def check_shard(task: ShardTask, *, folder: Location) -> list[Finding]:
     except FileNotFoundError:
         findings.append(Finding(problem="the shard is missing", split=task.split, shard=task.name))
     except OSError as error:
-        if error.errno != errno.EIO:  # no damage, but permissions, a full disk for the copy, the network
+        if error.errno != errno.EIO:  # not damage, but permissions, a full disk for the copy, or the network
             raise
         findings.append(Finding(problem="the disk cannot read the shard", split=task.split, shard=task.name))
     return findings
@@ -82,8 +89,8 @@ def _open(shard: Location) -> Iterator[io.BufferedIOBase]:
             yield cast("io.BufferedIOBase", copy)
 
 
-def _problems(file: io.BufferedIOBase, task: ShardTask) -> Iterator[tuple[str | None, str]]:
-    """Key (None for the shard itself) and problem."""
+def _problems(file: io.BufferedIOBase, task: ShardCheck) -> Iterator[tuple[str | None, str]]:
+    """Yield key (None for the shard itself) and problem."""
     num_bytes = file.seek(0, io.SEEK_END)
     if num_bytes != task.num_bytes:
         yield None, f"the shard has {num_bytes} bytes, {task.num_bytes} by the manifest"
@@ -92,7 +99,7 @@ def _problems(file: io.BufferedIOBase, task: ShardTask) -> Iterator[tuple[str | 
         yield None, "the shard is not the one of the manifest (its SHA-256 is another)"
     if task.rows is None:
         return
-    end: int | None = 0  # of the sample before; None where that is not certain
+    end: int | None = 0  # of the sample before; None if that is uncertain
     for row, token_ids in _samples(task):
         try:
             plans = _plan(row, begin=end, num_bytes=num_bytes)
@@ -113,33 +120,34 @@ def _problems(file: io.BufferedIOBase, task: ShardTask) -> Iterator[tuple[str | 
             yield None, f"the tar does not end with {len(END_OF_TAR)} zero bytes behind its last sample"
 
 
-def _samples(task: ShardTask) -> Iterator[tuple[Row, TokenIds | None]]:
-    """Rows with what the tokenizer makes of their labels."""
+def _samples(task: ShardCheck) -> Iterator[tuple[IndexRow, TokenIds | None]]:
+    """Yield rows with the tokenizer's ids of their labels."""
     assert task.rows is not None
     token_ids = task.token_ids if task.token_ids is not None else itertools.repeat(None)
     batches = task.rows.drop_columns(["split", "shard"]).to_batches(max_chunksize=1024)
-    rows = (Row(**fields) for batch in batches for fields in batch.to_pylist())
+    rows = (IndexRow(**fields) for batch in batches for fields in batch.to_pylist())
     yield from zip(rows, token_ids, strict=False)
 
 
-def _plan(row: Row, *, begin: int | None, num_bytes: int) -> list[MemberPlan]:
-    """Where the members of a sample must lie in a shard of `num_bytes`, which must be from `begin` on.
+def _plan(row: IndexRow, *, begin: int | None, num_bytes: int) -> list[MemberPlan]:
+    """Return where the members of a sample must be in a shard of `num_bytes`; the first must start at `begin`.
 
-    Raises ValueError where the index contradicts itself, or the shard ends too early.
+    Raises:
+        ValueError: If the index contradicts itself, or the shard ends too early.
     """
     check_key(row.key)
     plans = plan_members(row)
     if begin is not None and plans[0].begin != begin:
         raise ValueError(f"by the index it begins at byte {plans[0].begin}, but the one before ends at {begin}")
-    if plans[-1].end > num_bytes:  # not read in part: a damaged index may claim more than there is memory for
+    if plans[-1].end > num_bytes:  # a damaged index may claim more bytes than there is memory
         raise ValueError("the shard ends before it does")
     return plans
 
 
 def _content_problems(
-    data: memoryview, row: Row, plans: list[MemberPlan], *, task: ShardTask, token_ids: TokenIds | None
+    data: memoryview, row: IndexRow, plans: list[MemberPlan], *, task: ShardCheck, token_ids: TokenIds | None
 ) -> Iterator[str]:
-    """What is wrong in the members themselves. data: from the beginning of the first member's header."""
+    """Yield what is wrong in the members; `data` starts with the first member's header."""
     start = plans[0].begin
     png, ids, description = (bytes(data[plan.offset - start : plan.offset - start + plan.num_bytes]) for plan in plans)
     in_png = png_problem(png, height_px=task.height_px, width_px=task.width_px)
@@ -147,7 +155,7 @@ def _content_problems(
     if zlib.crc32(ids, zlib.crc32(png)) != row.sample_crc32:
         damaged = [name for name, problem in (("picture", in_png), ("token ids", in_ids)) if problem]
         yield f"damaged: {' and '.join(damaged) or 'picture or token ids'} (CRC-32)"
-    else:  # as they were written; but were they written right?
+    else:  # the bytes are as they were written, but that may have been wrong
         yield from filter(None, (in_png, in_ids))
     if zlib.crc32(description) != row.json_crc32:
         yield "damaged: JSON (CRC-32)"

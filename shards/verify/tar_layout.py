@@ -1,7 +1,7 @@
-"""What the bytes of one sample in a tar must be, from its row of the index: headers, padding, nothing between.
+"""Check the bytes around the data of a sample's members: headers and padding.
 
-A shard's writer leaves no choice: every byte that is not the data of a member follows from the members' names and
-sizes. So a shard is checked by comparing, and what is not as written is explained afterwards.
+All these bytes follow from the names and sizes in the index. So they are compared with what the writer would write, and
+differences are explained afterwards. `member_header` uses `tarfile`, to be independent of `latexify.shards.format.tar`.
 """
 
 import tarfile
@@ -23,8 +23,8 @@ _KINDS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One row of the index, without split and shard: see `latexify.shards.format.index.INDEX_SCHEMA`."""
+class IndexRow:
+    """One row of the index without split and shard, see `latexify.shards.format.index.INDEX_SCHEMA`."""
 
     key: str
     label: str
@@ -41,7 +41,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemberPlan:
-    """Where one member must lie. begin: of its header. offset, num_bytes: of its data. end: behind its padding."""
+    """Where one member must be: its header from `begin`, `num_bytes` of data from `offset`, padding to `end`."""
 
     name: str
     header: bytes
@@ -51,19 +51,20 @@ class MemberPlan:
 
     @property
     def end(self) -> int:
-        """Offset behind the padding that fills the last block."""
+        """Offset after the padding that fills the last block."""
         return self.offset + padded(self.num_bytes)
 
 
 def padded(num_bytes: int) -> int:
-    """Bytes that data of this length takes in a tar."""
+    """Return the bytes that data of this length takes in a tar."""
     return -(-num_bytes // BLOCK) * BLOCK
 
 
-def plan_members(row: Row) -> list[MemberPlan]:
-    """The three members of a sample, as the writer lays them out where the index says that they are.
+def plan_members(row: IndexRow) -> list[MemberPlan]:
+    """Return the three members of a sample as the writer would write them at the offsets of the index.
 
-    Raises ValueError where the row contradicts itself: a length below one, or members that are not one after another.
+    Raises:
+        ValueError: If the row contradicts itself: a length is below one, or members do not follow each other.
     """
     lengths = (row.png_bytes, row.ids_bytes, row.json_bytes)
     offsets = (row.png_offset, row.ids_offset, row.json_offset)
@@ -80,16 +81,16 @@ def plan_members(row: Row) -> list[MemberPlan]:
 
 
 def member_header(name: str, num_bytes: int) -> bytes:
-    """The header of a regular file as the shard writer makes it (PAX, without clock, user or host)."""
+    """Return the header of a regular file as the shard writer makes it (PAX, without clock, user or host)."""
     info = tarfile.TarInfo(name)
     info.size = num_bytes
     return info.tobuf(tarfile.PAX_FORMAT)
 
 
 def frame_problems(data: memoryview, plans: list[MemberPlan]) -> Iterator[str]:
-    """Say what is wrong around the members' data: names, sizes, kinds, padding.
+    """Yield what is wrong with names, sizes, types and padding.
 
-    data: the shard's bytes from the first plan's `begin` to the last one's `end`.
+    `data` are the shard's bytes from the first plan's `begin` to the last one's `end`.
     """
     start = plans[0].begin
     for plan in plans:
@@ -101,16 +102,16 @@ def frame_problems(data: memoryview, plans: list[MemberPlan]) -> Iterator[str]:
             yield f"the padding behind {plan.name} is not zero"
 
 
-def _explain_header(found: bytes, plan: MemberPlan) -> str:
-    """What is wrong with a header that is not the one expected."""
+def _explain_header(header: bytes, plan: MemberPlan) -> str:
+    """Return what is wrong with a header that differs from the expected one."""
     try:
-        info = tarfile.TarInfo.frombuf(found[-BLOCK:], "utf-8", "surrogateescape")
+        info = tarfile.TarInfo.frombuf(header[-BLOCK:], "utf-8", "surrogateescape")
     except tarfile.HeaderError as error:
         return f"the header of {plan.name} is damaged ({error})"
     if info.type in _KINDS:
         return f"in place of {plan.name} stands {_KINDS[info.type]}"
-    wanted = tarfile.TarInfo.frombuf(plan.header[-BLOCK:], "utf-8", "surrogateescape")
-    if info.name != wanted.name:
+    expected = tarfile.TarInfo.frombuf(plan.header[-BLOCK:], "utf-8", "surrogateescape")
+    if info.name != expected.name:
         return f"in place of {plan.name} stands {info.name!r}"
     if info.size != plan.num_bytes:
         return f"{plan.name} has {info.size} bytes by its header, {plan.num_bytes} by the index"

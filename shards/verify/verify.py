@@ -1,4 +1,4 @@
-"""Checking a shard folder against its manifest, down to every byte of every sample: ``latexify verify``."""
+"""Check a shard folder against its manifest, down to every byte of every sample: ``latexify verify``."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,24 +17,24 @@ from latexify.artifacts.names import INDEX_NAME, MANIFEST_NAME, REJECTS_NAME, SH
 from latexify.common.errors import LatexifyError, first_line
 from latexify.common.progress import Progress
 from latexify.shards.verify.index import ListedShard, Rows, index_findings, read_index, rows_by_shard
-from latexify.shards.verify.shard import Finding, ShardTask, TokenIds, check_shard
+from latexify.shards.verify.shard import Finding, ShardCheck, TokenIds, check_shard
 
 MAX_SHOWN = 20
 
 Encode = Callable[[Sequence[str]], Sequence[TokenIds]]
-"""Normalised labels to the token ids (int32 [num_tokens]) that the sample of each must hold, the end id last."""
+"""Maps normalised labels to the token ids (int32 [num_tokens], the end id last) that their samples must have."""
 
 
 class Runner(Protocol):
-    """What runs the tasks; `latexify.pipeline.engine.engine.Engine` is one."""
+    """Runs the tasks, such as `latexify.pipeline.engine.engine.Engine`."""
 
     def run(self, calls: Iterable[Any], *, in_order: bool) -> Iterator[Any]:
-        """Yield the results of the calls (function, arguments, named arguments)."""
+        """Yield the results of the calls (function, arguments, keyword arguments)."""
 
 
 @dataclass(kw_only=True)
 class Verification:
-    """What was found. num_samples: by split, as the manifest has it. shown: the first `MAX_SHOWN` findings."""
+    """The result: sizes from the manifest, `num_samples` by split, and the first `MAX_SHOWN` findings as `shown`."""
 
     folder: Location
     num_samples: Mapping[str, int]
@@ -56,14 +56,18 @@ class Verification:
 
 
 def verify(folder: Location, *, encode: Encode | None, engine: Runner, report: Path | None = None) -> Verification:
-    """Check every file of a shard folder, every byte of its tars, and that all of it belongs together.
+    """Check every file of a shard folder and every byte of its tars, and that all of it belongs together.
 
-    encode: the tokenizer that the shards were made with; None leaves out what needs it. report: a file that every
-    finding is written to, a JSON object a line. The findings come in the same order for any engine.
+    In memory are the index and, for each running task, one sample and the rows of its shard.
 
-    Memory: the index, and of each running task a sample and the rows of its shard.
+    Args:
+        folder: The shard folder.
+        encode: The tokenizer that the shards were made with; None skips the checks that need it.
+        engine: Runs the tasks; the findings come in the same order for any engine.
+        report: A file for all findings, one JSON object per line.
 
-    Raises LatexifyError where there is no shard folder, its manifest cannot be used, or its store does not answer.
+    Raises:
+        LatexifyError: If there is no shard folder, its manifest cannot be used, or its store does not answer.
     """
     with store_trouble(folder):
         return _verify(folder, encode=encode, engine=engine, report=report)
@@ -72,7 +76,7 @@ def verify(folder: Location, *, encode: Encode | None, engine: Runner, report: P
 def _verify(folder: Location, *, encode: Encode | None, engine: Runner, report: Path | None) -> Verification:
     manifest = read_manifest(folder, SHARDS)
     shards = _shards(manifest, where=folder)
-    found = Verification(
+    verification = Verification(
         folder=folder,
         num_samples={split: entry["num_samples"] for split, entry in manifest.content["splits"].items()},
         num_shards=len(shards),
@@ -81,14 +85,14 @@ def _verify(folder: Location, *, encode: Encode | None, engine: Runner, report: 
     with ExitStack() as stack:
         lines = stack.enter_context(report.open("w", encoding="utf-8")) if report is not None else None
         for finding in _findings(folder, manifest, shards, encode=encode, engine=engine):
-            found.add(finding)
+            verification.add(finding)
             if lines is not None:
                 lines.write(json.dumps(asdict(finding), ensure_ascii=False) + "\n")
-    return found
+    return verification
 
 
 def _shards(manifest: Manifest, *, where: Location) -> list[ListedShard]:
-    """The shards of all splits. The fingerprint does not cover this part of a manifest: it may be damaged."""
+    """Return the shards of all splits. The fingerprint does not cover this part of the manifest, so check it."""
     try:
         splits = manifest.content["splits"]
         shards = [ListedShard(split=split, **facts) for split, entry in splits.items() for facts in entry["shards"]]
@@ -107,7 +111,7 @@ def _shards(manifest: Manifest, *, where: Location) -> list[ListedShard]:
 
 
 def _index_sha256(manifest: Manifest) -> str | None:
-    """The hash of the index by the manifest; those that were written before 2026-11-23 have none."""
+    """Return the hash of the index in the manifest; manifests written before 2026-11-23 have none."""
     facts = manifest.content.get("index")
     return str(facts.get("sha256")) if isinstance(facts, dict) else None
 
@@ -135,8 +139,8 @@ def _findings(
 
 
 def _file_findings(folder: Location, shards: set[str]) -> Iterator[Finding]:
-    """Files that should not be there. A shard that is missing is found by its own task."""
-    # a run that is killed as it takes its last step leaves its recipe
+    """Yield files that should not be there. A missing shard is found by its own task."""
+    # a run that is killed in its last step leaves its build key
     known = {MANIFEST_NAME, INDEX_NAME, REJECTS_NAME, BUILD_KEY_NAME, *shards}
     for name in sorted(path.name for path in folder.iterdir()):
         if name not in known:
@@ -145,13 +149,13 @@ def _file_findings(folder: Location, shards: set[str]) -> Iterator[Finding]:
 
 def _reject_findings(folder: Location, manifest: Manifest) -> Iterator[Finding]:
     try:
-        found = len(read_parquet(folder / REJECTS_NAME))
+        num_rows = len(read_parquet(folder / REJECTS_NAME))
     except (OSError, pa.ArrowException) as error:
         yield Finding(problem=f"{REJECTS_NAME} cannot be read ({first_line(error)})")
         return
-    wanted = manifest.content.get("num_rejected", found)
-    if found != wanted:
-        yield Finding(problem=f"{REJECTS_NAME} has {found} rows, {wanted} by the manifest")
+    expected = manifest.content.get("num_rejected", num_rows)
+    if num_rows != expected:
+        yield Finding(problem=f"{REJECTS_NAME} has {num_rows} rows, {expected} by the manifest")
 
 
 def _tasks(
@@ -161,12 +165,12 @@ def _tasks(
     index: pa.Table | None,
     rows: Sequence[Rows] | None,
     encode: Encode | None,
-) -> Iterator[ShardTask]:
-    """One task a shard, made when its turn comes, so that only a few are in memory."""
+) -> Iterator[ShardCheck]:
+    """Yield one task per shard; they are made one by one, so that only a few are in memory."""
     for number, shard in enumerate(shards):
         table = index.take(rows[number]) if index is not None and rows is not None else None
         token_ids = encode(table["label"].to_pylist()) if table is not None and encode is not None else None
-        yield ShardTask(
+        yield ShardCheck(
             split=shard.split,
             name=shard.name,
             num_bytes=shard.num_bytes,
@@ -178,25 +182,26 @@ def _tasks(
         )
 
 
-def describe(found: Verification) -> str:
-    """What was found, for a person: counts, or every finding up to `MAX_SHOWN` and one line that sums them up."""
-    total = sum(found.num_samples.values())
-    counts = ", ".join(f"{split} {number:,}" for split, number in found.num_samples.items())
-    size = f"{total:,} samples ({counts}) in {found.num_shards:,} shards, {found.num_bytes / 1e6:,.1f} MB"
-    if not found.num_findings:
-        return f"{found.folder}: {size}: all as they were written"
-    lines = [_line(finding) for finding in found.shown]
-    if found.num_findings > len(lines):
-        lines.append(f"… and {found.num_findings - len(lines):,} more: --report FILE lists them all")
+def describe(verification: Verification) -> str:
+    """Return a text for the terminal: counts, or the first `MAX_SHOWN` findings."""
+    total = sum(verification.num_samples.values())
+    counts = ", ".join(f"{split} {number:,}" for split, number in verification.num_samples.items())
+    size = f"{total:,} samples ({counts}) in {verification.num_shards:,} shards, {verification.num_bytes / 1e6:,.1f} MB"
+    if not verification.num_findings:
+        return f"{verification.folder}: {size}: all as they were written"
+    lines = [_line(finding) for finding in verification.shown]
+    if verification.num_findings > len(lines):
+        lines.append(f"… and {verification.num_findings - len(lines):,} more: --report FILE lists them all")
     return "\n".join(lines)
 
 
-def summary_of_damage(found: Verification) -> str:
-    """One line: how much is damaged, and how to mend it."""
-    total = sum(found.num_samples.values())
+def summary_of_damage(verification: Verification) -> str:
+    """Return one line that says how much is damaged and how to fix it."""
+    total = sum(verification.num_samples.values())
     return (
-        f"{found.folder} is damaged: {found.num_damaged_samples:,} of {total:,} samples, "
-        f"{len(found.damaged_shards):,} of {found.num_shards:,} shards, {found.num_findings:,} findings in all: "
+        f"{verification.folder} is damaged: {verification.num_damaged_samples:,} of {total:,} samples, "
+        f"{len(verification.damaged_shards):,} of {verification.num_shards:,} shards, "
+        f"{verification.num_findings:,} findings in all: "
         f"run `{SHARDS.producer}` again, or copy the folder anew from where it is whole"
     )
 

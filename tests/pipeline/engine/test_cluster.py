@@ -112,7 +112,7 @@ def test_work_of_a_dead_dask_worker_is_done_by_another(start_dask: Start) -> Non
         results = engine.run(calls, in_order=False)
         next(results)
         processes.scheduler.send_signal(signal.SIGKILL)
-        with pytest.raises(LatexifyError, match=r"connection to the Dask scheduler .* was lost.*it goes on"):
+        with pytest.raises(LatexifyError, match=r"connection to the Dask scheduler .* was lost.*continues"):
             list(results)
 
 

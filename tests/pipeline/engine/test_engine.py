@@ -10,7 +10,7 @@ import pytest
 from joblib import delayed
 
 from latexify.common.errors import LatexifyError
-from latexify.pipeline.engine import dask_cluster, ray_cluster, versions
+from latexify.pipeline.engine import dask_cluster, ray_cluster
 from latexify.pipeline.engine.engine import Backend, Call, Engine, open_engine
 from tests.support.cluster_processes import free_port
 
@@ -129,15 +129,3 @@ def test_an_address_that_is_none_is_one_line(monkeypatch: pytest.MonkeyPatch) ->
     for backend, address in [("dask", "nonsense://x"), ("dask", "localhost"), ("ray", "localhost")]:
         with pytest.raises(LatexifyError, match=address), open_engine(backend, jobs=0, address=address):
             pass
-
-
-def test_versions_that_differ_are_named() -> None:
-    """Who has to make two machines alike needs to know in what they differ."""
-    here = versions.versions()
-    assert versions.differences(here, here) == []
-    there = {**here, "cairo": "1.0"}
-    del there["numpy"]
-    assert versions.differences(here, there) == [
-        f"cairo 1.0 (here {here['cairo']})",
-        f"numpy missing (here {here['numpy']})",
-    ]

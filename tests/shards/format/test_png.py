@@ -134,13 +134,13 @@ def test_what_is_cut_off_is_refused(*, keep: float, foreign: bool) -> None:
 @pytest.mark.parametrize("lines", [b"", b"\0" * 91 * 39, b"\0" * 91 * 41, b"\0" * (91 * 40 + 1)])
 def test_too_few_or_too_many_pixels_are_refused(lines: bytes) -> None:
     """A header that promises another picture: what is missing would be what was in memory."""
-    with pytest.raises(ValueError, match="as many"):
+    with pytest.raises(ValueError, match="number of pixels"):
         decode_png(png_of(lines, 40, 90))
 
 
 def test_a_bomb_is_not_unpacked() -> None:
     """A few kilobytes that unpack to gigabytes would kill the trainer, or the machine."""
-    with pytest.raises(ValueError, match="as many"):
+    with pytest.raises(ValueError, match="number of pixels"):
         decode_png(png_of(bytes(200_000_000), 40, 90))
     with pytest.raises(ValueError, match=f"to {MAX_SIDE_PX} x {MAX_SIDE_PX}"):
         decode_png(png_of(b"", 100_000, 100_000))

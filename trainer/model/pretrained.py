@@ -92,7 +92,7 @@ def base_version(base: str) -> str | None:
 
 @contextlib.contextmanager
 def without_progress_bars() -> Iterator[None]:
-    """Hide transformers' progress bars, which it prints into pipes, too; for local files, as it hides downloads as well."""
+    """Hide transformers' progress bars, which also appear in pipes. Use it for local files: it hides downloads, too."""
     was_enabled = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()
     try:
@@ -112,9 +112,10 @@ def _fetch(auto_class: Any, base: str, what: str, **options: object) -> Any:
         with without_progress_bars() if looks_local else contextlib.nullcontext():
             return auto_class.from_pretrained(str(folder) if looks_local else base, **options)
     except (OSError, ValueError, KeyError) as error:
+        reason = first_line(error)
         fix = "correct the folder" if looks_local else "check the name and the network, or name a folder that holds it"
         raise LatexifyError(
-            f"the {what} of model.base `{base}` cannot be loaded ({first_line(error)}): {fix}"
+            f"the {what} of model.base `{base}` cannot be loaded ({reason}): {fix}"
         ) from None
 
 

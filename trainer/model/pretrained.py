@@ -31,18 +31,10 @@ CONTENT_SUFFIXES = (".safetensors", ".bin", ".json", ".txt", ".model")
 def load_base(
     base: str, *, tokenizer: PreTrainedTokenizerBase, height_px: int, width_px: int, dropout: float
 ) -> VisionEncoderDecoderModel:
-    """Load a base model and fit it to a canvas and a vocabulary; in float32, on the CPU.
+    """Load a folder or a model of the hub, fit positions to the canvas and token embeddings to `tokenizer`.
 
-    Args:
-        base: A folder, or a name on the hub.
-        tokenizer: The vocabulary that token embeddings are fitted to.
-        height_px: Height of the canvas that positions are fitted to.
-        width_px: Width of the canvas.
-        dropout: Dropout of encoder and decoder.
-
-    Raises:
-        LatexifyError: If it cannot be loaded, is not a VisionEncoderDecoderModel, lacks weights, or cannot take the
-            canvas.
+    The result is in float32, on the CPU. Raises LatexifyError if the base cannot be loaded, is not a
+    VisionEncoderDecoderModel, lacks weights, or cannot take the canvas.
     """
     model = _load_weights(base, dropout=dropout)
     store_positions(model)
@@ -114,9 +106,7 @@ def _fetch(auto_class: Any, base: str, what: str, **options: object) -> Any:
     except (OSError, ValueError, KeyError) as error:
         reason = first_line(error)
         fix = "correct the folder" if looks_local else "check the name and the network, or name a folder that holds it"
-        raise LatexifyError(
-            f"the {what} of model.base `{base}` cannot be loaded ({reason}): {fix}"
-        ) from None
+        raise LatexifyError(f"the {what} of model.base `{base}` cannot be loaded ({reason}): {fix}") from None
 
 
 @torch.no_grad()

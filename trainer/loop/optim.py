@@ -157,7 +157,7 @@ class WeightEma:
         num_steps = int(num_averaged)
         decay = min(self._decay, (1 + num_steps) / (EMA_WARMUP + num_steps))
         if averaged[0].is_floating_point():
-            get_ema_multi_avg_fn(decay)(averaged, current, num_averaged)
+            get_ema_multi_avg_fn(decay)(averaged, current, num_averaged)  # type: ignore[no-untyped-call]  # torch's own
         else:  # the batch norms' number of batches
             for count, current_count in zip(averaged, current, strict=True):
                 count.copy_(current_count)

@@ -15,6 +15,8 @@ import pyarrow as pa
 import pytest
 import torch
 from moto.server import ThreadedMotoServer
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
+from upath import UPath
 
 from latexify.artifacts.location import location_of
 from latexify.common.errors import LatexifyError
@@ -167,6 +169,7 @@ def test_a_broken_shard_is_an_error(own_shards: Path, workers: int) -> None:
 @explain_dead_workers()
 def kill_and_read_on(batches: Iterator[MicroBatch | LatexifyError]) -> None:
     """For long enough to notice."""
+    assert isinstance(batches, _MultiProcessingDataLoaderIter)
     os.kill(batches._workers[0].pid, signal.SIGKILL)
     list(islice(batches, 1000))
 
@@ -205,6 +208,7 @@ def s3(shards: Path) -> Iterator[str]:
         patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         folder = location_of("s3://latexify/shards")
+        assert isinstance(folder, UPath)
         folder.parent.mkdir()
         folder.fs.put(f"{shards}/", f"{folder.path}/", recursive=True)
         yield str(folder)
@@ -239,6 +243,7 @@ def test_damage_in_an_object_store_is_named(shards: Path, s3: str, cache: Path) 
     (index.folder / name).unlink()
     with SampleReader(index) as reader, pytest.raises(LatexifyError, match=rf"{name}: FileNotFound.*no such bucket"):
         reader.read([0])
+    assert isinstance(index.folder, UPath)
     index.folder.fs.invalidate_cache()
     with pytest.raises(LatexifyError, match=rf"{name} is missing"):
         open_split(index.folder, "valid")

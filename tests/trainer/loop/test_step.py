@@ -34,7 +34,7 @@ def _global_batch(shards: Path, *, micro_batch: int) -> list[MicroBatch]:
     found = []
     for part in micro_batch_specs(index, quick_params(micro_batch=micro_batch), seed=1, start=Position()):
         pixels, labels = collate(SampleReader(index).read(part.rows))
-        found.append(MicroBatch(pixels=pixels, labels=labels, slice=part))
+        found.append(MicroBatch(pixels=pixels, labels=labels, spec=part))
         if part.is_last:
             return found
     raise AssertionError

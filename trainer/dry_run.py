@@ -16,15 +16,7 @@ WARMUP_STEPS = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """Measured steps.
-
-    Attributes:
-        num_steps: Number of steps measured.
-        step_s: Seconds per step, waiting for data included.
-        wait_share: Fraction of `step_s` spent waiting for data.
-        validation_s: Seconds of a validation.
-        peak_bytes: Peak memory.
-    """
+    """Measured steps. step_s: seconds per step, waiting for data included; wait_share: the fraction spent waiting."""
 
     num_steps: int
     step_s: float

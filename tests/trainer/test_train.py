@@ -9,18 +9,24 @@ import torch
 
 from latexify.artifacts.manifest import read_manifest
 from latexify.artifacts.names import MODEL, SHARDS
+from latexify.common.errors import LatexifyError
 from latexify.shards.reading.plan import plan_epoch
 from latexify.trainer.loop.history import COLUMNS
 from latexify.trainer.loop.loop import Trainer
 from latexify.trainer.loop.step import Stepper, StepResult
 from latexify.trainer.loop.validation import Validation, Validator
 from latexify.trainer.model.model import LoadedModel, load_model
-from tests.support.trainer_data import history, train
+from tests.support.trainer_data import (
+    history,
+    train,
+)
 
 torch.set_num_threads(1)
 
 
-def test_a_run_leaves_what_the_next_stages_and_people_need(training_data: Path, finished_run: tuple[Path, dict]):
+def test_a_run_leaves_what_the_next_stages_and_people_need(
+    training_data: Path, finished_run: tuple[Path, dict]
+) -> None:
     """The judge needs the model, DVC the metrics, people the curve."""
     place, summary = finished_run
     assert json.loads((place / "metrics/train.json").read_text()) == summary
@@ -41,7 +47,7 @@ def test_a_run_leaves_what_the_next_stages_and_people_need(training_data: Path, 
 
 def test_a_finished_run_is_only_exported_again(
     training_data: Path, finished_run: tuple[Path, dict], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     """`dvc repro` deletes the model folder first; it must not cost the training a second time."""
     place, summary = finished_run
     monkeypatch.setattr(Trainer, "_train_batch", None)
@@ -49,7 +55,9 @@ def test_a_finished_run_is_only_exported_again(
     assert (tmp_path / "model/history.csv").read_bytes() == (place / "model/history.csv").read_bytes()
 
 
-def test_the_best_model_is_exported_not_the_last(training_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_best_model_is_exported_not_the_last(
+    training_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A run that got worse at its end must not lose its best model."""
     scores = iter([Validation(loss=1.0, cer=0.2, examples=[]), Validation(loss=0.5, cer=0.3, examples=[])])
     seen = []
@@ -66,7 +74,7 @@ def test_the_best_model_is_exported_not_the_last(training_data: Path, tmp_path: 
     assert not torch.equal(exported[name], seen[1][name])
 
 
-def test_a_skipped_step_is_not_counted(training_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_skipped_step_is_not_counted(training_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Overflows of fp16 must not shorten the training or move the schedule, and the next batch must be another one."""
     step, rates, positions = Stepper.step, [], []
 
@@ -87,7 +95,7 @@ def test_a_skipped_step_is_not_counted(training_data: Path, tmp_path: Path, monk
 
 def test_precision_and_padding_are_said_before_training(
     training_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
+) -> None:
     """Whoever trains should know what `auto` chose, and how much goes into padding, while it can still be changed."""
     summary = train(training_data, tmp_path, max_steps=1, warmup_steps=0)
     said = f"train: fp32 on cpu; {summary['padding_waste']:.1%} of the label slots are padding"
@@ -98,7 +106,7 @@ def test_precision_and_padding_are_said_before_training(
 @pytest.mark.parametrize("batch_norm", [True, False])
 def test_batches_are_mixed_for_batch_norm_only(
     training_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, batch_norm: bool
-):
+) -> None:
     """The one place where the model decides on the order of the data."""
     asked = []
     monkeypatch.setattr("latexify.trainer.loop.loop.has_batch_norm", lambda _model: batch_norm)
@@ -109,3 +117,10 @@ def test_batches_are_mixed_for_batch_norm_only(
     train(training_data, tmp_path, max_steps=2, warmup_steps=0, loader_workers=0)
     assert asked
     assert set(asked) == {not batch_norm}
+
+
+def test_a_run_folder_that_cannot_be_written_is_one_line(training_data: Path, tmp_path: Path) -> None:
+    """Found out at once, and not when the first checkpoint is due."""
+    (tmp_path / "runs").write_text("a file")
+    with pytest.raises(LatexifyError, match=r"runs/\w+ cannot be written \(.*\): checkpoints go there; fix"):
+        train(training_data, tmp_path)

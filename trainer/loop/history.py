@@ -67,14 +67,7 @@ class RowWindow:
 
 
 def make_row(window: RowWindow, *, seconds_before: float, device: torch.device, **columns: float | None) -> HistoryRow:
-    """Make a row of a window; its `memory_mib` is the peak of this process, or of its GPU, so far.
-
-    Args:
-        window: Sums since the last row.
-        seconds_before: Training time before the window.
-        device: Device whose memory is reported.
-        **columns: Columns that do not come from the window (step, learning rate, validation).
-    """
+    """Make a row of a window and the other columns; its `memory_mib` is the peak of this process, or GPU, so far."""
     return columns | {
         "train_loss": window.train_loss,
         "grad_norm": window.grad_norm_sum / max(window.num_steps, 1),

@@ -39,14 +39,8 @@ class RunInputs:
 
     Attributes:
         params: Parameters; `micro_batch` is a number.
-        loaded: The model before training.
-        train_index: Training samples.
-        valid_index: Validation samples.
-        precision: Number format and device.
-        seed: Seed of the run.
         manifest: Manifest of the model to export.
         folder: Where checkpoints go; it belongs to this run alone, and all ranks see it.
-        ranks: This process among all.
         board: Whether to write for TensorBoard as well.
     """
 
@@ -91,8 +85,7 @@ class Trainer:
     def resume(self) -> bool:
         """Load the checkpoint that the run continues, if there is one; return whether there was.
 
-        Raises:
-            LatexifyError: As :func:`latexify.trainer.loop.resume.find_checkpoint` does.
+        Raises LatexifyError as :func:`latexify.trainer.loop.resume.find_checkpoint` does.
         """
         loaded = find_checkpoint(self._checkpoints, self._params, manifest=self.inputs.manifest, ranks=self._ranks)
         if loaded is None:

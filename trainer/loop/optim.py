@@ -103,11 +103,8 @@ def _depth(name: str, *, top: int = 0) -> int:
 def learning_rate(step: int, params: TrainParams) -> float:
     """Return the learning rate of a step: a pure function, so that a checkpoint holds no schedule state.
 
-    The warm-up rises linearly and reaches the full rate at step `warmup_steps`; the first step already learns.
-
-    Args:
-        step: Optimizer step, counted from 0; skipped steps are not counted.
-        params: Parameters of the run.
+    Steps count from 0, without skipped ones. The warm-up rises linearly and reaches the full rate at step
+    `warmup_steps`; the first step already learns.
     """
     if step < params.warmup_steps:
         return params.learning_rate * (step + 1) / (params.warmup_steps + 1)
@@ -160,7 +157,7 @@ class WeightEma:
         num_steps = int(num_averaged)
         decay = min(self._decay, (1 + num_steps) / (EMA_WARMUP + num_steps))
         if averaged[0].is_floating_point():
-            get_ema_multi_avg_fn(decay)(averaged, current, num_averaged)
+            get_ema_multi_avg_fn(decay)(averaged, current, num_averaged)  # type: ignore[no-untyped-call]  # torch's own
         else:  # the batch norms' number of batches
             for count, current_count in zip(averaged, current, strict=True):
                 count.copy_(current_count)

@@ -89,13 +89,7 @@ def cpu_capabilities() -> Mapping[str, Any]:
 
 
 def fit_to_device(model: "VisionEncoderDecoderModel", *, precision: Precision, canvas_px: int) -> None:
-    """Move the model to its device, in the layout that is fastest there; the exported folder stays the same.
-
-    Args:
-        model: The model.
-        precision: Number format and device.
-        canvas_px: Pixels of a picture.
-    """
+    """Move the model to its device, in the layout that is fastest for `canvas_px` pixels; exports stay the same."""
     # convolutions are 10 % faster with the channels innermost, on a CPU too
     model.to(precision.device, memory_format=torch.channels_last)
     if precision.name == "bf16" and precision.device.type == "cpu" and canvas_px <= PLAIN_ATTENTION_PX:

@@ -75,12 +75,7 @@ def keep_auto_choices(
 ) -> tuple[TrainParams, Precision]:
     """Keep the resolved values of `auto` when a run resumes, maybe on another machine; the same on every rank.
 
-    Args:
-        params: Parameters of the run.
-        precision: What this machine would choose.
-        planned: The manifest that follows from `params` and `precision`.
-        runs: Folder of all runs.
-        ranks: This process among all.
+    `precision` is what this machine would choose, and `planned` the manifest that follows from it.
 
     Raises:
         LatexifyError: On every rank, if the run was started in a precision that a device here only emulates.
@@ -144,12 +139,6 @@ def find_checkpoint(
 
     It is the run's own latest one, else that of the same run under old parameter names, else the latest of
     `train.resume_from`, else None.
-
-    Args:
-        checkpoints: Those of the run.
-        params: Parameters of the run.
-        manifest: Manifest of the run.
-        ranks: This process among all.
 
     Raises:
         LatexifyError: On every rank, if the checkpoint is damaged, the ranks see different checkpoints, or the run of

@@ -30,8 +30,6 @@ class StepResult:
 
     Attributes:
         loss_sum: Sum of the token losses (natural logarithm), label smoothing included.
-        num_tokens: Label tokens.
-        num_samples: Samples.
         num_slots: Label positions, padding included.
         grad_norm: Norm of the gradient before clipping.
         applied: False if fp16 gradients overflowed and the step was skipped.

@@ -29,15 +29,7 @@ def build(
 ) -> VisionEncoderDecoderModel:
     """Build a randomly initialised TrOCR for pictures of three channels. Draws from torch's global generator.
 
-    Args:
-        preset: A key of `PRESETS`.
-        vocab_size: Rows of the token embeddings.
-        height_px: Height of the canvas.
-        width_px: Width of the canvas.
-        dropout: Dropout of encoder and decoder.
-
-    Raises:
-        LatexifyError: If the encoder cannot take the canvas.
+    Raises LatexifyError if the encoder cannot take the canvas.
     """
     encoder, decoder = PRESETS[preset]
     if height_px % encoder.cell_px or width_px % encoder.cell_px:

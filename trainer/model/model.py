@@ -69,16 +69,7 @@ def make_model(  # noqa: PLR0913  # what a model depends on; all are named
 ) -> VisionEncoderDecoderModel:
     """Make a model before training, in float32 on the CPU; equal seeds give equal weights.
 
-    Args:
-        params: Section `model`.
-        tokenizer: The vocabulary.
-        height_px: Height of the canvas.
-        width_px: Width of the canvas.
-        dropout: Dropout of encoder and decoder.
-        seed: Seed of the weights.
-
-    Raises:
-        LatexifyError: If the base cannot be loaded, or does not fit the canvas.
+    Raises LatexifyError if the base cannot be loaded, or does not fit the canvas.
     """
     torch.manual_seed(seed)
     if params.base == "scratch":
@@ -151,8 +142,7 @@ def model_input(pixels: torch.Tensor, model: VisionEncoderDecoderModel) -> torch
 def load_model(folder: Path) -> LoadedModel:
     """Load a trained model in evaluation mode on the CPU.
 
-    Raises:
-        LatexifyError: If the folder is missing, incomplete or damaged.
+    Raises LatexifyError if the folder is missing, incomplete or damaged.
     """
     manifest = read_manifest(folder, MODEL)
     try:

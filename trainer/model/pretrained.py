@@ -32,18 +32,10 @@ CONTENT_SUFFIXES = (".safetensors", ".bin", ".json", ".txt", ".model")
 def load_base(
     base: str, *, tokenizer: PreTrainedTokenizerBase, height_px: int, width_px: int, dropout: float
 ) -> VisionEncoderDecoderModel:
-    """Load a base model and fit it to a canvas and a vocabulary; in float32, on the CPU.
+    """Load a folder or a model of the hub, fit positions to the canvas and token embeddings to `tokenizer`.
 
-    Args:
-        base: A folder, or a name on the hub.
-        tokenizer: The vocabulary that token embeddings are fitted to.
-        height_px: Height of the canvas that positions are fitted to.
-        width_px: Width of the canvas.
-        dropout: Dropout of encoder and decoder.
-
-    Raises:
-        LatexifyError: If it cannot be loaded, is not a VisionEncoderDecoderModel, lacks weights, or cannot take the
-            canvas.
+    The result is in float32, on the CPU. Raises LatexifyError if the base cannot be loaded, is not a
+    VisionEncoderDecoderModel, lacks weights, or cannot take the canvas.
     """
     model = _load_weights(base, dropout=dropout)
     store_positions(model)
@@ -93,7 +85,7 @@ def base_version(base: str) -> str | None:
 
 @contextlib.contextmanager
 def without_progress_bars() -> Iterator[None]:
-    """Hide transformers' progress bars, which it prints into pipes, too; for local files, as it hides downloads as well."""
+    """Hide transformers' progress bars, which also appear in pipes. Use it for local files: it hides downloads, too."""
     was_enabled = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()
     try:
@@ -114,10 +106,9 @@ def _fetch(auto_class: Any, base: str, what: str, **options: object) -> Any:
         with without_progress_bars() if looks_local else contextlib.nullcontext():
             return auto_class.from_pretrained(str(folder) if looks_local else base, **options)
     except (OSError, ValueError, KeyError) as error:
+        reason = first_line(error)
         fix = "correct the folder" if looks_local else "check the name and the network, or name a folder that holds it"
-        raise LatexifyError(
-            f"the {what} of model.base `{base}` cannot be loaded ({first_line(error)}): {fix}"
-        ) from None
+        raise LatexifyError(f"the {what} of model.base `{base}` cannot be loaded ({reason}): {fix}") from None
 
 
 @torch.no_grad()

@@ -22,13 +22,13 @@ def rows(*numbers: int) -> np.ndarray:
     return np.array(numbers, dtype=np.int64)
 
 
-def test_strength_zero_changes_nothing():
+def test_strength_zero_changes_nothing() -> None:
     """The default must feed the very pictures of the shards."""
     pixels = pictures()
     assert torch.equal(Augmentation(strength=0.0, seed=1)(pixels, rows=rows(0, 1, 2, 3, 4, 5), epoch=0), pixels)
 
 
-def test_a_sample_is_bent_alike_in_any_company():
+def test_a_sample_is_bent_alike_in_any_company() -> None:
     """Otherwise another micro-batch, or a resumed run, would see other pictures."""
     bend = Augmentation(strength=1.0, seed=1)
     pixels = pictures()
@@ -38,7 +38,7 @@ def test_a_sample_is_bent_alike_in_any_company():
 
 
 @pytest.mark.parametrize(("seed", "epoch", "row"), [(2, 0, 5), (1, 1, 5), (1, 0, 6)])
-def test_another_seed_epoch_or_row_bends_otherwise(seed: int, epoch: int, row: int):
+def test_another_seed_epoch_or_row_bends_otherwise(seed: int, epoch: int, row: int) -> None:
     """Bending every epoch alike would add nothing after the first."""
     pixels = pictures(1)
     first = Augmentation(strength=1.0, seed=1)(pixels, rows=rows(5), epoch=0)
@@ -46,7 +46,7 @@ def test_another_seed_epoch_or_row_bends_otherwise(seed: int, epoch: int, row: i
     assert not torch.equal(first, other)
 
 
-def test_paper_stays_paper_and_shape_stays():
+def test_paper_stays_paper_and_shape_stays() -> None:
     """A dark rim from outside the picture would be read as ink."""
     blank = torch.full((64, 32, 96), 255, dtype=torch.uint8)
     bent = Augmentation(strength=1.0, seed=3)(blank, rows=np.arange(64), epoch=0)
@@ -59,7 +59,7 @@ def test_paper_stays_paper_and_shape_stays():
     assert abs(rim - inside) < 1
 
 
-def test_noise_is_white_and_of_the_size_it_says():
+def test_noise_is_white_and_of_the_size_it_says() -> None:
     """A pattern in the paper, the same for all, would be learnt; one too strong drowns the ink."""
     augmentation = Augmentation(strength=1.0, seed=3)
     noise = augmentation._noise(torch.zeros(8, 64, 256), rows=np.arange(8), epoch=1)
@@ -71,7 +71,7 @@ def test_noise_is_white_and_of_the_size_it_says():
         assert (flat[:, :-shift] * flat[:, shift:]).mean().abs() < 0.02
 
 
-def test_strokes_become_thicker_and_thinner():
+def test_strokes_become_thicker_and_thinner() -> None:
     """Pens differ; a model that knows one width misreads the others."""
     ink = 255 - pictures(1).float()[:, None]
     areas = [_thicken(ink, torch.tensor([amount])).sum().item() for amount in (-0.7, 0.0, 0.7)]
@@ -79,7 +79,7 @@ def test_strokes_become_thicker_and_thinner():
     assert torch.equal(_thicken(ink, torch.zeros(1)), ink)
 
 
-def test_ink_in_the_middle_is_kept():
+def test_ink_in_the_middle_is_kept() -> None:
     """Ink that leaves the canvas is a label that the picture does not hold."""
     pixels = pictures(1)
     many = pixels.expand(200, -1, -1)
@@ -91,7 +91,7 @@ def test_ink_in_the_middle_is_kept():
     assert (after / before).max() < 3
 
 
-def test_no_draw_is_the_identity():
+def test_no_draw_is_the_identity() -> None:
     """The map is centred: without shrinking, slant or turn every pixel stays where it is."""
     draws = torch.zeros(1, NUM_DRAWS)
     draws[:, 0] = -1  # full size
@@ -99,7 +99,7 @@ def test_no_draw_is_the_identity():
     torch.testing.assert_close(_inverse_maps(draws, 1.0, aspect=3.0), expected)
 
 
-def test_slant_and_turn_keep_the_proportions_of_the_canvas():
+def test_slant_and_turn_keep_the_proportions_of_the_canvas() -> None:
     """Grid coordinates are stretched with the canvas: a turn must be one in pixels, on a wide canvas too."""
     pixels = torch.full((1, 64, 192), 255, dtype=torch.uint8)
     pixels[0, 31:33, 66:126] = 0  # a bar, 60 wide

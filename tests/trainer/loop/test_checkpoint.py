@@ -1,9 +1,11 @@
 """Checkpoint files: whole or refused, and nothing in them is ever run."""
 
+import errno
 import os
 import pickle
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,11 +13,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from latexify.artifacts import files
 from latexify.common.errors import LatexifyError
 from latexify.trainer.loop.checkpoint import CHECKPOINT_VERSION, CheckpointFolder, RunState
-from tests.support.trainer_data import train
+from tests.support.trainer_data import (
+    train,
+)
 
 torch.set_num_threads(1)
+
+
 TENSORS = {name: {"w": torch.arange(9.0)} for name in ("model", "average", "optimizer", "scaler")}
 
 
@@ -44,7 +51,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @given(data=st.data(), value=st.integers(0, 255))
-def test_a_changed_byte_is_noticed_or_harmless(small: Path, data: st.DataObject, value: int):
+def test_a_changed_byte_is_noticed_or_harmless(small: Path, data: st.DataObject, value: int) -> None:
     """Torch loads a file with flipped bits without a word, and the run goes on from weights that nobody trained."""
     original = small.read_bytes()
     place = data.draw(st.integers(0, len(original) - 1))
@@ -52,7 +59,7 @@ def test_a_changed_byte_is_noticed_or_harmless(small: Path, data: st.DataObject,
         small.write_bytes(original[:place] + bytes([value]) + original[place + 1 :])
         state, tensors = CheckpointFolder(small.parent, keep=1).load_latest()
     except LatexifyError as error:
-        assert "remove it to go on from the one before" in str(error)  # noqa: PT017  # either outcome is right
+        assert "remove it to continue from the one before" in str(error)  # noqa: PT017  # either outcome is right
         assert "\n" not in str(error)  # noqa: PT017
     else:
         assert state == RunState(step=4)
@@ -64,12 +71,12 @@ def test_a_changed_byte_is_noticed_or_harmless(small: Path, data: st.DataObject,
 @pytest.mark.parametrize(
     "content", [b"", b"PK", b"no checkpoint at all", pickle.dumps({"version": CHECKPOINT_VERSION})]
 )
-def test_a_file_that_is_none_is_named(tmp_path: Path, content: bytes):
+def test_a_file_that_is_none_is_named(tmp_path: Path, content: bytes) -> None:
     """An editor, a broken copy or another program may leave anything there."""
     folder = folder_with(tmp_path, 3, 6)
     (folder.folder / "step-00000006.pt").write_bytes(content)
     with pytest.raises(
-        LatexifyError, match=r"step-00000006\.pt cannot be read \(.*\): remove it to go on from the one"
+        LatexifyError, match=r"step-00000006\.pt cannot be read \(.*\): remove it to continue from the one"
     ):
         folder.load_latest()
     (folder.folder / "step-00000006.pt").unlink()  # as it says
@@ -77,15 +84,15 @@ def test_a_file_that_is_none_is_named(tmp_path: Path, content: bytes):
 
 
 @pytest.mark.parametrize("content", [[1, 2], {"weights": torch.ones(2)}, {"version": CHECKPOINT_VERSION}])
-def test_numbers_of_something_else_are_no_checkpoint(tmp_path: Path, content: object):
+def test_numbers_of_something_else_are_no_checkpoint(tmp_path: Path, content: object) -> None:
     """Weights saved by another program open as well as ours do."""
     folder = folder_with(tmp_path, 4)
     torch.save(content, folder.folder / "step-00000006.pt")
-    with pytest.raises(LatexifyError, match=r"step-00000006\.pt is no checkpoint of latexify: remove it"):
+    with pytest.raises(LatexifyError, match=r"step-00000006\.pt is not a checkpoint of latexify: remove it"):
         folder.load_latest()
 
 
-def test_a_checkpoint_of_another_version_is_refused(tmp_path: Path):
+def test_a_checkpoint_of_another_version_is_refused(tmp_path: Path) -> None:
     """A resumed run would not be what the old code, or the new, gives."""
     folder = folder_with(tmp_path, 4)
     older = {"version": CHECKPOINT_VERSION - 1, "state": asdict(RunState()), **TENSORS}
@@ -95,7 +102,7 @@ def test_a_checkpoint_of_another_version_is_refused(tmp_path: Path):
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_a_checkpoint_from_an_untrusted_place_runs_nothing(tmp_path: Path, *, zipped: bool):
+def test_a_checkpoint_from_an_untrusted_place_runs_nothing(tmp_path: Path, *, zipped: bool) -> None:
     """Runs are passed around; unpickled, a prepared file could do anything to whoever resumes."""
     folder = folder_with(tmp_path, 4)
     content = {"version": CHECKPOINT_VERSION, "state": Harmful(tmp_path / "harm"), **TENSORS}
@@ -112,7 +119,7 @@ def test_a_checkpoint_from_an_untrusted_place_runs_nothing(tmp_path: Path, *, zi
     assert (tmp_path / "harm").exists()  # the file does what it should not
 
 
-def test_a_missing_best_model_is_found_out_at_once(training_data: Path, tmp_path: Path):
+def test_a_missing_best_model_is_found_out_at_once(training_data: Path, tmp_path: Path) -> None:
     """It is what will be exported: not to be missed after the rest of the training."""
     train(training_data, tmp_path, max_steps=4, validate_steps=2, warmup_steps=0)
     for path in tmp_path.glob("runs/*/best-*.pt"):
@@ -121,10 +128,31 @@ def test_a_missing_best_model_is_found_out_at_once(training_data: Path, tmp_path
         train(training_data, tmp_path, max_steps=4, validate_steps=2, warmup_steps=0)
 
 
-def test_a_damaged_checkpoint_does_not_start_the_run_anew(training_data: Path, tmp_path: Path):
+def test_a_damaged_checkpoint_does_not_start_the_run_anew(training_data: Path, tmp_path: Path) -> None:
     """Silently starting over would throw days of training away."""
     train(training_data, tmp_path, max_steps=4, warmup_steps=0)
     latest = next(tmp_path.glob("runs/*/step-00000004.pt"))
     latest.write_bytes(latest.read_bytes()[:1000])
     with pytest.raises(LatexifyError, match=r"step-00000004\.pt cannot be read .* remove it"):
         train(training_data, tmp_path, max_steps=4, warmup_steps=0)
+
+
+def test_a_full_disk_leaves_the_last_whole_checkpoint(
+    training_data: Path, finished_run: tuple[Path, dict], tmp_path: Path
+) -> None:
+    """The command line tells a full disk by its number; what was saved before must be there to go on from."""
+    saved: list[int] = []
+
+    def fsync(_file: int) -> None:
+        saved.append(1)
+        if len(saved) == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "os", SimpleNamespace(fsync=fsync, getpid=os.getpid))
+        with pytest.raises(OSError, match="No space left") as caught:
+            train(training_data, tmp_path)
+    assert caught.value.errno == errno.ENOSPC
+    assert [path.name for path in tmp_path.glob("runs/*/*.pt*")] == ["step-00000003.pt"]
+    assert not list(tmp_path.glob("runs/*/.*"))
+    assert train(training_data, tmp_path) == finished_run[1]

@@ -1,196 +1,243 @@
-"""Interrupted trainings: they end as if nothing had happened, and say how to go on."""
+"""What a run continues: its own checkpoint with the choices of `auto`, or another run."""
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from latexify.artifacts.manifest import read_manifest
-from latexify.artifacts.names import MODEL
+from latexify.artifacts.manifest import write_manifest
 from latexify.common.errors import LatexifyError
-from latexify.trainer.loop import checkpoint, loop
+from latexify.common.renamed import RENAMED_PARAMS
+from latexify.trainer.loop import memory
 from latexify.trainer.loop.loop import Trainer
-from latexify.trainer.loop.step import Stepper
-from latexify.trainer.loop.validation import Validator
-from latexify.trainer.model import export
-from tests.support.repository import REPOSITORY
-from tests.support.trainer_data import history, train
+from latexify.trainer.loop.precision import Precision
+from latexify.trainer.loop.ranks import Ranks
+from latexify.trainer.loop.resume import check_continues, common_precision, read_origin
+from tests.support.trainer_data import make_base, make_shards, make_tokenizer, train
 
 torch.set_num_threads(1)
 
 
-class InterruptedRunError(Exception):
-    """Stands for a crash."""
+def train_auto(data: Path, place: Path, **changes: object) -> dict:
+    """Run the stage, with `auto` for the precision."""
+    return train(data, place, **({"precision": "auto"} | changes))
 
 
-@pytest.mark.parametrize("stop_after", [5, 8])
-def test_an_interrupted_run_ends_as_if_it_had_not_been(
-    training_data: Path,
-    finished_run: tuple[Path, dict],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    stop_after: int,
-):
-    """A preempted machine must cost time only: the same weights to the bit, the same curve, no row twice or missing.
+def begin(data: Path, place: Path, **changes: object) -> None:
+    """Run the stage until step 6, where it has a checkpoint, and break it off."""
+    original = Trainer._after_step
 
-    The interruption is a crash, without a checkpoint of its own, in the middle of an epoch and of a row.
-    """
-    place, summary = finished_run
-    train_batch = Trainer._train_batch
-
-    def crash(self: Trainer, *arguments: object) -> object:
-        if self.state.step == stop_after:
-            raise InterruptedRunError
-        return train_batch(self, *arguments)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_train_batch", crash)
-        with pytest.raises(InterruptedRunError):
-            train(training_data, tmp_path)
-    # what does not shape the result may change on the way
-    assert train(training_data, tmp_path, loader_workers=1, checkpoint_minutes=1e-9) == summary
-    assert_same_run(place, tmp_path)
-
-
-def assert_same_run(one: Path, other: Path) -> None:
-    """One run each; the same curve, the same exported weights, the same last checkpoint."""
-    assert len(list((other / "runs").iterdir())) == 1
-    assert history(other) == history(one)
-    expected = load_file(one / "model/model.safetensors")
-    for name, value in load_file(other / "model/model.safetensors").items():
-        assert torch.equal(value, expected[name]), name
-    last = "step-00000012.pt"
-    for key in ("model", "optimizer"):
-        _assert_equal(*(torch.load(next(p.glob(f"runs/*/{last}")), weights_only=True)[key] for p in (one, other)))
-
-
-def _assert_equal(one: object, other: object) -> None:
-    if isinstance(one, torch.Tensor):
-        assert torch.equal(one, other)
-    elif isinstance(one, dict):
-        assert one.keys() == other.keys()
-        for key in one:
-            _assert_equal(one[key], other[key])
-    elif isinstance(one, list):
-        for left, right in zip(one, other, strict=True):
-            _assert_equal(left, right)
-    else:
-        assert one == other
-
-
-def test_only_the_latest_checkpoints_and_reachable_bests_are_kept(finished_run: tuple[Path, dict]):
-    """Checkpoints of a real model are gigabytes: a full disk ends the run."""
-    place, summary = finished_run
-    names = {path.name for path in place.glob("runs/*/*.pt")}
-    assert {name for name in names if name.startswith("step")} == {"step-00000009.pt", "step-00000012.pt"}
-    assert f"best-{summary['best_step']:08d}.pt" in names
-    assert not list(place.glob("runs/*/.*"))
-
-
-def test_another_parameter_is_another_run(
-    training_data: Path, finished_run: tuple[Path, dict], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    """Resuming a run with other settings mixes two experiments into one curve."""
-    shutil.copytree(finished_run[0] / "runs", tmp_path / "runs")
-    monkeypatch.setattr(Trainer, "train", lambda self: (_ for _ in ()).throw(InterruptedRunError(self.state.step)))
-    for changes in ({"learning_rate": 0.5}, {"precision": "bf16"}):
-        with pytest.raises(InterruptedRunError, match=r"^0$"):
-            train(training_data, tmp_path, **changes)
-
-
-def test_sigterm_writes_a_checkpoint_and_says_so(training_data: Path, tmp_path: Path):
-    """Preemption: what was learnt since the last checkpoint is kept, and the user is told how to go on.
-
-    Schedulers signal the whole process group, the loader processes included.
-    """
-    code = (
-        "import sys; sys.path[:0] = ['tests']\n"
-        "from pathlib import Path; from trainer_data import train; from latexify.common.errors import LatexifyError\n"
-        "try: train(Path(sys.argv[1]), Path(sys.argv[2]), max_steps=100000, checkpoint_steps=99999, loader_workers=1)\n"
-        "except LatexifyError as error: print(error); sys.exit(1)\n"
-    )
-    command = [sys.executable, "-c", code, str(training_data), str(tmp_path)]
-    process = subprocess.Popen(
-        command,
-        cwd=REPOSITORY,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
-        start_new_session=True,
-    )
-    try:
-        deadline = time.monotonic() + 60
-        while not list(tmp_path.glob("runs/*/history.csv")) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        os.killpg(process.pid, signal.SIGTERM)
-        output, _ = process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert process.returncode == 1
-    assert "stopped by SIGTERM after step" in output
-    assert "run the same command to go on" in output
-    step = int(output.split("after step ")[1].split()[0])
-    assert list(tmp_path.glob(f"runs/*/step-{step:08d}.pt"))
-
-
-PHASES: dict[str, tuple[Any, str]] = {
-    "waiting for data": (loop, "next_batch"),
-    "inside a step": (Stepper, "_backward"),
-    "validating": (Validator, "_score"),
-    "writing a checkpoint": (checkpoint, "_save"),
-    "writing the history": (loop.Reporter, "write_rows"),
-}
-
-
-@pytest.mark.parametrize("phase", PHASES)
-def test_a_signal_in_any_phase_loses_nothing(
-    training_data: Path, finished_run: tuple[Path, dict], tmp_path: Path, phase: str
-):
-    """Notice is given at no convenient moment: what was begun is finished, saved, and gone on from, to the bit."""
-    owner, name = PHASES[phase]
-    original: Callable[..., Any] = getattr(owner, name)
-    calls: list[int] = []
-
-    def signalled(*arguments: Any, **options: Any) -> Any:
-        calls.append(1)
-        if len(calls) == 2:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return original(*arguments, **options)
+    def stop(self: Trainer, *rest: object, **named: object) -> None:
+        original(self, *rest, **named)  # type: ignore[arg-type]
+        if self.state.step == 6:
+            raise LatexifyError("broken off")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(owner, name, signalled)
-        with pytest.raises(LatexifyError, match=r"stopped by SIGTERM after step \d+ of 12; .* run the same command"):
-            train(training_data, tmp_path)
-    assert len(calls) >= 2
-    assert train(training_data, tmp_path) == finished_run[1]
-    assert_same_run(finished_run[0], tmp_path)
+        patch.setattr(Trainer, "_after_step", stop)
+        with pytest.raises(LatexifyError, match="broken off"):
+            train_auto(data, place, **changes)
 
 
-def test_a_broken_export_is_made_again(
-    training_data: Path, finished_run: tuple[Path, dict], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    """Half a model folder must not be taken for a model, and the training behind it not be paid for twice."""
+def pretend(patch: pytest.MonkeyPatch, *, bf16: bool) -> None:
+    """Another processor."""
+    patch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": bf16})
 
-    def crash(*_: object) -> None:
-        raise InterruptedRunError
 
-    with monkeypatch.context() as patch:
-        patch.setattr(export, "write_history", crash)
-        with pytest.raises(InterruptedRunError):
-            train(training_data, tmp_path)
-    assert (tmp_path / "model/model.safetensors").exists()
-    with pytest.raises(LatexifyError, match="missing or incomplete"):
-        read_manifest(tmp_path / "model", MODEL)
-    with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_train_batch", None)
-        assert train(training_data, tmp_path) == finished_run[1]
-    assert_same_run(finished_run[0], tmp_path)
+def test_a_run_begun_in_fp32_goes_on_in_it(
+    training_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A faster spot machine must neither start the run anew nor train its second half in other numbers."""
+    pretend(monkeypatch, bf16=False)
+    train_auto(training_data, tmp_path / "whole")
+    begin(training_data, tmp_path / "moved")
+    pretend(monkeypatch, bf16=True)
+    assert train_auto(training_data, tmp_path / "moved")["steps"] == 12
+    names = [{path.name for path in (tmp_path / place / "runs").iterdir()} for place in ("whole", "moved")]
+    assert names[0] == names[1]
+    expected = load_file(tmp_path / "whole/model/model.safetensors")
+    for name, value in load_file(tmp_path / "moved/model/model.safetensors").items():
+        assert torch.equal(value, expected[name]), name
+
+
+def test_a_run_in_bf16_goes_on_to_the_bit(training_data: Path, tmp_path: Path) -> None:
+    """Resuming is exact in the precision that `auto` mostly is, too, and with the encoder of the presets."""
+    for place in ("whole", "resumed"):
+        if place == "resumed":
+            begin(training_data, tmp_path / place, base="scratch", precision="bf16")
+        train_auto(training_data, tmp_path / place, base="scratch", precision="bf16")
+    expected = load_file(tmp_path / "whole/model/model.safetensors")
+    for name, value in load_file(tmp_path / "resumed/model/model.safetensors").items():
+        assert torch.equal(value, expected[name]), name
+
+
+def test_a_run_begun_in_bf16_is_not_crawled_on_with(
+    training_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Emulated it would take thirty times as long, and started anew in fp32 it would lose what it has: ask."""
+    pretend(monkeypatch, bf16=True)
+    begin(training_data, tmp_path)
+    pretend(monkeypatch, bf16=False)
+    with pytest.raises(
+        LatexifyError, match=r"started in bf16, which the cpu .*: resume on a machine that does, or set"
+    ) as caught:
+        train_auto(training_data, tmp_path)
+    assert "\n" not in str(caught.value)
+    assert len(list((tmp_path / "runs").iterdir())) == 1
+    assert train_auto(training_data, tmp_path, precision="bf16")["steps"] == 12  # what the line says
+    assert len(list((tmp_path / "runs").iterdir())) == 1
+
+
+def test_another_run_is_not_taken_for_it(training_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what `auto` chose may differ: with another rate it is another run, in this machine's precision."""
+    pretend(monkeypatch, bf16=False)
+    begin(training_data, tmp_path)
+    (tmp_path / "runs/old").mkdir()
+    (tmp_path / "runs/old/manifest.json").write_text("damaged")
+    pretend(monkeypatch, bf16=True)
+    train_auto(training_data, tmp_path, learning_rate=5e-4, max_steps=2)
+    assert len(list((tmp_path / "runs").iterdir())) == 3
+
+
+def test_a_micro_batch_is_kept_where_it_shapes_the_result(
+    training_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Free memory is never the same twice: with batch norms every resume would else be a run of its own."""
+    monkeypatch.setattr(memory, "fitting_batch", lambda *_, **__: 4)
+    begin(training_data, tmp_path, base="scratch", micro_batch="auto")
+    monkeypatch.setattr(memory, "fitting_batch", lambda *_, **__: 8)
+    train_auto(training_data, tmp_path, base="scratch", micro_batch="auto")
+    assert len(list((tmp_path / "runs").iterdir())) == 1
+
+
+def test_ranks_on_unlike_machines_agree() -> None:
+    """Ranks of two precisions would look for two runs, and wait for each other for ever."""
+
+    class Unlike(Ranks):
+        def gather(self, value: object) -> list[object]:
+            return [value, "fp32" if value != "fp32" else "bf16"]
+
+    cpu, cuda = torch.device("cpu"), torch.device("cuda")
+    for name in ("fp32", "bf16"):
+        assert common_precision(Precision(name=name, device=cpu), ranks=Unlike()).name == "fp32"
+    assert common_precision(Precision(name="bf16", device=cuda), ranks=Unlike()).name == "fp16"
+    assert common_precision(Precision(name="bf16", device=cpu), ranks=Ranks()).name == "bf16"
+
+
+@pytest.fixture
+def origin(finished_run: tuple[Path, dict]) -> str:
+    """The folder of the finished run."""
+    return str(next((finished_run[0] / "runs").iterdir()))
+
+
+def test_a_finished_run_can_be_made_longer(training_data: Path, origin: str, tmp_path: Path) -> None:
+    """It still got better at its end: the steps that it has must not be paid for twice."""
+    longer = {"max_steps": 18, "resume_from": origin, "resume_changes": ["max_steps"]}
+    summary = train(training_data, tmp_path, **longer)
+    assert summary["steps"] == 18
+    assert summary["samples_seen"] == 18 * 8
+    lines = (tmp_path / "model/history.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in lines] == ["step", *map(str, range(2, 20, 2))]
+    again = train(training_data, tmp_path, **longer)  # its own checkpoints come first
+    assert again == summary
+    assert len(list((tmp_path / "runs").iterdir())) == 1
+
+
+def test_every_difference_is_named_with_its_remedy(training_data: Path, origin: str, tmp_path: Path) -> None:
+    """One difference at a time would take as many attempts; a silent one would make a model that nothing describes."""
+    make_shards(tmp_path / "shards", num_train=48)
+    make_base(tmp_path / "base", make_tokenizer(tmp_path / "tokenizer"), size=32)
+    with pytest.raises(LatexifyError) as caught:
+        train(
+            training_data,
+            tmp_path,
+            shards=tmp_path / "shards",
+            base=tmp_path / "base",
+            resume_from=origin,
+            resume_changes=["learning_rate", "global_batch"],
+            learning_rate=0.5,
+            max_steps=20,
+            global_batch=4,
+            dropout=0.0,
+        )
+    text = str(caught.value)
+    for name in ("inputs.shards", "model.base_version", "train.max_steps", "train.global_batch", "train.dropout"):
+        assert f"\n  {name}: " in text
+    assert "train.learning_rate" not in text
+    assert "add `max_steps` to train.resume_changes" in text
+    assert "train.global_batch: cannot be accepted" in text
+
+
+def test_a_folder_without_a_run_is_one_line(training_data: Path, tmp_path: Path) -> None:
+    """A mistyped folder must not start from nothing."""
+    with pytest.raises(LatexifyError, match=r"nowhere is missing or incomplete"):
+        train(training_data, tmp_path, resume_from=str(tmp_path / "nowhere"))
+
+
+def test_shards_of_another_canvas_are_named(finished_run: tuple[Path, dict], origin: str) -> None:
+    """The weights would load, and read pictures that they were never shown."""
+    there = read_origin(Path(origin))
+    wider = there.params | {"geometry": there.params["geometry"] | {"width_px": 72}}
+    here = replace(there, params=wider, inputs=there.inputs | {"shards": "0" * 16})
+    with pytest.raises(LatexifyError) as caught:
+        check_continues(there, here, folder=finished_run[0], accepted=["max_steps"])
+    assert "geometry.width_px: 64 there, 72 here (set it back, or start from its model instead" in str(caught.value)
+    assert "inputs.shards: " in str(caught.value)
+
+
+def test_a_run_without_a_checkpoint_is_one_line(training_data: Path, origin: str, tmp_path: Path) -> None:
+    """Broken off before its first checkpoint, or emptied to make room: there is nothing to go on from."""
+    (tmp_path / "emptied").mkdir()
+    write_manifest(tmp_path / "emptied", read_origin(Path(origin)))
+    with pytest.raises(LatexifyError, match=r"emptied holds no checkpoint: correct train.resume_from, or remove it"):
+        train(
+            training_data,
+            tmp_path,
+            max_steps=14,
+            resume_from=str(tmp_path / "emptied"),
+            resume_changes=["max_steps"],
+        )
+
+
+def with_old_names(run: Path) -> Path:
+    """Rewrite a run as latexify wrote it before parameters were renamed."""
+    manifest = read_origin(run)
+    old_names = {new.removeprefix("train."): old.removeprefix("train.") for old, new in RENAMED_PARAMS.items()}
+    values = {old_names.get(name, name): value for name, value in manifest.params["train"].items()}
+    values["schedule"] = {"wsd": "linear-end"}.get(values["schedule"], values["schedule"])
+    old = replace(manifest, params={**manifest.params, "train": values})
+    folder = run.rename(run.with_name(old.fingerprint))
+    write_manifest(folder, old)
+    return folder
+
+
+def test_a_run_under_old_parameter_names_continues(
+    training_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An update in the middle of a training must not start it anew, nor change what `auto` meant."""
+    pretend(monkeypatch, bf16=False)
+    train_auto(training_data, tmp_path / "whole", schedule="wsd")
+    begin(training_data, tmp_path / "old", schedule="wsd")
+    run = with_old_names(next((tmp_path / "old/runs").iterdir()))
+    pretend(monkeypatch, bf16=True)
+    assert train_auto(training_data, tmp_path / "old", schedule="wsd")["samples_seen"] == 12 * 8
+    assert f"continuing {run} after step 6" in capsys.readouterr().err
+    expected = load_file(tmp_path / "whole/model/model.safetensors")
+    for name, value in load_file(tmp_path / "old/model/model.safetensors").items():
+        assert torch.equal(value, expected[name]), name
+    another = train_auto(training_data, tmp_path / "old", schedule="constant", max_steps=2)
+    assert another["samples_seen"] == 2 * 8  # another run does not continue it
+
+
+def test_a_run_under_old_parameter_names_can_be_resumed_from(training_data: Path, origin: str, tmp_path: Path) -> None:
+    """Only differences in values count, and an old name among the changes is answered with the new one."""
+    shutil.copytree(origin, tmp_path / "runs/copied")
+    run = with_old_names(tmp_path / "runs/copied")
+    with pytest.raises(LatexifyError) as caught:
+        train(training_data, tmp_path, max_steps=14, resume_from=str(run), resume_changes=["clip_norm"])
+    assert "train.clip_norm: is now called train.max_grad_norm; use that name" in str(caught.value)
+    assert "2 obstacle(s)" in str(caught.value)  # the other is max_steps
+    longer = {"max_steps": 14, "resume_from": str(run), "resume_changes": ["max_steps"]}
+    assert train(training_data, tmp_path, **longer)["samples_seen"] == 14 * 8

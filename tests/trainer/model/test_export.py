@@ -18,7 +18,7 @@ from tests.support.trainer_data import train
 torch.set_num_threads(1)
 
 
-def test_half_the_size_reads_alike(training_data: Path, finished_run: tuple[Path, dict], tmp_path: Path):
+def test_half_the_size_reads_alike(training_data: Path, finished_run: tuple[Path, dict], tmp_path: Path) -> None:
     """A model that is shipped small must be what was trained, rounded and nothing else."""
     train(training_data, tmp_path, export_dtype="float16")
     full, half = finished_run[0] / "model", tmp_path / "model"
@@ -36,7 +36,7 @@ def test_half_the_size_reads_alike(training_data: Path, finished_run: tuple[Path
     assert manifests[0] != manifests[1], "figures of one must not pass for the other's"
 
 
-def test_a_weight_beyond_half_precision_is_refused(tmp_path: Path):
+def test_a_weight_beyond_half_precision_is_refused(tmp_path: Path) -> None:
     """Infinity in a weight would make a model that writes nonsense, without a word."""
     loaded = make_loaded("hybrid", tmp_path)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Where training starts: presets, and trained models from a folder or the hub."""
+"""Trained models to start from, from a folder or the hub."""
 
 from pathlib import Path
 
@@ -18,10 +18,7 @@ from transformers import (
 
 from latexify.common.errors import LatexifyError
 from latexify.trainer.config import ModelParams
-from latexify.trainer.model.architecture import build
-from latexify.trainer.model.model import has_batch_norm, load_model, make_model, model_input
-from latexify.trainer.model.positions import grid_sinusoids
-from latexify.trainer.model.presets import PRESETS
+from latexify.trainer.model.model import has_batch_norm, load_model, model_input
 from latexify.trainer.model.pretrained import base_version, load_base
 from latexify.trainer.train import run
 from tests.support.trainer_data import make_base, make_shards, make_tokenizer, quick_params
@@ -56,7 +53,7 @@ def _load(base: Path | str, tokenizer: PreTrainedTokenizerBase, *, height_px: in
     return load_base(str(base), tokenizer=tokenizer, height_px=height_px, width_px=64, dropout=0.25)
 
 
-def test_a_base_keeps_its_weights_and_its_own_tokenizer(base: Path, roberta: PreTrainedTokenizerBase):
+def test_a_base_keeps_its_weights_and_its_own_tokenizer(base: Path, roberta: PreTrainedTokenizerBase) -> None:
     """Fine-tuning starts from what was learnt, or it is training from scratch at a higher price."""
     model = _load(base, roberta)
     original = VisionEncoderDecoderModel.from_pretrained(base)
@@ -68,7 +65,7 @@ def test_a_base_keeps_its_weights_and_its_own_tokenizer(base: Path, roberta: Pre
 
 def test_new_tokens_start_from_what_spells_them(
     base: Path, roberta: PreTrainedTokenizerBase, latex: PreTrainedTokenizerFast
-):
+) -> None:
     """A LaTeX vocabulary on a model of English: random vectors would throw the decoder's knowledge away."""
     model = _load(base, latex)
     old = VisionEncoderDecoderModel.from_pretrained(base).decoder.get_input_embeddings().weight
@@ -83,7 +80,9 @@ def test_new_tokens_start_from_what_spells_them(
     assert model.config.decoder.vocab_size == len(latex)
 
 
-def test_untied_outputs_follow_too(tmp_path: Path, roberta: PreTrainedTokenizerBase, latex: PreTrainedTokenizerFast):
+def test_untied_outputs_follow_too(
+    tmp_path: Path, roberta: PreTrainedTokenizerBase, latex: PreTrainedTokenizerFast
+) -> None:
     """Some checkpoints do not tie: their output vectors then need the same care, and must stay untied."""
     folder = make_base(tmp_path / "base", roberta)
     model = VisionEncoderDecoderModel.from_pretrained(folder)
@@ -99,7 +98,9 @@ def test_untied_outputs_follow_too(tmp_path: Path, roberta: PreTrainedTokenizerB
 
 
 @pytest.mark.parametrize("height_px", [16, 64, 128])
-def test_another_canvas_is_what_interpolation_gives(base: Path, roberta: PreTrainedTokenizerBase, height_px: int):
+def test_another_canvas_is_what_interpolation_gives(
+    base: Path, roberta: PreTrainedTokenizerBase, height_px: int
+) -> None:
     """A strip of formula needs no square: the fitted model must read as the base does with interpolation."""
     model = _load(base, roberta, height_px=height_px).eval()
     original = VisionEncoderDecoderModel.from_pretrained(base).eval()
@@ -111,7 +112,7 @@ def test_another_canvas_is_what_interpolation_gives(base: Path, roberta: PreTrai
 
 def test_a_base_trains_and_its_folder_is_a_base(
     tmp_path: Path, base: Path, latex: PreTrainedTokenizerFast, roberta: PreTrainedTokenizerBase
-):
+) -> None:
     """The whole way with a foreign base, and again from the result: training in stages."""
     make_tokenizer(tmp_path / "tokenizer")
     make_shards(tmp_path / "shards")
@@ -133,7 +134,7 @@ def test_a_base_trains_and_its_folder_is_a_base(
     assert len(list((tmp_path / "runs").iterdir())) == 2
 
 
-def test_the_version_of_a_base_is_its_content(tmp_path: Path, latex: PreTrainedTokenizerFast):
+def test_the_version_of_a_base_is_its_content(tmp_path: Path, latex: PreTrainedTokenizerFast) -> None:
     """Another model in the same folder must start another run."""
     folder = make_base(tmp_path / "base", latex)
     before = base_version(str(folder))
@@ -143,7 +144,9 @@ def test_the_version_of_a_base_is_its_content(tmp_path: Path, latex: PreTrainedT
     assert base_version("scratch") is None
 
 
-def test_a_name_that_cannot_be_fetched_is_one_sentence(latex: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch):
+def test_a_name_that_cannot_be_fetched_is_one_sentence(
+    latex: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without network, or with a typing error, the reason and the remedy fit into a line."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(LatexifyError, match=r"`microsoft/no-such-trocr` cannot be loaded .*check the name") as caught:
@@ -152,13 +155,13 @@ def test_a_name_that_cannot_be_fetched_is_one_sentence(latex: PreTrainedTokenize
 
 
 @pytest.mark.parametrize("base", ["./no/such/folder", "/no/such/folder"])
-def test_a_missing_folder_is_not_looked_for_on_the_hub(latex: PreTrainedTokenizerFast, base: str):
+def test_a_missing_folder_is_not_looked_for_on_the_hub(latex: PreTrainedTokenizerFast, base: str) -> None:
     """A path mistyped would else wait for the network and then speak of repositories."""
     with pytest.raises(LatexifyError, match="is not a folder"):
         _load(base, latex)
 
 
-def test_an_incomplete_base_is_refused(tmp_path: Path, latex: PreTrainedTokenizerFast):
+def test_an_incomplete_base_is_refused(tmp_path: Path, latex: PreTrainedTokenizerFast) -> None:
     """Missing weights are filled by transformers with random numbers and a warning that nobody reads."""
     from safetensors.torch import load_file, save_file
 
@@ -171,14 +174,14 @@ def test_an_incomplete_base_is_refused(tmp_path: Path, latex: PreTrainedTokenize
         _load(folder, latex, height_px=16)
 
 
-def test_a_base_of_another_kind_is_refused(tmp_path: Path, latex: PreTrainedTokenizerFast):
+def test_a_base_of_another_kind_is_refused(tmp_path: Path, latex: PreTrainedTokenizerFast) -> None:
     """BERT reads no pictures."""
     BertConfig(hidden_size=8).save_pretrained(tmp_path)
     with pytest.raises(LatexifyError, match="is no VisionEncoderDecoderModel"):
         _load(tmp_path, latex)
 
 
-def test_an_encoder_that_cannot_be_resized_is_refused(tmp_path: Path, latex: PreTrainedTokenizerFast):
+def test_an_encoder_that_cannot_be_resized_is_refused(tmp_path: Path, latex: PreTrainedTokenizerFast) -> None:
     """Better than a message about tensor shapes in the middle of the first step."""
     config = VisionEncoderDecoderConfig.from_encoder_decoder_configs(
         DonutSwinConfig(image_size=[32, 32], embed_dim=8, depths=[1], num_heads=[1], window_size=2),
@@ -190,84 +193,7 @@ def test_an_encoder_that_cannot_be_resized_is_refused(tmp_path: Path, latex: Pre
         _load(tmp_path, latex)
 
 
-@pytest.mark.parametrize("preset", ["tiny", "small"])
-def test_a_preset_reads_the_same_after_saving(tmp_path: Path, preset: str):
-    """Buffers and configuration must all be in the folder, or the deployed model is another one."""
-    torch.manual_seed(0)
-    model = build(preset, vocab_size=20, height_px=32, width_px=64).eval()
-    model.save_pretrained(tmp_path)
-    again = VisionEncoderDecoderModel.from_pretrained(tmp_path).eval()
-    pixels, ids = torch.rand(2, 3, 32, 64), torch.tensor([[2, 5, 6]] * 2)
-    with torch.no_grad():
-        one, other = (m(pixel_values=pixels, decoder_input_ids=ids).logits for m in (model, again))
-    assert torch.equal(one, other)
-
-
-@pytest.mark.parametrize(("height_px", "width_px"), [(48, 192), (32, 128), (64, 256), (384, 384), (8, 8)])
-def test_a_hybrid_starts_with_positions_of_its_grid(height_px: int, width_px: int):
-    """DPT resizes a square of positions: what arrives at the cells must be the sinusoids."""
-    model = build("tiny", vocab_size=20, height_px=height_px, width_px=width_px)
-    embeddings = model.encoder.embeddings
-    rows, columns = height_px // 8, width_px // 8
-    arriving = embeddings._resize_pos_embed(embeddings.position_embeddings, rows, columns)[0, 1:]
-    expected = grid_sinusoids(rows, columns, arriving.shape[-1]).flatten(0, 1)
-    torch.testing.assert_close(arriving, expected, atol=1e-4, rtol=0)
-
-
-@pytest.mark.parametrize(("height_px", "width_px"), [(64, 384), (32, 128), (96, 432)])
-def test_a_hybrid_tells_places_apart_on_any_canvas(height_px: int, width_px: int):
-    """Some canvases have no fine square of positions; neighbours must differ there too, or order is lost."""
-    model = build("tiny", vocab_size=20, height_px=height_px, width_px=width_px)
-    embeddings = model.encoder.embeddings
-    cells = embeddings._resize_pos_embed(embeddings.position_embeddings, height_px // 8, width_px // 8)[0, 1:]
-    distances = torch.cdist(cells, cells) + torch.eye(len(cells)) * 1e9
-    assert distances.min() > 0.1
-
-
-def test_the_base_preset_has_the_shape_of_trocr_base():
-    """Its curve can be compared with published ones: as many parameters as microsoft/trocr-base-handwritten."""
-    encoder, decoder = PRESETS["base"]
-    config = VisionEncoderDecoderConfig.from_encoder_decoder_configs(
-        encoder.config(height_px=384, width_px=384, dropout=0.0),
-        decoder.config(vocab_size=50265, encoder_size=encoder.size, dropout=0.0),
-    )
-    with torch.device("meta"):
-        model = VisionEncoderDecoderModel(config=config)
-    assert model.num_parameters() == 333_921_792
-
-
-def test_a_canvas_that_does_not_fit_is_refused(latex: PreTrainedTokenizerFast):
-    """Cut-off columns would never be read."""
-    with pytest.raises(LatexifyError, match=r"multiples of it \(found 50 and 200\)"):
-        make_model(ModelParams(), tokenizer=latex, height_px=50, width_px=200, dropout=0.0, seed=1)
-
-
-def test_a_canvas_without_a_square_names_the_nearest_that_has_one():
-    """The condition is nothing a user can guess; the remedy must be a number that works."""
-    with pytest.raises(LatexifyError, match=r"width_px to \d+ or \d+$") as caught:
-        build("tiny", vocab_size=20, height_px=96, width_px=512)
-    for width in str(caught.value).rsplit(" to ", 1)[1].split(" or "):
-        assert build("tiny", vocab_size=20, height_px=96, width_px=int(width)) is not None
-
-
-def test_the_seed_decides_the_weights(latex: PreTrainedTokenizerFast):
-    """Reproducing a run begins with the same first weights."""
-    one, same, other = (
-        make_model(ModelParams(), tokenizer=latex, height_px=32, width_px=64, dropout=0.0, seed=seed)
-        for seed in (1, 1, 2)
-    )
-    name = "decoder.model.decoder.embed_tokens.weight"
-    assert torch.equal(one.state_dict()[name], same.state_dict()[name])
-    assert not torch.equal(one.state_dict()[name], other.state_dict()[name])
-
-
-@pytest.mark.parametrize("preset", ["tiny", "small"])
-def test_models_with_batch_norm_are_known(preset: str):
-    """They get batches of mixed lengths; grouped by length, they read short formulas worst of all."""
-    assert has_batch_norm(build(preset, vocab_size=20, height_px=32, width_px=128))
-
-
-def test_a_vit_has_no_batch_norm(tmp_path: Path):
+def test_a_vit_has_no_batch_norm(tmp_path: Path) -> None:
     """TrOCR itself keeps the batches that save padding."""
     tokenizer = make_tokenizer(tmp_path / "tokenizer")
     make_base(tmp_path / "base", tokenizer)

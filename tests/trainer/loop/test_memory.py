@@ -1,0 +1,118 @@
+"""The micro-batch that fits into memory, and the error when one does not."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from latexify.common.errors import LatexifyError
+from latexify.shards.format.index import open_split
+from latexify.trainer.config import ModelParams
+from latexify.trainer.data.batches import MicroBatch
+from latexify.trainer.data.inputs import load_network, open_inputs
+from latexify.trainer.loop import memory
+from latexify.trainer.loop.loss import token_loss
+from latexify.trainer.loop.memory import activation_bytes, explain_full_memory, fitting_batch, resolve_micro_batch
+from latexify.trainer.loop.precision import Precision
+from latexify.trainer.loop.ranks import Ranks
+from latexify.trainer.loop.step import Stepper
+from tests.support.trainer_data import (
+    quick_params,
+    train,
+)
+
+torch.set_num_threads(1)
+
+
+CPU = Precision(name="fp32", device=torch.device("cpu"))
+
+
+def test_the_largest_batch_that_fits_is_found() -> None:
+    """One too many is an out-of-memory error after an hour; half as many is half the speed."""
+    assert fitting_batch(lambda count: 1000 + 300 * count, budget=4000, largest=64) == 10
+    assert fitting_batch(lambda count: 1000 + 300 * count, budget=40_000, largest=64) == 64
+    with pytest.raises(LatexifyError, match=r"a single sample needs .*: turn on train.gradient_checkpointing"):
+        fitting_batch(lambda count: 1000 + 300 * count, budget=1200, largest=64)
+
+
+def test_measured_memory_grows_with_the_batch_and_is_about_right(training_data: Path) -> None:
+    """The search trusts two measurements: they must tell samples apart, and not miss the logits."""
+    inputs = open_inputs(training_data / "shards", training_data / "tokenizer")
+    base = ModelParams(base=str(training_data / "base"))
+    model = load_network(quick_params(), base, seed=1, inputs=inputs).model
+
+    def bytes_of(count: int) -> int:
+        pixels, labels = torch.zeros(count, 16, 64, dtype=torch.uint8), torch.full((count, 30), 4)
+        return activation_bytes(lambda: token_loss(model.train(), pixels, labels))
+
+    one, two, eight = bytes_of(1), bytes_of(2), bytes_of(8)
+    assert eight - one == pytest.approx(7 * (two - one), rel=0.1)
+    assert two - one > 30 * 64 * 4  # at the least, what one layer of the decoder gives to the next
+
+
+def test_auto_micro_batch_changes_neither_the_run_nor_the_batch_norms(
+    training_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The global batch is the parameter: memory decides how it is cut, not what is learnt."""
+    monkeypatch.setattr(memory, "free_bytes", lambda _device: 3_000_000)
+    found = []
+    original = memory.fitting_batch
+    monkeypatch.setattr(memory, "fitting_batch", lambda *a, **k: found.append(original(*a, **k)) or found[-1])
+    train(training_data, tmp_path / "auto", micro_batch="auto", dropout=0.0)
+    train(training_data, tmp_path / "fixed", micro_batch=8, dropout=0.0)
+    assert 1 <= found[0] <= 8
+    run_names = [{path.name for path in (tmp_path / name / "runs").iterdir()} for name in ("auto", "fixed")]
+    assert run_names[0] == run_names[1]
+    inputs = open_inputs(training_data / "shards", training_data / "tokenizer")
+    network = load_network(quick_params(), ModelParams(), seed=1, inputs=inputs)
+    before = {name: value.clone() for name, value in network.model.named_buffers()}
+    monkeypatch.setattr(memory, "free_bytes", lambda _device: 10**10)
+    params = resolve_micro_batch(
+        quick_params(micro_batch="auto"),
+        network,
+        index=open_split(training_data / "shards", "train"),
+        precision=CPU,
+        ranks=Ranks(),
+    )
+    assert params.micro_batch == params.global_batch == 8
+    assert all(torch.equal(value, before[name]) for name, value in network.model.named_buffers())
+
+
+def no_memory_on_a_cpu() -> None:
+    """Torch's own error."""
+    torch.empty(1 << 50)
+
+
+def no_memory_on_a_gpu() -> None:
+    """As torch raises it."""
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
+@pytest.mark.parametrize("fail", [no_memory_on_a_cpu, no_memory_on_a_gpu])
+def test_a_batch_that_does_not_fit_is_one_line(
+    training_data: Path, finished_run: tuple[Path, dict], tmp_path: Path, fail: Callable[[], None]
+) -> None:
+    """The longest labels may come after hours: say what to make smaller, and keep what was trained."""
+    backward = Stepper._backward
+
+    def full(self: Stepper, micro: MicroBatch) -> torch.Tensor:
+        if micro.spec.position.epoch == 1:
+            fail()
+        return backward(self, micro)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Stepper, "_backward", full)
+        with pytest.raises(
+            LatexifyError, match=r"a micro-batch of 5 does not fit into the memory of cpu: set"
+        ) as caught:
+            train(training_data, tmp_path)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.glob("runs/*/step-00000003.pt"))
+    assert train(training_data, tmp_path) == finished_run[1]
+
+
+def test_other_errors_of_torch_are_not_taken_for_it() -> None:
+    """A defect of ours must show as one, with its traceback."""
+    with pytest.raises(RuntimeError, match="shape"), explain_full_memory(quick_params(), device=torch.device("cpu")):
+        torch.ones(2).view(3)

@@ -109,7 +109,7 @@ class Worker:
         limits = self.settings.limits
         picture = await self._in_drawer(lambda: draw_item(item, recognizer=recognizer, limits=limits))
         recognition = await batcher.read(picture, num_beams=num_beams)
-        return recognition.to_dict(is_calibrated=recognizer.is_calibrated)
+        return recognition.to_answer(is_calibrated=recognizer.is_calibrated)
 
     async def _read_or_say_why(self, item: Item, num_beams: int) -> dict[str, Any]:
         try:

@@ -34,7 +34,7 @@ class FileAnswer:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, as `latexify recognize --json` prints them."""
-        answer = self.recognition.to_dict(is_calibrated=self.is_calibrated)
+        answer = self.recognition.to_answer(is_calibrated=self.is_calibrated)
         return {"file": self.name, **answer, "seconds": round(self.elapsed_s, 4)}
 
 

@@ -47,6 +47,10 @@ class LatexHypothesis:
     latex: str
     confidence: float
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {"latex": self.latex, "confidence": round(self.confidence, 4)}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recognition(LatexHypothesis):
@@ -60,16 +64,10 @@ class Recognition(LatexHypothesis):
     alternatives: list[LatexHypothesis] = field(default_factory=list)
     elapsed_s: float
 
-    def to_dict(self, *, is_calibrated: bool) -> dict[str, Any]:
-        """Return plain JSON values, without the time. Commands and service answer with them."""
-        return {
-            "latex": self.latex,
-            "confidence": round(self.confidence, 4),
-            "calibrated": is_calibrated,
-            "alternatives": [
-                {"latex": other.latex, "confidence": round(other.confidence, 4)} for other in self.alternatives
-            ],
-        }
+    def to_answer(self, *, is_calibrated: bool) -> dict[str, Any]:
+        """Return the plain JSON values that commands and the service answer with, without the time."""
+        alternatives = [other.to_dict() for other in self.alternatives]
+        return {**self.to_dict(), "calibrated": is_calibrated, "alternatives": alternatives}
 
 
 class Recognizer:

@@ -1,4 +1,4 @@
-"""`latexify recognize`: an answer for every ink and picture that can be read, a line for every other."""
+"""`latexify recognize`: an answer for every ink and picture that can be read, and an error line for the others."""
 
 import json
 import os
@@ -38,7 +38,7 @@ def recognizer(model: Path) -> Recognizer:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of good and bad files; their names say which."""
+    """A folder of good and bad files, as their names say."""
     folder = tmp_path_factory.mktemp("files")
     contents = {
         "a-good.inkml": inkml(),
@@ -60,7 +60,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def recognize(*arguments: str | Path, folder: Path, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    """Run the command, without a network to fall back upon."""
+    """Run the command."""
     environment = {
         **os.environ,
         "PYTHONPATH": str(REPOSITORY),
@@ -71,7 +71,7 @@ def recognize(*arguments: str | Path, folder: Path, data: bytes = b"") -> subpro
 
 
 def test_good_files_are_answered_in_order_and_bad_ones_named(model: Path, files: Path, tmp_path: Path) -> None:
-    """One broken photo among a hundred must not cost the others, nor go unnoticed."""
+    """One broken photo among a hundred must not stop the others, nor go unnoticed."""
     done = recognize(
         "--model", model, "--json", "--beams", 3, "--image-out", tmp_path / "seen", files, "gone.png", folder=files
     )
@@ -139,11 +139,11 @@ def test_other_pictures_change_no_answer(recognizer: Recognizer, num_beams: int)
     alone = [recognizer.read([picture], num_beams=num_beams)[0] for picture in pictures]
     for _ in range(2):
         together = recognizer.read(pictures, num_beams=num_beams)
-        assert [found.latex for found in together] == [found.latex for found in alone]
-        assert [found.confidence for found in together] == pytest.approx(
-            [found.confidence for found in alone], abs=1e-4
+        assert [answer.latex for answer in together] == [answer.latex for answer in alone]
+        assert [answer.confidence for answer in together] == pytest.approx(
+            [answer.confidence for answer in alone], abs=1e-4
         )
-        assert [len(found.alternatives) for found in together] == [len(found.alternatives) for found in alone]
+        assert [len(answer.alternatives) for answer in together] == [len(answer.alternatives) for answer in alone]
     assert recognizer.read([]) == []
 
 
@@ -161,15 +161,15 @@ def test_strokes_and_their_file_are_the_same_ink(recognizer: Recognizer) -> None
         recognizer.draw([np.array([[0, np.nan]])])
 
 
-def test_an_answer_without_an_end_is_not_trusted(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A loop is what a model is surest of."""
+def test_an_unfinished_answer_has_confidence_0(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models are most confident in loops."""
     monkeypatch.setattr(recognizer_module, "MAX_TOKENS", 1)
     answer = recognizer.read([recognizer.draw(strokes())])[0]
     assert answer.confidence == 0 or answer.latex == ""
 
 
 def test_files_are_read_a_few_at_a_time(recognizer: Recognizer, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder of 100,000 photos fits into no memory; chunks must not change names, order or answers."""
+    """100,000 photos do not fit into memory; chunks must not change names, order or answers."""
     sources = list(list_sources([str(files)]))
     whole = list(answer_files(recognizer, sources))
     monkeypatch.setattr("latexify.serve.batch_files.CHUNK_SIZE", 2)
@@ -181,7 +181,7 @@ def test_files_are_read_a_few_at_a_time(recognizer: Recognizer, files: Path, mon
             assert part.recognition.latex == entire.recognition.latex
 
 
-def test_what_is_no_file_is_a_line(recognizer: Recognizer, tmp_path: Path) -> None:
+def test_what_is_not_a_file_is_a_line(recognizer: Recognizer, tmp_path: Path) -> None:
     """Missing files and folders without pictures."""
     sources = list(list_sources([str(tmp_path), str(tmp_path / "gone.inkml")]))
     failures = [answer for answer in answer_files(recognizer, sources) if isinstance(answer, FileFailure)]
@@ -202,6 +202,6 @@ def test_what_is_no_file_is_a_line(recognizer: Recognizer, tmp_path: Path) -> No
         (b"GIF8", False),
     ],
 )
-def test_inks_are_told_from_images_by_their_content(data: bytes, expected: bool) -> None:  # noqa: FBT001  # a table
-    """Names lie, and standard input has none."""
+def test_inks_are_distinguished_from_images_by_content(data: bytes, expected: bool) -> None:  # noqa: FBT001  # a table
+    """Names may be wrong, and standard input has none."""
     assert looks_like_markup(data) is expected

@@ -139,7 +139,7 @@ class _BeamBatch:
         if going.all():
             return None
         for i in np.flatnonzero(~going):
-            self._results.setdefault(int(self._samples[i]), self._hypotheses(i))
+            self._results.setdefault(int(self._samples[i]), self._hypotheses(int(i)))
         kept = np.flatnonzero(going)
         self._samples, self._parents = self._samples[kept], self._parents[kept]
         self._running, self.sums, self._ended = self._running[kept], self.sums[kept], self._ended[kept]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from latexify.trainer.inference.decoder import StepDecoder
@@ -30,8 +31,11 @@ class TorchEncoder:
 
 
 def load_weights(folder: Path, *, device: torch.device) -> dict[str, torch.Tensor]:
-    """Load model.safetensors in float32."""
-    weights = load_file(folder / WEIGHTS_NAME, device=str(device))
+    """Load model.safetensors in float32. Raises ValueError if it is damaged."""
+    try:
+        weights = load_file(folder / WEIGHTS_NAME, device=str(device))
+    except SafetensorError as error:
+        raise ValueError(f"{WEIGHTS_NAME}: {error}") from None
     return {name: weight.float() for name, weight in weights.items()}
 
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from safetensors import SafetensorError
 from tokenizers import Tokenizer
 
 from latexify.artifacts.manifest import Manifest, read_manifest
@@ -100,7 +99,7 @@ def open_model(
         texts = _open_tokenizer(folder) if inference is not None else None
     except LatexifyError:
         raise
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(". ")
         raise LatexifyError(f"{folder} is not a complete model ({reason}): run `{producer}` again") from None
     if inference is None or texts is None:

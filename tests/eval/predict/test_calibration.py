@@ -1,4 +1,4 @@
-"""Confidence: how many of such answers are right, as validation answers showed, for every way to read."""
+"""Confidence is the fraction of such predictions that are right on validation inks, in every command."""
 
 import json
 import math
@@ -24,7 +24,7 @@ from tests.support.trainer_data import make_shards
 
 
 def calibration(*, slope: float, offset: float, model: str = "") -> Calibration:
-    """With a line of its own."""
+    """A calibration with this line."""
     return Calibration(slope=slope, offset=offset, model=model, num_samples=10, num_right=5, normalizer_version=2)
 
 
@@ -34,26 +34,26 @@ def sigmoid(odds: np.ndarray) -> np.ndarray:
 
 
 def answers(count: int, *, slope: float, offset: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities, and whether each answer is right, as often as the line says."""
+    """Return probabilities, and whether each prediction is right, as often as the line says."""
     rng = np.random.default_rng(seed)
     odds = rng.normal(2.5, 1.5, count)
     return sigmoid(odds), rng.random(count) < sigmoid(offset + slope * odds)
 
 
-def test_the_line_behind_the_answers_is_found() -> None:
-    """The fit itself: a wrong gradient would still give some line."""
+def test_the_fit_recovers_the_line() -> None:
+    """A wrong gradient would still give some line."""
     slope, offset = fit_line(*answers(20_000, slope=1.6, offset=-3.1, seed=1))
     assert slope == pytest.approx(1.6, abs=0.08)
     assert offset == pytest.approx(-3.1, abs=0.2)
 
 
-def test_confidence_is_nearer_to_the_truth_on_answers_never_seen() -> None:
-    """What it is for: 80 % sure should mean that four of five are right."""
+def test_confidence_is_better_on_unseen_predictions() -> None:
+    """A confidence of 80 % should mean that four of five are right."""
     slope, offset = fit_line(*answers(500, slope=1.6, offset=-3.1, seed=2))
     probabilities, is_right = answers(5000, slope=1.6, offset=-3.1, seed=3)
-    found = calibration(slope=slope, offset=offset)
+    fitted = calibration(slope=slope, offset=offset)
     before = calibration_error(reliability(probabilities, is_right))
-    after = calibration_error(reliability([found.confidence(p) for p in probabilities.tolist()], is_right))
+    after = calibration_error(reliability([fitted.confidence(p) for p in probabilities.tolist()], is_right))
     assert before > 0.15
     assert after < 0.04
 
@@ -64,33 +64,33 @@ def test_confidence_is_nearer_to_the_truth_on_answers_never_seen() -> None:
     probabilities=st.lists(st.floats(0, 1), min_size=2, max_size=5).map(sorted),
 )
 def test_confidence_keeps_the_order_and_is_a_share(slope: float, offset: float, probabilities: list[float]) -> None:
-    """Alternatives must stay best first, and no share is beyond 100 %."""
-    found = [calibration(slope=slope, offset=offset).confidence(p) for p in probabilities]
-    assert found == sorted(found)
-    assert all(0 <= value <= 1 for value in found)
+    """Alternatives must stay best first, and no fraction is above 100 %."""
+    confidences = [calibration(slope=slope, offset=offset).confidence(p) for p in probabilities]
+    assert confidences == sorted(confidences)
+    assert all(0 <= value <= 1 for value in confidences)
 
 
 @given(
     st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=40),
 )
-def test_any_answers_have_a_line_that_does_not_fall(pairs: list[tuple[float, bool]]) -> None:
-    """All right, all wrong, all equally probable, one alone: a small validation split must not stop a training."""
+def test_any_predictions_have_a_line_that_does_not_fall(pairs: list[tuple[float, bool]]) -> None:
+    """All right, all wrong, all equally probable, or just one: a small validation split must not stop a training."""
     slope, offset = fit_line([p for p, _ in pairs], [right for _, right in pairs])
     assert math.isfinite(slope)
     assert math.isfinite(offset)
     assert slope >= 0
 
 
-def test_answers_that_are_wrong_where_they_are_probable_get_one_confidence() -> None:
-    """An untrained model: nothing is to be read from its probabilities but the share of right answers."""
+def test_all_confidences_are_equal_if_probable_predictions_are_wrong_more_often() -> None:
+    """The probabilities of an untrained model say nothing; only the fraction of right predictions remains."""
     slope, offset = fit_line([0.9] * 20 + [0.1] * 20, [False] * 20 + [True] * 10 + [False] * 10)
-    found = calibration(slope=slope, offset=offset)
+    fitted = calibration(slope=slope, offset=offset)
     assert slope == 0
-    assert found.confidence(0.9) == pytest.approx(0.25, abs=0.05)
+    assert fitted.confidence(0.9) == pytest.approx(0.25, abs=0.05)
 
 
-def test_what_never_ended_is_not_sure() -> None:
-    """A page of nonsense is made of very probable tokens."""
+def test_unfinished_predictions_have_confidence_0() -> None:
+    """A long loop consists of very probable tokens."""
     sure = calibration(slope=1, offset=5)
     assert confidence_of(0.99, finished=False, calibration=sure) == 0
     assert confidence_of(0.99, finished=False, calibration=None) == 0
@@ -99,7 +99,7 @@ def test_what_never_ended_is_not_sure() -> None:
 
 
 def test_bins_and_their_error() -> None:
-    """By hand; the interval of 8 of 10 is the one of Wilson's paper, as statistics packages give it."""
+    """Computed by hand; the interval of 8 of 10 is Wilson's, as statistics packages give it."""
     bins = reliability([0.75] * 10 + [1.0] * 5 + [0.0] * 5, [True] * 8 + [False] * 2 + [True] * 5 + [False] * 5)
     assert [(one.begin, one.end, one.num_samples) for one in bins] == [(0, 0.1, 5), (0.7, 0.8, 10), (0.9, 1, 5)]
     assert (bins[1].low, bins[1].high) == (pytest.approx(0.4902, abs=1e-4), pytest.approx(0.9433, abs=1e-4))
@@ -107,15 +107,15 @@ def test_bins_and_their_error() -> None:
 
 
 def test_a_confidence_at_an_edge_is_in_the_bin_below() -> None:
-    """Else 1.0 would be in a bin of its own, or in none."""
-    places = [one.begin for one in reliability([0.1, 0.1000001, 1.0], [True, True, True])]
-    assert places == [0.0, 0.1, 0.9]
+    """Otherwise 1.0 would be in a bin of its own, or in none."""
+    begins = [one.begin for one in reliability([0.1, 0.1000001, 1.0], [True, True, True])]
+    assert begins == [0.0, 0.1, 0.9]
 
 
 def test_the_chart_shows_every_bin() -> None:
-    """Both lines, a dot for each bin, and what a pointer is told."""
-    found = Bin(begin=0.7, end=0.8, num_samples=10, confidence=0.75, right=0.8, low=0.49, high=0.94)
-    dot = Dot(x=found.confidence, y=found.right, low=found.low, high=found.high, share=1.0, note="10 formulas")
+    """Both lines, a dot for each bin, and the tooltips."""
+    filled = Bin(begin=0.7, end=0.8, num_samples=10, confidence=0.75, right=0.8, low=0.49, high=0.94)
+    dot = Dot(x=filled.confidence, y=filled.right, low=filled.low, high=filled.high, share=1.0, note="10 formulas")
     svg = reliability_chart(
         [Reliability(name="calibrated", points=[dot]), Reliability(name="raw", points=[dot, dot])], title="Sure"
     )
@@ -138,7 +138,7 @@ def test_the_chart_shows_every_bin() -> None:
     ],
 )
 def test_a_damaged_file_is_one_line(tmp_path: Path, text: str, message: str) -> None:
-    """A confidence from half a file would be believed."""
+    """Users would trust a confidence that is computed from half a file."""
     write_calibration(tmp_path, calibration(slope=1, offset=0, model="m"))
     path = tmp_path / "calibration.json"
     if not text.startswith(("{", "[")):
@@ -149,7 +149,7 @@ def test_a_damaged_file_is_one_line(tmp_path: Path, text: str, message: str) -> 
 
 
 def test_the_calibration_of_another_model_is_refused(tmp_path: Path) -> None:
-    """A folder that was copied together from two."""
+    """A folder may be a mixture of two."""
     assert read_calibration(tmp_path, fingerprint="m") is None
     write_calibration(tmp_path, calibration(slope=1, offset=0, model="m"))
     assert read_calibration(tmp_path, fingerprint="m") == calibration(slope=1, offset=0, model="m")
@@ -157,27 +157,27 @@ def test_the_calibration_of_another_model_is_refused(tmp_path: Path) -> None:
         read_calibration(tmp_path, fingerprint="n")
 
 
-def test_recognize_and_predict_say_calibrated_confidences(tmp_path: Path) -> None:
-    """From the command to the number that a person reads; a new model takes no calibration over."""
+def test_recognize_and_predict_give_calibrated_confidences(tmp_path: Path) -> None:
+    """From the command to the number that a user sees; a new model does not inherit a calibration."""
     torch.set_num_threads(1)
     loaded = make_loaded("hybrid", tmp_path)
     model = export_folder(loaded, tmp_path / "model")
     make_shards(tmp_path / "shards", num_train=2, num_valid=8)
     pictures = random_pictures(3).numpy()
     plain = Recognizer(model, device="cpu")
-    found = calibrate.run(model, shards=tmp_path / "shards", seed=1, device="cpu")
-    assert read_calibration(model, fingerprint=found.model) == found
-    told = Recognizer(model, device="cpu")
-    assert (plain.is_calibrated, told.is_calibrated) == (False, True)
-    for before, after in zip(plain.read(pictures, num_beams=2), told.read(pictures, num_beams=2), strict=True):
+    fitted = calibrate.run(model, shards=tmp_path / "shards", seed=1, device="cpu")
+    assert read_calibration(model, fingerprint=fitted.model) == fitted
+    calibrated = Recognizer(model, device="cpu")
+    assert (plain.is_calibrated, calibrated.is_calibrated) == (False, True)
+    for before, after in zip(plain.read(pictures, num_beams=2), calibrated.read(pictures, num_beams=2), strict=True):
         assert after.latex == before.latex
-        assert after.confidence == pytest.approx(found.confidence(before.confidence) if before.confidence else 0)
+        assert after.confidence == pytest.approx(fitted.confidence(before.confidence) if before.confidence else 0)
     params = PredictParams(split="valid", max_new_tokens=20)
     summary = predict.run(params, model=model, shards=tmp_path / "shards", out=tmp_path / "out", device="cpu")
     assert summary["is_calibrated"]
     rows = pq.read_table(tmp_path / "out" / "predictions.parquet").to_pylist()
     assert any(row["confidence"] for row in rows)
     for row in rows:
-        assert row["confidence"] in (0, pytest.approx(found.confidence(row["probability"]), abs=1e-6))
+        assert row["confidence"] in (0, pytest.approx(fitted.confidence(row["probability"]), abs=1e-6))
     export_folder(loaded, model)
     assert not Recognizer(model, device="cpu").is_calibrated

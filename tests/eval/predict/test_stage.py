@@ -1,4 +1,4 @@
-"""The predict stage: every ink of the split gets an answer, and model and shards must belong together."""
+"""The predict stage: every ink of the split gets a prediction, and model and shards must belong together."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -51,8 +51,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export(scratch / "out", scratch=scratch, geometry=GEOMETRY, tokenizer=tokenizer_manifest().fingerprint)
 
 
-def test_every_ink_gets_an_answer_in_index_order(model: Path, shards: Path, tmp_path: Path) -> None:
-    """Inks left out, or answers beside the wrong ink, would falsify every figure."""
+def test_every_ink_gets_a_prediction_in_index_order(model: Path, shards: Path, tmp_path: Path) -> None:
+    """Missing inks, or predictions in the wrong row, would falsify every figure."""
     result = run(PARAMS, model=model, shards=shards, out=tmp_path / "out", device="cpu")
     table = pq.read_table(tmp_path / "out" / "predictions.parquet")
     assert table.schema.equals(PREDICTION_SCHEMA)
@@ -68,8 +68,8 @@ def test_every_ink_gets_an_answer_in_index_order(model: Path, shards: Path, tmp_
 
 
 @pytest.mark.parametrize("batch_size", [1, 8])
-def test_batch_size_changes_no_answer(model: Path, shards: Path, tmp_path: Path, batch_size: int) -> None:
-    """Batches are a matter of memory: neighbours must not leak into an answer."""
+def test_batch_size_changes_no_prediction(model: Path, shards: Path, tmp_path: Path, batch_size: int) -> None:
+    """Batches only affect memory and speed: other samples must not change a prediction."""
     answers = []
     for name, params in (("a", PARAMS), ("b", PARAMS.model_copy(update={"batch_size": batch_size}))):
         run(params, model=model, shards=shards, out=tmp_path / name, device="cpu")
@@ -87,7 +87,7 @@ def test_batch_size_changes_no_answer(model: Path, shards: Path, tmp_path: Path,
 def test_a_model_of_other_pictures_or_tokens_is_refused(
     shards: Path, tmp_path: Path, geometry: Mapping[str, float], tokenizer: str, message: str
 ) -> None:
-    """It would read nonsense without an error."""
+    """It would predict nonsense without an error."""
     other = export(tmp_path / "model", scratch=tmp_path, geometry=geometry, tokenizer=tokenizer)
     with pytest.raises(LatexifyError, match=message):
         run(PARAMS, model=other, shards=shards, out=tmp_path / "out", device="cpu")

@@ -1,4 +1,4 @@
-"""Constrained search: whatever the model prefers, the answer is well formed; what was well formed stays as it was."""
+"""Constrained search: every answer is well formed, and what is well formed without it stays the same."""
 
 import json
 import lzma
@@ -43,7 +43,7 @@ SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=[Heal
 
 @dataclass
 class Rows:
-    """The cache of :class:`Dreamer`: of which sample each row is, and how many tokens it has."""
+    """The cache of :class:`FixedDecoder`: the sample of each row, and its number of tokens."""
 
     sample: Ints
     length: int = 0
@@ -55,7 +55,7 @@ class Rows:
         self.sample = self.sample[rows]
 
 
-class Dreamer:
+class FixedDecoder:
     """A decoder with given logits for each sample and step, whatever the tokens before."""
 
     max_positions = 1000
@@ -85,7 +85,7 @@ class Dreamer:
 def search(
     logits: torch.Tensor, constraint: Constraint | None, *, num_beams: int = 1, by_torch: bool = True
 ) -> list[list[Hypothesis]]:
-    """What a dreamer writes, of as many tokens as it has steps for."""
+    """Search with given logits; sequences have at most as many tokens as there are steps."""
     samples, steps, _ = logits.shape
     how = Search(
         start_id=START_ID,
@@ -96,21 +96,21 @@ def search(
         constraint=constraint,
     )
     find: Any = greedy_search if num_beams == 1 else beam_search
-    return find(Dreamer(logits, by_torch=by_torch), np.zeros((samples, 1, 1), np.float32), how)
+    return find(FixedDecoder(logits, by_torch=by_torch), np.zeros((samples, 1, 1), np.float32), how)
 
 
 def constraint_of(tokens: list[str]) -> Constraint:
-    """For a vocabulary of the end token and `tokens`."""
+    """Make the constraint for a vocabulary of the end token and `tokens`."""
     return Constraint(grammar_of([END, *map(kind_of, tokens)]))
 
 
 def text_of(hypothesis: Hypothesis, tokens: list[str]) -> str:
-    """As the tokenizer would write it."""
+    """Return the text, as the tokenizer would."""
     return join_tokens([tokens[token_id - 1] for token_id in hypothesis.ids])
 
 
-def dreams(seed: int, *, samples: int, steps: int, vocabulary: int, end: float) -> torch.Tensor:
-    """Random logits. end: what is added to the end token's."""
+def random_logits(seed: int, *, samples: int, steps: int, vocabulary: int, end: float) -> torch.Tensor:
+    """Return random logits. end: Added to the end token's."""
     logits = 3 * torch.randn(samples, steps, vocabulary, generator=torch.Generator().manual_seed(seed))
     logits[:, :, END_ID] += end
     return logits
@@ -127,9 +127,9 @@ def dreams(seed: int, *, samples: int, steps: int, vocabulary: int, end: float) 
 def test_every_answer_is_well_formed(
     seed: int, left_out: set[str], max_tokens: int, num_beams: int, end: float
 ) -> None:
-    """An answer that TeX refuses is of no use; with any vocabulary, at any length, for every alternative."""
+    """With any vocabulary, at any length, for every alternative: an answer that TeX refuses is useless."""
     tokens = [token for token in TOKENS if token not in left_out]
-    logits = dreams(seed, samples=3, steps=max_tokens, vocabulary=len(tokens) + 1, end=end)
+    logits = random_logits(seed, samples=3, steps=max_tokens, vocabulary=len(tokens) + 1, end=end)
     for hypotheses in search(logits, constraint_of(tokens), num_beams=num_beams):
         assert hypotheses
         for hypothesis in hypotheses:
@@ -141,9 +141,9 @@ def test_every_answer_is_well_formed(
 
 @pytest.mark.parametrize("tokens", [["a"], ["{", "}"], ["a", "}", "&", "]", "|"], ["a", "}", "&", "\\\\"]])
 @pytest.mark.parametrize("max_tokens", [1, 2, 4])
-def test_where_little_can_be_said_nothing_else_is(tokens: list[str], max_tokens: int) -> None:
-    """With as many beams as tokens, no beam may be filled up with what is not allowed."""
-    logits = dreams(1, samples=4, steps=max_tokens, vocabulary=len(tokens) + 1, end=-3.0)
+def test_beams_are_not_filled_with_forbidden_tokens(tokens: list[str], max_tokens: int) -> None:
+    """There may be more beams than allowed tokens."""
+    logits = random_logits(1, samples=4, steps=max_tokens, vocabulary=len(tokens) + 1, end=-3.0)
     for hypotheses in search(logits, constraint_of(tokens), num_beams=len(tokens) + 1):
         texts = [text_of(hypothesis, tokens) for hypothesis in hypotheses]
         assert texts
@@ -153,15 +153,17 @@ def test_where_little_can_be_said_nothing_else_is(tokens: list[str], max_tokens:
 
 @SETTINGS
 @given(words=st.lists(st.sampled_from(TOKENS), max_size=25), seed=st.integers(0, 2**32), room=st.integers(1, 3))
-def test_what_is_well_formed_stays_as_it_is(words: list[str], seed: int, room: int) -> None:
-    """A constraint that changes right answers would cost more than it brings. What labels look like is their form."""
-    wanted = normalize(join_tokens(words))
-    if flaw_of(wanted) or normalize(wanted) != wanted or _is_beyond(wanted):
-        wanted = normalize("x^{2}_1")
-    written = tokenize(wanted.replace(" ", "")) if not wanted.isascii() else [t for t in tokenize(wanted) if t != " "]
+def test_well_formed_answers_stay_the_same(words: list[str], seed: int, room: int) -> None:
+    """A constraint that changes right answers would do harm. Labels are well formed."""
+    formula = normalize(join_tokens(words))
+    if flaw_of(formula) or normalize(formula) != formula or _is_beyond(formula):
+        formula = normalize("x^{2}_1")
+    written = (
+        tokenize(formula.replace(" ", "")) if not formula.isascii() else [t for t in tokenize(formula) if t != " "]
+    )
     tokens = list(dict.fromkeys([*TOKENS, *written]))
     ids = [tokens.index(token) + 1 for token in written]
-    logits = dreams(seed, samples=1, steps=len(ids) + room, vocabulary=len(tokens) + 1, end=0)
+    logits = random_logits(seed, samples=1, steps=len(ids) + room, vocabulary=len(tokens) + 1, end=0)
     for step, token_id in enumerate([*ids, END_ID]):
         logits[0, step, token_id] += 50
     free, bound = search(logits, None)[0][0], search(logits, constraint_of(tokens))[0][0]
@@ -171,10 +173,10 @@ def test_what_is_well_formed_stays_as_it_is(words: list[str], seed: int, room: i
 
 @pytest.mark.parametrize("num_beams", [1, 3])
 def test_answers_can_be_typeset(num_beams: int) -> None:
-    """The parser is ours; a typesetter that knows nothing of us must take them, too."""
+    """Not only our own parser must accept them, but an independent typesetter."""
     # it has its own limits: `<` in text, `[` behind any `\\begin`, arrays with odd rules, negated letters
     tokens = [token for token in TOKENS if token not in {"[", "<", "\\not", "\\pmod", "\\begin{array}"}]
-    logits = dreams(7, samples=60, steps=30, vocabulary=len(tokens) + 1, end=-5.0)
+    logits = random_logits(7, samples=60, steps=30, vocabulary=len(tokens) + 1, end=-5.0)
     for hypotheses in search(logits, constraint_of(tokens), num_beams=num_beams):
         typeset(normalize(text_of(hypotheses[0], tokens)))  # raises where it cannot
     assert [flaw_of(text_of(hypotheses[0], tokens)) for hypotheses in search(logits, None)].count("") < 10
@@ -191,7 +193,7 @@ def test_answers_can_be_typeset(num_beams: int) -> None:
     ],
 )
 def test_a_loop_is_cut_and_closed(beginning: str, period: str, kept: str, num_beams: int) -> None:
-    """An answer that went round in circles stays well formed, and nothing is made up to make it so."""
+    """A loop becomes a well-formed answer, and no content is invented."""
     tokens = list(TOKENS)
     written = (tokenize(beginning) + tokenize(period) * 60)[:100]
     logits = torch.zeros(1, 100, len(tokens) + 1)
@@ -202,8 +204,8 @@ def test_a_loop_is_cut_and_closed(beginning: str, period: str, kept: str, num_be
     assert not best.finished
 
 
-def test_an_answer_that_is_closed_for_lack_of_room_is_unfinished() -> None:
-    """Else nobody could tell it from one that the model meant."""
+def test_an_answer_that_is_closed_at_the_length_limit_is_unfinished() -> None:
+    """Otherwise it could not be told from one that the model ended itself."""
     tokens = list(TOKENS)
     logits = torch.zeros(1, 9, len(tokens) + 1)
     logits[:, :, tokens.index("\\frac") + 1] = 9
@@ -214,15 +216,15 @@ def test_an_answer_that_is_closed_for_lack_of_room_is_unfinished() -> None:
     assert not best.finished
 
 
-def test_neighbours_change_nothing_under_a_constraint() -> None:
-    """Rows are dropped and reordered; each must keep its own place in its own formula."""
+def test_other_samples_change_nothing_under_a_constraint() -> None:
+    """Rows are dropped and reordered; each must keep its own state."""
     tokens = list(TOKENS)
-    logits = dreams(3, samples=12, steps=40, vocabulary=len(tokens) + 1, end=2.0)
+    logits = random_logits(3, samples=12, steps=40, vocabulary=len(tokens) + 1, end=2.0)
     constraint = constraint_of(tokens)
     for num_beams in (1, 4):
         together = search(logits, constraint, num_beams=num_beams)
         alone = [search(one[None], constraint, num_beams=num_beams)[0] for one in logits]
-        assert [[h.ids for h in hypotheses] for hypotheses in together] == [[h.ids for h in found] for found in alone]
+        assert [[h.ids for h in hypotheses] for hypotheses in together] == [[h.ids for h in one] for one in alone]
         assert len({len(hypotheses[0].ids) for hypotheses in together}) > 3
 
 
@@ -241,7 +243,7 @@ def test_neighbours_change_nothing_under_a_constraint() -> None:
     ],
 )
 def test_what_is_in_braces_counts_and_braces_alone_do_not(formula: str, is_one: bool) -> None:  # noqa: FBT001
-    """An argument of braces alone is none; braces around a base are how the normal form writes it."""
+    """Braces alone are not an argument; braces around a base are part of the normal form."""
     assert _is_sentence(constraint_of(list(TOKENS)), formula, list(TOKENS)) == is_one
 
 
@@ -250,7 +252,7 @@ def test_what_is_in_braces_counts_and_braces_alone_do_not(formula: str, is_one: 
 def test_numpy_and_torch_choose_the_same_tokens(num_beams: int, *, constrained: bool) -> None:
     """Without torch the answers must be those that it gives, with the same confidence."""
     tokens = list(TOKENS)
-    logits = dreams(11, samples=20, steps=40, vocabulary=len(tokens) + 1, end=1.0)
+    logits = random_logits(11, samples=20, steps=40, vocabulary=len(tokens) + 1, end=1.0)
     constraint = constraint_of(tokens) if constrained else None
     expected, results = (
         list(chain.from_iterable(search(logits, constraint, num_beams=num_beams, by_torch=by_torch)))
@@ -261,7 +263,7 @@ def test_numpy_and_torch_choose_the_same_tokens(num_beams: int, *, constrained: 
 
 
 def test_confidence_is_the_models_own() -> None:
-    """What a constraint forbids was likely all the same: the model was not sure of what it had to say instead."""
+    """A token that is chosen because the likely one is forbidden has a low probability."""
     tokens = list(TOKENS)
     logits = torch.zeros(1, 3, len(tokens) + 1)
     logits[0, 0, tokens.index("}") + 1] = 20
@@ -271,7 +273,7 @@ def test_confidence_is_the_models_own() -> None:
 
 
 def test_the_vocabulary_of_a_model_folder(tmp_path: Path) -> None:
-    """Tokens that are pieces of text cannot be kept to LaTeX: left free, unless somebody insists."""
+    """Tokens that are pieces of text cannot be constrained: no constraint, or an error if one was asked for."""
     folder = export_folder(make_loaded("hybrid", tmp_path), tmp_path / "model")
     constraint = constraint_for(folder)
     assert constraint is not None
@@ -295,8 +297,8 @@ def test_the_vocabulary_of_a_model_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.real
-def test_labels_of_people_are_sentences(real_data: Path) -> None:
-    """What the model is taught must be what it may write: nothing well formed that people wrote is shut out."""
+def test_human_written_labels_are_sentences(real_data: Path) -> None:
+    """The model must be allowed to predict every well-formed label that it is trained on."""
     with lzma.open(real_data / "labels" / "wikipedia-formulas.txt.xz", "rt", encoding="utf-8") as lines:
         labels = [normalize(line) for line in islice(lines, 3000)]
     labels = [label for label in labels if flaw_of(label) == ""]
@@ -316,7 +318,7 @@ def _is_sentence(constraint: Constraint, label: str, tokens: list[str]) -> bool:
 
 
 def _is_beyond(text: str) -> bool:
-    r"""What the grammar leaves out and the parser takes: rows that begin an environment, `%` in text, odd columns."""
+    r"""Whether the grammar forbids it, but the parser allows it: a row at the beginning, `%` in text, odd columns."""
     words = tokenize(text)
     return "%" in words or any(
         first.startswith("\\begin{") and (second == "\\\\" or (first == "\\begin{array}" and second != "{"))

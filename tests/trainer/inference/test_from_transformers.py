@@ -1,4 +1,4 @@
-"""A trained model reads: by heart what it learnt, with a confidence, and anywhere."""
+"""A trained model predicts what it learnt, with a confidence, also outside this project."""
 
 import json
 import os
@@ -21,7 +21,7 @@ torch.set_num_threads(1)
 
 
 def test_a_tiny_model_learns_sixteen_samples_by_heart(tmp_path: Path):
-    """A recogniser whose labels, ids, shift, loss or decoding are off by one can not."""
+    """A wrong label, id, shift, loss or decoding makes this impossible."""
     tokenizer = make_tokenizer(tmp_path / "tokenizer")
     make_shards(tmp_path / "shards", num_train=16, num_valid=16, valid_is_train=True)
     make_base(tmp_path / "base", tokenizer, size=96)
@@ -55,9 +55,9 @@ def test_a_tiny_model_learns_sixteen_samples_by_heart(tmp_path: Path):
 
 
 def test_confidence_is_the_geometric_mean_of_token_probabilities(training_data: Path, finished_run: tuple[Path, dict]):
-    """A confidence that means something else for greedy than for beams cannot be compared."""
-    place, _ = finished_run
-    loaded = load_model(place / "model")
+    """Confidences of greedy and beam search must be comparable."""
+    folder, _ = finished_run
+    loaded = load_model(folder / "model")
     sample = SampleReader(open_split(training_data / "shards", "valid")).read([0])[0]
     pixels = torch.from_numpy(sample.pixels)[None]
     decoded = generate_ids(loaded, pixels, num_beams=1, max_new_tokens=8)
@@ -69,8 +69,8 @@ def test_confidence_is_the_geometric_mean_of_token_probabilities(training_data: 
 
 
 def test_the_folder_loads_elsewhere_without_this_project(finished_run: tuple[Path, dict], tmp_path: Path):
-    """The result is a plain Hugging Face folder: people serve it with nothing of ours installed."""
-    place, _ = finished_run
+    """The result is a plain Hugging Face folder, which can be served without this project."""
+    folder, _ = finished_run
     picture = tmp_path / "ink.png"
     Image.fromarray(draw([0, 1, 4])).save(picture)
     code = (
@@ -87,12 +87,12 @@ def test_the_folder_loads_elsewhere_without_this_project(finished_run: tuple[Pat
         "assert 'trainer' not in sys.modules\n"
         "print(json.dumps([ids.tolist(), tokenizer.decode(ids, skip_special_tokens=True)]))\n"
     )
-    command = [sys.executable, "-c", code, str(place / "model")]
+    command = [sys.executable, "-c", code, str(folder / "model")]
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | {"HF_HUB_OFFLINE": "1"}
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
     ids, text = json.loads(done.stdout)
-    loaded = load_model(place / "model")
+    loaded = load_model(folder / "model")
     pixels = torch.from_numpy(draw([0, 1, 4]))[None]
     assert torch.equal(torch.from_numpy(np.load(tmp_path / "pixels.npy")), model_input(pixels, loaded.model))
     decoded = generate_ids(loaded, pixels, num_beams=1, max_new_tokens=1000)

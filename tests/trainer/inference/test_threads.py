@@ -35,7 +35,13 @@ def test_batches_run_at_once_and_come_in_their_order() -> None:
 def test_batches_are_taken_a_few_ahead() -> None:
     """All pictures of a split at once would fill the memory."""
     taken: list[int] = []
-    results = run_in_threads(lambda number: number, (taken.append(i) or i for i in range(50)), num_threads=2)
+
+    def batches() -> Iterator[int]:
+        for i in range(50):
+            taken.append(i)
+            yield i
+
+    results = run_in_threads(lambda number: number, batches(), num_threads=2)
     assert next(results) == 0
     assert len(taken) == 3
     results.close()  # type: ignore[attr-defined]  # a generator's

@@ -30,7 +30,7 @@ sys.meta_path.insert(0, Block())
 from latexify.serve.recognizer import Recognizer
 recognizer = Recognizer(Path(sys.argv[1]), num_threads=1)
 picture = recognizer.picture_of(Path(sys.argv[2]).read_bytes())
-results = [recognizer.read([picture], num_beams=beams)[0].to_dict(is_calibrated=False) for beams in (1, 3)]
+results = [recognizer.read([picture], num_beams=beams)[0].to_answer(is_calibrated=False) for beams in (1, 3)]
 print(json.dumps([recognizer.runtime, *results]))
 """
 
@@ -48,7 +48,7 @@ def test_an_ink_is_recognised_without_torch(model: Path, exported: Path, tmp_pat
     recognizer = Recognizer(model, device="cpu", runtime="torch")
     picture = recognizer.picture_of(inkml())
     for beams, result in zip((1, 3), results, strict=True):
-        expected = recognizer.read([picture], num_beams=beams)[0].to_dict(is_calibrated=False)
+        expected = recognizer.read([picture], num_beams=beams)[0].to_answer(is_calibrated=False)
         assert result["latex"] == expected["latex"]
         assert [other["latex"] for other in result["alternatives"]] == [
             other["latex"] for other in expected["alternatives"]

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-import latexify
 from latexify.artifacts.manifest import MANIFEST_NAME
 from latexify.common.errors import LatexifyError
+from latexify.common.package_data import MODELS
 from latexify.eval.predict.calibration import confidence_of, read_calibration
 from latexify.eval.predict.latex_grammar import constraint_for
 from latexify.pipeline.drawing.draw import Canvas, draw_ink
@@ -30,7 +30,7 @@ MAX_TOKENS = 256
 BATCH_SIZE = 16
 """Pictures that are read together."""
 
-SHIPPED = Path(latexify.__file__).resolve().parent / "models"
+SHIPPED = MODELS
 """Where the repository keeps trained models."""
 
 Picture = npt.NDArray[np.uint8]

@@ -184,7 +184,7 @@ def test_an_installed_extra_works(extra: str, tmp_path: Path) -> None:
     programs = tmp_path / "venv/bin"
     subprocess.run([programs / "pip", "install", "--quiet", f"latexify[{extra}] @ {wheel.as_uri()}"], check=True)
     size = subprocess.run(["du", "-sm", tmp_path / "venv/lib"], capture_output=True, text=True, check=True).stdout
-    print(f"{extra}: {size.split()[0]} MB")
+    print(f"{extra}: {size.split()[0]} MB")  # noqa: T201  # the figure for the ADR
     installed = subprocess.run([programs / "pip", "freeze"], capture_output=True, text=True, check=True).stdout
     assert not re.search(r"^(torch|transformers|matplotlib)==", installed, re.MULTILINE)
     (tmp_path / "params.yaml").write_text(

@@ -4,11 +4,12 @@ BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup repro test lint bench bench-scale damage fuzz kill kill-training container-check lock clean
+.PHONY: help setup repro test test-quick lint bench bench-scale damage fuzz kill kill-training container-check lock clean
 
 help:
 	@echo "make repro          set up, then run the pipeline: data, model, metrics, report"
 	@echo "make test           set up, then run the tests"
+	@echo "make test-quick   set up, then run the tests that take under two minutes together"
 	@echo "make lint           set up, then check style and types"
 	@echo "make bench          set up, then measure beside baselines and targets, into docs/log/performance.md"
 	@echo "make bench-scale    the same for time and memory of 10,000 and 100,000 inks"
@@ -17,7 +18,7 @@ help:
 	@echo "make kill           set up, then kill ingest and rasterize 100 times each (long)"
 	@echo "make kill-training  set up, then kill trainings 50 times (long)"
 	@echo "make container-check  build the container without Docker and run what is in it (root, buildah, mmdebstrap)"
-	@echo "make lock           write requirements.lock and requirements-image.lock anew from pyproject.toml"
+	@echo "make lock           regenerate requirements.lock and requirements-image.lock from pyproject.toml"
 	@echo "make clean          remove data, runs and metrics that the pipeline made (keeps data/raw and .venv)"
 
 setup:
@@ -29,7 +30,10 @@ repro: setup
 	@echo "report: $(CURDIR)/data/report/report.html"
 
 test: setup
-	@python -m pytest
+	@OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadscope
+
+test-quick: setup
+	@OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadscope -m "not slow"
 
 lint: setup
 	@ruff check .

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import latexify
 from latexify.artifacts.names import MANIFEST_NAME, MODEL
 from latexify.common.errors import LatexifyError
+from latexify.common.package_data import MODELS
 from latexify.eval.predict.calibration import confidence_of, read_calibration
 from latexify.eval.predict.latex_grammar import constraint_for
 from latexify.pipeline.drawing.draw import Canvas, draw_ink
@@ -27,7 +27,7 @@ MAX_TOKENS = 256
 BATCH_SIZE = 16
 """Pictures in a batch."""
 
-SHIPPED = Path(latexify.__file__).resolve().parent / "models"
+SHIPPED = MODELS
 """Folder of the models that are part of the package."""
 
 Picture = npt.NDArray[np.uint8]

@@ -20,6 +20,36 @@ settings.register_profile("latexify", deadline=None)  # a busy machine is not a 
 settings.load_profile("latexify")
 
 
+SLOW = (
+    "tests/benchmarks/",
+    "tests/end_to_end/",
+    "tests/latexify/cli/test_app.py",
+    "tests/pipeline/engine/test_cluster.py",
+    "tests/pipeline/ingest/test_resume.py",
+    "tests/pipeline/rasterize/test_resume.py",
+    "tests/pipeline/synthesis/composed/test_compose.py",
+    "tests/serve/hub/test_publish.py",
+    "tests/serve/sagemaker/",
+    "tests/serve/test_recognizer.py",
+    "tests/trainer/inference/onnx/",
+    "tests/trainer/inference/test_constraint.py",
+    "tests/trainer/inference/test_reader.py",
+    "tests/trainer/inference/test_transformers_reader.py",
+    "tests/trainer/loop/test_options.py",
+    "tests/trainer/loop/test_ranks.py",
+    "tests/trainer/loop/test_resume.py",
+    "tests/trainer/model/test_trocr_family.py",
+)
+"""Files and folders whose tests take more than 15 seconds together; `make test-quick` leaves them out."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of slow files."""
+    for item in items:
+        if item.nodeid.startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """Root of the checkout under test."""
@@ -76,8 +106,8 @@ def finished_run(training_data: Path, tmp_path_factory: pytest.TempPathFactory) 
     """Where a training that nothing interrupted left all its files, and its metrics. Not to be changed."""
     from tests.support.trainer_data import train
 
-    place = tmp_path_factory.mktemp("finished")
-    return place, train(training_data, place)
+    folder = tmp_path_factory.mktemp("finished")
+    return folder, train(training_data, folder)
 
 
 @pytest.fixture(scope="session")

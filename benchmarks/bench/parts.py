@@ -57,7 +57,7 @@ def compare(preset: str, batches: Sequence[MicroBatch], *, rounds: int, requeste
     """A row of the table. requested: the precision, or `auto`."""
     height_px, width_px = batches[0].pixels.shape[1:]
     model = make_model(
-        ModelParams(preset=preset),
+        ModelParams(base="scratch", preset=preset),
         tokenizer=make_tokenizer(VOCABULARY),
         height_px=height_px,
         width_px=width_px,

@@ -102,10 +102,10 @@ def _adopt(model: Path, out: Path, *, tokenizer: Path) -> None:
 
 def _train(folder: Path, *, num_steps: int) -> None:
     """Long enough that most answers come to an end where their label does."""
-    params = TrainParams(max_steps=num_steps, validate_steps=num_steps, warmup_steps=min(100, num_steps))
+    params = TrainParams(freeze=[], max_steps=num_steps, validate_steps=num_steps, warmup_steps=min(100, num_steps))
     train.run(
         params,
-        ModelParams(preset="tiny"),
+        ModelParams(base="scratch", preset="tiny"),
         seed=1,
         shards=folder / "shards",
         tokenizer=folder / "tokenizer",

@@ -105,7 +105,7 @@ def measure(index: SplitIndex, params: TrainParams, *, options: argparse.Namespa
     """Train `options.steps` global batches, after a few that are not counted."""
     tokenizer = make_tokenizer(options.vocabulary)
     model = make_model(
-        ModelParams(preset=options.preset),
+        ModelParams(base="scratch", preset=options.preset),
         tokenizer=tokenizer,
         height_px=index.height_px,
         width_px=index.width_px,
@@ -198,6 +198,7 @@ def main(arguments: list[str]) -> str:
     options = parse(arguments)
     device = choose_device(options.device)
     params = TrainParams(
+        freeze=[],
         global_batch=options.global_batch,
         micro_batch=options.micro_batch,
         loader_workers=options.workers,

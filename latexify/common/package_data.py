@@ -13,7 +13,7 @@ _MANIFEST_NAME = "manifest.json"
 
 def list_recipes(folder: Path = RECIPES) -> list[Path]:
     """List the recipe files by name. Raises LatexifyError if none are installed."""
-    recipes = sorted(folder.glob("*.yaml"))
+    recipes = sorted(folder.glob("*.yaml"), key=lambda path: path.stem)
     if not recipes:
         raise LatexifyError(f"no recipes in {folder}: the installation is incomplete, install latexify again")
     return recipes

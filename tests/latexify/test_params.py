@@ -35,8 +35,8 @@ def test_every_mistake_is_reported_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("vocab: {tokenizer: base}", "vocab.tokenizer"),
-        ("train: {freeze: [encoder]}", "train.freeze"),
+        ("model: {base: scratch}\nvocab: {tokenizer: base}", "vocab.tokenizer"),
+        ("model: {base: scratch}\ntrain: {freeze: [encoder]}", "train.freeze"),
         ("synthetic: {min_tokens: 9, max_tokens: 3}", "synthetic.min_tokens"),
         ("rasterize: {height_px: 16, margin_px: 8}", "rasterize.margin_px"),
         ("train: {max_steps: 10, warmup_steps: 11}", "train.warmup_steps"),
@@ -72,6 +72,50 @@ def test_committed_file_names_every_parameter(repository: Path) -> None:
     """DVC only tracks parameters that are in the file: a default kept in code alone would not re-run its stage."""
     raw = YAML(typ="safe", pure=True).load((repository / "params.yaml").read_text(encoding="utf-8"))
     assert names(raw) == names(Params().model_dump())
+
+
+def test_defaults_are_those_of_the_committed_file(repository: Path) -> None:
+    """With two sets of defaults, to delete a line of the file would change the training without a word."""
+    assert load_params(repository / "params.yaml") == Params()
+
+
+def test_a_model_from_scratch_freezes_nothing_by_default(tmp_path: Path) -> None:
+    """An untrained encoder that never learns makes a useless model."""
+    assert load_params(write(tmp_path, "model: {base: scratch}")).train.freeze == []
+    assert load_params(write(tmp_path, "{}")).train.freeze == ["encoder"]
+
+
+def test_old_names_are_reported_with_the_new_ones(tmp_path: Path) -> None:
+    """A file of an earlier version: all renamed parameters at once, together with other mistakes."""
+    text = """
+ingest: {max_reject_rate: 0.1}
+composed: {shares: {copied: 1.0}}
+train:
+  clip_norm: 1.0
+  window: 100
+  schedule: linear-end
+  max_damaged_rate: 0.1
+  layer_decay: 1.0
+  patience: 3
+  augmentation: 0.5
+  learnin_rate: 1e-3
+"""
+    with pytest.raises(LatexifyError) as error:
+        load_params(write(tmp_path, text))
+    lines = [line.strip() for line in str(error.value).splitlines()]
+    assert "10 mistake" in lines[0]
+    assert lines[1:-1] == [
+        "ingest.max_reject_rate is now ingest.max_reject_fraction",
+        "composed.shares is now composed.label_mix",
+        "train.clip_norm is now train.max_grad_norm",
+        "train.window is now train.shuffle_window",
+        "train.schedule: `linear-end` is now `wsd`",
+        "train.max_damaged_rate is now train.max_damaged_fraction",
+        "train.layer_decay is now train.layerwise_lr_decay",
+        "train.patience is now train.early_stopping_patience",
+        "train.augmentation is now train.augment_strength",
+    ]
+    assert "did you mean `learning_rate`" in lines[-1]
 
 
 def names(value: object, prefix: str = "") -> set[str]:

@@ -7,8 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from latexify.cli.app import app
-from latexify.cli.recipe import RECIPES, write_recipe
+from latexify.cli.recipe import write_recipe
 from latexify.common.errors import LatexifyError
+from latexify.common.package_data import RECIPES, list_recipes
 from latexify.params import Params, load_params
 
 NAMES = sorted(path.stem for path in RECIPES.glob("*.yaml"))
@@ -32,7 +33,7 @@ def test_every_recipe_takes_effect_and_leaves_nothing_of_the_last(name: str, par
 def test_the_demo_is_what_the_repository_does_by_default(params_path: Path, repository: Path) -> None:
     """`make repro` in a clone and the recipe of that name would differ; comments must survive there and back."""
     assert load_params(RECIPES / "synthetic-demo.yaml") == load_params(repository / "params.yaml")
-    assert load_params(RECIPES / "synthetic-scratch.yaml") == Params()
+    assert load_params(RECIPES / "synthetic-demo.yaml") == Params()
     write_recipe("crohme-small", params_path=params_path)
     changed = params_path.read_text(encoding="utf-8")
     assert "dataset: crohme " in changed
@@ -55,8 +56,14 @@ def test_recipes_are_listed_and_chosen_on_the_command_line(params_path: Path) ->
     assert load_params(params_path).dataset == "crohme"
 
 
+def test_no_recipes_is_an_error(tmp_path: Path) -> None:
+    """An empty list with exit code 0 says that all is well."""
+    with pytest.raises(LatexifyError, match="the installation is incomplete"):
+        list_recipes(tmp_path)
+
+
 def test_a_name_that_is_not_there(params_path: Path) -> None:
-    """The user must learn which there are, and keep his parameters."""
+    """The user must learn which there are, and keep their parameters."""
     before = params_path.read_bytes()
     with pytest.raises(LatexifyError, match=r"no recipe '\.\./params': choose from .*synthetic-demo"):
         write_recipe("../params", params_path=params_path)

@@ -11,7 +11,7 @@ import pytest
 
 from latexify.common.errors import LatexifyError
 from latexify.eval.compare.columns import ColumnNames
-from latexify.eval.compare.files import describe, run
+from latexify.eval.compare.files import format_result, score_files
 from latexify.eval.config import ScoreParams
 from latexify.pipeline.latex import NORMALIZER_VERSION
 
@@ -39,7 +39,7 @@ def write_table(path: Path, columns: dict[str, Any]) -> Path:
 def test_any_table_gets_the_same_score(tmp_path: Path, suffix: str) -> None:
     """The format of the file is not a property of the model."""
     file = write_table(tmp_path / f"other{suffix}", {"id": [1, 2, 3, 4], "truth": TRUE, "output": READ})
-    result = run(PARAMS, files=[file], seed=1, names=ColumnNames(reference="truth", prediction="output"))
+    result = score_files(PARAMS, files=[file], seed=1, names=ColumnNames(reference="truth", prediction="output"))
     assert (result["num_samples"], result["num_exact"], result["char_errors"]) == (4, 2, 6)
     assert result["normalizer_version"] == NORMALIZER_VERSION
 
@@ -47,7 +47,7 @@ def test_any_table_gets_the_same_score(tmp_path: Path, suffix: str) -> None:
 def test_terminal_shows_every_figure(tmp_path: Path) -> None:
     """`latexify score FILE` writes no file: what it prints is all there is."""
     file = write_table(tmp_path / "a.csv", {"reference": TRUE, "prediction": READ})
-    text = describe(run(PARAMS, files=[file], seed=1))
+    text = format_result(score_files(PARAMS, files=[file], seed=1))
     assert "4 samples" in text
     assert "exact match             50.0%" in text
     assert "best constant answer" in text
@@ -56,7 +56,7 @@ def test_terminal_shows_every_figure(tmp_path: Path) -> None:
 def test_without_normalising_the_text_counts_as_it_stands(tmp_path: Path) -> None:
     """Published figures without normalisation must be reproducible too."""
     file = write_table(tmp_path / "a.csv", {"reference": TRUE, "prediction": READ})
-    result = run(PARAMS, files=[file], seed=1, normalize=False)
+    result = score_files(PARAMS, files=[file], seed=1, normalize=False)
     assert result["num_exact"] == 1
     assert result["normalizer_version"] is None
 
@@ -64,32 +64,32 @@ def test_without_normalising_the_text_counts_as_it_stands(tmp_path: Path) -> Non
 def test_labels_that_look_like_numbers_or_nulls_stay_text(tmp_path: Path) -> None:
     """CSV readers guess: `007` would become 7 and `NA` nothing."""
     file = write_table(tmp_path / "a.csv", {"reference": ["007", "NA", "1e5"], "prediction": ["007", "NA", "1e5"]})
-    result = run(PARAMS, files=[file], seed=1)
+    result = score_files(PARAMS, files=[file], seed=1)
     assert (result["num_exact"], result["num_chars"]) == (3, 8)
 
 
 def test_a_missing_prediction_counts_as_empty(tmp_path: Path) -> None:
     """A sample that failed must not leave the denominator."""
     file = write_table(tmp_path / "a.jsonl", {"reference": ["ab", "cd"], "prediction": [None, "cd"]})
-    assert run(PARAMS, files=[file], seed=1)["cer"]["value"] == 0.5
+    assert score_files(PARAMS, files=[file], seed=1)["cer"]["value"] == 0.5
 
 
 @pytest.mark.parametrize(
     ("name", "columns", "message"),
     [
         ("a.csv", {"truth": ["a"], "guess": ["a"]}, "no column 'reference'; it has: truth, guess"),
-        ("a.parquet", {"reference": [1], "prediction": ["a"]}, "'reference' holds int64, expected text"),
+        ("a.parquet", {"reference": [1], "prediction": ["a"]}, "'reference' has type int64, expected text"),
         ("a.jsonl", {"reference": ["a", None], "prediction": ["a", "b"]}, "no value in row 2"),
         ("a.csv", {"reference": [" ", ""], "prediction": ["a", "b"]}, "every reference is empty"),
         ("a.txt", {"reference": ["a"], "prediction": ["a"]}, "use .parquet, .csv, .jsonl, .ndjson"),
-        ("a.parquet", {"reference": pa.array([], pa.string()), "prediction": []}, "holds no samples"),
+        ("a.parquet", {"reference": pa.array([], pa.string()), "prediction": []}, "has no samples"),
     ],
 )
 def test_unusable_files_are_one_clear_line(tmp_path: Path, name: str, columns: dict[str, Any], message: str) -> None:
     """A wrong column name is the commonest mistake: say what there is."""
     file = write_table(tmp_path / name, columns)
     with pytest.raises(LatexifyError, match=message) as raised:
-        run(PARAMS, files=[file], seed=1)
+        score_files(PARAMS, files=[file], seed=1)
     assert "\n" not in str(raised.value)
 
 
@@ -98,13 +98,13 @@ def test_damaged_and_absent_files_are_errors(tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_bytes(b"PAR1 no")
     for name, message in (("a.parquet", "cannot be read"), ("b.csv", "not found")):
         with pytest.raises(LatexifyError, match=message):
-            run(PARAMS, files=[tmp_path / name], seed=1)
+            score_files(PARAMS, files=[tmp_path / name], seed=1)
 
 
 def test_a_single_file_gets_its_tables_on_request(tmp_path: Path) -> None:
     """Which symbols are confused is the first question after the figure."""
     file = write_table(tmp_path / "a.csv", {"key": ["u/1", "u/2", "v/1", "v/2"], "reference": TRUE, "prediction": READ})
-    result = run(PARAMS, files=[file], seed=1, visual=True, out=tmp_path / "out")
+    result = score_files(PARAMS, files=[file], seed=1, visual=True, out=tmp_path / "out")
     assert json.loads((tmp_path / "out" / "score.json").read_text(encoding="utf-8")) == result
     assert result["render_rate"]["value"] == 0.75
     names = {path.stem for path in (tmp_path / "out").glob("*.csv")}
@@ -114,7 +114,7 @@ def test_a_single_file_gets_its_tables_on_request(tmp_path: Path) -> None:
 def compare(tmp_path: Path, one: dict[str, Any], two: dict[str, Any], **options: Any) -> dict[str, Any]:
     """Two tables, compared."""
     files = [write_table(tmp_path / "one.parquet", one), write_table(tmp_path / "two.jsonl", two)]
-    return run(PARAMS, files=files, seed=1, **options)
+    return score_files(PARAMS, files=files, seed=1, **options)
 
 
 def test_files_are_joined_by_key(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_files_are_joined_by_key(tmp_path: Path) -> None:
         *("cer", "token_cer", "exact_match", "within_1", "within_2", "within_3", "render_rate", "visual"),
         "visual_exact",
     }
-    text = describe(result)
+    text = format_result(result)
     assert "A  one.parquet" in text
     assert "+50.00 points against A" in text
 
@@ -156,9 +156,9 @@ def test_references_may_be_spelt_differently_if_they_are_normalised(tmp_path: Pa
 @pytest.mark.parametrize(
     ("two", "message"),
     [
-        ({"key": ["1"], "reference": ["a"], "prediction": ["a"]}, "holds 2 samples, .*two.jsonl 1: only predictions"),
+        ({"key": ["1"], "reference": ["a"], "prediction": ["a"]}, "has 2 samples, .*two.jsonl has 1: only predictions"),
         ({"key": ["1", "9"], "reference": ["a", "b"], "prediction": ["a", "b"]}, "lacks 1 of the samples .* '2'"),
-        ({"key": ["1", "1"], "reference": ["a", "b"], "prediction": ["a", "b"]}, "'key' holds '1' more than once"),
+        ({"key": ["1", "1"], "reference": ["a", "b"], "prediction": ["a", "b"]}, "'key' has '1' more than once"),
         ({"key": ["1", None], "reference": ["a", "b"], "prediction": ["a", "b"]}, "'key' has no value in row 2"),
         ({"key": ["1", "2"], "reference": ["a", "c"], "prediction": ["a", "b"]}, "sample '2' has the reference 'b'"),
         ({"reference": ["a", "b"], "prediction": ["a", "b"]}, "two.jsonl has no key column"),
@@ -176,14 +176,14 @@ def test_a_file_is_not_compared_with_itself(tmp_path: Path) -> None:
     """Its figures would stand under one name."""
     file = write_table(tmp_path / "a.csv", {"reference": ["a"], "prediction": ["a"]})
     with pytest.raises(LatexifyError, match="named twice"):
-        run(PARAMS, files=[file, file], seed=1)
+        score_files(PARAMS, files=[file, file], seed=1)
 
 
 def test_processes_do_not_change_the_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A table of a million rows is counted by several processes, in blocks."""
     file = write_table(tmp_path / "a.parquet", {"reference": TRUE * 5, "prediction": READ * 5})
-    alone = run(PARAMS, files=[file], seed=1)
+    alone = score_files(PARAMS, files=[file], seed=1)
     monkeypatch.setattr("latexify.eval.compare.files.WORTH_PROCESSES", 1)
     monkeypatch.setattr("latexify.eval.compare.files.PAIRS_AT_ONCE", 3)
     monkeypatch.setattr("latexify.eval.metrics.edits.PAIRS_AT_ONCE", 2)
-    assert run(PARAMS, files=[file], seed=1, jobs=2) == alone
+    assert score_files(PARAMS, files=[file], seed=1, jobs=2) == alone

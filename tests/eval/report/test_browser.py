@@ -1,7 +1,7 @@
-"""The report in a browser: what a person does with the gallery, done in headless Chromium without any driver.
+"""The report's gallery in headless Chromium, without a driver.
 
-The page is loaded with a short script behind its own, which acts and writes down what it sees; Chromium prints the page
-as it is then (`--dump-dom`).
+A short script is appended to the page. It performs a person's actions and records what it sees; Chromium then prints
+the resulting page (`--dump-dom`).
 """
 
 import json
@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 from latexify.artifacts.manifest import Manifest
-from latexify.eval.metrics.typeset import Formula
-from latexify.eval.report.cards import Card, Piece, picture
-from latexify.eval.report.gallery import Shown
-from latexify.eval.report.inputs import COUNTED_STAGES, Inputs
+from latexify.eval.metrics.typeset import TypesetFormula
+from latexify.eval.report.cards import Card, MarkedText, picture_uri
+from latexify.eval.report.gallery import GalleryItem
+from latexify.eval.report.inputs import COUNTED_STAGES, ReportInputs
 from latexify.eval.report.page import CARDS_ON_A_PAGE, environment, render
 from latexify.eval.report.previous_run import NoPreviousRun
 
@@ -31,24 +31,24 @@ def browser() -> str:
     """The command of a browser."""
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if found is None:
-        pytest.skip(f"no browser here (looked for {', '.join(BROWSERS)}): the page's script is not tried")
+        pytest.skip(f"none of these browsers is installed: {', '.join(BROWSERS)}")
     return found
 
 
-def card(number: int) -> Shown[Card]:
-    """Every third is right, every tenth has a root, every second was drawn at random."""
+def card(number: int) -> GalleryItem[Card]:
+    """Make a card; every third is right, every tenth has a root, every second was chosen at random."""
     verdict = 0 if number % 3 == 0 else number
     made = Card(
         key=f"{'kaist' if number % 2 else 'mfr'}/ink{number}",
         reference=f"x_{{{number}}}",
         prediction="y",
-        picture=picture(np.full((8, 16), 255, np.uint8)),
+        picture=picture_uri(np.full((8, 16), 255, np.uint8)),
         width_px=16,
         height_px=8,
-        wanted=Formula(svg=None, reason="a <test>"),
-        given=Formula(svg=None, reason="a test"),
-        reference_pieces=[Piece(text=f"x_{{{number}}}", mark="missing")],
-        prediction_pieces=[Piece(text="y", mark="wrong")],
+        typeset_reference=TypesetFormula(svg=None, reason="a <test>"),
+        typeset_prediction=TypesetFormula(svg=None, reason="a test"),
+        marked_reference=[MarkedText(text=f"x_{{{number}}}", mark="missing")],
+        marked_prediction=[MarkedText(text="y", mark="wrong")],
         num_errors=verdict,
         num_symbols=number + 1,
         confidence=number / NUM_CARDS,
@@ -59,7 +59,7 @@ def card(number: int) -> Shown[Card]:
         structures=["root", "scripts 1 deep"] if number % 10 == 0 else ["scripts 1 deep"],
         pairs=[0] if number in {4, 7} else [],
     )
-    return Shown(made, ["random"] if number % 2 else ["worst", "class"])
+    return GalleryItem(made, ["random"] if number % 2 else ["worst", "class"])
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def page() -> str:
     counts = {"num_samples": 100, "num_exact": 50, "num_chars": 9, "num_tokens": 9, "bootstrap_samples": 9}
     answer = {"answer": "x", "cer": 0.9, "is_exact": True}
     confusion = {"kind": "substituted", "reference": "x", "prediction": "y", "count": "5"}
-    inputs = Inputs(
+    inputs = ReportInputs(
         manifests={"predictions": Manifest(kind="predictions", version=1, params={"split": "test"}, inputs={})},
         rows=None,
         score=dict.fromkeys(rates, rate)
@@ -92,7 +92,7 @@ def page() -> str:
     return render(
         inputs,
         templates=environment(),
-        earlier=NoPreviousRun(reason="a test"),
+        previous=NoPreviousRun(reason="a test"),
         gallery=[card(number) for number in range(NUM_CARDS)],
         glyphs="",
         parameters={},
@@ -150,22 +150,22 @@ def dump(browser: str, page: str, folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def seen(browser: str, page: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the actions saw. The policy, which forbids them, is taken away."""
+    """What the actions saw. The content security policy, which forbids them, is removed."""
     acting = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page)
     acting = acting.replace("</body>", f"<script>{ACTIONS}</script></body>")
     dom = dump(browser, acting, tmp_path_factory.mktemp("browser"))
     found = re.search(r'<pre id="seen">(.*?)</pre>', dom, re.DOTALL)
-    assert found, "the page's script stopped before it was done"
+    assert found, "the page's script did not finish"
     return json.loads(found[1].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
 
 
 def numbers(view: dict[str, Any]) -> list[int]:
-    """Which cards are to be seen."""
+    """Numbers of the visible cards."""
     return [int(key.rpartition("ink")[2]) for key in view["keys"]]
 
 
 def test_the_page_runs_under_its_own_policy(browser: str, page: str, tmp_path: Path) -> None:
-    """A hash that does not fit the script would leave a page without filters, in every browser."""
+    """A hash that does not match the script would disable the filters in every browser."""
     dom = dump(browser, page, tmp_path)
     assert dom.count("<article") == CARDS_ON_A_PAGE
     smuggled = page.replace("</body>", "<script>document.body.id = 'smuggled'</script></body>")
@@ -173,7 +173,7 @@ def test_the_page_runs_under_its_own_policy(browser: str, page: str, tmp_path: P
 
 
 def test_pages(seen: dict[str, Any]) -> None:
-    """Thirty formulas at a time is too much to look at, and none may be lost between pages."""
+    """No formula may be lost between pages."""
     assert numbers(seen["start"]) == list(range(12))
     assert numbers(seen["second page"]) == list(range(12, 24))
     assert seen["second page"]["page"] == "Page 2 of 3"
@@ -181,16 +181,16 @@ def test_pages(seen: dict[str, Any]) -> None:
 
 
 def test_filters_narrow_together_and_go_back_to_the_first_page(seen: dict[str, Any]) -> None:
-    """A filter that leaves the reader on page 2 of 1 shows nothing."""
+    """A filter that left the reader on page 2 of 1 would show nothing."""
     assert numbers(seen["kaist"]) == list(range(1, 25, 2))
     assert numbers(seen["kaist and right"]) == [3, 9, 15, 21, 27]
     assert numbers(seen["nothing"]) == []
-    assert "No formula fits" in seen["nothing"]["count"]
+    assert "No formula matches" in seen["nothing"]["count"]
     assert numbers(seen["reset"]) == list(range(12))
 
 
 def test_each_filter_filters(seen: dict[str, Any]) -> None:
-    """By structure, length, text (whatever its case), way of choosing, confusion; in each order."""
+    """By structure, length, text (in any case), reason of choice and confusion, and in each order."""
     assert numbers(seen["root"]) == [0, 10, 20]
     assert numbers(seen["short"]) == [0, 1, 2, 3, 4]
     assert numbers(seen["text"]) == [17]
@@ -202,13 +202,13 @@ def test_each_filter_filters(seen: dict[str, Any]) -> None:
 
 
 def test_only_a_fair_sample_gets_a_percentage(seen: dict[str, Any]) -> None:
-    """A share of right ones among formulas that were chosen for their mistakes would be quoted."""
+    """People would quote a share of right ones even among formulas chosen for their errors."""
     assert "%" not in seen["start"]["count"]
     assert seen["random"]["count"].endswith("5 of them right (33 %)")
 
 
 def test_keys_lead_from_formula_to_formula(seen: dict[str, Any]) -> None:
-    """Over the page's end, not beyond the last; and one Tab is enough to leave the gallery."""
+    """Across pages, but not beyond the last formula; and one Tab is enough to leave the gallery."""
     assert (seen["right"], seen["end"], seen["beyond"]) == ("kaist/ink1", "kaist/ink29", "kaist/ink29")
     assert (seen["left"], seen["home"], seen["stops"]) == ("mfr/ink28", "mfr/ink0", 1)
     assert numbers(seen["last page"]) == list(range(24, 30))

@@ -1,4 +1,4 @@
-"""What the report shows of samples and tables: a choice that does not deceive, cards and charts that hold anything."""
+"""The report's gallery, cards and charts: a fair choice of samples, and any content is displayed."""
 
 import base64
 import io
@@ -7,32 +7,32 @@ import re
 import numpy as np
 from PIL import Image, ImageDraw
 
-from latexify.eval.report.cards import mark_differences, picture
+from latexify.eval.report.cards import mark_differences, picture_uri
 from latexify.eval.report.charts import Bar, Series, column_chart, interval_chart, line_chart
 from latexify.eval.report.figures import MOST_POINTS, thinned
-from latexify.eval.report.gallery import Judged, collect, draws
+from latexify.eval.report.gallery import GalleryCandidate, fill_gallery, gallery_order
 
 
 def test_largest_usual_canvas_stays_small_enough() -> None:
-    """384 by 384 grey pixels with lines of ink: 300 of them fit into the gallery beside their formulas."""
+    """300 pictures of 384x384 grey pixels fit into the gallery beside their formulas."""
     canvas = Image.new("L", (384, 384), 255)
     pen = ImageDraw.Draw(canvas)
-    for place in range(20, 380, 40):
-        pen.ellipse((place, 100, place + 30, 280), outline=0, width=3)
+    for x in range(20, 380, 40):
+        pen.ellipse((x, 100, x + 30, 280), outline=0, width=3)
     pixels = np.asarray(canvas.resize((370, 384), Image.Resampling.BILINEAR))
-    assert 300 * len(picture(pixels)) < 2_500_000
+    assert 300 * len(picture_uri(pixels)) < 2_500_000
 
 
 def test_picture_keeps_ink_and_paper() -> None:
-    """Sixteen shades must end at black and white, or every ink would look faded."""
+    """The 16 shades must include black and white, or every ink would look faded."""
     pixels = np.array([[0, 255, 128, 17]], dtype=np.uint8)
-    png = base64.b64decode(picture(pixels).removeprefix("data:image/png;base64,"))
+    png = base64.b64decode(picture_uri(pixels).removeprefix("data:image/png;base64,"))
     shown = np.asarray(Image.open(io.BytesIO(png)).convert("L"))
     assert shown.tolist() == [[0, 255, 136, 17]]
 
 
 def test_differences_are_marked_and_nothing_is_lost() -> None:
-    """The marks tell what to correct; the text itself must stay what it was."""
+    """The marks show what to correct; the text itself must not change."""
     reference, prediction = mark_differences(r"\frac{x}{y}+1", r"\frac{x}{2}+12z")
     assert "".join(piece.text for piece in reference) == r"\frac{x}{y}+1"
     assert "".join(piece.text for piece in prediction) == r"\frac{x}{2}+12z"
@@ -40,10 +40,10 @@ def test_differences_are_marked_and_nothing_is_lost() -> None:
     assert [piece.text for piece in prediction if piece.mark == "wrong"] == ["2", "2z"]
 
 
-def judged(errors: list[int]) -> list[Judged]:
-    """Samples with so many errors each, the later the more confident."""
+def candidates(errors: list[int]) -> list[GalleryCandidate]:
+    """Samples with these numbers of errors, in ascending confidence."""
     return [
-        Judged(
+        GalleryCandidate(
             key=f"{row:03}",
             num_errors=count,
             error_rate=count / 10,
@@ -55,39 +55,43 @@ def judged(errors: list[int]) -> list[Judged]:
 
 
 def test_half_of_what_is_shown_is_a_fair_sample() -> None:
-    """A gallery of the worst alone, or the best, would deceive; whatever the size, the random half is the same draw."""
-    samples = judged([row % 3 for row in range(100)])
-    named = list(draws(samples, seed=1))
+    """A gallery of only the worst or the best would mislead; the random half is the same draw at any size."""
+    samples = candidates([row % 3 for row in range(100)])
+    named = list(gallery_order(samples, seed=1))
     random = [row for group, row in named if group == "random"]
     assert sorted(random) == list(range(100))
     assert [group for group, _ in named[:20]].count("random") == 10
-    other = [row for group, row in draws(judged([2 - row % 3 for row in range(100)]), seed=1) if group == "random"]
-    assert random == other, "the fair sample must not depend on what was right"
+    other = [
+        row
+        for group, row in gallery_order(candidates([2 - row % 3 for row in range(100)]), seed=1)
+        if group == "random"
+    ]
+    assert random == other, "the random sample must not depend on which predictions are right"
 
 
 def test_groups_hold_what_they_promise() -> None:
-    """Worst means most edits for the length, confident the surest of the wrong; a rare class is among the first."""
-    named = list(draws(judged([0, 1, 9, 0, 2, 1, *[0] * 30]), seed=1))
+    """Worst: most edits for the length. Confident: the most confident errors. A rare class comes early."""
+    named = list(gallery_order(candidates([0, 1, 9, 0, 2, 1, *[0] * 30]), seed=1))
     assert [row for group, row in named if group == "worst"] == [2, 4, 5, 1]
     assert [row for group, row in named if group == "confident"] == [5, 4, 2, 1]
     assert 7 in [row for group, row in named if group == "class"][:2]
 
 
 def test_a_perfect_model_has_a_gallery_too() -> None:
-    """No group of mistakes has any member then."""
-    assert {row for _, row in draws(judged([0] * 9), seed=1)} == set(range(9))
+    """The groups of errors are empty then."""
+    assert {row for _, row in gallery_order(candidates([0] * 9), seed=1)} == set(range(9))
 
 
 def test_gallery_takes_each_sample_once_and_keeps_its_bounds() -> None:
-    """A sample may be random and worst at once: it takes one card, and says both."""
+    """A sample that is random and worst at once has one card that names both reasons."""
     named = [("random", 4), ("worst", 4), ("class", 2), ("worst", 1), ("random", 3)]
-    shown = collect(iter(named), make=lambda row: row, size_of=lambda _: 10, num_samples=3, max_bytes=100)
+    shown = fill_gallery(iter(named), make=lambda row: row, size_of=lambda _: 10, num_samples=3, max_bytes=100)
     assert {row: one.groups for row, one in shown.items()} == {4: ["random", "worst"], 2: ["class"], 1: ["worst"]}
-    assert list(collect(iter(named), make=str, size_of=lambda _: 10, num_samples=9, max_bytes=25)) == [4, 2]
+    assert list(fill_gallery(iter(named), make=str, size_of=lambda _: 10, num_samples=9, max_bytes=25)) == [4, 2]
 
 
 def test_long_curves_are_thinned_but_keep_their_ends() -> None:
-    """A training of a hundred thousand rows must not fill the file."""
+    """A training with a hundred thousand rows must not fill the file."""
     rows = [{"step": str(step)} for step in range(100_000)]
     kept = thinned(rows)
     assert len(kept) == MOST_POINTS
@@ -96,7 +100,7 @@ def test_long_curves_are_thinned_but_keep_their_ends() -> None:
 
 
 def test_charts_stay_inside_and_escape() -> None:
-    """Values beyond the scale, a single point, and names with markup all occur in real runs."""
+    """Values beyond the scale, single points and names with markup occur in real runs."""
     one = Series(name="<b>", x=[5.0], y=[0.0])
     line = line_chart([one, Series(name="none", x=[], y=[])], title="a<b", x_name="step", percent=True)
     assert "<b>" not in line

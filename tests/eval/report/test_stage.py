@@ -114,7 +114,7 @@ def make(inputs: dict[str, Any], **params: Any) -> str:
 def test_report_shows_what_confidence_is_worth(inputs: dict[str, Any]) -> None:
     """75 % sure of answers of which a quarter is right, 90 % before: 50 and 65 points off."""
     page = make(inputs)
-    assert "How often it is right, by how sure it is" in page
+    assert "How often predictions are right, by confidence" in page
     score_file = json.loads((inputs["metrics_folder"] / "score.json").read_text(encoding="utf-8"))
     found = score_file["calibration"]
     assert f"{found['error']:.1%}, {found['error_raw']:.1%} before calibration" in page

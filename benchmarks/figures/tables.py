@@ -161,8 +161,8 @@ def _with_interval(rate: Mapping[str, float]) -> str:
     return f"{_percent(rate['value'])} ({100 * rate['low']:.1f} to {100 * rate['high']:.1f})"
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+def _percent(share: float | None) -> str:
+    return "n/a" if share is None else f"{100 * share:.1f} %"
 
 
 TABLES: Mapping[str, Callable[[Results], Iterator[str] | Sequence[str]]] = {

@@ -54,7 +54,7 @@ def open_inks(folder: Location) -> InkCollection:
 def _ink_batches(parts: Sequence[Location], *, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
     for part in parts:
         with open_parquet(part) as file:
-            yield from file.iter_ink_batches(batch_size=4096, columns=columns)
+            yield from file.iter_batches(batch_size=4096, columns=columns)
 
 
 def _ink_entries(batch: pa.RecordBatch) -> Iterator[Entry]:

@@ -4,15 +4,18 @@ BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup repro test test-quick lint bench bench-scale damage fuzz kill kill-training container-check lock clean
+.PHONY: help setup repro test test-quick lint bench bench-scale results results-tables docs damage fuzz kill kill-training container-check lock clean
 
 help:
 	@echo "make repro          set up, then run the pipeline: data, model, metrics, report"
 	@echo "make test           set up, then run the tests"
-	@echo "make test-quick   set up, then run the tests that take under two minutes together"
+	@echo "make test-quick     set up, then run the tests that take under two minutes together"
 	@echo "make lint           set up, then check style and types"
 	@echo "make bench          set up, then measure beside baselines and targets, into docs/log/performance.md"
 	@echo "make bench-scale    the same for time and memory of 10,000 and 100,000 inks"
+	@echo "make results        set up, then measure the shipped model on CROHME 2014 and write the tables of the documents"
+	@echo "make results-tables  write the tables of the documents from docs/results.json"
+	@echo "make docs           write the generated pages of the documents: commands, parameters, imports"
 	@echo "make damage         set up, then damage shards 1,000 times and see whether anything gets by"
 	@echo "make fuzz           set up, then read 100,000 ruined InkML files (long)"
 	@echo "make kill           set up, then kill ingest and rasterize 100 times each (long)"
@@ -45,6 +48,15 @@ bench: setup
 
 bench-scale: setup
 	@python -m benchmarks --only scale
+
+results: setup
+	@python -m benchmarks.figures
+
+results-tables: setup
+	@python -m benchmarks.figures --tables
+
+docs: setup
+	@python -m scripts.generate_docs
 
 kill-training: setup
 	@python -m benchmarks.destroy.kill_training

@@ -1,4 +1,4 @@
-"""Scoring a million predictions, as `latexify score FILE` does: time, and memory of all its processes."""
+"""Time and peak memory of `latexify score FILE` on a million predictions."""
 
 import random
 import time
@@ -14,37 +14,37 @@ from benchmarks.bench.memory import run_watched
 from latexify.pipeline.latex import join_tokens, tokenize
 
 SHARE_RIGHT = 0.6
-"""Of the predictions: what a good model reaches on MathWriting."""
+"""Share of predictions that are right: what a good model reaches on MathWriting."""
 MAX_EDITS = 4
 LIMIT_S, LIMIT_MIB = 60, 2048
 
 
 def write_predictions(path: Path, labels: Sequence[str], *, num_pairs: int, seed: int = 1) -> None:
-    """Make a table of `num_pairs` references, nearly all different, and predictions with up to MAX_EDITS wrong tokens.
+    """Write a table of `num_pairs` references, nearly all distinct, and predictions with up to MAX_EDITS token errors.
 
-    A reference is a label with one token replaced by another; texts that repeat would be normalised only once.
+    Each reference is a label with one token replaced, because repeated texts would be normalised only once.
     """
     rng = random.Random(seed)
     formulas = [[token for token in tokenize(label) if not token.isspace()] for label in labels]
     tokens = sorted({token for formula in formulas for token in formula})
     references, predictions = [], []
     for number in range(num_pairs):
-        wanted = list(formulas[number % len(formulas)])
-        wanted[rng.randrange(len(wanted))] = rng.choice(tokens)
-        given = list(wanted)
+        reference = list(formulas[number % len(formulas)])
+        reference[rng.randrange(len(reference))] = rng.choice(tokens)
+        prediction = list(reference)
         if rng.random() > SHARE_RIGHT:
             for _ in range(rng.randint(1, MAX_EDITS)):
-                place = rng.randrange(len(given) + 1)
-                given[place : place + rng.randint(0, 1)] = rng.choices(tokens, k=rng.randint(0, 1))
-        references.append(join_tokens(wanted))
-        predictions.append(join_tokens(given))
+                start = rng.randrange(len(prediction) + 1)
+                prediction[start : start + rng.randint(0, 1)] = rng.choices(tokens, k=rng.randint(0, 1))
+        references.append(join_tokens(reference))
+        predictions.append(join_tokens(prediction))
     keys = [f"bench/{number:07d}" for number in range(num_pairs)]
     pq.write_table(pa.table({"key": keys, "reference": references, "prediction": predictions}), path)
 
 
 def time_score(path: Path, *, normalize: bool, jobs: int) -> dict[str, float]:
-    """Seconds to judge the file."""
-    # in the process that is watched: what it imports is part of its memory
+    """Measure the seconds to score the file."""
+    # imported in the watched process, so that imports count towards its memory
     from latexify.eval.compare.files import score_files  # noqa: PLC0415
     from latexify.eval.config import ScoreParams  # noqa: PLC0415
 
@@ -56,7 +56,7 @@ def time_score(path: Path, *, normalize: bool, jobs: int) -> dict[str, float]:
 def run(
     labels: Sequence[str], *, folder: Path, num_pairs: int, repeats: int, name: str
 ) -> tuple[list[Measured], list[Target]]:
-    """Score `num_pairs` predictions, normalising them and as they stand, with all cores."""
+    """Score `num_pairs` predictions on all cores, with and without normalising them."""
     folder.mkdir(parents=True)
     path = folder / "predictions.parquet"
     write_predictions(path, labels, num_pairs=num_pairs)
@@ -65,8 +65,8 @@ def run(
     for how, normalize in (("normalised", True), ("as they stand", False)):
         times, peaks = [], []
         for turn in range(repeats):
-            found, peak = run_watched(time_score, path, normalize=normalize, jobs=jobs)
-            times.append(found["seconds"])
+            result, peak = run_watched(time_score, path, normalize=normalize, jobs=jobs)
+            times.append(result["seconds"])
             peaks.append(peak.parent_mib + (jobs * peak.worker_mib if normalize else 0))
             say(f"scoring {num_pairs:,} pairs, {how}: round {turn + 1} of {repeats}", times[-1])
         title = f"scoring {num_pairs:,} predictions, {how}"

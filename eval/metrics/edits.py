@@ -106,7 +106,8 @@ class Edits:
 
     def score(self) -> Score:
         """Sum over all samples."""
-        return Score(**{name: int(column.sum()) for name, column in self.columns().items()})
+        columns = self.columns()
+        return Score(**{field.name: int(columns[field.name].sum()) for field in fields(Score)})
 
 
 EDITS = fields(Edits)

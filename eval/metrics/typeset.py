@@ -1,8 +1,8 @@
 """Typesetting of untrusted LaTeX formulas without TeX: as SVG, or as a layout to compare.
 
-Labels come from strangers, predictions from a model. Nothing in them is executed: latex2mathml only translates, commands
-that define other commands are refused (they could expand without end), and only outlines of glyphs and rectangles are
-kept of the drawing, never a colour, a link or other text of the formula.
+Labels come from strangers, predictions from a model. Nothing in them is executed: latex2mathml only translates,
+commands that define other commands are refused (they could expand without end), and only outlines of glyphs and
+rectangles are kept of the drawing, never a colour, a link or other text of the formula.
 """
 
 import re
@@ -213,7 +213,7 @@ def _unknown_command(mathml: ET.Element) -> str:
 
 
 def _glyph_id(name: str) -> str:
-    """ziafont's name of a glyph, reduced to letters, digits, `_` and `-`."""
+    """Ziafont's name of a glyph, reduced to letters, digits, `_` and `-`."""
     return "glyph-" + re.sub(r"[^\w-]", "", name.removeprefix("#"), flags=re.ASCII)
 
 

@@ -1,1 +1,1 @@
-"""The report stage: one HTML file."""
+"""The report stage: one HTML file with figures, charts and a gallery of formulas."""

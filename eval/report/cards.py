@@ -1,4 +1,4 @@
-"""What is shown of one sample: the ink, both formulas as they are set, and the edits between them."""
+"""Gallery cards: the ink, reference and prediction typeset, and the edits between them."""
 
 import base64
 import io
@@ -11,18 +11,15 @@ import numpy.typing as npt
 from PIL import Image
 from rapidfuzz.distance import Levenshtein
 
-from latexify.eval.metrics.confusion import count_confusions
+from latexify.eval.metrics.confusion import TokenPair, count_confusions
 from latexify.eval.metrics.slices import length_of
 from latexify.eval.metrics.typeset import TypesetFormula, Typesetter
 from latexify.pipeline.latex import tokenize
 
-Pair = tuple[str | None, str | None]
-"""A token of the reference and what was read instead; None stands for nothing."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
-    """A stretch of LaTeX source; `mark` is `same`, `missing` (not read) or `wrong` (read, but not there)."""
+class MarkedText:
+    """A piece of LaTeX source. `mark` is `same`, `missing` (not recognised) or `wrong` (not in the reference)."""
 
     text: str
     mark: str
@@ -30,7 +27,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """One sample. picture: a data URI. pairs: numbers of the confusions it has, of those that were asked for."""
+    """One sample. picture: a data URI. pairs: numbers of the shown confusions that occur in it."""
 
     key: str
     reference: str
@@ -38,10 +35,10 @@ class Card:
     picture: str
     width_px: int
     height_px: int
-    wanted: TypesetFormula
-    given: TypesetFormula
-    reference_pieces: Sequence[Piece]
-    prediction_pieces: Sequence[Piece]
+    typeset_reference: TypesetFormula
+    typeset_prediction: TypesetFormula
+    marked_reference: Sequence[MarkedText]
+    marked_prediction: Sequence[MarkedText]
     num_errors: int
     num_symbols: int
     confidence: float
@@ -54,7 +51,7 @@ class Card:
 
     @property
     def verdict(self) -> str:
-        """`right`; `alike` where it only looks right; `close` with one mistake; else `wrong`."""
+        """`right`; `alike` if it is wrong but looks right; `close` with one error; else `wrong`."""
         if self.num_errors == 0:
             return "right"
         if self.visual == 1.0:
@@ -67,27 +64,30 @@ def make_card(
     pixels: npt.NDArray[np.uint8],
     *,
     typesetter: Typesetter,
-    confusions: Mapping[Pair, int],
+    confusions: Mapping[TokenPair, int],
 ) -> Card:
-    """A card of one sample.
+    """Make the card of one sample.
 
-    record: a row of predictions.parquet and of the samples.parquet of ``latexify score`` together. pixels: uint8
-    [height, width], 0 = ink. confusions: the pairs to look for, each with its number.
+    Args:
+        record: Its rows of predictions.parquet and of the samples.parquet of ``latexify score``, joined.
+        pixels: Its picture, uint8 [height, width], 0 = ink.
+        typesetter: Draws the formulas.
+        confusions: The confusions shown in the report, with their numbers.
     """
     reference, prediction = record["reference"], record["prediction"]
-    reference_pieces, prediction_pieces = mark_differences(reference, prediction)
-    found = count_confusions([reference], [prediction]).pairs
+    marked_reference, marked_prediction = mark_differences(reference, prediction)
+    pairs = count_confusions([reference], [prediction]).pairs
     return Card(
         key=record["key"],
         reference=reference,
         prediction=prediction,
-        picture=picture(pixels),
+        picture=picture_uri(pixels),
         width_px=pixels.shape[1],
         height_px=pixels.shape[0],
-        wanted=typesetter.draw(reference),
-        given=typesetter.draw(prediction),
-        reference_pieces=reference_pieces,
-        prediction_pieces=prediction_pieces,
+        typeset_reference=typesetter.draw(reference),
+        typeset_prediction=typesetter.draw(prediction),
+        marked_reference=marked_reference,
+        marked_prediction=marked_prediction,
         num_errors=record["symbol_errors"],
         num_symbols=record["num_symbols"],
         confidence=record["confidence"],
@@ -96,27 +96,27 @@ def make_card(
         source=record["source"],
         writer=record["writer"],
         structures=record["structures"],
-        pairs=sorted(confusions[pair] for pair in found if pair in confusions),
+        pairs=sorted(confusions[pair] for pair in pairs if pair in confusions),
     )
 
 
-def mark_differences(reference: str, prediction: str) -> tuple[list[Piece], list[Piece]]:
-    """Both texts cut where they differ, along a shortest sequence of token edits; joined they read as they were."""
-    wanted, given = tokenize(reference), tokenize(prediction)
+def mark_differences(reference: str, prediction: str) -> tuple[list[MarkedText], list[MarkedText]]:
+    """Split both texts where they differ, along a shortest sequence of token edits; nothing of them is lost."""
+    tokens, predicted = tokenize(reference), tokenize(prediction)
     in_reference, in_prediction = [], []
-    for operation in Levenshtein.opcodes(wanted, given):
-        same = operation.tag == "equal"
-        left = "".join(wanted[operation.src_start : operation.src_end])
-        right = "".join(given[operation.dest_start : operation.dest_end])
+    for operation in Levenshtein.opcodes(tokens, predicted):
+        is_same = operation.tag == "equal"
+        left = "".join(tokens[operation.src_start : operation.src_end])
+        right = "".join(predicted[operation.dest_start : operation.dest_end])
         if left:
-            in_reference.append(Piece(text=left, mark="same" if same else "missing"))
+            in_reference.append(MarkedText(text=left, mark="same" if is_same else "missing"))
         if right:
-            in_prediction.append(Piece(text=right, mark="same" if same else "wrong"))
+            in_prediction.append(MarkedText(text=right, mark="same" if is_same else "wrong"))
     return in_reference, in_prediction
 
 
-def picture(pixels: npt.NDArray[np.uint8]) -> str:
-    """A data URI of a PNG in 16 shades: half the bytes of 256, and no eye sees it. pixels: uint8 [height, width]."""
+def picture_uri(pixels: npt.NDArray[np.uint8]) -> str:
+    """Encode pixels (uint8 [height, width]) as a data URI of a PNG in 16 shades, which takes half as much as 256."""
     shades = ((pixels.astype(np.uint16) * 15 + 127) // 255).astype(np.uint8)
     image = Image.fromarray(shades)
     image.putpalette([shade * 17 for shade in range(16) for _ in "rgb"])

@@ -1,7 +1,7 @@
-"""Charts for the report as inline SVG: crisp at any size, coloured by the page's style sheet.
+"""Charts of the report as inline SVG, coloured by the page's style sheet.
 
-Classes that the page styles: `grid`, `axis`, `line line-0`, `dot dot-0`, `bar`, `whisker`, `reference`, `ideal`, and
-text `tick`, `name`, `value`. Charts are narrow, so that their text can still be read where a phone shrinks them.
+The page styles these classes: `grid`, `axis`, `line line-0`, `dot dot-0`, `bar`, `whisker`, `reference`, `ideal`, and
+for text `tick`, `name`, `value`. Charts are narrow so that their text stays readable on a phone.
 """
 
 import xml.etree.ElementTree as ET
@@ -17,7 +17,7 @@ ROW_HEIGHT, LABELS_WIDTH, VALUES_WIDTH = 23.0, 158.0, 46.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """One line: its name and its points, by rising x."""
+    """One line: its name and its points in ascending x."""
 
     name: str
     x: Sequence[float]
@@ -26,7 +26,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """One bar: the text beside it, its length, the ends of its interval, and what a pointer resting on it is told."""
+    """One bar: its label, its length, the ends of its interval, and the text of its tooltip."""
 
     label: str
     value: float
@@ -37,9 +37,9 @@ class Bar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dot:
-    """Answers of like confidence: x their mean confidence, y the share that is right, with its interval.
+    """Predictions of similar confidence: x their mean confidence, y the share that is right, with its interval.
 
-    share: of all answers, 0 to 1. note: what a pointer resting on it is told.
+    share: their share of all predictions, 0 to 1. note: the text of the tooltip.
     """
 
     x: float
@@ -51,19 +51,19 @@ class Dot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reliability:
-    """One line of a reliability diagram: its name and its points, by rising confidence; at least one."""
+class ReliabilitySeries:
+    """One line of a reliability diagram: its name and its points in ascending confidence; at least one."""
 
     name: str
     points: Sequence[Dot]
 
 
 def line_chart(series: Sequence[Series], *, title: str, x_name: str, percent: bool) -> str:
-    """Lines over a common x axis, each named at its end. Series without points are left out."""
+    """Draw lines over a common x axis, each labelled at its end. Series without points are left out."""
     drawn = [one for one in series if len(one.x)]
-    xs = [x for one in drawn for x in one.x]
+    xs = [x for line in drawn for x in line.x]
     x_ticks = [x for x in MaxNLocator(5, integer=True).tick_values(min(xs), max(xs)) if min(xs) <= x <= max(xs)]
-    root, y_of = _frame(title, top_value=max(y for one in drawn for y in one.y), percent=percent)
+    root, y_of = _frame(title, top_value=max(y for line in drawn for y in line.y), percent=percent)
     low, span = min(xs), max(max(xs) - min(xs), 1e-9)
 
     def x_of(x: float) -> float:
@@ -90,7 +90,7 @@ def line_chart(series: Sequence[Series], *, title: str, x_name: str, percent: bo
 
 
 def column_chart(bars: Sequence[Bar], *, title: str, x_name: str) -> str:
-    """Shares as columns side by side, each with its value above it."""
+    """Draw shares as columns, each with its value above it."""
     root, y_of = _frame(title, top_value=max(bar.value for bar in bars), percent=True)
     step = (WIDTH - LEFT - 8) / len(bars)
     for number, bar in enumerate(bars):
@@ -106,9 +106,9 @@ def column_chart(bars: Sequence[Bar], *, title: str, x_name: str) -> str:
 
 
 def interval_chart(bars: Sequence[Bar], *, title: str, reference: float) -> str:
-    """Rates as rows, each with its interval as a whisker; a dashed line says what all samples together have.
+    """Draw rates as rows, each with its interval as a whisker; a dashed line marks the rate of all samples.
 
-    The scale ends a little beyond the largest rate. A whisker that goes on is cut there.
+    The scale ends just above the largest rate, and longer whiskers are cut there.
     """
     ticks = MaxNLocator(4).tick_values(0, max([bar.value for bar in bars] + [reference, 1e-9]))
     top, bottom = float(ticks[-1]), 18 + ROW_HEIGHT * len(bars)
@@ -120,26 +120,26 @@ def interval_chart(bars: Sequence[Bar], *, title: str, reference: float) -> str:
 
     for tick in ticks:
         _line(root, "axis" if tick == 0 else "grid", (x_of(tick), 12), (x_of(tick), bottom))
-        _text(root, _spell(tick, percent=True), x_of(tick), bottom + 17, "tick", anchor="middle")
+        _text(root, _format(tick, percent=True), x_of(tick), bottom + 17, "tick", anchor="middle")
     for number, bar in enumerate(bars):
         middle = 18 + ROW_HEIGHT * (number + 0.5)
-        place = {"x": f"{LABELS_WIDTH}", "y": f"{middle - 7:.1f}", "height": "14", "rx": "2"}
+        box = {"x": f"{LABELS_WIDTH}", "y": f"{middle - 7:.1f}", "height": "14", "rx": "2"}
         width = f"{x_of(bar.value) - LABELS_WIDTH:.1f}"
-        element = ET.SubElement(root, "rect", {"class": "bar", "width": width, **place})
+        element = ET.SubElement(root, "rect", {"class": "bar", "width": width, **box})
         ET.SubElement(element, "title").text = bar.note
         if bar.low is not None and bar.high is not None:
             _line(root, "whisker", (x_of(bar.low), middle), (x_of(bar.high), middle))
         _text(root, bar.label, LABELS_WIDTH - 8, middle + 4.5, "tick", anchor="end")
-        _text(root, _spell(bar.value, percent=True), WIDTH, middle + 4.5, "value", anchor="end")
+        _text(root, _format(bar.value, percent=True), WIDTH, middle + 4.5, "value", anchor="end")
     _line(root, "reference", (x_of(reference), 12), (x_of(reference), bottom))
     _text(root, "all", x_of(reference), 9, "name", anchor="middle")
     return ET.tostring(root, encoding="unicode")
 
 
-def reliability_chart(series: Sequence[Reliability], *, title: str) -> str:
-    """Share of right answers over confidence, both from 0 to 1; a dashed line says where they agree.
+def reliability_chart(series: Sequence[ReliabilitySeries], *, title: str) -> str:
+    """Draw the share of right predictions over confidence, both from 0 to 1; a dashed line marks where they agree.
 
-    The larger a dot, the more answers it stands for. Whiskers are the intervals of the first series.
+    Larger dots stand for more predictions. Whiskers are the intervals of the first series.
     """
     root, y_of = _frame(title, top_value=1.0, percent=True)
 
@@ -147,8 +147,8 @@ def reliability_chart(series: Sequence[Reliability], *, title: str) -> str:
         return LEFT + x * (WIDTH - LEFT - RIGHT)
 
     for tick in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0):
-        _text(root, _spell(tick, percent=True), x_of(tick), HEIGHT - BOTTOM + 18, "tick", anchor="middle")
-    _text(root, "how sure the model is", (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, "name", anchor="middle")
+        _text(root, _format(tick, percent=True), x_of(tick), HEIGHT - BOTTOM + 18, "tick", anchor="middle")
+    _text(root, "confidence of the model", (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, "name", anchor="middle")
     _line(root, "ideal", (x_of(0), y_of(0)), (x_of(1), y_of(1)))
     for point in series[0].points:
         _line(root, "whisker", (x_of(point.x), y_of(point.low)), (x_of(point.x), y_of(point.high)))
@@ -157,12 +157,12 @@ def reliability_chart(series: Sequence[Reliability], *, title: str) -> str:
         line = " ".join(f"{x_of(point.x):.1f},{y_of(point.y):.1f}" for point in one.points)
         ET.SubElement(root, "polyline", {"class": f"line line-{number}", "points": line})
         for point in one.points:
-            place = {
+            circle = {
                 "cx": f"{x_of(point.x):.1f}",
                 "cy": f"{y_of(point.y):.1f}",
                 "r": f"{2.5 + 5 * point.share**0.5:.1f}",
             }
-            dot = ET.SubElement(root, "circle", {"class": f"dot dot-{number}", **place})
+            dot = ET.SubElement(root, "circle", {"class": f"dot dot-{number}", **circle})
             ET.SubElement(dot, "title").text = point.note
         _text(root, one.name, x_of(one.points[-1].x) + 10, end + 4, f"name name-{number}", anchor="start")
     return ET.tostring(root, encoding="unicode")
@@ -173,20 +173,20 @@ def _canvas(title: str, *, height: float) -> ET.Element:
 
 
 def _frame(title: str, *, top_value: float, percent: bool) -> tuple[ET.Element, "_Scale"]:
-    """An empty chart with its grid from zero to just above `top_value`, and the vertical scale."""
+    """An empty chart with a grid from zero to just above `top_value`, and its vertical scale."""
     ticks = MaxNLocator(5).tick_values(0, max(top_value, 1e-9))
     scale = _Scale(top=float(ticks[-1]))
     root = _canvas(title, height=HEIGHT)
     for tick in ticks:
         y = scale(tick)
         _line(root, "axis" if tick == 0 else "grid", (LEFT, y), (WIDTH - 8, y))
-        _text(root, _spell(tick, percent=percent), LEFT - 8, y + 4, "tick", anchor="end")
+        _text(root, _format(tick, percent=percent), LEFT - 8, y + 4, "tick", anchor="end")
     return root, scale
 
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """Height of a value on the canvas; values beyond the top are drawn at it."""
+    """Vertical position of a value on the canvas; values above the top are drawn at the top."""
 
     top: float
 
@@ -195,28 +195,28 @@ class _Scale:
 
 
 def _line(parent: ET.Element, kind: str, start: tuple[float, float], end: tuple[float, float]) -> None:
-    place = {"x1": f"{start[0]:.1f}", "y1": f"{start[1]:.1f}", "x2": f"{end[0]:.1f}", "y2": f"{end[1]:.1f}"}
-    ET.SubElement(parent, "line", {"class": kind, **place})
+    ends = {"x1": f"{start[0]:.1f}", "y1": f"{start[1]:.1f}", "x2": f"{end[0]:.1f}", "y2": f"{end[1]:.1f}"}
+    ET.SubElement(parent, "line", {"class": kind, **ends})
 
 
-def _text(  # noqa: PLR0913  # where and what
+def _text(  # noqa: PLR0913  # position and text
     parent: ET.Element, text: str, x: float, y: float, kind: str, *, anchor: str
 ) -> None:
-    place = {"class": kind, "x": f"{x:.1f}", "y": f"{y:.1f}", "text-anchor": anchor}
-    ET.SubElement(parent, "text", place).text = text
+    attributes = {"class": kind, "x": f"{x:.1f}", "y": f"{y:.1f}", "text-anchor": anchor}
+    ET.SubElement(parent, "text", attributes).text = text
 
 
-def _spell(value: float, *, percent: bool) -> str:
+def _format(value: float, *, percent: bool) -> str:
     if percent:
         return f"{100 * value:.1f}".removesuffix(".0") + " %"
     return f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:.2g}"
 
 
 def _apart(heights: Sequence[float], *, distance: float = 15.0) -> list[float]:
-    """Heights for the names at the ends of lines, moved down where they would overlap."""
-    placed: list[float] = [0.0] * len(heights)
+    """Heights of the labels at the ends of lines, moved down if they would overlap."""
+    moved: list[float] = [0.0] * len(heights)
     lowest = float("-inf")
     for index in sorted(range(len(heights)), key=lambda index: heights[index]):
-        placed[index] = max(heights[index], lowest + distance)
-        lowest = placed[index]
-    return placed
+        moved[index] = max(heights[index], lowest + distance)
+        lowest = moved[index]
+    return moved

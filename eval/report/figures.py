@@ -1,4 +1,4 @@
-"""What the report shows of a run's curves and tables: charts, each with the numbers behind it."""
+"""Charts of a run's learning curves and tables, each with its numbers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 from latexify.eval.report.charts import (
     Bar,
     Dot,
-    Reliability,
+    ReliabilitySeries,
     Series,
     column_chart,
     interval_chart,
@@ -16,23 +16,23 @@ from latexify.eval.report.charts import (
 )
 
 MOST_POINTS = 200
-"""Points of a curve: more are not seen, and a long training has a hundred thousand."""
+"""Maximum points of a curve: more cannot be seen, and a long training has a hundred thousand."""
 MOST_BARS = 12
 SLICES = {
-    "error_by_length": ("symbols", "Errors by length of the formula, in symbols"),
-    "error_by_structure": ("structure", "Errors by what the formula is built of"),
-    "error_by_source": ("source", "Errors by source folder"),
-    "error_by_writer": ("writer", "Errors by writer"),
+    "error_by_length": ("symbols", "Error rate by length of the formula, in symbols"),
+    "error_by_structure": ("structure", "Error rate by structure"),
+    "error_by_source": ("source", "Error rate by source folder"),
+    "error_by_writer": ("writer", "Error rate by writer"),
 }
-"""Tables of parts of the samples: the column that names the part, and the chart's title."""
+"""Tables of groups of samples: the column that names the group, and the chart's title."""
 LONGEST_NAME = 22
 
-Row = Mapping[str, str]
+CsvRow = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """A chart: `svg` is markup safe to embed. columns, rows: its numbers. note: what the reader should know."""
+    """A chart: `svg` is markup that is safe to embed; columns, rows: its numbers; note: a remark for the reader."""
 
     title: str
     svg: str
@@ -42,27 +42,30 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
-    """The charts of a report: how the model learnt, and where it errs."""
+class ReportFigures:
+    """The charts of a report: learning curves, and charts of the errors."""
 
     curves: list[Figure] = field(default_factory=list)
     slices: list[Figure] = field(default_factory=list)
 
 
 def draw_figures(
-    history: Sequence[Row], tables: Mapping[str, Sequence[Row]], *, cer: float, calibration: Mapping[str, Any]
-) -> Figures:
-    """Every figure there are numbers for.
+    history: Sequence[CsvRow], tables: Mapping[str, Sequence[CsvRow]], *, cer: float, calibration: Mapping[str, Any]
+) -> ReportFigures:
+    """Draw every chart that has numbers.
 
-    history: rows of history.csv. tables: of `latexify.eval.score.tables`, by name, cells as in the CSV files. cer: of all.
-    calibration: as in ``metrics/score.json``.
+    Args:
+        history: Rows of history.csv.
+        tables: Tables of `latexify.eval.score.tables` by name, cells as in the CSV files.
+        cer: Character error rate of all samples.
+        calibration: As in ``metrics/score.json``.
     """
     curves = [
         _curve(history, {"train_loss": "training", "valid_loss": "validation"}, title="Loss per token", percent=False),
         _curve(history, {"valid_cer": "CER"}, title="Character error rate on validation inks", percent=True),
     ]
     slices = [_slice(name, tables.get(name, []), cer=cer) for name in SLICES]
-    return Figures(
+    return ReportFigures(
         curves=[curve for curve in curves if curve],
         slices=[
             *filter(None, slices),
@@ -72,34 +75,34 @@ def draw_figures(
     )
 
 
-def _curve(history: Sequence[Row], columns: Mapping[str, str], *, title: str, percent: bool) -> Figure | None:
+def _curve(history: Sequence[CsvRow], columns: Mapping[str, str], *, title: str, percent: bool) -> Figure | None:
     series = [_series(history, column, name) for column, name in columns.items()]
-    steps = sorted({x for one in series for x in one.x})
+    steps = sorted({x for line in series for x in line.x})
     if not steps:
         return None
-    values = [dict(zip(one.x, one.y, strict=True)) for one in series]
+    values = [dict(zip(line.x, line.y, strict=True)) for line in series]
     return Figure(
         title=title,
         svg=line_chart(series, title=title, x_name="optimizer step", percent=percent),
-        columns=["step", *(one.name for one in series)],
+        columns=["step", *(line.name for line in series)],
         rows=[[int(step), *(value.get(step) for value in values)] for step in steps],
     )
 
 
-def _series(history: Sequence[Row], column: str, name: str) -> Series:
+def _series(history: Sequence[CsvRow], column: str, name: str) -> Series:
     measured = thinned([row for row in history if row.get(column)])
     return Series(name=name, x=[float(row["step"]) for row in measured], y=[float(row[column]) for row in measured])
 
 
-def thinned(rows: Sequence[Row]) -> list[Row]:
-    """At most MOST_POINTS rows, evenly spread, first and last among them."""
+def thinned(rows: Sequence[CsvRow]) -> list[CsvRow]:
+    """Keep at most MOST_POINTS rows, evenly spaced, including the first and the last."""
     if len(rows) <= MOST_POINTS:
         return list(rows)
-    return [rows[place * (len(rows) - 1) // (MOST_POINTS - 1)] for place in range(MOST_POINTS)]
+    return [rows[i * (len(rows) - 1) // (MOST_POINTS - 1)] for i in range(MOST_POINTS)]
 
 
-def _slice(name: str, table: Sequence[Row], *, cer: float) -> Figure | None:
-    """A table as a chart of its largest parts; None where there are no parts to compare."""
+def _slice(name: str, table: Sequence[CsvRow], *, cer: float) -> Figure | None:
+    """A chart of the largest groups of a table; None if there are fewer than two."""
     column, title = SLICES[name]
     measured = [row for row in table if row["cer"]]
     if len(measured) < 2:
@@ -121,22 +124,22 @@ def _slice(name: str, table: Sequence[Row], *, cer: float) -> Figure | None:
         svg=interval_chart(bars, title=title, reference=cer),
         columns=[column, "formulas", "CER", "from", "to", "exact match"],
         rows=[[row[column], int(row["num_samples"]), *(_share(row[rate]) for rate in rates)] for row in shown],
-        note=f"The {len(shown)} largest of {len(measured)}." if len(shown) < len(measured) else "",
+        note=f"The largest {len(shown)} of {len(measured)} groups." if len(shown) < len(measured) else "",
     )
 
 
-def _distribution(table: Sequence[Row]) -> Figure:
+def _distribution(table: Sequence[CsvRow]) -> Figure:
     total = sum(int(row["num_samples"]) for row in table)
     shares = [int(row["num_samples"]) / total for row in table]
     bars = [
         Bar(label=row["token_errors"], value=share, note=f"{row['num_samples']} formulas")
         for row, share in zip(table, shares, strict=True)
     ]
-    title = "How many mistakes a formula has"
+    title = "Errors per formula"
     return Figure(
         title=title,
         svg=column_chart(bars, title=title, x_name="wrong, missing or surplus symbols"),
-        columns=["mistakes", "formulas", "share"],
+        columns=["errors", "formulas", "share"],
         rows=[
             [row["token_errors"], int(row["num_samples"]), _share(share)]
             for row, share in zip(table, shares, strict=True)
@@ -145,18 +148,18 @@ def _distribution(table: Sequence[Row]) -> Figure:
 
 
 RELIABILITY_NAMES = {"calibrated": "calibrated", "raw": "raw"}
-"""What the report calls the kinds of confidence in reliability.csv, in the order drawn."""
+"""Kinds of confidence in reliability.csv, in drawing order, and their labels."""
 
 
-def _reliability(table: Sequence[Row], calibration: Mapping[str, Any]) -> Figure:
-    """How often answers are right, by how sure the model is of them."""
+def _reliability(table: Sequence[CsvRow], calibration: Mapping[str, Any]) -> Figure:
+    """The reliability diagram: how often predictions are right, by confidence."""
     kinds = {kind: [row for row in table if row["confidence"] == kind] for kind in RELIABILITY_NAMES}
     series = [
-        Reliability(name=RELIABILITY_NAMES[kind], points=[_dot(row, rows) for row in rows])
+        ReliabilitySeries(name=RELIABILITY_NAMES[kind], points=[_dot(row, rows) for row in rows])
         for kind, rows in kinds.items()
         if rows
     ]
-    title = "How often it is right, by how sure it is"
+    title = "How often predictions are right, by confidence"
     error = f"Expected calibration error {_share(calibration['error'])}"
     return Figure(
         title=title,
@@ -177,14 +180,14 @@ def _reliability(table: Sequence[Row], calibration: Mapping[str, Any]) -> Figure
     )
 
 
-def _dot(row: Row, rows: Sequence[Row]) -> Dot:
+def _dot(row: CsvRow, rows: Sequence[CsvRow]) -> Dot:
     return Dot(
         x=float(row["mean_confidence"]),
         y=float(row["right"]),
         low=float(row["right_low"]),
         high=float(row["right_high"]),
-        share=int(row["num_samples"]) / sum(int(one["num_samples"]) for one in rows),
-        note=f"{row['num_samples']} formulas, {_share(row['mean_confidence'])} sure: {_share(row['right'])} right",
+        share=int(row["num_samples"]) / sum(int(other["num_samples"]) for other in rows),
+        note=f"{row['num_samples']} at confidence {_share(row['mean_confidence'])}, {_share(row['right'])} right",
     )
 
 
@@ -193,5 +196,5 @@ def _share(value: str | float) -> str:
 
 
 def _short(name: str) -> str:
-    """A name that fits beside its bar; of a path, the end says most."""
+    """A name that fits beside its bar; paths are cut at the start."""
     return name if len(name) <= LONGEST_NAME else "…" + name[1 - LONGEST_NAME :]

@@ -1,4 +1,4 @@
-"""Which samples a person gets to see: chosen so that the choice itself does not deceive."""
+"""Choice of the samples that the gallery shows: half of them at random, so that they represent the split."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,14 +15,14 @@ GROUPS = {
     "confident": "as wrong but confident",
     "class": "for its structure, length or source",
 }
-"""Why a sample was chosen, and how a person says it."""
+"""Why a sample was chosen, and the text for it."""
 TURNS = ("random", "class", "random", "worst", "random", "class", "random", "confident", "random", "worst")
-"""Whose turn it is to name a sample; so half of the gallery is a fair sample, however early it has to end."""
+"""Order in which the groups choose, so that half of the gallery is a random sample wherever it ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """What the choice depends on, of one sample. classes: parts of the samples that it belongs to."""
+class GalleryCandidate:
+    """The facts of a sample on which the choice depends. classes: groups of samples it belongs to."""
 
     key: str
     num_errors: int
@@ -32,29 +32,29 @@ class Judged:
 
 
 @dataclass(slots=True)
-class Shown(Generic[Card]):
-    """One sample of the gallery: its card, and every group that named it."""
+class GalleryItem(Generic[Card]):
+    """One sample of the gallery: its card, and every group that chose it."""
 
     card: Card
     groups: list[str] = field(default_factory=list)
 
 
-def draws(samples: Sequence[Judged], *, seed: int) -> Iterator[tuple[str, int]]:
-    """(group, row) in the order in which the samples are to be shown, until every group has named all it has.
+def gallery_order(samples: Sequence[GalleryCandidate], *, seed: int) -> Iterator[tuple[str, int]]:
+    """Yield (group, row) in display order until every group has chosen all its samples.
 
-    random: rows in a random order, so that those named so far are a fair sample at any time. worst: wrong ones, most
+    random: all rows in random order, so that those chosen so far always are a random sample. worst: wrong ones, most
     character edits per reference character first. confident: wrong ones, the most confident first. class: each class in
-    turn names its next row in a random order.
+    turn chooses its next row in random order.
     """
     shuffled = np.random.default_rng(seed).permutation(len(samples)).tolist()
     wrong = [row for row, sample in enumerate(samples) if sample.num_errors]
     worst = sorted(wrong, key=lambda row: (-samples[row].error_rate, -samples[row].confidence, samples[row].key))
     confident = sorted(wrong, key=lambda row: (-samples[row].confidence, samples[row].key))
-    # the classes go through the samples the other way round, so that they do not repeat the random sample
     queues = {
         "random": iter(shuffled),
         "worst": iter(worst),
         "confident": iter(confident),
+        # in reverse, so that the classes do not repeat the random sample
         "class": _by_class(samples, shuffled[::-1]),
     }
     for group in cycle(TURNS):
@@ -67,42 +67,49 @@ def draws(samples: Sequence[Judged], *, seed: int) -> Iterator[tuple[str, int]]:
             queues.pop(group, None)
 
 
-def _by_class(samples: Sequence[Judged], order: Sequence[int]) -> Iterator[int]:
+def _by_class(samples: Sequence[GalleryCandidate], order: Sequence[int]) -> Iterator[int]:
     """Rows, one of each class in turn."""
     members: dict[str, list[int]] = {}
     for row in order:
         for name in samples[row].classes:
             members.setdefault(name, []).append(row)
-    rounds = [iter(members[name]) for name in sorted(members)]
-    while rounds:
-        named = [(rows, next(rows, None)) for rows in rounds]
-        yield from (row for _, row in named if row is not None)
-        rounds = [rows for rows, row in named if row is not None]
+    queues = [iter(members[name]) for name in sorted(members)]
+    while queues:
+        chosen = [(queue, next(queue, None)) for queue in queues]
+        yield from (row for _, row in chosen if row is not None)
+        queues = [queue for queue, row in chosen if row is not None]
 
 
-def collect(
-    named: Iterator[tuple[str, int]],
+def fill_gallery(
+    order: Iterator[tuple[str, int]],
     *,
     make: Callable[[int], Card],
     size_of: Callable[[Card], int],
     num_samples: int,
     max_bytes: int,
-) -> dict[int, Shown[Card]]:
-    """The samples to show by row, in the order they were first named, at most so many and of so many bytes together.
+) -> dict[int, GalleryItem[Card]]:
+    """Collect samples by row, in the order in which they were first chosen.
 
-    It ends with the first sample that does not fit, and so never prefers small ones.
+    It stops at the first sample that does not fit, rather than prefer small ones.
+
+    Args:
+        order: (group, row), see :func:`gallery_order`.
+        make: Makes the card of a row.
+        size_of: Size of a card in bytes.
+        num_samples: Maximum number of samples.
+        max_bytes: Maximum size of all cards together.
     """
-    shown: dict[int, Shown[Card]] = {}
+    items: dict[int, GalleryItem[Card]] = {}
     num_bytes = 0
-    for group, row in named:
-        if row not in shown:
-            if len(shown) == num_samples:
+    for group, row in order:
+        if row not in items:
+            if len(items) == num_samples:
                 break
             card = make(row)
             num_bytes += size_of(card)
             if num_bytes > max_bytes:
                 break
-            shown[row] = Shown(card)
-        if group not in shown[row].groups:
-            shown[row].groups.append(group)
-    return shown
+            items[row] = GalleryItem(card)
+        if group not in items[row].groups:
+            items[row].groups.append(group)
+    return items

@@ -1,4 +1,4 @@
-"""What the report is made of: read, and checked to be of one run."""
+"""Inputs of the report, read and checked to belong to one run."""
 
 import csv
 import json
@@ -16,7 +16,7 @@ from latexify.artifacts.names import HISTORY_NAME, MODEL, PREDICTIONS, PREDICTIO
 from latexify.common.errors import LatexifyError
 
 COUNTED_STAGES = ("ingest", "vocab", "rasterize", "train")
-"""Stages before the judge that leave metrics."""
+"""Stages before the evaluation that write metrics."""
 TABLES = {
     "error_by_length": ("symbols", "num_samples", "cer", "cer_low", "cer_high", "exact_match"),
     "error_by_structure": ("structure", "num_samples", "cer", "cer_low", "cer_high", "exact_match"),
@@ -27,35 +27,40 @@ TABLES = {
     "symbols": ("symbol", "count", "right", "substituted", "missing", "extra", "recall"),
     "confusions": ("kind", "reference", "prediction", "count"),
 }
-"""Tables of ``latexify score`` and the columns that are shown."""
+"""Tables of ``latexify score``, with the columns that the report shows."""
 FROM_SAMPLES = ("num_chars", "char_errors", "num_symbols", "symbol_errors", "source", "writer", "structures")
 
-Row = dict[str, str]
+CsvRow = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Inputs:
-    """Everything of one run.
+class ReportInputs:
+    """Everything about one run.
 
-    rows: the predictions with what ``latexify score`` found of each (`visual` and `renders` where it typeset them).
-    tables: cells as they stand in the CSV files. history: rows of history.csv.
+    Attributes:
+        manifests: Manifests of predictions, model and shards, by kind.
+        rows: The predictions with their columns of samples.parquet (`visual` and `renders` if they were typeset).
+        score: ``metrics/score.json``.
+        stages: Metrics of the earlier stages, by stage.
+        tables: Tables of ``latexify score`` by name, cells as in the CSV files.
+        history: Rows of history.csv.
     """
 
     manifests: Mapping[str, Manifest]
     rows: pa.Table
     score: Mapping[str, Any]
     stages: Mapping[str, Mapping[str, Any]]
-    tables: Mapping[str, Sequence[Row]]
-    history: Sequence[Row]
+    tables: Mapping[str, Sequence[CsvRow]]
+    history: Sequence[CsvRow]
 
     @property
     def split(self) -> str:
-        """Of the samples that were read."""
+        """Split of the samples."""
         return str(self.manifests[PREDICTIONS.kind].params["split"])
 
 
-def read_inputs(predictions: Path, *, shards: Location, model: Path, plots: Path, metrics_folder: Path) -> Inputs:
-    """Read all of it. Raises LatexifyError where something is missing, or is of another run than the rest."""
+def read_inputs(predictions: Path, *, shards: Location, model: Path, plots: Path, metrics_folder: Path) -> ReportInputs:
+    """Read all inputs. Raises LatexifyError if one is missing, or belongs to another run than the rest."""
     predicted = read_manifest(predictions, PREDICTIONS)
     drawn = read_manifest(shards, SHARDS)
     trained = read_manifest(model, MODEL)
@@ -63,8 +68,8 @@ def read_inputs(predictions: Path, *, shards: Location, model: Path, plots: Path
         require_input(predicted, producer, where=predictions)
     score = read_metrics(metrics_folder, "score")
     if score.get("predictions") != predicted.fingerprint:
-        raise LatexifyError(f"{metrics_folder / 'score.json'} is of other predictions: run `latexify score` again")
-    return Inputs(
+        raise LatexifyError(f"{metrics_folder / 'score.json'} belongs to other predictions: run `latexify score` again")
+    return ReportInputs(
         manifests={PREDICTIONS.kind: predicted, MODEL.kind: trained, SHARDS.kind: drawn},
         rows=_read_rows(predictions / PREDICTIONS_NAME, plots / SAMPLES_NAME),
         score=score,
@@ -75,7 +80,7 @@ def read_inputs(predictions: Path, *, shards: Location, model: Path, plots: Path
 
 
 def read_metrics(folder: Path, stage: str) -> dict[str, Any]:
-    """The JSON object that a stage left in the metrics folder."""
+    """Read the JSON object that a stage wrote into the metrics folder."""
     path = folder / f"{stage}.json"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -84,36 +89,36 @@ def read_metrics(folder: Path, stage: str) -> dict[str, Any]:
     except ValueError as error:
         raise LatexifyError(f"{path} is not JSON ({error}): run `latexify {stage}` again") from None
     if not isinstance(content, dict):
-        raise LatexifyError(f"{path} holds no JSON object: run `latexify {stage}` again")
+        raise LatexifyError(f"{path} is not a JSON object: run `latexify {stage}` again")
     return content
 
 
-def read_table(path: Path, columns: Sequence[str], *, producer: str = "latexify score") -> list[Row]:
-    """The rows of a CSV file, which must have `columns`; cells as they stand there."""
+def read_table(path: Path, columns: Sequence[str], *, producer: str = "latexify score") -> list[CsvRow]:
+    """Read the rows of a CSV file that must have `columns`; cells stay text."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)
-            found = reader.fieldnames or []
+            names = reader.fieldnames or []
             rows = list(reader)
     except FileNotFoundError:
         raise LatexifyError(f"{path} is missing: run `{producer}` again") from None
-    missing = [column for column in columns if column not in found]
+    missing = [column for column in columns if column not in names]
     if missing:
         raise LatexifyError(f"{path} has no column {missing[0]!r}: run `{producer}` again")
     return rows
 
 
 def _read_rows(predictions: Path, samples: Path) -> pa.Table:
-    """The predictions, with the columns of the samples beside them."""
+    """The predictions joined with the columns of samples.parquet."""
     rows = pq.read_table(predictions)
     try:
-        judged = pq.read_table(samples)
+        scored = pq.read_table(samples)
     except FileNotFoundError:
         raise LatexifyError(f"{samples} is missing: run `latexify score` again") from None
-    missing = [column for column in ("key", *FROM_SAMPLES) if column not in judged.column_names]
-    if missing or judged["key"].to_pylist() != rows["key"].to_pylist():
-        raise LatexifyError(f"{samples} is of other predictions, or of another version: run `latexify score` again")
+    missing = [column for column in ("key", *FROM_SAMPLES) if column not in scored.column_names]
+    if missing or scored["key"].to_pylist() != rows["key"].to_pylist():
+        raise LatexifyError(f"{samples} belongs to other predictions or another version: run `latexify score` again")
     for column in (*FROM_SAMPLES, "renders", "visual"):
-        if column in judged.column_names:
-            rows = rows.append_column(column, judged[column])
+        if column in scored.column_names:
+            rows = rows.append_column(column, scored[column])
     return rows

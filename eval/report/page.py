@@ -1,4 +1,4 @@
-"""The page of the report: everything that was found, brought into the words and rows that the templates show."""
+"""The page of the report: prepares the values that the templates show."""
 
 import base64
 import hashlib
@@ -11,55 +11,67 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from latexify.eval.metrics.confusion import TokenPair
+from latexify.eval.metrics.registry import METRICS
 from latexify.eval.metrics.slices import LENGTH_BINS, length_of
 from latexify.eval.metrics.structure import STRUCTURES
 from latexify.eval.report.cards import Card
 from latexify.eval.report.figures import draw_figures
-from latexify.eval.report.gallery import GROUPS, Shown
-from latexify.eval.report.inputs import COUNTED_STAGES, Inputs
+from latexify.eval.report.gallery import GROUPS, GalleryItem
+from latexify.eval.report.inputs import COUNTED_STAGES, ReportInputs
 from latexify.eval.report.previous_run import NoPreviousRun, PreviousRun, changes, differences, flatten, obstacles
 
 CONFUSIONS_SHOWN = 20
-"""Of each kind."""
+"""Maximum number for each kind."""
 SYMBOLS_SHOWN = 24
 DIFFERENCES_SHOWN = 60
 CARDS_ON_A_PAGE = 12
 
 
 def environment() -> Environment:
-    """The templates; whatever they are given is escaped, except SVG that `latexify.eval.report.charts` and `latexify.eval.metrics.typeset` made."""
-    made = Environment(
+    """Load the templates. All values are escaped, except SVG made by `report.charts` and `metrics.typeset`."""
+    templates = Environment(
         loader=PackageLoader("latexify.eval.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(percent=percent, points=points, number=number)
-    return made
+    templates.filters.update(percent=percent, points=points, number=number)
+    return templates
 
 
 def card_bytes(card: Card, *, templates: Environment) -> int:
-    """What a card takes in the page, at most."""
+    """Compute the maximum size of a card in the page."""
     html = templates.get_template("card.html.j2").render(card=card, groups=list(GROUPS), group_names=GROUPS)
     return len(html.encode())
 
 
 def render(  # noqa: PLR0913  # all are named
-    inputs: Inputs,
+    inputs: ReportInputs,
     *,
     templates: Environment,
-    earlier: PreviousRun | NoPreviousRun,
-    gallery: Sequence[Shown[Card]],
+    previous: PreviousRun | NoPreviousRun,
+    gallery: Sequence[GalleryItem[Card]],
     glyphs: str,
     parameters: Mapping[str, Any],
 ) -> str:
-    """The page. glyphs: SVG that the formulas of the gallery refer to. parameters: all of params.yaml."""
-    script = files("eval").joinpath("templates/report.js").read_text(encoding="utf-8")
+    """Render the page.
+
+    Args:
+        inputs: Figures and tables of the run.
+        templates: See :func:`environment`.
+        previous: The run to compare with.
+        gallery: The samples to show.
+        glyphs: SVG that the formulas of the gallery refer to.
+        parameters: All of params.yaml.
+    """
+    script = files("latexify.eval.report").joinpath("templates/report.js").read_text(encoding="utf-8")
     return templates.get_template("report.html.j2").render(
         split=inputs.split,
         score=inputs.score,
-        comparison=_comparison(earlier, inputs, parameters),
+        panels=_panels(inputs.score),
+        comparison=_comparison(previous, inputs, parameters),
         figures=draw_figures(
             inputs.history,
             inputs.tables,
@@ -78,28 +90,44 @@ def render(  # noqa: PLR0913  # all are named
         manifests=inputs.manifests,
         script=Markup(script),  # noqa: S704  # our own file
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
-        glyphs=Markup(glyphs),  # noqa: S704  # built element by element in latexify.eval.metrics.typeset
+        glyphs=Markup(glyphs),  # noqa: S704  # latexify.eval.metrics.typeset builds it element by element
     )
 
 
-def confusions_shown(inputs: Inputs) -> dict[tuple[str | None, str | None], int]:
-    """The (written, read) pairs of the confusion tables, each with its number; None stands for nothing."""
-    return {
-        (row["reference"] or None, row["prediction"] or None): place for place, row in enumerate(_commonest(inputs))
-    }
+def _panels(score: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The large figures at the top: heading, rate and explanation of each metric that has a heading and a value."""
+    constant, num_unset = score["constant_answer"], score.get("num_unset_references", 0)
+    search = "" if constant["is_exact"] else " (approximate search)"
+    values = {metric.name: percent(score[metric.name]["value"]) for metric in METRICS if metric.name in score}
+    values["constant_answer"] = f"Best constant answer: {percent(constant['cer'])}{search}."
+    values["unset_references"] = f"{num_unset} references that cannot be typeset are left out." if num_unset else ""
+    return [
+        {
+            "heading": metric.heading,
+            "rate": score[metric.name],
+            "explanation": metric.explanation.format_map(values).strip(),
+        }
+        for metric in sorted(METRICS, key=lambda metric: metric.name != "exact_match")
+        if metric.heading and metric.name in score and score[metric.name]["value"] is not None
+    ]
 
 
-def _commonest(inputs: Inputs) -> list[Mapping[str, str]]:
-    """Substitutions first; braces and scripts, which go missing in pairs, would leave them no room."""
+def confusions_shown(inputs: ReportInputs) -> dict[TokenPair, int]:
+    """Return the confusions in the report's tables, each with its number."""
+    return {(row["reference"] or None, row["prediction"] or None): i for i, row in enumerate(_most_frequent(inputs))}
+
+
+def _most_frequent(inputs: ReportInputs) -> list[Mapping[str, str]]:
+    """Substitutions have rows of their own: braces and scripts, which go missing in pairs, would fill the table."""
     rows = inputs.tables["confusions"]
     substituted = [row for row in rows if row["kind"] == "substituted"]
     unmatched = [row for row in rows if row["kind"] != "substituted"]
     return [*substituted[:CONFUSIONS_SHOWN], *unmatched[:CONFUSIONS_SHOWN]]
 
 
-def _filters(gallery: Sequence[Shown[Card]]) -> dict[str, list[str]]:
-    """What the gallery can be narrowed to: only what some card has."""
-    cards = [shown.card for shown in gallery]
+def _filters(gallery: Sequence[GalleryItem[Card]]) -> dict[str, list[str]]:
+    """Values of the gallery's filters: only those that some card has."""
+    cards = [item.card for item in gallery]
     used = {name for card in cards for name in card.structures}
     lengths = {card.length for card in cards}
     return {
@@ -109,43 +137,45 @@ def _filters(gallery: Sequence[Shown[Card]]) -> dict[str, list[str]]:
     }
 
 
-def _confusions(inputs: Inputs, gallery: Sequence[Shown[Card]]) -> dict[str, list[dict[str, Any]]]:
-    """The confusion tables. occurrences: of the reference's token; num_shown: cards that have the confusion."""
+def _confusions(inputs: ReportInputs, gallery: Sequence[GalleryItem[Card]]) -> dict[str, list[dict[str, Any]]]:
+    """The confusion tables. occurrences: count of the reference's token. num_shown: cards with the confusion."""
     occurrences = {row["symbol"]: int(row["count"]) for row in inputs.tables["symbols"]}
     tables: dict[str, list[dict[str, Any]]] = {"substituted": [], "unmatched": []}
-    for place, row in enumerate(_commonest(inputs)):
+    for number, row in enumerate(_most_frequent(inputs)):
         tables["substituted" if row["kind"] == "substituted" else "unmatched"].append(
             {
                 **row,
-                "place": place,
+                "number": number,
                 "count": int(row["count"]),
                 "occurrences": occurrences.get(row["reference"]) if row["reference"] else None,
-                "num_shown": sum(place in shown.card.pairs for shown in gallery),
+                "num_shown": sum(number in item.card.pairs for item in gallery),
             }
         )
     return tables
 
 
-def _comparison(earlier: PreviousRun | NoPreviousRun, inputs: Inputs, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """What the page says of the run before, or why there is none to speak of."""
-    if isinstance(earlier, NoPreviousRun):
-        return {"run": None, "reason": earlier.reason}
+def _comparison(
+    previous: PreviousRun | NoPreviousRun, inputs: ReportInputs, parameters: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The comparison with the previous run, or the reason why there is none."""
+    if isinstance(previous, NoPreviousRun):
+        return {"run": None, "reason": previous.reason}
     return {
-        "run": earlier,
-        "changes": changes(earlier.score, inputs.score),
-        "obstacles": obstacles(earlier.score, inputs.score),
-        "parameters": differences(earlier.parameters, parameters)[:DIFFERENCES_SHOWN],
+        "run": previous,
+        "changes": changes(previous.score, inputs.score),
+        "obstacles": obstacles(previous.score, inputs.score),
+        "parameters": differences(previous.parameters, parameters)[:DIFFERENCES_SHOWN],
         "stages": [
             row
             for name in COUNTED_STAGES
-            for row in differences({name: earlier.stages[name]}, {name: inputs.stages[name]})
-            if earlier.stages[name]
+            for row in differences({name: previous.stages[name]}, {name: inputs.stages[name]})
+            if previous.stages[name]
         ][:DIFFERENCES_SHOWN],
     }
 
 
 def _losses(stages: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """What did not make it from the inputs to the samples: rows of (stage, reason, count)."""
+    """Inputs that did not become samples: rows of (stage, reason, count)."""
     rows = [
         (stage, reason, count)
         for stage in ("ingest", "rasterize")
@@ -155,17 +185,17 @@ def _losses(stages: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def percent(value: float | None) -> str:
-    """A fraction as a percentage with one decimal."""
+    """Format a fraction as a percentage with one decimal."""
     return "n/a" if value is None else f"{100 * value:.1f} %"
 
 
 def points(value: float) -> str:
-    """A difference of fractions in percentage points, with its sign."""
+    """Format a difference of fractions in percentage points, with its sign."""
     return f"{100 * value:+.1f}".replace("-", "\u2212")
 
 
 def number(value: Any) -> str:
-    """A value for a table: integers grouped by thousands, fractions to four digits, lists spelt out."""
+    """Format a value for a table: integers grouped by thousands, floats to four digits, lists as JSON."""
     if value is None:
         return "n/a"
     if isinstance(value, bool | str):

@@ -1,4 +1,4 @@
-"""The ``report`` stage: one HTML file that a person can read, send and print, with nothing to load from elsewhere."""
+"""The ``report`` stage: writes one self-contained HTML file to read, send and print."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ from latexify.eval.config import ReportParams
 from latexify.eval.metrics.slices import length_of
 from latexify.eval.metrics.typeset import Typesetter
 from latexify.eval.report.cards import Card, make_card
-from latexify.eval.report.gallery import Judged, Shown, collect, draws
-from latexify.eval.report.inputs import COUNTED_STAGES, Inputs, read_inputs
+from latexify.eval.report.gallery import GalleryCandidate, GalleryItem, fill_gallery, gallery_order
+from latexify.eval.report.inputs import COUNTED_STAGES, ReportInputs, read_inputs
 from latexify.eval.report.page import card_bytes, confusions_shown, environment, render
 from latexify.eval.report.previous_run import find_previous_run
 from latexify.shards.format.index import open_split
 from latexify.shards.reading.reader import SampleReader
 
 MAX_BYTES = 5_000_000
-"""Of the file: what mail takes, and a phone opens at once."""
+"""Maximum size of the file: small enough for mail and phones."""
 MAX_GALLERY_BYTES = 4_000_000
 
 
@@ -42,13 +42,23 @@ def run(  # noqa: PLR0913  # the stage's contract
 ) -> Path:
     """Write `out`/report.html, of at most MAX_BYTES bytes, and return its path.
 
-    plots: tables of ``latexify score``. metrics_folder: where the stages left their JSON files. params_path: the
-    parameter file, whose earlier versions git knows. parameters: all that it says now, to be shown.
+    Args:
+        params: The section ``report`` of params.yaml.
+        seed: Random seed that chooses the random part of the gallery.
+        predictions: Folder of ``latexify predict``.
+        shards: Shards that the predictions were made from.
+        model: Folder of the model that made them.
+        plots: Tables of ``latexify score``.
+        metrics_folder: Folder of the stages' JSON files.
+        params_path: The parameter file, whose earlier versions are read from git.
+        parameters: All current parameters, to be shown.
+        out: Folder to write to.
 
-    Raises LatexifyError where predictions, shards, model and score do not belong together.
+    Raises:
+        LatexifyError: If predictions, shards, model and score do not belong together.
     """
     inputs = read_inputs(predictions, shards=shards, model=model, plots=plots, metrics_folder=metrics_folder)
-    earlier = find_previous_run(
+    previous = find_previous_run(
         metrics_folder,
         params_path=params_path,
         revision=params.compare_with,
@@ -60,14 +70,14 @@ def run(  # noqa: PLR0913  # the stage's contract
     html = render(
         inputs,
         templates=templates,
-        earlier=earlier,
+        previous=previous,
         gallery=gallery,
         glyphs=typesetter.glyphs(),
         parameters=parameters,
     ).encode()
     if len(html) > MAX_BYTES:
         raise LatexifyError(
-            f"the report would take {len(html):,} bytes, more than {MAX_BYTES:,}: lower report.num_samples in "
+            f"the report would have {len(html):,} bytes, more than {MAX_BYTES:,}: lower report.num_samples in "
             f"{params_path}"
         )
     write_atomically(out / REPORT_NAME, html)
@@ -75,15 +85,15 @@ def run(  # noqa: PLR0913  # the stage's contract
 
 
 def _gallery(  # noqa: PLR0913  # all are named
-    inputs: Inputs,
+    inputs: ReportInputs,
     params: ReportParams,
     *,
     seed: int,
     shards: Location,
     typesetter: Typesetter,
     templates: Environment,
-) -> list[Shown[Card]]:
-    """The samples to show, with pictures read from the shards."""
+) -> list[GalleryItem[Card]]:
+    """The gallery's samples, with pictures read from the shards."""
     index = open_split(shards, inputs.split)
     row_of = {key: row for row, key in enumerate(index.keys.to_pylist())}
     records = inputs.rows.to_pylist()
@@ -94,19 +104,19 @@ def _gallery(  # noqa: PLR0913  # all are named
             pixels = reader.read([row_of[records[row]["key"]]])[0].pixels
             return make_card(records[row], pixels, typesetter=typesetter, confusions=pairs)
 
-        shown = collect(
-            draws([_judged(record) for record in records], seed=seed),
+        items = fill_gallery(
+            gallery_order([_candidate(record) for record in records], seed=seed),
             make=make,
-            size_of=_Meter(typesetter, templates),
+            size_of=_CardSize(typesetter, templates),
             num_samples=params.num_samples,
             max_bytes=MAX_GALLERY_BYTES,
         )
-    return list(shown.values())
+    return list(items.values())
 
 
 @dataclass(slots=True)
-class _Meter:
-    """What each further card takes in the page: itself, and the glyphs that no card before it had."""
+class _CardSize:
+    """Size that each further card adds to the page: the card, and glyphs that no card before it used."""
 
     typesetter: Typesetter
     templates: Environment
@@ -117,8 +127,8 @@ class _Meter:
         return card_bytes(card, templates=self.templates) + self._glyph_bytes - before
 
 
-def _judged(record: Mapping[str, Any]) -> Judged:
-    return Judged(
+def _candidate(record: Mapping[str, Any]) -> GalleryCandidate:
+    return GalleryCandidate(
         key=record["key"],
         num_errors=record["symbol_errors"],
         error_rate=record["char_errors"] / max(record["num_chars"], 1),

@@ -66,9 +66,9 @@ def inspect(  # noqa: PLR0913, PLR0917  # one parameter per option
 ) -> None:
     """Summarise data, and optionally draw a contact sheet of samples."""
     with extra_needed("rasterize"):
-        from latexify.pipeline.inspect.choosing import Choice
-        from latexify.pipeline.inspect.looking import look
+        from latexify.pipeline.inspect.entry import Choice
+        from latexify.pipeline.inspect.inspect import inspect as inspect_paths
 
     choice = Choice(pick=pick, count=count, label=label, key=key, split=split, seed=seed)
-    for line in look([location_of(path) for path in paths], choice, sheet=sheet):
+    for line in inspect_paths([location_of(path) for path in paths], choice, sheet=sheet):
         print(line)

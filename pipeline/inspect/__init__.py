@@ -1,1 +1,1 @@
-"""Looking at data: what it holds in words, and sheets of pictures. No stage uses it."""
+"""``latexify inspect``: descriptions and contact sheets of data. No stage uses it."""

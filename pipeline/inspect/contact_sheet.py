@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from latexify.pipeline.drawing.draw import Canvas
 from latexify.pipeline.inspect.entry import Entry, Picture
-from latexify.pipeline.inspect.wording import fault_of, sizes_of
+from latexify.pipeline.inspect.summary import fault_of, sizes_of
 from latexify.pipeline.latex import tokenize
 
 PICTURE_WIDTH_PX = 320
@@ -22,10 +22,10 @@ GAP_PX = 14
 LINE_PX = 16
 MAX_LABEL_LINES = 3
 MAX_SIDE_PX = 16_000
-"""Many viewers open no larger picture."""
+"""Many viewers cannot open larger pictures."""
 
 INK_CANVAS = Canvas(height_px=160, width_px=PICTURE_WIDTH_PX, margin_px=10, pen_width_px=2)
-"""Inks, which have no picture of their own, are drawn on this."""
+"""Canvas on which inks are drawn; samples have pictures already."""
 
 _PAPER, _FRAME, _LABEL, _NUMBERS, _KEY, _FAULT = "#ffffff", "#c8c8c8", "#101010", "#606060", "#3060a0", "#b02020"
 _BACKGROUND = "#f4f4f4"
@@ -39,9 +39,9 @@ class _Fonts:
 
     @classmethod
     def load(cls) -> "_Fonts":
-        """DejaVu, as matplotlib brings it."""
+        """Load DejaVu from matplotlib."""
         folder = Path(mpl.get_data_path()) / "fonts" / "ttf"
-        basic = ImageFont.Layout.BASIC  # the same on every machine; Raqm is not everywhere
+        basic = ImageFont.Layout.BASIC  # available on every machine, unlike Raqm
         return cls(
             title=ImageFont.truetype(folder / "DejaVuSans-Bold.ttf", 14, layout_engine=basic),
             text=ImageFont.truetype(folder / "DejaVuSansMono.ttf", 12, layout_engine=basic),
@@ -51,14 +51,14 @@ class _Fonts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Cell:
-    """A picture as it is shown, and the lines below it: text, font and colour."""
+    """A picture at its displayed size, and the lines below it: text, font and colour."""
 
     image: Image.Image | None
     lines: list[tuple[str, ImageFont.FreeTypeFont, str]]
 
 
 def draw_sheet(entries: Sequence[Entry], pictures: Sequence[Picture | None], *, title: str) -> bytes:
-    """A sheet of the entries as a PNG, row by row in their order. pictures: one each; None where there is none."""
+    """Draw a sheet of the entries as a PNG, row by row. pictures: one for each entry; None if it has none."""
     fonts = _Fonts.load()
     cells = [_cell(entry, picture, fonts) for entry, picture in zip(entries, pictures, strict=True)]
     picture_px = max([40, *(cell.image.height for cell in cells if cell.image is not None)])
@@ -71,8 +71,8 @@ def draw_sheet(entries: Sequence[Entry], pictures: Sequence[Picture | None], *, 
     pen = ImageDraw.Draw(sheet)
     pen.text((GAP_PX, GAP_PX), _shortened(title, fonts.title, width_px - 2 * GAP_PX), fill=_LABEL, font=fonts.title)
     for row, height in zip(rows, heights, strict=True):
-        for place, cell in enumerate(row):
-            left = GAP_PX + place * (PICTURE_WIDTH_PX + GAP_PX)
+        for column, cell in enumerate(row):
+            left = GAP_PX + column * (PICTURE_WIDTH_PX + GAP_PX)
             _draw_cell(sheet, pen, cell, left=left, top=top, picture_px=picture_px)
         top += height
     buffer = io.BytesIO()
@@ -81,7 +81,7 @@ def draw_sheet(entries: Sequence[Entry], pictures: Sequence[Picture | None], *, 
 
 
 def _num_columns(count: int, *, height_px: int) -> int:
-    """About as wide as a screen is beside its height, but of a height that viewers open."""
+    """Number of columns for about the aspect ratio of a screen, within the height that viewers can open."""
     wide = math.sqrt(count * 1.3 * height_px / PICTURE_WIDTH_PX)
     needed = math.ceil(count * (height_px + 3 * GAP_PX) / MAX_SIDE_PX)
     return max(1, min(count, round(wide)), needed)
@@ -103,7 +103,7 @@ def _cell(entry: Entry, picture: Picture | None, fonts: _Fonts) -> _Cell:
 
 
 def _shown(picture: Picture) -> Image.Image:
-    """The picture at the width of a cell: small ones enlarged by whole numbers, so that pixels stay pixels."""
+    """The picture at the width of a cell. Small ones are enlarged by integers, so that pixels stay visible."""
     height, width = picture.shape
     room = min(PICTURE_WIDTH_PX / width, MAX_PICTURE_HEIGHT_PX / height)
     if room >= 1:
@@ -112,10 +112,10 @@ def _shown(picture: Picture) -> Image.Image:
     return Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS)
 
 
-def _draw_cell(  # noqa: PLR0913  # what, on what, and where
+def _draw_cell(  # noqa: PLR0913  # drawing target, content and position
     sheet: Image.Image, pen: ImageDraw.ImageDraw, cell: _Cell, *, left: int, top: int, picture_px: int
 ) -> None:
-    frame = (left - 1, top - 1, left + PICTURE_WIDTH_PX, top + picture_px)  # around the picture: it hides no pixel
+    frame = (left - 1, top - 1, left + PICTURE_WIDTH_PX, top + picture_px)  # outside the picture, so it hides no pixel
     pen.rectangle(frame, fill=_PAPER)
     if cell.image is not None:
         x = left + (PICTURE_WIDTH_PX - cell.image.width) // 2
@@ -127,9 +127,9 @@ def _draw_cell(  # noqa: PLR0913  # what, on what, and where
 
 
 def _wrapped(words: Sequence[str], font: ImageFont.FreeTypeFont) -> list[str]:
-    """The words joined to lines as wide as a picture, at most `MAX_LABEL_LINES`; what is left over becomes an ellipsis.
+    """Join words to at most `MAX_LABEL_LINES` lines as wide as a picture; the rest becomes an ellipsis.
 
-    A word is cut only where it is wider than a line.
+    A word is only cut if it is wider than a line.
     """
     lines = [""]
     for word in words:
@@ -149,7 +149,7 @@ def _wrapped(words: Sequence[str], font: ImageFont.FreeTypeFont) -> list[str]:
 
 
 def _fitting(text: str, font: ImageFont.FreeTypeFont, width_px: float) -> int:
-    """How many characters from the beginning fit, at least one."""
+    """How many leading characters fit; at least one."""
     low, high = 1, len(text)
     while low < high:
         middle = (low + high + 1) // 2
@@ -158,10 +158,10 @@ def _fitting(text: str, font: ImageFont.FreeTypeFont, width_px: float) -> int:
 
 
 def _shortened(text: str, font: ImageFont.FreeTypeFont, width_px: float) -> str:
-    """The text in one line; where it is too long its middle gives way, for keys differ at their ends."""
+    """The text in one line; if it is too long its middle is cut, because keys differ at their ends."""
     if font.getlength(text) <= width_px:
         return text
-    low, high = 0, len(text)  # characters that are kept
+    low, high = 0, len(text)  # number of characters to keep
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if font.getlength(_without_middle(text, middle)) <= width_px else (low, middle - 1)

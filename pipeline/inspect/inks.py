@@ -1,51 +1,63 @@
-"""Inks in Parquet: an inks folder or one of its parts."""
+"""Collections of inks: InkML files, the Parquet of ingest, and rejections."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from latexify.artifacts.files import open_parquet
+from latexify.artifacts.files import open_parquet, read_parquet
 from latexify.artifacts.location import Location
+from latexify.artifacts.manifest import MANIFEST_NAME, read_manifest
+from latexify.common.errors import LatexifyError
+from latexify.pipeline.config import IngestParams, InkmlParams
 from latexify.pipeline.drawing.draw import Canvas, draw_ink
-from latexify.pipeline.inks.table import inks_of, read_inks_manifest
+from latexify.pipeline.inkml.document import parse_inkml
+from latexify.pipeline.inkml.xml import UnusableInkError
+from latexify.pipeline.inks.ink import Reason, Stroke
+from latexify.pipeline.inks.table import INKS_KIND, inks_of, read_inks_manifest
+from latexify.pipeline.inputs.archives import Member, iter_members
+from latexify.pipeline.inputs.inputs import SourcePlan, is_input, locate
+from latexify.pipeline.inputs.keys import is_inkml_name, key_of, printable
 from latexify.pipeline.inspect.entry import Entry, Picture, num_latex_tokens
+from latexify.pipeline.latex import normalize
+from latexify.pipeline.source.stage import SOURCE_KIND
 
 _FACTS = ["key", "source", "split", "normalized_label", "points", "num_strokes", "num_points"]
 
 
 class InkCollection:
-    """Inks of Parquet files, in their order."""
+    """Inks of Parquet files, in stored order."""
 
     def __init__(self, parts: Sequence[Location], *, title: str) -> None:
         self._parts = parts
-        self.entries = [entry for batch in _batches(parts, columns=_FACTS) for entry in _entries_of(batch)]
+        self.entries = [entry for batch in _ink_batches(parts, columns=_FACTS) for entry in _ink_entries(batch)]
         self.title = f"{title}: {len(self.entries):,} inks in {len(parts)} Parquet files"
 
     def pictures(self, entries: Sequence[Entry], canvas: Canvas) -> list[Picture | None]:
-        """Draw the inks; their rows are read again, for their points were not kept."""
-        wanted = pa.array([entry.key for entry in entries], pa.string())
+        """Draw the inks. Their rows are read again because their points are not kept in memory."""
+        keys = pa.array([entry.key for entry in entries], pa.string())
         drawn: dict[str, Picture] = {}
-        for batch in _batches(self._parts, columns=None):
-            for ink in inks_of(batch.filter(pc.is_in(batch["key"], wanted))):
+        for batch in _ink_batches(self._parts, columns=None):
+            for ink in inks_of(batch.filter(pc.is_in(batch["key"], keys))):
                 drawn[ink.key] = draw_ink(ink.strokes, canvas)
         return [drawn.get(entry.key) for entry in entries]
 
 
 def open_inks(folder: Location) -> InkCollection:
-    """A whole inks folder. Raises LatexifyError where it is not whole."""
+    """Open an inks folder. Raises LatexifyError if it is incomplete."""
     parts = read_inks_manifest(folder).content["parts"]
     return InkCollection([folder / part["name"] for part in parts], title=f"{folder}: inks")
 
 
-def _batches(parts: Sequence[Location], *, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
+def _ink_batches(parts: Sequence[Location], *, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
     for part in parts:
         with open_parquet(part) as file:
             yield from file.iter_batches(batch_size=4096, columns=columns)
 
 
-def _entries_of(batch: pa.RecordBatch) -> Iterator[Entry]:
+def _ink_entries(batch: pa.RecordBatch) -> Iterator[Entry]:
     texts = batch.drop_columns(["points"]).to_pylist()
     for text, (width, height) in zip(texts, _extents(batch["points"]), strict=True):
         label = text.pop("normalized_label")
@@ -53,7 +65,7 @@ def _entries_of(batch: pa.RecordBatch) -> Iterator[Entry]:
 
 
 def _extents(column: pa.ListArray) -> list[list[float]]:
-    """Width and height of each ink; all have at least one point."""
+    """Width and height of each ink; every ink has at least one point."""
     if len(column) == 0:
         return []
     points = column.flatten().to_numpy().reshape(-1, 2)
@@ -61,3 +73,145 @@ def _extents(column: pa.ListArray) -> list[list[float]]:
     low = np.minimum.reduceat(points, starts, axis=0)
     sides: list[list[float]] = (np.maximum.reduceat(points, starts, axis=0) - low).tolist()
     return sides
+
+
+LIMITS = IngestParams()
+
+
+class RawCollection:
+    """InkML files, parsed as ingest does with its default limits and annotations."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.entries = [_inkml_entry(member, archive=path) for member in members_of(path)]
+        if not self.entries:
+            raise LatexifyError(
+                f"{path} holds no InkML (*.inkml), and is not an inks or shard folder: name another path"
+            )
+        self.title = f"{path}: {len(self.entries):,} InkML files"
+
+    def pictures(self, entries: Sequence[Entry], canvas: Canvas) -> list[Picture | None]:
+        """Draw the inks. They are read again because their strokes are not kept in memory."""
+        keys = {entry.key for entry in entries}
+        drawn = {
+            key: draw_member(member, canvas)
+            for member in members_of(self._path)
+            if (key := key_of(member.name)) in keys
+        }
+        return [drawn.get(entry.key) for entry in entries]
+
+
+def members_of(path: Location) -> Iterator[Member]:
+    """Yield the InkML files of a folder or archive, or `path` itself if it is one."""
+    if path.is_file() and is_inkml_name(path.name):
+        num_bytes = path.stat().st_size
+        data = path.read_bytes() if num_bytes <= LIMITS.max_file_bytes else None
+        yield Member(name=path.name, num_bytes=num_bytes, data=data, is_file=True)
+        return
+    for member in iter_members(path, max_bytes=LIMITS.max_file_bytes):
+        if is_inkml_name(member.name):
+            yield member
+
+
+def _inkml_entry(member: Member, *, archive: Path) -> Entry:
+    key, source = key_of(member.name), f"{archive.name}/{printable(member.name)}"
+    label = None
+    strokes: list[Stroke] = []
+    reason = fault = None
+    try:
+        strokes, annotations = _parse(member)
+        label = _label(annotations)
+    except UnusableInkError as error:
+        reason, fault = error.reason.value, printable(error.detail)
+    points = np.concatenate(strokes) if strokes else None
+    return Entry(
+        key=key,
+        source=source,
+        label=label,
+        num_tokens=num_latex_tokens(label) if label is not None else None,
+        extent=extent_of(points) if points is not None else None,
+        num_strokes=len(strokes) if strokes else None,
+        num_points=len(points) if points is not None else None,
+        reason=reason,
+        fault=fault,
+    )
+
+
+def _parse(member: Member) -> tuple[list[Stroke], Mapping[str, str]]:
+    if member.data is None:
+        raise UnusableInkError(Reason.TOO_LARGE, "a link, or larger than ingest.max_file_bytes")
+    parsed = parse_inkml(member.data, max_file_bytes=LIMITS.max_file_bytes, max_points=LIMITS.max_points)
+    return parsed.strokes, parsed.annotations
+
+
+def _label(annotations: Mapping[str, str]) -> str:
+    names = InkmlParams().label_annotations
+    raw_label = next((annotations[name] for name in names if name in annotations), None)
+    if raw_label is None:
+        raise UnusableInkError(Reason.NO_LABEL, f"no annotation {' or '.join(names)}")
+    label = normalize(raw_label)
+    if not label:
+        raise UnusableInkError(Reason.BAD_LABEL, f"nothing is left of {raw_label[:80]!r} once it is normalised")
+    return label
+
+
+def draw_member(member: Member, canvas: Canvas) -> Picture | None:
+    """Draw the ink of an InkML file; None if its strokes cannot be read."""
+    try:
+        strokes, _ = _parse(member)
+    except UnusableInkError:
+        return None
+    return draw_ink(strokes, canvas)
+
+
+def extent_of(points: Stroke) -> tuple[float, float]:
+    """Compute width and height of points, [num_points, 2]."""
+    width, height = np.ptp(points.astype(np.float64), axis=0).tolist()
+    return width, height
+
+
+class RejectCollection:
+    """The rows of a ``rejects.parquet``.
+
+    The inks themselves are read from sibling folders: those that rasterize rejected from ``../inks``, those that ingest
+    rejected from the inputs of ``../source``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        rows: pa.Table = read_parquet(path)
+        self.entries = [
+            Entry(key=row["key"], source=row["source"], reason=row["reason"], fault=row["detail"])
+            for row in rows.to_pylist()
+        ]
+        self.title = f"{path}: {len(self.entries):,} rejections"
+
+    def pictures(self, entries: Sequence[Entry], canvas: Canvas) -> list[Picture | None]:
+        """Draw the inks that can be found and have strokes."""
+        data = self._path.resolve().parent.parent
+        drawn: dict[str, Picture | None] = {}
+        if self._path.resolve().parent.name != INKS_KIND and (data / INKS_KIND / MANIFEST_NAME).is_file():
+            drawn = _from_inks(data / INKS_KIND, entries, canvas)
+        elif (data / SOURCE_KIND / MANIFEST_NAME).is_file():
+            drawn = _from_source(data / SOURCE_KIND, entries, canvas)
+        return [drawn.get(entry.source) for entry in entries]
+
+
+def _from_inks(folder: Path, entries: Sequence[Entry], canvas: Canvas) -> dict[str, Picture | None]:
+    pictures = open_inks(folder).pictures(entries, canvas)
+    return {entry.source: picture for entry, picture in zip(entries, pictures, strict=True)}
+
+
+def _from_source(folder: Path, entries: Sequence[Entry], canvas: Canvas) -> dict[str, Picture | None]:
+    sources = {entry.source for entry in entries}
+    return {source: draw_member(member, canvas) for source, member in _members(folder, sources) if source in sources}
+
+
+def _members(folder: Path, sources: set[str]) -> Iterator[tuple[str, Member]]:
+    """The members of all inputs that contain one of the sources, with their names in the `source` column."""
+    content = read_manifest(folder, SOURCE_KIND, producer="latexify source").content
+    for item in SourcePlan.from_content(content, where=folder / MANIFEST_NAME).inputs:
+        if any(source.startswith(f"{item.name}/") for source in sources):
+            for member in members_of(locate(item, base=folder)):
+                if is_input(member.name, rule=item.rule):
+                    yield f"{item.name}/{printable(member.name)}", member

@@ -1,4 +1,4 @@
-"""Samples of shards: a shard folder, or one tar by itself."""
+"""Collections of samples: a shard folder, or a single tar."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ from latexify.shards.format.sample import IDS_SUFFIX, JSON_SUFFIX, PNG_SUFFIX
 from latexify.shards.reading.reader import SampleReader
 
 MAX_DESCRIBED = 20_000
-"""Samples whose JSON is read, for strokes and extents: of a larger folder a random choice, the same each time."""
+"""Maximum samples whose JSON is read, for strokes and extents; in larger folders a fixed random choice."""
 
 _MAX_MEMBER_BYTES = 1 << 26
 
@@ -62,7 +62,7 @@ class ShardCollection:
                 )
 
     def pictures(self, entries: Sequence[Entry], canvas: Canvas) -> list[Picture | None]:  # noqa: ARG002  # as stored
-        """The pictures as they are stored; None for a damaged one."""
+        """Return the stored pictures; None for a damaged one."""
         return [self._picture(entry) for entry in entries]
 
     def _picture(self, entry: Entry) -> Picture | None:
@@ -79,7 +79,7 @@ def _is_chosen(key: str, share: float) -> bool:
 
 
 def _describe(reader: SampleReader, row: int) -> dict[str, Any]:
-    """Fields of an entry that only the JSON tells, or what is wrong with it."""
+    """Fields of an entry that are only in the JSON, or its fault."""
     try:
         return _facts(reader.describe([row])[0])
     except LatexifyError as error:
@@ -94,16 +94,16 @@ def _facts(description: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _extent(found: Any) -> tuple[float, float] | None:
-    """Width and height, where `found` is such."""
-    match found:
+def _extent(value: Any) -> tuple[float, float] | None:
+    """Width and height, if `value` is a valid pair."""
+    match value:
         case [int() | float() as width, int() | float() as height] if math.isfinite(width) and math.isfinite(height):
             return float(width), float(height)
     return None
 
 
 class TarCollection:
-    """The samples of one tar, without the folder that it is from."""
+    """The samples of one tar, without its folder."""
 
     def __init__(self, path: Path) -> None:
         self._pngs: dict[str, bytes] = {}
@@ -122,7 +122,7 @@ class TarCollection:
         self.title = f"{path}: {len(self.entries):,} samples in one shard"
 
     def pictures(self, entries: Sequence[Entry], canvas: Canvas) -> list[Picture | None]:  # noqa: ARG002  # as stored
-        """The pictures as they are stored; None for a damaged one."""
+        """Return the stored pictures; None for a damaged one."""
         return [_decoded(self._pngs[entry.key]) for entry in entries]
 
 
@@ -135,15 +135,15 @@ def _decoded(png: bytes) -> Picture | None:
 
 def _entry_of(key: str, png: bytes, description: bytes, num_ids: int | None) -> Entry:
     try:
-        found = json.loads(description)
-        facts = _facts(found)
-        label = found.get("normalized_label")
+        content = json.loads(description)
+        facts = _facts(content)
+        label = content.get("normalized_label")
     except (ValueError, AttributeError):
         facts, label = {"reason": "damaged", "fault": "its JSON cannot be read"}, None
     return Entry(key=key, label=label, num_tokens=num_ids, has_ids=True, num_bytes=len(png), **facts)
 
 
 def is_shard(path: Path) -> bool:
-    """Whether an archive's first member is the picture of a sample."""
+    """Return whether the first member of an archive is the picture of a sample."""
     first = next(iter_members(path, max_bytes=None), None)
     return first is not None and first.name.endswith(PNG_SUFFIX)

@@ -1,26 +1,26 @@
 "use strict";
-// The gallery: filters, order, pages, keys. Without it every formula is shown, one after another.
+// The gallery: filters, order, pages, keys. Without this script, all formulas are shown one after another.
 (() => {
   const byId = (id) => document.getElementById(id);
   const form = byId("filters"), list = byId("cards"), pageSize = Number(list.dataset.pageSize);
-  const cards = [...list.children].map((element, place) => ({
-    element, place, data: element.dataset, text: element.textContent.toLowerCase(),
+  const cards = [...list.children].map((element, index) => ({
+    element, index, data: element.dataset, text: element.textContent.toLowerCase(),
   }));
   const filters = Object.fromEntries(
     ["text", "group", "verdict", "structures", "length", "source", "order"].map((name) => [name, byId("f-" + name)]));
   let matching = cards, page = 0, pair = "";
 
   const value = (name) => (filters[name] ? filters[name].value : "");
-  const among = (wanted, names, separator) => !wanted || names.split(separator).includes(wanted);
+  const among = (name, names, separator) => !name || names.split(separator).includes(name);
   const hasVerdict = (data) => ({
     "": true, mistaken: data.verdict !== "right", unset: data.unset === "1",
   }[value("verdict")] ?? data.verdict === value("verdict"));
-  const hasText = (card, wanted) => !wanted || card.text.includes(wanted);
+  const hasText = (card, text) => !text || card.text.includes(text);
   const orders = {
-    "": (a, b) => a.place - b.place,
-    errors: (a, b) => b.data.errors - a.data.errors || a.place - b.place,
-    confidence: (a, b) => a.data.confidence - b.data.confidence || a.place - b.place,
-    symbols: (a, b) => b.data.symbols - a.data.symbols || a.place - b.place,
+    "": (a, b) => a.index - b.index,
+    errors: (a, b) => b.data.errors - a.data.errors || a.index - b.index,
+    confidence: (a, b) => a.data.confidence - b.data.confidence || a.index - b.index,
+    symbols: (a, b) => b.data.symbols - a.data.symbols || a.index - b.index,
   };
 
   function matches(card) {
@@ -35,18 +35,18 @@
     page = Math.min(Math.max(page, 0), pages - 1);
     const visible = matching.slice(page * pageSize, (page + 1) * pageSize);
     list.replaceChildren(...visible.map((card) => card.element));
-    visible.forEach((card, place) => {
-      card.element.tabIndex = place === 0 ? 0 : -1;
-      card.element.setAttribute("aria-posinset", page * pageSize + place + 1);
+    visible.forEach((card, i) => {
+      card.element.tabIndex = i === 0 ? 0 : -1;
+      card.element.setAttribute("aria-posinset", page * pageSize + i + 1);
       card.element.setAttribute("aria-setsize", matching.length);
       card.element.setAttribute("aria-label", card.element.querySelector(".verdict").textContent);
     });
     const right = matching.filter((card) => card.data.verdict === "right").length;
-    // a share says something of the model only where the formulas were not chosen for their mistakes
+    // a share is only meaningful if the formulas were not chosen for their errors
     const isFair = list.dataset.complete === "1" || value("group") === "random";
     byId("count").textContent = matching.length
       ? `${matching.length} of ${cards.length} formulas, ${right} of them right` + (isFair ? ` (${Math.round(100 * right / matching.length)} %)` : "")
-      : "No formula fits. Reset shows all again.";
+      : "No formula matches. Reset to show all.";
     byId("page").textContent = `Page ${page + 1} of ${pages}`;
     byId("previous").disabled = page === 0;
     byId("next").disabled = page === pages - 1;
@@ -66,11 +66,11 @@
     byId("gallery").scrollIntoView();
   }
 
-  function focusOn(place) {
-    if (place < 0 || place >= matching.length) return;
-    page = Math.floor(place / pageSize);
+  function focusOn(index) {
+    if (index < 0 || index >= matching.length) return;
+    page = Math.floor(index / pageSize);
     show();
-    const chosen = matching[place].element;
+    const chosen = matching[index].element;
     for (const element of list.children) element.tabIndex = element === chosen ? 0 : -1;
     chosen.focus();
   }
@@ -85,13 +85,13 @@
     form.reset();
     pair = link.dataset.pair;
     byId("pair").textContent = `only ${link.dataset.title} ✕`;
-    // reset() asks for a filtering without a pair; this one comes after it
+    // reset() schedules filtering without a pair; filter with the pair after it
     setTimeout(() => { pair = link.dataset.pair; filter(); byId("gallery-title").focus(); });
   }));
   list.addEventListener("keydown", (event) => {
-    const place = matching.findIndex((card) => card.element === event.target);
-    if (place < 0 || event.altKey || event.ctrlKey || event.metaKey) return;
-    const goal = { ArrowRight: place + 1, ArrowLeft: place - 1, Home: 0, End: matching.length - 1 }[event.key];
+    const index = matching.findIndex((card) => card.element === event.target);
+    if (index < 0 || event.altKey || event.ctrlKey || event.metaKey) return;
+    const goal = { ArrowRight: index + 1, ArrowLeft: index - 1, Home: 0, End: matching.length - 1 }[event.key];
     if (goal === undefined) return;
     event.preventDefault();
     focusOn(goal);

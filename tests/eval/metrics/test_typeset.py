@@ -1,4 +1,4 @@
-"""Formulas become pictures, or a reason; never an exception, and never anything that the formula smuggles in."""
+"""Typesetting gives a picture or a reason, never an exception, and never other content of the formula."""
 
 import re
 import time
@@ -31,7 +31,7 @@ def test_formulas_are_drawn_with_glyphs_that_the_page_has(latex: str) -> None:
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.sampled_from(TOKENS), max_size=14).map("".join))
 def test_no_formula_raises(latex: str) -> None:
-    """One odd prediction among thousands must not cost the whole report."""
+    """One odd prediction among thousands must not break the whole report."""
     drawn = Typesetter().draw(latex)
     assert (drawn.svg is None) == bool(drawn.reason)
     if drawn.svg:
@@ -48,13 +48,13 @@ def test_no_formula_raises(latex: str) -> None:
         (r"\newcommand{\a}{b}\a", r"\\newcommand is not allowed"),
         (r"\def\a{\a\a}\a", r"\\def is not allowed"),
         ("x" * 2001, "longer than 2000"),
-        (r"\sqrt{x", "braces without partner"),
-        (r"\sqrt{x}}", "braces without partner"),
+        (r"\sqrt{x", "unbalanced braces"),
+        (r"\sqrt{x}}", "unbalanced braces"),
         (r"\sqrt{" * 200 + "}" * 200, "nested too deep"),
     ],
 )
-def test_what_cannot_be_set_has_a_reason(latex: str, reason: str) -> None:
-    """A person who sees no formula wants to know why."""
+def test_formulas_that_cannot_be_typeset_have_a_reason(latex: str, reason: str) -> None:
+    """People who see no formula want to know why."""
     drawn = Typesetter().draw(latex)
     assert drawn.svg is None
     assert re.search(reason, drawn.reason), drawn.reason

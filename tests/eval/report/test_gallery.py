@@ -61,7 +61,11 @@ def test_half_of_what_is_shown_is_a_fair_sample() -> None:
     random = [row for group, row in named if group == "random"]
     assert sorted(random) == list(range(100))
     assert [group for group, _ in named[:20]].count("random") == 10
-    other = [row for group, row in gallery_order(candidates([2 - row % 3 for row in range(100)]), seed=1) if group == "random"]
+    other = [
+        row
+        for group, row in gallery_order(candidates([2 - row % 3 for row in range(100)]), seed=1)
+        if group == "random"
+    ]
     assert random == other, "the random sample must not depend on which predictions are right"
 
 

@@ -260,7 +260,7 @@ def _age_a_table(inputs: dict[str, Any]) -> None:
         (_edit_score, "run `latexify score` again"),
         (_retrain, "made from another model .* run `latexify predict` again"),
         (_forget_training, "run `latexify train` first"),
-        (_drop_a_sample, "samples.parquet is of other predictions"),
+        (_drop_a_sample, "samples.parquet belongs to other predictions"),
         (_forget_confusions, "confusions.csv is missing: run `latexify score` again"),
         (_age_a_table, "no column 'num_samples': run `latexify score` again"),
     ],

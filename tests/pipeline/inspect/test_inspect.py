@@ -25,7 +25,6 @@ from latexify.pipeline.inks.table import ink_table, part_name, rejects_table
 from latexify.pipeline.inputs.inputs import SourcePlan
 from latexify.pipeline.inputs.scan import InputSpec, scan_inputs
 from latexify.pipeline.inputs.splits import InputSplit
-from latexify.pipeline.inspect.choosing import Choice, choose
 from latexify.pipeline.inspect.contact_sheet import (
     INK_CANVAS,
     PICTURE_WIDTH_PX,
@@ -34,9 +33,9 @@ from latexify.pipeline.inspect.contact_sheet import (
     _wrapped,
     draw_sheet,
 )
-from latexify.pipeline.inspect.entry import Entry
-from latexify.pipeline.inspect.opening import open_collection
-from latexify.pipeline.inspect.wording import describe
+from latexify.pipeline.inspect.entry import Choice, Entry, choose
+from latexify.pipeline.inspect.inspect import open_collection
+from latexify.pipeline.inspect.summary import summary_lines
 from latexify.pipeline.latex import tokenize
 
 GOOD = {
@@ -111,7 +110,7 @@ def data(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def words(path: Path) -> str:
     """All that is said of a path."""
     collection = open_collection(path)
-    return "\n".join([collection.title, *describe(collection.entries)])
+    return "\n".join([collection.title, *summary_lines(collection.entries)])
 
 
 def latexify(*arguments: str) -> tuple[int | BaseException, str]:
@@ -313,7 +312,7 @@ def test_command_searches_and_draws(data: Path, tmp_path: Path) -> None:
         str(data / "inks"), str(data / "shards"), "--label", "7", "--sheet", str(sheet), "--count", "5"
     )
     assert code == 0
-    assert "1 are as wanted" in said
+    assert "1 match" in said
     assert "b/three  7  1 tokens  3 strokes" in said
     assert f"{sheet}: 6 pictures" in said
     assert Image.open(sheet).format == "PNG"

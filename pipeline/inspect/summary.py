@@ -1,4 +1,4 @@
-"""Entries in words and numbers."""
+"""Text summaries of entries."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,17 +12,17 @@ NUM_TOKENS_SHOWN = 15
 NUM_SOURCES_SHOWN = 8
 
 
-def describe(entries: Sequence[Entry]) -> Iterator[str]:
-    """Lines that say what the entries are: splits, sources, lengths, sizes, tokens, faults."""
+def summary_lines(entries: Sequence[Entry]) -> Iterator[str]:
+    """Yield lines on splits, sources, lengths, sizes, tokens and faults of the entries."""
     good = [entry for entry in entries if entry.reason is None]
     splits = Counter(entry.split for entry in good if entry.split)
     if splits:
         yield _line("splits", _counts(splits.items()))
     sources = Counter(_top(entry) for entry in entries if _top(entry))
     if len(sources) > 1:
-        yield _line("sources", _counts(sources.most_common(NUM_SOURCES_SHOWN), of=len(sources)))
-    what = "token ids" if any(entry.has_ids for entry in good) else "LaTeX tokens"
-    yield from _quantiles(what, [entry.num_tokens for entry in good])
+        yield _line("sources", _counts(sources.most_common(NUM_SOURCES_SHOWN), total=len(sources)))
+    unit = "token ids" if any(entry.has_ids for entry in good) else "LaTeX tokens"
+    yield from _quantiles(unit, [entry.num_tokens for entry in good])
     yield from _quantiles("strokes", [entry.num_strokes for entry in good])
     yield from _quantiles("points", [entry.num_points for entry in good])
     extents = [entry.extent for entry in good if entry.extent is not None]
@@ -34,14 +34,14 @@ def describe(entries: Sequence[Entry]) -> Iterator[str]:
     yield from _faults([entry for entry in entries if entry.reason is not None], total=len(entries))
 
 
-def describe_entry(entry: Entry) -> str:
-    """One line on one entry."""
+def entry_line(entry: Entry) -> str:
+    """Describe one entry in one line."""
     parts = [entry.key, entry.label, *sizes_of(entry), fault_of(entry)]
     return "  ".join(part for part in parts if part)
 
 
 def sizes_of(entry: Entry) -> list[str]:
-    """Its numbers, each with its unit."""
+    """List the sizes of an entry with their units."""
     parts = []
     if entry.num_tokens is not None:
         parts.append(f"{entry.num_tokens} {'ids' if entry.has_ids else 'tokens'}")
@@ -55,7 +55,7 @@ def sizes_of(entry: Entry) -> list[str]:
 
 
 def fault_of(entry: Entry) -> str | None:
-    """Why it was left out."""
+    """Return why an entry was rejected, None if it was not."""
     return f"{entry.reason}: {entry.fault}" if entry.reason is not None else None
 
 
@@ -63,9 +63,9 @@ def _line(name: str, text: str) -> str:
     return f"  {name:<20} {text}"
 
 
-def _counts(counts: Iterable[tuple[str | None, int]], *, of: int = 0) -> str:
+def _counts(counts: Iterable[tuple[str | None, int]], *, total: int = 0) -> str:
     shown = [f"{name} {number:,}" for name, number in counts]
-    more = [f"… {of} in all"] if of > len(shown) else []
+    more = [f"… {total} in all"] if total > len(shown) else []
     return ", ".join(shown + more)
 
 
@@ -103,7 +103,7 @@ def _tokens(entries: Sequence[Entry]) -> Iterator[str]:
 
 
 def _faults(entries: Sequence[Entry], *, total: int) -> Iterator[str]:
-    """By reason, each with an example."""
+    """Counts by reason, each with an example."""
     if not entries:
         return
     yield _line("left out", f"{len(entries):,} of {total:,}")

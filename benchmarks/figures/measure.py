@@ -1,0 +1,167 @@
+"""Measurement of the shipped model on a test set of InkML: constrained or not, greedy or with 3 beams."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from benchmarks.bench.machine import describe
+from latexify.common.errors import LatexifyError
+from latexify.common.progress import Progress
+from latexify.eval.config import ScoreParams
+from latexify.eval.metrics.edits import Edits, count_edits
+from latexify.eval.metrics.reliability import calibration_error, reliability
+from latexify.eval.metrics.visual import VisualScorer, measure_appearance
+from latexify.eval.predict.calibration import confidence_of, read_calibration
+from latexify.eval.predict.latex_grammar import constraint_for
+from latexify.eval.score.summary import summarize
+from latexify.eval.score.tables import build_tables
+from latexify.params import Params
+from latexify.pipeline.config import IngestParams, InkmlParams
+from latexify.pipeline.drawing.draw import Canvas, draw_ink
+from latexify.pipeline.inkml.document import parse_inkml
+from latexify.pipeline.inputs.archives import iter_members
+from latexify.pipeline.inputs.keys import is_inkml_name
+from latexify.pipeline.latex import normalize
+from latexify.serve.recognizer import default_model
+from latexify.trainer.inference.reader import TrainedReader, open_reader
+from latexify.trainer.inference.search import Hypothesis
+
+MAX_TOKENS = 256
+BATCH_SIZE = 64
+BEAMS = 3
+DECODINGS = {
+    "constrained, greedy": (True, 1),
+    f"constrained, {BEAMS} beams": (True, BEAMS),
+    "unconstrained, greedy": (False, 1),
+    f"unconstrained, {BEAMS} beams": (False, BEAMS),
+}
+"""Whether the search is constrained, and its number of beams. The first is what the commands do by default."""
+CONFUSIONS_SHOWN = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestInks:
+    """Pictures, uint8 [height, width], and their normalised labels."""
+
+    pictures: Sequence[npt.NDArray[np.uint8]]
+    references: Sequence[str]
+
+
+def measure(archive: Path) -> dict[str, Any]:
+    """Recognise every ink of `archive` with the shipped model in every way, and score the results.
+
+    Returns:
+        JSON values: `model`, `test_set`, `measured` (date, commit and machine), `decodings` (the figures of
+        ``latexify score``, by decoding), and `slices` (tables of the default decoding).
+    """
+    folder = default_model(trained_here=Path("data/model"))
+    model = open_reader(folder, device=torch.device("cpu"))
+    inks = load_inks(archive, model)
+    calibration = read_calibration(folder, fingerprint=model.manifest.fingerprint)
+    scorer = VisualScorer()
+    decodings: dict[str, Any] = {}
+    slices: dict[str, Any] = {}
+    for name, (is_constrained, num_beams) in DECODINGS.items():
+        constraint = constraint_for(folder) if is_constrained else None
+        hypotheses = _recognize(model, inks.pictures, name=name, num_beams=num_beams, constraint=constraint)
+        predictions = [normalize(text) for text in model.texts([hypothesis.ids for hypothesis in hypotheses])]
+        edits = count_edits(inks.references, predictions)
+        params, seed = ScoreParams(), Params().seed
+        resampling: dict[str, Any] = {"num_resamples": params.bootstrap_samples, "seed": seed}
+        appearance = measure_appearance(inks.references, predictions, scorer=scorer)
+        decodings[name] = {
+            "is_constrained": is_constrained,
+            "num_beams": num_beams,
+            **summarize(edits, inks.references, appearance=appearance, name=name, is_normalized=True, **resampling),
+            "num_unfinished": sum(not hypothesis.finished for hypothesis in hypotheses),
+            "calibration": {
+                "error": _calibration_error(hypotheses, edits, calibration),
+                "error_raw": calibration_error(
+                    reliability([hypothesis.confidence for hypothesis in hypotheses], edits.symbol_errors == 0)
+                ),
+            },
+        }
+        slices = slices or _slices(inks.references, predictions, edits, resampling)
+    machine = describe()
+    return _rounded(
+        {
+            "model": {"name": folder.name, "fingerprint": model.manifest.fingerprint},
+            "test_set": {"name": "CROHME 2014 test", "num_inks": len(inks.references)},
+            "measured": {name: machine[name] for name in ("date", "commit", "cpu", "cpus")},
+            "decodings": decodings,
+            "slices": slices,
+        }
+    )
+
+
+def load_inks(archive: Path, model: TrainedReader) -> TestInks:
+    """Read the inks of an archive in the order of their names, drawn on the model's canvas."""
+    geometry, limits, names = model.geometry, IngestParams(), InkmlParams().label_annotations
+    canvas = Canvas(**geometry.to_dict())
+    inks = []
+    for member in iter_members(archive, max_bytes=limits.max_file_bytes):
+        if is_inkml_name(member.name) and member.data is not None:
+            ink = parse_inkml(member.data, max_file_bytes=limits.max_file_bytes, max_points=limits.max_points)
+            label = next((ink.annotations[name] for name in names if name in ink.annotations), None)
+            if label is None:
+                raise LatexifyError(f"{archive}: {member.name} has no label (annotations {', '.join(names)})")
+            inks.append((member.name, draw_ink(ink.strokes, canvas), normalize(label)))
+    inks.sort(key=lambda ink: ink[0])
+    if not inks:
+        raise LatexifyError(f"{archive} contains no InkML files")
+    return TestInks(pictures=[ink[1] for ink in inks], references=[ink[2] for ink in inks])
+
+
+def _recognize(
+    model: TrainedReader, pictures: Sequence[npt.NDArray[np.uint8]], *, name: str, num_beams: int, constraint: Any
+) -> list[Hypothesis]:
+    """The best hypothesis for each picture. Those with much ink, which take longest, share batches."""
+    order = sorted(range(len(pictures)), key=lambda i: -np.count_nonzero(pictures[i] < 128))
+    hypotheses: dict[int, Hypothesis] = {}
+    with Progress(name, total=len(pictures), unit="inks") as progress:
+        for start in range(0, len(order), BATCH_SIZE):
+            batch = order[start : start + BATCH_SIZE]
+            pixels = torch.from_numpy(np.stack([pictures[i] for i in batch]))
+            results = model.reader.read(pixels, max_tokens=MAX_TOKENS, num_beams=num_beams, constraint=constraint)
+            hypotheses |= {i: best for i, (best, *_) in zip(batch, results, strict=True)}
+            progress.advance(len(batch))
+    return [hypotheses[i] for i in range(len(pictures))]
+
+
+def _calibration_error(hypotheses: Sequence[Hypothesis], edits: Edits, calibration: Any) -> float:
+    confidences = [
+        confidence_of(hypothesis.confidence, finished=hypothesis.finished, calibration=calibration)
+        for hypothesis in hypotheses
+    ]
+    return calibration_error(reliability(confidences, edits.symbol_errors == 0))
+
+
+def _slices(
+    references: Sequence[str], predictions: Sequence[str], edits: Edits, resampling: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The tables that the documents show, of the default decoding."""
+    tables = build_tables(edits, references, predictions, keys=None, writers=None, **resampling)
+    columns = ("num_samples", "cer", "exact_match")
+    groups = {
+        name: [{"name": row[name], **{column: row[column] for column in columns}} for row in tables[table]]
+        for name, table in (("symbols", "error_by_length"), ("structure", "error_by_structure"))
+    }
+    confusions = [row for row in tables["confusions"] if not {row["reference"], row["prediction"]} & {"{", "}"}]
+    return {**groups, "confusions": confusions[:CONFUSIONS_SHOWN]}
+
+
+def _rounded(value: Any) -> Any:
+    """Floats with six decimals: more would only record rounding differences between machines."""
+    match value:
+        case dict():
+            return {name: _rounded(item) for name, item in value.items()}
+        case list():
+            return [_rounded(item) for item in value]
+        case float():
+            return round(value, 6)
+    return value

@@ -15,7 +15,6 @@ from latexify.serve.demo.page import BEAMS
 from latexify.serve.recognizer import Picture, Recognition, Recognizer
 from scripts.browser import Chromium, Page, every, find_browser, first
 from tests.support.handwriting import encoded, ink, inkml
-from tests.support.reading_models import export_folder, make_loaded
 from tests.support.service_process import Service, service
 
 CANVAS = first("canvas")
@@ -24,13 +23,6 @@ STROKES = f"{CANVAS}.getRootNode().widget.sheet.strokes"
 SCREEN = {"width_px": 1280, "height_px": 800}
 CROSS = [[(60, 60), (90, 100), (120, 140)], [(120, 60), (60, 140)]]
 """Two strokes, relative to the sheet's corner."""
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model with random weights."""
-    scratch = tmp_path_factory.mktemp("model")
-    return export_folder(make_loaded("hybrid", scratch), scratch / "out")
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import hf_xet
+import hf_xet  # type: ignore[import-untyped]  # has no types
 import pytest
 from huggingface_hub import close_session as reset_sessions
 from huggingface_hub import constants

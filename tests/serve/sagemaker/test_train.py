@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,7 @@ def make_job(
     for name in ("model", "output", "checkpoints", "input/data"):
         (root / name).mkdir(parents=True)
     for name in names:
+        assert channels is not None
         shutil.copytree(channels / name, root / "input/data" / name)
     return root
 
@@ -290,11 +292,12 @@ def test_a_container_without_sagemaker_is_one_host(tmp_path: Path) -> None:
 
 def test_every_gpu_of_every_instance_gets_a_process(tmp_path: Path) -> None:
     """Idle GPUs are paid for too; and instances that number themselves differently never connect."""
-    settings = {"root": tmp_path, "hyperparameters": {}, "channels": {}, "interface": "eth0"}
-    alone = TrainingJob(hosts=["algo-1"], host="algo-1", **settings)
+    alone = TrainingJob(
+        root=tmp_path, hyperparameters={}, channels={}, hosts=["algo-1"], host="algo-1", interface="eth0"
+    )
     assert launcher(alone, num_gpus=0, port=1) == launcher(alone, num_gpus=1, port=1) == [sys.executable, "-P"]
     assert "--nproc-per-node=8" in launcher(alone, num_gpus=8, port=1)
-    second = launcher(TrainingJob(hosts=["algo-1", "algo-2"], host="algo-2", **settings), num_gpus=4, port=7)
+    second = launcher(replace(alone, hosts=["algo-1", "algo-2"], host="algo-2"), num_gpus=4, port=7)
     assert {"--nnodes=2", "--node-rank=1", "--nproc-per-node=4", "--master-addr=algo-1"} <= set(second)
 
 

@@ -34,17 +34,7 @@ class SharedRecognizer:
     """A model that all visitors use. Safe to share between threads."""
 
     def __init__(self, model: Path, *, device: str | None, engine: Engine | None, threads: int) -> None:
-        """Load the model.
-
-        Args:
-            model: Model folder.
-            device: See `Recognizer`.
-            engine: See `Recognizer`.
-            threads: CPU threads of torch.
-
-        Raises:
-            LatexifyError: If the model is incomplete, or the device or engine cannot be used.
-        """
+        """Load a model folder as `Recognizer` does, with the same errors; `threads` is the number of CPU threads."""
         # torch keeps its number of threads separately for each thread that calls it
         self._thread = ThreadPoolExecutor(1, "model", initializer=torch.set_num_threads, initargs=(threads,))
         self._recognizer = self._thread.submit(Recognizer, model, device=device, engine=engine).result()

@@ -8,12 +8,9 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """A data set and its terms.
+    """Data and its terms; `licence` is the Hub's identifier, or None if only the user knows it.
 
-    Attributes:
-        title: Name and short description.
-        terms: The terms as a person would write them.
-        licence: Identifier from https://huggingface.co/docs/hub/repositories-licenses; None if only the user knows it.
+    https://huggingface.co/docs/hub/repositories-licenses
     """
 
     title: str
@@ -53,11 +50,7 @@ ADDITIONS: Mapping[str, Origin] = {
 
 
 def origins(source: Mapping[str, Any]) -> list[Origin]:
-    """Return the origins of the dataset and of the files that its inks were composed with, without repeats.
-
-    Args:
-        source: Parameters in the manifest of ``data/source``.
-    """
+    """Return the origins of a dataset and of the files that it was composed with, by ``data/source``'s parameters."""
     composed = source.get("composed", {})
     files = [*composed.get("symbol_files", []), *composed.get("formulas", [])]
     return list(dict.fromkeys([ORIGINS[source["dataset"]], *map(_origin_of_file, files)]))

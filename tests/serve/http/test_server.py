@@ -67,8 +67,8 @@ def test_many_clients_get_the_same_answers_as_one(running: Service) -> None:
             return answer.status_code, is_right
 
         with ThreadPoolExecutor(16) as pool:
-            found = list(pool.map(ask, range(64)))
-    assert found == [(415 if number % 4 == 3 else 200, True) for number in range(64)]
+            answers = list(pool.map(ask, range(64)))
+    assert answers == [(415 if number % 4 == 3 else 200, True) for number in range(64)]
 
 
 def flood(connection: socket.socket) -> None:

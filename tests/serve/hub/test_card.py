@@ -230,11 +230,11 @@ def test_every_dataset_has_its_terms() -> None:
 def test_the_sources_of_composed_inks_are_named() -> None:
     """Symbols and formulas from other sources keep their terms inside composed inks."""
     composed = {"symbol_files": ["symbols/detexify.jsonl.xz"], "formulas": ["wikipedia-formulas.txt.xz", "own.txt"]}
-    found = origins({"dataset": "crohme", "composed": composed})
-    assert [origin.terms for origin in found] == [
+    all_origins = origins({"dataset": "crohme", "composed": composed})
+    assert [origin.terms for origin in all_origins] == [
         "CC BY-NC-SA 3.0",
         "ODbL 1.0",
         "CC BY-SA",
         "as the publisher states",
     ]
-    assert "own.txt" in found[-1].title
+    assert "own.txt" in all_origins[-1].title

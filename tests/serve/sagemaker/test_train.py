@@ -127,11 +127,11 @@ def finished(channels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_log_has_the_metrics_of_the_documentation(finished: Path) -> None:
     """A tuning job without metrics in the log fails after its first training."""
     definitions = re.findall(r'"Regex": r"(.*)"', (REPOSITORY / "docs/sagemaker.md").read_text())
-    found = [re.findall(pattern, (finished / "log").read_text()) for pattern in definitions]
-    assert [len(values) for values in found] == [2, 2]
+    values = [re.findall(pattern, (finished / "log").read_text()) for pattern in definitions]
+    assert [len(each) for each in values] == [2, 2]
     best = json.loads((finished / "output/data/metrics/train.json").read_text())
-    assert f"{best['valid_loss']:.3f}" in found[0]
-    assert f"{100 * best['valid_cer']:.1f}" in found[1]
+    assert f"{best['valid_loss']:.3f}" in values[0]
+    assert f"{100 * best['valid_cer']:.1f}" in values[1]
 
 
 def test_model_checkpoints_and_figures_are_in_the_folders_that_sagemaker_keeps(finished: Path) -> None:

@@ -20,7 +20,7 @@ def listen(host: str, port: int) -> socket.socket:
         raise LatexifyError(
             f"cannot listen on {host}, port {port} ({error.strerror}): choose another --host or --port"
         ) from None
-    # Accepted connections inherit this. Head and body of an answer are two packets, and with Nagle's algorithm the second
+    # Connections inherit this. Head and body of an answer are two packets, and with Nagle's algorithm the second one
     # waits 40 ms for an acknowledgement. asyncio only sets it on sockets that were made with a protocol number.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener

@@ -10,7 +10,7 @@ HEIGHT, WIDTH = 200, 400
 
 def ruled() -> np.ndarray:
     """A page with a line every 50 rows."""
-    return np.mgrid[0:HEIGHT, 0:WIDTH][0] % 50 < 2
+    return np.tile(np.arange(HEIGHT)[:, None] % 50 < 2, (1, WIDTH))
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.03, -0.05])

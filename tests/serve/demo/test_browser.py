@@ -20,7 +20,6 @@ from tests.support.service_process import Service, service
 CANVAS = first("canvas")
 LATEX = f"{every('code.latex')}.filter((code) => code.getClientRects().length).map((code) => code.textContent)"
 STROKES = f"{CANVAS}.getRootNode().widget.sheet.strokes"
-SCREEN = {"width_px": 1280, "height_px": 800}
 CROSS = [[(60, 60), (90, 100), (120, 140)], [(120, 60), (60, 140)]]
 """Two strokes, relative to the sheet's corner."""
 
@@ -60,7 +59,7 @@ def demo(model: Path, home: Path) -> Iterator[Service]:
 def tab(chromium: Chromium, demo: Service) -> Iterator[Page]:
     """The page, loaded once, since that is slow."""
     with chromium.page() as page:
-        page.look_like(**SCREEN)
+        page.look_like(width_px=1280, height_px=800)
         page.open(demo.url)
         page.wait_for(first(".examples button"))
         yield page
@@ -69,7 +68,7 @@ def tab(chromium: Chromium, demo: Service) -> Iterator[Page]:
 @pytest.fixture
 def page(tab: Page) -> Page:
     """The page with an empty sheet, on a desktop screen."""
-    tab.look_like(**SCREEN)
+    tab.look_like(width_px=1280, height_px=800)
     tab.click(f"{every('[role=tab]')}[0]")
     tab.wait_for(CANVAS)
     if not tab.value(f"{first('button.clear')}.disabled"):

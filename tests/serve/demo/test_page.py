@@ -26,6 +26,11 @@ def page(settings: DemoSettings) -> AppTest:
     return test.run()
 
 
+def uploader(page: AppTest) -> Any:
+    """The widget that takes files."""
+    return page.get("file_uploader")[0]
+
+
 def widget_data(page: AppTest) -> list[Mapping[str, Any]]:
     """Data of the page's own widgets, in their order."""
     return [json.loads(widget.proto.json) for widget in page.get("bidi_component")]
@@ -45,7 +50,7 @@ def test_a_visitor_finds_a_sheet_and_examples(page: AppTest) -> None:
     assert all(example["label"] and example["strokes"] for example in sheet["examples"])
     assert [tab.label for tab in page.tabs] == ["Write", "Images and InkML"]
     assert (page.slider[0].min, page.slider[0].max, page.slider[0].value) == (1, 8, BEAMS)
-    assert "8 MB" in page.get("file_uploader")[0].label
+    assert "8 MB" in uploader(page).label
 
 
 def test_files_are_recognised_independently(page: AppTest, model: Path) -> None:
@@ -56,7 +61,7 @@ def test_files_are_recognised_independently(page: AppTest, model: Path) -> None:
         "text.jpg": b"no image",
         "photo.jpg": encoded(200 * ink() + 20, "JPEG"),
     }
-    page.get("file_uploader")[0].set_value([(name, data, "") for name, data in files.items()]).run()
+    uploader(page).set_value([(name, data, "") for name, data in files.items()]).run()
     assert not page.exception
     results = [data for data in widget_data(page) if "candidates" in data]
     recognizer = Recognizer(model, device="cpu")
@@ -73,7 +78,7 @@ def test_files_are_recognised_independently(page: AppTest, model: Path) -> None:
 
 def test_a_larger_beam_finds_more_candidates(page: AppTest) -> None:
     """As the slider's help says."""
-    page.get("file_uploader")[0].set_value([("a.inkml", inkml(), "")]).run()
+    uploader(page).set_value([("a.inkml", inkml(), "")]).run()
     counts = []
     for num_beams in (1, 8):
         page.slider[0].set_value(num_beams).run()
@@ -85,6 +90,6 @@ def test_too_many_files_are_cut_off(page: AppTest, monkeypatch: pytest.MonkeyPat
     """A visitor who drops a folder of a thousand photos must not block all others."""
     shared = shared_recognizer(DemoSettings.from_mapping(page.secrets["latexify"]))
     monkeypatch.setattr(shared, "limits", replace(shared.limits, max_items=2))
-    page.get("file_uploader")[0].set_value([(f"{number}.inkml", inkml(), "") for number in range(3)]).run()
+    uploader(page).set_value([(f"{number}.inkml", inkml(), "") for number in range(3)]).run()
     assert len([data for data in widget_data(page) if "candidates" in data]) == 2
     assert "first 2" in page.warning[0].value

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
+import streamlit as st
 
 from latexify.serve.demo import widgets
 
@@ -11,5 +12,5 @@ from latexify.serve.demo import widgets
 def test_an_empty_sheet_is_not_an_ink(monkeypatch: pytest.MonkeyPatch, ink: object) -> None:
     """Nor is anything else that the page's script would not send."""
     renderer = lambda *_, **__: lambda **_: SimpleNamespace(ink=ink)  # noqa: E731  # one line
-    monkeypatch.setattr(widgets.st.components.v2, "component", renderer)
+    monkeypatch.setattr(st.components.v2, "component", renderer)
     assert widgets.sheet([]) is None

@@ -53,7 +53,7 @@ def test_the_front_matter_has_the_fields_that_the_hub_searches(facts: CardFacts)
     assert data.license == "apache-2.0"
     assert data.library_name == "transformers"
     assert data.pipeline_tag == "image-to-text"
-    assert {"latex", "trocr", "ocr"} <= set(data.tags)
+    assert {"latex", "trocr", "ocr"} <= set(data.tags or [])
     assert data.model_name == "formulas"
     assert data.eval_results is not None
     assert facts.evaluation is not None

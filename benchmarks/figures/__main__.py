@@ -36,7 +36,7 @@ def _test_set() -> Path:
             return folder / TEST_SET
     raise LatexifyError(
         f"{TEST_SET} is neither in LATEXIFY_REAL_DATA nor in data/raw: put CROHME's test set of 2014 there "
-        "(docs/development.md)"
+        "(CONTRIBUTING.md)"
     )
 
 

@@ -142,9 +142,9 @@ def _print_results(outcomes: list[Outcome], memory_mib: list[float]) -> bool:
     print("| attack | requests | statuses (0: connection closed) | wrong |\n|---|---:|---|---:|")
     for kind in sorted({kind for kind, _ in statuses}):
         mine = {status: count for (name, status), count in sorted(statuses.items()) if name == kind}
-        told = ", ".join(f"{status}: {count}" for status, count in mine.items())
+        counts = ", ".join(f"{status}: {count}" for status, count in mine.items())
         bad = sum(count for (name, _), count in wrong.items() if name == kind)
-        print(f"| {kind} | {sum(mine.values())} | {told} | {bad} |")
+        print(f"| {kind} | {sum(mine.values())} | {counts} | {bad} |")
     median_ms, p95_ms = (1000 * good_s[len(good_s) * percent // 100] for percent in (50, 95))
     print(
         f"\n{len(good_s)} good requests meanwhile, {num_failed} failed; median {median_ms:.0f} ms, p95 {p95_ms:.0f} ms."

@@ -36,12 +36,7 @@ class DemoExample:
 def find_examples(inks: Location, *, count: int) -> list[DemoExample]:
     """Choose at most `count` examples, the same each time, from short to long.
 
-    Args:
-        inks: Folder of the ingest stage. If it is missing or has no test inks, examples are generated.
-        count: Number of examples.
-
-    Raises:
-        LatexifyError: If the folder is damaged.
+    They are generated if the folder of inks is missing or has no test inks. Raises LatexifyError if it is damaged.
     """
     examples = _from_test_split(inks, count) if (inks / MANIFEST_NAME).is_file() else []
     return examples or _generate(count)

@@ -32,18 +32,7 @@ class SharedRecognizer:
     """A model that all visitors use. Safe to share between threads."""
 
     def __init__(self, model: Path, *, device: str | None, runtime: Runtime | None, threads: int) -> None:
-        """Load the model.
-
-        Args:
-            model: Model folder.
-            device: See `Recognizer`.
-            runtime: See `Recognizer`.
-            threads: CPU threads of the model.
-
-        Raises:
-            LatexifyError: If the model is incomplete, or the device or runtime cannot be used.
-        """
-        # torch keeps its number of threads separately for each thread that calls it
+        """Load a model folder as `Recognizer` does, with the same errors; `threads` is the number of CPU threads."""
         self._thread = ThreadPoolExecutor(1, "model")
         load = partial(Recognizer, model, device=device, runtime=runtime, num_threads=threads)
         self._recognizer = self._thread.submit(load).result()

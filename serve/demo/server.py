@@ -62,12 +62,7 @@ def options() -> dict[str, str | int | bool]:
 def run(settings: DemoSettings, *, host: str, port: int, open_browser: bool, announce: Callable[[str], None]) -> None:
     """Serve the demo until SIGTERM or SIGINT, and return.
 
-    Args:
-        settings: How the demo works.
-        host: Address to listen on.
-        port: Port to listen on; 0 takes any free one.
-        open_browser: Whether to open the page in this machine's browser.
-        announce: Called with the URL once browsers can connect.
+    Port 0 takes any free one. `announce` gets a line with the URL once browsers can connect.
 
     Raises:
         LatexifyError: If model, device or address cannot be used, or the inks are damaged; before anything is served.

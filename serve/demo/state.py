@@ -17,15 +17,7 @@ NUM_EXAMPLES = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoSettings:
-    """How the demo works.
-
-    Attributes:
-        model: Model folder.
-        device: See `Recognizer`.
-        runtime: See `Recognizer`.
-        threads: CPU threads of the model.
-        inks: Folder or URL of the inks that examples are taken from.
-    """
+    """How the demo works: see `Recognizer`; `inks` is the folder or URL of the inks that examples are taken from."""
 
     model: Path
     device: str | None

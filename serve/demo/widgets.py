@@ -49,13 +49,7 @@ def sheet(examples: Sequence[DemoExample]) -> WrittenInk | None:
 
 
 def candidates(result: DemoResult, *, key: str, label: str | None = None) -> None:
-    """Show the candidates typeset with LaTeX to copy, and the model's input.
-
-    Args:
-        result: What to show.
-        key: Streamlit's key of the widget.
-        label: The ink's normalised label, if known.
-    """
+    """Show the candidates typeset with LaTeX to copy, the model's input, and the ink's normalised label if known."""
     recognition = result.recognition
     show = st.components.v2.component(
         "latexify_candidates",

@@ -30,12 +30,7 @@ STATIC = Path(__file__).resolve().parent / "static"
 
 
 def make_app(settings: ServiceSettings, *, on_failure: Callable[[BaseException], None]) -> FastAPI:
-    """Make the application, which loads the model when it starts.
-
-    Args:
-        settings: How the service works.
-        on_failure: Called in the event loop if the model cannot be loaded.
-    """
+    """Make the application, which loads the model when it starts, and calls `on_failure` if that fails."""
     metrics = ServiceMetrics()
     worker = Worker(settings, metrics)
     bodies = BodyReceiver(settings.limits)

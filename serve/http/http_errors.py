@@ -9,11 +9,7 @@ CLIENT_GONE = 499
 
 
 class HttpError(LatexifyError):
-    """Why a request, or one of its items, gets no answer.
-
-    Attributes:
-        status: HTTP status, 4xx or 5xx.
-    """
+    """Why a request, or one of its items, gets no answer; `status` is 4xx or 5xx."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(" ".join(message.split()))

@@ -13,11 +13,7 @@ from latexify.serve.http.limits import Limits
 
 
 class BodyReceiver:
-    """Receives bodies and counts the memory that they hold.
-
-    Attributes:
-        held_bytes: Size of all bodies in memory.
-    """
+    """Receives bodies, and counts the memory that they hold in `held_bytes`."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits

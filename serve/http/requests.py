@@ -40,24 +40,14 @@ class RequestItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedRequest:
-    """The items of a request, in its order.
-
-    Attributes:
-        items: The inks and images.
-        is_list: Whether the answer is a list too, even for one item.
-    """
+    """The items of a request, in its order; `is_list` says that the answer is a list too, even for one item."""
 
     items: Sequence[RequestItem]
     is_list: bool
 
 
 def parse_request(body: bytes, *, content_type: str, limits: Limits) -> ParsedRequest:
-    """Parse a request body.
-
-    Args:
-        body: The whole body.
-        content_type: Its Content-Type header, empty if there was none.
-        limits: Limits for the number of items, strokes and points.
+    """Parse a request body; `content_type` is its header, empty if there was none.
 
     Raises:
         HttpError: 400 if it is malformed, 413 too many items, 415 an unsupported type, 422 invalid or too many strokes.

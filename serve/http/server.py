@@ -20,11 +20,7 @@ MAX_CONNECTIONS = 512
 def run(settings: ServiceSettings, *, host: str, port: int, announce: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT, finish the requests in progress, and return.
 
-    Args:
-        settings: How the service works.
-        host: Address to listen on.
-        port: Port to listen on; 0 takes any free one.
-        announce: Called with a line for the user, such as the service's URL once clients can connect.
+    Port 0 takes any free one. `announce` gets lines for the user: the service's URL once clients can connect.
 
     Raises:
         LatexifyError: If the address cannot be used, or the model cannot be loaded.

@@ -12,15 +12,7 @@ BACKLOG = 512
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Open a listening socket.
-
-    Args:
-        host: Address to listen on.
-        port: Port to listen on; 0 takes any free one.
-
-    Raises:
-        LatexifyError: If the address cannot be used.
-    """
+    """Open a listening socket; port 0 takes any free one. Raises LatexifyError if the address cannot be used."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
@@ -28,9 +20,8 @@ def listen(host: str, port: int) -> socket.socket:
         raise LatexifyError(
             f"cannot listen on {host}, port {port} ({error.strerror}): choose another --host or --port"
         ) from None
-    # Accepted connections inherit this. The head and body of an answer are two packets, and with Nagle's algorithm
-    # the second one waits 40 ms for the client's acknowledgement. asyncio sets the option only on sockets that were
-    # made with a protocol number.
+    # Connections inherit this. Head and body of an answer are two packets, and with Nagle's algorithm the second one
+    # waits 40 ms for an acknowledgement. asyncio only sets it on sockets that were made with a protocol number.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 

@@ -24,19 +24,7 @@ NUM_DRAWING_THREADS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceSettings:
-    """How the service works.
-
-    Attributes:
-        model: Model folder.
-        device: See `Recognizer`.
-        constrained: See `Recognizer`.
-        runtime: See `Recognizer`.
-        threads: CPU threads of the model.
-        max_batch: See `Batcher`.
-        max_wait_s: See `Batcher`.
-        max_queue: Most items in progress.
-        limits: Limits of requests.
-    """
+    """How the service works: see `Recognizer`, `Batcher` and `ItemSlots` (`max_queue`)."""
 
     model: Path
     device: str | None = None
@@ -62,11 +50,7 @@ class Worker:
         self._drawing_threads = ThreadPoolExecutor(NUM_DRAWING_THREADS, "draw")
 
     async def run(self) -> None:
-        """Load the model, then recognise until cancelled.
-
-        Raises:
-            LatexifyError: If the model cannot be loaded.
-        """
+        """Load the model, then recognise until cancelled. Raises LatexifyError if it cannot be loaded."""
         settings, loop = self.settings, asyncio.get_running_loop()
         recognizer = await loop.run_in_executor(self._model_thread, lambda: _load(settings))
         self.batcher = Batcher(
@@ -126,7 +110,7 @@ class Worker:
         limits = self.settings.limits
         picture = await self._in_thread(lambda: draw_item(item, recognizer=recognizer, limits=limits))
         recognition = await batcher.read(picture, num_beams=num_beams)
-        return recognition.to_answer(is_calibrated=recognizer.is_calibrated)
+        return recognition.to_dict(is_calibrated=recognizer.is_calibrated)
 
     async def _read_or_error(self, item: RequestItem, num_beams: int) -> dict[str, Any]:
         try:

@@ -18,11 +18,7 @@ ADDITIONS: Mapping[str, Origin] = {
 
 
 def origins(source: Mapping[str, Any]) -> list[Origin]:
-    """Return the origins of the dataset and of the files that its inks were composed with, without repeats.
-
-    Args:
-        source: Parameters in the manifest of ``data/source``.
-    """
+    """Return the origins of a dataset and of the files that it was composed with, by ``data/source``'s parameters."""
     composed = source.get("composed", {})
     files = [*composed.get("symbol_files", []), *composed.get("formulas", [])]
     return list(dict.fromkeys([ORIGINS[source["dataset"]], *map(_origin_of_file, files)]))

@@ -21,10 +21,8 @@ PAPER = 255
 def picture_of(data: bytes, canvas: Canvas) -> npt.NDArray[np.uint8]:
     """Turn an image file into a model input.
 
-    An image that already is such a picture, as in the shards, is returned unchanged.
-
-    Returns:
-        The picture, uint8 [height, width] of the canvas, ink 0, paper 255.
+    The result is uint8 [height, width] of the canvas, ink 0, paper 255. An image that already is such a picture, as in
+    the shards, is returned unchanged.
 
     Raises:
         LatexifyError: If the file is not an image, damaged, too large or blank.

@@ -64,11 +64,7 @@ class TrainingJob:
 
 
 def read_job(root: Path = ROOT) -> TrainingJob:
-    """Read the job's description.
-
-    Raises:
-        LatexifyError: If it is invalid, or the job cannot be run.
-    """
+    """Read the job's description. Raises LatexifyError if it is invalid, or the job cannot be run."""
     config = root / "input/config"
     hyperparameters = _read_json(config / "hyperparameters.json", default={})
     channels = _read_json(config / "inputdataconfig.json", default={})

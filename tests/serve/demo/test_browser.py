@@ -15,22 +15,13 @@ from latexify.serve.demo.page import BEAMS
 from latexify.serve.recognizer import Picture, Recognition, Recognizer
 from scripts.browser import Chromium, Page, every, find_browser, first
 from tests.support.handwriting import encoded, ink, inkml
-from tests.support.reading_models import export_folder, make_loaded
 from tests.support.service_process import Service, service
 
 CANVAS = first("canvas")
 LATEX = f"{every('code.latex')}.filter((code) => code.getClientRects().length).map((code) => code.textContent)"
 STROKES = f"{CANVAS}.getRootNode().widget.sheet.strokes"
-SCREEN = {"width_px": 1280, "height_px": 800}
 CROSS = [[(60, 60), (90, 100), (120, 140)], [(120, 60), (60, 140)]]
 """Two strokes, relative to the sheet's corner."""
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model with random weights."""
-    scratch = tmp_path_factory.mktemp("model")
-    return export_folder(make_loaded("hybrid", scratch), scratch / "out")
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +59,7 @@ def demo(model: Path, home: Path) -> Iterator[Service]:
 def tab(chromium: Chromium, demo: Service) -> Iterator[Page]:
     """The page, loaded once, since that is slow."""
     with chromium.page() as page:
-        page.look_like(**SCREEN)
+        page.look_like(width_px=1280, height_px=800)
         page.open(demo.url)
         page.wait_for(first(".examples button"))
         yield page
@@ -77,7 +68,7 @@ def tab(chromium: Chromium, demo: Service) -> Iterator[Page]:
 @pytest.fixture
 def page(tab: Page) -> Page:
     """The page with an empty sheet, on a desktop screen."""
-    tab.look_like(**SCREEN)
+    tab.look_like(width_px=1280, height_px=800)
     tab.click(f"{every('[role=tab]')}[0]")
     tab.wait_for(CANVAS)
     if not tab.value(f"{first('button.clear')}.disabled"):

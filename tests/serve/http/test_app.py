@@ -115,9 +115,9 @@ def test_a_list_is_answered_in_order_and_a_bad_item_does_not_affect_the_others(c
     """For forms of files and for JSON, with more items than one batch holds."""
     alone = client.post("/recognize?beams=3", json=STROKES).json()
     files = [("file", inkml()), ("file", b"no image"), ("other", PHOTO), ("file", encoded(np.full((80, 90), 255.0)))]
-    found = client.post("/recognize?beams=3", files=files)
-    assert found.status_code == 200
-    first, bad, _, blank = found.json()["results"]
+    answer = client.post("/recognize?beams=3", files=files)
+    assert answer.status_code == 200
+    first, bad, _, blank = answer.json()["results"]
     assert (first["latex"], len(first["alternatives"])) == (alone["latex"], len(alone["alternatives"]))
     assert (bad["status"], blank["status"]) == (415, 422)
     assert "blank" in blank["error"]

@@ -77,8 +77,8 @@ def test_waiting_pictures_are_read_together_and_answered_separately() -> None:
         await asyncio.sleep(0)
         assert batcher.num_waiting == 5
         slow.gate.set()
-        found = await asyncio.gather(first, *others)
-        assert [answer.latex for answer in found] == ["1", "2", "3", "4", "5", "6"]
+        answers = await asyncio.gather(first, *others)
+        assert [answer.latex for answer in answers] == ["1", "2", "3", "4", "5", "6"]
         assert batcher.num_waiting == 0
 
     with_batcher(slow, scene)
@@ -96,7 +96,7 @@ def test_searches_of_different_width_are_not_mixed() -> None:
         others = [asyncio.create_task(batcher.read(picture(n), num_beams=1 + n % 2)) for n in range(1, 5)]
         await asyncio.sleep(0)
         slow.gate.set()
-        assert [found.latex for found in await asyncio.gather(first, *others)] == ["0", "1", "2", "3", "4"]
+        assert [answer.latex for answer in await asyncio.gather(first, *others)] == ["0", "1", "2", "3", "4"]
 
     with_batcher(slow, scene)
     assert slow.batches == [(1, [0]), (2, [1, 3]), (1, [2, 4])]

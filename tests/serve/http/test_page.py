@@ -78,10 +78,10 @@ const inked = () =>
 @pytest.fixture(scope="module")
 def browser() -> str:
     """Command of a browser."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
         pytest.skip(f"no browser installed (looked for {', '.join(BROWSERS)}): the page's script is not tested")
-    return found
+    return browser
 
 
 @contextmanager
@@ -117,9 +117,9 @@ def act(browser: str, url: str, folder: Path) -> dict[str, Any]:
     switches = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
     switches += ["--virtual-time-budget=20000", f"--user-data-dir={folder / 'profile'}", "--dump-dom"]
     done = subprocess.run([browser, *switches, f"{url}/acted"], check=True, capture_output=True, timeout=90)
-    found = re.search(r'<pre id="seen">(.*?)</pre>', done.stdout.decode(), re.DOTALL)
-    assert found, "the actions did not finish"
-    seen: dict[str, Any] = json.loads(html.unescape(found[1]))
+    match = re.search(r'<pre id="seen">(.*?)</pre>', done.stdout.decode(), re.DOTALL)
+    assert match, "the actions did not finish"
+    seen: dict[str, Any] = json.loads(html.unescape(match[1]))
     return seen
 
 

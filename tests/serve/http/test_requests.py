@@ -29,9 +29,9 @@ def strokes(*value: object) -> bytes:
 
 def test_strokes_arrive_as_they_were_sent() -> None:
     """Integers and fractions, including strokes without points."""
-    found = parse_request(strokes([[1, 2.5], [-3, 4e3]], []), content_type="application/json", limits=LIMITS)
-    assert not found.is_list
-    (item,) = found.items
+    request = parse_request(strokes([[1, 2.5], [-3, 4e3]], []), content_type="application/json", limits=LIMITS)
+    assert not request.is_list
+    (item,) = request.items
     assert item.strokes is not None
     assert [stroke.tolist() for stroke in item.strokes] == [[[1, 2.5], [-3, 4000]], []]
     assert all(stroke.dtype == np.float32 for stroke in item.strokes)
@@ -49,8 +49,8 @@ def test_every_way_to_send_a_file_gives_its_bytes() -> None:
         (FORM, part(data) + b"--b--\r\n", True),
     ]
     for content_type, body, is_list in sent:
-        found = parse_request(body, content_type=content_type, limits=LIMITS)
-        assert (found.items[0].file, found.is_list) == (data, is_list)
+        request = parse_request(body, content_type=content_type, limits=LIMITS)
+        assert (request.items[0].file, request.is_list) == (data, is_list)
     several = parse_request(part(b"1") + part(b"") + part(b"3") + b"--b--", content_type=FORM, limits=LIMITS)
     assert [item.file for item in several.items] == [b"1", b"", b"3"]
 
@@ -104,9 +104,9 @@ def test_unusable_bodies_are_refused_in_one_line(content_type: str, body: bytes,
 def test_numbers_beyond_float32_become_infinite() -> None:
     """Drawing refuses them; an integer of 400 digits must not end in a conversion error before."""
     body = b'{"strokes": [[[1e39, ' + b"9" * 400 + b"]]]}"
-    found = parse_request(body, content_type="application/json", limits=LIMITS)
-    assert found.items[0].strokes is not None
-    assert np.isinf(found.items[0].strokes[0]).all()
+    request = parse_request(body, content_type="application/json", limits=LIMITS)
+    assert request.items[0].strokes is not None
+    assert np.isinf(request.items[0].strokes[0]).all()
 
 
 def test_deep_nesting_does_not_crash() -> None:
@@ -123,9 +123,9 @@ def test_deep_nesting_does_not_crash() -> None:
 def test_any_bytes_give_items_or_an_error(body: bytes, content_type: str) -> None:
     """Any other exception would be status 500 and a stack trace in the log."""
     try:
-        found = parse_request(body, content_type=content_type, limits=LIMITS)
-    except HttpError as refused:
-        status, num_items = refused.status, None
+        request = parse_request(body, content_type=content_type, limits=LIMITS)
+    except HttpError as error:
+        is_right = error.status in {400, 413, 415, 422}
     else:
-        status, num_items = None, len(found.items)
-    assert status in {400, 413, 415, 422} if num_items is None else 1 <= num_items <= LIMITS.max_items
+        is_right = 1 <= len(request.items) <= LIMITS.max_items
+    assert is_right

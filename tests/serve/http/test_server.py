@@ -67,8 +67,8 @@ def test_many_clients_get_the_same_answers_as_one(running: Service) -> None:
             return answer.status_code, is_right
 
         with ThreadPoolExecutor(16) as pool:
-            found = list(pool.map(ask, range(64)))
-    assert found == [(415 if number % 4 == 3 else 200, True) for number in range(64)]
+            answers = list(pool.map(ask, range(64)))
+    assert answers == [(415 if number % 4 == 3 else 200, True) for number in range(64)]
 
 
 def flood(connection: socket.socket) -> None:
@@ -107,7 +107,9 @@ def test_sigterm_finishes_the_requests_in_progress(model: Path) -> None:
     with service(model) as running, httpx2.Client(base_url=running.url, timeout=60) as client:
         statuses: list[int] = []
         content = [STROKES] * 32
-        asking = threading.Thread(target=lambda: statuses.append(client.post("/recognize", json=content).status_code))
+        asking = threading.Thread(
+            target=lambda: statuses.append(client.post("/recognize?beams=3", json=content).status_code)
+        )
         asking.start()
         with httpx2.Client(base_url=running.url) as other:
             while "latexify_items_in_progress 32.0" not in other.get("/metrics").text:

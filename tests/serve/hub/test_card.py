@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from huggingface_hub import ModelCard
+from huggingface_hub import ModelCard, ModelCardData
 
 from latexify.artifacts.manifest import Manifest, write_manifest
 from latexify.common.errors import LatexifyError
@@ -34,20 +34,30 @@ def copied(trained_project: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def read(copied: Path, **options: object) -> CardFacts:
+def read(copied: Path, *, dataset: str | None = None, with_figures: bool = True) -> CardFacts:
     """Read the facts of the copy."""
-    return read_facts(copied / "data/model", data=copied / "data", metrics=copied / "metrics", **options)
+    folders = {"data": copied / "data", "metrics": copied / "metrics"}
+    return read_facts(copied / "data/model", **folders, dataset=dataset, with_figures=with_figures)
+
+
+def front_matter(card: str) -> ModelCardData:
+    """Parse a card as the Hub does."""
+    data = ModelCard(card).data
+    assert isinstance(data, ModelCardData)
+    return data
 
 
 def test_the_front_matter_has_the_fields_that_the_hub_searches(facts: CardFacts) -> None:
     """A model without a licence and tags that the Hub understands is not found, or not used."""
-    card = ModelCard(build_card(facts, repo="me/formulas"))
-    assert card.data.license == "apache-2.0"
-    assert card.data.library_name == "transformers"
-    assert card.data.pipeline_tag == "image-to-text"
-    assert {"latex", "trocr", "ocr"} <= set(card.data.tags)
-    assert card.data.model_name == "formulas"
-    results = {result.metric_type: result for result in card.data.eval_results}
+    data = front_matter(build_card(facts, repo="me/formulas"))
+    assert data.license == "apache-2.0"
+    assert data.library_name == "transformers"
+    assert data.pipeline_tag == "image-to-text"
+    assert {"latex", "trocr", "ocr"} <= set(data.tags or [])
+    assert data.model_name == "formulas"
+    assert data.eval_results is not None
+    assert facts.evaluation is not None
+    results = {result.metric_type: result for result in data.eval_results}
     assert results["cer"].metric_value == round(100 * facts.evaluation.score["cer"]["value"], 2)
     assert results["cer"].dataset_split == "test"
 
@@ -185,14 +195,14 @@ def test_an_unknown_licence_must_be_stated(facts: CardFacts) -> None:
     own = replace(facts, dataset="inkml", origins=[ORIGINS["inkml"]])
     with pytest.raises(LatexifyError, match="give one with --license"):
         build_card(own, repo="me/formulas")
-    assert ModelCard(build_card(own, repo="me/formulas", licence="mit")).data.license == "mit"
+    assert front_matter(build_card(own, repo="me/formulas", licence="mit")).license == "mit"
 
 
 def test_a_fine_tuned_model_names_its_base(facts: CardFacts) -> None:
     """The terms of the base model apply to the result."""
     params = {**facts.manifest.params, "model": {"base": "microsoft/trocr-base-handwritten", "base_version": None}}
     card = build_card(replace(facts, manifest=replace(facts.manifest, params=params)), repo="me/formulas")
-    assert ModelCard(card).data.base_model == "microsoft/trocr-base-handwritten"
+    assert front_matter(card).base_model == "microsoft/trocr-base-handwritten"
     assert "The terms of `microsoft/trocr-base-handwritten` apply too." in card
 
 
@@ -220,11 +230,11 @@ def test_every_dataset_has_its_terms() -> None:
 def test_the_sources_of_composed_inks_are_named() -> None:
     """Symbols and formulas from other sources keep their terms inside composed inks."""
     composed = {"symbol_files": ["symbols/detexify.jsonl.xz"], "formulas": ["wikipedia-formulas.txt.xz", "own.txt"]}
-    found = origins({"dataset": "crohme", "composed": composed})
-    assert [origin.terms for origin in found] == [
+    all_origins = origins({"dataset": "crohme", "composed": composed})
+    assert [origin.terms for origin in all_origins] == [
         "CC BY-NC-SA 3.0",
         "ODbL 1.0",
         "CC BY-SA",
         "as the publisher states",
     ]
-    assert "own.txt" in found[-1].title
+    assert "own.txt" in all_origins[-1].title

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import hf_xet
+import hf_xet  # type: ignore[import-untyped]  # has no types
 import pytest
 from huggingface_hub import close_session as reset_sessions
 from huggingface_hub import constants
@@ -108,11 +108,11 @@ def test_the_example_of_the_card_runs_unchanged(
     assert latexify(repository, trained_project, "publish", REPO, hub=hub, **LFS).returncode == 0
     card = hub.content(REPO)["README.md"]
     assert isinstance(card, bytes)
-    found = re.search(r"```python\n(.*?)```", card.decode(), re.DOTALL)
-    assert found is not None
+    match = re.search(r"```python\n(.*?)```", card.decode(), re.DOTALL)
+    assert match is not None
     environment = {k: v for k, v in os.environ.items() if not k.startswith("HF_") and k != "PYTHONPATH"}
     environment |= {"HF_HOME": str(tmp_path), "HF_ENDPOINT": hub.url, "HF_TOKEN": TOKEN, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", found[1] + "print(picture.size, model.num_parameters())"]
+    command = [sys.executable, "-c", match[1] + "print(picture.size, model.num_parameters())"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     size, parameters = done.stdout.splitlines()[-1].rsplit(" ", 1)
@@ -138,7 +138,7 @@ def test_a_dry_run_writes_the_card_and_sends_nothing(repository: Path, trained_p
             [REPO, "--model", "nowhere"],
             "nowhere is missing or incomplete (no manifest.json): run `latexify train` first",
         ),
-        ([REPO, "--card", "nowhere.md"], "nowhere.md not found: correct --card"),
+        ([REPO, "--card", "nowhere.md"], "nowhere.md not match: correct --card"),
     ],
 )
 def test_the_command_fails_with_one_line(

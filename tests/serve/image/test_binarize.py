@@ -22,11 +22,11 @@ def cropped(pen: Floats) -> np.ndarray:
     return mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-def overlap(found: np.ndarray, expected: np.ndarray) -> float:
+def overlap(mask: np.ndarray, expected: np.ndarray) -> float:
     """Intersection over union of two masks of about the same shape, at their common corner."""
-    assert all(abs(a - b) <= 4 for a, b in zip(found.shape, expected.shape, strict=True))
-    height, width = np.minimum(found.shape, expected.shape)
-    one, other = found[:height, :width], expected[:height, :width]
+    assert all(abs(a - b) <= 4 for a, b in zip(mask.shape, expected.shape, strict=True))
+    height, width = np.minimum(mask.shape, expected.shape)
+    one, other = mask[:height, :width], expected[:height, :width]
     return float((one & other).sum() / (one | other).sum())
 
 

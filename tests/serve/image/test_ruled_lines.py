@@ -10,15 +10,15 @@ HEIGHT, WIDTH = 200, 400
 
 def ruled() -> np.ndarray:
     """A page with a line every 50 rows."""
-    return np.mgrid[0:HEIGHT, 0:WIDTH][0] % 50 < 2
+    return np.tile(np.arange(HEIGHT)[:, None] % 50 < 2, (1, WIDTH))
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.03, -0.05])
 def test_lines_from_edge_to_edge_are_removed(slope: float) -> None:
     """They would be traced as fraction bars; cameras are rarely held straight."""
     rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
-    mask = (rows - (100 + slope * (columns - WIDTH / 2)).astype(int)) % 60 < 2
-    mask[:40] = mask[160:] = False  # parts of lines that leave the page at its top and bottom
+    offset = rows - (100 + slope * (columns - WIDTH / 2)).astype(int)
+    mask = (offset >= 0) & (offset < 2)
     assert remove_ruled_lines(mask).sum() < 0.05 * mask.sum()
 
 

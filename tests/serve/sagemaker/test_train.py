@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,7 @@ def make_job(
     for name in ("model", "output", "checkpoints", "input/data"):
         (root / name).mkdir(parents=True)
     for name in names:
+        assert channels is not None
         shutil.copytree(channels / name, root / "input/data" / name)
     return root
 
@@ -125,11 +127,11 @@ def finished(channels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_log_has_the_metrics_of_the_documentation(finished: Path) -> None:
     """A tuning job without metrics in the log fails after its first training."""
     definitions = re.findall(r'"Regex": r"(.*)"', (REPOSITORY / "docs/guide/sagemaker.md").read_text())
-    found = [re.findall(pattern, (finished / "log").read_text()) for pattern in definitions]
-    assert [len(values) for values in found] == [2, 2]
+    values = [re.findall(pattern, (finished / "log").read_text()) for pattern in definitions]
+    assert [len(each) for each in values] == [2, 2]
     best = json.loads((finished / "output/data/metrics/train.json").read_text())
-    assert f"{best['valid_loss']:.3f}" in found[0]
-    assert f"{100 * best['valid_cer']:.1f}" in found[1]
+    assert f"{best['valid_loss']:.3f}" in values[0]
+    assert f"{100 * best['valid_cer']:.1f}" in values[1]
 
 
 def test_model_checkpoints_and_figures_are_in_the_folders_that_sagemaker_keeps(finished: Path) -> None:
@@ -290,11 +292,12 @@ def test_a_container_without_sagemaker_is_one_host(tmp_path: Path) -> None:
 
 def test_every_gpu_of_every_instance_gets_a_process(tmp_path: Path) -> None:
     """Idle GPUs are paid for too; and instances that number themselves differently never connect."""
-    settings = {"root": tmp_path, "hyperparameters": {}, "channels": {}, "interface": "eth0"}
-    alone = TrainingJob(hosts=["algo-1"], host="algo-1", **settings)
+    alone = TrainingJob(
+        root=tmp_path, hyperparameters={}, channels={}, hosts=["algo-1"], host="algo-1", interface="eth0"
+    )
     assert launcher(alone, num_gpus=0, port=1) == launcher(alone, num_gpus=1, port=1) == [sys.executable, "-P"]
     assert "--nproc-per-node=8" in launcher(alone, num_gpus=8, port=1)
-    second = launcher(TrainingJob(hosts=["algo-1", "algo-2"], host="algo-2", **settings), num_gpus=4, port=7)
+    second = launcher(replace(alone, hosts=["algo-1", "algo-2"], host="algo-2"), num_gpus=4, port=7)
     assert {"--nnodes=2", "--node-rank=1", "--nproc-per-node=4", "--master-addr=algo-1"} <= set(second)
 
 

@@ -15,7 +15,7 @@ def box(x: float = 0.0, size: float = 1.0) -> Box:
 
 def test_a_glyph_begins_at_its_left_edge():
     """Gaps are measured between inks."""
-    glyph = glyph_of("x", [SQUARE, SQUARE + [1.0, 0.5]])
+    glyph = glyph_of("x", [SQUARE, SQUARE + np.array([1.0, 0.5])])
     assert (glyph.width, glyph.top, glyph.bottom) == (2.0, -1.0, 0.5)
     assert [stroke[0].tolist() for stroke in glyph.strokes] == [[0.0, -1.0], [1.0, -0.5]]
     assert glyph_of("x", [SQUARE], keep_left=True).points[0].tolist() == [2.0, -1.0]

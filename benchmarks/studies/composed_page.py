@@ -39,7 +39,8 @@ def main(
             f"{inks} has {len(composed)} composed and {len(human)} human-written training inks, fewer than --count {count}"
         )
     rng = Random(seed)
-    chosen = [(ink, True) for ink in rng.sample(composed, count)] + [(ink, False) for ink in rng.sample(human, count)]
+    chosen = [(ink, True) for ink in rng.sample(composed, count)]
+    chosen += [(ink, False) for ink in rng.sample(human, count)]
     rng.shuffle(chosen)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(out, _page([ink for ink, _ in chosen]))

@@ -36,7 +36,7 @@ def main(
     composed, human = _sorted_out(inks)
     if min(len(composed), len(human)) < count:
         raise LatexifyError(
-            f"{inks} has {len(composed)} composed and {len(human)} human-written training inks, fewer than --count {count}"
+            f"{inks} has {len(composed)} composed and {len(human)} human-written training inks, not --count {count}"
         )
     rng = Random(seed)
     chosen = [(ink, True) for ink in rng.sample(composed, count)]

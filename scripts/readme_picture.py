@@ -36,7 +36,13 @@ def add_ink(box: ET.Element, strokes: list[np.ndarray]) -> None:
     low, extent = points.min(axis=0), np.ptp(points, axis=0)
     scale = min((PANEL_PX - 40) / extent[0], (HEIGHT_PX - 60) / extent[1])
     offset = np.array([PANEL_PX, HEIGHT_PX + 20]) / 2 - scale * (low + extent / 2)
-    pen = {"fill": "none", "stroke": "#123", "stroke-width": "2.2", "stroke-linecap": "round", "stroke-linejoin": "round"}
+    pen = {
+        "fill": "none",
+        "stroke": "#123",
+        "stroke-width": "2.2",
+        "stroke-linecap": "round",
+        "stroke-linejoin": "round",
+    }
     for stroke in strokes:
         placed = scale * stroke + offset
         course = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
@@ -49,7 +55,12 @@ def add_formula(box: ET.Element, latex: str) -> None:
     width, height = float(drawing.attrib["width"]), float(drawing.attrib["height"])
     scale = min((PANEL_PX - 40) / width, (HEIGHT_PX - 60) / height, 1.6)
     left, top = (PANEL_PX - scale * width) / 2, (HEIGHT_PX + 20 - scale * height) / 2
-    drawing.attrib |= {"x": f"{left:.1f}", "y": f"{top:.1f}", "width": f"{scale * width:.1f}", "height": f"{scale * height:.1f}"}
+    drawing.attrib |= {
+        "x": f"{left:.1f}",
+        "y": f"{top:.1f}",
+        "width": f"{scale * width:.1f}",
+        "height": f"{scale * height:.1f}",
+    }
     box.append(drawing)
 
 
@@ -68,7 +79,13 @@ def main() -> None:
     add_ink(panel(root, 0, "handwriting"), [np.asarray(stroke, np.float64) for stroke in parsed.strokes])
     middle = panel(root, 1, "LaTeX")
     size = min(17.0, (PANEL_PX - 28) / (0.61 * len(recognition.latex)))
-    text = {"x": "14", "y": str(HEIGHT_PX // 2 + 14), "font-family": "monospace", "font-size": f"{size:.1f}", "fill": "#123"}
+    text = {
+        "x": "14",
+        "y": str(HEIGHT_PX // 2 + 14),
+        "font-family": "monospace",
+        "font-size": f"{size:.1f}",
+        "fill": "#123",
+    }
     ET.SubElement(middle, "text", text).text = recognition.latex
     add_formula(panel(root, 2, "typeset"), recognition.latex)
     arguments.out.write_text(ET.tostring(root, encoding="unicode") + "\n", encoding="utf-8")

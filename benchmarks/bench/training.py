@@ -111,7 +111,9 @@ def time_our_loop(  # noqa: PLR0913  # all but the first are named
 
 def _model(tokenizer_folder: Path) -> tuple[Any, Any]:
     tokenizer = load_tokenizer(tokenizer_folder, producer="latexify vocab")
-    model = make_model(ModelParams(base="scratch"), tokenizer=tokenizer, height_px=HEIGHT_PX, width_px=WIDTH_PX, dropout=0.0, seed=1)
+    model = make_model(
+        ModelParams(base="scratch"), tokenizer=tokenizer, height_px=HEIGHT_PX, width_px=WIDTH_PX, dropout=0.0, seed=1
+    )
     return model.train(), tokenizer
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from latexify.pipeline.inputs.keys import is_inkml_name
+from latexify.trainer.inference.reader import TrainedReader, open_reader
 
 from benchmarks.bench.machine import describe
 from latexify.common.errors import LatexifyError
@@ -25,10 +27,8 @@ from latexify.pipeline.config import IngestParams, InkmlParams
 from latexify.pipeline.drawing.draw import Canvas, draw_ink
 from latexify.pipeline.inkml.document import parse_inkml
 from latexify.pipeline.inputs.archives import iter_members
-from latexify.pipeline.inputs.keys import is_inkml_name
 from latexify.pipeline.latex import normalize
 from latexify.serve.recognizer import default_model
-from latexify.trainer.inference.reader import TrainedReader, open_reader
 from latexify.trainer.inference.search import Hypothesis
 
 MAX_TOKENS = 256

@@ -1,7 +1,7 @@
-"""A page of composed and real inks in random order, to see whether a person can tell which is which.
+"""Draws a page of composed and human-written inks in random order, to test whether a person can tell them apart.
 
-``python -m benchmarks.studies.composed_page`` in a folder whose ``data/inks`` holds composed inks beside those they were made
-of. It writes a PNG, and beside it a text file with the numbers of the composed ones. Training inks only.
+Run ``python -m benchmarks.studies.composed_page`` in a folder whose ``data/inks`` holds composed inks and those that
+they were made of. It writes a PNG, and a text file with the numbers of the composed inks. Training inks only.
 """
 
 import io
@@ -24,21 +24,24 @@ NUM_COLUMNS = 5
 CANVAS = Canvas(height_px=130, width_px=280, margin_px=12, pen_width_px=1.8)
 LICENCE = "Made of the training inks of CROHME, which are under CC BY-NC-SA 3.0; so is this page."
 FRAME = 200
-"""Grey of the lines between inks."""
+"""Grey value of the lines between inks."""
 
 
 def main(
-    inks: Annotated[Path, typer.Option(help="Folder of the catalogue.")] = Path("data/inks"),
+    inks: Annotated[Path, typer.Option(help="Folder of inks.")] = Path("data/inks"),
     out: Annotated[Path, typer.Option(help="PNG to write.")] = Path("docs/images/composed.png"),
     count: Annotated[int, typer.Option(min=1, help="Inks of each kind.")] = 20,
-    seed: Annotated[int, typer.Option(help="Another one picks others.")] = 1,
+    seed: Annotated[int, typer.Option(help="Random seed of the choice.")] = 1,
 ) -> None:
-    """Draw `count` composed and `count` real training inks in random order, numbered."""
-    composed, real = _sorted_out(inks)
-    if min(len(composed), len(real)) < count:
-        raise LatexifyError(f"{inks} holds {len(composed)} composed and {len(real)} real training inks: too few")
+    """Draw `count` composed and `count` human-written training inks in random order, numbered."""
+    composed, human = _sorted_out(inks)
+    if min(len(composed), len(human)) < count:
+        raise LatexifyError(
+            f"{inks} has {len(composed)} composed and {len(human)} human-written training inks, not --count {count}"
+        )
     rng = Random(seed)
-    chosen = [(ink, True) for ink in rng.sample(composed, count)] + [(ink, False) for ink in rng.sample(real, count)]
+    chosen = [(ink, True) for ink in rng.sample(composed, count)]
+    chosen += [(ink, False) for ink in rng.sample(human, count)]
     rng.shuffle(chosen)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(out, _page([ink for ink, _ in chosen]))
@@ -49,7 +52,7 @@ def main(
 
 
 def _sorted_out(inks: Path) -> tuple[list[Ink], list[Ink]]:
-    """Composed and real training inks."""
+    """Composed and human-written training inks."""
     train = [ink for ink in read_inks(inks) if ink.split == "train"]
     composed = [ink for ink in train if ink.source.startswith(f"{COMPOSED_NAME}/")]
     return composed, [ink for ink in train if not ink.source.startswith(f"{COMPOSED_NAME}/")]
@@ -66,8 +69,8 @@ def _page(inks: list[Ink]) -> bytes:
     image = Image.fromarray(page)
     pen = ImageDraw.Draw(image)
     for number in range(len(inks)):
-        at = (number % NUM_COLUMNS * width_px + 4, number // NUM_COLUMNS * height_px + 3)
-        pen.text(at, str(number + 1), fill=120)
+        corner = (number % NUM_COLUMNS * width_px + 4, number // NUM_COLUMNS * height_px + 3)
+        pen.text(corner, str(number + 1), fill=120)
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()

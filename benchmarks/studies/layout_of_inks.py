@@ -1,31 +1,31 @@
-"""How people space what they write: the quartiles that `latexify.pipeline.synthesis.composed.hand` is set by.
+"""Measures how people space what they write: the quantiles that the habits of composed inks are based on.
 
-``python -m benchmarks.studies.layout_of_inks --source data/source`` in a project whose dataset has trace groups and MathML, as
-CROHME. Training inks only; lengths in capital heights of the line, ratios as they are.
+``python -m benchmarks.studies.layout_of_inks --source data/source`` in a project whose dataset has trace groups and
+MathML, such as CROHME. Training inks only. Lengths are in capital heights of the line, ratios as they are.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import numpy as np
 import typer
-from latexify.pipeline.synthesis.composed.aligning import align
 
 from latexify.artifacts.names import COMPOSED_NAME
 from latexify.pipeline.engine.engine import Engine
 from latexify.pipeline.source.stage import read_plan
-from latexify.pipeline.synthesis.composed.filling import line_measures
+from latexify.pipeline.synthesis.composed.filling import align, measured, pieces_of
 from latexify.pipeline.synthesis.composed.formula import UnsupportedFormulaError, leaves, tree_of
 from latexify.pipeline.synthesis.composed.gathering import TrainingInk, gather
+from latexify.pipeline.synthesis.composed.hand import BIG, INTEGRALS, LIMITS
 from latexify.pipeline.synthesis.formulas.expression import Fenced, Fraction, Matrix, Node, Root, Row, Scripts, Symbol
-from latexify.pipeline.synthesis.typeset.layout import BIG, INTEGRALS, LIMITS, atoms_of
+from latexify.pipeline.synthesis.typeset.layout import atoms_of
 
 
 class Part(NamedTuple):
-    """The ink of a part of a formula, and the line that it begins on: size and baseline, None where not known."""
+    """The ink of a part of a formula, and size and baseline of the line that it begins on; None if unknown."""
 
     left: float
     top: float
@@ -35,37 +35,36 @@ class Part(NamedTuple):
 
 
 class Ruler:
-    """Measures the parts of one ink after another."""
+    """Measures the parts of inks."""
 
     def __init__(self) -> None:
-        self.found: dict[str, list[float]] = defaultdict(list)
+        self.measures: dict[str, list[float]] = defaultdict(list)
         self._boxes: list[Part] = []
         self._next = 0
 
     def measure(self, ink: TrainingInk, lines: dict[int, tuple[float, float]]) -> None:
-        """Take the measures of an ink whose every leaf has its symbol; others are passed over."""
+        """Measure an ink; inks with a leaf without a symbol are skipped."""
         try:
             tree = tree_of(ink.label)
         except UnsupportedFormulaError:
             return
-        found = leaves(tree)
-        aligned = align(found, ink.symbols)
+        label_leaves = leaves(tree)
         self._boxes = []
-        for leaf, at in zip(found, aligned, strict=True):
-            if at is None:
+        for leaf, index in zip(label_leaves, align(label_leaves, ink.symbols), strict=True):
+            if index is None:
                 return
-            points = np.concatenate(ink.symbols[at].strokes)
+            points = np.concatenate(ink.symbols[index].strokes)
             self._boxes.append(Part(*points.min(axis=0), *points.max(axis=0), lines.get(leaf.line)))
         self._next = 0
         self._part(tree)
 
     def _note(self, name: str, value: float, line: tuple[float, float] | None) -> None:
         if line is not None:
-            self.found[name].append(value / line[0])
+            self.measures[name].append(value / line[0])
 
     def _ratio(self, name: str, part: Part, whole: Part) -> None:
         if part.line is not None and whole.line is not None:
-            self.found[name].append(part.line[0] / whole.line[0])
+            self.measures[name].append(part.line[0] / whole.line[0])
 
     def _leaf(self) -> Part:
         self._next += 1
@@ -142,9 +141,22 @@ def _around(parts: Sequence[Part]) -> Part:
     return Part(*low, *high, parts[0].line)
 
 
+def line_measures(inks: Sequence[TrainingInk]) -> Iterator[tuple[TrainingInk, dict[int, tuple[float, float]]]]:
+    """Yield each ink that has symbols, with size and baseline of its sound lines, in units of its file.
+
+    Lines are numbered as in `formula.leaves`.
+    """
+    pieces, _, spans = pieces_of(inks)
+    _, measures, _ = measured(pieces)
+    for ink, span in spans:
+        sound = [line for line in span if line < len(measures.sound) and measures.sound[line]]
+        sizes = {line - span.start: (float(measures.size[line]), float(measures.baseline[line])) for line in sound}
+        yield ink, sizes
+
+
 def main(
-    source: Annotated[Path, typer.Option(help="What `latexify source` wrote.")] = Path("data/source"),
-    least: Annotated[int, typer.Option(help="Measures seen less often are left out.")] = 60,
+    source: Annotated[Path, typer.Option(help="Folder that `latexify source` wrote.")] = Path("data/source"),
+    least: Annotated[int, typer.Option(help="Least number of values of a measure.")] = 60,
 ) -> None:
     """Print a table of quantiles."""
     plan = read_plan(source)
@@ -154,7 +166,7 @@ def main(
     for ink, lines in line_measures(material.inks):
         ruler.measure(ink, lines)
     print("| measure | seen | 5 % | 25 % | 50 % | 75 % | 95 % |\n|---|---|---|---|---|---|---|")
-    for name, values in sorted(ruler.found.items()):
+    for name, values in sorted(ruler.measures.items()):
         if len(values) >= least:
             print(
                 f"| {name} | {len(values)} | " + " | ".join(f"{q:.2f}" for q in np.quantile(values, QUANTILES)) + " |"

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from latexify.pipeline.inputs.keys import is_inkml_name, key_of, printable
 
 from latexify.artifacts.files import open_parquet, read_parquet
 from latexify.artifacts.location import Location
@@ -19,7 +20,6 @@ from latexify.pipeline.inks.ink import Reason, Stroke
 from latexify.pipeline.inks.table import INKS_KIND, inks_of, read_inks_manifest
 from latexify.pipeline.inputs.archives import Member, iter_members
 from latexify.pipeline.inputs.inputs import SourcePlan, is_input, locate
-from latexify.pipeline.inputs.keys import is_inkml_name, key_of, printable
 from latexify.pipeline.inspect.entry import Entry, Picture, num_latex_tokens
 from latexify.pipeline.latex import normalize
 from latexify.pipeline.source.stage import SOURCE_KIND

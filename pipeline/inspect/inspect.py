@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
+from latexify.pipeline.inputs.keys import is_inkml_name
 
 from latexify.artifacts.files import open_parquet, write_atomically
 from latexify.artifacts.location import Location, is_local
@@ -13,7 +14,6 @@ from latexify.common.errors import LatexifyError
 from latexify.pipeline.inks.ink import INK_SCHEMA, REJECT_SCHEMA
 from latexify.pipeline.inks.table import INKS_KIND
 from latexify.pipeline.inputs.archives import kind_of
-from latexify.pipeline.inputs.keys import is_inkml_name
 from latexify.pipeline.inspect.contact_sheet import INK_CANVAS, draw_sheet
 from latexify.pipeline.inspect.entry import Choice, Collection, Entry, Picture, choose
 from latexify.pipeline.inspect.inks import InkCollection, RawCollection, RejectCollection, open_inks

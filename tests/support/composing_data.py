@@ -5,10 +5,11 @@ from pathlib import Path
 from random import Random
 from xml.sax.saxutils import escape
 
-from latexify.pipeline.synthesis.composed.formula import BAR, RADICAL, leaves, tree_of
-from latexify.pipeline.synthesis.fonts.hand import Hand
+from latexify.pipeline.synthesis.composed.formula import leaves, tree_of
+from latexify.pipeline.synthesis.fonts.hand import FontHand, ImaginaryWriter
 from latexify.pipeline.synthesis.formulas.expression import label as label_of
 from latexify.pipeline.synthesis.formulas.generator import expression
+from latexify.pipeline.synthesis.formulas.symbols import FRACTION_BAR
 from latexify.pipeline.synthesis.typeset.layout import typeset
 
 WRITERS = tuple(f"writer {number}" for number in range(9))
@@ -17,36 +18,33 @@ RADICAL_LABELS = ("\\sqrt{x}+1", "\\frac{a}{b}=2", "x^{2}+y^{2}=1", "\\sum_{i=1}
 
 def divided_ink(label: str, *, writer: str, seed: int) -> bytes:
     """An ink of a label, written by a stroke font, with a trace group for every symbol and MathML that names them."""
-    tree = tree_of(label)
-    hand = Hand(sum(map(ord, writer)), 1)
-    box = typeset(tree, hand, Random(seed))
-    names = {"rule": "-", "root": RADICAL}
-    traces, groups, number = [], [], 0
-    for place, placed in enumerate(box.placements):
+    hand = FontHand(ImaginaryWriter(sum(map(ord, writer)), 1), Random(seed))
+    traces: list[str] = []
+    groups = []
+    for index, placed in enumerate(typeset(tree_of(label), hand).glyphs):
         views = []
-        for stroke in placed.strokes:
+        for stroke in placed.glyph.strokes:
             points = ", ".join(
                 f"{100 + 60 * (placed.x + placed.scale_x * x):.1f} {100 + 60 * (placed.y + placed.scale_y * y):.1f}"
                 for x, y in stroke.tolist()
             )
-            traces.append(f'<trace id="{number}">{points}</trace>')
-            views.append(f'<traceView traceDataRef="{number}"/>')
-            number += 1
-        token = names.get(placed.name, placed.name)
-        groups.append((token, place, "".join(views)))
+            views.append(f'<traceView traceDataRef="{len(traces)}"/>')
+            traces.append(f'<trace id="{len(traces)}">{points}</trace>')
+        token = placed.glyph.token
+        groups.append(("-" if token == FRACTION_BAR else token, index, "".join(views)))
     return _document(label, writer, traces, groups)
 
 
 def _document(label: str, writer: str, traces: Sequence[str], groups: Sequence[tuple[str, int, str]]) -> bytes:
-    """MathML names the symbols in the order of the label, whatever the order in which they were written."""
-    shapes = ["-" if leaf.token == BAR else leaf.token for leaf in leaves(tree_of(label))]
-    free = [[place for token, place, _ in groups if token == shape] for shape in sorted(set(shapes))]
+    """MathML names the symbols in the order of the label, not of writing."""
+    shapes = ["-" if leaf.token == FRACTION_BAR else leaf.token for leaf in leaves(tree_of(label))]
+    free = [[index for token, index, _ in groups if token == shape] for shape in sorted(set(shapes))]
     order = dict(zip(sorted(set(shapes)), map(iter, free), strict=True))
     named = "".join(f'<mi xml:id="s{next(order[shape])}">{escape(shape)}</mi>' for shape in shapes)
     divided = "".join(
-        f'<traceGroup><annotation type="truth">{escape(token)}</annotation><annotationXML href="s{place}"/>{views}'
+        f'<traceGroup><annotation type="truth">{escape(token)}</annotation><annotationXML href="s{index}"/>{views}'
         "</traceGroup>"
-        for token, place, views in groups
+        for token, index, views in groups
     )
     return (
         f'<ink xmlns="http://www.w3.org/2003/InkML"><annotation type="truth">${escape(label)}$</annotation>'
@@ -68,7 +66,7 @@ def write_dataset(raw: Path, *, num_train: int = 60, num_test: int = 6) -> None:
 
 
 def _label(rng: Random) -> str:
-    """Of the grammar, without words: those are several glyphs here."""
+    """A label of the grammar without words, which have several glyphs here."""
     while True:
         text = label_of(expression(rng, min_tokens=3, max_tokens=12, max_depth=1))
         if not any(word in text for word in ("sin", "cos", "tan", "log", "ln", "exp", "lim", "max", "min", "matrix")):

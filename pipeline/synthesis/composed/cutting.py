@@ -91,8 +91,8 @@ def trace_groups(root: Any, *, normalize: Callable[[str], str]) -> list[TraceGro
         if not traces or traces[0] < 0 or not labels:
             continue
         links = [link.get("href", "") for link in element.iterchildren("{*}annotationXML")]
-        index = next((mathml[link] for link in links if link in mathml), None)
-        groups.append(TraceGroup(label=normalize(labels[0]), traces=traces, mathml_index=index))
+        mathml_index = next((mathml[link] for link in links if link in mathml), None)
+        groups.append(TraceGroup(label=normalize(labels[0]), traces=traces, mathml_index=mathml_index))
     return groups
 
 

@@ -145,7 +145,7 @@ def align(label_leaves: Sequence[Leaf], symbols: Sequence[CutSymbol]) -> list[in
     return matches
 
 
-def _by_shape(items: Sequence[Leaf] | Sequence[CutSymbol]) -> dict[str, list[int]]:
+def _by_shape(items: Sequence[Leaf | CutSymbol]) -> dict[str, list[int]]:
     indices: dict[str, list[int]] = defaultdict(list)
     for index, item in enumerate(items):
         indices[_SAME_SHAPE.get(item.token, item.token)].append(index)

@@ -116,7 +116,7 @@ def _fit_lines(
 
 
 class Proportions(NamedTuple):
-    """Extents of a printed symbol in capital heights: top and bottom from the baseline, y downward; width of its box."""
+    """Extents of a printed symbol in capital heights: y of top and bottom, from the baseline downward; width of box."""
 
     top: float
     bottom: float

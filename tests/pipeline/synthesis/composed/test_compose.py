@@ -1,4 +1,4 @@
-"""Composed inks from end to end: what they are made of, what they must never be made of, and that they are the same."""
+"""Composed inks from end to end: their sources, what they must never be made of, and reproducible bytes."""
 
 import hashlib
 import json
@@ -21,10 +21,11 @@ from latexify.pipeline.inks.ink import Ink
 from latexify.pipeline.inks.table import read_inks
 from latexify.pipeline.inputs.inputs import SourcePlan
 from latexify.pipeline.source import stage as source
+from latexify.pipeline.synthesis.composed.bank import Bank
 from latexify.pipeline.synthesis.composed.compose import compose
 from latexify.pipeline.synthesis.composed.filling import fill_bank
 from latexify.pipeline.synthesis.composed.gathering import Material, gather
-from latexify.pipeline.synthesis.composed.hand import Hand
+from latexify.pipeline.synthesis.composed.hand import ComposedHand, Habits
 from tests.support.composing_data import write_dataset
 
 SECTION = CrohmeParams(train=["train"], test=["test"], valid_fraction=0.3)
@@ -63,7 +64,7 @@ def composed_of(inks: list[Ink]) -> list[Ink]:
 
 
 def test_composed_inks_are_for_training_and_known_as_composed(inks: list[Ink]) -> None:
-    """All that were asked for come in, none of them is judged on, and a report can tell them apart."""
+    """All requested inks come in, none of them is used for evaluation, and a report can tell them apart."""
     composed = composed_of(inks)
     assert len(composed) == 120
     assert {ink.split for ink in composed} == {"train"}
@@ -73,7 +74,7 @@ def test_composed_inks_are_for_training_and_known_as_composed(inks: list[Ink]) -
 
 
 def test_no_label_of_validation_or_test_is_written(inks: list[Ink]) -> None:
-    """A score on labels that training saw in other hands would say too much."""
+    """Scores on labels that training saw in other handwriting would be too good."""
     held_out = {ink.normalized_label for ink in inks if ink.split != "train"}
     assert held_out
     assert not held_out & {ink.normalized_label for ink in composed_of(inks)}
@@ -134,13 +135,19 @@ def plan(raw: Path, at: Path) -> SourcePlan:
     return source.read_plan(at)
 
 
-def test_symbols_of_one_ink_are_of_one_writer_where_he_wrote_them(raw: Path, tmp_path: Path) -> None:
-    """An ink in ten hands is not what anybody will ever hand in."""
+def hand_of(bank: Bank, writer: int, *, seed: int) -> ComposedHand:
+    """The hand of a writer for one ink."""
+    rng = Random(seed)
+    return ComposedHand(bank, writer, rng, Habits(Random(0), rng, variation=1))
+
+
+def test_an_ink_uses_the_symbols_of_its_writer_if_they_wrote_them(raw: Path, tmp_path: Path) -> None:
+    """Nobody writes an ink in ten different handwritings."""
     bank = fill_bank(material_of(raw, tmp_path).inks)
     writer = int(np.bincount(bank.writer).argmax())
     own = set(np.flatnonzero(bank.writer == writer).tolist())
     for token, by_writer in bank.glyphs_of.items():
-        hand = Hand(bank, writer, Random(1))
+        hand = hand_of(bank, writer, seed=1)
         glyphs = [hand.glyph(token) for _ in range(8)]
         lent = {number for numbers in by_writer.values() for number in numbers} - own
         chosen = [
@@ -148,9 +155,9 @@ def test_symbols_of_one_ink_are_of_one_writer_where_he_wrote_them(raw: Path, tmp
         ]
         points = {bank.glyph(number).points.tobytes() for number in chosen}
         assert {glyph.points.tobytes() for glyph in glyphs} <= points
-    # what is lent comes from one other
+    # what is lent comes from one other writer
     rare = next(token for token, by_writer in bank.glyphs_of.items() if writer not in by_writer and len(by_writer) > 1)
-    hand = Hand(bank, writer, Random(2))
+    hand = hand_of(bank, writer, seed=2)
     used = {hand.glyph(rare).points.tobytes() for _ in range(30)}
     lenders = Counter(
         w for w, numbers in bank.glyphs_of[rare].items() if {bank.glyph(n).points.tobytes() for n in numbers} & used
@@ -169,8 +176,8 @@ def test_glyphs_stand_on_the_baseline_at_one_scale(raw: Path, tmp_path: Path) ->
     assert np.median(extents["-"][:, 0, 1]) == pytest.approx(-0.4, abs=0.15)
 
 
-def test_nothing_to_cut_is_said_in_one_line(tmp_path: Path) -> None:
-    """A dataset without trace groups cannot be composed from; the user must hear what to do."""
+def test_nothing_to_cut_is_one_clear_line(tmp_path: Path) -> None:
+    """A dataset without trace groups has no symbols to compose; the error must say what to do."""
     (tmp_path / "raw/train").mkdir(parents=True)
     ink = b"<ink><annotation type='truth'>x+y</annotation><trace>1 2, 3 4</trace></ink>"
     (tmp_path / "raw/train/a.inkml").write_bytes(ink)
@@ -196,7 +203,7 @@ def test_nothing_to_cut_is_said_in_one_line(tmp_path: Path) -> None:
         ({"symbol_files": ["list.txt"]}, "list.txt, line 1: not a symbol"),
         ({"box_files": ["list.txt"]}, "list.txt, line 1: not a formula with boxes"),
         ({"min_tokens": 59, "max_tokens": 60, "label_mix": LabelShares(grammar=0)}, "no formula can be composed"),
-        ({"label_mix": LabelShares(copied=0, exchanged=0, recombined=0, grammar=0)}, "composed.label_mix: none"),
+        ({"label_mix": LabelShares(copied=0, exchanged=0, recombined=0, grammar=0)}, "composed.label_mix: no part"),
     ],
 )
 def test_bad_input_is_one_clear_line(raw: Path, tmp_path: Path, params: Mapping[str, Any], message: str) -> None:

@@ -5,7 +5,7 @@ import numpy as np
 from latexify.pipeline.synthesis.fonts.hand import ImaginaryWriter
 
 
-def test_the_forms_of_a_writer_do_not_depend_on_the_order_of_writing():
+def test_the_forms_of_a_writer_do_not_depend_on_the_order_of_writing() -> None:
     """Otherwise an ink would depend on the number of jobs."""
     first, second = ImaginaryWriter(1, 7), ImaginaryWriter(1, 7)
     first.glyph("a", 0.9)
@@ -13,7 +13,7 @@ def test_the_forms_of_a_writer_do_not_depend_on_the_order_of_writing():
         np.testing.assert_array_equal(one, other)
 
 
-def test_writers_differ():
+def test_writers_differ() -> None:
     """Many equal writers would make the dataset look like that of one."""
     assert ImaginaryWriter(1, 7).style != ImaginaryWriter(1, 8).style
     shapes = {ImaginaryWriter(1, number).glyph("a", 0.9).strokes[0].tobytes() for number in range(20)}

@@ -12,7 +12,7 @@ WRITER = ImaginaryWriter(1, 3)
 GLYPHS = [Placed(WRITER.glyph(token, 0.9), x, 0.0, 1.0, 1.0) for x, token in ((0.0, "a"), (1.0, "+"), (2.0, "b"))]
 
 
-def test_every_stroke_is_sampled_in_writing_order():
+def test_every_stroke_is_sampled_in_writing_order() -> None:
     """Lost or merged strokes would make another symbol."""
     samples, lengths = record(GLYPHS, WRITER.style, np.random.default_rng(1))
     assert len(lengths) == sum(len(placed.glyph.stroke_lengths) for placed in GLYPHS)
@@ -22,7 +22,7 @@ def test_every_stroke_is_sampled_in_writing_order():
     assert lefts[0] == min(lefts)
 
 
-def test_times_rise_and_the_pen_pauses_between_strokes():
+def test_times_rise_and_the_pen_pauses_between_strokes() -> None:
     """Times are whole milliseconds; lifting the pen takes longer than a sample."""
     samples, lengths = record(GLYPHS, WRITER.style, np.random.default_rng(1))
     steps = np.diff(samples[:, 2])
@@ -31,7 +31,7 @@ def test_times_rise_and_the_pen_pauses_between_strokes():
     assert steps[np.cumsum(lengths)[:-1] - 1].min() > 2 * np.median(steps)
 
 
-def test_size_and_unsteadiness_follow_the_style():
+def test_size_and_unsteadiness_follow_the_style() -> None:
     """Without noise, the ink is the glyph, scaled to the writer's size in pixels."""
     steady = replace(
         WRITER.style, capital_px=50, aspect=1, unsteadiness=0, tremor=0, drift=0, slant=0, rotation_rad=0, hesitation=0

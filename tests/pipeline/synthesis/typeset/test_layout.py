@@ -52,7 +52,7 @@ each_writer = pytest.mark.parametrize("writer", WRITERS, ids=map(str, range(len(
 
 
 @each_writer
-def test_numerator_bar_denominator_from_top_to_bottom(writer: ImaginaryWriter):
+def test_numerator_bar_denominator_from_top_to_bottom(writer: ImaginaryWriter) -> None:
     """A fraction whose parts overlap or swap has another label."""
     at = extents(Fraction(symbols("ab"), symbols("nk")), writer)
     assert max(at["a"].bottom, at["b"].bottom) < at["\\frac"].top < min(at["n"].top, at["k"].top)
@@ -61,14 +61,14 @@ def test_numerator_bar_denominator_from_top_to_bottom(writer: ImaginaryWriter):
 
 
 @each_writer
-def test_fractions_are_written_top_bar_bottom(writer: ImaginaryWriter):
+def test_fractions_are_written_top_bar_bottom(writer: ImaginaryWriter) -> None:
     """Models that read stroke order learn the usual one."""
     names = [p.glyph.token for p in typeset(Fraction(Symbol("a"), Symbol("b")), FontHand(writer, Random(1))).glyphs]
     assert names == ["a", "\\frac", "b"]
 
 
 @each_writer
-def test_scripts_shrink_and_shift(writer: ImaginaryWriter):
+def test_scripts_shrink_and_shift(writer: ImaginaryWriter) -> None:
     """A superscript at the baseline reads as a factor."""
     at = extents(Scripts(Symbol("M"), sub=Symbol("2"), sup=Symbol("3")), writer)
     base, sub, sup = at["M"], at["2"], at["3"]
@@ -79,7 +79,7 @@ def test_scripts_shrink_and_shift(writer: ImaginaryWriter):
 
 
 @each_writer
-def test_radical_covers_its_content(writer: ImaginaryWriter):
+def test_radical_covers_its_content(writer: ImaginaryWriter) -> None:
     """A root that ends early leaves part of the radicand outside."""
     at = extents(Root(symbols("ab"), index=Symbol("3")), writer)
     root = at["\\sqrt"]
@@ -93,7 +93,7 @@ def test_radical_covers_its_content(writer: ImaginaryWriter):
 
 @each_writer
 @pytest.mark.parametrize(("left", "right"), [("(", ")"), ("[", "]"), ("\\{", "\\}"), ("\\lfloor", "\\rfloor")])
-def test_delimiters_grow_with_their_content(writer: ImaginaryWriter, left: str, right: str):
+def test_delimiters_grow_with_their_content(writer: ImaginaryWriter, left: str, right: str) -> None:
     """Brackets smaller than a fraction belong to one of its parts."""
     at = extents(Fenced(left, Fraction(symbols("ab"), symbols("nk")), right), writer)
     for delimiter in (at[left], at[right]):
@@ -104,7 +104,7 @@ def test_delimiters_grow_with_their_content(writer: ImaginaryWriter, left: str, 
 
 
 @each_writer
-def test_limits_stand_below_and_above_or_beside_as_scripts(writer: ImaginaryWriter):
+def test_limits_stand_below_and_above_or_beside_as_scripts(writer: ImaginaryWriter) -> None:
     """The limits of a sum must be nearer to it than to its term."""
     node = row(Scripts(Symbol("\\sum"), sub=symbols("i=1"), sup=Symbol("n")), Symbol("x"))
     at = extents(node, writer)
@@ -118,13 +118,13 @@ def test_limits_stand_below_and_above_or_beside_as_scripts(writer: ImaginaryWrit
         assert at["i"].top > operator.bottom
 
 
-def test_both_places_of_limits_occur():
+def test_both_places_of_limits_occur() -> None:
     """The test above must see both."""
     assert {writer.style.limits_beside for writer in WRITERS} == {False, True}
 
 
 @each_writer
-def test_matrices_are_grids(writer: ImaginaryWriter):
+def test_matrices_are_grids(writer: ImaginaryWriter) -> None:
     """A matrix whose rows touch cannot be read."""
     at = extents(Fenced("(", Matrix(((Symbol("a"), Symbol("b")), (Symbol("c"), Symbol("d")))), ")"), writer)
     assert max(at["a"].bottom, at["b"].bottom) < min(at["c"].top, at["d"].top)
@@ -134,7 +134,7 @@ def test_matrices_are_grids(writer: ImaginaryWriter):
 
 
 @each_writer
-def test_rows_run_from_left_to_right_without_overlap(writer: ImaginaryWriter):
+def test_rows_run_from_left_to_right_without_overlap(writer: ImaginaryWriter) -> None:
     """Glyphs on top of each other are illegible."""
     at = extents(symbols("a+b=7c"), writer)
     order = [at[name] for name in "a+b=7c"]
@@ -142,7 +142,7 @@ def test_rows_run_from_left_to_right_without_overlap(writer: ImaginaryWriter):
     assert at["+"].left - at["a"].right > at["c"].left - at["7"].right
 
 
-def test_a_sign_without_left_operand_stands_close():
+def test_a_sign_without_left_operand_stands_close() -> None:
     """The minus of `-x` belongs to x; that of `a-x` stands between."""
     writer = WRITERS[0]
     unary, binary = extents(symbols("-x"), writer), extents(symbols("a-x"), writer)
@@ -150,7 +150,7 @@ def test_a_sign_without_left_operand_stands_close():
 
 
 @pytest.mark.parametrize("number", range(150))
-def test_boxes_hold_their_ink(number: int):
+def test_boxes_hold_their_ink(number: int) -> None:
     """A box smaller than its ink makes neighbours overlap, in any combination of structures."""
     tree = expression(Random(number), min_tokens=1, max_tokens=40, max_depth=3)
     box: Box = typeset(tree, FontHand(WRITERS[number % len(WRITERS)], Random(number)))

@@ -21,7 +21,7 @@ from latexify.trainer.config import ModelParams, TrainParams
 from latexify.trainer.data.batches import MicroBatch, open_loader
 from latexify.trainer.data.loader_processes import close_loader
 from latexify.trainer.data.specs import Position
-from latexify.trainer.loop.loss import Part, TokenLoss, split_labels
+from latexify.trainer.loop.loss import LabelPart, TokenLoss, split_labels
 from latexify.trainer.loop.precision import Precision, choose_precision, fit_to_device
 from latexify.trainer.model.model import make_model
 
@@ -45,7 +45,7 @@ def step_s(loss: TokenLoss, batches: Sequence[MicroBatch], *, precision: Precisi
     """Mean seconds of a forward and backward pass."""
     started = time.perf_counter()
     for batch in batches:
-        parts = split_labels(batch.labels) if is_cut else [Part(rows=None, labels=batch.labels)]
+        parts = split_labels(batch.labels) if is_cut else [LabelPart(rows=None, labels=batch.labels)]
         with precision.autocast():
             value = loss(batch.pixels, parts)
         value.backward()

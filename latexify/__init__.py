@@ -12,14 +12,14 @@ from latexify.version import VERSION as __version__  # noqa: N811  # the name th
 if TYPE_CHECKING:
     from latexify.serve.recognizer import Recognition as Recognition
     from latexify.serve.recognizer import Recognizer as Recognizer
-    from latexify.shards.open_shards import open_shards as open_shards
+    from latexify.shards import open_shards as open_shards
 
 __all__ = ["Recognition", "Recognizer", "__version__", "open_shards"]
 
 _MODULES = {
     "Recognition": "latexify.serve.recognizer",
     "Recognizer": "latexify.serve.recognizer",
-    "open_shards": "latexify.shards.open_shards",
+    "open_shards": "latexify.shards",
 }
 
 

@@ -6,23 +6,22 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from latexify.pipeline.inputs.keys import is_inkml_name, key_of, printable
 
 from latexify.artifacts.files import open_parquet, read_parquet
 from latexify.artifacts.location import Location
-from latexify.artifacts.manifest import MANIFEST_NAME, read_manifest
+from latexify.artifacts.manifest import read_manifest
+from latexify.artifacts.names import INKS, MANIFEST_NAME, SOURCE
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.config import IngestParams, InkmlParams
 from latexify.pipeline.drawing.draw import Canvas, draw_ink
 from latexify.pipeline.inkml.document import parse_inkml
 from latexify.pipeline.inkml.xml import UnusableInkError
 from latexify.pipeline.inks.ink import Reason, Stroke
-from latexify.pipeline.inks.table import INKS_KIND, inks_of, read_inks_manifest
+from latexify.pipeline.inks.table import inks_of, read_inks_manifest
 from latexify.pipeline.inputs.archives import Member, iter_members
-from latexify.pipeline.inputs.inputs import SourcePlan, is_input, locate
+from latexify.pipeline.inputs.inputs import SourcePlan, is_inkml_name, is_input, key_of, printable, resolve_input
 from latexify.pipeline.inspect.entry import Entry, Picture, num_latex_tokens
 from latexify.pipeline.latex import normalize
-from latexify.pipeline.source.stage import SOURCE_KIND
 
 _FACTS = ["key", "source", "split", "normalized_label", "points", "num_strokes", "num_points"]
 
@@ -190,10 +189,10 @@ class RejectCollection:
         """Draw the inks that can be found and have strokes."""
         data = self._path.resolve().parent.parent
         drawn: dict[str, Picture | None] = {}
-        if self._path.resolve().parent.name != INKS_KIND and (data / INKS_KIND / MANIFEST_NAME).is_file():
-            drawn = _from_inks(data / INKS_KIND, entries, canvas)
-        elif (data / SOURCE_KIND / MANIFEST_NAME).is_file():
-            drawn = _from_source(data / SOURCE_KIND, entries, canvas)
+        if self._path.resolve().parent.name != INKS.kind and (data / INKS.kind / MANIFEST_NAME).is_file():
+            drawn = _from_inks(data / INKS.kind, entries, canvas)
+        elif (data / SOURCE.kind / MANIFEST_NAME).is_file():
+            drawn = _from_source(data / SOURCE.kind, entries, canvas)
         return [drawn.get(entry.source) for entry in entries]
 
 
@@ -209,9 +208,9 @@ def _from_source(folder: Path, entries: Sequence[Entry], canvas: Canvas) -> dict
 
 def _members(folder: Path, sources: set[str]) -> Iterator[tuple[str, Member]]:
     """The members of all inputs that contain one of the sources, with their names in the `source` column."""
-    content = read_manifest(folder, SOURCE_KIND, producer="latexify source").content
+    content = read_manifest(folder, SOURCE).content
     for item in SourcePlan.from_content(content, where=folder / MANIFEST_NAME).inputs:
         if any(source.startswith(f"{item.name}/") for source in sources):
-            for member in members_of(locate(item, base=folder)):
+            for member in members_of(resolve_input(item, base=folder)):
                 if is_input(member.name, rule=item.rule):
                     yield f"{item.name}/{printable(member.name)}", member

@@ -5,21 +5,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
-from latexify.pipeline.inputs.keys import is_inkml_name
 
 from latexify.artifacts.files import open_parquet, write_atomically
 from latexify.artifacts.location import Location, is_local
-from latexify.artifacts.manifest import MANIFEST_NAME
+from latexify.artifacts.names import INDEX_NAME, INKS, MANIFEST_NAME, SHARDS
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.inks.ink import INK_SCHEMA, REJECT_SCHEMA
-from latexify.pipeline.inks.table import INKS_KIND
-from latexify.pipeline.inputs.archives import kind_of
+from latexify.pipeline.inputs.inputs import is_inkml_name, kind_of
 from latexify.pipeline.inspect.contact_sheet import INK_CANVAS, draw_sheet
 from latexify.pipeline.inspect.entry import Choice, Collection, Entry, Picture, choose
 from latexify.pipeline.inspect.inks import InkCollection, RawCollection, RejectCollection, open_inks
 from latexify.pipeline.inspect.samples import ShardCollection, TarCollection, is_shard
 from latexify.pipeline.inspect.summary import entry_line, summary_lines
-from latexify.shards.format.index import INDEX_NAME, KIND
 
 
 def inspect(paths: Sequence[Location], choice: Choice, *, sheet: Location | None) -> Iterator[str]:
@@ -63,9 +60,9 @@ def open_collection(path: Location) -> Collection:
         LatexifyError: If the path does not exist, is damaged, or is none of these.
     """
     kind = _kind_in_manifest(path)
-    if kind == KIND:
+    if kind == SHARDS.kind:
         return ShardCollection(path)
-    if kind == INKS_KIND:
+    if kind == INKS.kind:
         return open_inks(path)
     if not is_local(path):
         raise LatexifyError(f"{path} is not an inks or shard folder: name one, or copy the file here to look into it")

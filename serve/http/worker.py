@@ -110,7 +110,7 @@ class Worker:
         limits = self.settings.limits
         picture = await self._in_thread(lambda: draw_item(item, recognizer=recognizer, limits=limits))
         recognition = await batcher.read(picture, num_beams=num_beams)
-        return recognition.to_dict(is_calibrated=recognizer.is_calibrated)
+        return recognition.to_answer(is_calibrated=recognizer.is_calibrated)
 
     async def _read_or_error(self, item: RequestItem, num_beams: int) -> dict[str, Any]:
         try:

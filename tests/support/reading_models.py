@@ -10,7 +10,7 @@ from latexify.artifacts.manifest import Manifest
 from latexify.trainer.model.architecture import decoder_config, encoder_config
 from latexify.trainer.model.canvas import Geometry
 from latexify.trainer.model.export import export_model
-from latexify.trainer.model.model import LoadedModel, set_special_ids
+from latexify.trainer.model.model import LoadedModel, max_positions, model_input, set_special_ids
 from latexify.trainer.model.presets import DecoderShape, HybridShape
 from latexify.trainer.model.pretrained import load_base
 from tests.support.trainer_data import GEOMETRY, HEIGHT_PX, WIDTH_PX, make_base, make_tokenizer, tokenizer_manifest

@@ -114,7 +114,7 @@ class _MicroBatches(Dataset[MicroBatch | LatexifyError]):
 def _empty_pictures(*shape: int) -> torch.Tensor:
     """Allocate uint8 pictures; in a loader process in memory shared with its parent, which saves a copy."""
     pictures = torch.empty(shape, dtype=torch.uint8)
-    return pictures if get_worker_info() is None else pictures.share_memory_()
+    return pictures if get_worker_info() is None else pictures.share_memory_()  # type: ignore[no-untyped-call]  # torch has no types for it
 
 
 class _SpecSampler:

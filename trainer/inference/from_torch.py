@@ -26,7 +26,7 @@ class TorchEncoder:
     def __call__(self, pixels: Pixels) -> torch.Tensor:
         """pixels: uint8 [batch, height, width]; returns floating [batch, patches, size]."""
         count = ENCODER_BATCH_SIZE if self._device.type == "cpu" else max(len(pixels), 1)
-        parts = torch.from_numpy(pixels).split(count)
+        parts = torch.split(torch.from_numpy(pixels), count)
         return torch.cat([self._encoder(grey_of(part.to(self._device, non_blocking=True))[:, None]) for part in parts])
 
 

@@ -140,7 +140,7 @@ class _Layer:
         size = hidden.shape[1]
         scale = (size // self._heads) ** -0.5
         self_attn = self._linear("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", scales=(scale, 1.0, 1.0))
-        entry = self_attn(hidden).split(size, dim=-1)
+        entry = torch.split(self_attn(hidden), size, dim=-1)
         query, key, value = (part.view(samples, beams, self._heads, 1, -1) for part in entry)
         key, value = torch.cat([past[0], key], dim=3), torch.cat([past[1], value], dim=3)
         attended = ((query @ key.transpose(-1, -2)).softmax(dim=-1) @ value).reshape(-1, size)

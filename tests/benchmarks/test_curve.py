@@ -16,7 +16,7 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def test_a_beginning_that_agrees_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_beginning_that_agrees_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Rounding must not look like another training; steps that only one has do not count."""
     again = write(tmp_path / "again.csv", "step,train_loss,valid_loss\n50,4.02,\n100,3.0,2.51\n120,9,9\n")
     main(write(tmp_path / "recorded.csv", RECORDED), again, tolerance=0.02)
@@ -31,13 +31,13 @@ def test_a_beginning_that_agrees_passes(tmp_path: Path, capsys: pytest.CaptureFi
         ("loss\n60\n", r"again\.csv is no history of a training"),
     ],
 )
-def test_another_training_is_told(tmp_path: Path, text: str, message: str):
+def test_another_training_is_told(tmp_path: Path, text: str, message: str) -> None:
     """A recipe that no longer gives what was recorded must not pass."""
     with pytest.raises(LatexifyError, match=message):
         main(write(tmp_path / "recorded.csv", RECORDED), write(tmp_path / "again.csv", text), tolerance=0.02)
 
 
-def test_no_file_is_said(tmp_path: Path):
+def test_no_file_is_said(tmp_path: Path) -> None:
     """A typing mistake in a path."""
     with pytest.raises(LatexifyError, match=r"nowhere\.csv is no history"):
         main(tmp_path / "nowhere.csv", tmp_path / "nowhere.csv", tolerance=0.02)

@@ -10,7 +10,7 @@ from benchmarks.bench import contention, parts
 from latexify.trainer.loop.loss import split_labels
 
 
-def test_parts_are_compared_with_the_whole(project: Path):
+def test_parts_are_compared_with_the_whole(project: Path) -> None:
     """A row for each preset: seconds of both ways, and what was saved."""
     shards = project / "data" / "shards"
     options = ["--presets", "tiny", "--batch-size", "16", "--batches", "1", "--rounds", "1"]
@@ -21,7 +21,7 @@ def test_parts_are_compared_with_the_whole(project: Path):
     assert saved == pytest.approx(1 - cut / whole, abs=0.05)
 
 
-def test_both_ways_learn_from_the_same_labels(project: Path):
+def test_both_ways_learn_from_the_same_labels(project: Path) -> None:
     """A comparison with less to learn would flatter."""
     (batch,) = parts.load_batches(project / "data" / "shards", batch_size=16, count=1)
     cut = split_labels(batch.labels)
@@ -30,7 +30,7 @@ def test_both_ways_learn_from_the_same_labels(project: Path):
     assert counted == int((batch.labels >= 0).sum())
 
 
-def test_other_work_ends_with_the_measurement():
+def test_other_work_ends_with_the_measurement() -> None:
     """A process left spinning would spoil every figure after it."""
     others = set(multiprocessing.active_children())  # of tests before
     with contention.busy(2):
@@ -39,6 +39,6 @@ def test_other_work_ends_with_the_measurement():
     assert [child.exitcode for child in spinning] == [-signal.SIGKILL] * 2
 
 
-def test_a_training_is_timed_under_a_setting():
+def test_a_training_is_timed_under_a_setting() -> None:
     """The rate is read from the other benchmark's table, whose columns may move."""
     assert 0.1 < contention.inks_per_s({"OMP_NUM_THREADS": "1"}, preset="tiny", steps=1) < 10_000

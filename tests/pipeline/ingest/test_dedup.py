@@ -21,7 +21,7 @@ def drop(*rows: tuple[str, str, str]) -> dict[int, Reason]:
     return reasons
 
 
-def test_later_duplicate_leaves_the_training_split():
+def test_later_duplicate_leaves_the_training_split() -> None:
     """A repeated ink would count twice in the loss."""
     assert drop(("a", "train", "1"), ("b", "train", "2"), ("c", "train", "1"), ("d", "train", "1")) == {
         2: Reason.DUPLICATE_INK,
@@ -30,12 +30,12 @@ def test_later_duplicate_leaves_the_training_split():
 
 
 @pytest.mark.parametrize("split", ["valid", "test"])
-def test_evaluation_splits_keep_their_duplicates(split: str):
+def test_evaluation_splits_keep_their_duplicates(split: str) -> None:
     """CROHME 2014 has one pair; scores are published over all 986."""
     assert drop(("a", split, "1"), ("b", split, "1")) == {}
 
 
-def test_leaks_leave_training_first_whatever_the_order():
+def test_leaks_leave_training_first_whatever_the_order() -> None:
     """A test ink must be neither trained on nor used to choose a checkpoint."""
     rows = [("a", "train", "1"), ("b", "valid", "1"), ("c", "test", "1"), ("d", "train", "1")]
     assert drop(*rows) == {0: Reason.LEAKED_INK, 1: Reason.LEAKED_INK, 3: Reason.LEAKED_INK}
@@ -43,7 +43,7 @@ def test_leaks_leave_training_first_whatever_the_order():
     assert drop(("a", "train", "1"), ("b", "valid", "1")) == {0: Reason.LEAKED_INK}
 
 
-def test_repeated_keys_go_first():
+def test_repeated_keys_go_first() -> None:
     """A rejected row must not be the reason for rejecting another."""
     rows = [("a", "train", "1"), ("a", "test", "2"), ("b", "train", "2")]
     assert drop(*rows) == {1: Reason.DUPLICATE_KEY}
@@ -52,7 +52,7 @@ def test_repeated_keys_go_first():
 @given(
     st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from(["train", "valid", "test"]), st.sampled_from("123")))
 )
-def test_what_stays_is_sound(rows: list[tuple[str, str, str]]):
+def test_what_stays_is_sound(rows: list[tuple[str, str, str]]) -> None:
     """Always: keys are unique, no content is in two splits or twice in train, and no content is lost."""
     if not rows:
         return

@@ -41,7 +41,7 @@ def reason_of(data: bytes | str, **limits: int) -> Reason:
     return caught.value.reason
 
 
-def test_crohme_layout_is_read():
+def test_crohme_layout_is_read() -> None:
     """A CROHME file as published: ids that are no NCName, newlines around points, MathML, nested symbol groups."""
     parsed = parse(
         ink(
@@ -60,7 +60,7 @@ def test_crohme_layout_is_read():
     assert all(stroke.dtype == np.float32 for stroke in parsed.strokes)
 
 
-def test_mathwriting_layout_is_read():
+def test_mathwriting_layout_is_read() -> None:
     """MathWriting separates x y t by commas without spaces; time must not become a coordinate."""
     body = (
         '<annotation type="label">a</annotation><annotation type="normalizedLabel">b</annotation>'
@@ -85,7 +85,7 @@ def test_mathwriting_layout_is_read():
         ("XYT", "1 2 5, 3 4", [[1, 2], [3, 4]]),
     ],
 )
-def test_declared_channels_count_only_where_they_fit(channels: str, trace: str, expected: list[list[float]]):
+def test_declared_channels_count_only_where_they_fit(channels: str, trace: str, expected: list[list[float]]) -> None:
     """81 CROHME files declare X Y F and hold two values; other programs put time or Y first."""
     declared = "".join(f'<channel name="{name}"/>' for name in channels)
     assert points_of(f"<traceFormat>{declared}</traceFormat><trace>{trace}</trace>") == [expected]
@@ -104,7 +104,7 @@ def test_declared_channels_count_only_where_they_fit(channels: str, trace: str, 
         ("<![CDATA[1 2, 3 4]]>", [[1, 2], [3, 4]]),
     ],
 )
-def test_unusual_number_texts_are_read(trace: str, expected: list[list[float]]):
+def test_unusual_number_texts_are_read(trace: str, expected: list[list[float]]) -> None:
     """Scientific notation, stray commas, repeated points, comments and CDATA occur in files found in the wild."""
     assert points_of(f"<trace>{trace}</trace>") == [expected]
 
@@ -127,17 +127,17 @@ def test_unusual_number_texts_are_read(trace: str, expected: list[list[float]]):
         "'1 2",
     ],
 )
-def test_points_that_are_not_numbers_reject_the_ink(trace: str):
+def test_points_that_are_not_numbers_reject_the_ink(trace: str) -> None:
     """A stroke with a broken coordinate must not be drawn without it."""
     assert reason_of(ink(f"<trace>1 2, 3 4</trace><trace>{trace}</trace>")) is Reason.BAD_POINTS
 
 
-def test_missing_commas_reject_the_ink():
+def test_missing_commas_reject_the_ink() -> None:
     """Points separated by newlines only would silently become one dot for a whole stroke."""
     assert reason_of(ink("<trace>" + "1 2\n" * 20 + "</trace>")) is Reason.BAD_POINTS
 
 
-def test_strokes_keep_document_order_and_empty_traces_vanish():
+def test_strokes_keep_document_order_and_empty_traces_vanish() -> None:
     """Writing order is data; empty, pen-up and repeated-id traces must not change it."""
     body = (
         '<trace id="b">1 1</trace><trace/><trace id="b"> </trace><trace type="penUp">8 8</trace>'
@@ -147,32 +147,32 @@ def test_strokes_keep_document_order_and_empty_traces_vanish():
     assert points_of(body) == [[[1, 1]], [[2, 2]], [[3, 3]], [[4, 4]]]
 
 
-def test_traces_only_in_definitions_are_the_ink():
+def test_traces_only_in_definitions_are_the_ink() -> None:
     """Files that hold all traces as definitions and show them through views would otherwise be empty."""
     body = '<definitions><trace xml:id="a">1 2</trace></definitions><traceView traceDataRef="#a"/>'
     assert points_of(body) == [[[1, 2]]]
 
 
 @pytest.mark.parametrize("body", ["", "<trace/>", "<trace> , </trace>", '<trace type="penUp">1 2</trace>'])
-def test_ink_without_points_is_rejected(body: str):
+def test_ink_without_points_is_rejected(body: str) -> None:
     """An empty picture with a label would teach the model to guess."""
     assert reason_of(ink(body)) is Reason.NO_STROKES
 
 
 @pytest.mark.parametrize("namespace", ["", NAMESPACE, 'xmlns="urn:other"'])
-def test_namespace_does_not_matter(namespace: str):
+def test_namespace_does_not_matter(namespace: str) -> None:
     """Files come with the InkML namespace, with another, and with none."""
     assert len(parse(ink(f"{LABEL}<trace>1 2</trace>", namespace=namespace)).strokes) == 1
 
 
-def test_prefixed_elements_are_read():
+def test_prefixed_elements_are_read() -> None:
     """A prefix instead of a default namespace is fine; one that is not declared is not InkML."""
     body = "<n:ink{}><n:annotation type='truth'>x</n:annotation><n:trace>1 2</n:trace></n:ink>"
     assert parse(body.format(" xmlns:n='urn:a'")).annotations == {"truth": "x"}
     assert reason_of(body.format("")) is Reason.NOT_INKML
 
 
-def test_labels_come_from_the_root_only():
+def test_labels_come_from_the_root_only() -> None:
     """A symbol's label taken for the formula's would poison training; a misspelt attribute must not lose the label."""
     group = '<traceGroup><annotation type="truth">x</annotation></traceGroup>'
     assert parse(ink(group + "<trace>1 2</trace>")).annotations == {}
@@ -193,7 +193,7 @@ def test_labels_come_from_the_root_only():
         ("a<i>b</i>c", "abc"),
     ],
 )
-def test_label_text_is_complete(written: str, read: str):
+def test_label_text_is_complete(written: str, read: str) -> None:
     """Entities, CDATA, comments and markup inside a label must not cut it short."""
     assert parse(ink(f'<annotation type="t">{written}</annotation><trace>1 2</trace>')).annotations["t"] == read
 
@@ -215,7 +215,7 @@ def test_label_text_is_complete(written: str, read: str):
         lambda text: ('<?xml version="1.0" encoding="UTF-16"?>' + text).encode("utf-16"),
     ],
 )
-def test_encodings(encode: Callable[[str], bytes]):
+def test_encodings(encode: Callable[[str], bytes]) -> None:
     """Byte order marks, wrong declarations and raw Latin-1 bytes (MfrDB0104) must not lose a file."""
     data = encode(ink('<annotation type="t">a·é</annotation><trace>1 2</trace>'))
     assert parse(data).annotations == {"t": "a·é"}
@@ -242,19 +242,19 @@ def test_encodings(encode: Callable[[str], bytes]):
         (b"<ink>" + b"<traceGroup>" * 5000 + b"</traceGroup>" * 5000 + b"</ink>", Reason.MALFORMED_XML),
     ],
 )
-def test_unusable_files_are_rejected_with_a_reason(data: bytes, reason: Reason):
+def test_unusable_files_are_rejected_with_a_reason(data: bytes, reason: Reason) -> None:
     """A truncated file above all: recovery would keep its label and silently drop the strokes that are missing."""
     assert reason_of(data) is reason
     # the parser is the same for all files of a thread
     assert points_of("<trace>1 2</trace>") == [[[1, 2]]]
 
 
-def test_plain_doctype_is_harmless():
+def test_plain_doctype_is_harmless() -> None:
     """A DOCTYPE that declares and fetches nothing must not reject an ink."""
     assert len(parse("<!DOCTYPE ink><ink><trace>1 2</trace></ink>").strokes) == 1
 
 
-def test_billion_laughs_cost_nothing():
+def test_billion_laughs_cost_nothing() -> None:
     """One hostile file must not take down a worker."""
     entities = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 30))
     bomb = f'<!DOCTYPE ink [<!ENTITY e0 "ha">{entities}]><ink a="&e29;">&e29;</ink>'
@@ -267,7 +267,7 @@ def test_billion_laughs_cost_nothing():
     assert peak_bytes < 5_000_000
 
 
-def test_limits():
+def test_limits() -> None:
     """Files and inks beyond the limits are refused; those at the limit are not."""
     at_limit = ink("<trace>" + ",".join(["1 2"] * 1000) + "</trace>")
     assert len(parse(at_limit).strokes[0]) == 1000
@@ -279,7 +279,7 @@ def test_limits():
 
 @given(st.binary(max_size=300))
 @example(b"<ink><trace>1 2</trace></ink>")
-def test_any_bytes_give_an_ink_or_a_reason(data: bytes):
+def test_any_bytes_give_an_ink_or_a_reason(data: bytes) -> None:
     """Another exception would stop the run of a whole dataset because of one file."""
     wrapped = b"<ink><annotation type='t'>" + data + b"</annotation><trace>" + data + b"</trace></ink>"
     for each in (data, wrapped):
@@ -305,7 +305,9 @@ strokes_strategy = st.lists(
 
 
 @given(strokes_strategy, st.sampled_from([",", ", ", " ,\n"]), st.sampled_from(["", " 7"]))
-def test_written_strokes_come_back_bit_for_bit(strokes: list[list[tuple[float, float]]], comma: str, extra: str):
+def test_written_strokes_come_back_bit_for_bit(
+    strokes: list[list[tuple[float, float]]], comma: str, extra: str
+) -> None:
     """Parsing all traces at once must not move a point to another stroke or change its last digit."""
     traces = [comma.join(f"{x!r} {y!r}{extra}" for x, y in stroke) for stroke in strokes]
     parsed = parse(ink("".join(f"<trace>{trace}</trace>" for trace in traces)))

@@ -37,14 +37,14 @@ def contents(path: Path, *, max_bytes: int | None = 1000) -> dict[str, bytes | N
 
 
 @pytest.mark.parametrize("compress", [bytes, gzip.compress, bz2.compress, lzma.compress])
-def test_tars_are_read_whatever_their_name_says(tmp_path: Path, compress: Callable[[bytes], bytes]):
+def test_tars_are_read_whatever_their_name_says(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
     """Browsers and people rename archives, so their type follows from the content."""
     path = tmp_path / "download"
     path.write_bytes(compress(tar_bytes(FILES)))
     assert contents(path) == FILES
 
 
-def test_folder_and_zip_give_the_same_files(tmp_path: Path):
+def test_folder_and_zip_give_the_same_files(tmp_path: Path) -> None:
     """A dataset must not depend on how it is packed."""
     for name, data in FILES.items():
         (tmp_path / "folder" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ def test_folder_and_zip_give_the_same_files(tmp_path: Path):
     assert contents(tmp_path / "folder") == contents(tmp_path / "z.zip") == FILES
 
 
-def test_folders_are_read_in_one_order(tmp_path: Path):
+def test_folders_are_read_in_one_order(tmp_path: Path) -> None:
     """The order decides which of two equal inks stays, so it must not depend on the file system."""
     for name in ("b", "a/c", "a.x", "B"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -66,7 +66,7 @@ def test_folders_are_read_in_one_order(tmp_path: Path):
 
 @pytest.mark.parametrize("kind", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 @pytest.mark.parametrize("headers", [{}, {"comment": "of all members"}])
-def test_members_lie_where_tarfile_finds_them(tmp_path: Path, kind: int, headers: dict[str, str]):
+def test_members_lie_where_tarfile_finds_them(tmp_path: Path, kind: int, headers: dict[str, str]) -> None:
     """Workers read members by their offset: a byte off, and every later ink is another's."""
     path = tmp_path / "t.tar"
     names = ["a", "long/" * 25 + "b", "empty", "d/", "\N{GREEK SMALL LETTER PI}.inkml", "c" * 99, "e" * 100, "last"]
@@ -83,7 +83,7 @@ def test_members_lie_where_tarfile_finds_them(tmp_path: Path, kind: int, headers
     assert len(expected) == len(names) - 1
 
 
-def test_large_members_come_without_data(tmp_path: Path):
+def test_large_members_come_without_data(tmp_path: Path) -> None:
     """One member of 100 GB must not fill the memory."""
     path = tmp_path / "t.tar"
     path.write_bytes(tar_bytes(FILES))
@@ -91,7 +91,7 @@ def test_large_members_come_without_data(tmp_path: Path):
     assert contents(path, max_bytes=None) == dict.fromkeys(FILES)
 
 
-def test_links_and_devices_are_reported_and_not_followed(tmp_path: Path):
+def test_links_and_devices_are_reported_and_not_followed(tmp_path: Path) -> None:
     """An archive from the internet must not make ingest read /etc/passwd or wait for a device."""
     path = tmp_path / "t.tar"
     with tarfile.open(path, "w") as archive:
@@ -109,7 +109,7 @@ def test_links_and_devices_are_reported_and_not_followed(tmp_path: Path):
     assert (member.is_file, member.data) == (False, None)
 
 
-def test_linked_folders_and_pipes_in_a_folder_are_skipped(tmp_path: Path):
+def test_linked_folders_and_pipes_in_a_folder_are_skipped(tmp_path: Path) -> None:
     """A link to the parent folder would never end, a pipe would never answer. Linked files are intended."""
     (tmp_path / "real").write_bytes(b"1")
     (tmp_path / "folder").mkdir()
@@ -122,7 +122,7 @@ def test_linked_folders_and_pipes_in_a_folder_are_skipped(tmp_path: Path):
 
 @pytest.mark.parametrize("compress", [bytes, gzip.compress, lzma.compress])
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.7])
-def test_truncated_archives_are_errors(tmp_path: Path, compress: Callable[[bytes], bytes], share: float):
+def test_truncated_archives_are_errors(tmp_path: Path, compress: Callable[[bytes], bytes], share: float) -> None:
     """Half a download must not be taken for a smaller dataset."""
     random_files = {f"{n}.inkml": os.urandom(700) for n in range(20)}
     data = compress(tar_bytes(random_files))
@@ -132,7 +132,7 @@ def test_truncated_archives_are_errors(tmp_path: Path, compress: Callable[[bytes
         contents(path)
 
 
-def test_damaged_header_inside_a_tar_is_an_error(tmp_path: Path):
+def test_damaged_header_inside_a_tar_is_an_error(tmp_path: Path) -> None:
     """Python's tarfile takes a broken header for the archive's end, which would drop the rest of the data."""
     data = bytearray(tar_bytes({f"{n}.inkml": b"x" * 10 for n in range(4)}))
     data[2 * 1024 + 150] ^= 0xFF
@@ -142,7 +142,7 @@ def test_damaged_header_inside_a_tar_is_an_error(tmp_path: Path):
         contents(path)
 
 
-def test_tar_cut_between_two_members_is_an_error(tmp_path: Path):
+def test_tar_cut_between_two_members_is_an_error(tmp_path: Path) -> None:
     """The only sign of this loss is the missing end mark."""
     path = tmp_path / "t.tar"
     path.write_bytes(tar_bytes({f"{n}.inkml": b"x" * 10 for n in range(4)})[: 2 * 1024])
@@ -150,7 +150,7 @@ def test_tar_cut_between_two_members_is_an_error(tmp_path: Path):
         contents(path)
 
 
-def test_damaged_zip_member_is_an_error(tmp_path: Path):
+def test_damaged_zip_member_is_an_error(tmp_path: Path) -> None:
     """Damage that a zip's checksum shows must be reported."""
     path = tmp_path / "z.zip"
     with zipfile.ZipFile(path, "w") as archive:
@@ -161,7 +161,7 @@ def test_damaged_zip_member_is_an_error(tmp_path: Path):
 
 
 @pytest.mark.parametrize("content", [b"", b"neither", b"\x1f\x8b", gzip.compress(b"no tar inside")])
-def test_other_files_are_not_archives(tmp_path: Path, content: bytes):
+def test_other_files_are_not_archives(tmp_path: Path, content: bytes) -> None:
     """A readme named by mistake gets a one-line error, not a traceback."""
     (tmp_path / "f").write_bytes(content)
     with pytest.raises(LatexifyError, match="cannot be read as a tar or zip"):

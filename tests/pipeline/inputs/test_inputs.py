@@ -18,7 +18,7 @@ from latexify.pipeline.inputs.inputs import is_inkml_name, key_of, printable
         ("__MACOSX/a/b.inkml", False),
     ],
 )
-def test_which_members_are_inputs(name: str, *, is_ink: bool):
+def test_which_members_are_inputs(name: str, *, is_ink: bool) -> None:
     """The hidden files of macOS would all be rejected and stop the stage."""
     assert is_inkml_name(name) is is_ink
 
@@ -37,7 +37,7 @@ def test_which_members_are_inputs(name: str, *, is_ink: bool):
         ("\udcff.inkml", "%FF"),
     ],
 )
-def test_keys(name: str, key: str):
+def test_keys(name: str, key: str) -> None:
     """Webdataset splits names at the first dot: a key with one would lose its sample."""
     assert key_of(name) == key
 
@@ -46,13 +46,13 @@ name_text = st.text(st.characters(codec="utf-8", exclude_characters="/"), min_si
 
 
 @given(st.lists(name_text, min_size=2, max_size=2, unique=True))
-def test_different_names_have_different_keys(names: list[str]):
+def test_different_names_have_different_keys(names: list[str]) -> None:
     """Two files that share a key would be one sample."""
     keys = [key_of(f"{name}.inkml") for name in names]
     assert len(set(keys)) == len(names)
     assert all(key.isascii() and key.isprintable() and not set(key) & set(". \\") for key in keys)
 
 
-def test_printable_names_are_valid_text():
+def test_printable_names_are_valid_text() -> None:
     """Parquet refuses surrogates, and a line break would tear the report."""
     assert printable("a/\udcff\n.inkml") == "a/��.inkml"

@@ -37,7 +37,7 @@ def by_hash(of: str, *, seed: int = 1, valid: float = 0.2, test: float = 0.1) ->
     return HashSplit(of=of, seed=seed, valid_fraction=valid, test_fraction=test)
 
 
-def test_folders_decide_and_select():
+def test_folders_decide_and_select() -> None:
     """MathWriting has published splits; folders that are not selected are ignored."""
     assert split_of(FOLDERS, path="mathwriting-2024/train/0a.inkml") == "train"
     assert split_of(FOLDERS, path="mathwriting-2024/synthetic/0a.inkml") == "train"
@@ -48,14 +48,14 @@ def test_folders_decide_and_select():
     assert not FOLDERS.selects("symbols/train.inkml")
 
 
-def test_unmatched_folder_is_a_rejection_where_all_files_count():
+def test_unmatched_folder_is_a_rejection_where_all_files_count() -> None:
     """A misspelt folder in the user's own data must be reported, not ignored."""
     rule = FolderSplit(folders={"train": "train"}, only=False)
     assert rule.selects("trian/a.inkml")
     assert split_of(rule, path="trian/a.inkml") is Reason.NO_SPLIT
 
 
-def test_annotations_decide():
+def test_annotations_decide() -> None:
     """Synonyms of the three splits are known; everything else is reported."""
     rule = AnnotationSplit(annotation="splitTagOriginal")
     assert split_of(rule, splitTagOriginal="train") == "train"
@@ -64,13 +64,13 @@ def test_annotations_decide():
     assert split_of(rule) is Reason.NO_SPLIT
 
 
-def test_input_decides():
+def test_input_decides() -> None:
     """All of CROHME's test archive is the test split."""
     assert split_of(InputSplit(split="test"), writer="w") == "test"
 
 
 @given(st.text(), st.text(), st.text(), st.integers(0, 5))
-def test_no_writer_is_in_two_splits(writer: str, label: str, other_label: str, seed: int):
+def test_no_writer_is_in_two_splits(writer: str, label: str, other_label: str, seed: int) -> None:
     """A model scores better on writers that it was trained on."""
     rule = by_hash("writer", seed=seed)
     assert split_of(rule, writer=writer, label=label) == split_of(rule, writer=writer, label=other_label)
@@ -78,13 +78,13 @@ def test_no_writer_is_in_two_splits(writer: str, label: str, other_label: str, s
 
 
 @given(st.text(), st.text(), st.text())
-def test_no_label_is_in_two_splits(writer: str, other_writer: str, label: str):
+def test_no_label_is_in_two_splits(writer: str, other_writer: str, label: str) -> None:
     """Splitting by label evaluates formulas that were never trained on."""
     rule = by_hash("label")
     assert split_of(rule, writer=writer, label=label) == split_of(rule, writer=other_writer, label=label)
 
 
-def test_fractions_are_met_and_nested():
+def test_fractions_are_met_and_nested() -> None:
     """Fractions are as requested; a larger validation fraction moves training inks only."""
     names = [str(number) for number in range(4000)]
     small = [split_of(by_hash("writer", valid=0.1), writer=name) for name in names]
@@ -96,7 +96,7 @@ def test_fractions_are_met_and_nested():
     )
 
 
-def test_seed_matters_and_no_fraction_means_no_ink():
+def test_seed_matters_and_no_fraction_means_no_ink() -> None:
     """Another seed holds out other writers; a fraction of 0 holds out none."""
     names = [str(number) for number in range(200)]
     one, two = ([split_of(by_hash("writer", seed=seed), writer=name) for name in names] for seed in (1, 2))
@@ -105,7 +105,7 @@ def test_seed_matters_and_no_fraction_means_no_ink():
 
 
 @pytest.mark.parametrize("text", [None, "", "  ", "Unknown", "NONE", "n/a", "?"])
-def test_placeholders_are_not_writers(text: str | None):
+def test_placeholders_are_not_writers(text: str | None) -> None:
     """164 inks of MfrDB have the writer "Unknown": as one writer, all would move together."""
     assert known_writer(text) is None
     assert known_writer(" depart027 ") == "depart027"
@@ -114,7 +114,7 @@ def test_placeholders_are_not_writers(text: str | None):
 @pytest.mark.parametrize(
     "rule", [FOLDERS, by_hash("label"), InputSplit(split="valid"), AnnotationSplit(annotation="a")]
 )
-def test_rules_survive_the_manifest(rule: SplitRule):
+def test_rules_survive_the_manifest(rule: SplitRule) -> None:
     """The source stage writes rules as JSON, and ingest must read the same rules."""
     adapter = TypeAdapter(SplitRule)
     assert adapter.validate_python(rule.model_dump()) == rule

@@ -36,13 +36,13 @@ def official_tokens(text: str) -> list[str]:
         ("", []),
     ],
 )
-def test_tokens_of_known_text(text: str, tokens: list[str]):
+def test_tokens_of_known_text(text: str, tokens: list[str]) -> None:
     """Token error rates would be counted in other units than in published results."""
     assert tokenize(text) == tokens
 
 
 @given(st.text(alphabet=st.sampled_from("\\ {}mathbgindeoprtRx*^_12")))
-def test_tokens_are_mathwritings(text: str):
+def test_tokens_are_mathwritings(text: str) -> None:
     """Our token error rate must be comparable with published ones."""
     if not text.endswith("\\"):
         starred = re.search(r"\\(begin|end)\{[a-zA-Z]*([A-Z]|\*)", text)
@@ -50,7 +50,7 @@ def test_tokens_are_mathwritings(text: str):
 
 
 @given(st.text() | st.text(alphabet="\\{} \nab*"))
-def test_no_character_is_lost(text: str):
+def test_no_character_is_lost(text: str) -> None:
     """A label would be cut short silently."""
     assert "".join(tokenize(text)) == text
 
@@ -66,6 +66,6 @@ def test_no_character_is_lost(text: str):
         ([], ""),
     ],
 )
-def test_join_puts_a_space_only_where_it_is_needed(tokens: list[str], text: str):
+def test_join_puts_a_space_only_where_it_is_needed(tokens: list[str], text: str) -> None:
     r"""Without the space ``\alpha b`` would become the unknown command ``\alphab``."""
     assert join_tokens(tokens) == text

@@ -116,7 +116,7 @@ class Writer:
 
 @settings(max_examples=250, deadline=None)
 @given(TREES, st.integers(0), st.integers(0))
-def test_any_spelling_of_a_formula_is_the_same(tree: Row, seed: int, other_seed: int):
+def test_any_spelling_of_a_formula_is_the_same(tree: Row, seed: int, other_seed: int) -> None:
     """A spelling must not count as an error of the model."""
     one, other = Writer(seed).row(tree), Writer(other_seed).row(tree)
     assert normalize(one) == normalize(other)
@@ -128,7 +128,7 @@ def test_any_spelling_of_a_formula_is_the_same(tree: Row, seed: int, other_seed:
     st.lists(rows(st.recursive(st.sampled_from(SMALL), nodes_over, max_leaves=4), min_size=1), max_size=12),
     st.integers(0),
 )
-def test_two_formulas_never_share_a_text(trees: list[Row], seed: int):
+def test_two_formulas_never_share_a_text(trees: list[Row], seed: int) -> None:
     """A prediction of another formula would count as correct."""
     seen: dict[str, Row] = {}
     for tree in trees:

@@ -126,14 +126,14 @@ DIFFERENT = [
 
 
 @pytest.mark.parametrize(("spelling", "canonical"), SAME)
-def test_spellings_become_canonical(spelling: str, canonical: str):
+def test_spellings_become_canonical(spelling: str, canonical: str) -> None:
     """Another spelling of the same formula would count as an error of the model."""
     assert normalize(spelling) == canonical
     assert normalize(canonical) == canonical
 
 
 @pytest.mark.parametrize(("one", "other"), DIFFERENT)
-def test_different_formulas_stay_different(one: str, other: str):
+def test_different_formulas_stay_different(one: str, other: str) -> None:
     """A wrong prediction would count as right, and a label would lose its meaning."""
     assert normalize(one) != normalize(other)
 
@@ -152,7 +152,7 @@ LATEX_LIKE = st.lists(st.tuples(st.sampled_from(_PIECES.split()), st.sampled_fro
 
 @settings(max_examples=1000, deadline=None)
 @given(LATEX_LIKE)
-def test_normalising_twice_changes_nothing_for_broken_latex(text: str):
+def test_normalising_twice_changes_nothing_for_broken_latex(text: str) -> None:
     """Any prediction must be comparable with a label, so normalizing must be idempotent."""
     once = normalize(text)
     assert normalize(once) == once
@@ -162,14 +162,14 @@ def test_normalising_twice_changes_nothing_for_broken_latex(text: str):
 @pytest.mark.parametrize(
     "text", [r"\begin{aligned}[\end{aligned}", r"\begin{array}[c\end{array}", r"\begin{gathered}["]
 )
-def test_options_that_break_off_are_no_crash(text: str):
+def test_options_that_break_off_are_no_crash(text: str) -> None:
     """An untrained model writes such text, and one crash would stop the whole prediction."""
     assert normalize(normalize(text)) == normalize(text)
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.text())
-def test_normalising_any_text_ends_well(text: str):
+def test_normalising_any_text_ends_well(text: str) -> None:
     """One strange label among 600,000 would stop the ingest."""
     once = normalize(text)
     assert normalize(once) == once
@@ -178,7 +178,7 @@ def test_normalising_any_text_ends_well(text: str):
 @pytest.mark.parametrize(
     "opening", ["{", "x^{", r"\sqrt", r"\frac", r"\left(", r"\hat{", "^", r"\text{$", r"\over{", r"\rm"]
 )
-def test_endless_nesting_is_kept_and_not_crashed_on(opening: str):
+def test_endless_nesting_is_kept_and_not_crashed_on(opening: str) -> None:
     """A model that repeats itself would end the evaluation with a RecursionError."""
     closing = {"{": "}", "$": "$}"}.get(opening[-1], "")
     for count in (MAX_DEPTH - 2, MAX_DEPTH + 2, 3000):
@@ -188,7 +188,7 @@ def test_endless_nesting_is_kept_and_not_crashed_on(opening: str):
 
 
 @pytest.mark.real
-def test_real_formulas_are_stable():
+def test_real_formulas_are_stable() -> None:
     """Formulas of Wikipedia have unexpected spellings; each must have one normal form."""
     root = os.environ.get("LATEXIFY_REAL_DATA")
     if not root:

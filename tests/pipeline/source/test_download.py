@@ -65,7 +65,7 @@ def serving(**behaviour: object) -> Iterator[tuple[str, Server]]:
             server.shutdown()
 
 
-def test_download_is_complete_and_done_once(tmp_path: Path):
+def test_download_is_complete_and_done_once(tmp_path: Path) -> None:
     """The file gets its name only when it is complete, and is not fetched again."""
     to = tmp_path / "new" / "data.tgz"
     with serving() as (url, server):
@@ -76,7 +76,7 @@ def test_download_is_complete_and_done_once(tmp_path: Path):
     assert server.requests == [None]
 
 
-def test_broken_connections_are_resumed(tmp_path: Path):
+def test_broken_connections_are_resumed(tmp_path: Path) -> None:
     """3 GB must arrive over a connection that breaks every few minutes, without starting over."""
     with serving(sends_at_most=400_000) as (url, server):
         fetch(url, to=tmp_path / "f", num_bytes=len(DATA), retry=RETRY)
@@ -84,7 +84,7 @@ def test_broken_connections_are_resumed(tmp_path: Path):
     assert server.requests == [None, "bytes=400000-", "bytes=800000-"]
 
 
-def test_interrupted_run_goes_on_where_it_stopped(tmp_path: Path):
+def test_interrupted_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     """The next run uses what a killed process left."""
     (tmp_path / "f.partial").write_bytes(DATA[:1000])
     with serving() as (url, server):
@@ -93,14 +93,14 @@ def test_interrupted_run_goes_on_where_it_stopped(tmp_path: Path):
     assert server.requests == ["bytes=1000-"]
 
 
-def test_complete_partial_needs_no_server(tmp_path: Path):
+def test_complete_partial_needs_no_server(tmp_path: Path) -> None:
     """Killed between the last byte and the renaming: nothing is left to fetch."""
     (tmp_path / "f.partial").write_bytes(DATA)
     fetch("http://127.0.0.1:9/", to=tmp_path / "f", num_bytes=len(DATA), retry=RETRY)
     assert (tmp_path / "f").read_bytes() == DATA
 
 
-def test_server_that_ignores_ranges_starts_over(tmp_path: Path):
+def test_server_that_ignores_ranges_starts_over(tmp_path: Path) -> None:
     """Appending a full answer to a partial file would give a damaged archive of any length."""
     (tmp_path / "f.partial").write_bytes(b"z" * 1000)
     with serving(honours_range=False) as (url, _):
@@ -108,7 +108,7 @@ def test_server_that_ignores_ranges_starts_over(tmp_path: Path):
     assert (tmp_path / "f").read_bytes() == DATA
 
 
-def test_too_long_partial_is_discarded(tmp_path: Path):
+def test_too_long_partial_is_discarded(tmp_path: Path) -> None:
     """A partial file of something else must not be completed."""
     (tmp_path / "f.partial").write_bytes(b"z" * (len(DATA) + 1))
     with serving() as (url, _):
@@ -116,7 +116,7 @@ def test_too_long_partial_is_discarded(tmp_path: Path):
     assert (tmp_path / "f").read_bytes() == DATA
 
 
-def test_a_dead_connection_is_given_up(tmp_path: Path):
+def test_a_dead_connection_is_given_up(tmp_path: Path) -> None:
     """A dead connection ends in an error that says what to do, and the received bytes are kept."""
     (tmp_path / "f.partial").write_bytes(DATA[:10])
     with serving(sends_at_most=0) as (url, server), pytest.raises(LatexifyError, match="it resumes"):
@@ -125,7 +125,7 @@ def test_a_dead_connection_is_given_up(tmp_path: Path):
     assert (tmp_path / "f.partial").read_bytes() == DATA[:10]
 
 
-def test_no_network(tmp_path: Path):
+def test_no_network(tmp_path: Path) -> None:
     """Without network the message names the address and the file to put in place by hand."""
     with serving() as (url, _):
         pass
@@ -134,14 +134,14 @@ def test_no_network(tmp_path: Path):
 
 
 @pytest.mark.parametrize(("status", "num_requests"), [(404, 1), (403, 1), (503, 2), (429, 2)])
-def test_refusals(tmp_path: Path, status: int, num_requests: int):
+def test_refusals(tmp_path: Path, status: int, num_requests: int) -> None:
     """A missing file is requested once; a busy server is asked again."""
     with serving(status=status) as (url, server), pytest.raises(LatexifyError, match=str(status)):
         fetch(url, to=tmp_path / "f", num_bytes=len(DATA), retry=RETRY)
     assert len(server.requests) == num_requests
 
 
-def test_refused_range_starts_over(tmp_path: Path):
+def test_refused_range_starts_over(tmp_path: Path) -> None:
     """Status 416 means that the partial file does not fit; keeping it would fail forever."""
     (tmp_path / "f.partial").write_bytes(DATA[:10])
     with serving(status=416) as (url, server), pytest.raises(LatexifyError, match="416"):
@@ -150,7 +150,7 @@ def test_refused_range_starts_over(tmp_path: Path):
 
 
 @pytest.mark.parametrize("have", [0, 10])
-def test_other_size_is_refused_at_once(tmp_path: Path, have: int):
+def test_other_size_is_refused_at_once(tmp_path: Path, have: int) -> None:
     """A login page instead of an archive, or a replaced file, must not be downloaded to the end."""
     if have:
         (tmp_path / "f.partial").write_bytes(DATA[:have])
@@ -160,14 +160,14 @@ def test_other_size_is_refused_at_once(tmp_path: Path, have: int):
     assert not (tmp_path / "f").exists()
 
 
-def test_existing_file_of_another_size_is_refused(tmp_path: Path):
+def test_existing_file_of_another_size_is_refused(tmp_path: Path) -> None:
     """A file of the user must be neither trusted nor overwritten."""
     (tmp_path / "f").write_bytes(b"short")
     with pytest.raises(LatexifyError, match="has 5 bytes, expected 9"):
         fetch("http://127.0.0.1:9/", to=tmp_path / "f", num_bytes=9, retry=RETRY)
 
 
-def test_full_disk_is_noticed_before(tmp_path: Path):
+def test_full_disk_is_noticed_before(tmp_path: Path) -> None:
     """An hour of downloading must not end with a full disk."""
     with pytest.raises(LatexifyError, match="make room"):
         fetch("http://127.0.0.1:9/", to=tmp_path / "f", num_bytes=10**18, retry=RETRY)

@@ -53,7 +53,7 @@ def run_vocab(tmp_path: Path, *, base: str = "scratch", **params: object) -> tup
     return out, metrics
 
 
-def test_tokenizer_loads_where_this_project_is_not_installed(tmp_path: Path):
+def test_tokenizer_loads_where_this_project_is_not_installed(tmp_path: Path) -> None:
     """Users who download a model must be able to use it without our code."""
     out, _ = run_vocab(tmp_path)
     script = (
@@ -83,7 +83,7 @@ TOKENIZER = build_latex_tokenizer(TOKENS)
 
 
 @given(st.lists(st.sampled_from(TOKENS), max_size=20))
-def test_every_row_of_known_tokens_survives(tokens: list[str]):
+def test_every_row_of_known_tokens_survives(tokens: list[str]) -> None:
     r"""A wrong space would turn ``\alpha b`` into ``\alphab``, or a right prediction into a wrong one."""
     text = join_tokens(tokens)
     ids = TOKENIZER(text).input_ids
@@ -92,14 +92,14 @@ def test_every_row_of_known_tokens_survives(tokens: list[str]):
 
 
 @given(st.text(alphabet=r"ab1{}^_\'<s>/ ", max_size=30).map(normalize))
-def test_normalised_labels_survive(label: str):
+def test_normalised_labels_survive(label: str) -> None:
     """The model could never write such a label correctly."""
     tokenizer = build_latex_tokenizer(sorted({*tokenize(label)} - {" "}))
     assert tokenizer.decode(tokenizer(label).input_ids, skip_special_tokens=True) == label
 
 
 @pytest.mark.parametrize("label", ["<s>", "</s>", "<pad>", "<unk>", "a</s>b"])
-def test_text_of_special_tokens_is_text(label: str):
+def test_text_of_special_tokens_is_text(label: str) -> None:
     """A label that holds `</s>` would end there, and the model would learn to stop."""
     tokenizer = build_latex_tokenizer("abdknpsu<>/")
     ids = tokenizer(label).input_ids
@@ -107,7 +107,7 @@ def test_text_of_special_tokens_is_text(label: str):
     assert tokenizer.decode(ids, skip_special_tokens=True) == label
 
 
-def test_losses_are_counted_and_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_losses_are_counted_and_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A vocabulary with holes would look like a bad model."""
     out, metrics = run_vocab(tmp_path)
     splits = metrics["splits"]
@@ -125,14 +125,14 @@ def test_losses_are_counted_and_reported(tmp_path: Path, capsys: pytest.CaptureF
     assert json.loads((tmp_path / "metrics/vocab.json").read_text()) == metrics
 
 
-def test_rare_tokens_become_unknown(tmp_path: Path):
+def test_rare_tokens_become_unknown(tmp_path: Path) -> None:
     """`vocab.min_count` would do nothing."""
     out, metrics = run_vocab(tmp_path, min_count=2)
     assert metrics["splits"]["train"]["num_unknown"] > 0
     assert r"\mathbb{R}" not in load_tokenizer(out).get_vocab()
 
 
-def test_same_labels_give_the_same_bytes(tmp_path: Path):
+def test_same_labels_give_the_same_bytes(tmp_path: Path) -> None:
     """DVC would see a change where there is none, and train again."""
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
@@ -177,7 +177,7 @@ def save_pretrained(tokenizer: Tokenizer, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(("save", "num_lost"), [(save_byte_bpe, 0), (save_unigram, 3)])
-def test_a_base_models_own_tokenizer(tmp_path: Path, save: object, num_lost: int):
+def test_a_base_models_own_tokenizer(tmp_path: Path, save: object, num_lost: int) -> None:
     """Fine-tuning TrOCR with its own tokenizer: a doubled or missing end id would spoil every label."""
     base = save(tmp_path / "base")
     out, metrics = run_vocab(tmp_path, base=str(base), tokenizer="base")
@@ -197,7 +197,7 @@ def test_a_base_models_own_tokenizer(tmp_path: Path, save: object, num_lost: int
 
 
 @pytest.mark.parametrize("damage", ["lost", "cut off", "without facts"])
-def test_an_incomplete_tokenizer_folder_is_refused(tmp_path: Path, damage: str):
+def test_an_incomplete_tokenizer_folder_is_refused(tmp_path: Path, damage: str) -> None:
     """A partly copied tokenizer must not end in a traceback."""
     out, _ = run_vocab(tmp_path)
     path = out / "tokenizer.json"
@@ -214,7 +214,7 @@ def test_an_incomplete_tokenizer_folder_is_refused(tmp_path: Path, damage: str):
 @pytest.mark.parametrize("base", ["no/such-model", "not a name!", "."])
 def test_a_base_without_tokenizer_is_refused_in_one_sentence(
     tmp_path: Path, base: str, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     """A misspelt `model.base` must not end in a traceback."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.chdir(tmp_path)
@@ -224,7 +224,7 @@ def test_a_base_without_tokenizer_is_refused_in_one_sentence(
     assert not (tmp_path / "tokenizer/manifest.json").exists()
 
 
-def test_inks_must_be_there_and_hold_training_labels(tmp_path: Path):
+def test_inks_must_be_there_and_hold_training_labels(tmp_path: Path) -> None:
     """An empty vocabulary must not be written silently."""
     with pytest.raises(LatexifyError, match="run `latexify ingest` first"):
         run(VocabParams(), base="scratch", inks=tmp_path, out=tmp_path / "out", metrics=tmp_path / "m.json")
@@ -233,7 +233,7 @@ def test_inks_must_be_there_and_hold_training_labels(tmp_path: Path):
         run(VocabParams(), base="scratch", inks=inks, out=tmp_path / "out", metrics=tmp_path / "m.json")
 
 
-def test_a_new_tokenizer_leaves_nothing_of_the_old_one(tmp_path: Path):
+def test_a_new_tokenizer_leaves_nothing_of_the_old_one(tmp_path: Path) -> None:
     """AutoTokenizer would read leftovers of a base tokenizer with the new files."""
     out, _ = run_vocab(tmp_path)
     (out / "merges.txt").write_text("left over")

@@ -116,7 +116,7 @@ def test_no_samples_is_said() -> None:
         plan(0)
 
 
-def test_without_grouping_every_batch_holds_all_lengths():
+def test_without_grouping_every_batch_holds_all_lengths() -> None:
     """Batch norms learn statistics of their batch: in batches of one length, those of that length only."""
     rng = np.random.default_rng(0)
     num_tokens = rng.integers(1, 60, 4096).astype(np.int32)

@@ -20,7 +20,7 @@ from tests.support.trainer_data import GEOMETRY, draw, make_base, make_shards, m
 torch.set_num_threads(1)
 
 
-def test_a_tiny_model_learns_sixteen_samples_by_heart(tmp_path: Path):
+def test_a_tiny_model_learns_sixteen_samples_by_heart(tmp_path: Path) -> None:
     """A wrong label, id, shift, loss or decoding makes this impossible."""
     tokenizer = make_tokenizer(tmp_path / "tokenizer")
     make_shards(tmp_path / "shards", num_train=16, num_valid=16, valid_is_train=True)
@@ -54,7 +54,9 @@ def test_a_tiny_model_learns_sixteen_samples_by_heart(tmp_path: Path):
     assert not cut.finished.any()
 
 
-def test_confidence_is_the_geometric_mean_of_token_probabilities(training_data: Path, finished_run: tuple[Path, dict]):
+def test_confidence_is_the_geometric_mean_of_token_probabilities(
+    training_data: Path, finished_run: tuple[Path, dict]
+) -> None:
     """Confidences of greedy and beam search must be comparable."""
     folder, _ = finished_run
     loaded = load_model(folder / "model")
@@ -68,7 +70,7 @@ def test_confidence_is_the_geometric_mean_of_token_probabilities(training_data: 
     assert decoded.confidence[0] == pytest.approx(chosen.mean().exp().item(), rel=1e-4)
 
 
-def test_the_folder_loads_elsewhere_without_this_project(finished_run: tuple[Path, dict], tmp_path: Path):
+def test_the_folder_loads_elsewhere_without_this_project(finished_run: tuple[Path, dict], tmp_path: Path) -> None:
     """The result is a plain Hugging Face folder, which can be served without this project."""
     folder, _ = finished_run
     picture = tmp_path / "ink.png"

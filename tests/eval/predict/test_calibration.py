@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from latexify.common.errors import LatexifyError
 from latexify.eval.config import PredictParams
-from latexify.eval.metrics.reliability import Bin, calibration_error, reliability
+from latexify.eval.metrics.reliability import ConfidenceBin, calibration_error, reliability
 from latexify.eval.predict import calibrate
 from latexify.eval.predict import stage as predict
 from latexify.eval.predict.calibration import Calibration, confidence_of, fit_line, read_calibration, write_calibration
@@ -114,7 +114,7 @@ def test_a_confidence_at_an_edge_is_in_the_bin_below() -> None:
 
 def test_the_chart_shows_every_bin() -> None:
     """Both lines, a dot for each bin, and the tooltips."""
-    filled = Bin(begin=0.7, end=0.8, num_samples=10, confidence=0.75, right=0.8, low=0.49, high=0.94)
+    filled = ConfidenceBin(begin=0.7, end=0.8, num_samples=10, confidence=0.75, right=0.8, low=0.49, high=0.94)
     dot = Dot(x=filled.confidence, y=filled.right, low=filled.low, high=filled.high, share=1.0, note="10 formulas")
     svg = reliability_chart(
         [Reliability(name="calibrated", points=[dot]), Reliability(name="raw", points=[dot, dot])], title="Sure"

@@ -117,7 +117,8 @@ def test_the_chart_shows_every_bin() -> None:
     filled = ConfidenceBin(begin=0.7, end=0.8, num_samples=10, confidence=0.75, right=0.8, low=0.49, high=0.94)
     dot = Dot(x=filled.confidence, y=filled.right, low=filled.low, high=filled.high, share=1.0, note="10 formulas")
     svg = reliability_chart(
-        [ReliabilitySeries(name="calibrated", points=[dot]), ReliabilitySeries(name="raw", points=[dot, dot])], title="Sure"
+        [ReliabilitySeries(name="calibrated", points=[dot]), ReliabilitySeries(name="raw", points=[dot, dot])],
+        title="Sure",
     )
     assert svg.count("<circle") == 3
     assert svg.count("<polyline") == 2

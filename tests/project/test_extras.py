@@ -101,11 +101,14 @@ def test_an_extra_leaves_out_what_the_other_half_needs(
 
 BLOCK = """
 import sys
-class Block:
+class Without:
+    def __init__(self, finder):
+        self._finder = finder
+    def __getattr__(self, name):
+        return getattr(self._finder, name)
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {blocked!r}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
-sys.meta_path.insert(0, Block())
+        return None if name.partition(".")[0] in {blocked!r} else self._finder.find_spec(name, path, target)
+sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
 """
 
 

@@ -57,7 +57,6 @@ class ReliabilitySeries:
     points: Sequence[Dot]
 
 
-
 def _ticks(low: float, high: float, *, most: int, integer: bool = False) -> list[float]:
     """Return round values from just below `low` to just above `high`, with at most `most` steps between them."""
     least = max((high - low) / most, 1e-12)

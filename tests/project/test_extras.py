@@ -18,7 +18,7 @@ ENTRIES = {
         "latexify.pipeline.vocab.stage",
         "latexify.pipeline.rasterize.stage",
         "latexify.pipeline.synthesis.composed.compose",
-        "latexify.pipeline.inspect.looking",
+        "latexify.pipeline.inspect.inspect",
         "latexify.shards.verify.verify",
     ],
     "recognize": ["latexify.serve.recognizer", "latexify.serve.files", "latexify.serve.image.trace"],
@@ -39,17 +39,14 @@ ENTRIES = {
 TOGETHER = {"serve": ["recognize"], "demo": ["recognize"]}
 """Extras that are installed with another one."""
 
-DISTRIBUTIONS = {"PIL": "pillow", "cairo": "pycairo", "ruamel": "ruamel-yaml", "upath": "universal-pathlib"}
-"""Distributions whose modules have another name."""
-
-PENDING = {
-    "rasterize": {"transformers", "matplotlib"},
-    "recognize": {"torch"},
-    "evaluate": {"matplotlib"},
-    "serve": {"torch"},
-    "demo": {"torch"},
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "cairo": "pycairo",
+    "pydantic_core": "pydantic",
+    "ruamel": "ruamel-yaml",
+    "upath": "universal-pathlib",
 }
-"""Imports that are about to become lazy or to go. Empty this dictionary when all packages are rewritten."""
+"""Distributions whose modules have another name."""
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +80,7 @@ def test_an_extra_has_all_that_its_commands_import(extra: str, requirements: dic
     """A missing package would be found by the user."""
     assert not [module for module in ENTRIES[extra] if module not in source_files()]
     has = requirements[""].union(*(requirements[name] for name in (extra, *TOGETHER.get(extra, []))))
-    assert distributions(closure(ENTRIES[extra], lazy=False)) - has <= PENDING.get(extra, set())
+    assert distributions(closure(ENTRIES[extra], lazy=False)) - has == set()
 
 
 @pytest.mark.parametrize(
@@ -118,7 +115,6 @@ def run_without(blocked: set[str], program: str, *, folder: Path) -> subprocess.
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
 
 
-@pytest.mark.skipif(bool(PENDING.get("rasterize")), reason="vocab still imports transformers")
 def test_shards_are_drawn_without_torch_and_transformers(tmp_path: Path) -> None:
     """The extra `rasterize` brings neither."""
     (tmp_path / "params.yaml").write_text(

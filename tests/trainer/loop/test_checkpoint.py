@@ -147,7 +147,9 @@ def test_a_full_disk_leaves_the_last_whole_checkpoint(
     """The command line tells a full disk by its number; what was saved before must be there to go on from."""
     saved: list[int] = []
 
-    def fsync(_file: int) -> None:
+    def fsync(file: int) -> None:
+        if ".pt." not in os.readlink(f"/proc/self/fd/{file}"):
+            return  # the history is written in the same way
         saved.append(1)
         if len(saved) == 2:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

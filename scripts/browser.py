@@ -36,7 +36,7 @@ EVERYWHERE = """(selector) => {
 }"""
 """A function of JavaScript: all elements that fit a selector, also those in shadow roots."""
 TIMEOUT_S = 60
-CONNECTION = {"max_size": 2**26, "close_timeout": 1}
+CONNECTION: dict[str, Any] = {"max_size": 2**26, "close_timeout": 1}
 """A message may be the picture of a page; Chromium does not take leave."""
 
 

@@ -128,4 +128,5 @@ def _share_alike(answers: Path, predictions: Path) -> float:
     theirs = json.loads(answers.read_text(encoding="utf-8"))
     table = pq.read_table(predictions, columns=["key", "prediction_raw"])
     pairs = zip(table["key"].to_pylist(), table["prediction_raw"].to_pylist(), strict=True)
-    return sum(theirs[key] == text for key, text in pairs) / len(theirs)
+    num_alike = sum(theirs[key] == text for key, text in pairs)
+    return float(num_alike / len(theirs))

@@ -19,7 +19,7 @@ from benchmarks.bench.machine import describe
 from latexify.serve.recognizer import MAX_TOKENS
 from latexify.shards.format.index import open_split
 from latexify.shards.reading.reader import SampleReader
-from latexify.trainer.data.batches import collate
+from latexify.trainer.data.collate import collate
 from latexify.trainer.inference.model import InferenceModel
 from latexify.trainer.inference.onnx.export import export_onnx
 from latexify.trainer.inference.open import open_model
@@ -48,7 +48,7 @@ class Row:
     ratios: Sequence[float]
 
     def __str__(self) -> str:
-        low, _, high = statistics.quantiles(self.ratios, n=4) if len(self.ratios) > 1 else (self.ratios * 3)
+        low, _, high = statistics.quantiles(self.ratios, n=4) if len(self.ratios) > 1 else [*self.ratios] * 3
         ratio = statistics.median(self.ratios)
         return (
             f"| {self.name} | {self.torch:.4g} {self.unit} | {self.onnx:.4g} {self.unit} | "

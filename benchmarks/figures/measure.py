@@ -7,9 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from latexify.pipeline.inputs.keys import is_inkml_name
-from latexify.trainer.inference.reader import TrainedReader, open_reader
 
 from benchmarks.bench.machine import describe
 from latexify.common.errors import LatexifyError
@@ -27,8 +24,11 @@ from latexify.pipeline.config import IngestParams, InkmlParams
 from latexify.pipeline.drawing.draw import Canvas, draw_ink
 from latexify.pipeline.inkml.document import parse_inkml
 from latexify.pipeline.inputs.archives import iter_members
+from latexify.pipeline.inputs.inputs import is_inkml_name
 from latexify.pipeline.latex import normalize
 from latexify.serve.recognizer import default_model
+from latexify.trainer.inference.model import TrainedModel
+from latexify.trainer.inference.open import open_model
 from latexify.trainer.inference.search import Hypothesis
 
 MAX_TOKENS = 256
@@ -60,7 +60,7 @@ def measure(archive: Path) -> dict[str, Any]:
         ``latexify score``, by decoding), and `slices` (tables of the default decoding).
     """
     folder = default_model(trained_here=Path("data/model"))
-    model = open_reader(folder, device=torch.device("cpu"))
+    model = open_model(folder)
     inks = load_inks(archive, model)
     calibration = read_calibration(folder, fingerprint=model.manifest.fingerprint)
     scorer = VisualScorer()
@@ -88,7 +88,7 @@ def measure(archive: Path) -> dict[str, Any]:
         }
         slices = slices or _slices(inks.references, predictions, edits, resampling)
     machine = describe()
-    return _rounded(
+    results: dict[str, Any] = _rounded(
         {
             "model": {"name": folder.name, "fingerprint": model.manifest.fingerprint},
             "test_set": {"name": "CROHME 2014 test", "num_inks": len(inks.references)},
@@ -97,9 +97,10 @@ def measure(archive: Path) -> dict[str, Any]:
             "slices": slices,
         }
     )
+    return results
 
 
-def load_inks(archive: Path, model: TrainedReader) -> TestInks:
+def load_inks(archive: Path, model: TrainedModel) -> TestInks:
     """Read the inks of an archive in the order of their names, drawn on the model's canvas."""
     geometry, limits, names = model.geometry, IngestParams(), InkmlParams().label_annotations
     canvas = Canvas(**geometry.to_dict())
@@ -118,7 +119,7 @@ def load_inks(archive: Path, model: TrainedReader) -> TestInks:
 
 
 def _recognize(
-    model: TrainedReader, pictures: Sequence[npt.NDArray[np.uint8]], *, name: str, num_beams: int, constraint: Any
+    model: TrainedModel, pictures: Sequence[npt.NDArray[np.uint8]], *, name: str, num_beams: int, constraint: Any
 ) -> list[Hypothesis]:
     """The best hypothesis for each picture. Those with much ink, which take longest, share batches."""
     order = sorted(range(len(pictures)), key=lambda i: -np.count_nonzero(pictures[i] < 128))
@@ -126,8 +127,10 @@ def _recognize(
     with Progress(name, total=len(pictures), unit="inks") as progress:
         for start in range(0, len(order), BATCH_SIZE):
             batch = order[start : start + BATCH_SIZE]
-            pixels = torch.from_numpy(np.stack([pictures[i] for i in batch]))
-            results = model.reader.read(pixels, max_tokens=MAX_TOKENS, num_beams=num_beams, constraint=constraint)
+            pixels = np.stack([pictures[i] for i in batch])
+            results = model.inference.generate(
+                pixels, max_tokens=MAX_TOKENS, num_beams=num_beams, constraint=constraint
+            )
             hypotheses |= {i: best for i, (best, *_) in zip(batch, results, strict=True)}
             progress.advance(len(batch))
     return [hypotheses[i] for i in range(len(pictures))]

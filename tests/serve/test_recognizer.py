@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,7 +60,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def recognize(*arguments: str | Path, folder: Path, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+def recognize(*arguments: str | int | Path, folder: Path, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     """Run the command."""
     environment = {
         **os.environ,
@@ -151,10 +152,12 @@ def test_strokes_and_their_file_are_the_same_ink(recognizer: Recognizer) -> None
     """From Python or from a file: the model sees the same."""
     assert np.array_equal(recognizer.draw(strokes()), recognizer.picture_of(inkml()))
     assert np.array_equal(recognizer.draw([stroke.tolist() for stroke in strokes()]), recognizer.draw(strokes()))
-    for nothing in ([], [[]]):
+    nothings: list[Any] = [[], [[]]]
+    for nothing in nothings:
         with pytest.raises(LatexifyError, match="nothing to draw"):
             recognizer.draw(nothing)
-    for wrong in ([[1, 2, 3]], [[[1, 2, 3]]], [[[1, "x"]]], [[[1, 2], [3]]], [[{}]]):
+    wrongs: list[Any] = [[[1, 2, 3]], [[[1, 2, 3]]], [[[1, "x"]]], [[[1, 2], [3]]], [[{}]]]
+    for wrong in wrongs:
         with pytest.raises(LatexifyError, match="stroke 0"):
             recognizer.draw(wrong)
     with pytest.raises(LatexifyError, match="finite"):

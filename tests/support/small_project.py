@@ -55,7 +55,8 @@ def run_rasterize(data: Path, *, out: Location, engine: Engine, inks: Location |
 
 def bytes_of(folder: Location) -> dict[str, bytes]:
     """Content of every file of a folder."""
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    paths: list[Location] = sorted(folder.iterdir(), key=str)
+    return {path.name: path.read_bytes() for path in paths}
 
 
 def train_and_judge(root: Path) -> None:

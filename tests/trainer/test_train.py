@@ -1,8 +1,10 @@
 """The train stage as a user runs it: what it leaves, what it says, and what it exports."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +13,8 @@ from latexify.artifacts.manifest import read_manifest
 from latexify.artifacts.names import MODEL, SHARDS
 from latexify.common.errors import LatexifyError
 from latexify.shards.reading.plan import plan_epoch
+from latexify.trainer.data.batches import MicroBatch
+from latexify.trainer.data.specs import Position
 from latexify.trainer.loop.history import COLUMNS
 from latexify.trainer.loop.loop import Trainer
 from latexify.trainer.loop.step import Stepper, StepResult
@@ -25,7 +29,7 @@ torch.set_num_threads(1)
 
 
 def test_a_run_leaves_what_the_next_stages_and_people_need(
-    training_data: Path, finished_run: tuple[Path, dict]
+    training_data: Path, finished_run: tuple[Path, dict[str, Any]]
 ) -> None:
     """The judge needs the model, DVC the metrics, people the curve."""
     place, summary = finished_run
@@ -46,7 +50,7 @@ def test_a_run_leaves_what_the_next_stages_and_people_need(
 
 
 def test_a_finished_run_is_only_exported_again(
-    training_data: Path, finished_run: tuple[Path, dict], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    training_data: Path, finished_run: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`dvc repro` deletes the model folder first; it must not cost the training a second time."""
     place, summary = finished_run
@@ -76,9 +80,11 @@ def test_the_best_model_is_exported_not_the_last(
 
 def test_a_skipped_step_is_not_counted(training_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Overflows of fp16 must not shorten the training or move the schedule, and the next batch must be another one."""
-    step, rates, positions = Stepper.step, [], []
+    step = Stepper.step
+    rates: list[float] = []
+    positions: list[Position] = []
 
-    def overflowing(self: Stepper, micro_batches: object, *, learning_rate: float) -> StepResult:
+    def overflowing(self: Stepper, micro_batches: Sequence[MicroBatch], *, learning_rate: float) -> StepResult:
         result = step(self, micro_batches, learning_rate=learning_rate)
         rates.append(learning_rate)
         positions.append(micro_batches[0].spec.position)
@@ -108,12 +114,14 @@ def test_batches_are_mixed_for_batch_norm_only(
     training_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, batch_norm: bool
 ) -> None:
     """The one place where the model decides on the order of the data."""
-    asked = []
+    asked: list[bool] = []
+
+    def plan(*arguments: Any, by_length: bool, **options: Any) -> Any:
+        asked.append(by_length)
+        return plan_epoch(*arguments, by_length=by_length, **options)
+
     monkeypatch.setattr("latexify.trainer.loop.loop.has_batch_norm", lambda _model: batch_norm)
-    monkeypatch.setattr(
-        "latexify.trainer.data.specs.plan_epoch",
-        lambda *rest, **named: asked.append(named["by_length"]) or plan_epoch(*rest, **named),
-    )
+    monkeypatch.setattr("latexify.trainer.data.specs.plan_epoch", plan)
     train(training_data, tmp_path, max_steps=2, warmup_steps=0, loader_workers=0)
     assert asked
     assert set(asked) == {not batch_norm}

@@ -23,6 +23,6 @@ class Geometry:
         """Make a geometry from the parameters of the shards, or from ``latexify.json``."""
         return cls(**{name: params[name] for name in cls.__dataclass_fields__ if name in params})
 
-    def to_dict(self) -> dict[str, float | None]:
+    def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return asdict(self)

@@ -20,8 +20,14 @@ def test_intervals_are_repeatable_and_hold_the_value() -> None:
     rates = edits.score().rates()
     for name, rate in first.items():
         assert rate["value"] == rates[name]
-        assert rate["low"] <= rate["value"] <= rate["high"], name
+        low, value, high = rate["low"], rate["value"], rate["high"]
+        assert low is not None
+        assert value is not None
+        assert high is not None
+        assert low <= value <= high, name
     low, high = (first["exact_match"][end] for end in ("low", "high"))
+    assert low is not None
+    assert high is not None
     standard_error = (0.7 * 0.3 / 400) ** 0.5
     assert high - low == pytest.approx(2 * 1.96 * standard_error, rel=0.15)
 
@@ -42,9 +48,10 @@ def test_resamples_without_characters_are_left_out() -> None:
 def test_one_entry_in_the_registry_adds_a_metric(monkeypatch: pytest.MonkeyPatch) -> None:
     """docs/guide/add-a-metric.md promises it: value, interval and difference follow from the entry."""
     new = Metric(name="empty", numerator="num_empty", denominator="num_samples", title="empty predictions")
-    monkeypatch.setattr(rates_module, "METRICS", (*METRICS, new))
+    extended = (*METRICS, new)
+    monkeypatch.setattr(rates_module, "METRICS", extended)
     columns = {"num_empty": np.array([True, False, False, False]), "num_samples": np.ones(4)}
-    rates = measure_rates(columns, num_resamples=100, seed=1, metrics=rates_module.METRICS)
+    rates = measure_rates(columns, num_resamples=100, seed=1, metrics=extended)
     assert list(rates) == ["empty"], "metrics whose columns are missing are left out"
     assert rates["empty"]["value"] == 0.25
     assert rate_differences(columns, columns, num_resamples=100, seed=1)["empty"].value == 0

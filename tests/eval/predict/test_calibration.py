@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -28,16 +29,18 @@ def calibration(*, slope: float, offset: float, model: str = "") -> Calibration:
     return Calibration(slope=slope, offset=offset, model=model, num_samples=10, num_right=5, normalizer_version=2)
 
 
-def sigmoid(odds: np.ndarray) -> np.ndarray:
+def sigmoid(odds: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """The probability of log-odds."""
-    return 1 / (1 + np.exp(-odds))
+    probabilities: npt.NDArray[np.float64] = 1 / (1 + np.exp(-odds))
+    return probabilities
 
 
-def answers(count: int, *, slope: float, offset: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def answers(count: int, *, slope: float, offset: float, seed: int) -> tuple[list[float], list[bool]]:
     """Return probabilities, and whether each prediction is right, as often as the line says."""
     rng = np.random.default_rng(seed)
     odds = rng.normal(2.5, 1.5, count)
-    return sigmoid(odds), rng.random(count) < sigmoid(offset + slope * odds)
+    is_right = rng.random(count) < sigmoid(offset + slope * odds)
+    return sigmoid(odds).tolist(), is_right.tolist()
 
 
 def test_the_fit_recovers_the_line() -> None:
@@ -53,7 +56,7 @@ def test_confidence_is_better_on_unseen_predictions() -> None:
     probabilities, is_right = answers(5000, slope=1.6, offset=-3.1, seed=3)
     fitted = calibration(slope=slope, offset=offset)
     before = calibration_error(reliability(probabilities, is_right))
-    after = calibration_error(reliability([fitted.confidence(p) for p in probabilities.tolist()], is_right))
+    after = calibration_error(reliability([fitted.confidence(p) for p in probabilities], is_right))
     assert before > 0.15
     assert after < 0.04
 
@@ -102,7 +105,7 @@ def test_bins_and_their_error() -> None:
     """Computed by hand; the interval of 8 of 10 is Wilson's, as statistics packages give it."""
     bins = reliability([0.75] * 10 + [1.0] * 5 + [0.0] * 5, [True] * 8 + [False] * 2 + [True] * 5 + [False] * 5)
     assert [(one.begin, one.end, one.num_samples) for one in bins] == [(0, 0.1, 5), (0.7, 0.8, 10), (0.9, 1, 5)]
-    assert (bins[1].low, bins[1].high) == (pytest.approx(0.4902, abs=1e-4), pytest.approx(0.9433, abs=1e-4))
+    assert (bins[1].low, bins[1].high) == pytest.approx((0.4902, 0.9433), abs=1e-4)
     assert calibration_error(bins) == pytest.approx(0.5 * 0.05)
 
 
@@ -164,7 +167,7 @@ def test_recognize_and_predict_give_calibrated_confidences(tmp_path: Path) -> No
     loaded = make_loaded("hybrid", tmp_path)
     model = export_folder(loaded, tmp_path / "model")
     make_shards(tmp_path / "shards", num_train=2, num_valid=8)
-    pictures = random_pictures(3).numpy()
+    pictures = list(random_pictures(3).numpy())
     plain = Recognizer(model, device="cpu")
     fitted = calibrate.run(model, shards=tmp_path / "shards", seed=1, device="cpu")
     assert read_calibration(model, fingerprint=fitted.model) == fitted

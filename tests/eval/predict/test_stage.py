@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -23,7 +24,7 @@ from tests.support.trainer_data import GEOMETRY, make_base, make_shards, make_to
 PARAMS = PredictParams(split="valid", batch_size=3, max_new_tokens=6)
 
 
-def export(folder: Path, *, scratch: Path, geometry: Mapping[str, float], tokenizer: str) -> Path:
+def export(folder: Path, *, scratch: Path, geometry: Mapping[str, Any], tokenizer: str) -> Path:
     """An untrained model, in a folder as the train stage writes it."""
     torch.set_num_threads(1)
     torch.manual_seed(1)
@@ -85,7 +86,7 @@ def test_batch_size_changes_no_prediction(model: Path, shards: Path, tmp_path: P
     ],
 )
 def test_a_model_of_other_pictures_or_tokens_is_refused(
-    shards: Path, tmp_path: Path, geometry: Mapping[str, float], tokenizer: str, message: str
+    shards: Path, tmp_path: Path, geometry: Mapping[str, Any], tokenizer: str, message: str
 ) -> None:
     """It would predict nonsense without an error."""
     other = export(tmp_path / "model", scratch=tmp_path, geometry=geometry, tokenizer=tokenizer)

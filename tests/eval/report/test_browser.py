@@ -156,7 +156,8 @@ def seen(browser: str, page: str, tmp_path_factory: pytest.TempPathFactory) -> d
     dom = dump(browser, acting, tmp_path_factory.mktemp("browser"))
     found = re.search(r'<pre id="seen">(.*?)</pre>', dom, re.DOTALL)
     assert found, "the page's script did not finish"
-    return json.loads(found[1].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
+    views: dict[str, Any] = json.loads(found[1].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
+    return views
 
 
 def numbers(view: dict[str, Any]) -> list[int]:

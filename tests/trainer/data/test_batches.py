@@ -170,7 +170,9 @@ def test_a_broken_shard_is_an_error(own_shards: Path, workers: int) -> None:
 def kill_and_read_on(batches: Iterator[MicroBatch | LatexifyError]) -> None:
     """For long enough to notice."""
     assert isinstance(batches, _MultiProcessingDataLoaderIter)
-    os.kill(batches._workers[0].pid, signal.SIGKILL)
+    worker_id = batches._workers[0].pid
+    assert worker_id is not None
+    os.kill(worker_id, signal.SIGKILL)
     list(islice(batches, 1000))
 
 

@@ -66,7 +66,7 @@ class FixedDecoder:
 
     @property
     def vocab_size(self) -> int:
-        return self._logits.shape[2]
+        return int(self._logits.shape[2])
 
     def start(self, encoded: Floats) -> Rows:
         return Rows(sample=np.arange(len(encoded)))
@@ -96,7 +96,9 @@ def search(
         constraint=constraint,
     )
     find: Any = greedy_search if num_beams == 1 else beam_search
-    return find(FixedDecoder(logits, by_torch=by_torch), np.zeros((samples, 1, 1), np.float32), how)
+    decoder = FixedDecoder(logits, by_torch=by_torch)
+    hypotheses: list[list[Hypothesis]] = find(decoder, np.zeros((samples, 1, 1), np.float32), how)
+    return hypotheses
 
 
 def constraint_of(tokens: list[str]) -> Constraint:
@@ -279,9 +281,10 @@ def test_the_vocabulary_of_a_model_folder(tmp_path: Path) -> None:
     assert constraint is not None
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     assert constraint.table.shape[1] == config["decoder"]["vocab_size"]
-    answers = Recognizer(folder, device="cpu", constrained=True).read(random_pictures(9).numpy(), num_beams=2)
+    pictures = list(random_pictures(9).numpy())
+    answers = Recognizer(folder, device="cpu", constrained=True).read(pictures, num_beams=2)
     assert [flaw_of(answer.latex) for answer in answers] == [""] * 9
-    free = Recognizer(folder, device="cpu", constrained=False).read(random_pictures(9).numpy())
+    free = Recognizer(folder, device="cpu", constrained=False).read(pictures)
     assert any(flaw_of(answer.latex) for answer in free)
 
     path = folder / "tokenizer.json"

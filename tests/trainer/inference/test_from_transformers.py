@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,7 +56,7 @@ def test_a_tiny_model_learns_sixteen_samples_by_heart(tmp_path: Path) -> None:
 
 
 def test_confidence_is_the_geometric_mean_of_token_probabilities(
-    training_data: Path, finished_run: tuple[Path, dict]
+    training_data: Path, finished_run: tuple[Path, dict[str, Any]]
 ) -> None:
     """Confidences of greedy and beam search must be comparable."""
     folder, _ = finished_run
@@ -70,7 +71,9 @@ def test_confidence_is_the_geometric_mean_of_token_probabilities(
     assert decoded.confidence[0] == pytest.approx(chosen.mean().exp().item(), rel=1e-4)
 
 
-def test_the_folder_loads_elsewhere_without_this_project(finished_run: tuple[Path, dict], tmp_path: Path) -> None:
+def test_the_folder_loads_elsewhere_without_this_project(
+    finished_run: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
     """The result is a plain Hugging Face folder, which can be served without this project."""
     folder, _ = finished_run
     picture = tmp_path / "ink.png"

@@ -57,11 +57,13 @@ def test_a_changed_byte_is_noticed_or_harmless(small: Path, data: st.DataObject,
     place = data.draw(st.integers(0, len(original) - 1))
     try:
         small.write_bytes(original[:place] + bytes([value]) + original[place + 1 :])
-        state, tensors = CheckpointFolder(small.parent, keep=1).load_latest()
+        latest = CheckpointFolder(small.parent, keep=1).load_latest()
     except LatexifyError as error:
         assert "remove it to continue from the one before" in str(error)  # noqa: PT017  # either outcome is right
         assert "\n" not in str(error)  # noqa: PT017
     else:
+        assert latest is not None
+        state, tensors = latest
         assert state == RunState(step=4)
         assert all(torch.equal(found["w"], TENSORS[name]["w"]) for name, found in tensors.items())
     finally:
@@ -80,7 +82,9 @@ def test_a_file_that_is_none_is_named(tmp_path: Path, content: bytes) -> None:
     ):
         folder.load_latest()
     (folder.folder / "step-00000006.pt").unlink()  # as it says
-    assert folder.load_latest()[0].step == 3
+    latest = folder.load_latest()
+    assert latest is not None
+    assert latest[0].step == 3
 
 
 @pytest.mark.parametrize("content", [[1, 2], {"weights": torch.ones(2)}, {"version": CHECKPOINT_VERSION}])
@@ -138,12 +142,14 @@ def test_a_damaged_checkpoint_does_not_start_the_run_anew(training_data: Path, t
 
 
 def test_a_full_disk_leaves_the_last_whole_checkpoint(
-    training_data: Path, finished_run: tuple[Path, dict], tmp_path: Path
+    training_data: Path, finished_run: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
     """The command line tells a full disk by its number; what was saved before must be there to go on from."""
     saved: list[int] = []
 
-    def fsync(_file: int) -> None:
+    def fsync(file: int) -> None:
+        if ".pt." not in Path(f"/proc/self/fd/{file}").readlink().name:
+            return  # the history is written in the same way
         saved.append(1)
         if len(saved) == 2:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -20,6 +20,7 @@ from latexify.artifacts.names import MODEL
 from latexify.common.errors import LatexifyError
 from latexify.trainer.loop import checkpoint, loop
 from latexify.trainer.loop.loop import Trainer
+from latexify.trainer.loop.reporting import Reporter
 from latexify.trainer.loop.step import Stepper, StepResult
 from latexify.trainer.loop.validation import Validation, Validator
 from latexify.trainer.model import export
@@ -39,7 +40,7 @@ class InterruptedRunError(Exception):
 @pytest.mark.parametrize("stop_after", [5, 8])
 def test_an_interrupted_run_ends_as_if_it_had_not_been(
     training_data: Path,
-    finished_run: tuple[Path, dict],
+    finished_run: tuple[Path, dict[str, Any]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     stop_after: int,
@@ -51,7 +52,7 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(
     place, summary = finished_run
     train_batch = Trainer._train_batch
 
-    def crash(self: Trainer, *arguments: object) -> object:
+    def crash(self: Trainer, *arguments: Any) -> Any:
         if self.state.step == stop_after:
             raise InterruptedRunError
         return train_batch(self, *arguments)
@@ -77,7 +78,7 @@ def assert_same_run(one: Path, other: Path) -> None:
         _assert_equal(*(torch.load(next(p.glob(f"runs/*/{last}")), weights_only=True)[key] for p in (one, other)))
 
 
-def _assert_equal(one: object, other: object) -> None:
+def _assert_equal(one: Any, other: Any) -> None:
     if isinstance(one, torch.Tensor):
         assert torch.equal(one, other)
     elif isinstance(one, dict):
@@ -91,7 +92,7 @@ def _assert_equal(one: object, other: object) -> None:
         assert one == other
 
 
-def test_only_the_latest_checkpoints_and_reachable_bests_are_kept(finished_run: tuple[Path, dict]) -> None:
+def test_only_the_latest_checkpoints_and_reachable_bests_are_kept(finished_run: tuple[Path, dict[str, Any]]) -> None:
     """Checkpoints of a real model are gigabytes: a full disk ends the run."""
     place, summary = finished_run
     names = {path.name for path in place.glob("runs/*/*.pt")}
@@ -101,7 +102,7 @@ def test_only_the_latest_checkpoints_and_reachable_bests_are_kept(finished_run: 
 
 
 def test_another_parameter_is_another_run(
-    training_data: Path, finished_run: tuple[Path, dict], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    training_data: Path, finished_run: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Resuming a run with other settings mixes two experiments into one curve."""
     shutil.copytree(finished_run[0] / "runs", tmp_path / "runs")
@@ -151,13 +152,13 @@ PHASES: dict[str, tuple[Any, str]] = {
     "inside a step": (Stepper, "_backward"),
     "validating": (Validator, "_score"),
     "writing a checkpoint": (checkpoint, "_save"),
-    "writing the history": (loop.Reporter, "write_rows"),
+    "writing the history": (Reporter, "write_rows"),
 }
 
 
 @pytest.mark.parametrize("phase", PHASES)
 def test_a_signal_in_any_phase_loses_nothing(
-    training_data: Path, finished_run: tuple[Path, dict], tmp_path: Path, phase: str
+    training_data: Path, finished_run: tuple[Path, dict[str, Any]], tmp_path: Path, phase: str
 ) -> None:
     """Notice is given at no convenient moment: what was begun is finished, saved, and gone on from, to the bit."""
     owner, name = PHASES[phase]
@@ -180,7 +181,7 @@ def test_a_signal_in_any_phase_loses_nothing(
 
 
 def test_a_broken_export_is_made_again(
-    training_data: Path, finished_run: tuple[Path, dict], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    training_data: Path, finished_run: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Half a model folder must not be taken for a model, and the training behind it not be paid for twice."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -56,9 +57,14 @@ def test_auto_micro_batch_changes_neither_the_run_nor_the_batch_norms(
 ) -> None:
     """The global batch is the parameter: memory decides how it is cut, not what is learnt."""
     monkeypatch.setattr(memory, "free_bytes", lambda _device: 3_000_000)
-    found = []
+    found: list[int] = []
     original = memory.fitting_batch
-    monkeypatch.setattr(memory, "fitting_batch", lambda *a, **k: found.append(original(*a, **k)) or found[-1])
+
+    def fitting(*arguments: Any, **options: Any) -> int:
+        found.append(original(*arguments, **options))
+        return found[-1]
+
+    monkeypatch.setattr(memory, "fitting_batch", fitting)
     train(training_data, tmp_path / "auto", micro_batch="auto", dropout=0.0)
     train(training_data, tmp_path / "fixed", micro_batch=8, dropout=0.0)
     assert 1 <= found[0] <= 8
@@ -91,7 +97,7 @@ def no_memory_on_a_gpu() -> None:
 
 @pytest.mark.parametrize("fail", [no_memory_on_a_cpu, no_memory_on_a_gpu])
 def test_a_batch_that_does_not_fit_is_one_line(
-    training_data: Path, finished_run: tuple[Path, dict], tmp_path: Path, fail: Callable[[], None]
+    training_data: Path, finished_run: tuple[Path, dict[str, Any]], tmp_path: Path, fail: Callable[[], None]
 ) -> None:
     """The longest labels may come after hours: say what to make smaller, and keep what was trained."""
     backward = Stepper._backward

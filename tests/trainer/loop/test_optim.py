@@ -12,6 +12,7 @@ from latexify.common.errors import LatexifyError
 from latexify.trainer.loop.optim import WeightEma, learning_rate, make_optimizer
 from latexify.trainer.loop.validation import Validation, Validator
 from latexify.trainer.model.architecture import build
+from latexify.trainer.model.model import LoadedModel
 from tests.support.trainer_data import quick_params, train
 
 torch.set_num_threads(1)
@@ -53,13 +54,13 @@ def test_an_average_follows_the_weights_with_its_decay() -> None:
     model = build("tiny", vocab_size=20, height_px=32, width_px=64)
     averaging = WeightEma(model, decay=0.5)
     name = "decoder.model.decoder.embed_tokens.weight"
-    expected = None
+    expected = 0.0
     for step in range(6):
         with torch.no_grad():
             model.state_dict()[name].fill_(float(step))
         averaging.update()
         decay = min(0.5, (1 + step) / (10 + step))
-        expected = float(step) if expected is None else decay * expected + (1 - decay) * step
+        expected = float(step) if step == 0 else decay * expected + (1 - decay) * step
     averaged = averaging.model.state_dict()[name]
     torch.testing.assert_close(averaged, torch.full_like(averaged, expected))
     assert model.state_dict()[name].unique().tolist() == [5.0]
@@ -74,7 +75,7 @@ def test_the_average_is_exported_and_resumed(
     seen: list[int] = []
     original = Validator.validate
 
-    def stop_at_first(self: Validator, loaded: object) -> Validation:
+    def stop_at_first(self: Validator, loaded: LoadedModel) -> Validation:
         seen.append(1)
         if len(seen) == 2:
             raise LatexifyError("interrupted")

@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,12 +22,12 @@ from tests.support.trainer_data import make_base, make_shards, make_tokenizer, t
 torch.set_num_threads(1)
 
 
-def train_auto(data: Path, place: Path, **changes: object) -> dict:
+def train_auto(data: Path, place: Path, **changes: Any) -> dict[str, Any]:
     """Run the stage, with `auto` for the precision."""
     return train(data, place, **({"precision": "auto"} | changes))
 
 
-def begin(data: Path, place: Path, **changes: object) -> None:
+def begin(data: Path, place: Path, **changes: Any) -> None:
     """Run the stage until step 6, where it has a checkpoint, and break it off."""
     original = Trainer._after_step
 
@@ -127,14 +128,14 @@ def test_ranks_on_unlike_machines_agree() -> None:
 
 
 @pytest.fixture
-def origin(finished_run: tuple[Path, dict]) -> str:
+def origin(finished_run: tuple[Path, dict[str, Any]]) -> str:
     """The folder of the finished run."""
     return str(next((finished_run[0] / "runs").iterdir()))
 
 
 def test_a_finished_run_can_be_made_longer(training_data: Path, origin: str, tmp_path: Path) -> None:
     """It still got better at its end: the steps that it has must not be paid for twice."""
-    longer = {"max_steps": 18, "resume_from": origin, "resume_changes": ["max_steps"]}
+    longer: dict[str, Any] = {"max_steps": 18, "resume_from": origin, "resume_changes": ["max_steps"]}
     summary = train(training_data, tmp_path, **longer)
     assert summary["steps"] == 18
     assert summary["samples_seen"] == 18 * 8
@@ -176,11 +177,11 @@ def test_a_folder_without_a_run_is_one_line(training_data: Path, tmp_path: Path)
         train(training_data, tmp_path, resume_from=str(tmp_path / "nowhere"))
 
 
-def test_shards_of_another_canvas_are_named(finished_run: tuple[Path, dict], origin: str) -> None:
+def test_shards_of_another_canvas_are_named(finished_run: tuple[Path, dict[str, Any]], origin: str) -> None:
     """The weights would load, and read pictures that they were never shown."""
     there = read_origin(Path(origin))
-    wider = there.params | {"geometry": there.params["geometry"] | {"width_px": 72}}
-    here = replace(there, params=wider, inputs=there.inputs | {"shards": "0" * 16})
+    wider = {**there.params, "geometry": {**there.params["geometry"], "width_px": 72}}
+    here = replace(there, params=wider, inputs={**there.inputs, "shards": "0" * 16})
     with pytest.raises(LatexifyError) as caught:
         check_continues(there, here, folder=finished_run[0], accepted=["max_steps"])
     assert "geometry.width_px: 64 there, 72 here (set it back, or start from its model instead" in str(caught.value)
@@ -239,5 +240,5 @@ def test_a_run_under_old_parameter_names_can_be_resumed_from(training_data: Path
         train(training_data, tmp_path, max_steps=14, resume_from=str(run), resume_changes=["clip_norm"])
     assert "train.clip_norm: is now called train.max_grad_norm; use that name" in str(caught.value)
     assert "2 obstacle(s)" in str(caught.value)  # the other is max_steps
-    longer = {"max_steps": 14, "resume_from": str(run), "resume_changes": ["max_steps"]}
+    longer: dict[str, Any] = {"max_steps": 14, "resume_from": str(run), "resume_changes": ["max_steps"]}
     assert train(training_data, tmp_path, **longer)["samples_seen"] == 14 * 8

@@ -1,6 +1,7 @@
 """The model folder: what its weights are stored in."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,7 +19,9 @@ from tests.support.trainer_data import train
 torch.set_num_threads(1)
 
 
-def test_half_the_size_reads_alike(training_data: Path, finished_run: tuple[Path, dict], tmp_path: Path) -> None:
+def test_half_the_size_reads_alike(
+    training_data: Path, finished_run: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
     """A model that is shipped small must be what was trained, rounded and nothing else."""
     train(training_data, tmp_path, export_dtype="float16")
     full, half = finished_run[0] / "model", tmp_path / "model"

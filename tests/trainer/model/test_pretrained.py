@@ -177,7 +177,7 @@ def test_an_incomplete_base_is_refused(tmp_path: Path, latex: PreTrainedTokenize
 def test_a_base_of_another_kind_is_refused(tmp_path: Path, latex: PreTrainedTokenizerFast) -> None:
     """BERT reads no pictures."""
     BertConfig(hidden_size=8).save_pretrained(tmp_path)
-    with pytest.raises(LatexifyError, match="is no VisionEncoderDecoderModel"):
+    with pytest.raises(LatexifyError, match="is not a VisionEncoderDecoderModel"):
         _load(tmp_path, latex)
 
 

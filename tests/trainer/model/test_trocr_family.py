@@ -88,7 +88,7 @@ def test_every_kind_learns_and_reads_at_another_canvas(
         set_training(model, params)
         loss = token_loss(model, pixels, labels)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch has no types for it
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.2 * losses[0]
@@ -157,7 +157,7 @@ def test_a_frozen_part_does_not_move(checkpoint: Path, latex: PreTrainedTokenize
     set_training(model, params)
     assert not model.encoder.training
     assert model.decoder.training
-    token_loss(model, *batch_of(latex)).backward()
+    token_loss(model, *batch_of(latex)).backward()  # type: ignore[no-untyped-call]  # torch has no types for it
     optimizer.step()
     moved = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
     assert moved
@@ -215,7 +215,7 @@ def teach(model: VisionEncoderDecoderModel, tokenizer: PreTrainedTokenizerBase, 
         labels = padded(encode_labels(tokenizer, ["".join(SYMBOLS[s] for s in formula) for formula in formulas]))
         loss = token_loss(model.train(), pixels, labels) / (labels != IGNORE_INDEX).sum()
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch has no types for it
         optimizer.step()
         losses.append(loss.item())
     return losses

@@ -39,7 +39,7 @@ def test_an_ink_is_recognised_without_torch(model: Path, exported: Path, tmp_pat
     """A machine that only recognises needs neither torch nor transformers, and its answers are those of torch."""
     ink = tmp_path / "a.inkml"
     ink.write_bytes(inkml())
-    command = [sys.executable, "-c", WITHOUT_TORCH, exported, ink]
+    command = [sys.executable, "-c", WITHOUT_TORCH, str(exported), str(ink)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=repository, capture_output=True, check=False, env=environment, text=True)
     assert done.returncode == 0, done.stderr

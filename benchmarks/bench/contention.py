@@ -1,7 +1,7 @@
 """What other work on the same cores does to a training: `python -m benchmarks.bench.contention`.
 
-A training step (`benchmarks.studies.gpu` on the CPU) by two OpenMP threads, by two that sleep while they wait for each other,
-and by one; each first alone, then with a busy process for every core.
+A training step (`benchmarks.studies.gpu` on the CPU) by two OpenMP threads, by two that sleep while they wait for each
+other, and by one; each first alone, then with a busy process for every core.
 """
 
 import argparse

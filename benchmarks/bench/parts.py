@@ -1,7 +1,8 @@
 """What decoding a batch in parts of like length saves: `python -m benchmarks.bench.parts --shards data/shards`.
 
 The same batches of the training split, lengths mixed, through forward and backward pass of a preset: their decoder
-once over the whole batch and once over its parts (`latexify.trainer.loop.loss`), in turns. What is saved is the median of the rounds.
+once over the whole batch and once over its parts (`latexify.trainer.loop.loss`), in turns. The saving is the median of
+the rounds.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """Training end to end: the baseline's loop and this project's, the same scratch model on the same inks, in turn.
 
-The baseline's, as described: rendering in the loader, samples in random order, labels padded to the longest of the batch
-with the pad id, which the loss counts, Hugging Face's own loss. Ours: shards, batches by length, the loss over label
-tokens alone; in the number format that `train.precision: auto` chooses here, and in that of the baseline, float32.
+The baseline's, as described: rendering in the loader, samples in random order, labels padded to the longest of the
+batch with the pad id, which the loss counts, Hugging Face's own loss. Ours: shards, batches by length, the loss over
+label tokens alone; in the number format that `train.precision: auto` chooses here, and in that of the baseline, float32.
 """
 
 import statistics

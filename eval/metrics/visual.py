@@ -3,7 +3,8 @@ r"""Visual similarity: how alike two formulas look when typeset, symbol by symbo
 Modelled on CDM (Wang et al., "CDM: A Reliable Metric for Fair and Accurate Formula Recognition Evaluation",
 arXiv:2409.03643): the symbols of both formulas are matched one to one, a match counts if its position agrees with the
 other matches, and the score is the F1 of the matches that count. Unlike CDM it needs no TeX and draws no random
-samples, and it is 1 only if every symbol is in its position. docs/reference/metrics.md has the definition and the differences.
+samples, and it is 1 only if every symbol is in its position. docs/reference/metrics.md has the definition and the
+differences.
 """
 
 from collections.abc import Sequence

@@ -143,7 +143,7 @@ def read_calibration(model: Path, *, fingerprint: str) -> Calibration | None:
         raise LatexifyError(f"{path} has a slope or offset that is not valid: run `{CALIBRATE}` again, or remove it")
     if calibration.model != fingerprint:
         raise LatexifyError(
-            f"{path} belongs to another model ({calibration.model}, this is {fingerprint}): run `{CALIBRATE}` again, or "
-            "remove it"
+            f"{path} belongs to another model ({calibration.model}, this is {fingerprint}): run `{CALIBRATE}` again, "
+            "or remove it"
         )
     return calibration

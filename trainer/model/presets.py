@@ -21,8 +21,8 @@ class ViTShape:
 class HybridShape:
     """A residual network that halves the picture three times, then transformer layers: transformers' hybrid DPT.
 
-    Convolutions learn strokes from few pictures, and patches do not: see docs/guide/training.md for the measurements. The
-    network has batch norms, whose statistics are those of a micro-batch.
+    Convolutions learn strokes from few pictures, and patches do not: see docs/guide/training.md for the measurements.
+    The network has batch norms, whose statistics are those of a micro-batch.
     """
 
     stem_channels: int

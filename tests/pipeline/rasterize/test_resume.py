@@ -120,7 +120,9 @@ def test_damaged_shards_are_drawn_again(
     with pytest.MonkeyPatch.context() as monkeypatch:
         later = interrupt(rasterize, inks, monkeypatch)
         draft = tmp_path / ".out.draft"
-        damage(Path(record_path(draft, "train-00001.tar")) if file == "sidecar" else draft / "train-00001.tar")
+        target = record_path(draft, "train-00001.tar") if file == "sidecar" else draft / "train-00001.tar"
+        assert isinstance(target, Path)
+        damage(target)
         rasterize(inks)
     # a bit of a sidecar may be one that means nothing
     assert later == [1, 3, 4, 5] or (later == [3, 4, 5] and file == "sidecar" and damage is flip)

@@ -105,7 +105,7 @@ def test_keys_of_variants_belong_to_no_ink(rasterize: Rasterize, tmp_path: Path)
     check_key(variant_key("train/a", 12))
     row = {**ink_row(0, "train", "a"), "key": variant_key("train/a", 1)}
     inks = write_inks(tmp_path / "inks", [ink_row(1, "train", "a"), row])
-    with pytest.raises(LatexifyError, match=r"'train/a@1'.*marks variants"):
+    with pytest.raises(LatexifyError, match=r"'train/a@1'.*marks a variant"):
         rasterize(inks, params=params_of(variants=2))
     assert rasterize(inks)["samples"]["train"] == 2
 

@@ -4,11 +4,10 @@ The page styles these classes: `grid`, `axis`, `line line-0`, `dot dot-0`, `bar`
 for text `tick`, `name`, `value`. Charts are narrow so that their text stays readable on a phone.
 """
 
+import math
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-from matplotlib.ticker import MaxNLocator
 
 WIDTH, HEIGHT = 400.0, 235.0
 LEFT, RIGHT, TOP, BOTTOM = 44.0, 66.0, 14.0, 42.0
@@ -58,11 +57,27 @@ class ReliabilitySeries:
     points: Sequence[Dot]
 
 
+def _ticks(low: float, high: float, *, most: int, integer: bool = False) -> list[float]:
+    """Return round values from just below `low` to just above `high`, with at most `most` steps between them."""
+    least = max((high - low) / most, 1e-12)
+    power = 10.0 ** math.floor(math.log10(least))
+    steps = [power * factor for factor in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 20)]
+    step = next(
+        step
+        for step in steps
+        if math.ceil(high / step - 1e-9) - math.floor(low / step + 1e-9) <= most or step == steps[-1]
+    )
+    if integer:
+        step = max(1.0, math.ceil(step))
+    first, last = math.floor(low / step + 1e-9), max(math.ceil(high / step - 1e-9), math.floor(low / step + 1e-9) + 1)
+    return [index * step for index in range(first, last + 1)]
+
+
 def line_chart(series: Sequence[Series], *, title: str, x_name: str, percent: bool) -> str:
     """Draw lines over a common x axis, each labelled at its end. Series without points are left out."""
     drawn = [one for one in series if len(one.x)]
     xs = [x for line in drawn for x in line.x]
-    x_ticks = [x for x in MaxNLocator(5, integer=True).tick_values(min(xs), max(xs)) if min(xs) <= x <= max(xs)]
+    x_ticks = [x for x in _ticks(min(xs), max(xs), most=5, integer=True) if min(xs) <= x <= max(xs)]
     root, y_of = _frame(title, top_value=max(y for line in drawn for y in line.y), percent=percent)
     low, span = min(xs), max(max(xs) - min(xs), 1e-9)
 
@@ -110,7 +125,7 @@ def interval_chart(bars: Sequence[Bar], *, title: str, reference: float) -> str:
 
     The scale ends just above the largest rate, and longer whiskers are cut there.
     """
-    ticks = MaxNLocator(4).tick_values(0, max([bar.value for bar in bars] + [reference, 1e-9]))
+    ticks = _ticks(0, max([bar.value for bar in bars] + [reference, 1e-9]), most=4)
     top, bottom = float(ticks[-1]), 18 + ROW_HEIGHT * len(bars)
     right = WIDTH - VALUES_WIDTH
     root = _canvas(title, height=bottom + 24)
@@ -174,7 +189,7 @@ def _canvas(title: str, *, height: float) -> ET.Element:
 
 def _frame(title: str, *, top_value: float, percent: bool) -> tuple[ET.Element, "_Scale"]:
     """An empty chart with a grid from zero to just above `top_value`, and its vertical scale."""
-    ticks = MaxNLocator(5).tick_values(0, max(top_value, 1e-9))
+    ticks = _ticks(0, max(top_value, 1e-9), most=5)
     scale = _Scale(top=float(ticks[-1]))
     root = _canvas(title, height=HEIGHT)
     for tick in ticks:

@@ -25,6 +25,11 @@ _LENGTH = 2  # of a header and a point, in units of cairo_path_data_t
 _MOVE_TO, _LINE_TO = np.array([[0, _LENGTH, 0, 0], [1, _LENGTH, 0, 0]], dtype=np.intc).view(np.float64)
 
 
+def cairo_version() -> str:
+    """Return the version of the cairo library (not of pycairo); other versions may draw slightly differently."""
+    return str(cairo.cairo_version_string())
+
+
 class _Path(ctypes.Structure):
     """``cairo_path_t``."""
 

@@ -20,7 +20,6 @@ from latexify.shards.format.png import encode_coverage, encode_png
 __all__ = [
     "Canvas",
     "Scales",
-    "cairo_version",
     "draw_coverage",
     "draw_ink",
     "draw_inks",
@@ -34,11 +33,6 @@ SHIFT_PX = (0.22, 0.015)
 time of exact antialiasing. With this shift inked pixels differ from exact ones by 12 of 255 on average (29 without)."""
 
 Pixels = npt.NDArray[np.uint8]
-
-
-def cairo_version() -> str:
-    """Return the version of the cairo library (not of pycairo); other versions may draw slightly differently."""
-    return str(cairo.cairo_version_string())
 
 
 def draw_ink(strokes: Sequence[Stroke], canvas: Canvas) -> Pixels:

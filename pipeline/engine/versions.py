@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 import latexify
-from latexify.pipeline.drawing.draw import cairo_version
+from latexify.fast.cairo_path import cairo_version
 
 _CODE = ("artifacts", "common", "fast", "pipeline", "shards")
 """The packages that workers of the offline half run."""

@@ -5,9 +5,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -39,14 +37,14 @@ class _Fonts:
 
     @classmethod
     def load(cls) -> "_Fonts":
-        """Load DejaVu from matplotlib."""
-        folder = Path(mpl.get_data_path()) / "fonts" / "ttf"
-        basic = ImageFont.Layout.BASIC  # available on every machine, unlike Raqm
-        return cls(
-            title=ImageFont.truetype(folder / "DejaVuSans-Bold.ttf", 14, layout_engine=basic),
-            text=ImageFont.truetype(folder / "DejaVuSansMono.ttf", 12, layout_engine=basic),
-            small=ImageFont.truetype(folder / "DejaVuSans.ttf", 11, layout_engine=basic),
-        )
+        """Load the font that Pillow contains, in three sizes."""
+        return cls(title=_font(15), text=_font(13), small=_font(12))
+
+
+def _font(size_px: float) -> ImageFont.FreeTypeFont:
+    font = ImageFont.load_default(size_px)
+    assert isinstance(font, ImageFont.FreeTypeFont), "Pillow was built without FreeType"
+    return font
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ ENTRIES = {
         "latexify.pipeline.vocab.stage",
         "latexify.pipeline.rasterize.stage",
         "latexify.pipeline.synthesis.composed.compose",
-        "latexify.pipeline.inspect.looking",
+        "latexify.pipeline.inspect.inspect",
         "latexify.shards.verify.verify",
     ],
     "recognize": ["latexify.serve.recognizer", "latexify.serve.files", "latexify.serve.image.trace"],
@@ -39,17 +39,14 @@ ENTRIES = {
 TOGETHER = {"serve": ["recognize"], "demo": ["recognize"]}
 """Extras that are installed with another one."""
 
-DISTRIBUTIONS = {"PIL": "pillow", "cairo": "pycairo", "ruamel": "ruamel-yaml", "upath": "universal-pathlib"}
-"""Distributions whose modules have another name."""
-
-PENDING = {
-    "rasterize": {"transformers", "matplotlib"},
-    "recognize": {"torch"},
-    "evaluate": {"matplotlib"},
-    "serve": {"torch"},
-    "demo": {"torch"},
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "cairo": "pycairo",
+    "pydantic_core": "pydantic",
+    "ruamel": "ruamel-yaml",
+    "upath": "universal-pathlib",
 }
-"""Imports that are about to become lazy or to go. Empty this dictionary when all packages are rewritten."""
+"""Distributions whose modules have another name."""
 
 
 @pytest.fixture(scope="module")
@@ -83,13 +80,13 @@ def test_an_extra_has_all_that_its_commands_import(extra: str, requirements: dic
     """A missing package would be found by the user."""
     assert not [module for module in ENTRIES[extra] if module not in source_files()]
     has = requirements[""].union(*(requirements[name] for name in (extra, *TOGETHER.get(extra, []))))
-    assert distributions(closure(ENTRIES[extra], lazy=False)) - has <= PENDING.get(extra, set())
+    assert distributions(closure(ENTRIES[extra], lazy=False)) - has == set()
 
 
 @pytest.mark.parametrize(
     ("extra", "absent"),
     [
-        ("rasterize", {"torch", "transformers", "matplotlib"}),
+        ("rasterize", {"torch", "matplotlib"}),
         ("recognize", {"torch", "transformers", "matplotlib"}),
         ("train", {"pycairo", "lxml", "hershey-fonts", "matplotlib", "dvc"}),
         ("evaluate", {"pycairo", "lxml", "hershey-fonts", "dvc"}),
@@ -118,9 +115,8 @@ def run_without(blocked: set[str], program: str, *, folder: Path) -> subprocess.
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
 
 
-@pytest.mark.skipif(bool(PENDING.get("rasterize")), reason="vocab still imports transformers")
-def test_shards_are_drawn_without_torch_and_transformers(tmp_path: Path) -> None:
-    """The extra `rasterize` brings neither."""
+def test_shards_are_drawn_without_torch(tmp_path: Path) -> None:
+    """The extra `rasterize` does not bring it."""
     (tmp_path / "params.yaml").write_text(
         "synthetic: {num_train: 6, num_valid: 3, num_test: 3, num_writers: 3}\n", encoding="utf-8"
     )
@@ -130,7 +126,7 @@ for stage in (["source", "--jobs", "1"], ["ingest", "--backend", "threading"], [
               ["rasterize", "--backend", "threading"], ["verify", "--backend", "threading"]):
     app(stage, standalone_mode=False)
 """
-    done = run_without({"torch", "transformers", "matplotlib"}, stages, folder=tmp_path)
+    done = run_without({"torch", "matplotlib"}, stages, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "data/shards/manifest.json").is_file()
 
@@ -186,7 +182,7 @@ def test_an_installed_extra_works(extra: str, tmp_path: Path) -> None:
     size = subprocess.run(["du", "-sm", tmp_path / "venv/lib"], capture_output=True, text=True, check=True).stdout
     print(f"{extra}: {size.split()[0]} MB")  # noqa: T201  # the figure for the ADR
     installed = subprocess.run([programs / "pip", "freeze"], capture_output=True, text=True, check=True).stdout
-    assert not re.search(r"^(torch|transformers|matplotlib)==", installed, re.MULTILINE)
+    assert not re.search(r"^(torch|matplotlib)==", installed, re.MULTILINE)
     (tmp_path / "params.yaml").write_text(
         "synthetic: {num_train: 6, num_valid: 3, num_test: 3, num_writers: 3}\n", encoding="utf-8"
     )

@@ -2,11 +2,7 @@
 
 from pathlib import Path
 
-import pytest
-
 from tests.support.imports import source_files
-
-PENDING = "to be turned on when all packages are rewritten"
 
 
 def mirrored(path: str) -> str:
@@ -33,7 +29,6 @@ def modules(repository: Path) -> set[str]:
     return paths
 
 
-@pytest.mark.skip(reason=PENDING)
 def test_every_module_has_its_tests(repository: Path) -> None:
     """Who changes a module must find its tests by its path."""
     listed = elsewhere(repository)
@@ -41,7 +36,6 @@ def test_every_module_has_its_tests(repository: Path) -> None:
     assert not sorted(missing)
 
 
-@pytest.mark.skip(reason=PENDING)
 def test_the_list_of_tests_elsewhere_is_true(repository: Path) -> None:
     """A line for a module that has gone, or a test that has, says nothing."""
     listed = elsewhere(repository)

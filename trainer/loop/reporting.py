@@ -7,6 +7,7 @@ from typing import Any
 
 from latexify.artifacts.files import write_json
 from latexify.common.errors import LatexifyError
+from latexify.common.extras import missing_extra
 from latexify.common.progress import Progress
 from latexify.shards.format.index import SplitIndex
 from latexify.trainer.data.batches import GlobalBatch
@@ -89,8 +90,8 @@ class TensorBoardWriter:
     def __init__(self, folder: Path) -> None:
         try:
             module = importlib.import_module("torch.utils.tensorboard")
-        except ImportError:
-            raise LatexifyError("--tensorboard needs a package: pip install 'latexify[tensorboard]'") from None
+        except ImportError as error:
+            raise missing_extra("tensorboard", package=error.name, needed_by="--tensorboard") from None
         target = folder / TENSORBOARD_FOLDER
         shutil.rmtree(target, ignore_errors=not target.exists())
         self._writer: Any = module.SummaryWriter(str(target))

@@ -126,8 +126,15 @@ class _Typesetter:
         base = self.set(node.base, size)
         sub, sup = self._part(node.sub, "subscript", size), self._part(node.sup, "superscript", size)
         layout = self._hand.scripts(node, base, sub, sup, size)
-        scripts = ((box, *location) for box, location in ((sub, layout.sub), (sup, layout.sup)) if box is not None)
-        return overlay((layout.base, 0.0, 0.0), *scripts)
+        parts, ascent, descent = [(layout.base, 0.0, 0.0)], layout.base.ascent, layout.base.descent
+        if sub is not None:
+            parts.append((sub, *layout.sub))
+            descent = max(descent, layout.sub[1] + sub.descent)
+        if sup is not None:
+            parts.append((sup, *layout.sup))
+            ascent = max(ascent, sup.ascent - layout.sup[1])
+        # A subscript above a flat base does not raise the box, nor does a superscript lower it.
+        return overlay(*parts)._replace(ascent=ascent, descent=descent)
 
     def _limits(self, node: Scripts, size: float) -> Box:
         base = self.set(node.base, size)

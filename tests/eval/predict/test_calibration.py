@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from latexify.common.errors import LatexifyError
 from latexify.eval.config import PredictParams
-from latexify.eval.metrics.reliability import Bin, calibration_error, reliability
+from latexify.eval.metrics.reliability import ConfidenceBin, calibration_error, reliability
 from latexify.eval.predict import calibrate
 from latexify.eval.predict import stage as predict
 from latexify.eval.predict.calibration import Calibration, confidence_of, fit_line, read_calibration, write_calibration
-from latexify.eval.report.charts import Dot, Reliability, reliability_chart
+from latexify.eval.report.charts import Dot, ReliabilitySeries, reliability_chart
 from latexify.serve.recognizer import Recognizer
 from tests.support.reading_models import export_folder, make_loaded, random_pictures
 from tests.support.trainer_data import make_shards
@@ -114,10 +114,11 @@ def test_a_confidence_at_an_edge_is_in_the_bin_below() -> None:
 
 def test_the_chart_shows_every_bin() -> None:
     """Both lines, a dot for each bin, and the tooltips."""
-    filled = Bin(begin=0.7, end=0.8, num_samples=10, confidence=0.75, right=0.8, low=0.49, high=0.94)
+    filled = ConfidenceBin(begin=0.7, end=0.8, num_samples=10, confidence=0.75, right=0.8, low=0.49, high=0.94)
     dot = Dot(x=filled.confidence, y=filled.right, low=filled.low, high=filled.high, share=1.0, note="10 formulas")
     svg = reliability_chart(
-        [Reliability(name="calibrated", points=[dot]), Reliability(name="raw", points=[dot, dot])], title="Sure"
+        [ReliabilitySeries(name="calibrated", points=[dot]), ReliabilitySeries(name="raw", points=[dot, dot])],
+        title="Sure",
     )
     assert svg.count("<circle") == 3
     assert svg.count("<polyline") == 2

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from latexify.common.errors import LatexifyError
+from latexify.common.extras import missing_extra
 from latexify.trainer.inference.model import ENCODER_BATCH_SIZE, InferenceModel
 from latexify.trainer.inference.runtime import Floats, Ints, Pixels
 
@@ -232,7 +233,7 @@ def _import_onnxruntime() -> Any:
     try:
         import onnxruntime  # noqa: PLC0415  # optional, and torch does not need it
     except ModuleNotFoundError as error:
-        raise LatexifyError(f"{error.name} is missing: pip install 'latexify[onnx]'") from None
+        raise missing_extra("recognize", package=error.name) from None
     return onnxruntime
 
 

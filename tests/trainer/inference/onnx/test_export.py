@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from latexify.common.errors import LatexifyError
-from latexify.serve.http.worker import Settings, _load
+from latexify.serve.http.worker import ServiceSettings, _load
 from latexify.serve.recognizer import Recognizer
 from latexify.trainer.inference.model import InferenceModel
 from latexify.trainer.inference.onnx import export as onnx_export
@@ -119,7 +119,7 @@ def test_graphs_beside_weights_refer_to_them(tmp_path: Path, repository: Path) -
     require_equal_answers(open_model(both, runtime="onnx").inference, open_model(both, runtime="torch").inference)
     assert Recognizer(both).runtime == "torch"
     assert Recognizer(both, runtime="onnx").runtime == "onnx"
-    assert _load(Settings(model=both, runtime="onnx")).runtime == "onnx"
+    assert _load(ServiceSettings(model=both, runtime="onnx")).runtime == "onnx"
     (both / "model.safetensors").write_bytes(before[:-100])
     with pytest.raises(LatexifyError, match=r"model.safetensors has .* bytes"):
         open_model(both, runtime="onnx")

@@ -1,7 +1,7 @@
 """`python -m benchmarks`.
 
-Apart from `benchmarks.bench.run`, because a process that is started anew imports the main module again, but for one of this
-name: it would hold torch where the stage that it measures needs none.
+A module of its own: a new process imports the main module again, unless it has this name. With `benchmarks.bench.run`
+as the main module, each process would import torch where the stage that it measures needs none.
 """
 
 import typer

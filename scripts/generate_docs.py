@@ -137,8 +137,8 @@ def type_name(kind: object) -> str:
         return f"list of {type_name(typing.get_args(kind)[0])}"
     if kind is type(None):
         return "`null`"
-    names = {int: "integer", float: "number", bool: "`true`, `false`", str: "text"}
-    return names.get(kind, getattr(kind, "__name__", str(kind)))  # type: ignore[call-overload]  # any type is a key
+    names: dict[object, str] = {int: "integer", float: "number", bool: "`true`, `false`", str: "text"}
+    return names.get(kind) or str(getattr(kind, "__name__", kind))
 
 
 def attribute_docstrings(kind: type) -> dict[str, str]:
@@ -191,7 +191,7 @@ def imports_diagram() -> str:
 
 def package_of(folder: str) -> str:
     """Return the box that a folder belongs to in the diagram."""
-    return "cli" if folder in {"latexify", "latexify/cli"} else folder.split("/")[0]
+    return "cli" if folder in {"latexify", "latexify/cli"} else folder.split("/", maxsplit=1)[0]
 
 
 def source_files() -> list[Path]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from latexify.eval.metrics.typeset import compose
+from latexify.eval.metrics.typeset import typeset
 from latexify.pipeline.config import IngestParams
 from latexify.pipeline.inkml.document import parse_inkml
 from latexify.serve.recognizer import SHIPPED, Recognizer
@@ -51,7 +51,7 @@ def add_ink(box: ET.Element, strokes: list[np.ndarray]) -> None:
 
 def add_formula(box: ET.Element, latex: str) -> None:
     """Typeset a formula in the middle of a box."""
-    drawing = compose(latex).svgxml()
+    drawing = typeset(latex).svgxml()
     width, height = float(drawing.attrib["width"]), float(drawing.attrib["height"])
     scale = min((PANEL_PX - 40) / width, (HEIGHT_PX - 60) / height, 1.6)
     left, top = (PANEL_PX - scale * width) / 2, (HEIGHT_PX + 20 - scale * height) / 2

@@ -21,9 +21,9 @@ def open_shards(folder: Location | str, split: str, *, shuffle: int = 0, **optio
     """Open one split of a shard folder as a `webdataset` pipeline of decoded samples.
 
     Each sample is a dict of ``__key__`` and ``__url__`` (text), ``pixels`` (uint8 [height, width], 0 = ink, 255 =
-    paper), ``token_ids`` (int32 [num_tokens], the end id last, no start id) and ``json`` (see docs/reference/shards.md), so that
-    for example ``open_shards("data/shards", "train", shuffle=1000).to_tuple("pixels", "token_ids")`` is ready to train
-    from. The order, which is that of the tars, does not follow `latexify.shards.reading.plan`.
+    paper), ``token_ids`` (int32 [num_tokens], the end id last, no start id) and ``json`` (docs/reference/shards.md),
+    so that for example ``open_shards("data/shards", "train", shuffle=1000).to_tuple("pixels", "token_ids")`` is ready
+    to train from. The order, which is that of the tars, does not follow `latexify.shards.reading.plan`.
 
     Args:
         folder: The shard folder: a path, or an ``https://`` URL.

@@ -1,4 +1,4 @@
-"""Compare the baseline's method, PNG files with a CSV, and this project on the same inks, on one and several cores."""
+"""Compare the baseline, PNG files with a CSV, and this project: the same inks, in turn, on one core and on several."""
 
 from collections.abc import Sequence
 from concurrent.futures import Executor

@@ -2,8 +2,7 @@
 
 The baseline's, as described: rendering in the loader, samples in random order, labels padded to the longest of the
 batch with the pad id, which the loss counts, Hugging Face's own loss. Ours: shards, batches by length, the loss over
-label tokens alone; in the number format that `train.precision: auto` chooses here, and in that of the baseline,
-float32.
+label tokens alone; in the number format that `train.precision: auto` chooses here, and in the baseline's, float32.
 """
 
 import statistics

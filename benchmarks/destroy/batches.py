@@ -80,8 +80,14 @@ def _run_stages(form: str, rng: Random, sound: Sequence[bytes], at: Path, num_fi
     section = InkmlParams(paths=[f"faults.{form}"], split_by="label", valid_fraction=0.1, test_fraction=0.1)
     source.run(section, dataset="inkml", seed=1, raw=raw, out=at / "data/source", jobs=1)
     engine = Engine(backend="sequential", jobs=1)
-    places = {"metrics": at / "metrics/m.json", "engine": engine}
-    counts = ingest.run(IngestParams(max_reject_fraction=1), source=at / "data/source", out=at / "data/inks", **places)
+    metrics = at / "metrics/m.json"
+    counts = ingest.run(
+        IngestParams(max_reject_fraction=1),
+        source=at / "data/source",
+        out=at / "data/inks",
+        metrics=metrics,
+        engine=engine,
+    )
     inks = list(read_inks(at / "data/inks"))
     vocab.run(
         VocabParams(), base="scratch", inks=at / "data/inks", out=at / "data/tokenizer", metrics=at / "metrics/v.json"
@@ -92,7 +98,8 @@ def _run_stages(form: str, rng: Random, sound: Sequence[bytes], at: Path, num_fi
         inks=at / "data/inks",
         tokenizer=at / "data/tokenizer",
         out=at / "data/shards",
-        **places,
+        metrics=metrics,
+        engine=engine,
     )
     read_back = _read_back(at / "data/shards")
     encode = partial(encode_labels, load_tokenizer(at / "data/tokenizer"))

@@ -53,7 +53,7 @@ _FEATURES = (
 def sound_inks(real: Path | None = None) -> list[bytes]:
     """InkML documents that all parse, in an order that never changes. real: folder of `LATEXIFY_REAL_DATA`."""
     found = [text.encode() for text in _FEATURES] + _synthetic_inks()
-    return found if real is None else found + _real_inks(real / "crohme" / "train.tar.xz")
+    return found if real is None else found + list(_real_inks(real / "crohme" / "train.tar.xz"))
 
 
 def real_data() -> Path | None:

@@ -4,7 +4,7 @@ import codecs
 from collections.abc import Sequence
 from random import Random
 
-from benchmarks.destroy.damage import Mutant
+from benchmarks.destroy.damage import Expected, Mutant
 
 LURE_URL = "http://lure.invalid/ink"
 """Stands for the address of the loopback server that nobody may contact; put in place of it before a file is read."""
@@ -44,20 +44,19 @@ def external_references(rng: Random, _sound: Sequence[bytes]) -> Mutant:
     target = rng.choice(
         (LURE_URL, LURE_FILE, "file:///etc/passwd", "/etc/passwd", "jar:" + LURE_URL, "php://filter/read=x")
     )
-    prologue, body, expected = rng.choice(
-        (
-            (f'<!DOCTYPE ink SYSTEM "{target}">', "", "rejected"),
-            (f'<!DOCTYPE ink PUBLIC "-//W3C//DTD INKML" "{target}">', "", "rejected"),
-            (f'<!DOCTYPE ink [<!ENTITY x SYSTEM "{target}">]>', _annotation("&x;"), "rejected"),
-            (f'<!DOCTYPE ink [<!ENTITY x SYSTEM "{target}">]>', "<trace>&x;</trace>", "rejected"),
-            (f'<!DOCTYPE ink [<!ENTITY % x SYSTEM "{target}"> %x;]>', _annotation("x"), "rejected"),
-            (f'<!DOCTYPE ink [<!NOTATION n SYSTEM "{target}">]>', _annotation("x"), "any"),
-            ("<!DOCTYPE ink [%undeclared;]>", _annotation("a&x;b"), "rejected"),
-            (f'<?xml-stylesheet type="text/xsl" href="{target}"?>', _annotation("x"), "row"),
-            ("", f'<xi:include xmlns:xi="http://www.w3.org/2001/XInclude" href="{target}" parse="text"/>', "any"),
-            ("", f'<a xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:schemaLocation="u {target}"/>', "any"),
-        )
+    cases: tuple[tuple[str, str, Expected], ...] = (
+        (f'<!DOCTYPE ink SYSTEM "{target}">', "", "rejected"),
+        (f'<!DOCTYPE ink PUBLIC "-//W3C//DTD INKML" "{target}">', "", "rejected"),
+        (f'<!DOCTYPE ink [<!ENTITY x SYSTEM "{target}">]>', _annotation("&x;"), "rejected"),
+        (f'<!DOCTYPE ink [<!ENTITY x SYSTEM "{target}">]>', "<trace>&x;</trace>", "rejected"),
+        (f'<!DOCTYPE ink [<!ENTITY % x SYSTEM "{target}"> %x;]>', _annotation("x"), "rejected"),
+        (f'<!DOCTYPE ink [<!NOTATION n SYSTEM "{target}">]>', _annotation("x"), "any"),
+        ("<!DOCTYPE ink [%undeclared;]>", _annotation("a&x;b"), "rejected"),
+        (f'<?xml-stylesheet type="text/xsl" href="{target}"?>', _annotation("x"), "row"),
+        ("", f'<xi:include xmlns:xi="http://www.w3.org/2001/XInclude" href="{target}" parse="text"/>', "any"),
+        ("", f'<a xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:schemaLocation="u {target}"/>', "any"),
     )
+    prologue, body, expected = rng.choice(cases)
     return Mutant(data=f"{prologue}<ink>{body}{_DEFAULT_TRACE}</ink>".encode(), expected=expected)
 
 

@@ -54,7 +54,8 @@ class Ruler:
             if index is None:
                 return
             points = np.concatenate(ink.symbols[index].strokes)
-            self._boxes.append(Part(*points.min(axis=0), *points.max(axis=0), lines.get(leaf.line)))
+            (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
+            self._boxes.append(Part(left, top, right, bottom, lines.get(leaf.line)))
         self._next = 0
         self._part(tree)
 
@@ -137,8 +138,9 @@ class Ruler:
 
 def _around(parts: Sequence[Part]) -> Part:
     """The box around all parts, on the line of the first."""
-    low, high = np.min([part[:2] for part in parts], axis=0), np.max([part[2:4] for part in parts], axis=0)
-    return Part(*low, *high, parts[0].line)
+    left, top = np.min([part[:2] for part in parts], axis=0)
+    right, bottom = np.max([part[2:4] for part in parts], axis=0)
+    return Part(left, top, right, bottom, parts[0].line)
 
 
 def line_measures(inks: Sequence[TrainingInk]) -> Iterator[tuple[TrainingInk, dict[int, tuple[float, float]]]]:

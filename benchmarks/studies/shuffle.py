@@ -58,7 +58,7 @@ def _pairs_alike(values: npt.NDArray[np.integer]) -> float:
     alike = sum(
         int(((values[:, i] == values[:, j]) & (values[:, i] >= 0)).sum()) for i in range(size) for j in range(i)
     )
-    return alike / (len(values) * size * (size - 1) / 2)
+    return float(alike / (len(values) * size * (size - 1) / 2))
 
 
 def _alike_in_next(values: npt.NDArray[np.integer]) -> float:

@@ -89,7 +89,10 @@ def _remedy(error: BaseException) -> str:
     if isinstance(error, FileNotFoundError):
         return "there is no such bucket or object, check the URL"
     if isinstance(error, PermissionError):
-        return "the store denies access, check the credentials in the environment and their permissions (docs/guide/scale.md)"
+        return (
+            "the store denies access, check the credentials in the environment and their permissions "
+            "(docs/guide/scale.md)"
+        )
     return (
         "the object store does not answer as it should, check the network and the store's settings in the environment "
         "(docs/guide/scale.md), then run the same command again"

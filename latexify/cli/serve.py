@@ -33,7 +33,7 @@ def serve(  # noqa: PLR0913, PLR0917  # one parameter per option
     ] = 2,
     max_queue: Annotated[int, typer.Option(min=1, help="Items accepted at a time; more are refused.")] = 64,
 ) -> None:
-    """Recognise over HTTP: images, InkML or strokes to LaTeX (docs/guide/serving.md). SIGTERM finishes open requests."""
+    """Recognise images, InkML or strokes over HTTP (docs/guide/serving.md). SIGTERM finishes open requests."""
     workspace: Workspace = context.obj
     with extra_needed("serve"):
         from latexify.artifacts.names import MANIFEST_NAME

@@ -1,4 +1,7 @@
-r"""Write a formula in its normal form, that of MathWriting's ``normalizedLabel``. The rules are in docs/reference/latex.md."""
+r"""Write a formula in its normal form, that of MathWriting's ``normalizedLabel``.
+
+The rules are in docs/reference/latex.md.
+"""
 
 import html
 import re

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,9 @@ from latexify.artifacts.names import COMPOSED_NAME
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.inks.ink import INK_SCHEMA, SPLITS, TOKEN_IDS, Reason, Rejection
 from latexify.pipeline.rasterize.variants import VARIANT_MARK, variant_key
-from latexify.pipeline.vocab.encoder import LabelEncoder
+
+if TYPE_CHECKING:  # workers that draw do not need tokenizers
+    from latexify.pipeline.vocab.encoder import LabelEncoder
 
 _BATCH_INKS = 1024
 DIGEST_BYTES = 16
@@ -47,7 +49,7 @@ Rows = npt.NDArray[np.int64]
 class EncodeSettings:
     """How labels are encoded; `max_tokens` and `variants` are those of `RasterizeParams`."""
 
-    encoder: LabelEncoder
+    encoder: "LabelEncoder"
     max_tokens: int
     variants: int
 

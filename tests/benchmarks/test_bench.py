@@ -3,6 +3,7 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -13,6 +14,7 @@ from benchmarks.bench import (
     baseline,
     compare,
     evaluation,
+    machine,
     memory,
     plans,
     png_csv,
@@ -106,14 +108,14 @@ def test_copies_are_no_duplicates_and_hardly_differ(workspace: tuple[Workspace, 
     del workspace
     first, again = copies([RawInk(name="a/b.inkml", data=CROHME_LIKE)], num_inks=2)
     limits = IngestParams()
-    parsed = [
+    one, other = (
         parse_inkml(ink.data, max_file_bytes=limits.max_file_bytes, max_points=limits.max_points).strokes[0]
         for ink in (first, again)
-    ]
+    )
     assert first.data == CROHME_LIKE
     assert first.name != again.name
-    assert not np.array_equal(*parsed)
-    assert np.allclose(*parsed, rtol=1e-4)
+    assert not np.array_equal(one, other)
+    assert np.allclose(one, other, rtol=1e-4)
 
 
 def test_no_ink_is_lost_in_preparation(workspace: tuple[Workspace, list[Path]]) -> None:
@@ -145,7 +147,7 @@ def test_steps_do_not_count_each_other_and_add_up() -> None:
 
     from latexify.pipeline.drawing import draw
 
-    original = draw._Easel.paint
+    original = draw._Surface.draw
 
     def work() -> None:
         points = np.array([[0.0, 0.0], [50.0, 20.0]])
@@ -153,7 +155,7 @@ def test_steps_do_not_count_each_other_and_add_up() -> None:
         time.sleep(0.02)
 
     parts = {
-        "paint": ["latexify.pipeline.drawing.draw._Easel.paint"],
+        "paint": ["latexify.pipeline.drawing.draw._Surface.draw"],
         "whole": ["latexify.pipeline.drawing.draw.draw_points", "latexify.pipeline.drawing.draw.gone"],
     }
     started = time.perf_counter()
@@ -162,7 +164,7 @@ def test_steps_do_not_count_each_other_and_add_up() -> None:
     assert list(seconds) == ["paint", "whole", REST]
     assert min(seconds.values()) > 0
     assert 0.02 <= seconds[REST] <= sum(seconds.values()) <= elapsed_s
-    assert draw._Easel.paint is original
+    assert draw._Surface.draw is original
 
 
 def test_a_step_without_a_function_is_an_error() -> None:
@@ -195,7 +197,7 @@ def test_a_tiled_folder_opens_and_reads_like_a_drawn_one(
 def test_both_training_loops_run(workspace: tuple[Workspace, list[Path]]) -> None:
     """The loops follow the trainer's interface, and the baseline's loss must stay one that counts padding."""
     space, paths = workspace
-    common = {"tokenizer_folder": space.data("tokenizer"), "workers": 0, "num_steps": 1, "seed": 1}
+    common: dict[str, Any] = {"tokenizer_folder": space.data("tokenizer"), "workers": 0, "num_steps": 1, "seed": 1}
     shards = stages.shards_of(space, height_px=training.HEIGHT_PX, width_px=training.WIDTH_PX)
     for found in (
         training.time_baseline_loop(paths * 3, **common),
@@ -286,15 +288,16 @@ def test_report_says_what_is_not_met(tmp_path: Path) -> None:
 
 def test_kept_results_print_again(tmp_path: Path) -> None:
     """The tables of an old run must come from its file alone."""
+    about = machine.describe()
     found = {
-        "machine": run.machine.describe(),
+        "machine": about,
         "settings": {"command": "bench", "repeats": 1},
         "measured": [],
         "targets": [],
     }
     run.keep(found, tmp_path, is_quick=False)
     kept = next(tmp_path.glob("*.json"))
-    assert kept.name == f"{found['machine']['date'][:10]}-{found['machine']['commit']}.json"
+    assert kept.name == f"{about['date'][:10]}-{about['commit']}.json"
     assert tables.markdown(json.loads(kept.read_text(encoding="utf-8"))) == kept.with_suffix(".md").read_text("utf-8")
 
 

@@ -1,4 +1,4 @@
-"""`benchmarks.bench.parts` and `benchmarks.bench.contention`: what docs/guide/training.md says of steps comes from these."""
+"""Test `benchmarks.bench.parts` and `benchmarks.bench.contention`, the sources of docs/guide/training.md on steps."""
 
 import multiprocessing
 import signal

@@ -155,5 +155,5 @@ def test_no_service_is_not_healthy(repository: Path) -> None:
 
 def healthy(repository: Path, url: str) -> int:
     """Exit code of the image's health check."""
-    command = [sys.executable, "-P", repository / "container/bin/healthy"]
+    command = [sys.executable, "-P", str(repository / "container/bin/healthy")]
     return subprocess.run(command, env={"LATEXIFY_HEALTH_URL": url}, capture_output=True, check=False).returncode

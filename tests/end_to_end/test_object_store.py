@@ -11,19 +11,21 @@ from typing import cast
 
 import pytest
 import torch
+from upath import UPath
 
 from latexify.artifacts.location import Location, location_of, store_trouble
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.config import InkmlParams, MathWritingParams
-from latexify.pipeline.engine.engine import Engine, open_engine
+from latexify.pipeline.engine.engine import Backend, Engine, open_engine
 from latexify.pipeline.inks.table import read_inks
 from latexify.pipeline.inputs.archives import iter_members
 from latexify.pipeline.source import stage as source
 from latexify.shards.format.index import open_split
 from latexify.shards.reading.reader import SampleReader
 from latexify.shards.verify.verify import verify
-from latexify.trainer.data.batches import MicroBatch, Position, open_loader
+from latexify.trainer.data.batches import MicroBatch, open_loader
 from latexify.trainer.data.loader_processes import close_loader
+from latexify.trainer.data.specs import Position
 from tests.support.cluster_processes import HOST, free_port, s3_server
 from tests.support.small_project import bytes_of, run_ingest, run_rasterize
 from tests.support.trainer_data import quick_params
@@ -31,9 +33,10 @@ from tests.support.trainer_data import quick_params
 
 def upload(local: Path, to: str) -> Location:
     """Put a folder or file into the store."""
-    place = location_of(to)
-    place.fs.put(str(local), place.path, recursive=local.is_dir())
-    return place
+    location = location_of(to)
+    assert isinstance(location, UPath)
+    location.fs.put(str(local), location.path, recursive=local.is_dir())
+    return location
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +106,7 @@ def test_single_inputs_may_be_urls(s3: str, raw: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("backend", ["loky", "dask"])
 def test_stages_write_the_same_bytes_into_a_store(
-    backend: str, s3: str, project: Path, request: pytest.FixtureRequest
+    backend: Backend, s3: str, project: Path, request: pytest.FixtureRequest
 ) -> None:
     """Workers write straight to the store; what is there at the end is what a local run leaves on the disk."""
     address = request.getfixturevalue("dask_address") if backend == "dask" else None

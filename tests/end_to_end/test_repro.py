@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ class Project:
             ["git", *arguments], cwd=self.folder, check=True, capture_output=True, text=True, timeout=60
         ).stdout
 
-    def set(self, changes: dict[str, dict[str, object]]) -> None:
+    def set(self, changes: Mapping[str, Mapping[str, object]]) -> None:
         """Change parameters in params.yaml."""
         path, yaml = self.folder / "params.yaml", YAML()
         params = yaml.load(path.read_text(encoding="utf-8"))

@@ -4,7 +4,7 @@ import itertools
 import os
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cairo
@@ -23,7 +23,7 @@ from latexify.pipeline.inks.ink import Stroke
 CANVAS = Canvas(height_px=48, width_px=192, margin_px=2.0, pen_width_px=1.5)
 SMALL = Canvas(height_px=24, width_px=32, margin_px=2.0, pen_width_px=2.0)
 
-WAVE = [(x, 4 * np.sin(x / 2)) for x in range(20)]
+WAVE = [(float(x), float(4 * np.sin(x / 2))) for x in range(20)]
 GOLDEN: dict[str, list[list[tuple[float, float]]]] = {
     "dot": [[(7, 7)]],
     "slash": [[(0, 10), (5, 0)]],
@@ -33,7 +33,7 @@ GOLDEN: dict[str, list[list[tuple[float, float]]]] = {
 }
 
 
-def ink_of(*strokes: list[tuple[float, float]]) -> list[Stroke]:
+def ink_of(*strokes: Sequence[tuple[float, float]]) -> list[Stroke]:
     """Strokes as they come out of a file."""
     return [np.array(stroke, dtype=np.float32) for stroke in strokes]
 
@@ -72,7 +72,8 @@ inks = st.lists(st.lists(st.tuples(coordinates, coordinates), min_size=1, max_si
 def test_any_finite_ink_is_drawn_inside_the_margins(strokes: list[list[tuple[float, float]]]) -> None:
     """One ink of odd scale would stop the stage, or lie cut off at the border or outside of the picture."""
     pixels = draw_ink(ink_of(*strokes), CANVAS)
-    assert (pixels.shape, pixels.dtype) == ((48, 192), np.uint8)
+    assert pixels.shape == (48, 192)
+    assert pixels.dtype == np.uint8
     assert pixels.min() < 160, "there must be ink to see"
     assert min(inked_box(pixels)) >= 1, "margin of 2 px, antialiasing may touch the next pixel"
 
@@ -215,13 +216,14 @@ def test_fast_antialiasing_lies_where_the_exact_kind_does() -> None:
     canvas = Canvas(height_px=120, width_px=400, margin_px=2, pen_width_px=1.5)
     angles = np.linspace(0, 12 * np.pi, 300)
     spiral = np.stack([angles * np.cos(angles) * 2, angles * np.sin(angles)], axis=1)
-    fast = draw_ink([spiral], canvas).astype(int)
+    lengths = np.array([len(spiral)])
+    fast = draw_points(spiral, lengths, canvas).astype(int)
     errors = {}
     for shift in ((0.0, 0.0), SHIFT_PX, (2 * SHIFT_PX[0], 0.0)):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(cairo, "ANTIALIAS_FAST", cairo.ANTIALIAS_GRAY)
             patch.setattr(draw, "SHIFT_PX", (SHIFT_PX[0] - shift[0], SHIFT_PX[1] - shift[1]))
-            exact = draw_ink([spiral], canvas).astype(int)
+            exact = draw_points(spiral, lengths, canvas).astype(int)
         errors[shift] = np.abs(fast - exact)[exact < 255].mean()
     assert min(errors, key=errors.__getitem__) == SHIFT_PX
     assert errors[SHIFT_PX] < 20

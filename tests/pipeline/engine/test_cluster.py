@@ -129,12 +129,12 @@ def test_a_task_that_ends_its_workers_is_given_up(start_dask: Start) -> None:
 def test_workers_with_other_code_are_refused(start_dask: Start, repository: Path, tmp_path: Path) -> None:
     """Half of the shards drawn by last month's code would never be found out."""
     other, none = tmp_path / "other", tmp_path / "none"
-    for room in ("pipeline", "shards"):
-        shutil.copytree(repository / room, other / room, ignore=shutil.ignore_patterns("__pycache__"))
-    (none / "pipeline").mkdir(parents=True)
-    absent = "raise ModuleNotFoundError(\"No module named 'pipeline'\")\n"
-    (none / "pipeline" / "__init__.py").write_text(absent, encoding="utf-8")
-    with (other / "pipeline" / "draw.py").open("a", encoding="utf-8") as file:
+    unneeded = shutil.ignore_patterns("__pycache__", "eval", "models", "serve", "trainer")
+    shutil.copytree(repository / "latexify", other / "latexify", ignore=unneeded)
+    (none / "latexify").mkdir(parents=True)
+    absent = "raise ModuleNotFoundError(\"No module named 'latexify'\")\n"
+    (none / "latexify" / "__init__.py").write_text(absent, encoding="utf-8")
+    with (other / "latexify" / "pipeline" / "drawing" / "draw.py").open("a", encoding="utf-8") as file:
         file.write("# drawn otherwise\n")
     processes = start_dask(repository, other, none)
     with (

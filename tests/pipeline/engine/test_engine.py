@@ -126,6 +126,7 @@ def test_a_mute_ray_head_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_address_that_is_none_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """A typing error in the address is no traceback."""
     monkeypatch.setattr(dask_cluster, "CONNECT_TIMEOUT_S", 1.0)
-    for backend, address in [("dask", "nonsense://x"), ("dask", "localhost"), ("ray", "localhost")]:
+    cases: list[tuple[Backend, str]] = [("dask", "nonsense://x"), ("dask", "localhost"), ("ray", "localhost")]
+    for backend, address in cases:
         with pytest.raises(LatexifyError, match=address), open_engine(backend, jobs=0, address=address):
             pass

@@ -17,7 +17,6 @@ import pytest
 from joblib import delayed
 from upath import UPath
 
-from latexify.artifacts import files
 from latexify.artifacts.location import Location
 from latexify.artifacts.manifest import read_manifest
 from latexify.artifacts.names import SOURCE
@@ -129,7 +128,7 @@ def test_stopped_at_any_step_it_ends_with_the_same_bytes(at: Path, made: bool) -
     expected = contents(at / "undisturbed")
     for step in range(1, 200):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(files.os, "fsync", lambda _: None)  # only slow here
+            patch.setattr(os, "fsync", lambda _: None)  # only slow here
             Death(patch, step=step, made=made)
             try:
                 run(at)
@@ -216,7 +215,7 @@ def test_full_disk_leaves_nothing_that_looks_whole(at: Path, monkeypatch: pytest
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(files.os, "fsync", fill_up)
+        patch.setattr(os, "fsync", fill_up)
         with pytest.raises(OSError, match="No space left"):
             run(at)
     assert not (at / "inks").exists()
@@ -267,8 +266,7 @@ def test_files_may_travel_with_their_task(at: Path) -> None:
     for read_by_workers, name in ((True, "one"), (False, "two")):
         (at / name).mkdir()
         (at / name / "recipe.json").touch()
-        options = {"max_file_bytes": 9999, "read_by_workers": read_by_workers}
-        for chunk in chunks.iter_chunks(plan, base=at / "source", **options):
+        for chunk in chunks.iter_chunks(plan, base=at / "source", max_file_bytes=9999, read_by_workers=read_by_workers):
             assert all((member.data is None) == read_by_workers for _, member in chunk.members)
             read_chunk(chunk, plan=plan, params=PARAMS, base=at / "source", out=at / name)
     assert contents(at / "one") == contents(at / "two")
@@ -285,8 +283,7 @@ def test_members_of_archives_are_read_in_place_or_sent(at: Path, kind: str) -> N
     for read_by_workers, name in ((True, "one"), (False, "two")):
         (at / name).mkdir()
         (at / name / "recipe.json").touch()
-        options = {"max_file_bytes": 9999, "read_by_workers": read_by_workers}
-        for chunk in chunks.iter_chunks(plan, base=at / "source", **options):
+        for chunk in chunks.iter_chunks(plan, base=at / "source", max_file_bytes=9999, read_by_workers=read_by_workers):
             assert all((member.data is None) == (read_by_workers and kind == "tar") for _, member in chunk.members)
             read_chunk(chunk, plan=plan, params=PARAMS, base=at / "source", out=at / name)
     assert contents(at / "one") == contents(at / "two")

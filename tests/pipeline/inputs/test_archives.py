@@ -102,9 +102,9 @@ def test_links_and_devices_are_reported_and_not_followed(tmp_path: Path) -> None
     expected = [Member(name=f"{name}.inkml", num_bytes=0, data=None, is_file=False) for name in "shf"]
     assert list(iter_members(path, max_bytes=100)) == expected
     with zipfile.ZipFile(tmp_path / "z.zip", "w") as archive:
-        info = zipfile.ZipInfo("s.inkml")
-        info.external_attr = 0o120777 << 16
-        archive.writestr(info, "/etc/passwd")
+        link = zipfile.ZipInfo("s.inkml")
+        link.external_attr = 0o120777 << 16
+        archive.writestr(link, "/etc/passwd")
     (member,) = iter_members(tmp_path / "z.zip", max_bytes=100)
     assert (member.is_file, member.data) == (False, None)
 

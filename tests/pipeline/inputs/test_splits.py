@@ -1,5 +1,7 @@
 """Split rules: which split an ink belongs to, whatever the order of the inks."""
 
+from typing import Literal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +25,7 @@ FOLDERS = FolderSplit(folders={"train": "train", "synthetic": "train", "valid": 
 
 def split_of(
     rule: SplitRule, *, path: str = "a.inkml", writer: str | None = None, label: str = "x", **annotations: str
-):
+) -> str | Reason:
     """The split of an ink, or the reason for none."""
     facts = InkFacts(path=path, annotations=annotations, writer=writer, normalized_label=label)
     try:
@@ -32,7 +34,7 @@ def split_of(
         return error.reason
 
 
-def by_hash(of: str, *, seed: int = 1, valid: float = 0.2, test: float = 0.1) -> HashSplit:
+def by_hash(of: Literal["writer", "label"], *, seed: int = 1, valid: float = 0.2, test: float = 0.1) -> HashSplit:
     """A hash rule."""
     return HashSplit(of=of, seed=seed, valid_fraction=valid, test_fraction=test)
 

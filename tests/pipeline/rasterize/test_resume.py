@@ -27,6 +27,7 @@ from latexify.pipeline.inks.ink import INK_SCHEMA, TOKEN_IDS
 from latexify.pipeline.rasterize import worker as render
 from latexify.pipeline.rasterize.plan import find_rows
 from latexify.pipeline.rasterize.prepare import append_inks, scratch_folder
+from latexify.shards.format import png
 from latexify.shards.format.index import open_split
 from latexify.shards.format.record import find_finished, record_path, recorded_shards
 from tests.support import rasterize_data
@@ -51,7 +52,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch, *, stop_after: int | None = None) -> 
     return places
 
 
-def interrupt(rasterize: Rasterize, inks: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> list[int]:
+def interrupt(rasterize: Rasterize, inks: Location, monkeypatch: pytest.MonkeyPatch, **options: Any) -> list[int]:
     """Run until three of the six shards are drawn; then count what later runs draw."""
     drawn(monkeypatch, stop_after=3)
     with pytest.raises(Stop):
@@ -119,7 +120,9 @@ def test_damaged_shards_are_drawn_again(
     with pytest.MonkeyPatch.context() as monkeypatch:
         later = interrupt(rasterize, inks, monkeypatch)
         draft = tmp_path / ".out.draft"
-        damage(record_path(draft, "train-00001.tar") if file == "sidecar" else draft / "train-00001.tar")
+        target = record_path(draft, "train-00001.tar") if file == "sidecar" else draft / "train-00001.tar"
+        assert isinstance(target, Path)
+        damage(target)
         rasterize(inks)
     # a bit of a sidecar may be one that means nothing
     assert later == [1, 3, 4, 5] or (later == [3, 4, 5] and file == "sidecar" and damage is flip)
@@ -251,7 +254,7 @@ def test_a_worker_that_outlived_its_run_writes_nothing(
         write_json(tmp_path / ".out.draft" / BUILD_KEY_NAME, {"recipe": "of the next run"})
         return usual(*args)
 
-    usual = render.encode_coverage
+    usual = png.encode_coverage
     monkeypatch.setattr("latexify.pipeline.rasterize.worker.encode_coverage", encode_coverage)
     with pytest.raises(LatexifyError, match="being written by another run"):
         rasterize(inks)
@@ -274,7 +277,8 @@ def test_a_worker_on_another_machine_must_see_the_draft(
 def test_workers_need_no_transformers() -> None:
     """Each worker, and the main process, would take seconds and 200 MiB more."""
     lines = (
-        "import sys, latexify.pipeline.rasterize.worker; print({'transformers', 'torch', 'tokenizers'} & set(sys.modules));"
+        "import sys, latexify.pipeline.rasterize.worker;"
+        "print({'transformers', 'torch', 'tokenizers'} & set(sys.modules));"
         "import latexify.pipeline.rasterize.stage; print({'transformers', 'torch'} & set(sys.modules))"
     )
     answer = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, check=True)

@@ -105,7 +105,7 @@ def test_keys_of_variants_belong_to_no_ink(rasterize: Rasterize, tmp_path: Path)
     check_key(variant_key("train/a", 12))
     row = {**ink_row(0, "train", "a"), "key": variant_key("train/a", 1)}
     inks = write_inks(tmp_path / "inks", [ink_row(1, "train", "a"), row])
-    with pytest.raises(LatexifyError, match=r"'train/a@1'.*marks variants"):
+    with pytest.raises(LatexifyError, match=r"'train/a@1'.*marks a variant"):
         rasterize(inks, params=params_of(variants=2))
     assert rasterize(inks)["samples"]["train"] == 2
 
@@ -138,10 +138,10 @@ def test_units_of_the_file_do_not_matter(exponent: int, variant: int) -> None:
     """Pens write in pixels, millimetres or thousandths of them: each would vary another way."""
     key = variant_key("a", variant)
     one, other = (vary_ink(LOOP * scale, LENGTHS, key=key, variation=FULL) for scale in (1.0, 2.0**exponent))
-    pictures = [draw_points(ink.points, ink.stroke_lengths, CANVAS) for ink in (one, other)]
+    first, second = (draw_points(ink.points, ink.stroke_lengths, CANVAS) for ink in (one, other))
     assert np.array_equal(one.points * 2.0**exponent, other.points)
     if exponent > -10:  # what is smaller is drawn as a tap
-        assert np.array_equal(*pictures)
+        assert np.array_equal(first, second)
 
 
 @given(

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,7 +56,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(**behaviour: object) -> Iterator[tuple[str, Server]]:
+def serving(**behaviour: Any) -> Iterator[tuple[str, Server]]:
     """A running server and its address."""
     with Server(**behaviour) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()

@@ -30,7 +30,8 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def members(path: Path) -> dict[str, bytes]:
     """Name and content of each member of a tar."""
     with tarfile.open(path) as tar:
-        return {info.name: tar.extractfile(info).read() for info in tar}
+        opened = {info.name: tar.extractfile(info) for info in tar}
+        return {name: file.read() for name, file in opened.items() if file is not None}
 
 
 def documents(dataset: Path) -> list[tuple[str, str, etree._Element]]:

@@ -3,8 +3,10 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -31,7 +33,7 @@ EVALUATION = [r"x_{1}", "</s>", r"\beta x"]
 def write_inks(folder: Path, labels: dict[str, list[str]]) -> Path:
     """Write an inks folder that holds `labels` by split; strokes do not matter here."""
     folder.mkdir()
-    empty = {"points": [], "stroke_lengths": [], "writer": None, "source": "s", "content_hash": "h"}
+    empty: dict[str, Any] = {"points": [], "stroke_lengths": [], "writer": None, "source": "s", "content_hash": "h"}
     rows = [
         {"key": f"{split}/{index}", "split": split, "label": label, "normalized_label": label}
         | empty
@@ -45,7 +47,7 @@ def write_inks(folder: Path, labels: dict[str, list[str]]) -> Path:
     return folder
 
 
-def run_vocab(tmp_path: Path, *, base: str = "scratch", **params: object) -> tuple[Path, dict[str, object]]:
+def run_vocab(tmp_path: Path, *, base: str = "scratch", **params: Any) -> tuple[Path, dict[str, Any]]:
     """Run the stage on TRAIN and EVALUATION; the tokenizer folder and the metrics."""
     inks = write_inks(tmp_path / "inks", {"train": TRAIN, "valid": TRAIN[:1], "test": EVALUATION})
     out = tmp_path / "tokenizer"
@@ -177,7 +179,7 @@ def save_pretrained(tokenizer: Tokenizer, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(("save", "num_lost"), [(save_byte_bpe, 0), (save_unigram, 3)])
-def test_a_base_models_own_tokenizer(tmp_path: Path, save: object, num_lost: int) -> None:
+def test_a_base_models_own_tokenizer(tmp_path: Path, save: Callable[[Path], Path], num_lost: int) -> None:
     """Fine-tuning TrOCR with its own tokenizer: a doubled or missing end id would spoil every label."""
     base = save(tmp_path / "base")
     out, metrics = run_vocab(tmp_path, base=str(base), tokenizer="base")

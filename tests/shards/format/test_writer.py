@@ -82,7 +82,8 @@ def test_read_returns_what_was_written_in_the_order_asked(index: SplitIndex) -> 
                 assert (sample.key, sample.label) == (KEYS[row], f"x^{{{row}}}")
                 assert np.array_equal(sample.pixels, pixels_of(row))
                 assert sample.token_ids.tolist() == list(range(row + 1))
-                assert (sample.pixels.dtype, sample.token_ids.dtype) == (np.uint8, np.int32)
+                assert sample.pixels.dtype == np.uint8
+                assert sample.token_ids.dtype == np.int32
 
 
 def test_index_columns_line_up(index: SplitIndex) -> None:
@@ -130,7 +131,7 @@ def test_webdataset_reads_our_shards(index: SplitIndex) -> None:
 
 def test_shards_carry_nothing_of_the_machine(index: SplitIndex) -> None:
     """Clock, user or umask in a tar would make DVC see new data in every run."""
-    with tarfile.open(index.folder / index.shards[0]) as tar:
+    with tarfile.open(str(index.folder / index.shards[0])) as tar:
         members = tar.getmembers()
     assert [Path(member.name).name for member in members[:3]] == [
         "formulaire001.png",
@@ -177,12 +178,12 @@ def test_damage_is_named(index: SplitIndex) -> None:
     for offset in (int(index.png_offset[1]) + 50, int(index.ids_offset[1]) + 3, last_id):
         damaged = bytearray(whole)
         damaged[offset] ^= 0xFF
-        path.write_bytes(damaged)
+        path.write_bytes(bytes(damaged))
         with SampleReader(index) as reader, pytest.raises(LatexifyError, match=r"train-00000.tar: sample a%2Eb/ü"):
             reader.read([0, 1])
     damaged = bytearray(whole)
     damaged[int(index.json_offset[1]) + 12] ^= 1
-    path.write_bytes(damaged)
+    path.write_bytes(bytes(damaged))
     with SampleReader(index) as reader, pytest.raises(LatexifyError, match="CRC-32 of its JSON"):
         reader.describe([0, 1])
     path.write_bytes(whole[: int(index.ids_offset[2])])
@@ -211,7 +212,7 @@ def test_incomplete_folders_are_refused(index: SplitIndex, spoil: object, messag
 def test_index_of_other_shards_is_refused(index: SplitIndex, tmp_path: Path) -> None:
     """Offsets of another run would read garbage."""
     other = write_folder(tmp_path / "other", [["one"]])
-    (other.folder / "index.parquet").replace(index.folder / "index.parquet")
+    (index.folder / "index.parquet").write_bytes((other.folder / "index.parquet").read_bytes())
     with pytest.raises(LatexifyError, match="does not match the manifest"):
         open_split(index.folder, "train")
 

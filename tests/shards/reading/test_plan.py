@@ -1,6 +1,7 @@
 """The epoch plan: every rank, worker and resumed run must see the same batches."""
 
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ def columns(num_samples: int, *, samples_per_shard: int = 50) -> tuple[np.ndarra
     return num_tokens, (np.arange(num_samples) // samples_per_shard).astype(np.int32)
 
 
-def plan(num_samples: int, *, seed: int = 1, epoch: int = 0, global_batch: int = 8, **options: int) -> EpochPlan:
+def plan(num_samples: int, *, seed: int = 1, epoch: int = 0, global_batch: int = 8, **options: Any) -> EpochPlan:
     """Plan of an epoch of that split."""
     return plan_epoch(*columns(num_samples), seed=seed, epoch=epoch, global_batch=global_batch, **options)
 

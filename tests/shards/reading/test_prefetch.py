@@ -114,7 +114,7 @@ def test_slices_name_every_shard_before_it_is_read(index: SplitIndex) -> None:
 def test_nothing_is_fetched_ahead_without_room(index: SplitIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     """It would push out of the cache what is being read."""
     params = quick_params()
-    assert batches._slices_ahead(index, params) > 0
+    assert batches._num_ahead(index, params) > 0
     monkeypatch.setenv("LATEXIFY_CACHE_GIB", str(3 * max(index.shard_bytes) / 2**30))
-    assert batches._slices_ahead(index, params) == 0
+    assert batches._num_ahead(index, params) == 0
     assert os.environ["LATEXIFY_CACHE_GIB"]

@@ -182,7 +182,7 @@ def test_a_store_that_does_not_answer_is_one_line(
         wrong.setenv("AWS_MAX_ATTEMPTS", "1")
         assert latexify("--inks", f"{s3}/inks", "vocab", folder=tmp_path, monkeypatch=wrong) == 1
     S3FileSystem.clear_instance_cache()
-    assert "latexify: the object store does not answer" in capsys.readouterr().err
+    assert "latexify: the object store failed" in capsys.readouterr().err
 
 
 @pytest.fixture

@@ -138,7 +138,7 @@ def test_a_dry_run_writes_the_card_and_sends_nothing(repository: Path, trained_p
             [REPO, "--model", "nowhere"],
             "nowhere is missing or incomplete (no manifest.json): run `latexify train` first",
         ),
-        ([REPO, "--card", "nowhere.md"], "nowhere.md not match: correct --card"),
+        ([REPO, "--card", "nowhere.md"], "nowhere.md not found: correct --card"),
     ],
 )
 def test_the_command_fails_with_one_line(

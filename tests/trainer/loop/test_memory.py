@@ -71,7 +71,7 @@ def test_auto_micro_batch_changes_neither_the_run_nor_the_batch_norms(
     run_names = [{path.name for path in (tmp_path / name / "runs").iterdir()} for name in ("auto", "fixed")]
     assert run_names[0] == run_names[1]
     inputs = open_inputs(training_data / "shards", training_data / "tokenizer")
-    network = load_network(quick_params(), ModelParams(), seed=1, inputs=inputs)
+    network = load_network(quick_params(), ModelParams(base="scratch"), seed=1, inputs=inputs)
     before = {name: value.clone() for name, value in network.model.named_buffers()}
     monkeypatch.setattr(memory, "free_bytes", lambda _device: 10**10)
     params = resolve_micro_batch(

@@ -78,7 +78,7 @@ def test_the_base_preset_has_the_shape_of_trocr_base() -> None:
 def test_a_canvas_that_does_not_fit_is_refused(latex: PreTrainedTokenizerFast) -> None:
     """Cut-off columns would never be read."""
     with pytest.raises(LatexifyError, match=r"multiples of it \(found 50 and 200\)"):
-        make_model(ModelParams(), tokenizer=latex, height_px=50, width_px=200, dropout=0.0, seed=1)
+        make_model(ModelParams(base="scratch"), tokenizer=latex, height_px=50, width_px=200, dropout=0.0, seed=1)
 
 
 def test_a_canvas_without_a_square_names_the_nearest_that_has_one() -> None:
@@ -92,7 +92,7 @@ def test_a_canvas_without_a_square_names_the_nearest_that_has_one() -> None:
 def test_the_seed_decides_the_weights(latex: PreTrainedTokenizerFast) -> None:
     """Reproducing a run begins with the same first weights."""
     one, same, other = (
-        make_model(ModelParams(), tokenizer=latex, height_px=32, width_px=64, dropout=0.0, seed=seed)
+        make_model(ModelParams(base="scratch"), tokenizer=latex, height_px=32, width_px=64, dropout=0.0, seed=seed)
         for seed in (1, 1, 2)
     )
     name = "decoder.model.decoder.embed_tokens.weight"

@@ -51,7 +51,8 @@ class Calibration:
     def confidence(self, probability: float) -> float:
         """Return the fraction of predictions of this probability that are right; both 0 to 1."""
         near = min(max(probability, NEAREST), 1 - NEAREST)
-        return 1 / (1 + math.exp(-self.offset - self.slope * math.log(near / (1 - near))))
+        odds = self.offset + self.slope * math.log(near / (1 - near))
+        return 1 / (1 + math.exp(min(-odds, 700.0)))  # larger exponents overflow
 
 
 def confidence_of(probability: float, *, finished: bool, calibration: Calibration | None) -> float:

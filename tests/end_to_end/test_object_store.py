@@ -230,7 +230,7 @@ def test_a_store_that_goes_away_is_one_error(
 def test_credentials_that_are_refused_are_one_error() -> None:
     """The place and the remedy, whatever the store's package makes of it."""
     refused = PermissionError("Forbidden")
-    message = r"s3://b/shards: PermissionError: Forbidden: the store refuses it"
+    message = r"s3://b/shards: PermissionError: Forbidden: the store denies access"
     with pytest.raises(LatexifyError, match=message), store_trouble(location_of("s3://b/shards")):
         raise refused
     full = OSError(28, "No space left on device", "copy")

@@ -9,7 +9,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 help:
 	@echo "make repro          set up, then run the pipeline: data, model, metrics, report"
 	@echo "make test           set up, then run the tests"
-	@echo "make test-quick     set up, then run the tests that take under two minutes together"
+	@echo "make test-quick     set up, then run the tests that are not marked slow"
 	@echo "make lint           set up, then check style and types"
 	@echo "make bench          set up, then measure beside baselines and targets, into docs/log/performance.md"
 	@echo "make bench-scale    the same for time and memory of 10,000 and 100,000 inks"

@@ -17,16 +17,7 @@ from latexify.pipeline.drawing.paths import gather_strokes
 from latexify.pipeline.inks.ink import Stroke
 from latexify.shards.format.png import encode_coverage, encode_png
 
-__all__ = [
-    "Canvas",
-    "Scales",
-    "draw_coverage",
-    "draw_ink",
-    "draw_inks",
-    "draw_points",
-    "encode_coverage",
-    "encode_png",
-]
+__all__ = ["Canvas", "Scales", "draw_coverage", "draw_ink", "draw_inks", "draw_points", "encode_coverage", "encode_png"]
 
 SHIFT_PX = (0.22, 0.015)
 """How far cairo's fast antialiasing draws too far to the left and up. It samples a pixel at 4 x 4 points, in half the

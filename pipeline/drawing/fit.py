@@ -127,12 +127,7 @@ def fit_inks(
         x, y = x + canvas.width_px / 2, y + canvas.height_px / 2
         x, y, simplified = simplify(x, y, stroke_lengths)
     return FittedInks(
-        x_px=x,
-        y_px=y,
-        stroke_lengths=simplified,
-        num_strokes=num_strokes,
-        pen_widths_px=pen_widths_px,
-        finite=finite,
+        x_px=x, y_px=y, stroke_lengths=simplified, num_strokes=num_strokes, pen_widths_px=pen_widths_px, finite=finite
     )
 
 

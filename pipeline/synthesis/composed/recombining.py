@@ -8,16 +8,7 @@ from contextlib import suppress
 from random import Random
 
 from latexify.pipeline.synthesis.composed.formula import UnsupportedFormulaError, leaves, tree_of
-from latexify.pipeline.synthesis.formulas.expression import (
-    Fenced,
-    Fraction,
-    Node,
-    Root,
-    Row,
-    Scripts,
-    Symbol,
-    rebuilt,
-)
+from latexify.pipeline.synthesis.formulas.expression import Fenced, Fraction, Node, Root, Row, Scripts, Symbol, rebuilt
 
 ALIKE = (
     tuple("0123456789"),

@@ -7,14 +7,7 @@ import numpy as np
 
 from latexify.pipeline.synthesis.fonts.glyphs import resample, rounded, variants
 from latexify.pipeline.synthesis.formulas.expression import Scripts, Symbol
-from latexify.pipeline.synthesis.formulas.symbols import (
-    BIG_OPERATORS,
-    FRACTION_BAR,
-    INTEGRALS,
-    LIMITS,
-    NAMED,
-    RADICAL,
-)
+from latexify.pipeline.synthesis.formulas.symbols import BIG_OPERATORS, FRACTION_BAR, INTEGRALS, LIMITS, NAMED, RADICAL
 from latexify.pipeline.synthesis.typeset.boxes import Box, Glyph, Placed, beside, glyph_of
 from latexify.pipeline.synthesis.typeset.layout import FractionLayout, RootLayout, ScriptLayout
 

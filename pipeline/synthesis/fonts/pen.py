@@ -20,9 +20,8 @@ _LIFT_SPEED = 2.0
 def record(glyphs: Sequence[Placed], style: Style, rng: np.random.Generator) -> tuple[Floats, Counts]:
     """Write placed glyphs with this writer's pen.
 
-    Returns:
-        Samples as x, y (positive device pixels, y downward) and time (whole ms, rising), float64 [num_points, 3]; and
-        the number of samples of each stroke, int64 [num_strokes].
+    Returns samples as x, y (positive device pixels, y downward) and time (whole ms, rising), float64 [num_points, 3],
+    and the number of samples of each stroke.
     """
     points, stroke_lengths = _placed(glyphs, style, rng)
     lengths = np.array(stroke_lengths)

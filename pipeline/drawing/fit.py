@@ -132,7 +132,7 @@ def _usual_strokes(x: Floats, y: Floats, stroke_lengths: Counts, num_strokes: Co
 def _fit(
     x: Floats, y: Floats, ink_lengths: Counts, room_px: tuple[Floats, Floats], limits: Floats
 ) -> tuple[Floats, Floats]:
-    """Map points to pixels around (0, 0); `room_px` are widths and heights to fill, `limits` the largest scales, by ink."""
+    """Map points to pixels around (0, 0). By ink: `room_px` are widths and heights to fill, `limits` largest scales."""
     starts = _starts(ink_lengths)
     low_x, high_x = np.minimum.reduceat(x, starts), np.maximum.reduceat(x, starts)
     low_y, high_y = np.minimum.reduceat(y, starts), np.maximum.reduceat(y, starts)

@@ -74,15 +74,16 @@ def _convert(
     inks: Sequence[TraceTexts], *, first: int, max_points: int
 ) -> Iterator[tuple[int, StrokeColumns | UnusableInkError]]:
     """Convert inks together. If one is refused, convert the halves, down to the ink that causes it."""
-    try:
-        if len(inks) == 1:
+    if len(inks) == 1:
+        try:
             _refuse_odd(inks[0], max_points=max_points)
-        yield first, _columns(inks, max_points=max_points)
-    except (UnusableInkError, UnicodeEncodeError) as error:
-        if len(inks) == 1:
-            assert isinstance(error, UnusableInkError)  # `_refuse_odd` refuses what is not ASCII
+            yield first, _columns(inks, max_points=max_points)
+        except UnusableInkError as error:
             yield first, error.untraced()
-            return
+        return
+    try:
+        yield first, _columns(inks, max_points=max_points)
+    except (UnusableInkError, UnicodeEncodeError):
         middle = len(inks) // 2
         yield from _convert(inks[:middle], first=first, max_points=max_points)
         yield from _convert(inks[middle:], first=first + middle, max_points=max_points)

@@ -116,15 +116,8 @@ PLAIN_ENVIRONMENTS = {
 
 INFIX = {"\\over": "\\frac", "\\choose": "\\binom", "\\atop": "matrix"}
 
-FONT_SWITCHES = {
-    "\\rm": "\\mathrm",
-    "\\it": "\\mathit",
-    "\\bf": "\\mathbf",
-    "\\cal": "\\mathcal",
-    "\\tt": "\\mathtt",
-    "\\sf": "\\mathsf",
-    "\\mit": "\\mathit",
-}
+_SWITCHES = _synonyms("rm=mathrm it=mathit bf=mathbf cal=mathcal tt=mathtt sf=mathsf mit=mathit")
+FONT_SWITCHES = {switch: font for switch, (font,) in _SWITCHES.items()}
 """Fonts that hold to the end of the group."""
 
 TEXT_COMMANDS = {
@@ -149,8 +142,8 @@ OPTIONAL_ARGUMENT = command_names("sqrt xrightarrow xleftarrow xleftrightarrow x
 
 ARITY: dict[str, int] = {
     **dict.fromkeys(
-        command_names("""
-        sqrt xrightarrow xleftarrow xleftrightarrow xRightarrow xLeftarrow
+        OPTIONAL_ARGUMENT
+        | command_names("""
         hat widehat check widecheck tilde widetilde acute grave dot ddot dddot ddddot breve bar vec mathring
         overline underline overrightarrow overleftarrow overleftrightarrow underrightarrow underleftarrow
         underleftrightarrow overbrace underbrace overbracket underbracket overparen underparen

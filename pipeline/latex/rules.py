@@ -17,10 +17,7 @@ def spliced(items: Items) -> Items:
         return items
     flat: Items = []
     for item in items:
-        if isinstance(item, Group) and not tree.is_fragile(item.items):
-            flat.extend(item.items)
-        else:
-            flat.append(item)
+        flat += item.items if isinstance(item, Group) and not tree.is_fragile(item.items) else [item]
     return flat
 
 

@@ -41,22 +41,9 @@ def compose(  # noqa: PLR0913  # what, from what, where to, how
     """Write `params.num_inks` composed inks, completely or not at all.
 
     The bytes depend on the dataset, `params` and `seed` alone. Symbols and labels of validation and test inks are not
-    used.
-
-    Args:
-        params: What to compose.
-        plan: The dataset as `source` describes it.
-        base: The source folder.
-        raw: Folder of the files that `params` names.
-        seed: Random seed.
-        out: Tar to write, or a folder unless its name ends in `.tar`.
-        engine: Where the inks are read and composed.
-
-    Returns:
-        Counts: inks by the part of the label mix, symbols, writers, and refused formulas by reason.
-
-    Raises:
-        LatexifyError: If data is missing or damaged, or if there is nothing to compose.
+    used. `base` is the source folder of `plan`, `raw` the folder of the files that `params` names, and `out` a tar,
+    or a folder unless its name ends in `.tar`. Returns counts: inks by the part of the label mix, symbols, writers, and
+    refused formulas by reason. Raises LatexifyError if data is missing or damaged, or if there is nothing to compose.
     """
     files = read_symbol_files([resolve_path(path, raw=raw) for path in params.symbol_files])
     material = gather(plan, base=base, divisions=files.divisions, engine=engine)
@@ -127,8 +114,12 @@ def _label_source(  # noqa: PLR0913  # all parts of the label mix
     engine: Engine,
     refused: Counter[str],
 ) -> LabelSource:
-    limits = {"min_tokens": params.min_tokens, "max_tokens": params.max_tokens}
-    rules = LabelRules(**limits, symbols=frozenset(bank.glyphs_of), forbidden=material.held_out_labels)
+    rules = LabelRules(
+        min_tokens=params.min_tokens,
+        max_tokens=params.max_tokens,
+        symbols=frozenset(bank.glyphs_of),
+        forbidden=material.held_out_labels,
+    )
     listed = _listed(params, rules, raw=raw, engine=engine, refused=refused)
     box_files = [resolve_path(path, raw=raw) for path in params.box_files]
     write_boxed(folder / _BOXES, (each for path in box_files for each in read_boxed(read_lines(path), path=path)))

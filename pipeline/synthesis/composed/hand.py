@@ -162,7 +162,6 @@ class ComposedHand:
         return Box(glyph.width * scale_x, -top, bottom, (placed,))
 
     def __getitem__(self, name: str) -> float:
-        """Draw a measure by the writer's habits."""
         return _FIXED[name] if name in _FIXED else self._habits[_SAME_HABIT.get(name, name)]
 
     def gap(self, name: str, size: float) -> float:

@@ -109,10 +109,9 @@ def usable_formulas(texts: Iterable[str], rules: LabelRules) -> tuple[list[str],
     for text in texts:
         try:
             tree = tree_of(text)
+            problem = rules.problem(*_described(tree))
         except UnsupportedFormulaError as error:
-            refused[f"listed: {error}"] += 1
-            continue
-        problem = rules.problem(*_described(tree))
+            problem = str(error)
         if problem is None:
             usable[label(tree)] = None
         else:

@@ -48,7 +48,6 @@ class Measures:
 
     top: Floats  # from the baseline, y downward
     bottom: Floats
-    spread: Floats  # variation of top and bottom
     size: Floats  # in units of the file
     baseline: Floats
     sound: npt.NDArray[np.bool_]  # whether the line's symbols determine its size and baseline
@@ -73,7 +72,7 @@ def measure(written: Written, *, top: Floats, bottom: Floats) -> Measures:
             spread[token] = 1.48 * np.median(np.abs(deviation))
         _calibrate(written.tokens, top, bottom)
         size, baseline, sound = _fit_lines(written, top, bottom, spread, num_lines)
-    return Measures(top=top, bottom=bottom, spread=spread, size=size, baseline=baseline, sound=sound)
+    return Measures(top=top, bottom=bottom, size=size, baseline=baseline, sound=sound)
 
 
 def _calibrate(tokens: Sequence[str], top: Floats, bottom: Floats) -> None:

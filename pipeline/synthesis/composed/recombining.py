@@ -43,7 +43,6 @@ class Recombiner:
         self._alike = _symbol_weights(self._trees)
 
     def __len__(self) -> int:
-        """Number of distinct formulas."""
         return len(self._trees)
 
     def drawn(self, rng: Random) -> Node:

@@ -133,7 +133,6 @@ class FontHand:
         return Placed(glyph, 0.0, y, width, tall).box
 
     def __getitem__(self, name: str) -> float:
-        """Look a measure up."""
         return self._measures[name]
 
     def gap(self, name: str, size: float) -> float:

@@ -105,9 +105,9 @@ def index(grow: Growth, size: int, depth: int) -> Node:
     return grow.sum(size, depth)
 
 
-def part(grow: Growth, size: int, depth: int) -> Node:
-    """A numerator, denominator, radicand or cell: a number or a sum."""
-    return number(grow, size) if size <= 2 and grow.happens(0.4) else grow.sum(size, depth)
+def part(grow: Growth, size: int, depth: int, kind: str = "sum", number_chance: float = 0.4) -> Node:
+    """A numerator, denominator, radicand, cell or operand: a number or a node of this kind."""
+    return number(grow, size) if size <= 2 and grow.happens(number_chance) else grow.node(kind, size, depth)
 
 
 def arguments(grow: Growth, size: int, depth: int) -> Node:

@@ -89,11 +89,7 @@ def _first_token(node: Node) -> str:
 def _multiplication(grow: Growth, size: int, depth: int) -> Node:
     left, right = grow.divide(size - 1, 2)
     sign = grow.weighted(dict(zip(symbols.MULTIPLICATIONS, (5, 4, 1, 0.7, 0.7, 2), strict=True)))
-    return row(_operand(grow, left, depth), sign, _operand(grow, right, depth))
-
-
-def _operand(grow: Growth, size: int, depth: int) -> Node:
-    return number(grow, size) if size <= 2 and grow.happens(0.5) else grow.factor(size, depth)
+    return row(factors.part(grow, left, depth, "factor", 0.5), sign, factors.part(grow, right, depth, "factor", 0.5))
 
 
 def _indexed_operator(grow: Growth, size: int, depth: int) -> Node:

@@ -176,9 +176,7 @@ class _Typesetter:
         y, gap = 0.0, 0.0
         for cells in grid:
             y += gap + max(0.7 * inner, *(box.ascent for box in cells))
-            parts += [
-                (box, x + (width - box.width) / 2, y) for x, width, box in zip(lefts, widths, cells, strict=False)
-            ]
+            parts += [(box, x + (room - box.width) / 2, y) for x, room, box in zip(lefts, widths, cells, strict=False)]
             y += max(self._hand["cell_descent"] * inner, *(box.descent for box in cells))
             gap = self._hand["row_gap"] * size
         rise = y / 2 + self._hand["axis"] * size

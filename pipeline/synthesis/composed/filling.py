@@ -46,8 +46,8 @@ def fill_bank(inks: Sequence[TrainingInk], loose: Sequence[LooseSymbol] = ()) ->
     """Make the bank of these inks' symbols, and of `loose` ones from elsewhere."""
     pieces, writers, _ = pieces_of(inks)
     index_of = {writer: index for index, writer in enumerate(writers)}
-    for writer, token, strokes in loose:
-        pieces.append(Piece(token, -1, index_of.setdefault(writer, len(index_of)), strokes))
+    for each in loose:
+        pieces.append(Piece(each.token, -1, index_of.setdefault(each.writer, len(index_of)), each.strokes))
     written, measures, widths = measured(pieces)
     token_index = {name: index for index, name in enumerate(written.tokens)}
     token = np.array([token_index[piece.token] for piece in pieces], np.int64)

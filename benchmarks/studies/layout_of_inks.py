@@ -94,7 +94,7 @@ class Ruler:
     def _row(self, items: tuple[Node, ...]) -> Part:
         parts = [self._part(item) for item in items]
         for (before, after), sides in zip(pairwise(parts), pairwise(atoms_of(items)), strict=True):
-            self._note("gap " + " ".join(atom.value for atom in sides), after.left - before.right, parts[0].line)
+            self._note("gap " + " ".join(atom.name.lower() for atom in sides), after.left - before.right, parts[0].line)
         return _around(parts)
 
     def _scripts(self, node: Scripts) -> Part:

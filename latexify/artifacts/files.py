@@ -67,11 +67,6 @@ def write_atomically(path: Location, data: bytes | memoryview) -> None:
         file.write(data)
 
 
-def temporary_of(path: Path) -> Path:
-    """The name under which `path` is written before it is whole. Use :func:`replacing` instead."""
-    return path.with_name(f".{path.name}.tmp")
-
-
 def write_json(path: Location, value: object) -> None:
     """Write `value` as indented JSON, atomically."""
     write_atomically(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())

@@ -15,13 +15,10 @@ from latexify.common.errors import LatexifyError
 MIN_EXTENT = 1 / 32
 """In units of the file. Smaller ink is drawn as if it were this large, because it is a tap or a rounding error. The
 smallest expression of CROHME is 0.17 units wide."""
-
 MIN_RELATIVE_EXTENT = 2.0**-18
 """The same relative to the largest coordinate: 64 steps of a float32, below which a shape is rounding noise."""
-
 TOLERANCE_PX = 0.1
 """Largest distance of the drawn line from a dropped point."""
-
 PASSES = 4
 """Each pass drops at most every second point; more passes would drop only a few percent more."""
 
@@ -31,24 +28,16 @@ Counts = npt.NDArray[np.integer]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Canvas:
-    """The picture to draw on.
+    """The picture to draw on. Raises LatexifyError if margins and pen leave no room.
 
-    Attributes:
-        height_px: Height of the picture.
-        width_px: Width of the picture.
-        margin_px: Paper left free on every side.
-        pen_width_px: Diameter of the round pen.
-        max_stroke_px: Largest size of an ink's usual stroke (the median of the strokes' longer sides, without dots), so
-            that a single letter is not drawn much larger than those of a long formula; None: every ink fills it.
-
-    Raises:
-        LatexifyError: If margins and pen leave no room.
+    max_stroke_px: largest size of an ink's usual stroke (the median of the strokes' longer sides, without dots), so
+    that a single letter is not drawn much larger than those of a long formula; None: every ink fills the canvas.
     """
 
     height_px: int
     width_px: int
-    margin_px: float
-    pen_width_px: float
+    margin_px: float  # paper left free on every side
+    pen_width_px: float  # diameter of the round pen
     max_stroke_px: float | None = None
 
     def __post_init__(self) -> None:
@@ -69,23 +58,14 @@ class Scales:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FittedInks:
-    """Simplified inks in pixels, one after another.
+    """Simplified inks in pixels, one after another."""
 
-    Attributes:
-        x_px: float64 [num_points].
-        y_px: float64 [num_points].
-        stroke_lengths: Points of each stroke, [num_strokes], at least 1.
-        num_strokes: Strokes of each ink, [num_inks], at least 1.
-        pen_widths_px: float64 [num_inks].
-        finite: Whether all coordinates of an ink are finite, bool [num_inks]; others cannot be drawn.
-    """
-
-    x_px: Floats
+    x_px: Floats  # [num_points]
     y_px: Floats
-    stroke_lengths: Counts
-    num_strokes: Counts
-    pen_widths_px: Floats
-    finite: npt.NDArray[np.bool_]
+    stroke_lengths: Counts  # points of each stroke, [num_strokes], at least 1
+    num_strokes: Counts  # strokes of each ink, [num_inks], at least 1
+    pen_widths_px: Floats  # [num_inks]
+    finite: npt.NDArray[np.bool_]  # whether all coordinates of an ink are finite, [num_inks]; others cannot be drawn
 
 
 def fit_inks(
@@ -104,11 +84,8 @@ def fit_inks(
         points: Points of all inks, [num_points, 2], x to the right, y downward, in any units.
         stroke_lengths: Points of each stroke, [num_strokes], at least 1; their sum is num_points.
         num_strokes: Strokes of each ink, [num_inks], at least 1; their sum is num_strokes.
-        canvas: What to fit them to.
+        canvas: What to fit them to. Raises LatexifyError if it has no room for the pen of an ink.
         scales: How pens and sizes of the inks differ from the canvas's.
-
-    Raises:
-        LatexifyError: If the canvas has no room for the pen of an ink.
     """
     if scales is None:
         scales = Scales(pens=np.ones(len(num_strokes)), strokes=np.ones(len(num_strokes)))
@@ -127,12 +104,7 @@ def fit_inks(
         x, y = x + canvas.width_px / 2, y + canvas.height_px / 2
         x, y, simplified = simplify(x, y, stroke_lengths)
     return FittedInks(
-        x_px=x,
-        y_px=y,
-        stroke_lengths=simplified,
-        num_strokes=num_strokes,
-        pen_widths_px=pen_widths_px,
-        finite=finite,
+        x_px=x, y_px=y, stroke_lengths=simplified, num_strokes=num_strokes, pen_widths_px=pen_widths_px, finite=finite
     )
 
 
@@ -160,10 +132,7 @@ def _usual_strokes(x: Floats, y: Floats, stroke_lengths: Counts, num_strokes: Co
 def _fit(
     x: Floats, y: Floats, ink_lengths: Counts, room_px: tuple[Floats, Floats], limits: Floats
 ) -> tuple[Floats, Floats]:
-    """Map points from their units to pixels around (0, 0).
-
-    `room_px` are the widths and heights to fill, `limits` the largest scales, float64 [num_inks] each.
-    """
+    """Map points to pixels around (0, 0). By ink: `room_px` are widths and heights to fill, `limits` largest scales."""
     starts = _starts(ink_lengths)
     low_x, high_x = np.minimum.reduceat(x, starts), np.maximum.reduceat(x, starts)
     low_y, high_y = np.minimum.reduceat(y, starts), np.maximum.reduceat(y, starts)
@@ -182,9 +151,6 @@ def simplify(x: Floats, y: Floats, stroke_lengths: Counts) -> tuple[Floats, Floa
     Drawing time is proportional to the number of points. Each pass looks at every second point of a stroke, so the
     neighbours of a dropped point stay. `error_px` of a point bounds the distance from the line between it and the point
     before to all points dropped between them; dropping a corner adds its distance to the bound.
-
-    Returns:
-        The x and y of the points that are left, and the new stroke lengths.
     """
     error_px = np.zeros(len(x))
     for _ in range(PASSES):

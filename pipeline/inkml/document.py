@@ -5,6 +5,7 @@ Format: Ink Markup Language (InkML), W3C Recommendation of 20 September 2011, as
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from latexify.pipeline.config import MAX_FILE_BYTES, MAX_POINTS
@@ -15,13 +16,10 @@ from latexify.pipeline.inks.ink import Reason, Stroke
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedInk:
-    """The content of one InkML file.
+    """The content of one InkML file: strokes in document order, at least one, all finite; and annotations.
 
-    Attributes:
-        strokes: Strokes in document order, each float32 [num_points, 2] (x to the right, y downward), all finite. At
-            least one.
-        annotations: Text of the root's own annotations by type, stripped; the first of a type wins. Annotations of
-            trace groups (labels of single symbols) and MathML are not included.
+    Annotations are the text of the root's own by type, stripped; the first of a type wins. Those of trace groups
+    (labels of single symbols) and MathML are not included.
     """
 
     strokes: list[Stroke]
@@ -37,11 +35,7 @@ class Document:
 
 
 def parse_inkml(data: bytes, *, max_file_bytes: int = MAX_FILE_BYTES, max_points: int = MAX_POINTS) -> ParsedInk:
-    """Parse one InkML file. The limits bound time and memory.
-
-    Raises UnusableInkError, and nothing else, for any bytes: TOO_LARGE, EMPTY_FILE, MALFORMED_XML, HOSTILE_XML,
-    NOT_INKML, BAD_POINTS or NO_STROKES.
-    """
+    """Parse one InkML file; the limits bound time and memory. Raises only UnusableInkError, whatever the bytes are."""
     document = read_document(data, max_file_bytes=max_file_bytes)
     columns, refused = parse_traces([document.traces], max_points=max_points)
     if refused:
@@ -52,7 +46,7 @@ def parse_inkml(data: bytes, *, max_file_bytes: int = MAX_FILE_BYTES, max_points
 
 
 def no_strokes_error() -> UnusableInkError:
-    """Return the error for a file whose traces hold no point."""
+    """The error for a file whose traces hold no point."""
     return UnusableInkError(Reason.NO_STROKES, "no trace holds a point")
 
 
@@ -71,7 +65,8 @@ def document_of(root: Any) -> Document:
     """Split a parsed InkML file into texts, for callers that also need its XML. Raises as `read_document` does."""
     if _local_name(root) != "ink":
         raise UnusableInkError(Reason.NOT_INKML, f"the root element is <{_local_name(root)}>, not <ink>")
-    return Document(traces=traces_of(root), annotations=_annotations(root))
+    texts = [_text(trace) for trace in trace_elements(root)]
+    return Document(traces=TraceTexts(texts=texts, channels=_channels(root)), annotations=_annotations(root))
 
 
 def _local_name(element: Any) -> str:
@@ -80,12 +75,6 @@ def _local_name(element: Any) -> str:
 
 def _text(element: Any) -> str:
     return (element.text or "") if len(element) == 0 else "".join(element.itertext())
-
-
-def traces_of(root: Any) -> TraceTexts:
-    """Return the texts of `trace_elements`, and the channels."""
-    texts = [_text(trace) if len(trace) else trace.text or "" for trace in trace_elements(root)]
-    return TraceTexts(texts=texts, channels=_channels(root))
 
 
 def trace_elements(root: Any) -> list[Any]:
@@ -105,11 +94,9 @@ def trace_elements(root: Any) -> list[Any]:
 
 
 def _channels(root: Any) -> list[str]:
-    """Return the channel names of the first trace format, in upper case."""
-    trace_format = next(root.iter("{*}traceFormat"), None)
-    if trace_format is None:
-        return []
-    return [channel.get("name", "").upper() for channel in trace_format.iter("{*}channel")]
+    """The channel names of the first trace format, in upper case."""
+    formats = islice(root.iter("{*}traceFormat"), 1)
+    return [channel.get("name", "").upper() for each in formats for channel in each.iter("{*}channel")]
 
 
 def _annotations(root: Any) -> dict[str, str]:

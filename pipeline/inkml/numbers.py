@@ -15,17 +15,13 @@ from latexify.pipeline.inks.ink import Reason, StrokeColumns
 
 MAX_VALUES_PER_POINT = 16
 """More values than any pen has channels; a longer point means that commas are missing."""
-
 _CHARS_PER_BATCH = 1 << 20
 """Text converted in one call: enough to amortize the call, little enough for the CPU cache."""
-
 _SPACE, _NUMERAL, _POINT_END, _TRACE_END, _ODD = range(5)
 _TRACE_MARK = ";"
 _NUMERALS = b"0123456789+-.eE"
 _SPACES = b" \t\r\n"
 _NO_NUMERALS = _SPACES + b"," + _TRACE_MARK.encode()
-
-
 _KINDS = bytes(
     _NUMERAL if code in _NUMERALS else _SPACE if code in _SPACES else {44: _POINT_END, 59: _TRACE_END}.get(code, _ODD)
     for code in range(256)
@@ -35,12 +31,10 @@ _KINDS = bytes(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceTexts:
-    """The traces of one ink as text.
+    """The traces of one ink as text: points separated by commas, values within a point by white space.
 
-    Attributes:
-        texts: Content of each trace: points separated by commas, values within a point by white space.
-        channels: Names of the declared channels, upper case. They locate X and Y if every point of the ink has as many
-            values as there are names. Otherwise x and y are the first two values of a point.
+    channels: names of the declared channels, upper case. They locate X and Y if every point of the ink has as many
+    values as there are names. Otherwise x and y are the first two values of a point.
     """
 
     texts: Sequence[str]
@@ -48,15 +42,10 @@ class TraceTexts:
 
 
 def parse_traces(inks: Sequence[TraceTexts], *, max_points: int) -> tuple[StrokeColumns, dict[int, UnusableInkError]]:
-    """Parse the traces of many inks. The result for an ink does not depend on the others.
+    """Parse the traces of many inks, of at most `max_points` each. The result for an ink does not depend on the others.
 
-    Args:
-        inks: The traces of each ink.
-        max_points: Inks with more points are refused.
-
-    Returns:
-        The strokes of the traces that hold a point, in order, as float32 rounded once from the text; and the errors
-        (TOO_LARGE, BAD_POINTS) of refused inks by their index. Refused inks have no strokes.
+    Returns the strokes of the traces that hold a point, in order, as float32 rounded once from the text; and the errors
+    (TOO_LARGE, BAD_POINTS) of refused inks, which have no strokes, by their index.
     """
     pieces: list[StrokeColumns] = []
     refused: dict[int, UnusableInkError] = {}

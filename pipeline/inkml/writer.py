@@ -13,25 +13,21 @@ from xml.sax.saxutils import escape
 import numpy as np
 import numpy.typing as npt
 
-from latexify.artifacts.files import temporary_of
+from latexify.artifacts.files import replacing
 from latexify.common.errors import LatexifyError
 from latexify.shards.format.tar import TarWriter
 
 
 class InkmlStyle(NamedTuple):
-    """The spelling of documents.
-
-    point: format of the values named by `channels`. between: points. The others stand before an element, before a
-    channel, before the end of the trace format, and before the end of the document.
-    """
+    """The spelling of documents."""
 
     channels: Sequence[str]
-    point: str
-    between: str
-    element: str
-    channel: str
-    channels_end: str
-    end: str
+    point: str  # format of the values named by `channels`
+    between: str  # points
+    element: str  # before an element
+    channel: str  # before a channel
+    channels_end: str  # before the end of the trace format
+    end: str  # before the end of the document
 
 
 RECORDED = InkmlStyle(("X", "Y", "T"), "%.2f %.2f %d", ",", "\n  ", "\n    ", "\n  ", "\n")
@@ -43,13 +39,9 @@ COMPACT = InkmlStyle(("X", "Y"), "%.1f %.1f", ", ", "\n", "", "", "\n\n")
 def inkml(
     points: npt.NDArray[np.float64], stroke_lengths: Sequence[int], annotations: Mapping[str, str], style: InkmlStyle
 ) -> bytes:
-    """Write one InkML document, UTF-8: annotations, the trace format, and a trace for each stroke.
+    """Write one InkML document, UTF-8: annotations (text by type, in this order), the trace format, and traces.
 
-    Args:
-        points: float64 [num_points, num_channels], the strokes one after another.
-        stroke_lengths: Number of points of each stroke.
-        annotations: Text by type, in this order.
-        style: How the document is spelled.
+    points: float64 [num_points, num_channels], the strokes one after another.
     """
     texts = [
         f'{style.element}<annotation type="{name}">{escape(text)}</annotation>' for name, text in annotations.items()
@@ -68,32 +60,24 @@ def inkml(
 def write_archive(out: Path, members: Iterable[tuple[str, bytes]]) -> None:
     """Write documents, as they come, into the tar `out`, or into a new folder unless its name ends in `.tar`.
 
-    The bytes of a tar depend on `members` alone. The output has a temporary name until it is complete.
-
-    Args:
-        out: Tar or folder to write.
-        members: Name in the tar, whose last part is the name in a folder, and document.
-
-    Raises:
-        LatexifyError: If the folder exists already.
+    A member is a name in the tar, whose last part is the name in a folder, and a document. The bytes of a tar depend on
+    `members` alone. The output has a temporary name until it is complete. Raises LatexifyError if the folder exists.
     """
-    temporary = temporary_of(out)
+    if out.suffix == ".tar":
+        with replacing(out) as temporary, temporary.open("wb") as file:
+            tar = TarWriter(file)
+            for member in members:
+                tar.append([member])
+            tar.finish()
+            file.write(bytes(-tar.num_bytes % tarfile.RECORDSIZE))  # as `tarfile` does
+        return
+    if out.exists():
+        raise LatexifyError(f"{out} exists already: name another folder, or remove it")
+    folder = out.with_name(f".{out.name}.tmp")
     try:
-        if out.suffix == ".tar":
-            with temporary.open("wb") as file:
-                tar = TarWriter(file)
-                for member in members:
-                    tar.append([member])
-                tar.finish()
-                file.write(bytes(-tar.num_bytes % tarfile.RECORDSIZE))  # as `tarfile` does
-        else:
-            if out.exists():
-                raise LatexifyError(f"{out} exists already: name another folder, or remove it")
-            temporary.mkdir(parents=True)
-            for name, document in members:
-                (temporary / PurePosixPath(name).name).write_bytes(document)
-        temporary.replace(out)
+        folder.mkdir(parents=True)
+        for name, document in members:
+            (folder / PurePosixPath(name).name).write_bytes(document)
+        folder.replace(out)
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        temporary.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)

@@ -65,12 +65,19 @@ def parse_xml(data: bytes) -> Any:
         raise UnusableInkError(Reason.MALFORMED_XML, "contains NUL characters")
     if "<!ENTITY" in text:
         raise UnusableInkError(Reason.HOSTILE_XML, "declares XML entities")
+    # a declared encoding no longer holds, and white space before a declaration is malformed
+    declaration = _XML_DECLARATION.match(text)
+    text = text[declaration.end() :] if declaration else text
     parser = _parser()
     try:
-        root = etree.fromstring(_without_declaration(text).encode("utf-8", "surrogatepass"), parser)
+        root = etree.fromstring(text.encode("utf-8", "surrogatepass"), parser)
     except etree.XMLSyntaxError as error:
         raise UnusableInkError(Reason.MALFORMED_XML, str(error)) from None
-    _refuse_malformed(root, parser)
+    fatal = parser.error_log.filter_from_fatals()  # without bad names and undeclared prefixes, which lose no content
+    if len(fatal):
+        raise UnusableInkError(Reason.MALFORMED_XML, f"line {fatal[0].line}: {fatal[0].message}")
+    if root is None:
+        raise UnusableInkError(Reason.MALFORMED_XML, "does not hold an element")
     document = root.getroottree().docinfo
     external = document.system_url or document.public_id
     if external:
@@ -124,18 +131,3 @@ def _likely_encodings(data: bytes) -> list[str]:
         return []
     # A declaration in single bytes cannot be in UTF-16.
     return [name] if _TEXT_ENCODING.match(name) and not name.startswith(("utf-16", "utf-32")) else []
-
-
-def _without_declaration(text: str) -> str:
-    """Drop the declaration, whose encoding no longer holds, and white space before it, which is malformed."""
-    declaration = _XML_DECLARATION.match(text)
-    return text[declaration.end() :] if declaration else text
-
-
-def _refuse_malformed(root: Any, parser: Any) -> None:
-    """Refuse text that is not well-formed, since it has lost content. Bad names and undeclared prefixes pass."""
-    fatal = parser.error_log.filter_from_fatals()
-    if len(fatal):
-        raise UnusableInkError(Reason.MALFORMED_XML, f"line {fatal[0].line}: {fatal[0].message}")
-    if root is None:
-        raise UnusableInkError(Reason.MALFORMED_XML, "does not hold an element")

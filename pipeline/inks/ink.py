@@ -17,40 +17,24 @@ Stroke = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ink:
-    """One handwritten formula.
+    """One handwritten formula."""
 
-    Attributes:
-        key: Name, unique within the dataset: the path inside the source without its suffix.
-        split: train, valid or test.
-        label: Label as it is in the file.
-        normalized_label: Label as `latexify.pipeline.latex.normalize` writes it.
-        strokes: Strokes in writing order, each float32 [num_points, 2] with num_points >= 1, all finite.
-        writer: None if unknown.
-        source: Archive or folder, and the path in it.
-    """
-
-    key: str
+    key: str  # unique within the dataset: the path inside the source without its suffix
     split: str
-    label: str
-    normalized_label: str
-    strokes: list[Stroke]
-    writer: str | None
-    source: str
+    label: str  # as it is in the file
+    normalized_label: str  # as `latexify.pipeline.latex.normalize` writes it
+    strokes: list[Stroke]  # in writing order, each of at least one point, all finite
+    writer: str | None  # None if unknown
+    source: str  # archive or folder, and the path in it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StrokeColumns:
-    """The strokes of many inks, concatenated.
+    """The strokes of many inks, concatenated."""
 
-    Attributes:
-        points: All points, float32 [num_points, 2].
-        stroke_lengths: Number of points of each stroke, at least one; int32 [num_strokes].
-        num_strokes: Number of strokes of each ink, int32 [num_inks].
-    """
-
-    points: npt.NDArray[np.float32]
-    stroke_lengths: npt.NDArray[np.int32]
-    num_strokes: npt.NDArray[np.int32]
+    points: npt.NDArray[np.float32]  # [num_points, 2]
+    stroke_lengths: npt.NDArray[np.int32]  # number of points of each stroke, at least one; [num_strokes]
+    num_strokes: npt.NDArray[np.int32]  # of each ink, [num_inks]
 
     @classmethod
     def of(cls, inks: Sequence[Sequence[Stroke]]) -> Self:
@@ -129,33 +113,27 @@ class Rejection:
     detail: str
 
 
-INK_SCHEMA = pa.schema(
-    [
-        pa.field("key", pa.string(), nullable=False),
-        pa.field("split", pa.string(), nullable=False),
-        pa.field("label", pa.string(), nullable=False),
-        pa.field("normalized_label", pa.string(), nullable=False),
-        # x and y interleaved, all strokes of the ink one after another
-        pa.field("points", pa.list_(pa.field("item", pa.float32(), nullable=False)), nullable=False),
-        # number of points of each stroke, in writing order
-        pa.field("stroke_lengths", pa.list_(pa.field("item", pa.int32(), nullable=False)), nullable=False),
-        pa.field("writer", pa.string()),
-        pa.field("source", pa.string(), nullable=False),
-        # `latexify.pipeline.inks.table.content_hashes`
-        pa.field("content_hash", pa.string(), nullable=False),
-        pa.field("num_strokes", pa.int32(), nullable=False),
-        pa.field("num_points", pa.int32(), nullable=False),
-    ]
-)
+def _required(name: str, kind: pa.DataType) -> pa.Field:
+    return pa.field(name, kind, nullable=False)
 
-TOKEN_IDS = pa.list_(pa.field("item", pa.int32(), nullable=False))
+
+TOKEN_IDS = pa.list_(_required("item", pa.int32()))
 """Arrow type of a label's token ids: with the end id, without a start id."""
 
-REJECT_SCHEMA = pa.schema(
+INK_SCHEMA = pa.schema(
     [
-        pa.field("key", pa.string(), nullable=False),
-        pa.field("source", pa.string(), nullable=False),
-        pa.field("reason", pa.string(), nullable=False),
-        pa.field("detail", pa.string(), nullable=False),
+        *(_required(name, pa.string()) for name in ("key", "split", "label", "normalized_label")),
+        # x and y interleaved, all strokes of the ink one after another
+        _required("points", pa.list_(_required("item", pa.float32()))),
+        # number of points of each stroke, in writing order
+        _required("stroke_lengths", pa.list_(_required("item", pa.int32()))),
+        pa.field("writer", pa.string()),
+        _required("source", pa.string()),
+        # `latexify.pipeline.inks.table.content_hashes`
+        _required("content_hash", pa.string()),
+        _required("num_strokes", pa.int32()),
+        _required("num_points", pa.int32()),
     ]
 )
+
+REJECT_SCHEMA = pa.schema([_required(name, pa.string()) for name in ("key", "source", "reason", "detail")])

@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from latexify.artifacts.files import open_parquet, write_parquet
 from latexify.artifacts.location import Location
 from latexify.artifacts.manifest import Manifest, read_manifest
 from latexify.artifacts.names import INKS
-from latexify.pipeline.inks.ink import INK_SCHEMA, REJECT_SCHEMA, Ink, Rejection, Stroke, StrokeColumns
+from latexify.pipeline.inks.ink import INK_SCHEMA, REJECT_SCHEMA, Ink, Rejection, StrokeColumns
 
 
 def part_name(index: int) -> str:
@@ -24,11 +25,6 @@ def part_name(index: int) -> str:
 def write_part(path: Location, inks: pa.Table) -> None:
     """Write a table of `INK_SCHEMA` as a part."""
     write_parquet(path, inks, floats=["points.list.element"])
-
-
-def content_hash(strokes: Sequence[Stroke]) -> str:
-    """Return the hash of one ink (`content_hashes`)."""
-    return content_hashes(StrokeColumns.of([strokes]))[0]
 
 
 def content_hashes(strokes: StrokeColumns) -> list[str]:
@@ -58,20 +54,8 @@ def content_hashes(strokes: StrokeColumns) -> list[str]:
     return hashes
 
 
-def ink_table(inks: Sequence[Ink]) -> pa.Table:
-    """Return rows of `INK_SCHEMA`."""
-    names = ("key", "split", "label", "normalized_label", "writer", "source")
-    texts = {name: [getattr(ink, name) for ink in inks] for name in names}
-    return table_of(texts, strokes=StrokeColumns.of([ink.strokes for ink in inks]))
-
-
 def table_of(texts: Mapping[str, Sequence[str | None]], *, strokes: StrokeColumns) -> pa.Table:
-    """Return rows of `INK_SCHEMA` from columns.
-
-    Args:
-        texts: Columns key, split, label, normalized_label, writer and source.
-        strokes: Strokes of the inks, at least one each.
-    """
+    """Return rows of `INK_SCHEMA`: its text columns but the hash, and the strokes of the inks, at least one each."""
     columns = {
         **texts,
         "points": _list_column("points", strokes.points.reshape(-1), lengths=2 * strokes.num_points),
@@ -89,18 +73,13 @@ def _list_column(name: str, values: npt.NDArray[Any], *, lengths: npt.NDArray[np
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values), type=INK_SCHEMA.field(name).type)
 
 
-def strokes_of(points: npt.NDArray[np.float32], stroke_lengths: Sequence[int]) -> list[Stroke]:
-    """Split one row's flat `points` into strokes: views, float32 [num_points, 2]."""
-    bounds = np.cumsum(stroke_lengths)[:-1]
-    return list(np.split(points.reshape(-1, 2), bounds))
-
-
 def inks_of(batch: pa.RecordBatch) -> Iterator[Ink]:
     """Yield the inks of a record batch that has all columns of `INK_SCHEMA`."""
     texts = batch.select(["key", "split", "label", "normalized_label", "writer", "source"]).to_pylist()
     points, lengths = batch.column("points"), batch.column("stroke_lengths")
     for row, text in enumerate(texts):
-        strokes = strokes_of(points[row].values.to_numpy(), lengths[row].values.to_numpy())
+        ends = np.cumsum(lengths[row].values.to_numpy())
+        strokes = np.split(points[row].values.to_numpy().reshape(-1, 2), ends[:-1])  # views
         yield Ink(strokes=strokes, **text)
 
 
@@ -125,6 +104,4 @@ def read_inks(inks: Location) -> Iterator[Ink]:
 
 def rejects_table(rejections: Iterable[Rejection]) -> pa.Table:
     """Return rows of `REJECT_SCHEMA`."""
-    rows = [(r.key, r.source, r.reason.value, r.detail) for r in rejections]
-    columns = zip(*rows, strict=True) if rows else ([] for _ in REJECT_SCHEMA)
-    return pa.table([pa.array(column, pa.string()) for column in columns], schema=REJECT_SCHEMA)
+    return pa.Table.from_pylist([asdict(rejection) for rejection in rejections], schema=REJECT_SCHEMA)

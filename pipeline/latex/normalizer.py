@@ -25,13 +25,11 @@ def normalize(text: str) -> str:
     formula (unbalanced braces, nesting beyond `latexify.pipeline.latex.parser.MAX_DEPTH`) is kept as far as possible.
     """
     tokens = prepare(tokenize(_clean(text)))
+    written: list[str] = []
     try:
-        items = parse(tokens)
+        write(parse(tokens), written)
     except TooDeepError:
         written = [token for token in tokens if " " not in token]
-    else:
-        written = []
-        write(items, written)
     compact = join_tokens(_guard_rows(written))
     return _ENTITY.sub(_guarded_entity, compact) if "&" in compact else compact
 

@@ -3,34 +3,10 @@ r"""Second half of the normalizer: parse prepared tokens into a tree without red
 Any list of tokens has a tree. Parts that do not parse (an unmatched brace, a script without content) stay tokens.
 """
 
-from latexify.pipeline.latex import tables
+from latexify.pipeline.latex import rules, tables, tree
 from latexify.pipeline.latex.prepare import match_braces, prepare
-from latexify.pipeline.latex.rules import (
-    SAME_IN_MATH,
-    base_of,
-    can_carry_scripts,
-    canonical_text,
-    is_like_math,
-    kept_apart,
-    resolve_scopes,
-    spliced,
-    split_text,
-    with_font,
-    with_scripts,
-    without_empty_rows,
-)
 from latexify.pipeline.latex.tables import SYMBOLS
-from latexify.pipeline.latex.tree import (
-    SEPARATORS,
-    Command,
-    Environment,
-    Group,
-    Item,
-    Items,
-    Verbatim,
-    is_loose,
-    is_open,
-)
+from latexify.pipeline.latex.tree import SEPARATORS, Command, Environment, Group, Item, Items, Verbatim
 
 MAX_DEPTH = 50
 """Maximum nesting of a formula (CROHME has 7)."""
@@ -76,12 +52,12 @@ class _Parser:
                 items = [] if token in _MARKS else self._one(end)
                 if self._at < end and self._tokens[self._at] in _MARKS:
                     items = self._scripted(items, end)
-                cell += spliced(items)
+                cell += rules.spliced(items)
         self._depth -= 1
         return done + self._finish(cell)
 
     def _finish(self, cell: Items) -> Items:
-        return resolve_scopes(cell) if self._has_scopes else cell
+        return rules.resolve_scopes(cell) if self._has_scopes else cell
 
     def _one(self, end: int) -> Items:  # noqa: PLR0911 (one return for each kind of token)
         """Parse one unit without its scripts. It may be several items; scripts then belong to the last."""
@@ -128,8 +104,8 @@ class _Parser:
         elif not self._begins_argument(token, end):
             return None
         else:
-            items = spliced(self._nested_one(end))
-        return spliced([with_font(tables.FONT_SWITCHES[switch], items)]) if switch else items
+            items = rules.spliced(self._nested_one(end))
+        return rules.spliced([rules.with_font(tables.FONT_SWITCHES[switch], items)]) if switch else items
 
     def _begins_argument(self, token: str, end: int) -> bool:
         """Return whether `token`, which is not a matched opening brace, is an argument or begins one."""
@@ -156,10 +132,10 @@ class _Parser:
         only = arguments[0][0] if len(arguments[0]) == 1 else None
         if name == "\\not" and isinstance(only, str) and only in tables.NEGATED:
             return [tables.NEGATED[only]]
-        if name == "\\substack" and not any(isinstance(item, str) and is_loose(item) for item in arguments[0]):
-            return [Environment("matrix", [], without_empty_rows(arguments[0]))]
+        if name == "\\substack" and not any(isinstance(item, str) and tree.is_loose(item) for item in arguments[0]):
+            return [Environment("matrix", [], rules.without_empty_rows(arguments[0]))]
         if name in tables.WORD_FONTS:
-            return [with_font(name, arguments[0])]
+            return [rules.with_font(name, arguments[0])]
         return [Command(name, arguments, optional)]
 
     def _optional(self, end: int) -> Items | None:
@@ -178,26 +154,26 @@ class _Parser:
         if not (partner := self._partners.get(self._at)):
             return [token]
         self._at += 1
-        return [with_font(tables.FONT_SWITCHES[token], self._group(partner))]
+        return [rules.with_font(tables.FONT_SWITCHES[token], self._group(partner))]
 
     def _text(self, name: str, end: int) -> Item:
         text_name, font_name = tables.TEXT_COMMANDS[name]
         if not (partner := self._partners.get(self._at)):
             argument = self._argument(end)
-            return Command(text_name, [], None, 1) if argument is None else with_font(font_name, argument)
+            return Command(text_name, [], None, 1) if argument is None else rules.with_font(font_name, argument)
         raw = self._tokens[self._at + 1 : partner]
         self._at = partner + 1
         items: Items = []
-        for is_math, tokens in split_text(raw):
+        for is_math, tokens in rules.split_text(raw):
             if is_math:
-                items += kept_apart(parse(prepare(tokens), depth=self._depth))
-            elif is_like_math(tokens):
-                items.append(with_font(font_name, parse(prepare(tokens), depth=self._depth)))
-            elif len(signs := canonical_text(tokens)) == 1 and signs[0] in SAME_IN_MATH:
+                items += rules.kept_apart(parse(prepare(tokens), depth=self._depth))
+            elif rules.is_like_math(tokens):
+                items.append(rules.with_font(font_name, parse(prepare(tokens), depth=self._depth)))
+            elif len(signs := rules.canonical_text(tokens)) == 1 and signs[0] in rules.SAME_IN_MATH:
                 items += signs
             else:
                 items.append(Command(text_name, [[Verbatim(signs)]]))
-        return items[0] if len(items) == 1 else Group(spliced(items))
+        return items[0] if len(items) == 1 else Group(rules.spliced(items))
 
     def _end_of_environment(self, end: int) -> int | None:
         r"""Return the index of the ``\end`` that matches the ``\begin`` here, None if their names differ."""
@@ -227,7 +203,7 @@ class _Parser:
         if name == "array" and (partner := self._partners.get(self._at)):
             specification = self._tokens[self._at : partner + 1]
             self._at = partner + 1
-        items = without_empty_rows(self.list_until(last))
+        items = rules.without_empty_rows(self.list_until(last))
         self._at = last + 1
         name = name.removesuffix("*")
         if not set(specification) <= set("lcr{}"):
@@ -246,11 +222,11 @@ class _Parser:
     def _scripted(self, items: Items, end: int) -> Items:
         """Parse the scripts that follow and attach them to the last of `items`."""
         if items and isinstance(group := items[-1], Group):
-            items = items[:-1] + base_of(group)
-        base = items.pop() if items and can_carry_scripts(items[-1]) else None
+            items = items[:-1] + rules.base_of(group)
+        base = items.pop() if items and rules.can_carry_scripts(items[-1]) else None
         if isinstance(base, Group) and not base.items:
             base = None
-        scripted = with_scripts(base, self._scripts(end))
+        scripted = rules.with_scripts(base, self._scripts(end))
         return items if scripted is None else [*items, scripted]
 
     def _scripts(self, end: int) -> list[tuple[str, Items | None]]:
@@ -259,7 +235,7 @@ class _Parser:
         takes_script = False  # whether it holds primes only, so that the first superscript joins it
         while self._at < end and (mark := self._tokens[self._at]) in _MARKS:
             if mark == "'":
-                if upper is None or (upper and is_open(upper[-1])):
+                if upper is None or (upper and tree.is_open(upper[-1])):
                     upper, takes_script = [], True
                     scripts.append(("^", upper))
                 upper += self._primes(end)

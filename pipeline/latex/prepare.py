@@ -6,23 +6,12 @@ as they are, since spaces are significant there.
 
 import re
 
-from latexify.pipeline.latex.tables import (
-    CLOSING,
-    DELIMITERS,
-    DIMENSION_COMMANDS,
-    DROPPED_ENVIRONMENTS,
-    DROPPED_WITH_ARGUMENT,
-    FONT_SWITCHES,
-    INFIX,
-    OPENING,
-    REPLACEMENTS,
-    SIZED_DELIMITERS,
-    TEXT_COMMANDS,
-)
+from latexify.pipeline.latex import tables
+from latexify.pipeline.latex.tables import REPLACEMENTS
 
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-=()[]|/*<>,.:;!?^_'")
-_SCOPED = frozenset(INFIX) | frozenset(FONT_SWITCHES)
-_DELIMITER_SIGNS = OPENING | CLOSING | {"|", "\\|", "/"}
+_SCOPED = frozenset(tables.INFIX) | frozenset(tables.FONT_SWITCHES)
+_DELIMITER_SIGNS = tables.OPENING | tables.CLOSING | {"|", "\\|", "/"}
 _DOLLAR = "$ "
 """A dollar outside text. It is not a token of the lexer, which distinguishes it from one inside text."""
 # A careless replacement of `<` by `\lt` left `\ltN`. The excluded words are real commands.
@@ -60,7 +49,8 @@ class _Preparation:
 
     def _take(self, token: str) -> None:  # noqa: C901 (one branch for each kind of token)
         if token in "{}":
-            self._take_brace(token)
+            self._open_or_close(is_opening=token == "{")
+            self._out.append(token)
         elif token == "$":
             self._out.append(_DOLLAR)
         elif token in {"&", "\\\\"}:
@@ -68,31 +58,30 @@ class _Preparation:
             self._out.append(token)
             if token == "\\\\":
                 self._skip_row_options()
-        elif token in SIZED_DELIMITERS:
+        elif token in tables.SIZED_DELIMITERS:
             self._take_sized(token)
-        elif token in TEXT_COMMANDS:
+        elif token in tables.TEXT_COMMANDS:
             self._copy_text(token)
         elif token.startswith(("\\begin", "\\end")):
             self._take_environment(token)
         elif token.startswith("\\mathbb{"):
             self._out.extend(["\\mathbb", "{", token[-2], "}"])
-        elif token in DROPPED_WITH_ARGUMENT:
+        elif token in tables.DROPPED_WITH_ARGUMENT:
             self._skip_argument()
-        elif token in DIMENSION_COMMANDS:
+        elif token in tables.DIMENSION_COMMANDS:
             self._skip_dimension()
         elif fused := _FUSED.fullmatch(token):
             self._out.extend(["<" if fused[1] == "lt" else ">", *fused[2]])
         else:
             self._out.append(token)
 
-    def _take_brace(self, token: str) -> None:
-        if token == "{":
+    def _open_or_close(self, *, is_opening: bool) -> None:
+        if is_opening:
             self._open.append(None)
-        else:
-            self._close_lefts()
-            if self._open:
-                self._open.pop()
-        self._out.append(token)
+            return
+        self._close_lefts()
+        if self._open:
+            self._open.pop()
 
     def _close_lefts(self) -> None:
         r"""Drop each ``\left`` without ``\right`` in its own group or cell."""
@@ -103,8 +92,8 @@ class _Preparation:
         r"""Drop ``\left``, ``\right``, ``\big`` and so on, but keep their group if an infix command needs it."""
         self._skip_spaces()
         sign = self._tokens[self._at] if self._at < len(self._tokens) else ""
-        if sign in DELIMITERS:
-            spelt = [DELIMITERS[sign]]
+        if sign in tables.DELIMITERS:
+            spelt = [tables.DELIMITERS[sign]]
         else:
             spelt = list(REPLACEMENTS.get(sign, (sign,)))
             if not spelt or spelt[0] not in _DELIMITER_SIGNS:
@@ -122,8 +111,7 @@ class _Preparation:
     def _copy_text(self, token: str) -> None:
         self._skip_spaces()
         end = self._end_of_group()
-        self._out.append(token)
-        self._out.extend(self._tokens[self._at : end])
+        self._out += [token, *self._tokens[self._at : end]]
         self._at = end
 
     def _take_environment(self, token: str) -> None:
@@ -139,13 +127,10 @@ class _Preparation:
         elif token[-1] != "}":
             self._out.append(token)
             return
-        if name.removesuffix("*") in DROPPED_ENVIRONMENTS:
+        if name.removesuffix("*") in tables.DROPPED_ENVIRONMENTS:
             return
         self._close_lefts()
-        if kind == "\\begin":
-            self._open.append(None)
-        elif self._open:
-            self._open.pop()
+        self._open_or_close(is_opening=kind == "\\begin")
         self._out.append(f"{kind}{{{name}}}")
 
     def _skip_row_options(self) -> None:

@@ -2,19 +2,9 @@ r"""Rules of the parser: redundant braces and fonts, infix commands, font switch
 
 from itertools import pairwise
 
+from latexify.pipeline.latex import tree
 from latexify.pipeline.latex.tables import CLOSING, FONT_SWITCHES, INFIX, OPENING, OPERATORS, REPLACEMENTS, WORD_FONTS
-from latexify.pipeline.latex.tree import (
-    Command,
-    Environment,
-    Group,
-    Item,
-    Items,
-    Scripted,
-    is_boundary,
-    is_fragile,
-    is_loose,
-    is_open,
-)
+from latexify.pipeline.latex.tree import Command, Environment, Group, Item, Items, Scripted
 
 _SPACES = frozenset([" ", "~", "\\ ", "\\quad", "\\qquad", "\\enspace", "\\space"])
 SAME_IN_MATH = frozenset(".,;:()!?")
@@ -27,17 +17,14 @@ def spliced(items: Items) -> Items:
         return items
     flat: Items = []
     for item in items:
-        if isinstance(item, Group) and not is_fragile(item.items):
-            flat.extend(item.items)
-        else:
-            flat.append(item)
+        flat += item.items if isinstance(item, Group) and not tree.is_fragile(item.items) else [item]
     return flat
 
 
 def base_of(group: Group) -> Items:
     """Remove the braces of a group with a script if it is one unit, such as a sign or a whole parenthesis."""
     items = group.items
-    if is_fragile(items) or not items:
+    if tree.is_fragile(items) or not items:
         return [group]
     if len(items) == 1:
         return [group] if isinstance(items[0], Scripted) else items
@@ -62,7 +49,7 @@ def _is_fenced(items: Items) -> bool:
 
 def kept_apart(items: Items) -> Items:
     """Put braces around a list that needs them."""
-    return [Group(items)] if is_fragile(items) else items
+    return [Group(items)] if tree.is_fragile(items) else items
 
 
 def without_empty_rows(items: Items) -> Items:
@@ -112,7 +99,7 @@ def resolve_scopes(items: Items) -> Items:
     brace or end of an environment, which new braces would separate from its partner.
     """
     indices = [index for index, item in enumerate(items) if isinstance(item, str) and item in INFIX]
-    if len(indices) > 1 or any(isinstance(item, str) and (item in ("{", "}") or is_loose(item)) for item in items):
+    if len(indices) > 1 or any(isinstance(item, str) and (item in ("{", "}") or tree.is_loose(item)) for item in items):
         return [item for item in items if not (isinstance(item, str) and item in FONT_SWITCHES)]
     if not indices:
         return _resolve_switches(items)
@@ -141,14 +128,14 @@ def with_scripts(base: Item | None, scripts: list[tuple[str, Items | None]]) -> 
     waiting = any(content is None for _, content in scripts)
     if not waiting:
         scripts = sorted(scripts, key=lambda script: script[0] != "_")
-        if base is None or not is_open(base):
+        if base is None or not tree.is_open(base):
             scripts = [script for script in scripts if script[1]]
     return Scripted(base, scripts) if scripts else base
 
 
 def can_carry_scripts(item: Item) -> bool:
     """Return whether a script that follows belongs to `item`."""
-    return not (isinstance(item, str) and (is_boundary(item) or item in FONT_SWITCHES or item in "{}"))
+    return not (isinstance(item, str) and (tree.is_boundary(item) or item in FONT_SWITCHES or item in "{}"))
 
 
 def split_text(tokens: list[str]) -> list[tuple[bool, list[str]]]:

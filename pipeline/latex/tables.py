@@ -60,26 +60,14 @@ _EXPANSIONS = {
 }
 
 # Signs that people often paste instead of typing a command.
-_UNICODE = {
-    **_unicode(
-        "\xd7\xf7\xb7\xb1∓≤≥≠≈≡∞→∑∏∫∂∇∈∀∃√\u2026",
-        """
-        times div cdot pm mp le ge ne approx equiv infty rightarrow sum prod int partial nabla in forall exists sqrt
-        dots
+_UNICODE = _unicode(
+    "\xd7\xf7\xb7\xb1∓≤≥≠≈≡∞→∑∏∫∂∇∈∀∃√\u2026\u03b1β\u03b3δεζηθκλμ\u03bdξπ\u03c1\u03c3τφχψωΓΔΘΛΞΠΣΦΨΩ",
+    """
+    times div cdot pm mp le ge ne approx equiv infty rightarrow sum prod int partial nabla in forall exists sqrt dots
+    alpha beta gamma delta varepsilon zeta eta theta kappa lambda mu nu xi pi rho sigma tau varphi chi psi omega
+    Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega
     """,
-    ),
-    **_unicode(
-        "\u03b1β\u03b3δεζηθκλμ\u03bdξπ\u03c1\u03c3τφχψωΓΔΘΛΞΠΣΦΨΩ",
-        """
-        alpha beta gamma delta varepsilon zeta eta theta kappa lambda mu nu xi pi rho sigma tau varphi chi psi omega
-        Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega
-    """,
-    ),
-    "\u2212": ("-",),
-    "\u2032": ("'",),
-    "\u2033": ("'", "'"),
-    "\u2019": ("'",),
-}
+) | {"\u2212": ("-",), "\u2032": ("'",), "\u2033": ("'", "'"), "\u2019": ("'",)}
 
 REPLACEMENTS: dict[str, tuple[str, ...]] = {**dict.fromkeys(_DROPPED, ()), **_SYNONYMS, **_EXPANSIONS, **_UNICODE}
 r"""Replacement of a token in any context. ``\ `` and ``\`` at the end of the text are spaces."""
@@ -116,15 +104,8 @@ PLAIN_ENVIRONMENTS = {
 
 INFIX = {"\\over": "\\frac", "\\choose": "\\binom", "\\atop": "matrix"}
 
-FONT_SWITCHES = {
-    "\\rm": "\\mathrm",
-    "\\it": "\\mathit",
-    "\\bf": "\\mathbf",
-    "\\cal": "\\mathcal",
-    "\\tt": "\\mathtt",
-    "\\sf": "\\mathsf",
-    "\\mit": "\\mathit",
-}
+_SWITCHES = _synonyms("rm=mathrm it=mathit bf=mathbf cal=mathcal tt=mathtt sf=mathsf mit=mathit")
+FONT_SWITCHES = {switch: font for switch, (font,) in _SWITCHES.items()}
 """Fonts that hold to the end of the group."""
 
 TEXT_COMMANDS = {
@@ -149,8 +130,8 @@ OPTIONAL_ARGUMENT = command_names("sqrt xrightarrow xleftarrow xleftrightarrow x
 
 ARITY: dict[str, int] = {
     **dict.fromkeys(
-        command_names("""
-        sqrt xrightarrow xleftarrow xleftrightarrow xRightarrow xLeftarrow
+        OPTIONAL_ARGUMENT
+        | command_names("""
         hat widehat check widecheck tilde widetilde acute grave dot ddot dddot ddddot breve bar vec mathring
         overline underline overrightarrow overleftarrow overleftrightarrow underrightarrow underleftarrow
         underleftrightarrow overbrace underbrace overbracket underbracket overparen underparen
@@ -168,7 +149,7 @@ r"""Negated form (``\not``) of the signs that have a command for it."""
 
 # A command that is neither here nor in `ARITY` keeps the groups behind it in braces, since they may be its arguments.
 # A sign that is missing here therefore costs a canonical spelling, never a meaning.
-SYMBOLS = command_names("""
+SYMBOLS = OPERATORS | command_names("""
     alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa varkappa lambda mu nu xi pi varpi rho
     varrho sigma varsigma tau upsilon phi varphi chi psi omega digamma Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi
     Psi Omega varGamma varDelta varTheta varLambda varXi varPi varSigma varUpsilon varPhi varPsi varOmega
@@ -197,8 +178,7 @@ SYMBOLS = command_names("""
     nLeftarrow nRightarrow nLeftrightarrow curvearrowleft curvearrowright circlearrowleft circlearrowright
     langle rangle lfloor rfloor lceil rceil lgroup rgroup lmoustache rmoustache ulcorner urcorner llcorner lrcorner
     sum prod coprod int iint iiint iiiint oint oiint bigcap bigcup bigsqcup bigvee bigwedge bigodot bigotimes bigoplus
-    biguplus arccos arcsin arctan arg cos cosh cot coth csc deg det dim exp gcd hom inf ker lg lim liminf limsup ln log
-    max min Pr sec sin sinh sup tan tanh varlimsup varliminf varinjlim varprojlim injlim projlim bmod
+    biguplus varlimsup varliminf varinjlim varprojlim injlim projlim bmod
     doteq eqsim backsimeq lneq gneq lneqq gneqq lvertneqq gvertneqq lnsim gnsim lnapprox gnapprox lesseqqgtr gtreqqless
     eqslantless eqslantgtr nleqq ngeqq nleqslant ngeqslant nprec nsucc npreceq nsucceq precneqq succneqq precnsim
     succnsim precapprox succapprox precnapprox succnapprox curlyeqprec curlyeqsucc nsim ncong nshortmid shortmid

@@ -90,7 +90,11 @@ def write(items: Items, tokens: list[str]) -> None:
         if isinstance(item, str):
             tokens.append(item)
         elif isinstance(item, Scripted):
-            _write_scripted(item, tokens)
+            write([Group([]) if item.base is None else item.base], tokens)
+            for mark, content in item.scripts:
+                tokens.append(mark)
+                if content is not None:
+                    _write_braced(content, tokens)
         elif isinstance(item, Command):
             _write_command(item, tokens)
         elif isinstance(item, Group):
@@ -98,8 +102,7 @@ def write(items: Items, tokens: list[str]) -> None:
         elif isinstance(item, Verbatim):
             tokens.extend(item.tokens)
         else:
-            tokens.append("\\begin{" + item.name + "}")
-            tokens.extend(item.specification)
+            tokens += ["\\begin{" + item.name + "}", *item.specification]
             write(item.items, tokens)
             tokens.append("\\end{" + item.name + "}")
 
@@ -108,14 +111,6 @@ def _write_braced(items: Items, tokens: list[str]) -> None:
     tokens.append("{")
     write(items, tokens)
     tokens.append("}")
-
-
-def _write_scripted(item: Scripted, tokens: list[str]) -> None:
-    write([Group([]) if item.base is None else item.base], tokens)
-    for mark, content in item.scripts:
-        tokens.append(mark)
-        if content is not None:
-            _write_braced(content, tokens)
 
 
 def _write_command(item: Command, tokens: list[str]) -> None:

@@ -92,7 +92,6 @@ def write_inks(task: Task, params: SyntheticParams, *, seed: int) -> list[tuple[
             "labelCreationMethod": "synthetic",
             "writer": f"w{task.writer:04d}",
         }
-        members.append(
-            (f"synthetic/{task.split}/{sample_id}.inkml", inkml(points, lengths.tolist(), annotations, RECORDED))
-        )
+        document = inkml(points, lengths.tolist(), annotations, RECORDED)
+        members.append((f"synthetic/{task.split}/{sample_id}.inkml", document))
     return members

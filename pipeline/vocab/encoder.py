@@ -1,5 +1,6 @@
 """Encode labels as token ids without transformers, whose import would take each worker seconds and 200 MiB."""
 
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,30 +19,20 @@ from latexify.pipeline.inks.ink import TOKEN_IDS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelEncoder:
-    """A tokenizer that can be sent to workers. Faster than `latexify.pipeline.vocab.tokenizer.encode_labels`.
+    """A tokenizer that can be sent to workers. Faster than `latexify.pipeline.vocab.tokenizer.encode_labels`."""
 
-    Attributes:
-        model: JSON of the `tokenizers` package.
-        end_id: Id of the token that ends a label.
-        special_tokens: Special tokens, whose texts in labels are encoded character by character.
-    """
-
-    model: str
-    end_id: int
-    special_tokens: tuple[str, ...]
+    model: str  # JSON of the `tokenizers` package
+    end_id: int  # id of the token that ends a label
+    special_tokens: tuple[str, ...]  # whose texts in labels are encoded character by character
 
     def encode(self, labels: Sequence[str]) -> pa.ListArray:
         """Return the ids of each label for a decoder, of type `TOKEN_IDS`: with one end id, without a start id."""
         texts = escape_special_tokens(labels, special_tokens=self.special_tokens)
         # fast: without the offsets of tokens
         encodings = _loaded(self.model).encode_batch_fast(texts, add_special_tokens=False)
-        ids: list[int] = []
-        ends = [0]
-        for encoding in encodings:
-            ids += encoding.ids
-            ids.append(self.end_id)
-            ends.append(len(ids))
-        offsets, values = np.array(ends, dtype=np.int32), np.array(ids, dtype=np.int32)
+        ids = [[*encoding.ids, self.end_id] for encoding in encodings]
+        offsets = np.cumsum([0, *map(len, ids)], dtype=np.int32)
+        values = np.fromiter(itertools.chain.from_iterable(ids), np.int32)
         return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values), type=TOKEN_IDS)
 
 

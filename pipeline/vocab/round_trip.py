@@ -17,16 +17,11 @@ class RoundTrip:
     """Encodes labels, and counts those that decoding does not restore because of unknown tokens.
 
     Such labels are not damage: the shards hold what the tokenizer makes of them.
-
-    Attributes:
-        tokenizer: The tokenizer.
-        num_lost: Number of labels that were not restored.
-        lost: The first few of them.
     """
 
     tokenizer: PreTrainedTokenizerBase
     num_lost: int = 0
-    lost: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)  # the first few
 
     def encode(self, labels: Sequence[str]) -> list[TokenIds]:
         """Encode normalized labels: int32 [num_tokens] each, the end id last."""

@@ -2,8 +2,8 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,37 +22,23 @@ from latexify.pipeline.inks.table import read_batches, read_inks_manifest
 from latexify.pipeline.latex import NORMALIZER_VERSION, normalize, tokenize
 from latexify.pipeline.vocab.tokenizer import (
     build_latex_tokenizer,
-    encode_labels,
     escape_own_special_tokens,
     load_base_tokenizer,
-    load_tokenizer,
     special_facts,
 )
 
-__all__ = ["Coverage", "encode_labels", "load_tokenizer", "measure_coverage", "run"]
-
 FORMAT_VERSION = 1
-_BATCH_LABELS = 2048
-_NUM_LISTED = 20
 
 
 @dataclass(kw_only=True)
 class Coverage:
-    """What a tokenizer loses of the labels of one split, as counts.
-
-    Attributes:
-        num_labels: Number of labels.
-        num_tokens: Number of tokens, end tokens included.
-        num_characters: Number of characters.
-        num_edits: Character edits between the labels and the same encoded, decoded and normalized.
-        unknown: How often each text became the unknown token.
-    """
+    """What a tokenizer loses of the labels of one split, as counts."""
 
     num_labels: int = 0
-    num_tokens: int = 0
+    num_tokens: int = 0  # end tokens included
     num_characters: int = 0
-    num_edits: int = 0
-    unknown: Counter[str] = field(default_factory=Counter)
+    num_edits: int = 0  # of characters between the labels and the same encoded, decoded and normalized
+    unknown: Counter[str] = field(default_factory=Counter)  # how often each text became the unknown token
 
     @property
     def round_trip_cer(self) -> float:
@@ -61,20 +47,11 @@ class Coverage:
 
 
 def run(params: VocabParams, *, base: str, inks: Location, out: Path, metrics: Path) -> dict[str, Any]:
-    """Make the tokenizer for the labels of an inks folder.
+    """Make the tokenizer folder `out` for the labels of an inks folder.
 
-    Args:
-        params: The kind of tokenizer.
-        base: The base model, for `params.tokenizer` = `base`.
-        inks: The inks folder.
-        out: The tokenizer folder to make.
-        metrics: JSON file for the metrics.
-
-    Returns:
-        The metrics: `size`, and `splits` with the coverage of each.
-
-    Raises:
-        LatexifyError: If the inks are missing or have no training labels, or the base tokenizer cannot be loaded.
+    `base` is the base model, for `params.tokenizer` = `base`. Returns the metrics, which `metrics` (JSON) holds, too:
+    `size`, and `splits` with the coverage of each. Raises LatexifyError if the inks are missing or have no training
+    labels, or the base tokenizer cannot be loaded.
     """
     inks_manifest = read_inks_manifest(inks)
     labels = _read_labels(inks)
@@ -86,45 +63,36 @@ def run(params: VocabParams, *, base: str, inks: Location, out: Path, metrics: P
         facts["min_count"] = params.min_count
     else:
         tokenizer = load_base_tokenizer(base)
-        facts |= {"base": base, "sha256": _content_hash(tokenizer)}
+        # a hub name or folder may later hold another tokenizer
+        facts |= {"base": base, "sha256": hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()}
     coverage = _measure_all(tokenizer, labels)
     _save(tokenizer, out)
     content = {
         "size": len(tokenizer),
         **special_facts(tokenizer),
         "coverage": {split: _summary(each) for split, each in coverage.items()},
-        "unknown": {split: dict(each.unknown.most_common(_NUM_LISTED)) for split, each in coverage.items()},
+        "unknown": {split: dict(each.unknown.most_common(20)) for split, each in coverage.items()},
     }
     result = {"size": content["size"], "splits": content["coverage"]}
     write_json(metrics, result)
-    manifest = Manifest(
-        kind="tokenizer",
-        version=FORMAT_VERSION,
-        params=facts,
-        inputs={"inks": inks_manifest.fingerprint},
-        content=content,
-    )
+    inputs = {"inks": inks_manifest.fingerprint}
+    manifest = Manifest(kind="tokenizer", version=FORMAT_VERSION, params=facts, inputs=inputs, content=content)
     write_manifest(out, manifest)
     return result
 
 
-def measure_coverage(tokenizer: PreTrainedTokenizerBase, labels: Counter[str]) -> Iterator[tuple[int, Coverage]]:
-    """Encode and decode normalized labels (with their counts) in batches.
-
-    Yields the number of distinct labels of each batch, and the coverage of all labels so far.
-    """
+def _measure(tokenizer: PreTrainedTokenizerBase, labels: Counter[str], progress: Progress) -> Coverage:
+    """Encode and decode normalized labels (with their counts) in batches."""
     coverage = Coverage()
-    texts = sorted(labels)
-    for start in range(0, len(texts), _BATCH_LABELS):
-        batch = texts[start : start + _BATCH_LABELS]
+    texts = iter(sorted(labels))
+    while batch := list(islice(texts, 2048)):
         spelt = escape_own_special_tokens(tokenizer, batch)
         encoded = tokenizer(
             spelt, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True, verbose=False
         )
         decoded = tokenizer.batch_decode(encoded["input_ids"], skip_special_tokens=True)
-        for label, text, ids, spans, back in zip(
-            batch, spelt, encoded["input_ids"], encoded["offset_mapping"], decoded, strict=True
-        ):
+        columns = (batch, spelt, encoded["input_ids"], encoded["offset_mapping"], decoded)
+        for label, text, ids, spans, back in zip(*columns, strict=True):
             count = labels[label]
             coverage.num_labels += count
             coverage.num_tokens += count * (len(ids) + 1)
@@ -133,7 +101,8 @@ def measure_coverage(tokenizer: PreTrainedTokenizerBase, labels: Counter[str]) -
             for token_id, (begin, end) in zip(ids, spans, strict=True):
                 if token_id == tokenizer.unk_token_id:
                     coverage.unknown[text[begin:end]] += count
-        yield len(batch), coverage
+        progress.advance(len(batch))
+    return coverage
 
 
 def _num_edits(label: str, decoded: str) -> int:
@@ -164,12 +133,9 @@ def _vocabulary(labels: Counter[str], *, min_count: int) -> list[str]:
 
 
 def _measure_all(tokenizer: PreTrainedTokenizerBase, labels: dict[str, Counter[str]]) -> dict[str, Coverage]:
-    coverage = {split: Coverage() for split in labels if labels[split]}
-    with Progress("vocab", total=sum(len(labels[split]) for split in coverage), unit="distinct labels") as progress:
-        for split in coverage:
-            for num_done, so_far in measure_coverage(tokenizer, labels[split]):
-                progress.advance(num_done)
-                coverage[split] = so_far
+    splits = [split for split in labels if labels[split]]
+    with Progress("vocab", total=sum(len(labels[split]) for split in splits), unit="distinct labels") as progress:
+        coverage = {split: _measure(tokenizer, labels[split], progress) for split in splits}
         for split, each in coverage.items():
             if each.num_edits or each.unknown:
                 progress.message(_warning(split, each))
@@ -187,11 +153,6 @@ def _warning(split: str, coverage: Coverage) -> str:
 def _summary(coverage: Coverage) -> dict[str, float]:
     counts = {name: value for name, value in asdict(coverage).items() if name != "unknown"}
     return {**counts, "num_unknown": coverage.unknown.total(), "round_trip_cer": coverage.round_trip_cer}
-
-
-def _content_hash(tokenizer: PreTrainedTokenizerBase) -> str:
-    """Hash a base tokenizer, since a hub name or folder may later hold another."""
-    return hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
 
 
 def _save(tokenizer: PreTrainedTokenizerBase, out: Path) -> None:

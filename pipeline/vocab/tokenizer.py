@@ -36,10 +36,7 @@ def build_latex_tokenizer(tokens: Iterable[str]) -> PreTrainedTokenizerBase:
     vocabulary = {token: index for index, token in enumerate((*SPECIAL_TOKENS, *tokens))}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(" "), "removed"),
-            pre_tokenizers.Split(Regex(TOKEN_PATTERN), "isolated"),
-        ]
+        [pre_tokenizers.Split(Regex(" "), "removed"), pre_tokenizers.Split(Regex(TOKEN_PATTERN), "isolated")]
     )
     tokenizer.post_processor = processors.TemplateProcessing(
         single="$A </s>", pair="$A </s> $B </s>", special_tokens=[("</s>", SPECIAL_TOKENS.index("</s>"))]

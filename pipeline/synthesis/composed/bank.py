@@ -36,19 +36,15 @@ class LooseSymbol(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Bank:
-    """Glyphs as columns.
-
-    token, writer: int64 [num_glyphs], indices into `tokens` and `writers`. points: float32 [num_points, 2].
-    stroke_lengths: int64 [num_strokes]. num_strokes: int64 [num_glyphs].
-    """
+    """Glyphs as columns."""
 
     tokens: Sequence[str]
     writers: Sequence[Writer]
-    token: Ints
-    writer: Ints
-    points: npt.NDArray[np.float32]
-    stroke_lengths: Ints
-    num_strokes: Ints
+    token: Ints  # [num_glyphs], indices into `tokens`
+    writer: Ints  # [num_glyphs], indices into `writers`
+    points: npt.NDArray[np.float32]  # [num_points, 2]
+    stroke_lengths: Ints  # [num_strokes]
+    num_strokes: Ints  # [num_glyphs]
 
     @cached_property
     def glyphs_of(self) -> Mapping[str, Mapping[int, Sequence[int]]]:

@@ -4,6 +4,7 @@ Format: one JSON object per line: `normalizedLabel` (or `label`), and `bboxes`, 
 `xMax`, `yMax`, y downward, in any one unit.
 """
 
+import itertools
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,7 +13,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-import numpy as np
 import pyarrow as pa
 
 from latexify.artifacts.location import Location
@@ -26,8 +26,8 @@ from latexify.pipeline.synthesis.typeset.boxes import Box, Glyph, Placed
 STRETCHED = frozenset([FRACTION_BAR, RADICAL, "(", ")", "[", "]", "\\{", "\\}", "|", "\\|", "\\langle", "\\rangle"])
 """Signs that take the shape of their box; all others keep their own, up to a factor `_MOST_CHANGE`."""
 _MOST_CHANGE = 1.3
-_ROWS_PER_BATCH = 2048
-_SCHEMA = pa.schema([("label", pa.string()), ("tokens", pa.list_(pa.string())), ("corners", pa.list_(pa.float32()))])
+_BOX = pa.struct({"token": pa.string(), **dict.fromkeys(("left", "top", "right", "bottom"), pa.float32())})
+_SCHEMA = pa.schema({"label": pa.string(), "boxes": pa.list_(_BOX)})
 
 
 class TokenBox(NamedTuple):
@@ -49,11 +49,7 @@ class BoxedFormula:
 
 
 def read_boxed(lines: Iterable[str], *, path: Location) -> Iterator[BoxedFormula]:
-    """Yield the formulas of a file's lines.
-
-    Raises:
-        LatexifyError: If a line is bad; the message gives its number.
-    """
+    """Yield the formulas of a file's lines. Raises LatexifyError with the number of a line that is bad."""
     for number, line in enumerate(lines, start=1):
         if line.strip():
             try:
@@ -78,55 +74,42 @@ def _boxed(entry: Mapping[str, Any]) -> BoxedFormula:
     return BoxedFormula(normalize(entry.get("normalizedLabel", entry.get("label"))), boxes)
 
 
-def write_boxed(path: Path, formulas: Iterable[BoxedFormula]) -> int:
-    """Write formulas for the workers, which can load single ones; returns their number."""
-    count = 0
+def write_boxed(path: Path, formulas: Iterable[BoxedFormula]) -> None:
+    """Write formulas for the workers, which can load single ones."""
+    remaining = iter(formulas)
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, _SCHEMA) as writer:
-        rows: list[dict[str, Any]] = []
-        for formula in formulas:
-            corners = [value for box in formula.boxes for value in box[1:]]
-            tokens = [box.token for box in formula.boxes]
-            rows.append({"label": formula.label, "tokens": tokens, "corners": corners})
-            count += 1
-            if len(rows) == _ROWS_PER_BATCH:
-                writer.write_batch(pa.RecordBatch.from_pylist(rows, schema=_SCHEMA))
-                rows = []
-        if rows:
+        while batch := list(itertools.islice(remaining, 2048)):
+            rows = [{"label": formula.label, "boxes": [box._asdict() for box in formula.boxes]} for formula in batch]
             writer.write_batch(pa.RecordBatch.from_pylist(rows, schema=_SCHEMA))
-    return count
 
 
 class BoxedFormulas:
-    """The formulas that `write_boxed` wrote, by index; the file is memory-mapped."""
+    """The formulas that `write_boxed` wrote, by index; the file is memory-mapped, and pickled as its path."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+
+    def __reduce__(self) -> tuple[type["BoxedFormulas"], tuple[Path]]:
+        return BoxedFormulas, (self._path,)
 
     def __len__(self) -> int:
         return int(self._table.num_rows)
 
     def __getitem__(self, index: int) -> BoxedFormula:
-        row = {name: self._table[name][index].as_py() for name in _SCHEMA.names}
-        corners = np.reshape(row["corners"], (-1, 4)).tolist()
-        boxes = [TokenBox(token, *quad) for token, quad in zip(row["tokens"], corners, strict=True)]
-        return BoxedFormula(row["label"], boxes)
+        row = self._table.slice(index, 1).to_pylist()[0]
+        return BoxedFormula(row["label"], [TokenBox(**box) for box in row["boxes"]])
 
 
 def fill_boxes(formula: BoxedFormula, hand: ComposedHand) -> Box:
-    """Put a glyph into every box.
-
-    Raises:
-        MissingSymbolError: If nobody wrote one of the symbols.
-    """
+    """Put a glyph into every box. Raises MissingSymbolError if nobody wrote one of the symbols."""
     unit = _capital_height(formula.boxes)
     left = min(box.left for box in formula.boxes)
     placed = []
     for box in formula.boxes:
         width, height = (box.right - box.left) / unit, (box.bottom - box.top) / unit
-        if box.token in STRETCHED:
-            glyph = hand.glyph(box.token, aspect=(width + 0.05) / (height + 0.05))
-        else:
-            glyph = hand.glyph(box.token)
+        aspect = (width + 0.05) / (height + 0.05) if box.token in STRETCHED else None
+        glyph = hand.glyph(box.token, aspect=aspect)
         placed.append(_in_box(glyph, (box.left - left) / unit, box.top / unit, width, height))
     top, bottom = min(box.top for box in formula.boxes) / unit, max(box.bottom for box in formula.boxes) / unit
     right = max(box.right for box in formula.boxes)
@@ -135,14 +118,10 @@ def fill_boxes(formula: BoxedFormula, hand: ComposedHand) -> Box:
 
 def _capital_height(boxes: Sequence[TokenBox]) -> float:
     """Height of a capital on the main line, estimated from the largest symbols; scripts are smaller."""
-    ratios = []
-    for box in boxes:
-        own = printed(box.token)
-        if box.token not in STRETCHED and box.bottom > box.top:
-            ratios.append((box.bottom - box.top) / (own.bottom - own.top))
+    shaped = [(box, printed(box.token)) for box in boxes if box.token not in STRETCHED and box.bottom > box.top]
+    ratios = sorted((box.bottom - box.top) / (own.bottom - own.top) for box, own in shaped)
     if not ratios:
-        return max([box.bottom - box.top for box in boxes] + [box.right - box.left for box in boxes]) or 1.0
-    ratios.sort()
+        return max(max(box.bottom - box.top, box.right - box.left) for box in boxes) or 1.0
     return median(ratios[len(ratios) // 2 :])
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from random import Random
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,8 +28,7 @@ _MOST_LABELS = 20
 """Parts of the label mix that are tried for an ink before composing fails."""
 
 
-@dataclass(frozen=True, slots=True)
-class ComposedInk:
+class ComposedInk(NamedTuple):
     """One ink. name: of the file, without folder. origin: the part of the label mix that its label is from."""
 
     name: str
@@ -38,19 +38,15 @@ class ComposedInk:
 
 @dataclass(frozen=True, kw_only=True)
 class Composer:
-    """Makes composed inks: each depends on the seed and its number alone, whichever process makes it.
-
-    label_annotation, writer_annotation: names under which ingest will look for them. refused: counts the reasons why
-    formulas could not be used.
-    """
+    """Makes composed inks: each depends on the seed and its number alone, whichever process makes it."""
 
     bank: Bank
     labels: LabelSource
     seed: int
     variation: float
-    label_annotation: str
-    writer_annotation: str
-    refused: Counter[str] = field(default_factory=Counter)
+    label_annotation: str  # under which ingest will look for the label
+    writer_annotation: str  # and for the writer
+    refused: Counter[str] = field(default_factory=Counter)  # reasons why formulas could not be used
 
     @cached_property
     def _authors(self) -> tuple[Sequence[int], Sequence[float]]:
@@ -60,11 +56,7 @@ class Composer:
         return authors, list(itertools.accumulate(counts[writer] ** 0.5 for writer in authors))
 
     def ink(self, index: int) -> ComposedInk:
-        """Make the ink of this number.
-
-        Raises:
-            LatexifyError: If no formula is found that the symbols suffice for.
-        """
+        """Make the ink of this number. Raises LatexifyError if no formula is found that the symbols suffice for."""
         digest = hashlib.sha256(f"{self.seed}/composed/{index}".encode()).digest()
         sample_id, rng = digest.hex()[:16], Random(digest)
         drawn = self._label(rng)
@@ -76,8 +68,7 @@ class Composer:
         layout = drawn.layout
         box = fill_boxes(layout, hand) if isinstance(layout, BoxedFormula) else typeset(layout, hand)
         noise = np.random.default_rng(list(digest))
-        page = draw_page(np.random.default_rng(list(writer_digest)), noise, variation=self.variation)
-        points, lengths = write(box, page, noise)
+        points, lengths = write(box, np.random.default_rng(list(writer_digest)), noise, variation=self.variation)
         annotations = {
             self.label_annotation: drawn.label,
             self.writer_annotation: writer.name,
@@ -99,51 +90,29 @@ class Composer:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """How a writer holds the pen: an affine map of the whole ink, and how steady the hand is.
+def write(
+    box: Box, writer: np.random.Generator, ink: np.random.Generator, *, variation: float
+) -> tuple[Floats, list[int]]:
+    """Points of all strokes in px, y downward, float64 [num_points, 2], and the number of points of each stroke.
 
-    size_px: of a capital. aspect: width over height. slant: shift per height. rotation_rad: of the line. drift: height,
-    in capitals, of the baseline's slow wave. turn_rad, change: variation of each symbol's angle and size.
+    The page is an affine map of the whole ink: the writer's habits, varied for each ink. With a `variation` of 0 the
+    glyphs stay as they were written.
     """
-
-    size_px: float
-    aspect: float
-    slant: float
-    rotation_rad: float
-    drift: float
-    turn_rad: float
-    change: float
-
-
-def draw_page(writer: np.random.Generator, ink: np.random.Generator, *, variation: float) -> Page:
-    """Draw the page of one ink: the writer's habits, varied for each ink. variation: 0 keeps the glyphs as written."""
     changes = variation * np.clip(writer.standard_normal(4) + 0.6 * ink.standard_normal(4), -2.2, 2.2)
-    return Page(
-        size_px=float(60 * np.exp(0.3 * changes[0])),
-        aspect=float(np.exp(0.07 * changes[1])),
-        slant=float(0.05 * changes[2]),
-        rotation_rad=float(0.018 * changes[3]),
-        drift=float(0.05 * variation * writer.random()),
-        turn_rad=0.03 * variation,
-        change=0.035 * variation,
-    )
-
-
-def write(box: Box, page: Page, rng: np.random.Generator) -> tuple[Floats, list[int]]:
-    """Points of all strokes in px, y downward, float64 [num_points, 2], and the number of points of each stroke."""
+    capital_px, aspect = 60 * np.exp(0.3 * changes[0]), np.exp(0.07 * changes[1])
+    slant, rotation_rad = 0.05 * changes[2], 0.018 * changes[3]
+    drift = 0.05 * variation * writer.random()  # height, in capitals, of the baseline's slow wave
     placed = np.array([each[1:] for each in box.glyphs])
-    extents = [(each.glyph.width / 2, (each.glyph.top + each.glyph.bottom) / 2) for each in box.glyphs]
-    middle = np.array(extents)
-    noise = rng.standard_normal((len(placed), 3))
+    middle = np.array([(each.glyph.width / 2, (each.glyph.top + each.glyph.bottom) / 2) for each in box.glyphs])
+    noise = ink.standard_normal((len(placed), 3))
     points, lengths = ink_of(
         box.glyphs,
         pivots=middle,
         centres=placed[:, :2] + middle * placed[:, 2:],
-        scale=placed[:, 2:] * (1 + page.change * noise[:, :2]),
+        scale=placed[:, 2:] * (1 + 0.035 * variation * noise[:, :2]),
         # a wide glyph turns less: its ends would go astray
-        angle=page.turn_rad * noise[:, 2] / np.maximum(1.0, 4 * middle[:, 0] * placed[:, 2]),
+        angle=0.03 * variation * noise[:, 2] / np.maximum(1.0, 4 * middle[:, 0] * placed[:, 2]),
     )
-    wave = (page.drift, rng.uniform(0.25, 0.7), rng.uniform(0, 2 * np.pi))
-    points = on_page(points, wave, slant=page.slant, aspect=page.aspect, angle=page.rotation_rad) * page.size_px
-    return points - points.min(axis=0) + rng.uniform(20, 80, 2), lengths
+    wave = (drift, ink.uniform(0.25, 0.7), ink.uniform(0, 2 * np.pi))
+    points = on_page(points, wave, slant=slant, aspect=aspect, angle=rotation_rad) * capital_px
+    return points - points.min(axis=0) + ink.uniform(20, 80, 2), lengths

@@ -2,16 +2,15 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from latexify.pipeline.inks.ink import Stroke
 from latexify.pipeline.synthesis.composed.bank import Bank, Ints, LooseSymbol, Writer, thinned
-from latexify.pipeline.synthesis.composed.cutting import CutSymbol
 from latexify.pipeline.synthesis.composed.formula import Leaf, UnsupportedFormulaError, leaves, tree_of
-from latexify.pipeline.synthesis.composed.gathering import TrainingInk
+from latexify.pipeline.synthesis.composed.gathering import CutSymbol, TrainingInk
 from latexify.pipeline.synthesis.composed.measuring import Measures, Written, measure, printed
 from latexify.pipeline.synthesis.formulas.symbols import FRACTION_BAR, RADICAL
 from latexify.pipeline.synthesis.typeset.boxes import Floats
@@ -34,14 +33,13 @@ _SAME_SHAPE = {FRACTION_BAR: "-", "\\cdots": "\\dots", "\\cdot": "."}
 """Labels in trace groups: a bar is called a minus, and dots are called dots, wherever they are."""
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A cut symbol that may become a glyph. token: in the label. line: index of its line; -1 if unknown."""
+class Piece(NamedTuple):
+    """A symbol that may become a glyph. token: in the label. line: index of its line; -1 if unknown."""
 
     token: str
     line: int
     writer: int
-    symbol: CutSymbol
+    strokes: Sequence[Stroke]
 
 
 def fill_bank(inks: Sequence[TrainingInk], loose: Sequence[LooseSymbol] = ()) -> Bank:
@@ -49,19 +47,37 @@ def fill_bank(inks: Sequence[TrainingInk], loose: Sequence[LooseSymbol] = ()) ->
     pieces, writers, _ = pieces_of(inks)
     index_of = {writer: index for index, writer in enumerate(writers)}
     for each in loose:
-        symbol = CutSymbol(token=each.token, strokes=each.strokes, first_stroke=0, mathml_index=None)
-        pieces.append(Piece(each.token, -1, index_of.setdefault(each.writer, len(index_of)), symbol))
+        pieces.append(Piece(each.token, -1, index_of.setdefault(each.writer, len(index_of)), each.strokes))
     written, measures, widths = measured(pieces)
     token_index = {name: index for index, name in enumerate(written.tokens)}
     token = np.array([token_index[piece.token] for piece in pieces], np.int64)
-    classes = _Classes(
-        top=measures.top[token],
-        bottom=measures.bottom[token],
-        width=_class_widths(written, measures, widths)[token],
-        is_free=np.isin(token, [index for name, index in token_index.items() if name in _FREE]),
+    extents = _extents(pieces)
+    size, baseline, usable = _scaled(pieces, token, extents, measures, _class_widths(written, measures, widths))
+    taken = np.flatnonzero(usable)
+    glyphs = [pieces[index].strokes for index in taken]
+    strokes = [stroke for glyph in glyphs for stroke in glyph]
+    stroke_lengths = np.array([len(stroke) for stroke in strokes], np.int64)
+    num_points = np.array([sum(map(len, glyph)) for glyph in glyphs], np.int64)
+    points = np.concatenate([np.empty((0, 2)), *strokes])
+    points = _smoothed(points, stroke_lengths, coarse=np.repeat(size[taken] < _COARSE, num_points))
+    points -= np.repeat(np.column_stack([extents[taken, 0, 0], baseline[taken]]), num_points, axis=0)
+    points /= np.repeat(size[taken], num_points)[:, None]
+    points, stroke_lengths = thinned(points, stroke_lengths)
+    return Bank(
+        tokens=written.tokens,
+        writers=list(index_of),
+        token=token[taken],
+        writer=np.array([pieces[index].writer for index in taken], np.int64),
+        points=points.astype(np.float32),
+        stroke_lengths=stroke_lengths,
+        num_strokes=np.array([len(glyph) for glyph in glyphs], np.int64),
     )
-    scaled = _scaled(classes, np.array([piece.line for piece in pieces], np.int64), _extents(pieces), measures)
-    return _bank(pieces, written.tokens, list(index_of), token, scaled)
+
+
+def _extents(pieces: Sequence[Piece]) -> Floats:
+    """float64 [num_pieces, 2, 2]: lowest and highest x and y of each piece."""
+    points = (np.concatenate(piece.strokes) for piece in pieces)
+    return np.array([(each.min(axis=0), each.max(axis=0)) for each in points], np.float64).reshape(-1, 2, 2)
 
 
 def measured(pieces: Sequence[Piece]) -> tuple[Written, Measures, Floats]:
@@ -81,16 +97,6 @@ def measured(pieces: Sequence[Piece]) -> tuple[Written, Measures, Floats]:
     return written, measure(written, top=top, bottom=bottom), width
 
 
-def _extents(pieces: Sequence[Piece]) -> Floats:
-    """float64 [num_pieces, 2, 2]: lowest and highest x and y of each piece."""
-    return np.array([_extent(piece.symbol.strokes) for piece in pieces], np.float64).reshape(-1, 2, 2)
-
-
-def _extent(strokes: Sequence[Stroke]) -> npt.NDArray[np.float32]:
-    points = np.concatenate(strokes)
-    return np.stack([points.min(axis=0), points.max(axis=0)])
-
-
 def pieces_of(inks: Sequence[TrainingInk]) -> tuple[list[Piece], list[Writer], list[tuple[TrainingInk, range]]]:
     """All pieces, their writers, and each ink with symbols together with the indices of its lines."""
     spans: list[tuple[TrainingInk, range]] = []
@@ -107,14 +113,14 @@ def pieces_of(inks: Sequence[TrainingInk]) -> tuple[list[Piece], list[Writer], l
             unknown[ink.folder] += 1
         writer = writers.setdefault(Writer(name=name, folder=ink.folder), len(writers))
         pairs = _aligned(ink)
-        pieces += [Piece(leaf.token, num_lines + leaf.line, writer, ink.symbols[index]) for leaf, index in pairs]
+        pieces += [Piece(leaf.token, num_lines + leaf.line, writer, ink.symbols[at].strokes) for leaf, at in pairs]
         first, num_lines = num_lines, num_lines + 1 + max((leaf.line for leaf, _ in pairs), default=-1)
         spans.append((ink, range(first, num_lines)))
         used = {index for _, index in pairs}
         # a group that is called minus may be the bar of a fraction
         unclear = _FREE | {"-"} if FRACTION_BAR[1:] in ink.label else _FREE
         others = [symbol for index, symbol in enumerate(ink.symbols) if index not in used]
-        pieces += [Piece(symbol.token, -1, writer, symbol) for symbol in others if symbol.token not in unclear]
+        pieces += [Piece(symbol.token, -1, writer, symbol.strokes) for symbol in others if symbol.token not in unclear]
     return pieces, list(writers), spans
 
 
@@ -164,74 +170,35 @@ def _class_widths(written: Written, measures: Measures, printed: Floats) -> Floa
     return widths
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Classes:
-    """The measures of each piece's class. is_free: whether it has no size of its own."""
+def _scaled(
+    pieces: Sequence[Piece], token: Ints, extents: Floats, measures: Measures, widths: Floats
+) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
+    """Scale every piece by its line if that is sound and the piece plausible; otherwise by its class.
 
-    top: Floats
-    bottom: Floats
-    width: Floats
-    is_free: npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Scaled:
-    """For each piece: units of the file in a capital height, y of the baseline, and whether it is usable."""
-
-    size: Floats
-    baseline: Floats
-    usable: npt.NDArray[np.bool_]
-
-
-def _scaled(classes: _Classes, line: Ints, extents: Floats, measures: Measures) -> _Scaled:
-    """Scale every piece by its line if that is sound and the piece plausible; otherwise by its class."""
+    Returns for each piece: units of the file in a capital height, y of the baseline, and whether it is usable.
+    """
+    top, bottom, class_width = measures.top[token], measures.bottom[token], widths[token]
+    line = np.array([piece.line for piece in pieces], np.int64)
+    is_free = np.array([piece.token in _FREE for piece in pieces], np.bool_)
     width, height = (extents[:, 1] - extents[:, 0]).T
     middle = extents[:, :, 1].mean(axis=1)
-    class_height, class_middle = classes.bottom - classes.top, (classes.bottom + classes.top) / 2
+    class_height, class_middle = bottom - top, (bottom + top) / 2
     # a flat symbol is scaled by its width; a single point has no size
     by_width = (class_height < _FLAT) & (width > height)
-    size = np.where(by_width, width / classes.width, height / np.maximum(class_height, 0.05))
-    size = np.maximum(size, np.maximum(height, width) / (1.6 * np.maximum(class_height, classes.width)))
+    size = np.where(by_width, width / class_width, height / np.maximum(class_height, 0.05))
+    size = np.maximum(size, np.maximum(height, width) / (1.6 * np.maximum(class_height, class_width)))
     size[np.maximum(height, width) <= 0] = 1.0
     if not len(measures.sound):
-        return _Scaled(size=size, baseline=middle - class_middle * size, usable=~classes.is_free)
+        return size, middle - class_middle * size, ~is_free
     line_size, line_baseline = measures.size[line], measures.baseline[line]
     relative = height / line_size / np.maximum(class_height, 1e-9)
     low, high = _LIKELY_HEIGHTS
     is_likely = (class_height < _FLAT) | ((relative > low) & (relative < high))
     is_likely &= np.abs((middle - line_baseline) / line_size - class_middle) < _LIKELY_SHIFT
-    is_likely &= width / line_size < _LIKELY_WIDTH * np.maximum(classes.width, 0.3)
-    trusted = (line >= 0) & measures.sound[line] & (is_likely | classes.is_free)
-    return _Scaled(
-        size=np.where(trusted, line_size, size),
-        baseline=np.where(trusted, line_baseline, middle - class_middle * size),
-        usable=trusted | ~classes.is_free,
-    )
-
-
-def _bank(
-    pieces: Sequence[Piece], tokens: Sequence[str], writers: Sequence[Writer], token: Ints, scaled: _Scaled
-) -> Bank:
-    taken = np.flatnonzero(scaled.usable).tolist()
-    symbols = [pieces[index].symbol for index in taken]
-    strokes = [stroke for symbol in symbols for stroke in symbol.strokes]
-    num_points = np.array([sum(map(len, symbol.strokes)) for symbol in symbols], np.int64)
-    lefts = np.array([_extent(symbol.strokes)[0, 0] for symbol in symbols])
-    stroke_lengths = np.array([len(stroke) for stroke in strokes], np.int64)
-    points = np.concatenate([np.empty((0, 2)), *strokes])
-    points = _smoothed(points, stroke_lengths, coarse=np.repeat(scaled.size[taken] < _COARSE, num_points))
-    points -= np.repeat(np.column_stack([lefts, scaled.baseline[taken]]), num_points, axis=0)
-    points /= np.repeat(scaled.size[taken], num_points)[:, None]
-    points, stroke_lengths = thinned(points, stroke_lengths)
-    return Bank(
-        tokens=tokens,
-        writers=writers,
-        token=token[taken],
-        writer=np.array([pieces[index].writer for index in taken], np.int64),
-        points=points.astype(np.float32),
-        stroke_lengths=stroke_lengths,
-        num_strokes=np.array([len(symbol.strokes) for symbol in symbols], np.int64),
-    )
+    is_likely &= width / line_size < _LIKELY_WIDTH * np.maximum(class_width, 0.3)
+    trusted = (line >= 0) & measures.sound[line] & (is_likely | is_free)
+    baseline = np.where(trusted, line_baseline, middle - class_middle * size)
+    return np.where(trusted, line_size, size), baseline, trusted | ~is_free
 
 
 def _smoothed(points: Floats, stroke_lengths: Ints, *, coarse: npt.NDArray[np.bool_]) -> Floats:

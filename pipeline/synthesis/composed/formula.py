@@ -8,18 +8,8 @@ from latexify.pipeline.latex import normalize, tokenize
 from latexify.pipeline.latex.parser import TooDeepError, parse
 from latexify.pipeline.latex.prepare import prepare
 from latexify.pipeline.latex.tree import Command, Environment, Group, Item, Items, Scripted
-from latexify.pipeline.synthesis.formulas.expression import (
-    Fenced,
-    Fraction,
-    Matrix,
-    Node,
-    Root,
-    Row,
-    Scripts,
-    Symbol,
-    label,
-    row,
-)
+from latexify.pipeline.synthesis.formulas import expression
+from latexify.pipeline.synthesis.formulas.expression import Fenced, Fraction, Matrix, Node, Root, Row, Scripts, Symbol
 from latexify.pipeline.synthesis.formulas.symbols import CLOSINGS, FRACTION_BAR, OPENINGS, RADICAL
 
 CLOSING_OF = dict(zip(OPENINGS, CLOSINGS, strict=True))
@@ -31,10 +21,10 @@ class UnsupportedFormulaError(ValueError):
 
 
 class Leaf(NamedTuple):
-    """One symbol of a formula, or the bar of a fraction, or a radical.
+    """One symbol of a formula, or the bar of a fraction, or a radical; and the index of the line that it stands on.
 
-    line: index of the line that it stands on. Symbols on a line share a baseline and a size: a script, a numerator, a
-    denominator, an index and a cell of a matrix begin a new line; the content of brackets and radicals does not.
+    Symbols on a line share a baseline and a size: a script, a numerator, a denominator, an index and a cell of a matrix
+    begin a new line; the content of brackets and radicals does not.
     """
 
     token: str
@@ -44,8 +34,7 @@ class Leaf(NamedTuple):
 def tree_of(text: str) -> Node:
     """Parse a formula and pair its brackets; the tree's label is `text`, normalised.
 
-    Raises:
-        UnsupportedFormulaError: If it holds more than symbols, fractions, roots, scripts and matrices.
+    Raises UnsupportedFormulaError if it holds more than symbols, fractions, roots, scripts and matrices.
     """
     normalized = normalize(text)
     try:
@@ -53,7 +42,7 @@ def tree_of(text: str) -> Node:
     except TooDeepError:
         raise UnsupportedFormulaError("nests too deep") from None
     tree = _row(items)
-    if label(tree) != normalized:
+    if expression.label(tree) != normalized:
         raise UnsupportedFormulaError("braces that group")
     return tree
 
@@ -61,7 +50,7 @@ def tree_of(text: str) -> Node:
 def _row(items: Items) -> Node:
     if not items:
         raise UnsupportedFormulaError("an empty part")
-    return _fenced(row(*map(_node, items)))
+    return _fenced(expression.row(*map(_node, items)))
 
 
 def _node(item: Item) -> Node:  # noqa: C901 (one branch for each kind of item)
@@ -112,24 +101,17 @@ def _fenced(node: Node) -> Node:
     done: list[Node] = []
     opened: list[int] = []
     for item in node.items if isinstance(node, Row) else ():
-        token = _token(item)
+        token = expression.token_of(item)
         if token in CLOSING_OF:
             opened.append(len(done))
-        elif opened and token == CLOSING_OF[_token(done[opened[-1]])]:
+        elif opened and token == CLOSING_OF[expression.token_of(done[opened[-1]])]:
             start = opened.pop()
             if len(done) > start + 1:
-                pair = Fenced(_token(done[start]), row(*done[start + 1 :]), token)
+                pair = Fenced(expression.token_of(done[start]), expression.row(*done[start + 1 :]), token)
                 done[start:] = [Scripts(pair, item.sub, item.sup) if isinstance(item, Scripts) else pair]
                 continue
         done.append(item)
-    return row(*done) if done else node
-
-
-def _token(item: Node) -> str:
-    """The token of a symbol, with or without scripts; empty for other items."""
-    if isinstance(item, Scripts):
-        item = item.base
-    return item.token if isinstance(item, Symbol) else ""
+    return expression.row(*done) if done else node
 
 
 def leaves(node: Node) -> list[Leaf]:

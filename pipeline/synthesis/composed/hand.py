@@ -7,19 +7,19 @@ measured by ``python -m benchmarks.studies.layout_of_inks``. Lengths are in capi
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
+from latexify.pipeline.latex.tables import command_names
 from latexify.pipeline.synthesis.composed.bank import Bank
-from latexify.pipeline.synthesis.formulas.expression import Scripts, Symbol
+from latexify.pipeline.synthesis.formulas.expression import Scripts, token_of
 from latexify.pipeline.synthesis.formulas.symbols import FRACTION_BAR, RADICAL
 from latexify.pipeline.synthesis.typeset.boxes import Box, Glyph, Placed
 from latexify.pipeline.synthesis.typeset.layout import FractionLayout, RootLayout, ScriptLayout
 
-BIG = frozenset(
-    ["\\sum", "\\prod", "\\coprod", "\\bigcup", "\\bigcap", "\\bigoplus", "\\bigotimes", "\\bigvee", "\\bigwedge"]
-)
-INTEGRALS = frozenset(["\\int", "\\oint", "\\iint", "\\iiint"])
-LIMITS = frozenset(["\\lim", "\\max", "\\min", "\\sup", "\\inf", "\\limsup", "\\liminf", "\\gcd", "\\det", "\\Pr"])
+BIG = command_names("sum prod coprod bigcup bigcap bigoplus bigotimes bigvee bigwedge")
+INTEGRALS = command_names("int oint iint iiint")
+LIMITS = command_names("lim max min sup inf limsup liminf gcd det Pr")
 _FIXED = {"cell_scale": 1.0, "cell_descent": 0.0}
 _SAME_HABIT = {"argument_gap": "function_gap", "bar_gap": "bracket_gap"}
 _TALL = 1.35
@@ -30,10 +30,7 @@ _CANDIDATES = 6
 
 @dataclass(frozen=True, slots=True)
 class Habit:
-    """A measure: its median, and its spread between writers and within an ink.
-
-    If `relative`, the measure varies by factors, otherwise by addition.
-    """
+    """A measure: its median, and its spread, by factors if `relative`, otherwise by addition."""
 
     middle: float
     between_writers: float
@@ -119,12 +116,11 @@ class ComposedHand:
     def glyph(self, token: str, *, width: float | None = None, aspect: float | None = None) -> Glyph:
         """Choose a glyph of a token: any, or one of about this width or this width-to-height ratio.
 
-        Raises:
-            MissingSymbolError: If nobody wrote the token.
+        Raises MissingSymbolError if nobody wrote the token.
         """
-        glyphs = self._chosen.get(token)
-        if glyphs is None:
-            glyphs = self._chosen[token] = self._choose(token)
+        if token not in self._chosen:
+            self._chosen[token] = self._choose(token)
+        glyphs = self._chosen[token]
         if width is None and aspect is None:
             return self._bank.glyph(self._rng.choice(glyphs))
         candidates = self._rng.sample(glyphs, _CANDIDATES) if len(glyphs) > _CANDIDATES else glyphs
@@ -166,7 +162,6 @@ class ComposedHand:
         return Box(glyph.width * scale_x, -top, bottom, (placed,))
 
     def __getitem__(self, name: str) -> float:
-        """Draw a measure by the writer's habits."""
         return _FIXED[name] if name in _FIXED else self._habits[_SAME_HABIT.get(name, name)]
 
     def gap(self, name: str, size: float) -> float:
@@ -175,7 +170,7 @@ class ComposedHand:
 
     def takes_limits(self, node: Scripts) -> bool:
         """Whether scripts stand below and above their base."""
-        token = node.base.token if isinstance(node.base, Symbol) else ""
+        token = token_of(node)
         if token in LIMITS:
             return node.sub is not None
         if token in INTEGRALS:
@@ -188,7 +183,7 @@ class ComposedHand:
         # The ink of a superscript ends above the base's middle and not far below its top; of a subscript likewise.
         rise = max(0.3 * size + 0.5 * base.ascent, base.ascent - 0.3 * size) + habits["superscript_lift"] * size
         drop = max(0.4 * base.descent - 0.24 * size, base.descent - 0.42 * size) + habits["subscript_drop"] * size
-        tuck = 0.3 * width if isinstance(node.base, Symbol) and node.base.token in INTEGRALS else 0.0
+        tuck = 0.3 * width if token_of(node) in INTEGRALS else 0.0
         below = above = (0.0, 0.0)
         if sub is not None:
             top = drop if sup is None else max(drop, -rise + 0.1 * size)
@@ -226,11 +221,9 @@ class ComposedHand:
         lead = max(lead, _rise_of(sign) * width + 0.05 * size)
         width = lead + body.width + right
         scale_x, scale_y = width / max(sign.width, 0.1), height / max(sign.bottom - sign.top, 0.1)
-        y = top - sign.top * scale_y
-        index_bottom = top + 0.42 * height
-        return RootLayout(
-            top, foot, lead, width, 0.45 * lead, index_bottom, None, lambda x: Placed(sign, x, y, scale_x, scale_y)
-        )
+        y, hook, index_bottom = top - sign.top * scale_y, 0.45 * lead, top + 0.42 * height
+        place = partial(Placed, sign, y=y, scale_x=scale_x, scale_y=scale_y)
+        return RootLayout(top, foot, lead, width, hook, index_bottom, None, place)
 
 
 def _rise_of(sign: Glyph) -> float:

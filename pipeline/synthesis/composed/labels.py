@@ -1,10 +1,10 @@
 """The label mix: labels of training inks, unchanged or changed; formulas of a grammar, of lists and with boxes."""
 
-import bisect
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from random import Random
 from typing import NamedTuple
 
@@ -45,62 +45,54 @@ class LabelRules:
             return "not in normal form"
         if text in self.forbidden:
             return "held-out label"
-        if not self.min_tokens <= len(tokenize_tight(text)) <= self.max_tokens:
+        if not self.min_tokens <= sum(token != " " for token in tokenize(text)) <= self.max_tokens:
             return "length"
         missing = sorted(set(symbols) - self.symbols)
         return f"no symbol {missing[0]}" if missing else None
 
 
-def tokenize_tight(text: str) -> list[str]:
-    """LaTeX tokens of a normalised label without spaces."""
-    return [token for token in tokenize(text) if token != " "]
-
-
+@dataclass(frozen=True, kw_only=True)
 class LabelSource:
-    """Draws formulas by the weights of the label mix; parts that have nothing to draw from are left out."""
+    """Draws formulas by the weights of the label mix."""
 
-    def __init__(
-        self,
-        *,
-        training: Recombiner,
-        listed: Sequence[str],
-        boxed: BoxedFormulas,
-        label_mix: LabelShares,
-        rules: LabelRules,
-    ) -> None:
-        self._rules, self._boxed = rules, boxed
-        makers: dict[str, tuple[int, Callable[[Random], Node | BoxedFormula]]] = {
-            "copied": (len(training), training.drawn),
-            "exchanged": (len(training), lambda rng: training.exchanged(training.drawn(rng), rng)),
-            "recombined": (
-                len(training),
-                lambda rng: training.exchanged(training.recombined(training.drawn(rng), rng), rng),
-            ),
-            "grammar": (1, self._grown),
-            "listed": (len(listed), lambda rng: tree_of(rng.choice(listed))),
-            "boxes": (len(boxed), lambda rng: boxed[rng.randrange(len(boxed))]),
-        }
-        weights = {name: weight for name, weight in label_mix.model_dump().items() if weight > 0 and makers[name][0]}
-        self._makers = {name: makers[name][1] for name in weights}
-        self.names: Sequence[str] = list(weights)
-        """The parts of the mix from which labels can be drawn."""
-        self._cumulative = list(itertools.accumulate(weights.values()))
+    training: Recombiner
+    listed: Sequence[str]
+    boxed: BoxedFormulas
+    label_mix: LabelShares
+    rules: LabelRules
+
+    @cached_property
+    def weights(self) -> Mapping[str, float]:
+        """Cumulative weights of the parts of the mix that have something to draw from."""
+        counts = dict.fromkeys(("copied", "exchanged", "recombined"), len(self.training))
+        counts |= {"grammar": 1, "listed": len(self.listed), "boxes": len(self.boxed)}
+        weights = {name: weight for name, weight in self.label_mix.model_dump().items() if weight > 0 and counts[name]}
+        return dict(zip(weights, itertools.accumulate(weights.values()), strict=True))
 
     def draw(self, rng: Random, refused: Counter[str]) -> DrawnLabel | None:
         """Draw a formula; None if too many in a row could not be used, for reasons counted in `refused`."""
-        origin = self.names[bisect.bisect(self._cumulative, rng.random() * self._cumulative[-1])]
+        origin = rng.choices(list(self.weights), cum_weights=list(self.weights.values()))[0]
         for _ in range(MOST_TRIES):
-            layout = self._makers[origin](rng)
+            layout = self._make(origin, rng)
             text, symbols = _described(layout)
-            problem = self._rules.problem(text, symbols)
+            problem = self.rules.problem(text, symbols)
             if problem is None:
                 return DrawnLabel(origin, text, layout)
             refused[problem] += 1
         return None
 
-    def _grown(self, rng: Random) -> Node:
-        rules = self._rules
-        return expression(rng, min_tokens=rules.min_tokens, max_tokens=rules.max_tokens, max_depth=MAX_DEPTH)
+    def _make(self, origin: str, rng: Random) -> Node | BoxedFormula:
+        rules, training = self.rules, self.training
+        if origin == "grammar":
+            return expression(rng, min_tokens=rules.min_tokens, max_tokens=rules.max_tokens, max_depth=MAX_DEPTH)
+        if origin == "listed":
+            return tree_of(rng.choice(self.listed))
+        if origin == "boxes":
+            return self.boxed[rng.randrange(len(self.boxed))]
+        tree = training.drawn(rng)
+        if origin == "recombined":
+            tree = training.recombined(tree, rng)
+        return tree if origin == "copied" else training.exchanged(tree, rng)
 
 
 def _described(layout: Node | BoxedFormula) -> tuple[str, Iterable[str]]:
@@ -117,10 +109,9 @@ def usable_formulas(texts: Iterable[str], rules: LabelRules) -> tuple[list[str],
     for text in texts:
         try:
             tree = tree_of(text)
+            problem = rules.problem(*_described(tree))
         except UnsupportedFormulaError as error:
-            refused[f"listed: {error}"] += 1
-            continue
-        problem = rules.problem(*_described(tree))
+            problem = str(error)
         if problem is None:
             usable[label(tree)] = None
         else:

@@ -27,38 +27,30 @@ _LEAST_INFORMATION = 0.12
 _LEAST_SYMBOLS = 3
 """A class with fewer symbols keeps its printed proportions."""
 _DIGITS = frozenset("0123456789")
-_PRINTED = Path(__file__).with_name("proportions.json")
+_PRINTED: dict[str, list[int]] = json.loads(Path(__file__).with_name("proportions.json").read_text(encoding="utf-8"))
 """Extents of printed symbols in TeX's font metrics; made by `scripts/printed_proportions.py`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """Symbols on lines, as columns [num_symbols].
-
-    token: index into `tokens`. line: index of the line. low, high: float64 [num_symbols, 2], the corners of the ink.
-    """
+    """Symbols on lines, as columns [num_symbols]."""
 
     tokens: Sequence[str]
-    token: Ints
-    line: Ints
-    low: Floats
+    token: Ints  # index into `tokens`
+    line: Ints  # index of the line
+    low: Floats  # float64 [num_symbols, 2], the corners of the ink
     high: Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measures:
-    """Classes and lines. top, bottom: float64 [num_tokens], from the baseline, y downward; spread: their variation.
+    """Classes, [num_tokens], and lines, [num_lines]."""
 
-    size, baseline: float64 [num_lines], in units of the file. sound: bool [num_lines], whether the line's symbols
-    determine its size and baseline.
-    """
-
-    top: Floats
+    top: Floats  # from the baseline, y downward
     bottom: Floats
-    spread: Floats
-    size: Floats
+    size: Floats  # in units of the file
     baseline: Floats
-    sound: npt.NDArray[np.bool_]
+    sound: npt.NDArray[np.bool_]  # whether the line's symbols determine its size and baseline
 
 
 def measure(written: Written, *, top: Floats, bottom: Floats) -> Measures:
@@ -80,7 +72,7 @@ def measure(written: Written, *, top: Floats, bottom: Floats) -> Measures:
             spread[token] = 1.48 * np.median(np.abs(deviation))
         _calibrate(written.tokens, top, bottom)
         size, baseline, sound = _fit_lines(written, top, bottom, spread, num_lines)
-    return Measures(top=top, bottom=bottom, spread=spread, size=size, baseline=baseline, sound=sound)
+    return Measures(top=top, bottom=bottom, size=size, baseline=baseline, sound=sound)
 
 
 def _calibrate(tokens: Sequence[str], top: Floats, bottom: Floats) -> None:
@@ -133,13 +125,6 @@ def printed(token: str) -> Proportions:
     """The proportions of a token; those of a capital for commands that are not in the table."""
     if token in _DRAWN:
         return _DRAWN[token]
-    table = _table()
-    extents = table.get(token, table[""] if len(token) == 1 and not token.isascii() else None)
-    capital = -table["H"][0]
+    extents = _PRINTED.get(token, _PRINTED[""] if len(token) == 1 and not token.isascii() else None)
+    capital = -_PRINTED["H"][0]
     return _UNKNOWN if extents is None else Proportions(*(value / capital for value in extents))
-
-
-@cache
-def _table() -> dict[str, list[int]]:
-    table: dict[str, list[int]] = json.loads(_PRINTED.read_text(encoding="utf-8"))
-    return table

@@ -1,23 +1,13 @@
 """New formulas from training labels: symbols are exchanged within their class, parts for parts of the same kind."""
 
-import bisect
 import itertools
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from random import Random
 
 from latexify.pipeline.synthesis.composed.formula import UnsupportedFormulaError, leaves, tree_of
-from latexify.pipeline.synthesis.formulas.expression import (
-    Fenced,
-    Fraction,
-    Node,
-    Root,
-    Row,
-    Scripts,
-    Symbol,
-    rebuilt,
-)
+from latexify.pipeline.synthesis.formulas.expression import Fenced, Fraction, Node, Root, Row, Scripts, Symbol, rebuilt
 
 ALIKE = (
     tuple("0123456789"),
@@ -42,21 +32,22 @@ class Recombiner:
     """
 
     def __init__(self, training: Mapping[str, int]) -> None:
-        self._trees = _parsed(training)
+        self._trees: list[tuple[Node, int]] = []
+        for text, count in training.items():
+            with suppress(UnsupportedFormulaError):
+                self._trees.append((tree_of(text), count))
         self._cumulative = list(itertools.accumulate(count for _, count in self._trees))
-        self._parts: dict[str, list[Node]] = {}
-        for tree, _ in self._trees:
-            for kind, part in iter_parts(tree):
-                self._parts.setdefault(kind, []).append(part)
+        self._parts: dict[str, list[Node]] = defaultdict(list)
+        for kind, part in itertools.chain.from_iterable(iter_parts(tree) for tree, _ in self._trees):
+            self._parts[kind].append(part)
         self._alike = _symbol_weights(self._trees)
 
     def __len__(self) -> int:
-        """Number of distinct formulas."""
         return len(self._trees)
 
     def drawn(self, rng: Random) -> Node:
         """One of the formulas as it is."""
-        return self._trees[bisect.bisect(self._cumulative, rng.random() * self._cumulative[-1])][0]
+        return rng.choices(self._trees, cum_weights=self._cumulative)[0][0]
 
     def exchanged(self, tree: Node, rng: Random) -> Node:
         """The formula with symbols exchanged for others of their class; mostly all occurrences of a symbol alike."""
@@ -76,7 +67,7 @@ class Recombiner:
         if others is None or rng.random() > _EXCHANGED:
             return token
         tokens, cumulative = others
-        return tokens[bisect.bisect(cumulative, rng.random() * cumulative[-1])]
+        return rng.choices(tokens, cum_weights=cumulative)[0]
 
     def recombined(self, tree: Node, rng: Random) -> Node:
         """The formula with one of its parts exchanged for a part of another formula."""
@@ -85,14 +76,6 @@ class Recombiner:
             return tree
         kind, old = rng.choice(parts)
         return replaced(tree, old, rng.choice(self._parts[kind]))
-
-
-def _parsed(training: Mapping[str, int]) -> list[tuple[Node, int]]:
-    trees = []
-    for text, count in training.items():
-        with suppress(UnsupportedFormulaError):
-            trees.append((tree_of(text), count))
-    return trees
 
 
 def _symbol_weights(training: Iterable[tuple[Node, int]]) -> dict[str, tuple[list[str], list[float]]]:

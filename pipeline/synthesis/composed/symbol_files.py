@@ -23,36 +23,29 @@ from latexify.pipeline.synthesis.formulas.symbols import NAMED, TERMINALS
 
 NUM_FONT_WRITERS = 24
 
-_OPENERS: tuple[tuple[bytes, Callable[[IO[bytes]], object]], ...] = (
-    (b"\x1f\x8b", gzip.open),
-    (b"BZh", bz2.open),
-    (b"\xfd7zXZ\x00", lzma.open),
-)
+_OPENERS: Mapping[bytes, Callable[[IO[bytes]], object]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lzma.open,
+}
 _DAMAGE = (OSError, EOFError, lzma.LZMAError, UnicodeDecodeError)
 
 
 @dataclass(slots=True, kw_only=True)
 class SymbolFiles:
-    """Contents of symbol files.
-
-    symbols: with their strokes. divisions: by sample id, label and stroke indices of symbols in the dataset's own inks.
-    """
+    """Contents of symbol files: symbols, and by sample id label and stroke indices of symbols in the dataset's inks."""
 
     symbols: list[LooseSymbol] = field(default_factory=list)
     divisions: dict[str, list[tuple[str, list[int]]]] = field(default_factory=dict)
 
 
 def read_lines(path: Location) -> Iterator[str]:
-    """Yield the lines of a text file, plain or compressed.
-
-    Raises:
-        LatexifyError: If it is missing or damaged.
-    """
+    """Yield the lines of a text file, plain or compressed. Raises LatexifyError if it is missing or damaged."""
     try:
         with path.open("rb") as file:
             magic = file.read(6)
             file.seek(0)
-            opener = next((open_ for prefix, open_ in _OPENERS if magic.startswith(prefix)), None)
+            opener = next((open_ for prefix, open_ in _OPENERS.items() if magic.startswith(prefix)), None)
             stream = cast("IO[bytes]", opener(file) if opener else file)
             for line in stream:
                 yield line.decode("utf-8").rstrip("\r\n")
@@ -67,8 +60,7 @@ def read_lines(path: Location) -> Iterator[str]:
 def read_symbol_files(paths: Sequence[Location]) -> SymbolFiles:
     """Read symbol files; symbols whose label is not one token are skipped.
 
-    Raises:
-        LatexifyError: If a file cannot be read or a line is bad; the message gives its number.
+    Raises LatexifyError if a file cannot be read, or with the number of a line that is bad.
     """
     files = SymbolFiles()
     for path in paths:

@@ -1,6 +1,6 @@
 """Stroke glyphs of every terminal: from the Hershey fonts and from `shapes`, as pen-ready polylines.
 
-Floatss are in units of the capital height: x to the right from the ink's left edge, y downward from the baseline.
+Floats are in units of the capital height: x to the right from the ink's left edge, y downward from the baseline.
 """
 
 from collections.abc import Iterator
@@ -10,15 +10,12 @@ import numpy as np
 from HersheyFonts import HersheyFonts
 
 from latexify.pipeline.synthesis.fonts.shapes import SHAPES
-from latexify.pipeline.synthesis.formulas.symbols import GREEK_LOWER, GREEK_UPPER, LATIN_LOWER, LATIN_UPPER
+from latexify.pipeline.synthesis.formulas.symbols import GREEK_LOWER, GREEK_UPPER, LETTERS
 from latexify.pipeline.synthesis.typeset.boxes import Floats, Glyph, glyph_of
 
 STEP = 0.035
 """Distance of an outline's points, in capital heights: fine enough for every curve, coarse enough to be quick."""
-
-_HERSHEY_BASELINE = 9.0
-_HERSHEY_CAPITAL = 21.0
-
+_HERSHEY_BASELINE, _HERSHEY_CAPITAL = 9.0, 21.0
 # Characters of the `greek` and `mathlow` fonts, found by looking at them.
 _GREEK_KEYS = dict(zip(GREEK_LOWER + GREEK_UPPER, "abgdezhqklmnxprstfcywGDQLFYW", strict=True))
 # Print forms that a reader would take for another symbol; the vartheta that the font has for theta.
@@ -32,11 +29,7 @@ _SCRIPT_ASCENDER_SCALE = 1.05
 
 @cache
 def variants(token: str) -> tuple[Glyph, ...]:
-    r"""All glyphs of a terminal that is written with one glyph (not a word such as ``\sin``); at least one.
-
-    Raises:
-        KeyError: If the token has no glyph.
-    """
+    r"""All glyphs of a terminal that is not a word such as ``\sin``, at least one. Raises KeyError if it has none."""
     drawn = [glyph_of(token, _parse(shape)) for shape in SHAPES.get(token, ())]
     glyphs = [*drawn, *(_hershey(token, font, key, scale) for font, key, scale in _font_sources(token))]
     if not glyphs:
@@ -52,7 +45,7 @@ def _font_sources(token: str) -> Iterator[tuple[str, str, float]]:
     elif token.isalnum():
         if token not in _NOT_FROM_PRINT:
             yield "futural", token, 1.0
-        if token in LATIN_LOWER + LATIN_UPPER and token not in _NOT_FROM_SCRIPT:
+        if token in LETTERS and token not in _NOT_FROM_SCRIPT:
             small = _SCRIPT_ASCENDER_SCALE if token in "bdfhjklt" else _SCRIPT_SCALE
             yield "scripts", token, 1.0 if token.isupper() else small
 

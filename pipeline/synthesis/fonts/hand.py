@@ -1,107 +1,55 @@
 """Imaginary writers: their pen, their spacing, and their form of every glyph of the stroke fonts."""
 
-from dataclasses import dataclass
 from random import Random
 
 import numpy as np
 
 from latexify.pipeline.synthesis.fonts.glyphs import resample, rounded, variants
-from latexify.pipeline.synthesis.formulas.expression import Scripts, Symbol
-from latexify.pipeline.synthesis.formulas.symbols import (
-    BIG_OPERATORS,
-    FRACTION_BAR,
-    INTEGRALS,
-    LIMITS,
-    NAMED,
-    RADICAL,
-)
+from latexify.pipeline.synthesis.formulas.expression import Scripts, token_of
+from latexify.pipeline.synthesis.formulas.symbols import BIG_OPERATORS, FRACTION_BAR, INTEGRALS, LIMITS, NAMED, RADICAL
 from latexify.pipeline.synthesis.typeset.boxes import Box, Glyph, Placed, beside, glyph_of
 from latexify.pipeline.synthesis.typeset.layout import FractionLayout, RootLayout, ScriptLayout
 
 AXIS = 0.38
 """Height of the math axis above the baseline: where bars and plus signs are centred."""
-_MEASURES = {
-    "axis": AXIS,
-    # between neighbours, beyond the gap of letters
-    "letter_gap": 0.0,
-    "nested_gap": 0.0,
-    "argument_gap": 0.0,
-    "comma_gap": 0.14,
-    "function_gap": 0.24,
-    # parts
-    "limit_shift": 0.0,
-    "limit_gap": 0.16,
-    "index_scale": 0.55,
-    "cell_scale": 0.9,
-    "cell_gap": 0.55,
-    "row_gap": 0.32,
-    "cell_descent": 0.05,
-}
-"""Measures that all writers share."""
+_GAPS = {"letter_gap": 0.0, "nested_gap": 0.0, "argument_gap": 0.0, "comma_gap": 0.14, "function_gap": 0.24}
+_CELLS = {"cell_scale": 0.9, "cell_gap": 0.55, "row_gap": 0.32, "cell_descent": 0.05}
+_MEASURES = {"axis": AXIS, "limit_shift": 0.0, "limit_gap": 0.16, "index_scale": 0.55, **_GAPS, **_CELLS}
+"""Measures that all writers share; `_GAPS` are between neighbours, beyond the gap of letters."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Style:
-    """A writer's habits. Lengths are in capital heights unless the name says otherwise."""
+    """The habits of one writer, drawn by `rng`. Lengths are in capital heights unless the name says otherwise."""
 
-    # the pen and the page
-    capital_px: float
-    aspect: float  # width over height of everything written, against the glyphs' own
-    slant: float  # horizontal shift per height
-    rotation_rad: float
-    drift: float  # height of the baseline's slow waves
-    tremor: float  # size of the smooth noise along strokes
-    unsteadiness: float  # how much one instance of a glyph differs from the next
-    roundness: float  # radius by which corners are rounded
-    spacing_px: float  # distance between samples at full speed
-    interval_ms: float  # time between samples
-    hesitation: float  # how much the pen slows towards the ends of a stroke, 0 to 1
-    # glyphs
-    personality: float  # how far this writer's glyphs are from the model glyphs
-    second_form: float  # share of a glyph's instances in the writer's second-best form
-    # layout
-    letter_gap: float
-    binary_gap: float
-    relation_gap: float
-    script_scale: float
-    superscript_rise: float
-    subscript_drop: float
-    fraction_scale: float
-    rule_gap: float
-    rule_overhang: float
-    operator_scale: float
-    limits_beside: bool
-
-
-def draw_style(rng: np.random.Generator) -> Style:
-    """Draw the habits of one writer."""
-    uniform = rng.uniform
-    return Style(
-        capital_px=uniform(38, 105),
-        aspect=uniform(0.85, 1.25),
-        slant=float(np.clip(rng.normal(0.08, 0.13), -0.22, 0.4)),
-        rotation_rad=float(np.clip(rng.normal(0, 0.02), -0.05, 0.05)),
-        drift=uniform(0, 0.06),
-        tremor=uniform(0.006, 0.022),
-        unsteadiness=uniform(0.3, 1.0),
-        roundness=uniform(0.02, 0.075),
-        spacing_px=uniform(3.0, 8.0),
-        interval_ms=uniform(8, 17),
-        hesitation=uniform(0.3, 0.85),
-        personality=uniform(0.3, 1.0),
-        second_form=float(rng.choice([0.0, 0.05, 0.25])),
-        letter_gap=uniform(0.11, 0.24),
-        binary_gap=uniform(0.1, 0.3),
-        relation_gap=uniform(0.18, 0.45),
-        script_scale=uniform(0.56, 0.72),
-        superscript_rise=uniform(0.5, 0.72),
-        subscript_drop=uniform(0.16, 0.36),
-        fraction_scale=uniform(0.8, 1.0),
-        rule_gap=uniform(0.14, 0.26),
-        rule_overhang=uniform(0.04, 0.22),
-        operator_scale=uniform(1.15, 1.6),
-        limits_beside=bool(rng.random() < 0.2),
-    )
+    def __init__(self, rng: np.random.Generator) -> None:
+        uniform = rng.uniform
+        # the pen and the page
+        self.capital_px = uniform(38, 105)
+        self.aspect = uniform(0.85, 1.25)  # width over height of everything written, against the glyphs' own
+        self.slant = float(np.clip(rng.normal(0.08, 0.13), -0.22, 0.4))  # horizontal shift per height
+        self.rotation_rad = float(np.clip(rng.normal(0, 0.02), -0.05, 0.05))
+        self.drift = uniform(0, 0.06)  # height of the baseline's slow waves
+        self.tremor = uniform(0.006, 0.022)  # size of the smooth noise along strokes
+        self.unsteadiness = uniform(0.3, 1.0)  # how much one instance of a glyph differs from the next
+        self.roundness = uniform(0.02, 0.075)  # radius by which corners are rounded
+        self.spacing_px = uniform(3.0, 8.0)  # distance between samples at full speed
+        self.interval_ms = uniform(8, 17)  # time between samples
+        self.hesitation = uniform(0.3, 0.85)  # how much the pen slows towards the ends of a stroke, 0 to 1
+        # glyphs
+        self.personality = uniform(0.3, 1.0)  # how far this writer's glyphs are from the model glyphs
+        self.second_form = float(rng.choice([0.0, 0.05, 0.25]))  # share of instances in the second-best form
+        # layout
+        self.letter_gap = uniform(0.11, 0.24)
+        self.binary_gap = uniform(0.1, 0.3)
+        self.relation_gap = uniform(0.18, 0.45)
+        self.script_scale = uniform(0.56, 0.72)
+        self.superscript_rise = uniform(0.5, 0.72)
+        self.subscript_drop = uniform(0.16, 0.36)
+        self.fraction_scale = uniform(0.8, 1.0)
+        self.rule_gap = uniform(0.14, 0.26)
+        self.rule_overhang = uniform(0.04, 0.22)
+        self.operator_scale = uniform(1.15, 1.6)
+        self.limits_beside = bool(rng.random() < 0.2)
 
 
 class ImaginaryWriter:
@@ -112,7 +60,7 @@ class ImaginaryWriter:
 
     def __init__(self, seed: int, number: int) -> None:
         self._seed = (seed, number)
-        self.style = draw_style(np.random.default_rng((seed, number)))
+        self.style = Style(np.random.default_rng((seed, number)))
         self._forms: dict[tuple[str, bool], Glyph] = {}
 
     def glyph(self, token: str, chance: float) -> Glyph:
@@ -150,18 +98,15 @@ class FontHand:
     def __init__(self, writer: ImaginaryWriter, rng: Random) -> None:
         self._writer, self._style, self._rng = writer, writer.style, rng
         style = writer.style
-        parts = dict.fromkeys(("subscript_scale", "superscript_scale", "limit_scale"), style.script_scale)
-        self._measures = (
-            _MEASURES
-            | parts
-            | {
-                "fraction_scale": style.fraction_scale,
-                "bracket_gap": 0.6 * style.letter_gap,
-                "bar_gap": 0.8 * style.letter_gap,
-                "binary_gap": style.binary_gap,
-                "relation_gap": style.relation_gap,
-            }
-        )
+        self._measures = {
+            **_MEASURES,
+            **dict.fromkeys(("subscript_scale", "superscript_scale", "limit_scale"), style.script_scale),
+            "fraction_scale": style.fraction_scale,
+            "bracket_gap": 0.6 * style.letter_gap,
+            "bar_gap": 0.8 * style.letter_gap,
+            "binary_gap": style.binary_gap,
+            "relation_gap": style.relation_gap,
+        }
 
     def _glyph(self, token: str) -> Glyph:
         return self._writer.glyph(token, self._rng.random())
@@ -184,12 +129,10 @@ class FontHand:
         reach = max(body.ascent - axis, body.descent + axis) + 0.06 * size
         glyph = self._glyph(token)
         tall = max(size, 2 * reach / (glyph.bottom - glyph.top))
-        return Placed(
-            glyph, 0.0, -axis - tall * (glyph.top + glyph.bottom) / 2, size * min(1.6, (tall / size) ** 0.4), tall
-        ).box
+        y, width = -axis - tall * (glyph.top + glyph.bottom) / 2, size * min(1.6, (tall / size) ** 0.4)
+        return Placed(glyph, 0.0, y, width, tall).box
 
     def __getitem__(self, name: str) -> float:
-        """Look a measure up."""
         return self._measures[name]
 
     def gap(self, name: str, size: float) -> float:
@@ -199,7 +142,7 @@ class FontHand:
 
     def takes_limits(self, node: Scripts) -> bool:
         """Whether scripts stand below and above their base."""
-        token = node.base.token if isinstance(node.base, Symbol) else ""
+        token = token_of(node)
         return token in LIMITS or (token in BIG_OPERATORS and not self._style.limits_beside)
 
     def scripts(self, node: Scripts, base: Box, sub: Box | None, sup: Box | None, size: float) -> ScriptLayout:
@@ -212,7 +155,7 @@ class FontHand:
             drop = max(style.subscript_drop * size, base.descent + 0.12 * size, sub.ascent - 0.42 * size)
         if sub is not None and sup is not None:
             drop += max(0.0, 0.12 * size - (rise - sup.descent + drop - sub.ascent))
-        tuck = 0.35 * base.width if isinstance(node.base, Symbol) and node.base.token in INTEGRALS else 0.0
+        tuck = 0.35 * base.width if token_of(node) in INTEGRALS else 0.0
         frame = Box(right, max(base.ascent, 0.0), max(base.descent, 0.0), base.glyphs)
         return ScriptLayout(frame, (right - tuck, drop), (right, -rise))
 
@@ -235,14 +178,8 @@ class FontHand:
         width = lead + body.width + 0.1 * size
 
         def sign(left: float) -> Placed:
-            corners = [
-                (0.0, middle + 0.08 * size),
-                (0.4 * hook, middle),
-                (hook + 0.02 * size, foot),
-                (start, top),
-                (width, top),
-            ]
-            return _drawn(RADICAL, [(left + x, y) for x, y in corners])
+            tick = [(0.0, middle + 0.08 * size), (0.4 * hook, middle), (hook + 0.02 * size, foot)]
+            return _drawn(RADICAL, [(left + x, y) for x, y in (*tick, (start, top), (width, top))])
 
         return RootLayout(top, foot, lead, width, hook, middle - 0.1 * size, 0.6 * size, sign)
 

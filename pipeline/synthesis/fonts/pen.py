@@ -20,13 +20,16 @@ _LIFT_SPEED = 2.0
 def record(glyphs: Sequence[Placed], style: Style, rng: np.random.Generator) -> tuple[Floats, Counts]:
     """Write placed glyphs with this writer's pen.
 
-    Returns:
-        Samples as x, y (positive device pixels, y downward) and time (whole ms, rising), float64 [num_points, 3]; and
-        the number of samples of each stroke, int64 [num_strokes].
+    Returns samples as x, y (positive device pixels, y downward) and time (whole ms, rising), float64 [num_points, 3],
+    and the number of samples of each stroke.
     """
     points, stroke_lengths = _placed(glyphs, style, rng)
     lengths = np.array(stroke_lengths)
-    points = _turned(_shaken(points, lengths, style, rng), style, rng) * style.capital_px
+    points = _shaken(points, lengths, style, rng)
+    slant = style.slant + 0.03 * rng.standard_normal()
+    wave = (style.drift, rng.uniform(0.5, 1.2), rng.uniform(0, 2 * np.pi))
+    angle = style.rotation_rad + 0.012 * rng.standard_normal()
+    points = on_page(points, wave, slant=slant, aspect=style.aspect, angle=angle) * style.capital_px
     points += rng.uniform(_MARGIN_PX, 4 * _MARGIN_PX, 2) - points.min(axis=0)
     return _sampled(points, lengths, style, rng)
 
@@ -62,14 +65,6 @@ def _shaken(points: Floats, lengths: Counts, style: Style, rng: np.random.Genera
     sizes = style.tremor * np.array([1.0, 0.6, 0.3]) * rng.standard_normal((2, 3))
     shaken: Floats = points + (sizes * np.sin(along * waves + rng.uniform(0, 2 * np.pi, (2, 3)))).sum(axis=2)
     return shaken
-
-
-def _turned(points: Floats, style: Style, rng: np.random.Generator) -> Floats:
-    """Slant, baseline drift, aspect and rotation of the whole line."""
-    slant = style.slant + 0.03 * rng.standard_normal()
-    wave = (style.drift, rng.uniform(0.5, 1.2), rng.uniform(0, 2 * np.pi))
-    angle = style.rotation_rad + 0.012 * rng.standard_normal()
-    return on_page(points, wave, slant=slant, aspect=style.aspect, angle=angle)
 
 
 def _sampled(points: Floats, lengths: Counts, style: Style, rng: np.random.Generator) -> tuple[Floats, Counts]:

@@ -31,7 +31,7 @@ class Scripts:
 
 @dataclass(frozen=True, slots=True)
 class Fraction:
-    """Numerator over denominator."""
+    """A numerator over a denominator."""
 
     numerator: "Node"
     denominator: "Node"
@@ -70,6 +70,12 @@ def row(*parts: Node) -> Node:
     for part in parts:
         items.extend(part.items if isinstance(part, Row) else (part,))
     return items[0] if len(items) == 1 else Row(tuple(items))
+
+
+def token_of(node: Node) -> str:
+    """The token of a symbol, with or without scripts; empty for other nodes."""
+    base = node.base if isinstance(node, Scripts) else node
+    return base.token if isinstance(base, Symbol) else ""
 
 
 def rebuilt(node: Node, change: Callable[[Node], Node]) -> Node:  # noqa: PLR0911 (one for each kind of node)

@@ -14,14 +14,20 @@ from latexify.pipeline.synthesis.formulas.expression import Fenced, Fraction, Ma
 
 ANY = 10_000
 """No upper limit on a rule's tokens."""
+VARIABLES = "xxyyzabcntkfgpqrsuvhmdijewl"
+INDICES = "ijknm"
+SETS = (*symbols.LATIN_UPPER, "\\Omega", "\\Gamma")
+_FUNCTION_NAMES = ("f", "f", "g", "h", "F", "P", "u", "\\phi", "\\psi", "\\Gamma")
+_DEGREES = "33345nmk"
+_PREFIXES = ("\\Delta", "\\nabla", "\\partial", "d")
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One way to write a kind of node: usable from `least` to `most` tokens, with a weight among its alternatives.
 
-    build(grow, size, depth): a node of exactly `size` tokens; `depth` is the depth left for its parts.
-    nests: whether the rule takes one level of depth itself.
+    build(grow, size, depth) makes a node of exactly `size` tokens, with `depth` left for its parts; a rule that `nests`
+    takes one level of depth itself.
     """
 
     weight: float
@@ -75,22 +81,11 @@ class Growth:
         return [1 + high - low for low, high in pairwise([0, *cuts, spare])]
 
 
-VARIABLES = "xxyyzabcntkfgpqrsuvhmdijewl"
-INDICES = "ijknm"
-_SETS = (*symbols.LATIN_UPPER, "\\Omega", "\\Gamma")
-_FUNCTION_NAMES = ("f", "f", "g", "h", "F", "P", "u", "\\phi", "\\psi", "\\Gamma")
-
-
 def letter(grow: Growth, size: int = 1, _depth: int = 0) -> Symbol:
     """A variable, mostly Latin and small."""
     assert size == 1
     alphabets = (VARIABLES, symbols.LATIN_UPPER, symbols.GREEK_LOWER, symbols.GREEK_UPPER)
     return grow.symbol(grow.rng.choices(alphabets, (12, 4, 5, 1))[0])
-
-
-def set_name(grow: Growth) -> Symbol:
-    """The name of a set or region."""
-    return grow.symbol(_SETS)
 
 
 def number(grow: Growth, size: int, _depth: int = 0) -> Node:
@@ -110,9 +105,9 @@ def index(grow: Growth, size: int, depth: int) -> Node:
     return grow.sum(size, depth)
 
 
-def part(grow: Growth, size: int, depth: int) -> Node:
-    """A numerator, denominator, radicand or cell: a number or a sum."""
-    return number(grow, size) if size <= 2 and grow.happens(0.4) else grow.sum(size, depth)
+def part(grow: Growth, size: int, depth: int, kind: str = "sum", number_chance: float = 0.4) -> Node:
+    """A numerator, denominator, radicand, cell or operand: a number or a node of this kind."""
+    return number(grow, size) if size <= 2 and grow.happens(number_chance) else grow.node(kind, size, depth)
 
 
 def arguments(grow: Growth, size: int, depth: int) -> Node:
@@ -123,11 +118,17 @@ def arguments(grow: Growth, size: int, depth: int) -> Node:
     return row(grow.term(first, depth), Symbol(","), arguments(grow, second, depth))
 
 
-def _prefixed(grow: Growth, size: int, depth: int) -> Node:
-    return row(grow.symbol(("\\Delta", "\\nabla", "\\partial", "d")), grow.factor(size - 1, depth))
+def in_brackets(grow: Growth, size: int, depth: int) -> Node:
+    """Arguments in round brackets."""
+    return Fenced("(", arguments(grow, size - 2, depth), ")")
 
 
-# --- scripts --------------------------------------------------------------------------------------------------------
+def listing(
+    grow: Growth, size: int, depth: int, kind: str = "factor", marks: Sequence[str] = (",", "\\dots", ",")
+) -> Node:
+    """The first and the last element of a list, with dots between them."""
+    first, last = grow.divide(size - 3, 2)
+    return row(grow.node(kind, first, depth), *map(Symbol, marks), grow.node(kind, last, depth))
 
 
 def _power(grow: Growth, size: int, depth: int) -> Node:
@@ -158,10 +159,7 @@ def _derivative(grow: Growth, size: int, depth: int) -> Node:
     primes = 2 if size >= 9 and grow.happens(0.3) else 1
     name = Scripts(grow.symbol("fghuvyFG"), sup=row(*[Symbol("\\prime")] * primes))
     left = size - 4 - primes
-    return row(name, Fenced("(", arguments(grow, left - 2, depth), ")")) if left else name
-
-
-# --- brackets and functions -----------------------------------------------------------------------------------------
+    return row(name, in_brackets(grow, left, depth)) if left else name
 
 
 def _bracket(grow: Growth, size: int, depth: int) -> Node:
@@ -170,22 +168,14 @@ def _bracket(grow: Growth, size: int, depth: int) -> Node:
 
 
 def _set(grow: Growth, size: int, depth: int) -> Node:
-    body = size - 2
-    if body >= 5 and grow.happens(0.5):
-        first, last = grow.divide(body - 3, 2)
-        dots = (Symbol(","), Symbol("\\dots"), Symbol(","))
-        return Fenced("\\{", row(grow.factor(first, depth), *dots, grow.factor(last, depth)), "\\}")
-    return Fenced("\\{", arguments(grow, body, depth), "\\}")
+    make = listing if size >= 7 and grow.happens(0.5) else arguments
+    return Fenced("\\{", make(grow, size - 2, depth), "\\}")
 
 
 def _interval(grow: Growth, size: int, depth: int) -> Node:
     low, high = grow.divide(size - 3, 2)
     left, right = grow.rng.choice(("()", "[]", "(]", "[)"))
     return Fenced(left, row(part(grow, low, depth), Symbol(","), part(grow, high, depth)), right)
-
-
-def _application(grow: Growth, size: int, depth: int) -> Node:
-    return row(grow.symbol(_FUNCTION_NAMES), Fenced("(", arguments(grow, size - 3, depth), ")"))
 
 
 def _function_power(grow: Growth, size: int, depth: int) -> Node:
@@ -202,9 +192,6 @@ def _argument(grow: Growth, size: int, depth: int) -> Node:
     if size == 2:
         return row(grow.symbol("2345n"), grow.symbol(("x", "t", "y", "\\theta", "\\pi", "\\alpha")))
     return Fenced("(", grow.sum(size - 2, depth), ")") if grow.happens(0.7) else grow.factor(size, depth)
-
-
-# --- two-dimensional structures -------------------------------------------------------------------------------------
 
 
 def _fraction(grow: Growth, size: int, depth: int) -> Node:
@@ -233,7 +220,7 @@ FACTORS = (
     Rule(10, 1, 1, letter),
     Rule(0.3, 1, 1, lambda grow, *_: grow.symbol(symbols.CONSTANTS)),
     Rule(0.5, 2, 2, lambda grow, *_: row(grow.symbol("nnkkmpr"), Symbol("!"))),
-    Rule(0.6, 2, 4, _prefixed),
+    Rule(0.6, 2, 4, lambda grow, size, depth: row(grow.symbol(_PREFIXES), grow.factor(size - 1, depth))),
     Rule(1, 2, ANY, lambda grow, size, depth: row(grow.symbol(symbols.FUNCTIONS), _argument(grow, size - 1, depth))),
     Rule(1, 6, ANY, _function_power, nests=True),
     Rule(1.5, 3, ANY, _bracket),
@@ -241,7 +228,7 @@ FACTORS = (
     Rule(0.4, 3, 6, _set),
     Rule(0.8, 7, ANY, _set),
     Rule(0.7, 5, ANY, _interval),
-    Rule(2, 4, ANY, _application),
+    Rule(2, 4, ANY, lambda grow, size, depth: row(grow.symbol(_FUNCTION_NAMES), in_brackets(grow, size - 1, depth))),
     Rule(16, 5, ANY, _power, nests=True),
     Rule(8, 5, ANY, lambda grow, size, depth: Scripts(letter(grow), sub=index(grow, size - 4, depth)), nests=True),
     Rule(5, 9, ANY, _indexed_power, nests=True),
@@ -250,12 +237,6 @@ FACTORS = (
     Rule(30, 7, ANY, _fraction, nests=True),
     Rule(2.5, 9, 14, _leibniz, nests=True),
     Rule(5, 4, ANY, lambda grow, size, depth: Root(part(grow, size - 3, depth)), nests=True),
-    Rule(
-        2.5,
-        7,
-        ANY,
-        lambda grow, size, depth: Root(part(grow, size - 6, depth), index=grow.symbol("33345nmk")),
-        nests=True,
-    ),
+    Rule(2.5, 7, ANY, lambda grow, size, depth: Root(part(grow, size - 6, depth), grow.symbol(_DEGREES)), nests=True),
     Rule(4, 7, ANY, _matrix, nests=True),
 )

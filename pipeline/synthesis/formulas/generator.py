@@ -1,20 +1,12 @@
 """The grammar: relations between sums of terms, terms of factors, big operators over terms."""
 
+from collections.abc import Sequence
+from functools import partial
 from random import Random
 
-from latexify.pipeline.synthesis.formulas import symbols
+from latexify.pipeline.synthesis.formulas import factors, symbols
 from latexify.pipeline.synthesis.formulas.expression import Node, Row, Scripts, Symbol, row
-from latexify.pipeline.synthesis.formulas.factors import (
-    ANY,
-    FACTORS,
-    INDICES,
-    VARIABLES,
-    Growth,
-    Rule,
-    index,
-    number,
-    set_name,
-)
+from latexify.pipeline.synthesis.formulas.factors import ANY, SETS, VARIABLES, Growth, Rule, index, listing, number
 
 SHORT_SHARE = 0.15
 """Fraction of expressions of one to three tokens, if the limits allow them."""
@@ -32,41 +24,27 @@ def expression(rng: Random, *, min_tokens: int, max_tokens: int, max_depth: int)
     return Growth(rng, RULES).node("statement", size, max_depth)
 
 
-# --- statements -----------------------------------------------------------------------------------------------------
-
-
-def _relation(grow: Growth, size: int, depth: int) -> Node:
+def _relation(grow: Growth, size: int, depth: int, *, signs: Sequence[str] = ()) -> Node:
     left, right = grow.divide(size - 1, 2)
-    signs = grow.rng.choices((symbols.EQUALITIES[:1], symbols.EQUALITIES, symbols.ORDERS), (6, 2, 3))[0]
+    signs = signs or grow.rng.choices((symbols.EQUALITIES[:1], symbols.EQUALITIES, symbols.ORDERS), (6, 2, 3))[0]
     return row(grow.sum(left, depth), grow.symbol(signs), grow.sum(right, depth))
 
 
 def _membership(grow: Growth, size: int, depth: int) -> Node:
     element, container = grow.divide(size - 1, 2)
-    whole = set_name(grow) if container == 1 else grow.factor(container, depth)
+    whole = grow.symbol(SETS) if container == 1 else grow.factor(container, depth)
     return row(grow.factor(element, depth), grow.symbol(symbols.SET_RELATIONS), whole)
 
 
-def _arrow(grow: Growth, size: int, depth: int) -> Node:
-    left, right = grow.divide(size - 1, 2)
-    return row(grow.sum(left, depth), grow.symbol(symbols.ARROWS), grow.sum(right, depth))
-
-
 def _mapping(grow: Growth, size: int, depth: int) -> Node:
-    source, target = (set_name(grow) if part == 1 else grow.factor(part, depth) for part in grow.divide(size - 3, 2))
+    source, target = (grow.symbol(SETS) if part == 1 else grow.factor(part, depth) for part in grow.divide(size - 3, 2))
     name = grow.symbol(("f", "g", "h", "\\phi", "\\psi", "F", "T"))
     return row(name, Symbol(":"), source, Symbol("\\rightarrow"), target)
 
 
 def _quantified(grow: Growth, size: int, depth: int) -> Node:
-    head = (grow.symbol(symbols.QUANTIFIERS), grow.symbol("xyznk"), Symbol("\\in"), set_name(grow))
+    head = (grow.symbol(symbols.QUANTIFIERS), grow.symbol("xyznk"), Symbol("\\in"), grow.symbol(SETS))
     return row(*head) if size == 4 else row(*head, Symbol(":"), _relation(grow, size - 5, depth))
-
-
-def _sequence(grow: Growth, size: int, depth: int) -> Node:
-    first, last = grow.divide(size - 3, 2)
-    comma = Symbol(",")
-    return row(grow.factor(first, depth), comma, Symbol("\\dots"), comma, grow.factor(last, depth))
 
 
 def _limit(grow: Growth, size: int, depth: int) -> Node:
@@ -83,20 +61,11 @@ def _extremum(grow: Growth, size: int, depth: int) -> Node:
     return row(operator, grow.term(body, depth))
 
 
-# --- sums and terms -------------------------------------------------------------------------------------------------
-
-
 def _addition(grow: Growth, size: int, depth: int) -> Node:
     left, right = grow.divide(size - 1, 2)
     sign = grow.weighted(dict(zip(symbols.ADDITIONS, (12, 9, 1, 0.7, 0.7), strict=True)))
     more = right >= 3 and grow.happens(0.5)
     return row(grow.term(left, depth), sign, _addition(grow, right, depth) if more else grow.term(right, depth))
-
-
-def _series(grow: Growth, size: int, depth: int) -> Node:
-    first, last = grow.divide(size - 3, 2)
-    plus = Symbol("+")
-    return row(grow.term(first, depth), plus, Symbol("\\cdots"), plus, grow.term(last, depth))
 
 
 def _product(grow: Growth, size: int, depth: int) -> Node:
@@ -105,37 +74,22 @@ def _product(grow: Growth, size: int, depth: int) -> Node:
     coefficient = first == 1 and grow.happens(0.5)
     head = grow.symbol(symbols.DIGITS[2:]) if coefficient else grow.factor(first, depth)
     tail = grow.factor(second, depth)
-    return row(tail, head) if _is_greedy(head) and not _begins_with_digit(tail) else row(head, tail)
+    # A following factor would read as part of the argument of a function or an integral.
+    is_greedy = symbols.ATOMS.get(_first_token(head)) is symbols.Atom.OPERATOR
+    return row(tail, head) if is_greedy and _first_token(tail) not in symbols.DIGITS else row(head, tail)
 
 
-def _is_greedy(node: Node) -> bool:
-    """Whether a following factor would read as part of its argument, as after a function or an integral."""
-    first = _first(node)
-    return isinstance(first, Symbol) and first.token in (*symbols.NAMED, *symbols.BIG_OPERATORS, *symbols.INTEGRALS)
-
-
-def _begins_with_digit(node: Node) -> bool:
-    first = _first(node)
-    return isinstance(first, Symbol) and first.token in symbols.DIGITS
-
-
-def _first(node: Node) -> Node:
+def _first_token(node: Node) -> str:
+    """The symbol that a node begins with; empty if it begins with a structure."""
     while isinstance(node, Row | Scripts):
         node = node.items[0] if isinstance(node, Row) else node.base
-    return node
+    return node.token if isinstance(node, Symbol) else ""
 
 
 def _multiplication(grow: Growth, size: int, depth: int) -> Node:
     left, right = grow.divide(size - 1, 2)
     sign = grow.weighted(dict(zip(symbols.MULTIPLICATIONS, (5, 4, 1, 0.7, 0.7, 2), strict=True)))
-    return row(_operand(grow, left, depth), sign, _operand(grow, right, depth))
-
-
-def _operand(grow: Growth, size: int, depth: int) -> Node:
-    return number(grow, size) if size <= 2 and grow.happens(0.5) else grow.factor(size, depth)
-
-
-# --- big operators --------------------------------------------------------------------------------------------------
+    return row(factors.part(grow, left, depth, "factor", 0.5), sign, factors.part(grow, right, depth, "factor", 0.5))
 
 
 def _indexed_operator(grow: Growth, size: int, depth: int) -> Node:
@@ -145,14 +99,14 @@ def _indexed_operator(grow: Growth, size: int, depth: int) -> Node:
 
 def _bounded_operator(grow: Growth, size: int, depth: int) -> Node:
     above, body = grow.divide(size - 10, 2)
-    start = row(grow.symbol(INDICES), Symbol("="), grow.symbol("0111i"))
+    start = row(grow.symbol(factors.INDICES), Symbol("="), grow.symbol("0111i"))
     end = grow.symbol(("n", "n", "N", "m", "\\infty", "k")) if above == 1 else grow.sum(above, depth)
     operator = grow.weighted(dict(zip(symbols.BIG_OPERATORS, (3, 1), strict=True)))
     return row(Scripts(operator, sub=start, sup=end), grow.term(body, depth))
 
 
 def _region_integral(grow: Growth, size: int, depth: int) -> Node:
-    integral = Scripts(grow.symbol(symbols.INTEGRALS), sub=set_name(grow))
+    integral = Scripts(grow.symbol(symbols.INTEGRALS), sub=grow.symbol(SETS))
     return row(integral, grow.term(size - 7, depth), *_measure(grow))
 
 
@@ -176,9 +130,9 @@ RULES = {
         Rule(10, 1, ANY, Growth.sum),
         Rule(9, 3, ANY, _relation),
         Rule(0.8, 3, 9, _membership),
-        Rule(0.6, 3, ANY, _arrow),
+        Rule(0.6, 3, ANY, partial(_relation, signs=symbols.ARROWS)),
         Rule(0.5, 5, 12, _mapping),
-        Rule(0.5, 5, ANY, _sequence),
+        Rule(0.5, 5, ANY, listing),
         Rule(0.3, 4, 4, _quantified),
         Rule(0.5, 8, ANY, _quantified),
         Rule(1, 8, ANY, _limit, nests=True),
@@ -189,7 +143,7 @@ RULES = {
         Rule(10, 5, 16, Growth.term),
         Rule(1, 2, 12, lambda grow, size, depth: row(grow.weighted({"-": 6, "\\pm": 1}), grow.term(size - 1, depth))),
         Rule(6, 3, ANY, _addition),
-        Rule(0.3, 5, ANY, _series),
+        Rule(0.3, 5, ANY, partial(listing, kind="term", marks=("+", "\\cdots", "+"))),
     ),
     "term": (
         Rule(5, 1, 1, Growth.factor),
@@ -205,6 +159,6 @@ RULES = {
         Rule(0.5, 8, ANY, _region_integral, nests=True),
         Rule(5, 12, ANY, _definite_integral, nests=True),
     ),
-    "factor": FACTORS,
+    "factor": factors.FACTORS,
 }
 """Every kind of node has a rule for every size, at any depth."""

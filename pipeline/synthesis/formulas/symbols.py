@@ -6,17 +6,19 @@ Left out on purpose, because a picture alone cannot tell them apart: ``o`` and `
 
 from enum import Enum
 
+
+def _commands(names: str) -> tuple[str, ...]:
+    return tuple("\\" + name for name in names.split())
+
+
 DIGITS = tuple("0123456789")
 LATIN_LOWER = tuple("abcdefghijklmnpqrstuvwxyz")
 LATIN_UPPER = tuple("ABCDEFGHIJKLMNPQRSTUVWXYZ")
-# fmt: off
-GREEK_LOWER = (
-    "\\alpha", "\\beta", "\\gamma", "\\delta", "\\epsilon", "\\zeta", "\\eta",
-    "\\theta", "\\kappa", "\\lambda", "\\mu", "\\nu", "\\xi", "\\pi",
-    "\\rho", "\\sigma", "\\tau", "\\phi", "\\chi", "\\psi", "\\omega",
+GREEK_LOWER = _commands(
+    "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi pi rho sigma tau phi chi psi omega"
 )
-# fmt: on
-GREEK_UPPER = ("\\Gamma", "\\Delta", "\\Theta", "\\Lambda", "\\Phi", "\\Psi", "\\Omega")
+GREEK_UPPER = _commands("Gamma Delta Theta Lambda Phi Psi Omega")
+LETTERS = LATIN_LOWER + LATIN_UPPER + GREEK_LOWER + GREEK_UPPER
 CONSTANTS = ("\\infty", "\\emptyset")
 PREFIXES = ("\\partial", "\\nabla")
 
@@ -45,26 +47,9 @@ FRACTION_BAR, RADICAL = "\\frac", "\\sqrt"
 NAMED = LIMITS + FUNCTIONS
 """Terminals that are written as upright words."""
 
-TERMINALS = (
-    *DIGITS,
-    *LATIN_LOWER,
-    *LATIN_UPPER,
-    *GREEK_LOWER,
-    *GREEK_UPPER,
-    *CONSTANTS,
-    *PREFIXES,
-    *ADDITIONS,
-    *MULTIPLICATIONS,
-    *RELATIONS,
-    *QUANTIFIERS,
-    *OPENINGS,
-    *CLOSINGS,
-    BAR,
-    *PUNCTUATION,
-    *BIG_OPERATORS,
-    *INTEGRALS,
-    *NAMED,
-)
+SIGNS = CONSTANTS + PREFIXES + ADDITIONS + MULTIPLICATIONS + RELATIONS + QUANTIFIERS
+DELIMITERS = (*OPENINGS, *CLOSINGS, BAR)
+TERMINALS = DIGITS + LETTERS + SIGNS + DELIMITERS + PUNCTUATION + BIG_OPERATORS + INTEGRALS + NAMED
 """Every token that is written with a pen; the rest of a label (braces, ``^``, ``\\frac``, ``&`` …) is structure."""
 
 _ANGULAR = ("\\lfloor", "\\rfloor", "\\lceil", "\\rceil", "\\langle", "\\rangle")
@@ -73,28 +58,17 @@ _UNCLEAR_ALONE = {*PUNCTUATION, BAR, *_ANGULAR, *_SIZED}
 ISOLATED = tuple(token for token in TERMINALS if token not in _UNCLEAR_ALONE)
 """Terminals that a reader knows without neighbours: no dots and bars, nothing that only its size gives away."""
 
-
-class Atom(Enum):
-    """What TeX calls the class of an atom: it decides the space between neighbours (The TeXbook, ch. 18)."""
-
-    ORDINARY = "ordinary"
-    OPERATOR = "operator"
-    BINARY = "binary"
-    RELATION = "relation"
-    OPENING = "opening"
-    CLOSING = "closing"
-    PUNCTUATION = "punctuation"
-    INNER = "inner"
-
+Atom = Enum("Atom", "ORDINARY OPERATOR BINARY RELATION OPENING CLOSING PUNCTUATION INNER")
+"""What TeX calls the class of an atom: it decides the space between neighbours (The TeXbook, ch. 18)."""
 
 ATOMS = {
     **dict.fromkeys(ADDITIONS + MULTIPLICATIONS, Atom.BINARY),
     **dict.fromkeys((*RELATIONS, ":"), Atom.RELATION),
     **dict.fromkeys(OPENINGS, Atom.OPENING),
     **dict.fromkeys(CLOSINGS, Atom.CLOSING),
-    **dict.fromkeys((",",), Atom.PUNCTUATION),
     **dict.fromkeys(BIG_OPERATORS + INTEGRALS + NAMED, Atom.OPERATOR),
     **dict.fromkeys(("\\dots", "\\cdots"), Atom.INNER),
+    ",": Atom.PUNCTUATION,
     "/": Atom.ORDINARY,
 }
 """Class of each terminal that is not ordinary."""

@@ -15,15 +15,11 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Glyph:
-    r"""One way to write a symbol, the bar of a fraction or a radical, at unit size; x from its left edge.
+    """One way to write a symbol, the bar of a fraction or a radical, at unit size; x from its left edge."""
 
-    token: LaTeX token, `FRACTION_BAR` or `RADICAL`. points: float64 [num_points, 2], the strokes one after
-    another. stroke_lengths: number of points of each stroke. top, bottom: extent in y.
-    """
-
-    token: str
-    points: Floats
-    stroke_lengths: Sequence[int]
+    token: str  # LaTeX token, `FRACTION_BAR` or `RADICAL`
+    points: Floats  # [num_points, 2], the strokes one after another
+    stroke_lengths: Sequence[int]  # number of points of each stroke
     width: float
     top: float
     bottom: float
@@ -97,15 +93,8 @@ def ink_of(
 ) -> tuple[Floats, list[int]]:
     """Points of placed glyphs, each scaled and turned about its pivot, which goes to its centre.
 
-    Args:
-        glyphs: The n glyphs.
-        pivots: A point of each glyph, float64 [n, 2].
-        centres: The location of each pivot, float64 [n, 2].
-        scale: Factors of x and y, in place of those in `glyphs`, float64 [n, 2].
-        angle: Turn of each glyph in rad, float64 [n].
-
-    Returns:
-        float64 [num_points, 2], and the number of points of each stroke.
+    pivots, centres and scale, in place of the scales in `glyphs`, are float64 [num_glyphs, 2], angle in rad is float64
+    [num_glyphs]. Returns points, float64 [num_points, 2], and the number of points of each stroke.
     """
     index = np.repeat(np.arange(len(glyphs)), [len(each.glyph.points) for each in glyphs])
     points = (np.concatenate([each.glyph.points for each in glyphs]) - pivots[index]) * scale[index]
@@ -114,14 +103,10 @@ def ink_of(
 
 
 def on_page(points: Floats, wave: tuple[float, float, float], *, slant: float, aspect: float, angle: float) -> Floats:
-    """Distort a whole line of writing.
+    """Distort a whole line of writing: points, float64 [num_points, 2].
 
-    Args:
-        points: float64 [num_points, 2].
-        wave: Height, frequency and phase of the baseline's slow wave.
-        slant: Horizontal shift per height.
-        aspect: Factor of all widths.
-        angle: Rotation of the line in rad.
+    wave: height, frequency and phase of the baseline's slow wave. slant: horizontal shift per height. aspect: factor of
+    all widths. angle: rotation of the line in rad.
     """
     x, y = points.T
     height, frequency, phase = wave

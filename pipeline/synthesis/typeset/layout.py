@@ -15,7 +15,7 @@ from latexify.pipeline.synthesis.typeset.boxes import Box, Placed, beside, overl
 
 
 class ScriptLayout(NamedTuple):
-    """Locations of scripts. base: the box that they enlarge. sub, sup: x and baseline y; unused without the script."""
+    """The box that scripts enlarge, and the x and the baseline y of each script, unused without the script."""
 
     base: Box
     sub: tuple[float, float]
@@ -23,36 +23,28 @@ class ScriptLayout(NamedTuple):
 
 
 class FractionLayout(NamedTuple):
-    """Measures of a fraction.
+    """Measures of a fraction."""
 
-    bar: as wide as the fraction. left: x of the wider part. above, below: distances from the baseline to the ink of the
-    numerator and of the denominator. before, after: space beside the bar.
-    """
-
-    bar: Box
-    left: float
-    above: float
-    below: float
-    before: float
-    after: float
+    bar: Box  # as wide as the fraction
+    left: float  # x of the wider part
+    above: float  # distance from the baseline to the ink of the numerator
+    below: float  # and to that of the denominator
+    before: float  # space before the bar
+    after: float  # space behind the bar
     is_bar_first: bool
 
 
 class RootLayout(NamedTuple):
-    """Measures of a root.
+    """Measures of a root."""
 
-    top, foot: y of the sign's ends. lead: x of the radicand. width: of the sign. hook: how far an index may reach into
-    the sign. index_bottom: y below an index. index_height: of an index; None if its own. sign: draws the sign at an x.
-    """
-
-    top: float
-    foot: float
-    lead: float
-    width: float
-    hook: float
-    index_bottom: float
-    index_height: float | None
-    sign: Callable[[float], Placed]
+    top: float  # y of the sign's upper end
+    foot: float  # and of its lower end
+    lead: float  # x of the radicand
+    width: float  # of the sign
+    hook: float  # how far an index may reach into the sign
+    index_bottom: float  # y below an index
+    index_height: float | None  # of an index; None if its own
+    sign: Callable[[float], Placed]  # draws the sign at an x
 
 
 class Hand(Protocol):
@@ -184,9 +176,7 @@ class _Typesetter:
         y, gap = 0.0, 0.0
         for cells in grid:
             y += gap + max(0.7 * inner, *(box.ascent for box in cells))
-            parts += [
-                (box, x + (width - box.width) / 2, y) for x, width, box in zip(lefts, widths, cells, strict=False)
-            ]
+            parts += [(box, x + (room - box.width) / 2, y) for x, room, box in zip(lefts, widths, cells, strict=False)]
             y += max(self._hand["cell_descent"] * inner, *(box.descent for box in cells))
             gap = self._hand["row_gap"] * size
         rise = y / 2 + self._hand["axis"] * size

@@ -11,8 +11,7 @@ import pytest
 from latexify.fast import cairo_path
 from latexify.fast.cairo_path import FastAppender, PathAppender, PlainAppender, path_appender, path_data_of
 from latexify.fast.switch import VARIABLE
-from latexify.pipeline.drawing.draw import Canvas, draw_inks
-from latexify.pipeline.drawing.paths import gather_strokes
+from latexify.pipeline.drawing.draw import Canvas, draw_coverage, gather_strokes
 
 
 def _context() -> "cairo.Context[Any]":
@@ -103,6 +102,6 @@ def test_pictures_are_equal_with_and_without_the_fast_path(monkeypatch: pytest.M
     stroke_lengths = rng.integers(1, 60, num_strokes.sum())
     points = rng.uniform(0, 50, (stroke_lengths.sum(), 2)).cumsum(axis=0) % 97
     canvas = Canvas(height_px=48, width_px=192, margin_px=2.0, pen_width_px=1.5)
-    fast = [pixels.tobytes() for pixels in draw_inks(points, stroke_lengths, num_strokes, canvas)]
+    fast = [pixels.tobytes() for pixels in draw_coverage(points, stroke_lengths, num_strokes, canvas)]
     monkeypatch.setenv(VARIABLE, "1")
-    assert [pixels.tobytes() for pixels in draw_inks(points, stroke_lengths, num_strokes, canvas)] == fast
+    assert [pixels.tobytes() for pixels in draw_coverage(points, stroke_lengths, num_strokes, canvas)] == fast

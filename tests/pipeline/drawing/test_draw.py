@@ -17,7 +17,7 @@ from PIL import Image
 
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.drawing import draw
-from latexify.pipeline.drawing.draw import SHIFT_PX, Canvas, draw_ink, draw_points, encode_png
+from latexify.pipeline.drawing.draw import SHIFT_PX, Canvas, draw_ink, draw_points, encode_png, gather_strokes
 from latexify.pipeline.inks.ink import Stroke
 
 CANVAS = Canvas(height_px=48, width_px=192, margin_px=2.0, pen_width_px=1.5)
@@ -227,3 +227,13 @@ def test_fast_antialiasing_lies_where_the_exact_kind_does() -> None:
         errors[shift] = np.abs(fast - exact)[exact < 255].mean()
     assert min(errors, key=errors.__getitem__) == SHIFT_PX
     assert errors[SHIFT_PX] < 20
+
+
+def test_strokes_of_a_scribble_are_cut_into_short_paths_that_meet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gap would be white in the picture, and a long path would take too long to draw."""
+    monkeypatch.setattr(draw, "MAX_PATH_POINTS", 4)
+    stroke_lengths, num_strokes = np.array([2, 10, 3, 1]), np.array([1, 2, 1])
+    lines = gather_strokes(stroke_lengths, num_strokes)
+    cut = list(zip(lines.starts.tolist(), lines.lengths.tolist(), strict=True))
+    assert cut == [(0, 2), (2, 4), (5, 4), (8, 4), (12, 3), (15, 1)]
+    assert lines.paths == [[3], [5, 5, 5, 4], [2]]

@@ -1,5 +1,6 @@
 """Placing: every ink on its own, and no point dropped that would be seen."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latexify.common.errors import LatexifyError
-from latexify.pipeline.drawing.draw import draw_inks, draw_points
+from latexify.pipeline.drawing.draw import Pixels, draw_coverage, draw_points
 from latexify.pipeline.drawing.fit import TOLERANCE_PX, Canvas, Scales, fit_inks, simplify
 
 CANVAS = Canvas(height_px=48, width_px=192, margin_px=2.0, pen_width_px=1.5)
@@ -23,6 +24,13 @@ def flat(many: list[list[list[tuple[float, float]]]]) -> tuple[np.ndarray, np.nd
     points = np.array([point for ink in many for stroke in ink for point in stroke], dtype=np.float32)
     lengths = np.array([len(stroke) for ink in many for stroke in ink])
     return points, lengths, np.array([len(ink) for ink in many])
+
+
+def draw_inks(
+    points: np.ndarray, lengths: np.ndarray, counts: np.ndarray, canvas: Canvas, *, scales: Scales | None = None
+) -> Iterator[Pixels]:
+    """Pictures of many inks, 0 = ink."""
+    return (~coverage for coverage in draw_coverage(points, lengths, counts, canvas, scales=scales))
 
 
 def distance_to_line(point: np.ndarray, line: np.ndarray) -> float:

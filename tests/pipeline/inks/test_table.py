@@ -2,6 +2,7 @@
 
 import hashlib
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +12,9 @@ from hypothesis import strategies as st
 
 from latexify.artifacts.manifest import Manifest, write_manifest
 from latexify.common.errors import LatexifyError
-from latexify.pipeline.inks.ink import INK_SCHEMA, REJECT_SCHEMA, Ink, Reason, Rejection
-from latexify.pipeline.inks.table import (
-    content_hash,
-    ink_table,
-    inks_of,
-    read_batches,
-    read_inks,
-    rejects_table,
-    write_part,
-)
+from latexify.pipeline.inks.ink import INK_SCHEMA, REJECT_SCHEMA, Ink, Reason, Rejection, Stroke, StrokeColumns
+from latexify.pipeline.inks.table import content_hashes, inks_of, read_batches, read_inks, rejects_table, write_part
+from tests.support.ink_tables import ink_table
 
 coordinates = st.floats(width=32, allow_nan=False, allow_infinity=False)
 strokes = st.lists(st.lists(st.tuples(coordinates, coordinates), min_size=1, max_size=5), min_size=1, max_size=5)
@@ -37,6 +31,11 @@ def make_ink(points: list[list[tuple[float, float]]], *, key: str = "k", writer:
         writer=writer,
         source="here",
     )
+
+
+def content_hash(strokes: Sequence[Stroke]) -> str:
+    """The hash of one ink."""
+    return content_hashes(StrokeColumns.of([strokes]))[0]
 
 
 def assert_same(one: Ink, two: Ink) -> None:

@@ -21,7 +21,7 @@ from latexify.artifacts.names import INKS, SOURCE
 from latexify.cli.app import app
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.inks.ink import Ink, Reason, Rejection
-from latexify.pipeline.inks.table import ink_table, part_name, rejects_table
+from latexify.pipeline.inks.table import part_name, rejects_table
 from latexify.pipeline.inputs.inputs import SourcePlan
 from latexify.pipeline.inputs.scan import InputSpec, scan_inputs
 from latexify.pipeline.inputs.splits import InputSplit
@@ -37,6 +37,7 @@ from latexify.pipeline.inspect.entry import Choice, Entry, choose
 from latexify.pipeline.inspect.inspect import open_collection
 from latexify.pipeline.inspect.summary import summary_lines
 from latexify.pipeline.latex import tokenize
+from tests.support.ink_tables import ink_table
 
 GOOD = {
     "a/one": (r"$x^2$", "0 0, 10 20"),

@@ -8,10 +8,10 @@ import pyarrow.parquet as pq
 from latexify.artifacts.manifest import Manifest, write_manifest
 from latexify.pipeline.drawing.draw import draw_ink
 from latexify.pipeline.inks.ink import Ink
-from latexify.pipeline.inks.table import ink_table
 from latexify.pipeline.latex import normalize
 from latexify.serve.demo.examples import MAX_TOKENS, find_examples
 from tests.support.handwriting import CANVAS
+from tests.support.ink_tables import ink_table
 
 
 def inks_folder(folder: Path, rows: list[Ink]) -> Path:

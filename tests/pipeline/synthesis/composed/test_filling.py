@@ -4,15 +4,15 @@ from latexify.pipeline.inkml.document import document_of
 from latexify.pipeline.inkml.numbers import parse_traces
 from latexify.pipeline.inkml.xml import parse_xml
 from latexify.pipeline.latex import normalize
-from latexify.pipeline.synthesis.composed.cutting import CutSymbol, cut_symbols, trace_groups
 from latexify.pipeline.synthesis.composed.filling import align
 from latexify.pipeline.synthesis.composed.formula import leaves, tree_of
+from latexify.pipeline.synthesis.composed.gathering import CutSymbol, cut_symbols, trace_groups
 from tests.support.composing_data import divided_ink
 
 
 def symbol(token: str, mathml_index: int | None) -> CutSymbol:
     """A symbol without strokes."""
-    return CutSymbol(token=token, strokes=[], first_stroke=0, mathml_index=mathml_index)
+    return CutSymbol(token=token, strokes=[], mathml_index=mathml_index)
 
 
 def test_bars_are_told_from_minus_signs() -> None:

@@ -99,8 +99,9 @@ def test_ready_made_boxes_are_filled(raw: Path, tmp_path: Path) -> None:
 def test_boxes_come_back_as_they_were_written(tmp_path: Path) -> None:
     """Workers read the file that the main process wrote."""
     formulas = list(read_boxed(BOXES, path=tmp_path))
-    assert write_boxed(tmp_path / "b.arrow", formulas) == 2
+    write_boxed(tmp_path / "b.arrow", formulas)
     stored = BoxedFormulas(tmp_path / "b.arrow")
+    assert len(stored) == 2
     assert [stored[number] for number in range(len(stored))] == formulas
 
 

@@ -15,6 +15,6 @@ def test_the_forms_of_a_writer_do_not_depend_on_the_order_of_writing() -> None:
 
 def test_writers_differ() -> None:
     """Many equal writers would make the dataset look like that of one."""
-    assert ImaginaryWriter(1, 7).style != ImaginaryWriter(1, 8).style
+    assert vars(ImaginaryWriter(1, 7).style) != vars(ImaginaryWriter(1, 8).style)
     shapes = {ImaginaryWriter(1, number).glyph("a", 0.9).strokes[0].tobytes() for number in range(20)}
     assert len(shapes) == 20

@@ -1,6 +1,6 @@
 """Recording the strokes of the embedded dataset."""
 
-from dataclasses import replace
+from copy import copy
 
 import numpy as np
 
@@ -33,8 +33,9 @@ def test_times_rise_and_the_pen_pauses_between_strokes() -> None:
 
 def test_size_and_unsteadiness_follow_the_style() -> None:
     """Without noise, the ink is the glyph, scaled to the writer's size in pixels."""
-    steady = replace(
-        WRITER.style, capital_px=50, aspect=1, unsteadiness=0, tremor=0, drift=0, slant=0, rotation_rad=0, hesitation=0
+    steady = copy(WRITER.style)
+    vars(steady).update(
+        capital_px=50, aspect=1, unsteadiness=0, tremor=0, drift=0, slant=0, rotation_rad=0, hesitation=0
     )
     samples, _ = record(GLYPHS[:1], steady, np.random.default_rng(1))
     glyph = GLYPHS[0].glyph

@@ -4,7 +4,7 @@ from latexify.pipeline.inkml.document import document_of
 from latexify.pipeline.inkml.numbers import parse_traces
 from latexify.pipeline.inkml.xml import parse_xml
 from latexify.pipeline.latex import normalize
-from latexify.pipeline.synthesis.composed.cutting import cut_symbols, trace_groups
+from latexify.pipeline.synthesis.composed.gathering import cut_symbols, trace_groups
 
 TRACES = "".join(f'<trace id="{name}">{x} 0, {x} 9</trace>' for x, name in enumerate("abcde"))
 

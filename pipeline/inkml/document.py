@@ -90,8 +90,9 @@ def document_of(root: Any, *, max_points: int = MAX_POINTS) -> Document:
     if any(len(trace) and next(trace.iterdescendants("{*}trace"), None) is not None for trace in traces):
         # reading the inner ones once for each outer one would take a minute for a file of a few megabytes
         raise UnusableInkError(Reason.BAD_POINTS, "a trace is inside another")
-    channels = list(root.iter("{*}channel"))
-    is_plain = _is_plain(root, traces, channels)
+    formats = list(root.iter("{*}traceFormat"))
+    channels = [channel for trace_format in formats for channel in trace_format.iter("{*}channel")]
+    is_plain = len(formats) <= 1 and _is_plain(root, traces, channels)
     if is_plain:
         texts = [_text(trace) if len(trace) else trace.text or "" for trace in traces if not is_pen_up(trace)]
         names = [channel.get("name", "").strip().upper() for channel in channels]
@@ -107,7 +108,6 @@ def _is_plain(root: Any, traces: Sequence[Any], channels: Sequence[Any]) -> bool
         next(root.iter(*_NOT_PLAIN_ELEMENTS), None) is None
         and all(_NOT_PLAIN_ATTRIBUTES.isdisjoint(trace.keys()) for trace in traces)
         and not any(channel.get("name") == "S" or len(channel) or _has_scale(channel) for channel in channels)
-        and len(root.findall(".//{*}traceFormat")) <= 1
     )
 
 

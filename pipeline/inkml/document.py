@@ -3,13 +3,14 @@
 Format: Ink Markup Language (InkML), W3C Recommendation of 20 September 2011, as CROHME and MathWriting write it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any
+from typing import Any, Final
 
 from latexify.pipeline.config import MAX_FILE_BYTES, MAX_POINTS
+from latexify.pipeline.inkml.contexts import local_name
 from latexify.pipeline.inkml.numbers import TraceTexts, parse_traces
+from latexify.pipeline.inkml.strokes import is_pen_up, plain_traces
 from latexify.pipeline.inkml.xml import UnusableInkError, parse_xml
 from latexify.pipeline.inks.ink import Reason, Stroke
 
@@ -28,15 +29,25 @@ class ParsedInk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """An InkML file whose numbers are still text. annotations: as in `ParsedInk`."""
+    """An InkML file whose numbers are still text. annotations: as in `ParsedInk`.
+
+    is_plain: whether the texts are those of the `<trace>` elements that are not pen-up, in document order.
+    """
 
     traces: TraceTexts
     annotations: Mapping[str, str]
+    is_plain: bool = True
+
+
+_NOT_PLAIN_ELEMENTS: Final = ("{*}context", "{*}definitions", "{*}inkSource", "{*}canvas", "{*}canvasTransform")
+_NOT_PLAIN_ATTRIBUTES: Final = frozenset(
+    ("contextRef", "continuation", "priorRef", "traceFormatRef", "inkSourceRef", "canvasRef", "canvasTransformRef")
+)
 
 
 def parse_inkml(data: bytes, *, max_file_bytes: int = MAX_FILE_BYTES, max_points: int = MAX_POINTS) -> ParsedInk:
     """Parse one InkML file; the limits bound time and memory. Raises only UnusableInkError, whatever the bytes are."""
-    document = read_document(data, max_file_bytes=max_file_bytes)
+    document = read_document(data, max_file_bytes=max_file_bytes, max_points=max_points)
     columns, refused = parse_traces([document.traces], max_points=max_points)
     if refused:
         raise refused[0]
@@ -50,53 +61,57 @@ def no_strokes_error() -> UnusableInkError:
     return UnusableInkError(Reason.NO_STROKES, "no trace holds a point")
 
 
-def read_document(data: bytes, *, max_file_bytes: int) -> Document:
+def read_document(data: bytes, *, max_file_bytes: int, max_points: int = MAX_POINTS) -> Document:
     """Split one InkML file into texts, so that the numbers of many can be converted together (`parse_traces`).
 
-    Raises UnusableInkError, and nothing else: TOO_LARGE, EMPTY_FILE, MALFORMED_XML, HOSTILE_XML, NOT_INKML, or
-    BAD_POINTS if a trace is inside another.
+    Raises UnusableInkError, and nothing else: the reasons of `parse_inkml`, except for NO_STROKES and for what is wrong
+    with the numbers of plain traces.
     """
     if len(data) > max_file_bytes:
         raise UnusableInkError(Reason.TOO_LARGE, f"{len(data)} bytes, at most {max_file_bytes} are allowed")
-    return document_of(parse_xml(data))
+    return document_of(parse_xml(data), max_points=max_points)
 
 
-def document_of(root: Any) -> Document:
+def document_of(root: Any, *, max_points: int = MAX_POINTS) -> Document:
     """Split a parsed InkML file into texts, for callers that also need its XML. Raises as `read_document` does."""
-    if _local_name(root) != "ink":
-        raise UnusableInkError(Reason.NOT_INKML, f"the root element is <{_local_name(root)}>, not <ink>")
-    texts = [_text(trace) for trace in trace_elements(root)]
-    return Document(traces=TraceTexts(texts=texts, channels=_channels(root)), annotations=_annotations(root))
+    if local_name(root) != "ink":
+        raise UnusableInkError(Reason.NOT_INKML, f"the root element is <{local_name(root)}>, not <ink>")
+    traces = list(root.iter("{*}trace"))
+    if any(len(trace) and next(trace.iterdescendants("{*}trace"), None) is not None for trace in traces):
+        # reading the inner ones once for each outer one would take a minute for a file of a few megabytes
+        raise UnusableInkError(Reason.BAD_POINTS, "a trace is inside another")
+    formats = list(root.iter("{*}traceFormat"))
+    channels = [channel for trace_format in formats for channel in trace_format.iter("{*}channel")]
+    is_plain = len(formats) <= 1 and _is_plain(root, traces, channels)
+    if is_plain:
+        texts = [_text(trace) for trace in ink_elements(root)]
+        names = [channel.get("name", "").strip().upper() for channel in channels]
+        content = TraceTexts(texts=texts, channels=names)
+    else:
+        content = TraceTexts(texts=plain_traces(root, max_points=max_points), channels=[])
+    return Document(traces=content, annotations=_annotations(root), is_plain=is_plain)
 
 
-def _local_name(element: Any) -> str:
-    return str(element.tag).rpartition("}")[2]
+def ink_elements(root: Any) -> list[Any]:
+    """The `<trace>` elements of a plain document that leave ink, in document order."""
+    return [trace for trace in root.iter("{*}trace") if not is_pen_up(trace)]
+
+
+def _is_plain(root: Any, traces: Sequence[Any], channels: Sequence[Any]) -> bool:
+    """Whether all traces are ink, and their numbers have one meaning, which the names of the channels tell."""
+    return (
+        next(root.iter(*_NOT_PLAIN_ELEMENTS), None) is None
+        and all(_NOT_PLAIN_ATTRIBUTES.isdisjoint(trace.keys()) for trace in traces)
+        and not any(channel.get("name") == "S" or len(channel) or _has_scale(channel) for channel in channels)
+    )
+
+
+def _has_scale(channel: Any) -> bool:
+    return channel.get("orientation") is not None or channel.get("units") is not None
 
 
 def _text(element: Any) -> str:
     return (element.text or "") if len(element) == 0 else "".join(element.itertext())
-
-
-def trace_elements(root: Any) -> list[Any]:
-    """Return the `<trace>` elements that are ink, in groups or not, in document order.
-
-    Traces of a lifted pen leave no ink. Traces under `definitions` are templates, unless the file has no others: then
-    views refer to them. Raises UnusableInkError (BAD_POINTS) if a trace is inside another: no pen writes that, and
-    reading the inner ones once for each outer one would take a minute for a file of a few megabytes.
-    """
-    traces = [trace for trace in root.iter("{*}trace") if trace.get("type", "penDown").lower() != "penup"]
-    if any(len(trace) and next(trace.iterdescendants("{*}trace"), None) is not None for trace in traces):
-        raise UnusableInkError(Reason.BAD_POINTS, "a trace is inside another")
-    if next(root.iter("{*}definitions"), None) is not None:
-        drawn = [trace for trace in traces if next(trace.iterancestors("{*}definitions"), None) is None]
-        traces = drawn or traces
-    return traces
-
-
-def _channels(root: Any) -> list[str]:
-    """The channel names of the first trace format, in upper case."""
-    formats = islice(root.iter("{*}traceFormat"), 1)
-    return [channel.get("name", "").upper() for each in formats for channel in each.iter("{*}channel")]
 
 
 def _annotations(root: Any) -> dict[str, str]:

@@ -10,18 +10,22 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from latexify.pipeline.inkml.contexts import Meaning
+from latexify.pipeline.inkml.strokes import plain_texts
+from latexify.pipeline.inkml.values import MAX_VALUES_PER_POINT
 from latexify.pipeline.inkml.xml import UnusableInkError
 from latexify.pipeline.inks.ink import Reason, StrokeColumns
 
-MAX_VALUES_PER_POINT = 16
-"""More values than any pen has channels; a longer point means that commas are missing."""
 _CHARS_PER_BATCH = 1 << 20
 """Text converted in one call: enough to amortize the call, little enough for the CPU cache."""
+
 _SPACE, _NUMERAL, _POINT_END, _TRACE_END, _ODD = range(5)
 _TRACE_MARK = ";"
 _NUMERALS = b"0123456789+-.eE"
 _SPACES = b" \t\r\n"
 _NO_NUMERALS = _SPACES + b"," + _TRACE_MARK.encode()
+
+
 _KINDS = bytes(
     _NUMERAL if code in _NUMERALS else _SPACE if code in _SPACES else {44: _POINT_END, 59: _TRACE_END}.get(code, _ODD)
     for code in range(256)
@@ -33,8 +37,8 @@ _KINDS = bytes(
 class TraceTexts:
     """The traces of one ink as text: points separated by commas, values within a point by white space.
 
-    channels: names of the declared channels, upper case. They locate X and Y if every point of the ink has as many
-    values as there are names. Otherwise x and y are the first two values of a point.
+    channels: names of the declared channels, upper case. x and y are the values named X and Y, or else, if none are
+    declared, the first two. Points may lack the last channels, or have more values than are declared.
     """
 
     texts: Sequence[str]
@@ -42,10 +46,15 @@ class TraceTexts:
 
 
 def parse_traces(inks: Sequence[TraceTexts], *, max_points: int) -> tuple[StrokeColumns, dict[int, UnusableInkError]]:
-    """Parse the traces of many inks, of at most `max_points` each. The result for an ink does not depend on the others.
+    """Parse the traces of many inks. The result for an ink does not depend on the others.
 
-    Returns the strokes of the traces that hold a point, in order, as float32 rounded once from the text; and the errors
-    (TOO_LARGE, BAD_POINTS) of refused inks, which have no strokes, by their index.
+    Args:
+        inks: The traces of each ink.
+        max_points: Inks with more points are refused.
+
+    Returns:
+        The strokes of the traces that hold a point, in order, as float32 rounded once from the text; and the errors
+        (TOO_LARGE, BAD_POINTS) of refused inks by their index. Refused inks have no strokes.
     """
     pieces: list[StrokeColumns] = []
     refused: dict[int, UnusableInkError] = {}
@@ -76,8 +85,7 @@ def _convert(
     """Convert inks together. If one is refused, convert the halves, down to the ink that causes it."""
     if len(inks) == 1:
         try:
-            _refuse_odd(inks[0], max_points=max_points)
-            yield first, _columns(inks, max_points=max_points)
+            yield first, _convert_one(inks[0], max_points=max_points)
         except UnusableInkError as error:
             yield first, error.untraced()
         return
@@ -89,16 +97,16 @@ def _convert(
         yield from _convert(inks[middle:], first=first + middle, max_points=max_points)
 
 
-def _refuse_odd(ink: TraceTexts, *, max_points: int) -> None:
-    """Refuse one ink for problems seen before parsing. `_columns` refuses the same inks without details."""
+def _convert_one(ink: TraceTexts, *, max_points: int) -> StrokeColumns:
+    """Convert one ink; if its values are coded, decode them first. Raises UnusableInkError."""
     if sum(text.count(",") for text in ink.texts) > max_points + len(ink.texts):
         raise UnusableInkError(Reason.TOO_LARGE, f"more than {max_points} points")
     try:
-        odd = "".join(ink.texts).encode("ascii").translate(None, _NUMERALS + _SPACES + b",")
-    except UnicodeEncodeError as error:
-        raise UnusableInkError(Reason.BAD_POINTS, f"not a number: {error.object[error.start : error.end]!r}") from None
-    if odd:
-        raise UnusableInkError(Reason.BAD_POINTS, f"not numbers, they hold {odd[:20].decode('ascii')!r}")
+        return _columns([ink], max_points=max_points)
+    except (UnusableInkError, UnicodeEncodeError):
+        x_at, y_at = _declared_positions(ink)
+        meaning = Meaning(num_channels=len(ink.channels) or 2, x_at=x_at, y_at=y_at)
+        return _columns([TraceTexts(texts=plain_texts(ink.texts, meaning), channels=[])], max_points=max_points)
 
 
 def _columns(inks: Sequence[TraceTexts], *, max_points: int) -> StrokeColumns:
@@ -128,6 +136,8 @@ def _columns(inks: Sequence[TraceTexts], *, max_points: int) -> StrokeColumns:
     _check_counts(counts, np.bincount(ink, minlength=len(inks)), max_points=max_points)
 
     x_at, y_at = _coordinate_positions(inks, counts, ink)
+    if _may_lack_commas(inks, counts, ink, commas):
+        raise UnusableInkError(Reason.BAD_POINTS, "commas are missing")
     points = np.stack((values[starts + x_at], values[starts + y_at]), axis=1)
     lengths = np.bincount(trace, minlength=len(ink_of_trace))
     drawn = lengths > 0
@@ -136,6 +146,19 @@ def _columns(inks: Sequence[TraceTexts], *, max_points: int) -> StrokeColumns:
         stroke_lengths=lengths[drawn].astype(np.int32),
         num_strokes=np.bincount(ink_of_trace[drawn], minlength=len(inks)).astype(np.int32),
     )
+
+
+def _may_lack_commas(
+    inks: Sequence[TraceTexts],
+    counts: npt.NDArray[np.int64],
+    ink: npt.NDArray[np.int64],
+    num_commas: npt.NDArray[np.int64],
+) -> bool:
+    """Whether an ink may separate points by spaces only; such inks are read in another way (`strokes.py`)."""
+    if counts.max(initial=0) < 4:  # two points of two values
+        return False
+    widths = np.array([len(each.channels) or 2 for each in inks])
+    return bool(np.any((counts >= 2 * widths[ink]) & (num_commas[ink] == 0)))
 
 
 def _number_bounds(kinds: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -183,22 +206,24 @@ def _check_counts(counts: npt.NDArray[np.int64], num_points: npt.NDArray[np.int6
         raise UnusableInkError(Reason.BAD_POINTS, f"a point has {counts.max()} values: commas are missing")
 
 
+def _declared_positions(ink: TraceTexts) -> tuple[int, int]:
+    """Return the indices of x and y among a point's values. Raises UnusableInkError if X or Y is not declared."""
+    if not ink.channels:
+        return 0, 1
+    if ink.channels.count("X") != 1 or ink.channels.count("Y") != 1:
+        names = " ".join(ink.channels)
+        raise UnusableInkError(Reason.CONTRADICTORY_INKML, f"the channels are {names}, one X and one Y are needed")
+    return ink.channels.index("X"), ink.channels.index("Y")
+
+
 def _coordinate_positions(
     inks: Sequence[TraceTexts], counts: npt.NDArray[np.int64], ink: npt.NDArray[np.int64]
 ) -> tuple[Any, Any]:
     """Return the indices of x and y among a point's values: per point, or 0 and 1 if that holds for all points."""
-    declared_xy = [
-        (row, ink.channels.index("X"), ink.channels.index("Y"), len(ink.channels))
-        for row, ink in enumerate(inks)
-        if "X" in ink.channels and "Y" in ink.channels
-    ]
-    if all((x_at, y_at) == (0, 1) for _, x_at, y_at, _ in declared_xy):
+    positions = [_declared_positions(each) for each in inks]
+    if all(each == (0, 1) for each in positions):
         return 0, 1
-    positions = np.tile(np.array([0, 1]), (len(inks), 1))
-    declared = np.full(len(inks), -1)
-    for row, x_at, y_at, num_channels in declared_xy:
-        positions[row], declared[row] = (x_at, y_at), num_channels
-    fits = np.ones(len(inks), np.bool_)
-    np.logical_and.at(fits, ink, counts == declared[ink])
-    positions[~fits] = 0, 1
-    return positions[ink, 0], positions[ink, 1]
+    of_point = np.array(positions)[ink]
+    if np.any(counts <= of_point.max(axis=1)):
+        raise UnusableInkError(Reason.BAD_POINTS, "a point has too few values")
+    return of_point[:, 0], of_point[:, 1]

@@ -51,6 +51,16 @@ class UnusableInkError(ValueError):
         return UnusableInkError(self.reason, self.detail)
 
 
+def contradictory(detail: str) -> UnusableInkError:
+    """Return the error for InkML that contradicts itself or the Recommendation."""
+    return UnusableInkError(Reason.CONTRADICTORY_INKML, detail)
+
+
+def unsupported(detail: str) -> UnusableInkError:
+    """Return the error for InkML that is correct, but that we cannot read."""
+    return UnusableInkError(Reason.UNSUPPORTED_INKML, detail)
+
+
 def parse_xml(data: bytes) -> Any:
     """Parse an XML document into its root element (lxml).
 

@@ -92,6 +92,8 @@ class Reason(StrEnum):
     HOSTILE_XML = "hostile-xml"
     TOO_LARGE = "too-large"
     NOT_INKML = "not-inkml"
+    UNSUPPORTED_INKML = "unsupported-inkml"
+    CONTRADICTORY_INKML = "contradictory-inkml"
     NO_STROKES = "no-strokes"
     BAD_POINTS = "bad-points"
     NO_LABEL = "no-label"

@@ -21,7 +21,7 @@ from latexify.pipeline.config import IngestParams
 from latexify.pipeline.engine.engine import Engine
 from latexify.pipeline.ingest.chunks import Chunk, iter_chunks
 from latexify.pipeline.ingest.labels import InkTexts, read_texts
-from latexify.pipeline.inkml.document import document_of, trace_elements
+from latexify.pipeline.inkml.document import document_of, ink_elements
 from latexify.pipeline.inkml.numbers import TraceTexts, parse_traces
 from latexify.pipeline.inkml.xml import UnusableInkError, parse_xml
 from latexify.pipeline.inks.ink import Stroke
@@ -147,7 +147,7 @@ def _read_documents(chunk: Chunk, *, plan: SourcePlan, divisions: Divisions) -> 
         except UnusableInkError:
             continue
         division, groups = divisions.get(_stem(path)), list[TraceGroup]()
-        if texts.split == "train" and division is None:
+        if texts.split == "train" and division is None and document.is_plain:
             groups = trace_groups(root, normalize=normalize_once)
         elif texts.split == "train" and division is not None:
             groups = _groups_of(division, document.traces)
@@ -173,6 +173,8 @@ def cut_symbols(
     Left out are groups without strokes or with too many, groups that share a stroke or have one without points, and
     groups whose label is not one token. An ink without groups whose normalised label is one token is that symbol.
     """
+    if sum(map(holds_point, traces)) != len(strokes):  # a trace without any report of x and y
+        return []
     written = iter(strokes)
     drawn = [next(written) if holds_point(text) else None for text in traces]
     if not groups and len(tokenize(label)) == 1 and 0 < len(drawn) <= MAX_SYMBOL_STROKES:
@@ -195,7 +197,7 @@ def holds_point(text: str) -> bool:
 def trace_groups(root: Any, *, normalize: Callable[[str], str]) -> list[TraceGroup]:
     """The trace groups of an InkML document that are symbols; groups with dangling references are left out."""
     index_of: dict[str, int] = {}
-    for index, trace in enumerate(trace_elements(root)):
+    for index, trace in enumerate(ink_elements(root)):
         name = trace.get("id") or trace.get(XML_ID)
         if name is not None:
             index_of[name] = -1 if name in index_of else index  # a repeated name is ambiguous

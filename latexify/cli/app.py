@@ -75,8 +75,7 @@ def main_options(  # noqa: PLR0913, PLR0917  # one parameter per option
         ),
     ] = None,
     shards: Annotated[
-        str | None,
-        typer.Option(help="Shards: a folder or a URL. Default: ROOT/data/shards.", show_default=False),
+        str | None, typer.Option(help="Shards: a folder or a URL. Default: ROOT/data/shards.", show_default=False)
     ] = None,
     version: Annotated[  # noqa: ARG001  # its callback prints it
         bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)

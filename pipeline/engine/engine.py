@@ -75,11 +75,7 @@ class Engine:
         num_slots = self.cluster.num_slots()
         # each busy worker has its next call waiting, unless the user wants no more than `jobs`
         in_flight = self.jobs or 2 * num_slots
-        return {
-            "n_jobs": min(num_slots, in_flight),
-            "backend": FuturesBackend(self.cluster),
-            "pre_dispatch": in_flight,
-        }
+        return {"n_jobs": min(num_slots, in_flight), "backend": FuturesBackend(self.cluster), "pre_dispatch": in_flight}
 
     def check_shared_path(self, location: Location) -> None:
         """Raise LatexifyError if a worker cannot read what this process writes beside `location`."""

@@ -155,12 +155,7 @@ def _candidate(  # noqa: PLR0913  # all that a label and a split may depend on
         return _Candidate(key=key, source=source, unreadable=document)
     try:
         texts = read_texts(
-            document,
-            path=name,
-            item=item,
-            plan=plan,
-            max_label_chars=params.max_label_chars,
-            normalize=normalize,
+            document, path=name, item=item, plan=plan, max_label_chars=params.max_label_chars, normalize=normalize
         )
     except UnusableInkError as error:
         return _Candidate(key=key, source=source, traces=document.traces, unlabelled=error.untraced())

@@ -148,12 +148,7 @@ def _splits(shards: list[ShardRecord], planned: list[ShardRows]) -> dict[str, An
         entry = splits[rows.split]
         entry["num_samples"] += shard.num_samples
         entry["shards"].append(
-            {
-                "name": shard.name,
-                "num_samples": shard.num_samples,
-                "num_bytes": shard.num_bytes,
-                "sha256": shard.sha256,
-            }
+            {"name": shard.name, "num_samples": shard.num_samples, "num_bytes": shard.num_bytes, "sha256": shard.sha256}
         )
     return splits
 

@@ -18,6 +18,7 @@ from latexify.common.errors import LatexifyError, one_line
 
 Location = Path | UPath
 
+# exceptions of the packages of object stores that are not OSErrors
 _ERRORS_OF_STORES = (
     ("botocore.exceptions", "BotoCoreError"),  # s3: no credentials, no answer
     ("botocore.exceptions", "ClientError"),
@@ -26,16 +27,13 @@ _ERRORS_OF_STORES = (
     ("azure.core.exceptions", "AzureError"),
     ("aiohttp", "ClientError"),
 )
-"""Exceptions of the packages of object stores that are not OSErrors."""
-
 _OUR_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
 def location_of(text: str) -> Location:
     """Return the location that a path or URL names.
 
-    Raises:
-        LatexifyError: If the URL's protocol is unknown, or its package is not installed.
+    Raises LatexifyError if the URL's protocol is unknown, or its package is not installed.
     """
     if "://" not in text:
         return Path(text)
@@ -69,14 +67,10 @@ def store_trouble(location: Location) -> Iterator[None]:
     """
     try:
         yield
-    except _location_errors() as error:
+    except (OSError, *store_errors()) as error:
         if is_local(location) or _is_of_our_disk(error):
             raise
         raise LatexifyError(f"{location}: {one_line(f'{type(error).__name__}: {error}')}: {_remedy(error)}") from error
-
-
-def _location_errors() -> tuple[type[Exception], ...]:
-    return (OSError, *store_errors())
 
 
 def _is_of_our_disk(error: BaseException) -> bool:
@@ -88,12 +82,10 @@ def _is_of_our_disk(error: BaseException) -> bool:
 def _remedy(error: BaseException) -> str:
     if isinstance(error, FileNotFoundError):
         return "there is no such bucket or object, check the URL"
+    guide = "(docs/guide/scale.md)"
     if isinstance(error, PermissionError):
-        return (
-            "the store denies access, check the credentials in the environment and their permissions "
-            "(docs/guide/scale.md)"
-        )
+        return f"the store denies access, check the credentials in the environment and their permissions {guide}"
     return (
         "the object store does not answer as it should, check the network and the store's settings in the environment "
-        "(docs/guide/scale.md), then run the same command again"
+        f"{guide}, then run the same command again"
     )

@@ -23,7 +23,8 @@ def recipe(
     workspace: Workspace = context.obj
     if name is None:
         for path in list_recipes():
-            print(f"{path.stem}: {_summary(path)}")
+            summary = path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+            print(f"{path.stem}: {summary}")
         return
     write_recipe(name, params_path=workspace.params_path)
     print(f"{workspace.params_path} now holds {name}: run `dvc repro`")
@@ -53,23 +54,20 @@ def sagemaker_train(
 
 
 def write_recipe(name: str, *, params_path: Path) -> None:
-    """Set every parameter in `params_path` to the recipe's value, or to its default; comments stay.
+    """Set every parameter in `params_path` (made if there is none) to the recipe's value or its default; comments stay.
 
-    Creates the file if it does not exist.
-
-    Raises:
-        LatexifyError: If there is no such recipe, or one of the two files is not valid.
+    Raises LatexifyError if there is no such recipe, or one of the two files is not valid.
     """
     from latexify.artifacts.files import write_atomically
 
     values = check_params(recipe_values(name), path=RECIPES / f"{name}.yaml").model_dump(mode="json")
-    if params_path.exists():
-        read_yaml(params_path)  # reports what is wrong with it
     yaml = YAML(pure=True)  # keeps comments
     yaml.width = 4096
     yaml.representer.add_representer(type(None), _represent_null)
-    document = yaml.load(params_path.read_text(encoding="utf-8")) if params_path.exists() else None
-    document = document or {}
+    document: dict[str, Any] = {}
+    if params_path.exists():
+        read_yaml(params_path)  # reports what is wrong with it
+        document = yaml.load(params_path.read_text(encoding="utf-8")) or {}
     _assign(document, values)
     text = io.StringIO()
     yaml.dump(document, text)
@@ -77,11 +75,7 @@ def write_recipe(name: str, *, params_path: Path) -> None:
 
 
 def recipe_values(name: str) -> dict[str, Any]:
-    """Read the values that the recipe sets, by section, not yet validated.
-
-    Raises:
-        LatexifyError: If there is no such recipe.
-    """
+    """Read the values that the recipe sets, by section, not yet validated. Raises LatexifyError if there is none."""
     recipes = {path.stem: path for path in list_recipes()}
     if name not in recipes:
         raise LatexifyError(f"no recipe {name!r}: choose from {', '.join(recipes)}")
@@ -98,10 +92,6 @@ def merged(hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
     for section, value in nested(own).items():
         sections[section] = {**sections.get(section, {}), **value} if isinstance(value, dict) else value
     return sections
-
-
-def _summary(path: Path) -> str:
-    return path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
 
 
 def _represent_null(representer: Any, value: None) -> Any:

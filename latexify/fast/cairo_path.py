@@ -16,9 +16,8 @@ import numpy.typing as npt
 
 from latexify.fast.switch import use_plain
 
+# elements of a path, float64 [num_elements, 4]: each is two ``cairo_path_data_t``, a header and a point
 PathData = npt.NDArray[np.float64]
-"""Elements of a path, float64 [num_elements, 4]: each is two ``cairo_path_data_t``, a header and a point."""
-
 Counts = npt.NDArray[np.integer]
 
 _LENGTH = 2  # of a header and a point, in units of cairo_path_data_t
@@ -43,12 +42,9 @@ def path_data_of(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], starts:
 
     Args:
         x: Coordinates, float64 [num_points].
-        y: Coordinates, float64 [num_points].
+        y: The same.
         starts: Index of the first point of each line, [num_lines].
-        lengths: Number of points of each line, [num_lines], at least 1.
-
-    Returns:
-        The elements of all lines in order; a line has ``lengths[i] + 1``.
+        lengths: Number of points of each line, [num_lines], at least 1; a line has ``lengths[i] + 1`` elements.
     """
     elements_before = np.cumsum(lengths + 1) - (lengths + 1)
     points = np.arange(lengths.sum() + len(lengths)) + np.repeat(starts - elements_before - 1, lengths + 1)

@@ -30,8 +30,8 @@ from latexify.pipeline.inks.ink import REJECT_SCHEMA, SPLITS, Rejection
 from latexify.pipeline.rasterize.plan import ShardPlan, ShardRows, plan_shards
 from latexify.pipeline.rasterize.variants import Variation
 from latexify.pipeline.rasterize.worker import RenderSettings, ShardTask, draw_shard, find_shard
-from latexify.shards.format.record import ShardRecord, recorded_shards, write_index_from_records
-from latexify.shards.format.writer import shard_name
+from latexify.shards.format.record import recorded_shards, write_index_from_records
+from latexify.shards.format.writer import ShardRecord, shard_name
 
 FORMAT_VERSION = 3
 
@@ -75,7 +75,7 @@ def run(  # noqa: PLR0913  # the contract of every stage: parameters, inputs, ou
         rejects = pa.Table.from_pylist([asdict(rejection) for rejection in plan.rejected], schema=REJECT_SCHEMA)
         write_parquet(draft / REJECTS_NAME, rejects)
         keep_only(draft, {INDEX_NAME, REJECTS_NAME, *(shard.name for shard in shards)})
-        content = {"splits": splits, "num_rejected": len(plan.rejected), "index": asdict(index)}
+        content = {"splits": splits, "num_rejected": len(plan.rejected), "index": index}
         summary = _summarise(shards, splits, plan.rejected)
         write_json(metrics, summary)  # before `out` exists: a run killed here is repeated quickly
         write_manifest(draft, replace(manifest, content=content))

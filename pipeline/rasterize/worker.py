@@ -22,9 +22,9 @@ from latexify.pipeline.drawing.draw import Canvas, Pixels, Scales, draw_coverage
 from latexify.pipeline.engine.versions import differences, versions
 from latexify.pipeline.rasterize.prepare import ScratchRows
 from latexify.pipeline.rasterize.variants import Variation, VariedInk, variant_key, vary_ink
-from latexify.shards.format.record import ShardRecord, find_finished, write_record
+from latexify.shards.format.record import find_finished, write_record
 from latexify.shards.format.sample import EncodedSample
-from latexify.shards.format.writer import write_shard
+from latexify.shards.format.writer import ShardRecord, write_shard
 
 DRAWN_AT_ONCE = 64
 """Inks drawn in one batch: enough that NumPy's calls cost little, few enough to stay in the processor's cache."""
@@ -84,8 +84,9 @@ def draw_shard(index: int, task: ShardTask, *, draft: Location, settings: Render
             f"a worker has {', '.join(unlike)}: install the same on every machine, as requirements.lock says"
         )
     require_draft(draft, build_key=settings.build_key)
-    shard = write_shard(draft, split=task.split, number=task.number, samples=_samples(task, draft, settings))
-    return index, write_record(draft, shard, build_key=settings.build_key)
+    record, rows = write_shard(draft, split=task.split, number=task.number, samples=_samples(task, draft, settings))
+    write_record(draft, record, rows, build_key=settings.build_key)
+    return index, record
 
 
 def find_shard(index: int, name: str, *, draft: Location, settings: RenderSettings) -> tuple[int, ShardRecord | None]:

@@ -19,18 +19,13 @@ from latexify.common.errors import LatexifyError
 from latexify.pipeline.engine.versions import differences, versions
 
 CONNECT_TIMEOUT_S = 10.0
-_NUM_NAMED = 3
-"""Number of workers named in an error; hundreds may have the same fault."""
+_NUM_NAMED = 3  # workers named in an error; hundreds may have the same fault
 
 
 class Cluster(ABC):
-    """A connection to workers that were started elsewhere, until the end of the context.
+    """A connection to workers that were started elsewhere, until the end of the context."""
 
-    Attributes:
-        how_to_start: Commands that start such a cluster, for error messages.
-    """
-
-    how_to_start: ClassVar[str]
+    how_to_start: ClassVar[str]  # commands that start such a cluster, for error messages
 
     @abstractmethod
     def __init__(self, address: str) -> None:

@@ -64,10 +64,8 @@ class DaskCluster(Cluster):
                 "memory: look at their logs, then run the same command again, which continues"
             ) from None
         except (FutureCancelledError, CommClosedError):
-            raise LatexifyError(
-                f"the connection to the Dask scheduler at {self._address} was lost: when it is back, run the same "
-                "command again, which continues"
-            ) from None
+            lost = f"the connection to the Dask scheduler at {self._address} was lost"
+            raise LatexifyError(f"{lost}: when it is back, run the same command again, which continues") from None
 
     def close(self) -> None:
         """Disconnect and give up running tasks."""

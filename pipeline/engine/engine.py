@@ -17,23 +17,17 @@ from latexify.pipeline.engine.cluster import Cluster, FuturesBackend
 
 Backend = Literal["loky", "threading", "sequential", "dask", "ray"]
 
+# function, arguments and keyword arguments, as `joblib.delayed` makes them
 Call = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
-"""Function, arguments and keyword arguments, as `joblib.delayed` makes them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """Runs calls through joblib; made by :func:`open_engine`.
-
-    Attributes:
-        backend: joblib's backend, or the kind of cluster.
-        jobs: How many calls run at a time; 0, for clusters only: as many as it has room for.
-        cluster: The cluster, or None for the backends of this machine.
-    """
+    """Runs calls through joblib; made by :func:`open_engine`."""
 
     backend: Backend = "loky"
-    jobs: int = 1
-    cluster: Cluster | None = None
+    jobs: int = 1  # how many calls run at a time; 0, for clusters only: as many as it has room for
+    cluster: Cluster | None = None  # for `dask` and `ray`
 
     def __post_init__(self) -> None:
         assert (self.cluster is not None) == (self.backend in {"dask", "ray"}), "open_engine() connects to a cluster"
@@ -46,13 +40,8 @@ class Engine:
     def run(self, calls: Iterable[Call], *, in_order: bool) -> Iterator[Any]:
         """Yield the results as they come, or in the order of the calls; only a few calls and results are in memory.
 
-        Args:
-            calls: The calls; taken one by one, a few ahead of the workers, perhaps from another thread.
-            in_order: Whether results come in the order of the calls.
-
-        Raises:
-            LatexifyError: If a worker dies or the cluster is lost; the stage's draft keeps finished files.
-            Exception: Whatever a call raises.
+        The calls are taken one by one, a few ahead of the workers, perhaps from another thread. Raises whatever a call
+        raises, and LatexifyError if a worker dies or the cluster is lost; the stage's draft keeps finished files.
         """
         parallel = Parallel(
             return_as="generator" if in_order else "generator_unordered",
@@ -107,24 +96,20 @@ def open_engine(backend: Backend, *, jobs: int, address: str | None = None) -> I
 
 
 def _connect(backend: Backend, address: str | None) -> Cluster:
-    try:
-        chosen = _cluster_of(backend)
+    try:  # imported here because each takes a second and belongs to an extra
+        if backend == "dask":
+            from latexify.pipeline.engine.dask_cluster import DaskCluster  # noqa: PLC0415
+
+            kind: type[Cluster] = DaskCluster
+        else:
+            from latexify.pipeline.engine.ray_cluster import RayCluster  # noqa: PLC0415
+
+            kind = RayCluster
     except ModuleNotFoundError as error:
         raise missing_extra("cluster", package=error.name, needed_by=f"--backend {backend}") from None
     if address is None:
-        raise LatexifyError(f"--backend {backend} needs --address: start {chosen.how_to_start}, and name it")
-    return chosen(address)
-
-
-def _cluster_of(backend: Backend) -> type[Cluster]:
-    """Return the backend's class; it is imported here because each takes a second and belongs to an extra."""
-    if backend == "dask":
-        from latexify.pipeline.engine.dask_cluster import DaskCluster  # noqa: PLC0415
-
-        return DaskCluster
-    from latexify.pipeline.engine.ray_cluster import RayCluster  # noqa: PLC0415
-
-    return RayCluster
+        raise LatexifyError(f"--backend {backend} needs --address: start {kind.how_to_start}, and name it")
+    return kind(address)
 
 
 def usable_cpus() -> int:

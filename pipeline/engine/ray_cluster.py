@@ -19,8 +19,7 @@ from latexify.common.errors import LatexifyError, first_line
 from latexify.pipeline.engine.cluster import CONNECT_TIMEOUT_S, Cluster
 
 _CHECK_INTERVAL_S = 2.0
-JOIN_TIMEOUT_S = 120.0
-"""For a node under load; an idle one takes three seconds."""
+JOIN_TIMEOUT_S = 120.0  # for a node under load; an idle one takes three seconds
 _JOIN = "import sys, logging, ray; ray.init(address=sys.argv[1], log_to_driver=False, logging_level=logging.ERROR)"
 
 
@@ -91,7 +90,8 @@ class RayCluster(Cluster):
                 last_answer_s = time.monotonic()
             elif time.monotonic() - last_answer_s > CONNECT_TIMEOUT_S:
                 for future in list(self._pending):
-                    _fail(future, ConnectionError("the head does not answer any more"))
+                    with contextlib.suppress(InvalidStateError):  # it finished in the meantime
+                        future.set_exception(ConnectionError("the head does not answer any more"))
 
 
 def joining_problem(address: str) -> str | None:
@@ -130,11 +130,6 @@ def _result(reference: Any) -> Any:
         return ray.get(reference, timeout=CONNECT_TIMEOUT_S)
     except RayError as error:
         return error
-
-
-def _fail(future: "Future[Any]", error: Exception) -> None:
-    with contextlib.suppress(InvalidStateError):  # it finished in the meantime
-        future.set_exception(error)
 
 
 def _answers(address: str, *, timeout_s: float) -> bool:

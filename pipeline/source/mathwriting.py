@@ -16,17 +16,15 @@ from latexify.pipeline.source.download import fetch
 
 URL = "https://storage.googleapis.com/mathwriting_data"
 
+# size in bytes of each archive (``URL/NAME.tgz``)
 PUBLISHED: Mapping[str, int] = {"mathwriting-2024": 3_096_141_721, "mathwriting-2024-excerpt": 1_620_634}
-"""Size in bytes of each archive (``URL/NAME.tgz``)."""
-
-_LIST_UP_TO_BYTES = 100_000_000
-"""Listing the files of a larger archive would decompress gigabytes an extra time."""
+_LIST_UP_TO_BYTES = 100_000_000  # listing the files of a larger archive would decompress gigabytes an extra time
 
 
 def list_mathwriting(section: MathWritingParams, *, published: str, raw: Location) -> InputSpec:
-    """Return the archive with its published splits and the selected training folders.
+    """Return the archive `published` (a key of `PUBLISHED`) with its splits and the selected training folders.
 
-    It is downloaded into `raw` unless `section` names one. published: name in `PUBLISHED`.
+    It is downloaded into `raw` unless `section` names one.
     """
     if section.archive is None:
         path = raw / f"{published}.tgz"

@@ -54,16 +54,10 @@ def run(  # noqa: PLR0913  # parameters of all stages: section, locations, engin
     if composed is not None and composed.num_inks:
         plan = _with_composed(plan, composed, seed=seed, raw=raw, out=out, jobs=jobs)
         params |= {"seed": seed, "composed": composed.model_dump()}
-    write_manifest(
-        out,
-        Manifest(
-            kind=SOURCE.kind,
-            version=SOURCE_VERSION,
-            params=params,
-            inputs={item.name: item.sha256 for item in plan.inputs},
-            content=plan.model_dump(),
-        ),
-    )
+    inputs = {item.name: item.sha256 for item in plan.inputs}
+    content = plan.model_dump()
+    manifest = Manifest(kind=SOURCE.kind, version=SOURCE_VERSION, params=params, inputs=inputs, content=content)
+    write_manifest(out, manifest)
 
 
 def read_plan(source: Path) -> SourcePlan:

@@ -27,23 +27,11 @@ from latexify.pipeline.inks.table import part_name, rejects_table, write_part
 
 DEDUP_PLAN_NAME = "decision.json"
 
-Digests = npt.NDArray[np.uint64]
-"""uint64 [num_rows, 2]: 128-bit hashes, so that 100 million rows fit into memory."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Identities:
-    """What identifies the rows of a table, as parallel columns: 33 bytes per row.
-
-    Attributes:
-        keys: Hashes of the keys.
-        splits: Index in `SPLITS`, uint8 [num_rows].
-        contents: Content hashes.
-    """
-
-    keys: Digests
-    splits: npt.NDArray[np.uint8]
-    contents: Digests
+# what identifies a row: key and content as 128-bit hashes, and the index of its split in `SPLITS`; 33 bytes, so that
+# 100 million rows fit into memory
+IDENTITY = np.dtype([("key", np.uint64, 2), ("split", np.uint8), ("content", np.uint64, 2)])
+Identities = npt.NDArray[np.void]  # of `IDENTITY`, [num_rows]
+Digests = npt.NDArray[np.uint64]  # [num_rows, 2]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -54,25 +42,14 @@ class ChunkOutcome:
     num_rejected: int
     identities: Identities
 
-    @property
-    def num_rows(self) -> int:
-        """Return the number of rows of the chunk's part."""
-        return len(self.identities.splits)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duplicates:
-    """The rows to drop.
+    """The rows to drop."""
 
-    Attributes:
-        rows: The rows, int64 [num_dropped], ascending.
-        kept: The row that each of them repeats, int64 [num_dropped].
-        same_key: Whether it repeats the key, not only the strokes; bool [num_dropped].
-    """
-
-    rows: npt.NDArray[np.int64]
-    kept: npt.NDArray[np.int64]
-    same_key: npt.NDArray[np.bool_]
+    rows: npt.NDArray[np.int64]  # [num_dropped], ascending
+    kept: npt.NDArray[np.int64]  # the row that each of them repeats, [num_dropped]
+    same_key: npt.NDArray[np.bool_]  # whether it repeats the key, not only the strokes; [num_dropped]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,17 +63,11 @@ class PartChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DedupPlan:
-    """The final contents of the inks folder.
+    """The final contents of the inks folder."""
 
-    Attributes:
-        counts: `inputs`, `rows` by split, `rejected` by reason.
-        parts: `name` and `num_rows` of each part that remains.
-        changes: Changes to the parts as the workers wrote them.
-    """
-
-    counts: Mapping[str, Any]
-    parts: Sequence[Mapping[str, Any]]
-    changes: Sequence[PartChange]
+    counts: Mapping[str, Any]  # `inputs`, `rows` by split, `rejected` by reason
+    parts: Sequence[Mapping[str, Any]]  # `name` and `num_rows` of each part that remains
+    changes: Sequence[PartChange]  # to the parts as the workers wrote them
 
 
 def digests_of(texts: Iterable[str]) -> Digests:
@@ -107,12 +78,12 @@ def digests_of(texts: Iterable[str]) -> Digests:
 
 def identities_of(rows: pa.Table) -> Identities:
     """Return the identities of rows with `key`, `split` and `content_hash` of `INK_SCHEMA`."""
+    identities = np.empty(len(rows), IDENTITY)
+    identities["key"] = digests_of(rows["key"].to_pylist())
+    identities["split"] = pc.index_in(rows["split"], pa.array(SPLITS)).to_numpy()
     hashes = bytes.fromhex("".join(rows["content_hash"].to_pylist()))
-    return Identities(
-        keys=digests_of(rows["key"].to_pylist()),
-        splits=pc.index_in(rows["split"], pa.array(SPLITS)).to_numpy().astype(np.uint8),
-        contents=np.frombuffer(hashes, np.uint64).reshape(-1, 2),
-    )
+    identities["content"] = np.frombuffer(hashes, np.uint64).reshape(-1, 2)
+    return identities
 
 
 def find_duplicates(identities: Identities) -> Duplicates:
@@ -126,13 +97,13 @@ def find_duplicates(identities: Identities) -> Duplicates:
 
     Memory: about 100 bytes per row.
     """
-    splits = identities.splits
+    splits = identities["split"]
     rows = np.arange(len(splits))
-    first = _first_of_equal(identities.keys, rows, order=rows)
+    first = _first_of_equal(identities["key"], rows, order=rows)
     candidates = rows[first == rows]
     # SPLITS are in reverse order of precedence
     order = candidates[np.argsort(len(SPLITS) - splits[candidates], kind="stable")]
-    kept = _first_of_equal(identities.contents, first, order=order)
+    kept = _first_of_equal(identities["content"], first, order=order)
     repeats = (kept != rows) & ((splits != splits[kept]) | (splits == SPLITS.index("train")))
     same_key = first != rows
     dropped = rows[same_key | repeats]
@@ -163,24 +134,19 @@ def read_dedup_plan(folder: Location) -> DedupPlan | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Parts:
-    """All parts of a draft, in order. starts: first row of each part, and the number of rows, int64 [num_parts + 1]."""
+    """All parts of a draft, in order."""
 
     chunks: Sequence[int]
-    starts: npt.NDArray[np.int64]
+    starts: npt.NDArray[np.int64]  # first row of each part, and the number of rows, [num_parts + 1]
     identities: Identities
 
     @classmethod
     def of(cls, outcomes: Sequence[ChunkOutcome]) -> "_Parts":
-        filled = [outcome for outcome in outcomes if outcome.num_rows]
-        rows = [outcome.identities for outcome in filled]
+        filled = [outcome for outcome in outcomes if len(outcome.identities)]
         return cls(
             chunks=[outcome.index for outcome in filled],
-            starts=np.cumsum([0, *(outcome.num_rows for outcome in filled)]),
-            identities=Identities(
-                keys=np.concatenate([digests_of([]), *(each.keys for each in rows)]),
-                splits=np.concatenate([np.empty(0, np.uint8), *(each.splits for each in rows)]),
-                contents=np.concatenate([digests_of([]), *(each.contents for each in rows)]),
-            ),
+            starts=np.cumsum([0, *(len(outcome.identities) for outcome in filled)]),
+            identities=np.concatenate([np.empty(0, IDENTITY), *(outcome.identities for outcome in filled)]),
         )
 
     def by_chunk(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
@@ -206,7 +172,7 @@ def plan_dedup(folder: Location, outcomes: Sequence[ChunkOutcome]) -> DedupPlan:
 
 def _duplicate_rejects(folder: Location, duplicates: Duplicates, *, parts: _Parts) -> pa.Table:
     """Return a rejection for each row to drop, which names the row that it repeats."""
-    rows, kept, splits = duplicates.rows, duplicates.kept, parts.identities.splits
+    rows, kept, splits = duplicates.rows, duplicates.kept, parts.identities["split"]
     needed = np.unique(np.concatenate([rows, kept]))
     names = [pa.table({"key": pa.array([], pa.string()), "source": pa.array([], pa.string())})]
     for chunk, local in parts.by_chunk(needed):
@@ -232,7 +198,7 @@ def _plan(duplicates: Duplicates, *, parts: _Parts, rejected: pa.Table) -> Dedup
     num_rows = dict(zip(parts.chunks, np.diff(parts.starts).tolist(), strict=True))
     dropped = {chunk: rows.tolist() for chunk, rows in parts.by_chunk(duplicates.rows)}
     kept = {chunk: count - len(dropped.get(chunk, [])) for chunk, count in num_rows.items()}
-    rows = np.bincount(np.delete(parts.identities.splits, duplicates.rows), minlength=len(SPLITS)).tolist()
+    rows = np.bincount(np.delete(parts.identities["split"], duplicates.rows), minlength=len(SPLITS)).tolist()
     counts = {
         "inputs": sum(kept.values()) + rejected.num_rows,
         "rows": dict(zip(SPLITS, rows, strict=True)),

@@ -29,18 +29,10 @@ def read_texts(  # noqa: PLR0913  # all that a label and a split may depend on
     max_label_chars: int,
     normalize: Callable[[str], str],
 ) -> InkTexts:
-    """Find label, writer and split of one ink.
+    """Find label, writer and split of one ink, whose path inside the input `item` is `path`.
 
-    Args:
-        document: The ink.
-        path: Path of the ink inside its input.
-        item: The input.
-        plan: The source plan, which names the annotations to read.
-        max_label_chars: Longer labels are refused.
-        normalize: `latexify.pipeline.latex.normalize`, perhaps cached.
-
-    Raises:
-        UnusableInkError: NO_LABEL, BAD_LABEL or NO_SPLIT.
+    `normalize` is `latexify.pipeline.latex.normalize`, perhaps cached. Raises UnusableInkError: NO_LABEL, BAD_LABEL or
+    NO_SPLIT.
     """
     annotations = document.annotations
     label = _first(annotations, plan.label_annotations)

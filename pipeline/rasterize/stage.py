@@ -10,7 +10,7 @@ A run that continues after an interruption finds the finished shards by their re
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 import joblib
@@ -48,20 +48,9 @@ def run(  # noqa: PLR0913  # the contract of every stage: parameters, inputs, ou
 ) -> dict[str, Any]:
     """Draw every ink and write the shard folder `out`, or continue an interrupted run; see docs/reference/shards.md.
 
-    Args:
-        params: The stage's parameters.
-        seed: Random seed of the variants.
-        inks: The inks folder.
-        tokenizer: The tokenizer folder, made from these inks.
-        out: The shard folder to write.
-        metrics: The JSON file for the returned numbers.
-        engine: Where the drawing runs; it changes no byte.
-
-    Returns:
-        Counts of samples, shards, bytes and rejections, and the mean number of tokens.
-
-    Raises:
-        LatexifyError: If an input is missing, was made from other inks, or leaves no sample.
+    `seed` decides the variants. Returns what it writes into `metrics`: counts of samples, shards, bytes and rejections,
+    and the mean number of tokens. Raises LatexifyError if an input is missing, was made from other inks, or leaves no
+    sample.
     """
     manifest = _manifest(params, seed=seed, inks=inks, tokenizer=tokenizer)
     settings = _settings(params, seed=seed, manifest=manifest)
@@ -93,13 +82,7 @@ def _manifest(params: RasterizeParams, *, seed: int, inks: Location, tokenizer: 
 
 
 def _settings(params: RasterizeParams, *, seed: int, manifest: Manifest) -> RenderSettings:
-    canvas = Canvas(
-        height_px=params.height_px,
-        width_px=params.width_px,
-        margin_px=params.margin_px,
-        pen_width_px=params.pen_width_px,
-        max_stroke_px=params.max_stroke_px,
-    )
+    canvas = Canvas(**params.model_dump(include={field.name for field in fields(Canvas)}))
     replace(canvas, pen_width_px=params.widest_pen_px)  # raises if the widest pen does not fit
     return RenderSettings(
         artifact=manifest.fingerprint,

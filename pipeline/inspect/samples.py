@@ -19,9 +19,8 @@ from latexify.shards.format.png import decode_png
 from latexify.shards.format.sample import IDS_SUFFIX, JSON_SUFFIX, PNG_SUFFIX
 from latexify.shards.reading.reader import SampleReader
 
+# samples whose JSON is read, for strokes and extents; in larger folders a fixed random choice
 MAX_DESCRIBED = 20_000
-"""Maximum samples whose JSON is read, for strokes and extents; in larger folders a fixed random choice."""
-
 _MAX_MEMBER_BYTES = 1 << 26
 
 
@@ -49,17 +48,8 @@ class ShardCollection:
             for row, (key, label) in enumerate(zip(keys, labels, strict=True)):
                 self._rows[key] = (split, row)
                 facts = _describe(reader, row) if _is_chosen(key, share) else {}
-                self.entries.append(
-                    Entry(
-                        key=key,
-                        split=split,
-                        label=label,
-                        num_tokens=int(index.num_tokens[row]),
-                        has_ids=True,
-                        num_bytes=int(index.png_bytes[row]),
-                        **facts,
-                    )
-                )
+                facts |= {"num_tokens": int(index.num_tokens[row]), "num_bytes": int(index.png_bytes[row])}
+                self.entries.append(Entry(key=key, split=split, label=label, has_ids=True, **facts))
 
     def pictures(self, entries: Sequence[Entry], canvas: Canvas) -> list[Picture | None]:  # noqa: ARG002  # as stored
         """Return the stored pictures; None for a damaged one."""

@@ -94,11 +94,12 @@ def _draw_together(inks: pa.RecordBatch, variants: list[int], settings: RenderSe
     for key in keys:
         with _naming(key):
             pngs.append(encode_coverage(next(pictures)))
-    facts = zip(keys, pngs, variants, descriptions, _extents(inks["points"]), _lists(inks["token_ids"]), strict=True)
-    for key, png, variant, description, extent, token_ids in facts:
+    extents, token_ids = extents_of(inks["points"]), _lists(inks["token_ids"])
+    facts = zip(keys, pngs, variants, descriptions, extents, token_ids, strict=True)
+    for key, png, variant, description, extent, ids in facts:
         description |= {"extent": extent, "variant": variant}
         label = description["normalized_label"]
-        yield EncodedSample(key=key, label=label, png=png, token_ids=token_ids, description=description)
+        yield EncodedSample(key=key, label=label, png=png, token_ids=ids, description=description)
 
 
 def _draw(inks: pa.RecordBatch, keys: list[str], variants: list[int], settings: RenderSettings) -> Iterator[Pixels]:
@@ -140,9 +141,9 @@ def _lists(column: pa.ListArray) -> list[npt.NDArray[Any]]:
     return [values[start:end] for start, end in pairwise(ends)]
 
 
-def _extents(points: pa.ListArray) -> list[list[float]]:
+def extents_of(points: pa.ListArray) -> list[list[float]]:
     """Return width and height of every ink (x, y, x, y, …; at least one point each), in its own units."""
-    coordinates, starts = _values(points).reshape(-1, 2), np.array(_ends(points)[:-1]) // 2
+    coordinates, starts = _values(points).reshape(-1, 2), np.array(_ends(points)[:-1], np.int64) // 2
     # float32 is exact in float64, so the difference of the ends is that of all points
     widths, heights = (
         (np.maximum.reduceat(line, starts).astype(np.float64) - np.minimum.reduceat(line, starts)).tolist()

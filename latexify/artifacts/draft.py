@@ -27,11 +27,8 @@ def draft_of(out: Location, *, build_key: str) -> Iterator[Location]:
     left, otherwise it is empty. Files in it are whole if they were written with `latexify.artifacts.files`. On this
     machine it is a folder beside `out`, which stays untouched until the end; a lock keeps a second run out. Object
     stores can neither rename folders nor lock: there it is `out` itself, which is unfinished as long as it has no
-    manifest.
-
-    Raises:
-        LatexifyError: If `out` holds something that no stage wrote, another run is writing it, or its store does not
-            answer.
+    manifest. Raises LatexifyError if `out` holds something that no stage wrote, another run is writing it, or its store
+    does not answer.
     """
     if is_local(out):
         try:

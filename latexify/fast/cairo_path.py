@@ -38,13 +38,9 @@ class _Path(ctypes.Structure):
 def path_data_of(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], starts: Counts, lengths: Counts) -> PathData:
     """Return the path elements of lines: for each a move to its first point, then a line to each of its points.
 
-    The first line element goes to where the line begins. With round caps it draws the dot of a stroke of one point.
-
-    Args:
-        x: Coordinates, float64 [num_points].
-        y: The same.
-        starts: Index of the first point of each line, [num_lines].
-        lengths: Number of points of each line, [num_lines], at least 1; a line has ``lengths[i] + 1`` elements.
+    The first line element goes to where the line begins. With round caps it draws the dot of a stroke of one point. `x`
+    and `y` are [num_points], `starts` and `lengths` (at least 1) the first point and number of points of each line,
+    which has ``lengths[i] + 1`` elements.
     """
     elements_before = np.cumsum(lengths + 1) - (lengths + 1)
     points = np.arange(lengths.sum() + len(lengths)) + np.repeat(starts - elements_before - 1, lengths + 1)

@@ -74,16 +74,11 @@ class Engine:
 
 @contextmanager
 def open_engine(backend: Backend, *, jobs: int, address: str | None = None) -> Iterator[Engine]:
-    """Yield an engine; a cluster stays connected until the block ends.
+    """Yield an engine; a cluster, at an address such as ``tcp://host:8786``, stays connected until the block ends.
 
-    Args:
-        backend: joblib's backend, or the kind of cluster.
-        jobs: How many calls run at a time; 0: one for each CPU of this machine, or as many as the cluster has room for.
-        address: The cluster's address (`dask`: ``tcp://host:8786``; `ray`: ``host:6379`` or ``ray://host:10001``).
-
-    Raises:
-        LatexifyError: If the address is missing, not needed, or does not answer within ten seconds, if the backend's
-            package is not installed, or if workers have other code or libraries than this process.
+    With 0 `jobs`, as many calls run at a time as this machine has CPUs, or the cluster room. Raises LatexifyError if
+    the address is missing, not needed, or does not answer within ten seconds, if the backend's package is not
+    installed, or if workers have other code or libraries than this process.
     """
     if backend not in {"dask", "ray"}:
         if address is not None:

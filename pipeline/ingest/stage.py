@@ -42,12 +42,9 @@ def run(params: IngestParams, *, source: Path, out: Location, metrics: Location,
     """Parse all inputs of a source folder into an inks folder; return the counts, which also go into `metrics`.
 
     An interrupted run continues from its draft (`latexify.artifacts.draft`) and ends with the same bytes. The counts
-    are `inputs`, `rows` by split and `rejected` by reason.
-
-    Raises:
-        LatexifyError: If the source is missing, changed or damaged, if more than `params.max_reject_fraction` of the
-            inputs are rejected (the message names the ``rejects.parquet`` that lists them), or if there is nothing to
-            train on.
+    are `inputs`, `rows` by split and `rejected` by reason. Raises LatexifyError if the source is missing, changed or
+    damaged, if more than `params.max_reject_fraction` of the inputs are rejected (the message names the
+    ``rejects.parquet`` that lists them), or if there is nothing to train on.
     """
     made_from = read_manifest(source, SOURCE)
     plan = SourcePlan.from_content(made_from.content, where=source / MANIFEST_NAME)

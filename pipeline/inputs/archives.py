@@ -65,14 +65,10 @@ class Member:
 def iter_members(path: Location, *, max_bytes: int | None, in_place: bool = False) -> Iterator[Member]:
     """Yield the files of a folder (sorted by path) or of an archive (in its own order, its type found by content).
 
-    Args:
-        path: The folder or archive.
-        max_bytes: Larger members come without data. None: all members do, which lists them.
-        in_place: Leave out the data of members that others can read where they are (`MemberReader`): files of a
-            folder, and members of an archive on this machine that have an `offset`.
-
-    Raises:
-        LatexifyError: If the archive is damaged, cut short, encrypted, or not an archive.
+    Members larger than `max_bytes` come without data; None lists all of them without. `in_place` also leaves out the
+    data of members that others can read where they are (`MemberReader`): files of a folder, and members of an archive
+    on this machine that have an `offset`. Raises LatexifyError if the archive is damaged, cut short, encrypted, or
+    none.
     """
     if kind_of(path) == "archive":
         return _archive_members(path, max_bytes=max_bytes, in_place=in_place and is_local(path))

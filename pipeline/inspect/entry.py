@@ -69,9 +69,7 @@ _SIZES: dict[str, Callable[[Entry], float | None]] = {
 class Choice:
     """Which entries to show."""
 
-    pick: Pick = (
-        "random"  # order of the entries: `widest` by width / height, `smallest` by the larger side in the ink's units
-    )
+    pick: Pick = "random"  # the order: `widest` by width / height, `smallest` by the larger side in the ink's units
     count: int = 24  # at most
     label: str | None = None  # text within the label or, if no label contains it, a regular expression
     key: str | None = None  # text within the key or the source

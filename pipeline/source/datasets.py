@@ -9,15 +9,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from latexify.artifacts.location import Location
+from latexify.artifacts.location import Location, is_local
+from latexify.common.errors import LatexifyError
 from latexify.pipeline.config import CrohmeParams, DatasetName, InkmlParams, MathWritingParams, SyntheticParams
 from latexify.pipeline.inks.ink import SPLITS
 from latexify.pipeline.inputs.inputs import resolve_path
 from latexify.pipeline.inputs.scan import InputSpec
 from latexify.pipeline.inputs.splits import SPLIT_NAMES, AnnotationSplit, FolderSplit, HashSplit, InputSplit, SplitRule
-from latexify.pipeline.source.mathwriting import list_mathwriting
+from latexify.pipeline.source.download import fetch
 
 DatasetSection = SyntheticParams | MathWritingParams | CrohmeParams | InkmlParams
+
+# MathWriting-2024 as Google publishes it: ``URL/NAME.tgz``, and the size in bytes of each archive. Source: Gervais et
+# al., MathWriting: A Dataset For Handwritten Mathematical Expression Recognition (arXiv:2404.10690), and its readme
+MATHWRITING_URL = "https://storage.googleapis.com/mathwriting_data"
+MATHWRITING_BYTES = {"mathwriting-2024": 3_096_141_721, "mathwriting-2024-excerpt": 1_620_634}
+_LIST_UP_TO_BYTES = 100_000_000  # listing the files of a larger archive would decompress gigabytes an extra time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +76,19 @@ def _list_synthetic(section: SyntheticParams, context: Context) -> Listing:
 
 
 def _list_mathwriting(section: MathWritingParams, context: Context, *, published: str) -> Listing:
-    inputs = [list_mathwriting(section, published=published, raw=context.raw)]
+    """List the archive with its splits and the selected training folders; download it unless the section names one."""
+    if section.archive is None:
+        path = context.raw / f"{published}.tgz"
+        if is_local(path):
+            fetch(f"{MATHWRITING_URL}/{published}.tgz", to=path, num_bytes=MATHWRITING_BYTES[published])
+    else:
+        path = resolve_path(section.archive, raw=context.raw)
+    if not path.exists():
+        raise LatexifyError(f"mathwriting.archive: {path} does not exist: put it there, or leave it out to download it")
+    folders = {"valid": SPLIT_NAMES["valid"], "test": SPLIT_NAMES["test"]}
+    rule = FolderSplit(folders=folders | dict.fromkeys(section.train_folders, SPLIT_NAMES["train"]), only=True)
+    listed = path.is_dir() or path.stat().st_size <= _LIST_UP_TO_BYTES
+    inputs = [InputSpec(path=path, name=path.name, rule=rule, listed=listed)]
     return Listing(inputs=inputs, labels=["normalizedLabel", "label"])  # `symbols/` does not have normalized labels
 
 

@@ -76,14 +76,11 @@ class SplitIndex:
 
 
 def open_split(folder: Location, split: str) -> SplitIndex:
-    """Open one split of a shard folder, on this machine or in an object store.
+    """Open one split of a shard folder, on this machine or in an object store: read the index, check the shards' sizes.
 
-    The manifest and the index are read, and the sizes of the shards are checked.
-
-    Raises:
-        LatexifyError: If the folder is missing, incomplete, not a shard folder, or of an older format; if it has no
-            such split or an empty one; if a shard is missing or has another size than the manifest says; if the index
-            does not match; or if the object store does not answer.
+    Raises LatexifyError if the folder is missing, incomplete, not a shard folder, or of an older format; if it has no
+    such split or an empty one; if a shard is missing or has another size than the manifest says; if the index does not
+    match; or if the object store does not answer.
     """
     with store_trouble(folder):
         return _open_split(folder, split)

@@ -59,16 +59,10 @@ class Verification:
 def verify(folder: Location, *, encode: Encode | None, engine: Runner, report: Path | None = None) -> Verification:
     """Check every file of a shard folder and every byte of its tars, and that all of it belongs together.
 
-    In memory are the index and, for each running task, one sample and the rows of its shard.
-
-    Args:
-        folder: The shard folder.
-        encode: The tokenizer that the shards were made with; None skips the checks that need it.
-        engine: Runs the tasks; the findings come in the same order for any engine.
-        report: A file for all findings, one JSON object per line.
-
-    Raises:
-        LatexifyError: If there is no shard folder, its manifest cannot be used, or its store does not answer.
+    In memory are the index and, for each running task, one sample and the rows of its shard. `encode` is the tokenizer
+    that the shards were made with; None skips the checks that need it. The findings come in the same order for any
+    `engine`; all of them go into the file `report`, one JSON object per line. Raises LatexifyError if there is no shard
+    folder, its manifest cannot be used, or its store does not answer.
     """
     with store_trouble(folder), ExitStack() as stack:
         manifest = read_manifest(folder, SHARDS)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -85,7 +85,7 @@ def open_engine(backend: Backend, *, jobs: int, address: str | None = None) -> I
             raise LatexifyError(f"--backend {backend} runs on this machine: leave out --address {address}")
         yield Engine(backend=backend, jobs=jobs or usable_cpus())
         return
-    with _connect(backend, address) as cluster:
+    with closing(_connect(backend, address)) as cluster:
         cluster.require_same_versions()
         yield Engine(backend=backend, jobs=jobs, cluster=cluster)
 

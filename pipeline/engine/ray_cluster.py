@@ -101,24 +101,19 @@ def joining_problem(address: str) -> str | None:
     """
     if not _answers(address, timeout_s=CONNECT_TIMEOUT_S):
         return f"no Ray head answers at {address}"
-    fault = _try_to_join(address)
-    return fault and _not_joined(address, fault)
-
-
-def _not_joined(address: str, fault: object) -> str:
-    return f"Ray at {address} cannot be joined ({fault})"
-
-
-def _try_to_join(address: str) -> str | None:
     command = [sys.executable, "-c", _JOIN, address]
     try:
         joining = subprocess.run(command, capture_output=True, text=True, timeout=JOIN_TIMEOUT_S, check=False)  # noqa: S603  # our own
     except subprocess.TimeoutExpired:
-        return f"no answer within {JOIN_TIMEOUT_S:.0f} s"
+        return _not_joined(address, f"no answer within {JOIN_TIMEOUT_S:.0f} s")
     if joining.returncode == 0:
         return None
-    lines = joining.stderr.strip().splitlines()
-    return lines[-1] if lines else f"it ended the process that connected, exit code {joining.returncode}"
+    silent = f"it ended the process that connected, exit code {joining.returncode}"
+    return _not_joined(address, [silent, *joining.stderr.strip().splitlines()][-1])
+
+
+def _not_joined(address: str, fault: object) -> str:
+    return f"Ray at {address} cannot be joined ({fault})"
 
 
 def _run(task: Callable[..., Any], *arguments: Any) -> Any:

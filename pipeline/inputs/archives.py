@@ -14,7 +14,6 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self, cast
@@ -77,19 +76,14 @@ def iter_members(path: Location, *, max_bytes: int | None, in_place: bool = Fals
 
 
 def _archive_members(path: Location, *, max_bytes: int | None, in_place: bool) -> Iterator[Member]:
-    with _damage_reported(path), path.open("rb") as file:
-        magic = file.read(_MAGIC_BYTES)
-        file.seek(0)
-        if magic.startswith(_ZIP_MAGIC):
-            yield from _zip_members(file, max_bytes=max_bytes)
-        else:
-            yield from _tar_members(file, magic=magic, max_bytes=max_bytes, in_place=in_place)
-
-
-@contextmanager
-def _damage_reported(path: Location) -> Iterator[None]:
     try:
-        yield
+        with path.open("rb") as file:
+            magic = file.read(_MAGIC_BYTES)
+            file.seek(0)
+            if magic.startswith(_ZIP_MAGIC):
+                yield from _zip_members(file, max_bytes=max_bytes)
+            else:
+                yield from _tar_members(file, magic=magic, max_bytes=max_bytes, in_place=in_place)
     except _DAMAGE as error:
         raise LatexifyError(
             f"{path} cannot be read as a tar or zip archive ({error}): it is damaged or incomplete, fetch it again"

@@ -143,9 +143,8 @@ def _shortened(text: str, font: ImageFont.FreeTypeFont, width_px: float) -> str:
     if font.getlength(text) <= width_px:
         return text
     lengths = range(1, len(text) + 1)
-    return _without_middle(
-        text, bisect_right(lengths, width_px, key=lambda kept: font.getlength(_without_middle(text, kept)))
-    )
+    kept = bisect_right(lengths, width_px, key=lambda count: font.getlength(_without_middle(text, count)))
+    return _without_middle(text, kept)
 
 
 def _without_middle(text: str, kept: int) -> str:

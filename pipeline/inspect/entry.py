@@ -56,12 +56,12 @@ def num_latex_tokens(label: str) -> int:
 
 Pick = Literal["random", "longest", "widest", "smallest", "most-strokes"]
 
-# sort keys; larger values come first, None comes last
-_SIZES: dict[str, Callable[[Entry], float | None]] = {
-    "longest": lambda entry: entry.num_tokens,
-    "widest": lambda entry: entry.extent[0] / max(entry.extent[1], 1e-9) if entry.extent else None,
-    "smallest": lambda entry: -max(entry.extent) if entry.extent else None,
-    "most-strokes": lambda entry: entry.num_strokes,
+# sort keys; larger values come first, entries whose size is unknown last
+_SIZES: dict[str, Callable[[Entry], float]] = {
+    "longest": lambda entry: -np.inf if entry.num_tokens is None else entry.num_tokens,
+    "widest": lambda entry: entry.extent[0] / max(entry.extent[1], 1e-9) if entry.extent else -np.inf,
+    "smallest": lambda entry: -max(entry.extent) if entry.extent else -np.inf,
+    "most-strokes": lambda entry: -np.inf if entry.num_strokes is None else entry.num_strokes,
 }
 
 
@@ -88,7 +88,7 @@ def choose(entries: Sequence[Entry], choice: Choice) -> tuple[list[Entry], int]:
     if choice.pick == "random":
         matching.sort(key=lambda entry: _draw(entry, choice.seed))
     else:
-        matching.sort(key=lambda entry: _rank(_SIZES[choice.pick](entry), entry.key))
+        matching.sort(key=lambda entry: (-_SIZES[choice.pick](entry), entry.key))
     return matching[: choice.count], len(matching)
 
 
@@ -112,7 +112,3 @@ def _with_label(entries: Sequence[Entry], text: str) -> list[Entry]:
 
 def _draw(entry: Entry, seed: int) -> bytes:
     return hashlib.blake2b(f"{seed}\0{entry.key}\0{entry.source}".encode("utf-8", "surrogatepass")).digest()
-
-
-def _rank(size: float | None, key: str) -> tuple[float, str]:
-    return (float("inf") if size is None else -size, key)

@@ -130,9 +130,7 @@ def _splits(shards: list[ShardRecord], planned: list[ShardRows]) -> dict[str, An
     for shard, rows in zip(shards, planned, strict=True):
         entry = splits[rows.split]
         entry["num_samples"] += shard.num_samples
-        entry["shards"].append(
-            {"name": shard.name, "num_samples": shard.num_samples, "num_bytes": shard.num_bytes, "sha256": shard.sha256}
-        )
+        entry["shards"].append({name: getattr(shard, name) for name in ("name", "num_samples", "num_bytes", "sha256")})
     return splits
 
 

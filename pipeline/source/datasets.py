@@ -96,11 +96,9 @@ def _list_crohme(section: CrohmeParams, context: Context) -> Listing:
     train: SplitRule = InputSplit(split="train")
     if not section.valid and section.valid_fraction:
         train = HashSplit(of="writer", seed=context.seed, valid_fraction=section.valid_fraction, test_fraction=0)
-    inputs = [
-        *_specs(section.train, rule=train, raw=context.raw),
-        *_specs(section.valid, rule=InputSplit(split="valid"), raw=context.raw),
-        *_specs(section.test, rule=InputSplit(split="test"), raw=context.raw),
-    ]
+    inputs = _specs(section.train, rule=train, raw=context.raw)
+    inputs += _specs(section.valid, rule=InputSplit(split="valid"), raw=context.raw)
+    inputs += _specs(section.test, rule=InputSplit(split="test"), raw=context.raw)
     return Listing(inputs=inputs, labels=["truth"])
 
 
@@ -128,6 +126,7 @@ MATHWRITING_ORIGIN = Origin(
     licence="cc-by-nc-sa-4.0",
 )
 
+# by the name that `dataset` has in ``params.yaml``
 DATASETS: Mapping[DatasetName, Dataset] = {
     "synthetic": Dataset(
         section="synthetic",
@@ -164,7 +163,6 @@ DATASETS: Mapping[DatasetName, Dataset] = {
         origin=Origin(title="the publisher's own InkML", terms="as the publisher states", licence=None),
     ),
 }
-"""All datasets, by the name that `dataset` has in ``params.yaml``."""
 
 
 def section_of(params: Any, dataset: DatasetName) -> Any:

@@ -68,15 +68,11 @@ def store_trouble(location: Location) -> Iterator[None]:
     try:
         yield
     except (OSError, *store_errors()) as error:
-        if is_local(location) or _is_of_our_disk(error):
+        # an error of a local file names the file, one of a full disk may not
+        is_of_file = isinstance(error, OSError) and (error.filename is not None or error.errno in _OUR_DISK)
+        if is_local(location) or is_of_file or isinstance(error, BrokenPipeError | ChildProcessError):
             raise
         raise LatexifyError(f"{location}: {one_line(f'{type(error).__name__}: {error}')}: {_remedy(error)}") from error
-
-
-def _is_of_our_disk(error: BaseException) -> bool:
-    """Whether an error is one of a local file, which names the file, or of a full disk, which may not."""
-    of_files = isinstance(error, OSError) and (error.filename is not None or error.errno in _OUR_DISK)
-    return of_files or isinstance(error, BrokenPipeError | ChildProcessError)
 
 
 def _remedy(error: BaseException) -> str:

@@ -63,7 +63,8 @@ def write_recipe(name: str, *, params_path: Path) -> None:
     values = check_params(recipe_values(name), path=RECIPES / f"{name}.yaml").model_dump(mode="json")
     yaml = YAML(pure=True)  # keeps comments
     yaml.width = 4096
-    yaml.representer.add_representer(type(None), _represent_null)
+    null = ("tag:yaml.org,2002:null", "null")
+    yaml.representer.add_representer(type(None), lambda representer, _: representer.represent_scalar(*null))
     document: dict[str, Any] = {}
     if params_path.exists():
         read_yaml(params_path)  # reports what is wrong with it
@@ -94,24 +95,15 @@ def merged(hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
     return sections
 
 
-def _represent_null(representer: Any, value: None) -> Any:
-    del value
-    return representer.represent_scalar("tag:yaml.org,2002:null", "null")
-
-
-def _flow_list(values: list[Any]) -> CommentedSeq:
-    """Write a list as `[a, b]`: a comment that follows it would otherwise end up between its lines."""
-    flow = CommentedSeq(values)
-    flow.fa.set_flow_style()
-    return flow
-
-
 def _assign(document: dict[str, Any], values: dict[str, Any]) -> None:
     """Set the values leaf by leaf, because comments belong to the leaves."""
     for key, value in values.items():
         if isinstance(value, dict):
             _assign(document.setdefault(key, {}), value)
         elif key not in document or document[key] != value:
-            document[key] = _flow_list(value) if isinstance(value, list) else value
+            document[key] = value
+            if isinstance(value, list):  # as `[a, b]`: a comment that follows would otherwise end up between its lines
+                document[key] = CommentedSeq(value)
+                document[key].fa.set_flow_style()
     for unknown in set(document) - set(values):
         del document[unknown]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+# current name of each renamed parameter, both as ``section.name``
 RENAMED_PARAMS: Mapping[str, str] = {
     "composed.shares": "composed.label_mix",
     "ingest.max_reject_rate": "ingest.max_reject_fraction",
@@ -13,10 +14,8 @@ RENAMED_PARAMS: Mapping[str, str] = {
     "train.patience": "train.early_stopping_patience",
     "train.window": "train.shuffle_window",
 }
-"""Current name of each renamed parameter, both as ``section.name``."""
-
+# current value of each renamed value, by the current name of its parameter
 RENAMED_VALUES: Mapping[str, Mapping[str, str]] = {"train.schedule": {"linear-end": "wsd"}}
-"""Current value of each renamed value, by the current name of its parameter."""
 
 
 def with_current_names(sections: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,9 @@ from latexify.pipeline.inputs.inputs import SourceInput, SourcePlan
 from latexify.pipeline.inputs.splits import InkFacts, known_writer, require_split
 
 
+Normalize = Callable[[str], str]  # `latexify.pipeline.latex.normalize`, perhaps cached
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InkTexts:
     """The text columns of an ink, without key and source."""
@@ -21,18 +24,11 @@ class InkTexts:
 
 
 def read_texts(  # noqa: PLR0913  # all that a label and a split may depend on
-    document: Document,
-    *,
-    path: str,
-    item: SourceInput,
-    plan: SourcePlan,
-    max_label_chars: int,
-    normalize: Callable[[str], str],
+    document: Document, *, path: str, item: SourceInput, plan: SourcePlan, max_label_chars: int, normalize: Normalize
 ) -> InkTexts:
     """Find label, writer and split of one ink, whose path inside the input `item` is `path`.
 
-    `normalize` is `latexify.pipeline.latex.normalize`, perhaps cached. Raises UnusableInkError: NO_LABEL, BAD_LABEL or
-    NO_SPLIT.
+    Raises UnusableInkError: NO_LABEL, BAD_LABEL or NO_SPLIT.
     """
     annotations = document.annotations
     label, normalized_label = read_label(
@@ -45,7 +41,7 @@ def read_texts(  # noqa: PLR0913  # all that a label and a split may depend on
 
 
 def read_label(
-    annotations: Mapping[str, str], names: Sequence[str], *, max_label_chars: int, normalize: Callable[[str], str]
+    annotations: Mapping[str, str], names: Sequence[str], *, max_label_chars: int, normalize: Normalize
 ) -> tuple[str, str]:
     """Return the label as it is and normalised. Raises UnusableInkError: NO_LABEL or BAD_LABEL."""
     label = _first(annotations, names)

@@ -1,6 +1,6 @@
 """Parse one chunk of members into a part of the inks folder and its record."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,7 +15,7 @@ from latexify.common.errors import LatexifyError
 from latexify.pipeline.config import IngestParams
 from latexify.pipeline.ingest.chunks import Chunk, ChunkRecord, read_record, write_record
 from latexify.pipeline.ingest.dedup import ChunkOutcome, identities_of
-from latexify.pipeline.ingest.labels import InkTexts, read_texts
+from latexify.pipeline.ingest.labels import InkTexts, Normalize, read_texts
 from latexify.pipeline.inkml.document import Document, no_strokes_error, read_document
 from latexify.pipeline.inkml.numbers import TraceTexts, parse_traces
 from latexify.pipeline.inkml.xml import UnusableInkError
@@ -138,7 +138,7 @@ def _candidate(  # noqa: PLR0913  # all that a label and a split may depend on
     item: SourceInput,
     plan: SourcePlan,
     params: IngestParams,
-    normalize: Callable[[str], str],
+    normalize: Normalize,
 ) -> _Candidate:
     """Find label and split of the member `name`. Never raises because of its content."""
     key = item.key_prefix + key_of(name)

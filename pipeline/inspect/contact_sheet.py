@@ -126,10 +126,9 @@ def _wrapped(words: Sequence[str], font: ImageFont.FreeTypeFont) -> list[str]:
             lines.append("")
         lines[-1] += rest
         if len(lines) > MAX_LABEL_LINES:
-            kept = lines[MAX_LABEL_LINES - 1]
-            room_px = PICTURE_WIDTH_PX - font.getlength("…")
-            fits = kept if font.getlength(kept) <= room_px else kept[: _fitting(kept, font, room_px)]
-            return [*lines[: MAX_LABEL_LINES - 1], fits + "…"]
+            last = lines[MAX_LABEL_LINES - 1]
+            num_kept = _fitting(last, font, PICTURE_WIDTH_PX - font.getlength("…"))
+            return [*lines[: MAX_LABEL_LINES - 1], last[:num_kept] + "…"]
     return lines
 
 

@@ -69,9 +69,8 @@ def find_rows(rows: Rows, *, pieces: list[Piece], starts: Rows) -> ScratchRows:
     """Return the positions of rows that are counted through all pieces; a row may occur more than once."""
     piece_ids = np.searchsorted(starts, rows, side="right") - 1
     needed, inverse = np.unique(piece_ids, return_inverse=True)
-    return ScratchRows(
-        pieces=[pieces[piece_id] for piece_id in needed.tolist()], piece_ids=inverse, rows=rows - starts[piece_ids]
-    )
+    needed_pieces = [pieces[piece_id] for piece_id in needed.tolist()]
+    return ScratchRows(pieces=needed_pieces, piece_ids=inverse, rows=rows - starts[piece_ids])
 
 
 @contextmanager

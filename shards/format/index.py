@@ -122,10 +122,8 @@ def _check_names(shards: Sequence[Mapping[str, Any]], *, where: Location) -> Non
     """Refuse names that would make a reader open, or a cache write, files outside the folder."""
     for shard in shards:
         if not _SHARD_NAME.fullmatch(shard["name"]) or not _SHA256.fullmatch(shard["sha256"]):
-            raise LatexifyError(
-                f"{where / MANIFEST_NAME} names a shard that we never write ({shard['name']!r}): "
-                f"run `{SHARDS.producer}` again"
-            )
+            problem = f"names a shard that we never write ({shard['name']!r})"
+            raise LatexifyError(f"{where / MANIFEST_NAME} {problem}: run `{SHARDS.producer}` again")
 
 
 def _check_sizes(folder: Location, shards: Sequence[Mapping[str, Any]]) -> None:

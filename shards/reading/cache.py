@@ -70,9 +70,8 @@ class ShardCache:
                     self._make_room(num_bytes)
                     file = _fetch(source, kept, sha256=sha256)
         except OSError as error:
-            raise LatexifyError(
-                f"{source} cannot be kept in {self.folder} ({error}): set {FOLDER_VARIABLE} to a folder with room"
-            ) from None
+            problem = f"{source} cannot be kept in {self.folder} ({error})"
+            raise LatexifyError(f"{problem}: set {FOLDER_VARIABLE} to a folder with room") from None
         return file
 
     def _make_room(self, num_bytes: int) -> None:
@@ -120,9 +119,8 @@ def _fetch(source: UPath, kept: Path, *, sha256: str) -> int:
                 return os.open(temporary, os.O_RDONLY)  # before other processes can see, and remove, the copy
             if attempt < _ATTEMPTS - 1:
                 time.sleep(_FIRST_PAUSE_S * 2**attempt)
-        raise LatexifyError(
-            f"{source} cannot be fetched ({problem}): fix the connection, or run `{SHARDS.producer}` again"
-        )
+        remedy = f"fix the connection, or run `{SHARDS.producer}` again"
+        raise LatexifyError(f"{source} cannot be fetched ({problem}): {remedy}")
 
 
 def _try_to_copy(source: UPath, target: Path, *, sha256: str) -> str | None:

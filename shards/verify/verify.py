@@ -21,9 +21,8 @@ from latexify.shards.verify.index import index_findings, read_index, rows_by_sha
 from latexify.shards.verify.shard import Finding, ListedShard, ShardCheck, TokenIds, check_shard
 
 MAX_SHOWN = 20
-
+# maps normalised labels to the token ids (int32 [num_tokens], the end id last) that their samples must have
 Encode = Callable[[Sequence[str]], Sequence[TokenIds]]
-"""Maps normalised labels to the token ids (int32 [num_tokens], the end id last) that their samples must have."""
 
 
 class Runner(Protocol):

@@ -8,7 +8,7 @@ methods are called. Both make the same path.
 import ctypes
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any
 
 import cairo
 import numpy as np
@@ -52,14 +52,7 @@ def path_data_of(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], starts:
     return elements
 
 
-class PathAppender(Protocol):
-    """Appends rows of :func:`path_data_of` to the path of a context."""
-
-    def append(self, elements: PathData) -> None:
-        """Append contiguous rows."""
-
-
-def path_appender(context: "cairo.Context[Any]") -> PathAppender:
+def path_appender(context: "cairo.Context[Any]") -> "FastAppender | PlainAppender":
     """Return the fast appender where it works on this installation, unless `LATEXIFY_PLAIN` is set."""
     append_path = None if use_plain() else _find_append_path()
     return PlainAppender(context) if append_path is None else FastAppender(context, append_path)
@@ -79,7 +72,7 @@ def _find_append_path() -> Callable[..., None] | None:
 
 
 class FastAppender:
-    """Appends with one C call."""
+    """Appends rows of :func:`path_data_of` to the path of a context with one C call."""
 
     def __init__(self, context: "cairo.Context[Any]", append_path: Callable[..., None]) -> None:
         self._context = context  # keeps the pointer valid
@@ -89,19 +82,19 @@ class FastAppender:
         self._path = _Path(status=cairo.Status.SUCCESS)
 
     def append(self, elements: PathData) -> None:
-        """See :class:`PathAppender`."""
+        """Append contiguous rows."""
         self._path.data, self._path.num_data = elements.ctypes.data, _LENGTH * len(elements)
         self._append_path(self._pointer, self._path)
 
 
 class PlainAppender:
-    """Appends with a pycairo call for each element."""
+    """Appends rows of :func:`path_data_of` to the path of a context with a pycairo call for each."""
 
     def __init__(self, context: "cairo.Context[Any]") -> None:
         self._context = context
 
     def append(self, elements: PathData) -> None:
-        """See :class:`PathAppender`."""
+        """Append contiguous rows."""
         calls = (self._context.move_to, self._context.line_to)
         kinds = elements.view(np.intc)[:, 0].tolist()
         for kind, x, y in zip(kinds, elements[:, 2].tolist(), elements[:, 3].tolist(), strict=True):

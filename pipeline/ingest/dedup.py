@@ -32,6 +32,7 @@ DEDUP_PLAN_NAME = "decision.json"
 IDENTITY = np.dtype([("key", np.uint64, 2), ("split", np.uint8), ("content", np.uint64, 2)])
 Identities = npt.NDArray[np.void]  # of `IDENTITY`, [num_rows]
 Digests = npt.NDArray[np.uint64]  # [num_rows, 2]
+Rows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,8 +48,8 @@ class ChunkOutcome:
 class Duplicates:
     """The rows to drop."""
 
-    rows: npt.NDArray[np.int64]  # [num_dropped], ascending
-    kept: npt.NDArray[np.int64]  # the row that each of them repeats, [num_dropped]
+    rows: Rows  # [num_dropped], ascending
+    kept: Rows  # the row that each of them repeats, [num_dropped]
     same_key: npt.NDArray[np.bool_]  # whether it repeats the key, not only the strokes; [num_dropped]
 
 
@@ -110,9 +111,7 @@ def find_duplicates(identities: Identities) -> Duplicates:
     return Duplicates(rows=dropped, kept=kept[dropped], same_key=same_key[dropped])
 
 
-def _first_of_equal(
-    digests: Digests, default: npt.NDArray[np.int64], *, order: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
+def _first_of_equal(digests: Digests, default: Rows, *, order: Rows) -> Rows:
     """For each row in `order`, return the first row in that order with the same digest; for others, the default."""
     grouped = order[np.lexsort((digests[order, 1], digests[order, 0]))]
     is_first = np.ones(len(grouped), np.bool_)
@@ -137,7 +136,7 @@ class _Parts:
     """All parts of a draft, in order."""
 
     chunks: Sequence[int]
-    starts: npt.NDArray[np.int64]  # first row of each part, and the number of rows, [num_parts + 1]
+    starts: Rows  # first row of each part, and the number of rows, [num_parts + 1]
     identities: Identities
 
     @classmethod
@@ -149,7 +148,7 @@ class _Parts:
             identities=np.concatenate([np.empty(0, IDENTITY), *(outcome.identities for outcome in filled)]),
         )
 
-    def by_chunk(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+    def by_chunk(self, rows: Rows) -> Iterator[tuple[int, Rows]]:
         """Yield the chunks of ascending rows, each with its rows counted from the start of its part."""
         bounds = np.searchsorted(rows, self.starts)
         for index, chunk in enumerate(self.chunks):
@@ -204,13 +203,9 @@ def _plan(duplicates: Duplicates, *, parts: _Parts, rejected: pa.Table) -> Dedup
         "rows": dict(zip(SPLITS, rows, strict=True)),
         "rejected": dict(sorted(Counter(rejected["reason"].to_pylist()).items())),
     }
-    return DedupPlan(
-        counts=counts,
-        parts=[{"name": part_name(chunk), "num_rows": count} for chunk, count in kept.items() if count],
-        changes=[
-            PartChange(name=part_name(chunk), num_rows=num_rows[chunk], dropped=rows) for chunk, rows in dropped.items()
-        ],
-    )
+    parts = [{"name": part_name(chunk), "num_rows": count} for chunk, count in kept.items() if count]
+    changes = [PartChange(name=part_name(chunk), num_rows=num_rows[chunk], dropped=dropped[chunk]) for chunk in dropped]
+    return DedupPlan(counts=counts, parts=parts, changes=changes)
 
 
 def apply_plan(plan: DedupPlan, *, folder: Location, engine: Engine) -> None:

@@ -9,7 +9,6 @@ from latexify.pipeline.inks.ink import Reason
 from latexify.pipeline.inputs.inputs import SourceInput, SourcePlan
 from latexify.pipeline.inputs.splits import InkFacts, known_writer, require_split
 
-
 Normalize = Callable[[str], str]  # `latexify.pipeline.latex.normalize`, perhaps cached
 
 

@@ -32,12 +32,8 @@ _DECOMPRESSORS: tuple[tuple[bytes, Callable[[IO[bytes]], object]], ...] = (
 )
 _ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")  # the second starts an empty archive
 _MAGIC_BYTES = 6
-# All header errors except EOFHeaderError, the regular end of an archive. typeshed lacks them.
-_HEADER_ERRORS: tuple[type[tarfile.TarError], ...] = (
-    tarfile.InvalidHeaderError,  # type: ignore[attr-defined]
-    tarfile.TruncatedHeaderError,  # type: ignore[attr-defined]
-    tarfile.EmptyHeaderError,  # type: ignore[attr-defined]
-)
+# errors of headers, but for EOFHeaderError, the regular end of an archive; typeshed lacks them
+_HEADER_ERRORS = tuple(getattr(tarfile, f"{kind}HeaderError") for kind in ("Invalid", "Truncated", "Empty"))
 _DAMAGE = (
     tarfile.TarError,
     zipfile.BadZipFile,

@@ -165,12 +165,6 @@ def test_keys_that_tar_readers_would_misread_are_refused(tmp_path: Path, key: st
         write_shard(tmp_path, split="train", number=0, samples=[encoded(key, 1)])
 
 
-def test_two_samples_of_one_key_are_refused(tmp_path: Path) -> None:
-    """Predictions are joined by key: one of the two would be lost."""
-    with pytest.raises(LatexifyError, match="'same'"):
-        write_folder(tmp_path / "shards", [["same", "other"], ["same"]])
-
-
 def test_damage_is_named(index: SplitIndex) -> None:
     """A training run must say which sample of which shard is broken, not crash in a decoder or train on noise."""
     path = index.folder / index.shards[0]

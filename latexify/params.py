@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from latexify.common.errors import LatexifyError, one_line
-from latexify.common.renamed import RENAMED_PARAMS, RENAMED_VALUES, with_current_names
+from latexify.common.renamed import replace_old_names
 from latexify.common.section import Section
 from latexify.eval.config import PredictParams, ReportParams, ScoreParams
 from latexify.pipeline.config import ComposedParams, DatasetParams, IngestParams, RasterizeParams, VocabParams
@@ -52,7 +52,7 @@ class Params(DatasetParams):
 
 
 def _combination_problems(params: Params) -> list[str]:
-    problems = []
+    canvas, problems = params.rasterize, []
     if params.vocab.tokenizer == "base" and params.model.base == "scratch":
         problems.append("vocab.tokenizer: `base` needs a base model, but model.base is `scratch`: use `latex`")
     if params.synthetic.min_tokens > params.synthetic.max_tokens:
@@ -61,7 +61,6 @@ def _combination_problems(params: Params) -> list[str]:
         problems.append("composed.min_tokens: larger than composed.max_tokens")
     if params.composed.num_inks and not any(params.composed.label_mix.model_dump().values()):
         problems.append("composed.label_mix: all are 0, so no label can be chosen")
-    canvas = params.rasterize
     if canvas.variants > 1 and canvas.variation == canvas.stroke_dropout == 0:
         problems.append("rasterize.variants: all variants are equal without rasterize.variation or stroke_dropout")
     if 2 * canvas.margin_px + canvas.widest_pen_px >= min(canvas.height_px, canvas.width_px):
@@ -84,16 +83,12 @@ def load_params(path: Path) -> Params:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Read the sections of a file without validating them.
-
-    Uses the YAML 1.2 parser of DVC, for which ``5e-5`` is a number. Raises LatexifyError if it is not valid YAML.
-    """
+    """Read the sections of a file without validating them. Raises LatexifyError if it is not valid YAML."""
     try:
-        raw = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        raw = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))  # DVC's parser: `5e-5` is a number
     except FileNotFoundError:
-        raise LatexifyError(
-            f"{path} not found: run latexify in the project's folder, or name the file with --params"
-        ) from None
+        problem = "run latexify in the project's folder, or name the file with --params"
+        raise LatexifyError(f"{path} not found: {problem}") from None
     except (YAMLError, UnicodeDecodeError) as error:
         raise LatexifyError(f"{path} is not valid YAML: {one_line(error)}") from None
     if not isinstance(raw, dict | None):
@@ -103,32 +98,15 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def check_params(raw: dict[str, Any], *, path: Path) -> Params:
     """Validate parameters that were read from `path`. Raises LatexifyError that lists all mistakes."""
-    outdated = _outdated(raw)
+    current, problems = replace_old_names(raw)
     try:
-        params = Params.model_validate(with_current_names(raw) if outdated else raw)
+        params = Params.model_validate(current if problems else raw)
     except ValidationError as error:
-        problems = outdated + [line for item in error.errors() for line in _describe(item)]
+        problems += [line for item in error.errors() for line in _describe(item)]
     else:
-        problems = outdated
         if not problems:
             return params
     raise LatexifyError(f"{path}: {len(problems)} mistake(s)\n" + "\n".join(f"  {line}" for line in problems))
-
-
-def _outdated(raw: dict[str, Any]) -> list[str]:
-    """Return a line for each parameter or value that has a new name."""
-    lines = []
-    for section, values in raw.items():
-        for name in values if isinstance(values, dict) else ():
-            old_name = f"{section}.{name}"
-            new_name = RENAMED_PARAMS.get(old_name, old_name)
-            if new_name != old_name:
-                lines.append(f"{old_name} is now {new_name}")
-            value = values[name]
-            new_value = RENAMED_VALUES.get(new_name, {}).get(value) if isinstance(value, str) else None
-            if new_value is not None:
-                lines.append(f"{new_name}: `{value}` is now `{new_value}`")
-    return lines
 
 
 def _describe(item: Any) -> list[str]:

@@ -9,12 +9,10 @@ from latexify.common.section import Section
 DatasetName = Literal["synthetic", "mathwriting", "mathwriting-excerpt", "crohme", "inkml"]
 Fraction = Annotated[float, Ge(0), Lt(1)]
 
-MAX_PEN_CHANGE = 0.3
-"""Fraction by which variants of an ink may widen or narrow the pen."""
-
+MAX_PEN_CHANGE = 0.3  # fraction by which variants of an ink may widen or narrow the pen
+# default limits of one InkML file
 MAX_FILE_BYTES = 8_000_000
 MAX_POINTS = 200_000
-"""Default limits of one InkML file."""
 
 
 class SyntheticParams(Section):

@@ -18,18 +18,14 @@ if TYPE_CHECKING:
 
 
 def open_shards(folder: Location | str, split: str, *, shuffle: int = 0, **options: Any) -> "webdataset.WebDataset":
-    """Open one split of a shard folder as a `webdataset` pipeline of decoded samples.
+    """Open one split of a shard folder (a path, or an ``https://`` URL) as a `webdataset` pipeline of decoded samples.
 
     Each sample is a dict of ``__key__`` and ``__url__`` (text), ``pixels`` (uint8 [height, width], 0 = ink, 255 =
     paper), ``token_ids`` (int32 [num_tokens], the end id last, no start id) and ``json`` (docs/reference/shards.md),
     so that for example ``open_shards("data/shards", "train", shuffle=1000).to_tuple("pixels", "token_ids")`` is ready
-    to train from. The order, which is that of the tars, does not follow `latexify.shards.reading.plan`.
-
-    Args:
-        folder: The shard folder: a path, or an ``https://`` URL.
-        split: The split.
-        shuffle: Number of samples to shuffle among; the order of the shards is shuffled, too. 0: no shuffling.
-        **options: Passed to `webdataset.WebDataset`, such as `nodesplitter` or `seed`.
+    to train from. The order, which is that of the tars, does not follow `latexify.shards.reading.plan`. With `shuffle`,
+    the order of the shards is shuffled, and so many samples among each other. Other `options`, such as `nodesplitter`
+    or `seed`, are those of `webdataset.WebDataset`.
 
     Raises:
         LatexifyError: If `webdataset` is not installed, or the folder or the split is missing or incomplete; while
@@ -54,11 +50,7 @@ def open_shards(folder: Location | str, split: str, *, shuffle: int = 0, **optio
 
 
 def decode(sample: dict[str, Any]) -> dict[str, Any]:
-    """Decode one sample as `webdataset` reads it from a tar.
-
-    Raises:
-        LatexifyError: If it is damaged.
-    """
+    """Decode one sample as `webdataset` reads it from a tar. Raises LatexifyError if it is damaged."""
     key, url = sample["__key__"], sample["__url__"]
     try:
         return {

@@ -43,7 +43,10 @@ STEPS: dict[str, dict[str, Sequence[str]]] = {
         ),
         "PNG": ("latexify.shards.format.png.encode_png", "latexify.shards.format.png.encode_coverage"),
         "tar and hash": ("latexify.shards.format.writer._Tar.append", "latexify.shards.format.tar.TarWriter.append"),
-        "index and flush": ("latexify.shards.format.writer.write_shard", "latexify.shards.format.index.write_index"),
+        "index and flush": (
+            "latexify.shards.format.writer.write_shard",
+            "latexify.shards.format.record.write_index_from_records",
+        ),
     },
     "stream": {
         "plan": ("latexify.shards.reading.plan.plan_epoch",),

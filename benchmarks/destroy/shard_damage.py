@@ -20,10 +20,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
+from latexify.artifacts.files import write_parquet
 from latexify.artifacts.manifest import Manifest, write_manifest
+from latexify.artifacts.names import INDEX_NAME
 from latexify.common.errors import LatexifyError
-from latexify.shards.format.index import SplitIndex, open_split, write_index
+from latexify.shards.format.index import SplitIndex, open_split
 from latexify.shards.format.png import encode_png
 from latexify.shards.format.sample import EncodedSample, Sample
 from latexify.shards.format.writer import write_shard
@@ -90,12 +93,12 @@ def make_folder(folder: Path) -> None:
     for place, (split, number) in enumerate(SHARDS):
         numbers = range(place * SAMPLES_PER_SHARD, (place + 1) * SAMPLES_PER_SHARD)
         samples = (make_sample(f"{split}/writer{index % 7}/ink{index:03d}", index) for index in numbers)
-        shard = write_shard(folder, split=split, number=number, samples=samples)
+        shard, table = write_shard(folder, split=split, number=number, samples=samples)
         entry: dict[str, Any] = splits[split]
         entry["num_samples"] += shard.num_samples
         entry["shards"].append({name: getattr(shard, name) for name in ("name", "num_samples", "num_bytes", "sha256")})
-        rows.append(shard.rows)
-    write_index(folder, rows)
+        rows.append(table)
+    write_parquet(folder / INDEX_NAME, pa.concat_tables(rows))
     params = {"height_px": HEIGHT_PX, "width_px": WIDTH_PX}
     write_manifest(folder, Manifest(kind="shards", version=1, params=params, inputs={}, content={"splits": splits}))
 

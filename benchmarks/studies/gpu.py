@@ -15,13 +15,16 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import PreTrainedTokenizerFast
 
+from latexify.artifacts.files import write_parquet
 from latexify.artifacts.manifest import Manifest, write_manifest
-from latexify.shards.format.index import SplitIndex, open_split, write_index
+from latexify.artifacts.names import INDEX_NAME
+from latexify.shards.format.index import SplitIndex, open_split
 from latexify.shards.format.png import encode_png
 from latexify.shards.format.sample import EncodedSample
 from latexify.shards.format.writer import write_shard
@@ -81,10 +84,10 @@ def make_shards(folder: Path, *, count: int, height_px: int, width_px: int, voca
             _sample(chance, key=f"gpu/{n}", height_px=height_px, width_px=width_px, vocabulary=vocabulary)
             for n in range(first, min(first + 500, count))
         ]
-        shard = write_shard(folder, split="train", number=number, samples=samples)
-        rows.append(shard.rows)
+        shard, table = write_shard(folder, split="train", number=number, samples=samples)
+        rows.append(table)
         shards.append({name: getattr(shard, name) for name in ("name", "num_samples", "num_bytes", "sha256")})
-    write_index(folder, rows)
+    write_parquet(folder / INDEX_NAME, pa.concat_tables(rows))
     content = {"splits": {"train": {"num_samples": count, "shards": shards}}}
     params = {"height_px": height_px, "width_px": width_px}
     write_manifest(folder, Manifest(kind="shards", version=1, params=params, inputs={}, content=content))

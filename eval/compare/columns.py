@@ -10,7 +10,7 @@ import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet
 
-from latexify.common.errors import LatexifyError
+from latexify.common.errors import LatexifyError, one_line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ def _read_table(path: Path, names: ColumnNames) -> pa.Table:
     except FileNotFoundError:
         raise LatexifyError(f"{path} not found") from None
     except (pa.ArrowInvalid, OSError) as error:
-        raise LatexifyError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+        raise LatexifyError(f"{path} cannot be read: {one_line(error)}") from None
 
 
 def _read_parquet(path: Path, columns: list[str]) -> pa.Table:

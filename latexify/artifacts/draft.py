@@ -14,32 +14,21 @@ from latexify.artifacts.location import Location, is_local, store_trouble
 from latexify.artifacts.names import MANIFEST_NAME
 from latexify.common.errors import LatexifyError
 
-BUILD_KEY_NAME = "recipe.json"
-"""File in an unfinished folder with its build key. A folder with another build key is never reused."""
-
-RECORDS_NAME = "notes"
-"""Folder in an unfinished folder for what helps to continue it; not part of the artifact."""
-
-_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
-"""Errors of file systems that do not support locks."""
+BUILD_KEY_NAME = "recipe.json"  # in an unfinished folder, with its build key; a folder with another one is never reused
+RECORDS_NAME = "notes"  # folder in an unfinished folder for what helps to continue it; not part of the artifact
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}  # file systems that do not support locks
 
 
 @contextmanager
 def draft_of(out: Location, *, build_key: str) -> Iterator[Location]:
     """Yield the folder to write the artifact `out` into; when the block ends, it becomes `out`.
 
-    The folder holds what an interrupted run with the same build key left, otherwise it is empty. Files in it are whole
-    if they were written with `latexify.artifacts.files`. On this machine it is a folder beside `out`, which stays
-    untouched until the end; a lock keeps a second run out. Object stores can neither rename folders nor lock: there it
-    is `out` itself, which is unfinished as long as it has no manifest.
-
-    Args:
-        out: The artifact folder.
-        build_key: Hash of everything that shapes the artifact.
-
-    Raises:
-        LatexifyError: If `out` holds something that no stage wrote, another run is writing it, or its store does not
-            answer.
+    The folder holds what an interrupted run with the same `build_key` (hash of everything that shapes the artifact)
+    left, otherwise it is empty. Files in it are whole if they were written with `latexify.artifacts.files`. On this
+    machine it is a folder beside `out`, which stays untouched until the end; a lock keeps a second run out. Object
+    stores can neither rename folders nor lock: there it is `out` itself, which is unfinished as long as it has no
+    manifest. Raises LatexifyError if `out` holds something that no stage wrote, another run is writing it, or its store
+    does not answer.
     """
     if is_local(out):
         try:
@@ -62,8 +51,7 @@ def draft_of(out: Location, *, build_key: str) -> Iterator[Location]:
 def require_draft(folder: Location, *, build_key: str) -> None:
     """Check that `folder` is the draft with this build key; workers call it before they write.
 
-    Raises:
-        LatexifyError: If it cannot be read from here, or belongs to another run by now.
+    Raises LatexifyError if it cannot be read from here, or belongs to another run by now.
     """
     key_there = _build_key_in(folder)
     if key_there is None:

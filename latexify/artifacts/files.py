@@ -15,8 +15,7 @@ import pyarrow.parquet as pq
 
 from latexify.artifacts.location import Location, is_local
 
-_BUFFER_BYTES = 1 << 18
-"""Larger than the default, because every system call costs time."""
+_BUFFER_BYTES = 1 << 18  # larger than the default, because every system call costs time
 
 
 @contextmanager
@@ -30,10 +29,8 @@ def replacing(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{path.name}.{socket.gethostname()}."
     for leftover in path.parent.glob(f"{glob.escape(prefix)}*.tmp"):
-        if (
-            not Path("/proc", leftover.name.removeprefix(prefix).removesuffix(".tmp")).exists()
-            and Path("/proc").exists()
-        ):
+        process = leftover.name.removeprefix(prefix).removesuffix(".tmp")
+        if Path("/proc").exists() and not Path("/proc", process).exists():
             leftover.unlink(missing_ok=True)
     temporary = path.with_name(f"{prefix}{os.getpid()}.tmp")
     try:
@@ -75,12 +72,9 @@ def write_json(path: Location, value: object) -> None:
 def write_parquet(path: Location, table: pa.Table, *, floats: Sequence[str] = ()) -> None:
     """Write a table as Parquet (zstd), atomically; it is encoded in memory first.
 
-    Args:
-        path: Where to write.
-        table: The table.
-        floats: Columns of floats (``name.list.element`` for those in lists) that make up most of the table. If given,
-            their bytes are split by position and no column gets a dictionary, which makes CROHME's inks 4 % smaller in
-            two thirds of the time.
+    `floats` are columns of floats (``name.list.element`` for those in lists) that make up most of the table. Their
+    bytes are then split by position and no column gets a dictionary, which makes CROHME's inks 4 % smaller in two
+    thirds of the time.
     """
     buffer = pa.BufferOutputStream()
     options = {"use_dictionary": False, "use_byte_stream_split": list(floats)} if floats else {}
@@ -89,27 +83,15 @@ def write_parquet(path: Location, table: pa.Table, *, floats: Sequence[str] = ()
 
 
 def read_parquet(path: Location, *, columns: Sequence[str] | None = None) -> pa.Table:
-    """Read a table, or the named columns of it.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        pyarrow.ArrowInvalid: If it is damaged.
-    """
+    """Read a table, or the named columns of it. Raises FileNotFoundError or, if it is damaged, pyarrow.ArrowInvalid."""
     with open_parquet(path) as file:
         return file.read(columns=columns)
 
 
 def open_parquet(path: Location, *, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
-    """Open a Parquet file to read it in pieces; close it, or use it as a context manager.
+    """Open a Parquet file to read it in pieces; close it, or use it as a context manager. Raises as `read_parquet`.
 
-    Args:
-        path: The file.
-        dictionaries: Columns of few different strings, to read as Arrow dictionaries, which is faster.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        pyarrow.ArrowInvalid: If it is damaged.
+    `dictionaries` are columns of few different strings, to read as Arrow dictionaries, which is faster.
     """
-    if is_local(path):
-        return pq.ParquetFile(path, read_dictionary=list(dictionaries))
-    return pq.ParquetFile(path.path, filesystem=path.fs, read_dictionary=list(dictionaries))
+    place, filesystem = (path, None) if is_local(path) else (path.path, path.fs)
+    return pq.ParquetFile(place, filesystem=filesystem, read_dictionary=list(dictionaries))

@@ -18,6 +18,7 @@ from latexify.common.errors import LatexifyError, one_line
 
 Location = Path | UPath
 
+# exceptions of the packages of object stores that are not OSErrors
 _ERRORS_OF_STORES = (
     ("botocore.exceptions", "BotoCoreError"),  # s3: no credentials, no answer
     ("botocore.exceptions", "ClientError"),
@@ -26,16 +27,13 @@ _ERRORS_OF_STORES = (
     ("azure.core.exceptions", "AzureError"),
     ("aiohttp", "ClientError"),
 )
-"""Exceptions of the packages of object stores that are not OSErrors."""
-
 _OUR_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
 def location_of(text: str) -> Location:
     """Return the location that a path or URL names.
 
-    Raises:
-        LatexifyError: If the URL's protocol is unknown, or its package is not installed.
+    Raises LatexifyError if the URL's protocol is unknown, or its package is not installed.
     """
     if "://" not in text:
         return Path(text)
@@ -69,31 +67,21 @@ def store_trouble(location: Location) -> Iterator[None]:
     """
     try:
         yield
-    except _location_errors() as error:
-        if is_local(location) or _is_of_our_disk(error):
+    except (OSError, *store_errors()) as error:
+        # an error of a local file names the file, one of a full disk may not
+        is_of_file = isinstance(error, OSError) and (error.filename is not None or error.errno in _OUR_DISK)
+        if is_local(location) or is_of_file or isinstance(error, BrokenPipeError | ChildProcessError):
             raise
         raise LatexifyError(f"{location}: {one_line(f'{type(error).__name__}: {error}')}: {_remedy(error)}") from error
-
-
-def _location_errors() -> tuple[type[Exception], ...]:
-    return (OSError, *store_errors())
-
-
-def _is_of_our_disk(error: BaseException) -> bool:
-    """Whether an error is one of a local file, which names the file, or of a full disk, which may not."""
-    of_files = isinstance(error, OSError) and (error.filename is not None or error.errno in _OUR_DISK)
-    return of_files or isinstance(error, BrokenPipeError | ChildProcessError)
 
 
 def _remedy(error: BaseException) -> str:
     if isinstance(error, FileNotFoundError):
         return "there is no such bucket or object, check the URL"
+    guide = "(docs/guide/scale.md)"
     if isinstance(error, PermissionError):
-        return (
-            "the store denies access, check the credentials in the environment and their permissions "
-            "(docs/guide/scale.md)"
-        )
+        return f"the store denies access, check the credentials in the environment and their permissions {guide}"
     return (
         "the object store does not answer as it should, check the network and the store's settings in the environment "
-        "(docs/guide/scale.md), then run the same command again"
+        f"{guide}, then run the same command again"
     )

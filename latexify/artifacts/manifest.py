@@ -17,20 +17,13 @@ from latexify.common.errors import LatexifyError
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """What an artifact folder is and what it was made from.
+    """What an artifact folder is and what it was made from."""
 
-    Attributes:
-        kind: The kind of artifact, see `latexify.artifacts.names`.
-        version: Version of the format; raised whenever the same inputs and parameters give other bytes.
-        params: The parameters that shaped it, as plain JSON values.
-        inputs: Fingerprint of each artifact it was made from, by kind.
-        content: What consumers need (splits, shard names and hashes, counts); not part of the fingerprint.
-    """
-
-    kind: str
-    version: int
-    params: Mapping[str, Any]
-    inputs: Mapping[str, str]
+    kind: str  # see `latexify.artifacts.names`
+    version: int  # of the format; raised whenever the same inputs and parameters give other bytes
+    params: Mapping[str, Any]  # what shaped it, as plain JSON values
+    inputs: Mapping[str, str]  # fingerprint of each artifact it was made from, by kind
+    # what consumers need (splits, shard names and hashes, counts); not part of the fingerprint
     content: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -51,11 +44,7 @@ def write_manifest(folder: Location, manifest: Manifest) -> None:
 
 
 def read_manifest(folder: Location, artifact: Artifact) -> Manifest:
-    """Read and check the manifest of an artifact folder.
-
-    Raises:
-        LatexifyError: If the folder has no manifest, an unreadable or edited one, or one of another kind.
-    """
+    """Read and check a manifest. Raises LatexifyError if it is missing, damaged, edited or of another kind."""
     path, producer = folder / MANIFEST_NAME, artifact.producer
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
@@ -75,8 +64,7 @@ def read_manifest(folder: Location, artifact: Artifact) -> Manifest:
 def require_input(consumer: Manifest, needed: Manifest, *, where: Location) -> None:
     """Check that `consumer` (the manifest of the folder `where`) was made from exactly the artifact `needed`.
 
-    Raises:
-        LatexifyError: If it was made from another one; the message names the command that makes it again.
+    Raises LatexifyError, which names the command that makes it again, if it was made from another one.
     """
     fingerprint = consumer.inputs.get(needed.kind)
     if fingerprint != needed.fingerprint:

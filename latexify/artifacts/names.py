@@ -5,15 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Artifact:
-    """One kind of artifact folder.
+    """One kind of artifact folder."""
 
-    Attributes:
-        kind: The name in its manifest and in the manifests of artifacts made from it; also the folder under ``data/``.
-        producer: The command that makes it; error messages tell the user to run it.
-    """
-
-    kind: str
-    producer: str
+    kind: str  # in its manifest and in manifests of what is made from it; also the folder under ``data/``
+    producer: str  # the command that makes it; error messages tell the user to run it
 
 
 SOURCE = Artifact("source", "latexify source")
@@ -25,11 +20,8 @@ PREDICTIONS = Artifact("predictions", "latexify predict")
 
 ARTIFACTS = {artifact.kind: artifact for artifact in (SOURCE, INKS, TOKENIZER, SHARDS, MODEL, PREDICTIONS)}
 
-CALIBRATE = "latexify calibrate"
-"""The command that adds `CALIBRATION_NAME` to a model folder."""
-EXPORT_ONNX = "latexify export-onnx"
-"""The command that makes a model folder with `ENCODER_NAME` and `DECODER_NAME`."""
-
+CALIBRATE = "latexify calibrate"  # the command that adds `CALIBRATION_NAME` to a model folder
+EXPORT_ONNX = "latexify export-onnx"  # the command that makes a model folder with `ENCODER_NAME` and `DECODER_NAME`
 # every artifact
 MANIFEST_NAME = "manifest.json"
 # source

@@ -26,6 +26,7 @@ app = typer.Typer(
     "in params.yaml; most options here (jobs, backends, devices, files) do not change them.",
 )
 
+# by the panel of the help in which they are listed
 COMMANDS: dict[str, list[Callable[..., Any]]] = {
     "Use a model": [recognize.recognize, serve.serve, serve.demo],
     "Pipeline": [
@@ -43,8 +44,6 @@ COMMANDS: dict[str, list[Callable[..., Any]]] = {
     "Evaluate": [score.calibrate],
     "Publish and deploy": [publish.publish, publish.export_onnx, recipe.sagemaker_train],
 }
-"""Commands by the panel of the help in which they are listed."""
-
 for _panel, _commands in COMMANDS.items():
     for _command in _commands:
         app.command(rich_help_panel=_panel)(_command)
@@ -75,8 +74,7 @@ def main_options(  # noqa: PLR0913, PLR0917  # one parameter per option
         ),
     ] = None,
     shards: Annotated[
-        str | None,
-        typer.Option(help="Shards: a folder or a URL. Default: ROOT/data/shards.", show_default=False),
+        str | None, typer.Option(help="Shards: a folder or a URL. Default: ROOT/data/shards.", show_default=False)
     ] = None,
     version: Annotated[  # noqa: ARG001  # its callback prints it
         bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
@@ -91,18 +89,16 @@ def main() -> None:
     try:
         app()
     except LatexifyError as error:
-        print(f"latexify: {error}", file=sys.stderr)
+        message = str(error)
     except OSError as error:
         if error.errno not in DISK_ERRORS:
             raise
         path = f" ({error.filename})" if error.filename else ""
-        print(f"latexify: {DISK_ERRORS[error.errno]}{path}; no partial files are left", file=sys.stderr)
+        message = f"{DISK_ERRORS[error.errno]}{path}; no partial files are left"
     except store_errors() as error:
-        print(
-            f"latexify: the object store failed ({one_line(error)}): check its settings in the "
-            "environment (docs/guide/scale.md), then run the same command again",
-            file=sys.stderr,
-        )
+        message = f"the object store failed ({one_line(error)}): check its settings in the environment "
+        message += "(docs/guide/scale.md), then run the same command again"
     else:
         return
+    print(f"latexify: {message}", file=sys.stderr)
     sys.exit(1)

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 Jobs = Annotated[
     int,
     typer.Option(
-        min=0,
-        help="Number of tasks at a time; 0: one per CPU, or all workers of the cluster. Does not change results.",
+        min=0, help="Number of tasks at a time; 0: one per CPU, or all workers of the cluster. Does not change results."
     ),
 ]
 Backend = Annotated[
@@ -28,8 +27,7 @@ Backend = Annotated[
     typer.Option(help="Local processes (loky), local threads, or a cluster. Does not change results."),
 ]
 Address = Annotated[
-    str | None,
-    typer.Option(help="Cluster address: tcp://HOST:8786 for Dask, HOST:6379 or ray://HOST:10001 for Ray."),
+    str | None, typer.Option(help="Cluster address: tcp://HOST:8786 for Dask, HOST:6379 or ray://HOST:10001 for Ray.")
 ]
 Device = Annotated[
     str | None,
@@ -54,8 +52,7 @@ RuntimeOption = Annotated[
 Threads = Annotated[int, typer.Option(min=1, help="CPU threads; more than 1 only helps large models.")]
 Host = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all interfaces.")]
 ModelFolder = Annotated[
-    Path | None,
-    typer.Option(help="Model folder. Default: the installed model, else data/model.", show_default=False),
+    Path | None, typer.Option(help="Model folder. Default: the installed model, else data/model.", show_default=False)
 ]
 TrainedFolder = Annotated[Path | None, typer.Option(help="Model folder. Default: data/model.", show_default=False)]
 

@@ -23,7 +23,8 @@ def recipe(
     workspace: Workspace = context.obj
     if name is None:
         for path in list_recipes():
-            print(f"{path.stem}: {_summary(path)}")
+            summary = path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+            print(f"{path.stem}: {summary}")
         return
     write_recipe(name, params_path=workspace.params_path)
     print(f"{workspace.params_path} now holds {name}: run `dvc repro`")
@@ -53,23 +54,21 @@ def sagemaker_train(
 
 
 def write_recipe(name: str, *, params_path: Path) -> None:
-    """Set every parameter in `params_path` to the recipe's value, or to its default; comments stay.
+    """Set every parameter in `params_path` (made if there is none) to the recipe's value or its default; comments stay.
 
-    Creates the file if it does not exist.
-
-    Raises:
-        LatexifyError: If there is no such recipe, or one of the two files is not valid.
+    Raises LatexifyError if there is no such recipe, or one of the two files is not valid.
     """
     from latexify.artifacts.files import write_atomically
 
     values = check_params(recipe_values(name), path=RECIPES / f"{name}.yaml").model_dump(mode="json")
-    if params_path.exists():
-        read_yaml(params_path)  # reports what is wrong with it
     yaml = YAML(pure=True)  # keeps comments
     yaml.width = 4096
-    yaml.representer.add_representer(type(None), _represent_null)
-    document = yaml.load(params_path.read_text(encoding="utf-8")) if params_path.exists() else None
-    document = document or {}
+    null = ("tag:yaml.org,2002:null", "null")
+    yaml.representer.add_representer(type(None), lambda representer, _: representer.represent_scalar(*null))
+    document: dict[str, Any] = {}
+    if params_path.exists():
+        read_yaml(params_path)  # reports what is wrong with it
+        document = yaml.load(params_path.read_text(encoding="utf-8")) or {}
     _assign(document, values)
     text = io.StringIO()
     yaml.dump(document, text)
@@ -77,11 +76,7 @@ def write_recipe(name: str, *, params_path: Path) -> None:
 
 
 def recipe_values(name: str) -> dict[str, Any]:
-    """Read the values that the recipe sets, by section, not yet validated.
-
-    Raises:
-        LatexifyError: If there is no such recipe.
-    """
+    """Read the values that the recipe sets, by section, not yet validated. Raises LatexifyError if there is none."""
     recipes = {path.stem: path for path in list_recipes()}
     if name not in recipes:
         raise LatexifyError(f"no recipe {name!r}: choose from {', '.join(recipes)}")
@@ -100,28 +95,15 @@ def merged(hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
     return sections
 
 
-def _summary(path: Path) -> str:
-    return path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
-
-
-def _represent_null(representer: Any, value: None) -> Any:
-    del value
-    return representer.represent_scalar("tag:yaml.org,2002:null", "null")
-
-
-def _flow_list(values: list[Any]) -> CommentedSeq:
-    """Write a list as `[a, b]`: a comment that follows it would otherwise end up between its lines."""
-    flow = CommentedSeq(values)
-    flow.fa.set_flow_style()
-    return flow
-
-
 def _assign(document: dict[str, Any], values: dict[str, Any]) -> None:
     """Set the values leaf by leaf, because comments belong to the leaves."""
     for key, value in values.items():
         if isinstance(value, dict):
             _assign(document.setdefault(key, {}), value)
         elif key not in document or document[key] != value:
-            document[key] = _flow_list(value) if isinstance(value, list) else value
+            document[key] = value
+            if isinstance(value, list):  # as `[a, b]`: a comment that follows would otherwise end up between its lines
+                document[key] = CommentedSeq(value)
+                document[key].fa.set_flow_style()
     for unknown in set(document) - set(values):
         del document[unknown]

@@ -53,16 +53,10 @@ def recognize(  # noqa: PLR0913, PLR0917  # one parameter per option
             continue
         if image_out is not None:
             _write_picture(image_out, number, answer)
-        print(_line(answer, as_json=as_json, with_name=with_names), flush=True)
+        latex = f"{answer.name}\t{answer.recognition.latex}" if with_names else answer.recognition.latex
+        print(json.dumps(answer.to_dict(), ensure_ascii=False) if as_json else latex, flush=True)
     if any_failed:
         raise typer.Exit(1)
-
-
-def _line(answer: "FileAnswer", *, as_json: bool, with_name: bool) -> str:
-    if as_json:
-        return json.dumps(answer.to_dict(), ensure_ascii=False)
-    latex = answer.recognition.latex
-    return f"{answer.name}\t{latex}" if with_name else latex
 
 
 def _write_picture(folder: Path, number: int, answer: "FileAnswer") -> None:

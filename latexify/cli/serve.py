@@ -8,8 +8,7 @@ import typer
 
 from latexify.cli.options import Constrained, Device, Host, ModelFolder, RuntimeOption, Threads, Workspace, extra_needed
 
-SAGEMAKER_MODEL = Path("/opt/ml/model")
-"""Where SageMaker puts the model of an endpoint."""
+SAGEMAKER_MODEL = Path("/opt/ml/model")  # where SageMaker puts the model of an endpoint
 
 
 def serve(  # noqa: PLR0913, PLR0917  # one parameter per option

@@ -44,11 +44,7 @@ def ingest(context: typer.Context, jobs: Jobs = 0, backend: Backend = "loky", ad
     out = absolute(workspace.inks)
     with engine_for(out, backend=backend, jobs=jobs, address=address) as engine:
         stage.run(
-            params.ingest,
-            source=workspace.data("source"),
-            out=out,
-            metrics=workspace.metrics("ingest"),
-            engine=engine,
+            params.ingest, source=workspace.data("source"), out=out, metrics=workspace.metrics("ingest"), engine=engine
         )
 
 
@@ -105,13 +101,7 @@ def train(
     shards, tokenizer, runs = workspace.shards, workspace.data("tokenizer"), workspace.root / "runs"
     if dry_run:
         estimate = stage.dry_run(
-            params.train,
-            params.model,
-            seed=params.seed,
-            shards=shards,
-            tokenizer=tokenizer,
-            runs=runs,
-            device=device,
+            params.train, params.model, seed=params.seed, shards=shards, tokenizer=tokenizer, runs=runs, device=device
         )
         print(estimate)
         return

@@ -11,13 +11,10 @@ Counts = npt.NDArray[np.int64]
 
 
 def edit_counts(references: Sequence[str], predictions: Sequence[str]) -> tuple[Counts, Counts]:
-    """Count the characters of each reference and the edits that its prediction is away from it.
+    """Count characters of each reference, and edits that its prediction is away from it: int64 [num_samples] each.
 
     The sum of the edits divided by the sum of the characters is the CER of jiwer: leading and trailing white space is
     ignored, and an edit is a substitution, an insertion or a deletion.
-
-    Returns:
-        Number of characters and number of edits, each int64 [num_samples].
     """
     expected, actual = ([text.strip() for text in texts] for texts in (references, predictions))
     edits = process.cpdist(expected, actual, scorer=Levenshtein.distance, dtype=np.int64)

@@ -4,8 +4,7 @@
 class LatexifyError(ValueError):
     """An error that the user can fix; the message says in one line what failed, where, and how to fix it.
 
-    The command line prints it without a traceback and exits with code 1. Any other exception is a bug and keeps its
-    traceback.
+    The command line prints it and exits with code 1. Any other exception is a bug and keeps its traceback.
     """
 
 

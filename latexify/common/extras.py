@@ -10,14 +10,9 @@ Extra = Literal[
 
 
 def missing_extra(extra: Extra, *, package: str | None, needed_by: str | None = None) -> LatexifyError:
-    """Make the error for a package that is not installed.
+    """Make the error for a package that is not installed; `needed_by` is what needs it, such as `--backend dask`.
 
     The name `latexify` is not ours on PyPI, so the message names only what works: an installation from a clone.
-
-    Args:
-        extra: The extra of pyproject.toml that brings the package.
-        package: Name of the missing package, as ModuleNotFoundError gives it.
-        needed_by: Command or option that needs it, such as `--backend dask`.
     """
     subject = f"{needed_by} needs the package {package}" if needed_by else f"the package {package} is missing"
     return LatexifyError(f"{subject}: run pip install -e '.[{extra}]' in a clone of the project, or make setup")

@@ -28,10 +28,7 @@ def resolve_base(base: str) -> str:
     """Return where `model.base` is.
 
     A name such as `models/crohme-small` means the folder below the current one or, where there is none (outside a
-    clone), the installed model of that name. Everything else is returned unchanged.
-
-    Raises:
-        LatexifyError: If the name starts with `models/` and there is neither folder.
+    clone), the installed model of that name; LatexifyError if there is neither. Everything else is returned unchanged.
     """
     if not base.startswith("models/") or Path(base).is_dir():
         return base

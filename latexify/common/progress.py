@@ -45,11 +45,9 @@ class Progress:
 
     def message(self, text: str) -> None:
         """Print a line without disturbing the bar."""
-        if self._silent:
-            return
         if self._bar is not None:
             self._bar.write(text, file=sys.stderr)
-        else:
+        elif not self._silent:
             print(text, file=sys.stderr, flush=True)
 
     def _print_line(self) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+# current name of each renamed parameter, both as ``section.name``
 RENAMED_PARAMS: Mapping[str, str] = {
     "composed.shares": "composed.label_mix",
     "ingest.max_reject_rate": "ingest.max_reject_fraction",
@@ -13,29 +14,30 @@ RENAMED_PARAMS: Mapping[str, str] = {
     "train.patience": "train.early_stopping_patience",
     "train.window": "train.shuffle_window",
 }
-"""Current name of each renamed parameter, both as ``section.name``."""
-
+# current value of each renamed value, by the current name of its parameter
 RENAMED_VALUES: Mapping[str, Mapping[str, str]] = {"train.schedule": {"linear-end": "wsd"}}
-"""Current value of each renamed value, by the current name of its parameter."""
 
 
 def with_current_names(sections: Mapping[str, Any]) -> dict[str, Any]:
-    """Return parameters with old names and values replaced by the current ones.
-
-    Args:
-        sections: Sections of parameters by name, such as ``params`` of a manifest. Entries that are not sections are
-            kept as they are.
-    """
-    return {
-        section: _rename_section(section, values) if isinstance(values, Mapping) else values
-        for section, values in sections.items()
-    }
+    """Return sections of parameters, such as ``params`` of a manifest, with old names and values replaced."""
+    return replace_old_names(sections)[0]
 
 
-def _rename_section(section: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    renamed = {}
-    for old_name, value in values.items():
-        name = RENAMED_PARAMS.get(f"{section}.{old_name}", f"{section}.{old_name}")
-        current = RENAMED_VALUES.get(name, {}).get(value, value) if isinstance(value, str) else value
-        renamed[name.removeprefix(f"{section}.")] = current
-    return renamed
+def replace_old_names(sections: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Replace old names and values; also return a line for each. Entries that are not sections are kept."""
+    replaced: dict[str, Any] = dict(sections)
+    lines = []
+    for section, values in sections.items():
+        if not isinstance(values, Mapping):
+            continue
+        replaced[section] = {}
+        for old_name, old_value in values.items():
+            old, value = f"{section}.{old_name}", old_value
+            name = RENAMED_PARAMS.get(old, old)
+            if name != old:
+                lines.append(f"{old} is now {name}")
+            if isinstance(value, str) and value in RENAMED_VALUES.get(name, {}):
+                value = RENAMED_VALUES[name][value]
+                lines.append(f"{name}: `{old_value}` is now `{value}`")
+            replaced[section][name.removeprefix(f"{section}.")] = value
+    return replaced, lines

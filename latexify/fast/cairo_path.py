@@ -8,7 +8,7 @@ methods are called. Both make the same path.
 import ctypes
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any
 
 import cairo
 import numpy as np
@@ -16,9 +16,8 @@ import numpy.typing as npt
 
 from latexify.fast.switch import use_plain
 
+# elements of a path, float64 [num_elements, 4]: each is two ``cairo_path_data_t``, a header and a point
 PathData = npt.NDArray[np.float64]
-"""Elements of a path, float64 [num_elements, 4]: each is two ``cairo_path_data_t``, a header and a point."""
-
 Counts = npt.NDArray[np.integer]
 
 _LENGTH = 2  # of a header and a point, in units of cairo_path_data_t
@@ -39,16 +38,9 @@ class _Path(ctypes.Structure):
 def path_data_of(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], starts: Counts, lengths: Counts) -> PathData:
     """Return the path elements of lines: for each a move to its first point, then a line to each of its points.
 
-    The first line element goes to where the line begins. With round caps it draws the dot of a stroke of one point.
-
-    Args:
-        x: Coordinates, float64 [num_points].
-        y: Coordinates, float64 [num_points].
-        starts: Index of the first point of each line, [num_lines].
-        lengths: Number of points of each line, [num_lines], at least 1.
-
-    Returns:
-        The elements of all lines in order; a line has ``lengths[i] + 1``.
+    The first line element goes to where the line begins. With round caps it draws the dot of a stroke of one point. `x`
+    and `y` are [num_points], `starts` and `lengths` (at least 1) the first point and number of points of each line,
+    which has ``lengths[i] + 1`` elements.
     """
     elements_before = np.cumsum(lengths + 1) - (lengths + 1)
     points = np.arange(lengths.sum() + len(lengths)) + np.repeat(starts - elements_before - 1, lengths + 1)
@@ -60,14 +52,7 @@ def path_data_of(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], starts:
     return elements
 
 
-class PathAppender(Protocol):
-    """Appends rows of :func:`path_data_of` to the path of a context."""
-
-    def append(self, elements: PathData) -> None:
-        """Append contiguous rows."""
-
-
-def path_appender(context: "cairo.Context[Any]") -> PathAppender:
+def path_appender(context: "cairo.Context[Any]") -> "FastAppender | PlainAppender":
     """Return the fast appender where it works on this installation, unless `LATEXIFY_PLAIN` is set."""
     append_path = None if use_plain() else _find_append_path()
     return PlainAppender(context) if append_path is None else FastAppender(context, append_path)
@@ -87,7 +72,7 @@ def _find_append_path() -> Callable[..., None] | None:
 
 
 class FastAppender:
-    """Appends with one C call."""
+    """Appends rows of :func:`path_data_of` to the path of a context with one C call."""
 
     def __init__(self, context: "cairo.Context[Any]", append_path: Callable[..., None]) -> None:
         self._context = context  # keeps the pointer valid
@@ -97,19 +82,19 @@ class FastAppender:
         self._path = _Path(status=cairo.Status.SUCCESS)
 
     def append(self, elements: PathData) -> None:
-        """See :class:`PathAppender`."""
+        """Append contiguous rows."""
         self._path.data, self._path.num_data = elements.ctypes.data, _LENGTH * len(elements)
         self._append_path(self._pointer, self._path)
 
 
 class PlainAppender:
-    """Appends with a pycairo call for each element."""
+    """Appends rows of :func:`path_data_of` to the path of a context with a pycairo call for each."""
 
     def __init__(self, context: "cairo.Context[Any]") -> None:
         self._context = context
 
     def append(self, elements: PathData) -> None:
-        """See :class:`PathAppender`."""
+        """Append contiguous rows."""
         calls = (self._context.move_to, self._context.line_to)
         kinds = elements.view(np.intc)[:, 0].tolist()
         for kind, x, y in zip(kinds, elements[:, 2].tolist(), elements[:, 3].tolist(), strict=True):

@@ -16,9 +16,7 @@ import torch
 
 from latexify.fast.switch import use_plain
 
-OPERATORS = torch.ops.mkldnn
-"""oneDNN's operators, under its former name."""
-
+OPERATORS = torch.ops.mkldnn  # oneDNN's operators, under its former name
 NAMES = (
     "_reorder_linear_weight",
     "_linear_pointwise",
@@ -27,11 +25,8 @@ NAMES = (
     "_convolution_pointwise_",
 )
 
-KNOWN_TORCH = ((2, 4), (2, 14))
-"""Versions of torch in which the operators have these signatures: from the first, up to below the second."""
-
-TYPICAL_ROWS = 64
-"""Number of input rows that linear layers are packed for; other numbers are as fast, within the noise."""
+KNOWN_TORCH = ((2, 4), (2, 14))  # versions with these signatures: from the first, up to below the second
+TYPICAL_ROWS = 64  # input rows that linear layers are packed for; other numbers are as fast, within the noise
 
 
 def is_packable(weight: torch.Tensor) -> bool:
@@ -86,8 +81,6 @@ class PackedConvolution:
 
     def add_relu(self, hidden: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
         """Apply the convolution, add `residual` in place, then ReLU."""
-        apply = OPERATORS._convolution_pointwise_.binary
-        result: torch.Tensor = apply(
-            residual, hidden, self._weight, self._bias, *self._shape, "add", 1.0, "relu", [], ""
-        )
+        apply, how = OPERATORS._convolution_pointwise_.binary, ("add", 1.0, "relu", [], "")
+        result: torch.Tensor = apply(residual, hidden, self._weight, self._bias, *self._shape, *how)
         return result

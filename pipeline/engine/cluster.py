@@ -8,8 +8,8 @@ import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from functools import partial
+from typing import Any, ClassVar
 
 from joblib.parallel import ParallelBackendBase
 
@@ -19,18 +19,13 @@ from latexify.common.errors import LatexifyError
 from latexify.pipeline.engine.versions import differences, versions
 
 CONNECT_TIMEOUT_S = 10.0
-_NUM_NAMED = 3
-"""Number of workers named in an error; hundreds may have the same fault."""
+_NUM_NAMED = 3  # workers named in an error; hundreds may have the same fault
 
 
 class Cluster(ABC):
-    """A connection to workers that were started elsewhere, until the end of the context.
+    """A connection to workers that were started elsewhere."""
 
-    Attributes:
-        how_to_start: Commands that start such a cluster, for error messages.
-    """
-
-    how_to_start: ClassVar[str]
+    how_to_start: ClassVar[str]  # commands that start such a cluster, for error messages
 
     @abstractmethod
     def __init__(self, address: str) -> None:
@@ -55,12 +50,6 @@ class Cluster(ABC):
     @abstractmethod
     def close(self) -> None:
         """Disconnect and give up running tasks."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def require_same_versions(self) -> None:
         """Raise LatexifyError if a worker lacks, or has other, code or libraries than this process."""
@@ -109,20 +98,14 @@ def _last_line(result: object) -> str:
     return (text.splitlines() or [type(result).__name__])[-1]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class _Task:
-    """A batch of calls that checks versions again, because its worker may have joined after the first check."""
-
-    batch: Callable[[], Any]
-    versions: Mapping[str, str]
-
-    def __call__(self) -> Any:
-        if unlike := differences(self.versions, versions()):
-            raise LatexifyError(
-                f"worker on {socket.gethostname()}: {', '.join(unlike)}: it joined with other code or libraries; stop "
-                "it, and run the same command again"
-            )
-        return self.batch()
+def _run_checked(batch: Callable[[], Any], here: Mapping[str, str]) -> Any:
+    """Run a batch of calls; check versions again, because the worker may have joined after the first check."""
+    if unlike := differences(here, versions()):
+        raise LatexifyError(
+            f"worker on {socket.gethostname()}: {', '.join(unlike)}: it joined with other code or libraries; stop "
+            "it, and run the same command again"
+        )
+    return batch()
 
 
 class FuturesBackend(ParallelBackendBase):  # type: ignore[misc]  # joblib has no types
@@ -140,7 +123,7 @@ class FuturesBackend(ParallelBackendBase):  # type: ignore[misc]  # joblib has n
 
     def submit(self, func: Callable[[], Any], callback: Callable[..., Any]) -> "Future[Any]":
         """Start a batch of calls; `callback` is called with the finished future."""
-        future = self._cluster.start(_Task(func, versions()))
+        future = self._cluster.start(partial(_run_checked, func, versions()))
         future.add_done_callback(callback)
         return future
 

@@ -30,9 +30,8 @@ class DaskCluster(Cluster):
         try:
             self._client = Client(address, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
         except (OSError, ValueError) as error:
-            raise LatexifyError(
-                f"no Dask scheduler answers at {address} ({error}): start {self.how_to_start}"
-            ) from None
+            problem = f"no Dask scheduler answers at {address} ({error})"
+            raise LatexifyError(f"{problem}: start {self.how_to_start}") from None
         try:
             self._client.wait_for_workers(1, timeout=CONNECT_TIMEOUT_S)
         except TimeoutError:
@@ -64,10 +63,8 @@ class DaskCluster(Cluster):
                 "memory: look at their logs, then run the same command again, which continues"
             ) from None
         except (FutureCancelledError, CommClosedError):
-            raise LatexifyError(
-                f"the connection to the Dask scheduler at {self._address} was lost: when it is back, run the same "
-                "command again, which continues"
-            ) from None
+            lost = f"the connection to the Dask scheduler at {self._address} was lost"
+            raise LatexifyError(f"{lost}: when it is back, run the same command again, which continues") from None
 
     def close(self) -> None:
         """Disconnect and give up running tasks."""

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,23 +17,17 @@ from latexify.pipeline.engine.cluster import Cluster, FuturesBackend
 
 Backend = Literal["loky", "threading", "sequential", "dask", "ray"]
 
+# function, arguments and keyword arguments, as `joblib.delayed` makes them
 Call = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
-"""Function, arguments and keyword arguments, as `joblib.delayed` makes them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """Runs calls through joblib; made by :func:`open_engine`.
-
-    Attributes:
-        backend: joblib's backend, or the kind of cluster.
-        jobs: How many calls run at a time; 0, for clusters only: as many as it has room for.
-        cluster: The cluster, or None for the backends of this machine.
-    """
+    """Runs calls through joblib; made by :func:`open_engine`."""
 
     backend: Backend = "loky"
-    jobs: int = 1
-    cluster: Cluster | None = None
+    jobs: int = 1  # how many calls run at a time; 0, for clusters only: as many as it has room for
+    cluster: Cluster | None = None  # for `dask` and `ray`
 
     def __post_init__(self) -> None:
         assert (self.cluster is not None) == (self.backend in {"dask", "ray"}), "open_engine() connects to a cluster"
@@ -46,13 +40,8 @@ class Engine:
     def run(self, calls: Iterable[Call], *, in_order: bool) -> Iterator[Any]:
         """Yield the results as they come, or in the order of the calls; only a few calls and results are in memory.
 
-        Args:
-            calls: The calls; taken one by one, a few ahead of the workers, perhaps from another thread.
-            in_order: Whether results come in the order of the calls.
-
-        Raises:
-            LatexifyError: If a worker dies or the cluster is lost; the stage's draft keeps finished files.
-            Exception: Whatever a call raises.
+        The calls are taken one by one, a few ahead of the workers, perhaps from another thread. Raises whatever a call
+        raises, and LatexifyError if a worker dies or the cluster is lost; the stage's draft keeps finished files.
         """
         parallel = Parallel(
             return_as="generator" if in_order else "generator_unordered",
@@ -75,11 +64,7 @@ class Engine:
         num_slots = self.cluster.num_slots()
         # each busy worker has its next call waiting, unless the user wants no more than `jobs`
         in_flight = self.jobs or 2 * num_slots
-        return {
-            "n_jobs": min(num_slots, in_flight),
-            "backend": FuturesBackend(self.cluster),
-            "pre_dispatch": in_flight,
-        }
+        return {"n_jobs": min(num_slots, in_flight), "backend": FuturesBackend(self.cluster), "pre_dispatch": in_flight}
 
     def check_shared_path(self, location: Location) -> None:
         """Raise LatexifyError if a worker cannot read what this process writes beside `location`."""
@@ -89,46 +74,37 @@ class Engine:
 
 @contextmanager
 def open_engine(backend: Backend, *, jobs: int, address: str | None = None) -> Iterator[Engine]:
-    """Yield an engine; a cluster stays connected until the block ends.
+    """Yield an engine; a cluster, at an address such as ``tcp://host:8786``, stays connected until the block ends.
 
-    Args:
-        backend: joblib's backend, or the kind of cluster.
-        jobs: How many calls run at a time; 0: one for each CPU of this machine, or as many as the cluster has room for.
-        address: The cluster's address (`dask`: ``tcp://host:8786``; `ray`: ``host:6379`` or ``ray://host:10001``).
-
-    Raises:
-        LatexifyError: If the address is missing, not needed, or does not answer within ten seconds, if the backend's
-            package is not installed, or if workers have other code or libraries than this process.
+    With 0 `jobs`, as many calls run at a time as this machine has CPUs, or the cluster room. Raises LatexifyError if
+    the address is missing, not needed, or does not answer within ten seconds, if the backend's package is not
+    installed, or if workers have other code or libraries than this process.
     """
     if backend not in {"dask", "ray"}:
         if address is not None:
             raise LatexifyError(f"--backend {backend} runs on this machine: leave out --address {address}")
         yield Engine(backend=backend, jobs=jobs or usable_cpus())
         return
-    with _connect(backend, address) as cluster:
+    with closing(_connect(backend, address)) as cluster:
         cluster.require_same_versions()
         yield Engine(backend=backend, jobs=jobs, cluster=cluster)
 
 
 def _connect(backend: Backend, address: str | None) -> Cluster:
-    try:
-        chosen = _cluster_of(backend)
+    try:  # imported here because each takes a second and belongs to an extra
+        if backend == "dask":
+            from latexify.pipeline.engine.dask_cluster import DaskCluster  # noqa: PLC0415
+
+            kind: type[Cluster] = DaskCluster
+        else:
+            from latexify.pipeline.engine.ray_cluster import RayCluster  # noqa: PLC0415
+
+            kind = RayCluster
     except ModuleNotFoundError as error:
         raise missing_extra("cluster", package=error.name, needed_by=f"--backend {backend}") from None
     if address is None:
-        raise LatexifyError(f"--backend {backend} needs --address: start {chosen.how_to_start}, and name it")
-    return chosen(address)
-
-
-def _cluster_of(backend: Backend) -> type[Cluster]:
-    """Return the backend's class; it is imported here because each takes a second and belongs to an extra."""
-    if backend == "dask":
-        from latexify.pipeline.engine.dask_cluster import DaskCluster  # noqa: PLC0415
-
-        return DaskCluster
-    from latexify.pipeline.engine.ray_cluster import RayCluster  # noqa: PLC0415
-
-    return RayCluster
+        raise LatexifyError(f"--backend {backend} needs --address: start {kind.how_to_start}, and name it")
+    return kind(address)
 
 
 def usable_cpus() -> int:

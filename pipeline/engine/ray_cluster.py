@@ -19,8 +19,7 @@ from latexify.common.errors import LatexifyError, first_line
 from latexify.pipeline.engine.cluster import CONNECT_TIMEOUT_S, Cluster
 
 _CHECK_INTERVAL_S = 2.0
-JOIN_TIMEOUT_S = 120.0
-"""For a node under load; an idle one takes three seconds."""
+JOIN_TIMEOUT_S = 120.0  # for a node under load; an idle one takes three seconds
 _JOIN = "import sys, logging, ray; ray.init(address=sys.argv[1], log_to_driver=False, logging_level=logging.ERROR)"
 
 
@@ -91,7 +90,8 @@ class RayCluster(Cluster):
                 last_answer_s = time.monotonic()
             elif time.monotonic() - last_answer_s > CONNECT_TIMEOUT_S:
                 for future in list(self._pending):
-                    _fail(future, ConnectionError("the head does not answer any more"))
+                    with contextlib.suppress(InvalidStateError):  # it finished in the meantime
+                        future.set_exception(ConnectionError("the head does not answer any more"))
 
 
 def joining_problem(address: str) -> str | None:
@@ -101,24 +101,19 @@ def joining_problem(address: str) -> str | None:
     """
     if not _answers(address, timeout_s=CONNECT_TIMEOUT_S):
         return f"no Ray head answers at {address}"
-    fault = _try_to_join(address)
-    return fault and _not_joined(address, fault)
-
-
-def _not_joined(address: str, fault: object) -> str:
-    return f"Ray at {address} cannot be joined ({fault})"
-
-
-def _try_to_join(address: str) -> str | None:
     command = [sys.executable, "-c", _JOIN, address]
     try:
         joining = subprocess.run(command, capture_output=True, text=True, timeout=JOIN_TIMEOUT_S, check=False)  # noqa: S603  # our own
     except subprocess.TimeoutExpired:
-        return f"no answer within {JOIN_TIMEOUT_S:.0f} s"
+        return _not_joined(address, f"no answer within {JOIN_TIMEOUT_S:.0f} s")
     if joining.returncode == 0:
         return None
-    lines = joining.stderr.strip().splitlines()
-    return lines[-1] if lines else f"it ended the process that connected, exit code {joining.returncode}"
+    silent = f"it ended the process that connected, exit code {joining.returncode}"
+    return _not_joined(address, [silent, *joining.stderr.strip().splitlines()][-1])
+
+
+def _not_joined(address: str, fault: object) -> str:
+    return f"Ray at {address} cannot be joined ({fault})"
 
 
 def _run(task: Callable[..., Any], *arguments: Any) -> Any:
@@ -130,11 +125,6 @@ def _result(reference: Any) -> Any:
         return ray.get(reference, timeout=CONNECT_TIMEOUT_S)
     except RayError as error:
         return error
-
-
-def _fail(future: "Future[Any]", error: Exception) -> None:
-    with contextlib.suppress(InvalidStateError):  # it finished in the meantime
-        future.set_exception(error)
 
 
 def _answers(address: str, *, timeout_s: float) -> bool:

@@ -11,8 +11,7 @@ from pathlib import Path
 import latexify
 from latexify.fast.cairo_path import cairo_version
 
-_CODE = ("artifacts", "common", "fast", "pipeline", "shards")
-"""The packages that workers of the offline half run."""
+_CODE = ("artifacts", "common", "fast", "pipeline", "shards")  # the packages that workers of the offline half run
 _LIBRARIES = ("isal", "lxml", "numpy", "pillow", "pyarrow", "pycairo", "zlib-ng")
 
 
@@ -22,14 +21,13 @@ def versions() -> Mapping[str, str]:
 
     Cached per process, because code that changes on disk later is not the code that this process runs.
     """
-    libraries = {name: metadata.version(name) for name in _LIBRARIES}
     return {
         "latexify": _hash_of_code(Path(latexify.__file__).resolve().parent),
         "machine": platform.machine(),
         "python": platform.python_version(),
         "cairo": cairo_version(),
         "zlib": zlib.ZLIB_RUNTIME_VERSION,
-        **libraries,
+        **{name: metadata.version(name) for name in _LIBRARIES},
     }
 
 

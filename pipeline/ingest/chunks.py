@@ -12,9 +12,9 @@ from latexify.pipeline.inks.ink import Reason, Rejection
 from latexify.pipeline.inputs.archives import Member, iter_members
 from latexify.pipeline.inputs.inputs import SourceInput, SourcePlan, changed_since, is_input, resolve_input
 
+# a chunk ends at whichever limit comes first, which bounds a worker's memory
 MEMBERS_PER_CHUNK = 1024
 BYTES_PER_CHUNK = 8_000_000
-"""A chunk ends at whichever limit comes first, which bounds a worker's memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,16 +44,10 @@ class ChunkRecord:
 
 
 def iter_chunks(plan: SourcePlan, *, base: Path, max_file_bytes: int, read_by_workers: bool) -> Iterator[Chunk]:
-    """Yield all inputs of the plan in chunks that depend on the inputs only.
+    """Yield all inputs of the plan in chunks that depend on the inputs only; `base` is the source folder.
 
-    Args:
-        plan: The source plan.
-        base: The source folder.
-        max_file_bytes: Larger members come without data.
-        read_by_workers: Leave out the data of members of folders and plain tars; workers on this machine read them.
-
-    Raises:
-        LatexifyError: If an input is damaged or has changed since `source` ran.
+    Members larger than `max_file_bytes` come without data, and so do members of folders and plain tars if they are
+    `read_by_workers`, on this machine. Raises LatexifyError if an input is damaged or has changed since `source` ran.
     """
     index, num_bytes = 0, 0
     members: list[tuple[SourceInput, Member]] = []

@@ -27,23 +27,12 @@ from latexify.pipeline.inks.table import part_name, rejects_table, write_part
 
 DEDUP_PLAN_NAME = "decision.json"
 
-Digests = npt.NDArray[np.uint64]
-"""uint64 [num_rows, 2]: 128-bit hashes, so that 100 million rows fit into memory."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Identities:
-    """What identifies the rows of a table, as parallel columns: 33 bytes per row.
-
-    Attributes:
-        keys: Hashes of the keys.
-        splits: Index in `SPLITS`, uint8 [num_rows].
-        contents: Content hashes.
-    """
-
-    keys: Digests
-    splits: npt.NDArray[np.uint8]
-    contents: Digests
+# what identifies a row: key and content as 128-bit hashes, and the index of its split in `SPLITS`; 33 bytes, so that
+# 100 million rows fit into memory
+IDENTITY = np.dtype([("key", np.uint64, 2), ("split", np.uint8), ("content", np.uint64, 2)])
+Identities = npt.NDArray[np.void]  # of `IDENTITY`, [num_rows]
+Digests = npt.NDArray[np.uint64]  # [num_rows, 2]
+Rows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -54,25 +43,14 @@ class ChunkOutcome:
     num_rejected: int
     identities: Identities
 
-    @property
-    def num_rows(self) -> int:
-        """Return the number of rows of the chunk's part."""
-        return len(self.identities.splits)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duplicates:
-    """The rows to drop.
+    """The rows to drop."""
 
-    Attributes:
-        rows: The rows, int64 [num_dropped], ascending.
-        kept: The row that each of them repeats, int64 [num_dropped].
-        same_key: Whether it repeats the key, not only the strokes; bool [num_dropped].
-    """
-
-    rows: npt.NDArray[np.int64]
-    kept: npt.NDArray[np.int64]
-    same_key: npt.NDArray[np.bool_]
+    rows: Rows  # [num_dropped], ascending
+    kept: Rows  # the row that each of them repeats, [num_dropped]
+    same_key: npt.NDArray[np.bool_]  # whether it repeats the key, not only the strokes; [num_dropped]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,17 +64,11 @@ class PartChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DedupPlan:
-    """The final contents of the inks folder.
+    """The final contents of the inks folder."""
 
-    Attributes:
-        counts: `inputs`, `rows` by split, `rejected` by reason.
-        parts: `name` and `num_rows` of each part that remains.
-        changes: Changes to the parts as the workers wrote them.
-    """
-
-    counts: Mapping[str, Any]
-    parts: Sequence[Mapping[str, Any]]
-    changes: Sequence[PartChange]
+    counts: Mapping[str, Any]  # `inputs`, `rows` by split, `rejected` by reason
+    parts: Sequence[Mapping[str, Any]]  # `name` and `num_rows` of each part that remains
+    changes: Sequence[PartChange]  # to the parts as the workers wrote them
 
 
 def digests_of(texts: Iterable[str]) -> Digests:
@@ -107,12 +79,12 @@ def digests_of(texts: Iterable[str]) -> Digests:
 
 def identities_of(rows: pa.Table) -> Identities:
     """Return the identities of rows with `key`, `split` and `content_hash` of `INK_SCHEMA`."""
+    identities = np.empty(len(rows), IDENTITY)
+    identities["key"] = digests_of(rows["key"].to_pylist())
+    identities["split"] = pc.index_in(rows["split"], pa.array(SPLITS)).to_numpy()
     hashes = bytes.fromhex("".join(rows["content_hash"].to_pylist()))
-    return Identities(
-        keys=digests_of(rows["key"].to_pylist()),
-        splits=pc.index_in(rows["split"], pa.array(SPLITS)).to_numpy().astype(np.uint8),
-        contents=np.frombuffer(hashes, np.uint64).reshape(-1, 2),
-    )
+    identities["content"] = np.frombuffer(hashes, np.uint64).reshape(-1, 2)
+    return identities
 
 
 def find_duplicates(identities: Identities) -> Duplicates:
@@ -126,22 +98,20 @@ def find_duplicates(identities: Identities) -> Duplicates:
 
     Memory: about 100 bytes per row.
     """
-    splits = identities.splits
+    splits = identities["split"]
     rows = np.arange(len(splits))
-    first = _first_of_equal(identities.keys, rows, order=rows)
+    first = _first_of_equal(identities["key"], rows, order=rows)
     candidates = rows[first == rows]
     # SPLITS are in reverse order of precedence
     order = candidates[np.argsort(len(SPLITS) - splits[candidates], kind="stable")]
-    kept = _first_of_equal(identities.contents, first, order=order)
+    kept = _first_of_equal(identities["content"], first, order=order)
     repeats = (kept != rows) & ((splits != splits[kept]) | (splits == SPLITS.index("train")))
     same_key = first != rows
     dropped = rows[same_key | repeats]
     return Duplicates(rows=dropped, kept=kept[dropped], same_key=same_key[dropped])
 
 
-def _first_of_equal(
-    digests: Digests, default: npt.NDArray[np.int64], *, order: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
+def _first_of_equal(digests: Digests, default: Rows, *, order: Rows) -> Rows:
     """For each row in `order`, return the first row in that order with the same digest; for others, the default."""
     grouped = order[np.lexsort((digests[order, 1], digests[order, 0]))]
     is_first = np.ones(len(grouped), np.bool_)
@@ -163,27 +133,22 @@ def read_dedup_plan(folder: Location) -> DedupPlan | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Parts:
-    """All parts of a draft, in order. starts: first row of each part, and the number of rows, int64 [num_parts + 1]."""
+    """All parts of a draft, in order."""
 
     chunks: Sequence[int]
-    starts: npt.NDArray[np.int64]
+    starts: Rows  # first row of each part, and the number of rows, [num_parts + 1]
     identities: Identities
 
     @classmethod
     def of(cls, outcomes: Sequence[ChunkOutcome]) -> "_Parts":
-        filled = [outcome for outcome in outcomes if outcome.num_rows]
-        rows = [outcome.identities for outcome in filled]
+        filled = [outcome for outcome in outcomes if len(outcome.identities)]
         return cls(
             chunks=[outcome.index for outcome in filled],
-            starts=np.cumsum([0, *(outcome.num_rows for outcome in filled)]),
-            identities=Identities(
-                keys=np.concatenate([digests_of([]), *(each.keys for each in rows)]),
-                splits=np.concatenate([np.empty(0, np.uint8), *(each.splits for each in rows)]),
-                contents=np.concatenate([digests_of([]), *(each.contents for each in rows)]),
-            ),
+            starts=np.cumsum([0, *(len(outcome.identities) for outcome in filled)]),
+            identities=np.concatenate([np.empty(0, IDENTITY), *(outcome.identities for outcome in filled)]),
         )
 
-    def by_chunk(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+    def by_chunk(self, rows: Rows) -> Iterator[tuple[int, Rows]]:
         """Yield the chunks of ascending rows, each with its rows counted from the start of its part."""
         bounds = np.searchsorted(rows, self.starts)
         for index, chunk in enumerate(self.chunks):
@@ -206,7 +171,7 @@ def plan_dedup(folder: Location, outcomes: Sequence[ChunkOutcome]) -> DedupPlan:
 
 def _duplicate_rejects(folder: Location, duplicates: Duplicates, *, parts: _Parts) -> pa.Table:
     """Return a rejection for each row to drop, which names the row that it repeats."""
-    rows, kept, splits = duplicates.rows, duplicates.kept, parts.identities.splits
+    rows, kept, splits = duplicates.rows, duplicates.kept, parts.identities["split"]
     needed = np.unique(np.concatenate([rows, kept]))
     names = [pa.table({"key": pa.array([], pa.string()), "source": pa.array([], pa.string())})]
     for chunk, local in parts.by_chunk(needed):
@@ -232,19 +197,15 @@ def _plan(duplicates: Duplicates, *, parts: _Parts, rejected: pa.Table) -> Dedup
     num_rows = dict(zip(parts.chunks, np.diff(parts.starts).tolist(), strict=True))
     dropped = {chunk: rows.tolist() for chunk, rows in parts.by_chunk(duplicates.rows)}
     kept = {chunk: count - len(dropped.get(chunk, [])) for chunk, count in num_rows.items()}
-    rows = np.bincount(np.delete(parts.identities.splits, duplicates.rows), minlength=len(SPLITS)).tolist()
+    rows = np.bincount(np.delete(parts.identities["split"], duplicates.rows), minlength=len(SPLITS)).tolist()
     counts = {
         "inputs": sum(kept.values()) + rejected.num_rows,
         "rows": dict(zip(SPLITS, rows, strict=True)),
         "rejected": dict(sorted(Counter(rejected["reason"].to_pylist()).items())),
     }
-    return DedupPlan(
-        counts=counts,
-        parts=[{"name": part_name(chunk), "num_rows": count} for chunk, count in kept.items() if count],
-        changes=[
-            PartChange(name=part_name(chunk), num_rows=num_rows[chunk], dropped=rows) for chunk, rows in dropped.items()
-        ],
-    )
+    parts = [{"name": part_name(chunk), "num_rows": count} for chunk, count in kept.items() if count]
+    changes = [PartChange(name=part_name(chunk), num_rows=num_rows[chunk], dropped=dropped[chunk]) for chunk in dropped]
+    return DedupPlan(counts=counts, parts=parts, changes=changes)
 
 
 def apply_plan(plan: DedupPlan, *, folder: Location, engine: Engine) -> None:

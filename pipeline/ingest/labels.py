@@ -9,6 +9,8 @@ from latexify.pipeline.inks.ink import Reason
 from latexify.pipeline.inputs.inputs import SourceInput, SourcePlan
 from latexify.pipeline.inputs.splits import InkFacts, known_writer, require_split
 
+Normalize = Callable[[str], str]  # `latexify.pipeline.latex.normalize`, perhaps cached
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InkTexts:
@@ -21,40 +23,35 @@ class InkTexts:
 
 
 def read_texts(  # noqa: PLR0913  # all that a label and a split may depend on
-    document: Document,
-    *,
-    path: str,
-    item: SourceInput,
-    plan: SourcePlan,
-    max_label_chars: int,
-    normalize: Callable[[str], str],
+    document: Document, *, path: str, item: SourceInput, plan: SourcePlan, max_label_chars: int, normalize: Normalize
 ) -> InkTexts:
-    """Find label, writer and split of one ink.
+    """Find label, writer and split of one ink, whose path inside the input `item` is `path`.
 
-    Args:
-        document: The ink.
-        path: Path of the ink inside its input.
-        item: The input.
-        plan: The source plan, which names the annotations to read.
-        max_label_chars: Longer labels are refused.
-        normalize: `latexify.pipeline.latex.normalize`, perhaps cached.
-
-    Raises:
-        UnusableInkError: NO_LABEL, BAD_LABEL or NO_SPLIT.
+    Raises UnusableInkError: NO_LABEL, BAD_LABEL or NO_SPLIT.
     """
     annotations = document.annotations
-    label = _first(annotations, plan.label_annotations)
+    label, normalized_label = read_label(
+        annotations, plan.label_annotations, max_label_chars=max_label_chars, normalize=normalize
+    )
+    writer = known_writer(_first(annotations, plan.writer_annotations))
+    facts = InkFacts(path=path, annotations=annotations, writer=writer, normalized_label=normalized_label)
+    split = require_split(item.rule, facts)
+    return InkTexts(split=split, label=label, normalized_label=normalized_label, writer=writer)
+
+
+def read_label(
+    annotations: Mapping[str, str], names: Sequence[str], *, max_label_chars: int, normalize: Normalize
+) -> tuple[str, str]:
+    """Return the label as it is and normalised. Raises UnusableInkError: NO_LABEL or BAD_LABEL."""
+    label = _first(annotations, names)
     if label is None:
-        raise UnusableInkError(Reason.NO_LABEL, f"no annotation {' or '.join(plan.label_annotations)}")
+        raise UnusableInkError(Reason.NO_LABEL, f"no annotation {' or '.join(names)}")
     if len(label) > max_label_chars:
         raise UnusableInkError(Reason.BAD_LABEL, f"{len(label)} characters, at most {max_label_chars} are allowed")
     normalized_label = normalize(label)
     if not normalized_label:
         raise UnusableInkError(Reason.BAD_LABEL, f"nothing is left of {label[:80]!r} once it is normalised")
-    writer = known_writer(_first(annotations, plan.writer_annotations))
-    facts = InkFacts(path=path, annotations=annotations, writer=writer, normalized_label=normalized_label)
-    split = require_split(item.rule, facts)
-    return InkTexts(split=split, label=label, normalized_label=normalized_label, writer=writer)
+    return label, normalized_label
 
 
 def _first(annotations: Mapping[str, str], names: Sequence[str]) -> str | None:

@@ -25,15 +25,9 @@ from latexify.common.errors import LatexifyError
 from latexify.common.progress import Progress
 from latexify.pipeline.config import IngestParams
 from latexify.pipeline.engine.engine import Call, Engine
+from latexify.pipeline.ingest import dedup
 from latexify.pipeline.ingest.chunks import iter_chunks, read_record, record_name, require_unchanged
-from latexify.pipeline.ingest.dedup import (
-    DEDUP_PLAN_NAME,
-    ChunkOutcome,
-    DedupPlan,
-    apply_plan,
-    plan_dedup,
-    read_dedup_plan,
-)
+from latexify.pipeline.ingest.dedup import DEDUP_PLAN_NAME, ChunkOutcome, DedupPlan
 from latexify.pipeline.ingest.worker import read_chunk, recall_chunk
 from latexify.pipeline.inks.ink import Reason
 from latexify.pipeline.inputs.inputs import SourcePlan
@@ -45,24 +39,12 @@ _DUPLICATES = frozenset({Reason.DUPLICATE_KEY.value, Reason.DUPLICATE_INK.value,
 
 
 def run(params: IngestParams, *, source: Path, out: Location, metrics: Location, engine: Engine) -> dict[str, Any]:
-    """Parse all inputs of a source folder into an inks folder.
+    """Parse all inputs of a source folder into an inks folder; return the counts, which also go into `metrics`.
 
-    An interrupted run continues from its draft (`latexify.artifacts.draft`) and ends with the same bytes.
-
-    Args:
-        params: Limits.
-        source: The source folder.
-        out: The inks folder to make.
-        metrics: JSON file for the counts.
-        engine: Where the parsing runs; it does not change the result.
-
-    Returns:
-        The counts: `inputs`, `rows` by split, `rejected` by reason.
-
-    Raises:
-        LatexifyError: If the source is missing, changed or damaged, if more than `params.max_reject_fraction` of the
-            inputs are rejected (the message names the ``rejects.parquet`` that lists them), or if there is nothing to
-            train on.
+    An interrupted run continues from its draft (`latexify.artifacts.draft`) and ends with the same bytes. The counts
+    are `inputs`, `rows` by split and `rejected` by reason. Raises LatexifyError if the source is missing, changed or
+    damaged, if more than `params.max_reject_fraction` of the inputs are rejected (the message names the
+    ``rejects.parquet`` that lists them), or if there is nothing to train on.
     """
     made_from = read_manifest(source, SOURCE)
     plan = SourcePlan.from_content(made_from.content, where=source / MANIFEST_NAME)
@@ -75,33 +57,30 @@ def run(params: IngestParams, *, source: Path, out: Location, metrics: Location,
     # workers may have another working directory
     source, out = source.absolute(), out.absolute() if is_local(out) else out
     with draft_of(out, build_key=_draft_recipe(manifest)) as draft:
-        dedup = _interrupted_plan(draft)
-        if dedup is None:
-            dedup = plan_dedup(draft, _read_all(plan, params=params, source=source, out=draft, engine=engine))
+        final = _interrupted_plan(draft)
+        if final is None:
+            final = dedup.plan_dedup(draft, _read_all(plan, params=params, source=source, out=draft, engine=engine))
         else:
             require_unchanged(plan, base=source)
-        _require_sound(dedup.counts, params=params, out=draft)
-        apply_plan(dedup, folder=draft, engine=engine)
-        write_json(metrics, dedup.counts)
-        _finish(draft, replace(manifest, content={**dedup.counts, "parts": dedup.parts}))
-    return dict(dedup.counts)
+        _require_sound(final.counts, params=params, out=draft)
+        dedup.apply_plan(final, folder=draft, engine=engine)
+        write_json(metrics, final.counts)
+        _finish(draft, replace(manifest, content={**final.counts, "parts": final.parts}))
+    return dict(final.counts)
 
 
 def _draft_recipe(manifest: Manifest) -> str:
     """Return the fingerprint of all that shapes the parts: libraries too, but not `max_reject_fraction`."""
     params = {name: value for name, value in manifest.params.items() if name != "max_reject_fraction"}
-    versions = {
-        "python": list(sys.version_info[:2]),  # its Unicode tables
-        "pyarrow": pa.__version__,
-        "libxml2": list(etree.LIBXML_VERSION),
-    }
+    python = list(sys.version_info[:2])  # its Unicode tables
+    versions = {"python": python, "pyarrow": pa.__version__, "libxml2": list(etree.LIBXML_VERSION)}
     return replace(manifest, params={**params, "versions": versions}).fingerprint
 
 
 def _interrupted_plan(draft: Location) -> DedupPlan | None:
     """Read the plan of an interrupted run. If it only had to move the folder, its manifest holds the plan."""
     if not (draft / MANIFEST_NAME).is_file():
-        return read_dedup_plan(draft)
+        return dedup.read_dedup_plan(draft)
     content = dict(read_manifest(draft, INKS).content)
     return DedupPlan(parts=content.pop("parts"), counts=content, changes=[])
 
@@ -119,7 +98,7 @@ def _read_all(
         for outcome in engine.run(calls, in_order=False):
             outcomes.append(outcome)
             num_rejected += outcome.num_rejected
-            progress.advance(outcome.num_rows + outcome.num_rejected, note=f"{num_rejected} rejected")
+            progress.advance(len(outcome.identities) + outcome.num_rejected, note=f"{num_rejected} rejected")
     if not outcomes:
         names = ", ".join(item.name for item in plan.inputs)
         raise LatexifyError(f"{names} hold no InkML (*.inkml): name other paths in params.yaml")
@@ -135,8 +114,8 @@ def _calls(
     for chunk in chunks:
         if record_name(chunk.index) in recorded and read_record(out, chunk.index).identity == chunk.identity:
             yield delayed(recall_chunk)(chunk.index, out=out)
-            continue
-        yield delayed(read_chunk)(chunk, plan=plan, params=params, base=source, out=out)
+        else:
+            yield delayed(read_chunk)(chunk, plan=plan, params=params, base=source, out=out)
 
 
 def _require_sound(counts: Mapping[str, Any], *, params: IngestParams, out: Location) -> None:

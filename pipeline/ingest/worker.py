@@ -1,6 +1,6 @@
 """Parse one chunk of members into a part of the inks folder and its record."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,7 +15,7 @@ from latexify.common.errors import LatexifyError
 from latexify.pipeline.config import IngestParams
 from latexify.pipeline.ingest.chunks import Chunk, ChunkRecord, read_record, write_record
 from latexify.pipeline.ingest.dedup import ChunkOutcome, identities_of
-from latexify.pipeline.ingest.labels import InkTexts, read_texts
+from latexify.pipeline.ingest.labels import InkTexts, Normalize, read_texts
 from latexify.pipeline.inkml.document import Document, no_strokes_error, read_document
 from latexify.pipeline.inkml.numbers import TraceTexts, parse_traces
 from latexify.pipeline.inkml.xml import UnusableInkError
@@ -26,7 +26,6 @@ from latexify.pipeline.inputs.inputs import SourceInput, SourcePlan, key_of, pri
 from latexify.pipeline.latex import normalize
 
 _NO_TRACES = TraceTexts(texts=(), channels=())
-
 _BYTES_AT_ONCE = 1 << 20
 
 
@@ -45,15 +44,8 @@ class _Candidate:
 def read_chunk(chunk: Chunk, *, plan: SourcePlan, params: IngestParams, base: Path, out: Location) -> ChunkOutcome:
     """Parse a chunk, write its inks as part `chunk.index` (no part if all were rejected), then its record.
 
-    Args:
-        chunk: The members.
-        plan: The source plan.
-        params: Limits.
-        base: The source folder, as the worker sees it.
-        out: The draft of the inks folder, as the worker sees it.
-
-    Raises:
-        LatexifyError: If the worker cannot see the draft, or a file has changed since `source` ran.
+    `base` is the source folder and `out` the draft of the inks folder, as the worker sees them. Raises LatexifyError if
+    the worker cannot see the draft, or a file has changed since `source` ran.
     """
     if not (out / BUILD_KEY_NAME).is_file():
         raise LatexifyError(
@@ -106,7 +98,8 @@ def _parse(chunk: Chunk, *, plan: SourcePlan, params: IngestParams, base: Path) 
                     assert candidate.texts is not None, "or `unlabelled` would be set"
                     inks.append((candidate.key, candidate.source, candidate.texts))
                 else:
-                    rejections.append(_rejection(candidate, problem))
+                    key, source, detail = candidate.key, candidate.source, printable(problem.detail)
+                    rejections.append(Rejection(key=key, source=source, reason=problem.reason, detail=detail))
             strokes.append(columns.take(is_ink))
     joined = StrokeColumns.concatenate(strokes)
     strokes.clear()
@@ -130,9 +123,8 @@ def _document(member: Member, *, params: IngestParams) -> Document | UnusableInk
     if not member.is_file:
         return UnusableInkError(Reason.NOT_INKML, "a link or a device, not a file")
     if member.data is None:
-        return UnusableInkError(
-            Reason.TOO_LARGE, f"{member.num_bytes} bytes, at most {params.max_file_bytes} are allowed"
-        )
+        problem = f"{member.num_bytes} bytes, at most {params.max_file_bytes} are allowed"
+        return UnusableInkError(Reason.TOO_LARGE, problem)
     try:
         return read_document(member.data, max_file_bytes=params.max_file_bytes)
     except UnusableInkError as error:
@@ -146,7 +138,7 @@ def _candidate(  # noqa: PLR0913  # all that a label and a split may depend on
     item: SourceInput,
     plan: SourcePlan,
     params: IngestParams,
-    normalize: Callable[[str], str],
+    normalize: Normalize,
 ) -> _Candidate:
     """Find label and split of the member `name`. Never raises because of its content."""
     key = item.key_prefix + key_of(name)
@@ -155,30 +147,15 @@ def _candidate(  # noqa: PLR0913  # all that a label and a split may depend on
         return _Candidate(key=key, source=source, unreadable=document)
     try:
         texts = read_texts(
-            document,
-            path=name,
-            item=item,
-            plan=plan,
-            max_label_chars=params.max_label_chars,
-            normalize=normalize,
+            document, path=name, item=item, plan=plan, max_label_chars=params.max_label_chars, normalize=normalize
         )
     except UnusableInkError as error:
         return _Candidate(key=key, source=source, traces=document.traces, unlabelled=error.untraced())
     return _Candidate(key=key, source=source, traces=document.traces, texts=texts)
 
 
-def _rejection(candidate: _Candidate, problem: UnusableInkError) -> Rejection:
-    detail = printable(problem.detail)
-    return Rejection(key=candidate.key, source=candidate.source, reason=problem.reason, detail=detail)
-
-
 def _text_columns(inks: Sequence[tuple[str, str, InkTexts]]) -> dict[str, list[str | None]]:
     """Return the columns of key, source and texts of each ink."""
-    return {
-        "key": [key for key, _, _ in inks],
-        "source": [source for _, source, _ in inks],
-        "split": [texts.split for _, _, texts in inks],
-        "label": [texts.label for _, _, texts in inks],
-        "normalized_label": [texts.normalized_label for _, _, texts in inks],
-        "writer": [texts.writer for _, _, texts in inks],
-    }
+    names = ("split", "label", "normalized_label", "writer")
+    columns = {name: [getattr(texts, name) for _, _, texts in inks] for name in names}
+    return {"key": [key for key, _, _ in inks], "source": [source for _, source, _ in inks], **columns}

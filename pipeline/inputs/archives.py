@@ -13,8 +13,7 @@ import os
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self, cast
@@ -25,9 +24,7 @@ from latexify.artifacts.location import Location, is_local
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.inputs.inputs import SourceInput, changed_since, kind_of, resolve_input
 
-FETCHED_AT_ONCE = 64
-"""Files fetched together from an object store; one at a time, each would wait for the one before."""
-
+FETCHED_AT_ONCE = 64  # files from an object store; one at a time, each would wait for the one before
 _DECOMPRESSORS: tuple[tuple[bytes, Callable[[IO[bytes]], object]], ...] = (
     (b"\x1f\x8b", gzip.open),
     (b"BZh", bz2.open),
@@ -35,12 +32,8 @@ _DECOMPRESSORS: tuple[tuple[bytes, Callable[[IO[bytes]], object]], ...] = (
 )
 _ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")  # the second starts an empty archive
 _MAGIC_BYTES = 6
-# All header errors except EOFHeaderError, the regular end of an archive. typeshed lacks them.
-_HEADER_ERRORS: tuple[type[tarfile.TarError], ...] = (
-    tarfile.InvalidHeaderError,  # type: ignore[attr-defined]
-    tarfile.TruncatedHeaderError,  # type: ignore[attr-defined]
-    tarfile.EmptyHeaderError,  # type: ignore[attr-defined]
-)
+# errors of headers, but for EOFHeaderError, the regular end of an archive; typeshed lacks them
+_HEADER_ERRORS = tuple(getattr(tarfile, f"{kind}HeaderError") for kind in ("Invalid", "Truncated", "Empty"))
 _DAMAGE = (
     tarfile.TarError,
     zipfile.BadZipFile,
@@ -55,57 +48,38 @@ _DAMAGE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """One file of a folder or archive.
+    """One file of a folder or archive."""
 
-    Attributes:
-        name: Path inside, with `/`. May hold surrogates if it is not UTF-8.
-        num_bytes: Size according to the archive.
-        data: Content. None if it is not a regular file, is larger than the limit, or was not asked for.
-        is_file: False for links and devices.
-        offset: Where the content begins in the archive. None in folders, and where it is compressed or in pieces.
-    """
-
-    name: str
-    num_bytes: int
-    data: bytes | None
-    is_file: bool
-    offset: int | None = None
+    name: str  # path inside, with `/`; may hold surrogates if it is not UTF-8
+    num_bytes: int  # according to the archive
+    data: bytes | None  # None if it is not a regular file, is larger than the limit, or was not asked for
+    is_file: bool  # False for links and devices
+    offset: int | None = None  # of the content in the archive; None in folders, and where it is compressed or in pieces
 
 
 def iter_members(path: Location, *, max_bytes: int | None, in_place: bool = False) -> Iterator[Member]:
     """Yield the files of a folder (sorted by path) or of an archive (in its own order, its type found by content).
 
-    Args:
-        path: The folder or archive.
-        max_bytes: Larger members come without data. None: all members do, which lists them.
-        in_place: Leave out the data of members that others can read where they are (`MemberReader`): files of a
-            folder, and members of an archive on this machine that have an `offset`.
-
-    Raises:
-        LatexifyError: If the archive is damaged, cut short, encrypted, or not an archive.
+    Members larger than `max_bytes` come without data; None lists all of them without. `in_place` also leaves out the
+    data of members that others can read where they are (`MemberReader`): files of a folder, and members of an archive
+    on this machine that have an `offset`. Raises LatexifyError if the archive is damaged, cut short, encrypted, or
+    none.
     """
-    if kind_of(path) == "folder":
-        max_bytes = None if in_place else max_bytes
-        return (
-            _folder_members(path, max_bytes=max_bytes) if is_local(path) else _stored_members(path, max_bytes=max_bytes)
-        )
-    return _archive_members(path, max_bytes=max_bytes, in_place=in_place and is_local(path))
+    if kind_of(path) == "archive":
+        return _archive_members(path, max_bytes=max_bytes, in_place=in_place and is_local(path))
+    max_bytes = None if in_place else max_bytes
+    return _folder_members(path, max_bytes=max_bytes) if is_local(path) else _stored_members(path, max_bytes=max_bytes)
 
 
 def _archive_members(path: Location, *, max_bytes: int | None, in_place: bool) -> Iterator[Member]:
-    with _damage_reported(path), path.open("rb") as file:
-        magic = file.read(_MAGIC_BYTES)
-        file.seek(0)
-        if magic.startswith(_ZIP_MAGIC):
-            yield from _zip_members(file, max_bytes=max_bytes)
-        else:
-            yield from _tar_members(file, magic=magic, max_bytes=max_bytes, in_place=in_place)
-
-
-@contextmanager
-def _damage_reported(path: Location) -> Iterator[None]:
     try:
-        yield
+        with path.open("rb") as file:
+            magic = file.read(_MAGIC_BYTES)
+            file.seek(0)
+            if magic.startswith(_ZIP_MAGIC):
+                yield from _zip_members(file, max_bytes=max_bytes)
+            else:
+                yield from _tar_members(file, magic=magic, max_bytes=max_bytes, in_place=in_place)
     except _DAMAGE as error:
         raise LatexifyError(
             f"{path} cannot be read as a tar or zip archive ({error}): it is damaged or incomplete, fetch it again"
@@ -122,7 +96,9 @@ def _folder_members(folder: Path, *, max_bytes: int | None) -> Iterator[Member]:
 
 def _stored_members(folder: UPath, *, max_bytes: int | None) -> Iterator[Member]:
     """Yield the files of a folder in an object store, fetched a few at a time."""
-    sizes = _sizes(folder)
+    root = folder.path.rstrip("/") + "/"
+    files = folder.fs.find(folder.path, detail=True)
+    sizes = {path.removeprefix(root): info["size"] for path, info in files.items() if not path.endswith("/")}
     names = iter(sorted(sizes))
     while batch := list(itertools.islice(names, FETCHED_AT_ONCE)):
         selected = [folder / name for name in batch if max_bytes is not None and sizes[name] <= max_bytes]
@@ -130,13 +106,6 @@ def _stored_members(folder: UPath, *, max_bytes: int | None) -> Iterator[Member]
         for name in batch:
             data = contents.get((folder / name).path)
             yield Member(name=name, num_bytes=sizes[name], data=data, is_file=True)
-
-
-def _sizes(folder: UPath) -> Mapping[str, int]:
-    """Return the size of each file, by its path in the folder."""
-    root = folder.path.rstrip("/") + "/"
-    files = folder.fs.find(folder.path, detail=True)
-    return {path.removeprefix(root): info["size"] for path, info in files.items() if not path.endswith("/")}
 
 
 def _relative_paths(folder: Path) -> list[str]:
@@ -176,14 +145,9 @@ def _tar_members(file: IO[bytes], *, magic: bytes, max_bytes: int | None, in_pla
                 continue
             offset = info.offset_data if stream is file and info.isreg() and not info.issparse() else None
             with_data = max_bytes is not None and info.isreg() and info.size <= max_bytes
-            data = _content(archive, info) if with_data and not (in_place and offset is not None) else None
+            content = archive.extractfile(info) if with_data and not (in_place and offset is not None) else None
+            data = content.read() if content is not None else None
             yield Member(name=info.name, num_bytes=info.size, data=data, is_file=info.isreg(), offset=offset)
-
-
-def _content(archive: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
-    member = archive.extractfile(info)
-    assert member is not None, "a regular file"
-    return member.read()
 
 
 def _decompressed(file: IO[bytes], *, magic: bytes) -> IO[bytes]:
@@ -211,16 +175,11 @@ class _StrictTarInfo(tarfile.TarInfo):
 class MemberReader:
     """Reads the data of members that came without, in processes that have not listed them.
 
-    A context manager: it keeps the archives of a chunk open.
+    A context manager: it keeps the archives of a chunk open. `base` is the source folder; members larger than
+    `max_file_bytes` stay without data.
     """
 
     def __init__(self, *, base: Path, max_file_bytes: int) -> None:
-        """Open nothing yet.
-
-        Args:
-            base: The source folder.
-            max_file_bytes: Larger members stay without data.
-        """
         self._base = base
         self._max_file_bytes = max_file_bytes
         self._locations: dict[str, Location] = {}

@@ -17,41 +17,26 @@ Kind = Literal["archive", "folder"]
 
 INKML_SUFFIX = ".inkml"
 
-_PLAIN = re.compile(r"[A-Za-z0-9_.~/+=,-]*")
-"""Names in which only dots need percent-encoding."""
+_PLAIN = re.compile(r"[A-Za-z0-9_.~/+=,-]*")  # names in which only dots need percent-encoding
 
 
 class SourceInput(Section):
-    """One folder or archive of InkML.
+    """One folder or archive of InkML."""
 
-    Attributes:
-        path: Path relative to the source folder (so that the project can be moved), with `/`; or a URL.
-        name: Path as the user wrote it; the `source` column begins with it.
-        kind: Whether it is an archive or a folder.
-        key_prefix: Prefix of every key, may be empty.
-        num_inputs: Number of InkML files, None if counting them would decompress gigabytes.
-        num_bytes: Size of the archive, or total size of a folder's InkML files.
-        sha256: Hash of the archive's bytes, or of a folder's sorted paths and contents.
-        rule: How its inks are assigned to splits.
-    """
-
-    path: str
-    name: str
+    path: str  # relative to the source folder (so that the project can be moved), with `/`; or a URL
+    name: str  # path as the user wrote it; the `source` column begins with it
     kind: Kind
-    key_prefix: str
-    num_inputs: int | None
-    num_bytes: int
-    sha256: str
-    rule: SplitRule
+    key_prefix: str  # of every key, may be empty
+    num_inputs: int | None  # number of InkML files, None if counting them would decompress gigabytes
+    num_bytes: int  # of the archive, or total of a folder's InkML files
+    sha256: str  # of the archive's bytes, or of a folder's sorted paths and contents
+    rule: SplitRule  # assigns its inks to splits
 
 
 class SourcePlan(Section):
     """All that ingest needs: `content` of the source manifest.
 
-    Attributes:
-        inputs: Folders and archives, in order.
-        label_annotations: Annotation types that may hold the label; the first that an ink has wins.
-        writer_annotations: The same for the writer.
+    Label and writer are in the first of their annotation types that an ink has.
     """
 
     inputs: list[SourceInput]

@@ -11,29 +11,21 @@ from typing import cast
 
 from latexify.artifacts.location import Location, is_local
 from latexify.common.errors import LatexifyError
-from latexify.pipeline.inputs.archives import Member, iter_members
+from latexify.pipeline.inputs.archives import iter_members
 from latexify.pipeline.inputs.inputs import Kind, SourceInput, is_input, key_of, kind_of
 from latexify.pipeline.inputs.splits import SplitRule
 
-HASHED_AT_ONCE_BYTES = 1 << 24
-"""Larger files of a folder are hashed in pieces."""
+HASHED_AT_ONCE_BYTES = 1 << 24  # larger files of a folder are hashed in pieces
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputSpec:
-    """One folder or archive of a dataset.
-
-    Attributes:
-        path: Location of the folder or archive.
-        name: Path as the user wrote it.
-        rule: How its inks are assigned to splits.
-        listed: Whether to list its files; required if there is more than one input.
-    """
+    """One folder or archive of a dataset."""
 
     path: Location
-    name: str
-    rule: SplitRule
-    listed: bool = True
+    name: str  # path as the user wrote it
+    rule: SplitRule  # assigns its inks to splits
+    listed: bool = True  # whether to list its files; required if there is more than one input
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,19 +37,12 @@ class _Listing:
 
 
 def scan_inputs(specs: Sequence[InputSpec], *, base: Path) -> list[SourceInput]:
-    """Scan the inputs of a dataset.
+    """Scan the inputs of a dataset; `base` is the source folder, to which paths of local inputs become relative.
 
-    Args:
-        specs: The inputs.
-        base: The source folder; paths of local inputs become relative to it.
-
-    Returns:
-        One `SourceInput` for each spec.
-
-    Raises:
-        LatexifyError: If an input is missing, damaged, holds no InkML, or is named twice.
+    Raises LatexifyError if an input is missing, damaged, holds no InkML, or is named twice.
     """
-    repeated = [name for name, count in Counter(_full_name(spec.path) for spec in specs).items() if count > 1]
+    names = Counter(str(spec.path.resolve() if is_local(spec.path) else spec.path) for spec in specs)
+    repeated = [name for name, count in names.items() if count > 1]
     if repeated:
         raise LatexifyError(f"{repeated[0]} is named twice in params.yaml: name each folder or archive once")
     listings = [_scan(spec) for spec in specs]
@@ -77,10 +62,6 @@ def scan_inputs(specs: Sequence[InputSpec], *, base: Path) -> list[SourceInput]:
     ]
 
 
-def _full_name(path: Location) -> str:
-    return str(path.resolve() if is_local(path) else path)
-
-
 def _relative(path: Location, *, base: Path) -> str:
     return Path(os.path.relpath(path.resolve(), base.resolve())).as_posix() if is_local(path) else str(path)
 
@@ -94,11 +75,8 @@ def _scan(spec: InputSpec) -> _Listing:
 
 
 def _scan_archive(spec: InputSpec) -> _Listing:
-    names: list[str] = []
-    if spec.listed:
-        names = [
-            member.name for member in iter_members(spec.path, max_bytes=None) if is_input(member.name, rule=spec.rule)
-        ]
+    members = iter_members(spec.path, max_bytes=None) if spec.listed else ()
+    names = [member.name for member in members if is_input(member.name, rule=spec.rule)]
     sha256 = _digest(spec.path).hex()
     return _Listing(kind="archive", names=names, num_bytes=spec.path.stat().st_size, sha256=sha256)
 
@@ -107,14 +85,11 @@ def _scan_folder(spec: InputSpec) -> _Listing:
     names, num_bytes, digest = [], 0, hashlib.sha256()
     for member in iter_members(spec.path, max_bytes=HASHED_AT_ONCE_BYTES):
         if is_input(member.name, rule=spec.rule):
-            digest.update(member.name.encode("utf-8", "surrogateescape") + b"\0" + _hash(member, folder=spec.path))
+            content = _digest(spec.path / member.name) if member.data is None else hashlib.sha256(member.data).digest()
+            digest.update(member.name.encode("utf-8", "surrogateescape") + b"\0" + content)
             names.append(member.name)
             num_bytes += member.num_bytes
     return _Listing(kind="folder", names=names, num_bytes=num_bytes, sha256=digest.hexdigest())
-
-
-def _hash(member: Member, *, folder: Location) -> bytes:
-    return _digest(folder / member.name) if member.data is None else hashlib.sha256(member.data).digest()
 
 
 def _digest(file: Location) -> bytes:

@@ -18,17 +18,12 @@ from latexify.pipeline.inks.ink import Reason
 
 SplitName = Literal["train", "valid", "test"]
 
+# split by the name of a folder or annotation, in lower case
 SPLIT_NAMES: Mapping[str, SplitName] = {
-    "train": "train",
-    "training": "train",
-    "valid": "valid",
-    "validation": "valid",
-    "val": "valid",
-    "dev": "valid",
-    "test": "test",
-    "testing": "test",
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("valid", "validation", "val", "dev"), "valid"),
+    **dict.fromkeys(("test", "testing"), "test"),
 }
-"""Split by the name of a folder or annotation, in lower case."""
 
 # Placeholders for an unknown writer. "Unknown" in MfrDB covers some 160 inks of many writers.
 _NO_WRITER = frozenset({"", "-", "?", "anonymous", "n/a", "na", "nan", "none", "null", "undefined", "unknown"})
@@ -36,18 +31,11 @@ _NO_WRITER = frozenset({"", "-", "?", "anonymous", "n/a", "na", "nan", "none", "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InkFacts:
-    """What a split may depend on.
+    """What a split may depend on."""
 
-    Attributes:
-        path: Path of the member inside its folder or archive.
-        annotations: Annotations of the ink, by type.
-        writer: Name of the writer, None if unknown.
-        normalized_label: The normalized label.
-    """
-
-    path: str
-    annotations: Mapping[str, str]
-    writer: str | None
+    path: str  # of the member inside its folder or archive
+    annotations: Mapping[str, str]  # of the ink, by type
+    writer: str | None  # None if unknown
     normalized_label: str
 
 
@@ -71,17 +59,12 @@ class InputSplit(_Rule):
 
 
 class FolderSplit(_Rule):
-    """Split by the outermost folder in the member's path that is listed.
-
-    Attributes:
-        folders: Split of each folder name (lower case).
-        only: Ignore members outside these folders. Otherwise they are inputs and get rejected.
-    """
+    """Split by the outermost folder in the member's path that is listed."""
 
     decided_by: ClassVar[str] = "folder of its path"
     by: Literal["folder"] = "folder"
-    folders: dict[str, SplitName]
-    only: bool
+    folders: dict[str, SplitName]  # by name in lower case
+    only: bool  # ignore members outside these folders; otherwise they are inputs and get rejected
 
     def selects(self, path: str) -> bool:
         """Return whether the member at `path` is an input under this rule."""
@@ -92,11 +75,8 @@ class FolderSplit(_Rule):
         return self._folder_split(ink.path)
 
     def _folder_split(self, path: str) -> SplitName | None:
-        for part in path_parts(path)[:-1]:
-            split = self.folders.get(part.lower())
-            if split is not None:
-                return split
-        return None
+        folders = (part.lower() for part in path_parts(path)[:-1])
+        return next((self.folders[folder] for folder in folders if folder in self.folders), None)
 
 
 class AnnotationSplit(_Rule):

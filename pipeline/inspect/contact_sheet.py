@@ -3,8 +3,10 @@
 import io
 import math
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -19,28 +21,16 @@ MAX_PICTURE_HEIGHT_PX = 320
 GAP_PX = 14
 LINE_PX = 16
 MAX_LABEL_LINES = 3
-MAX_SIDE_PX = 16_000
-"""Many viewers cannot open larger pictures."""
-
+MAX_SIDE_PX = 16_000  # many viewers cannot open larger pictures
+# on which inks are drawn; samples have pictures already
 INK_CANVAS = Canvas(height_px=160, width_px=PICTURE_WIDTH_PX, margin_px=10, pen_width_px=2)
-"""Canvas on which inks are drawn; samples have pictures already."""
 
 _PAPER, _FRAME, _LABEL, _NUMBERS, _KEY, _FAULT = "#ffffff", "#c8c8c8", "#101010", "#606060", "#3060a0", "#b02020"
 _BACKGROUND = "#f4f4f4"
+_TITLE_PX, _TEXT_PX, _SMALL_PX = 15, 13, 12
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Fonts:
-    title: ImageFont.FreeTypeFont
-    text: ImageFont.FreeTypeFont
-    small: ImageFont.FreeTypeFont
-
-    @classmethod
-    def load(cls) -> "_Fonts":
-        """Load the font that Pillow contains, in three sizes."""
-        return cls(title=_font(15), text=_font(13), small=_font(12))
-
-
+@cache
 def _font(size_px: float) -> ImageFont.FreeTypeFont:
     font = ImageFont.load_default(size_px)
     assert isinstance(font, ImageFont.FreeTypeFont), "Pillow was built without FreeType"
@@ -57,8 +47,7 @@ class _Cell:
 
 def draw_sheet(entries: Sequence[Entry], pictures: Sequence[Picture | None], *, title: str) -> bytes:
     """Draw a sheet of the entries as a PNG, row by row. pictures: one for each entry; None if it has none."""
-    fonts = _Fonts.load()
-    cells = [_cell(entry, picture, fonts) for entry, picture in zip(entries, pictures, strict=True)]
+    cells = [_cell(entry, picture) for entry, picture in zip(entries, pictures, strict=True)]
     picture_px = max([40, *(cell.image.height for cell in cells if cell.image is not None)])
     num_columns = _num_columns(len(cells), height_px=picture_px + 4 * LINE_PX)
     rows = [cells[start : start + num_columns] for start in range(0, len(cells), num_columns)]
@@ -67,7 +56,8 @@ def draw_sheet(entries: Sequence[Entry], pictures: Sequence[Picture | None], *, 
     top = 2 * GAP_PX + LINE_PX
     sheet = Image.new("RGB", (width_px, top + sum(heights)), _BACKGROUND)
     pen = ImageDraw.Draw(sheet)
-    pen.text((GAP_PX, GAP_PX), _shortened(title, fonts.title, width_px - 2 * GAP_PX), fill=_LABEL, font=fonts.title)
+    font = _font(_TITLE_PX)
+    pen.text((GAP_PX, GAP_PX), _shortened(title, font, width_px - 2 * GAP_PX), fill=_LABEL, font=font)
     for row, height in zip(rows, heights, strict=True):
         for column, cell in enumerate(row):
             left = GAP_PX + column * (PICTURE_WIDTH_PX + GAP_PX)
@@ -85,18 +75,15 @@ def _num_columns(count: int, *, height_px: int) -> int:
     return max(1, min(count, round(wide)), needed)
 
 
-def _cell(entry: Entry, picture: Picture | None, fonts: _Fonts) -> _Cell:
-    lines = []
+def _cell(entry: Entry, picture: Picture | None) -> _Cell:
+    lines, text, small = [], _font(_TEXT_PX), _font(_SMALL_PX)
     if entry.label is not None:
-        wrapped = _wrapped(tokenize(entry.label), fonts.text)
-        lines += [(line, fonts.text, _LABEL) for line in wrapped]
-    fault = fault_of(entry)
-    if fault is not None:
-        lines += [(line, fonts.small, _FAULT) for line in _wrapped(re.findall(r"\S+\s*", fault), fonts.small)]
-    numbers = " · ".join([*filter(None, [entry.split]), *sizes_of(entry)])
-    if numbers:
-        lines.append((_shortened(numbers, fonts.small, PICTURE_WIDTH_PX), fonts.small, _NUMBERS))
-    lines.append((_shortened(entry.key, fonts.small, PICTURE_WIDTH_PX), fonts.small, _KEY))
+        lines += [(line, text, _LABEL) for line in _wrapped(tokenize(entry.label), text)]
+    if (fault := fault_of(entry)) is not None:
+        lines += [(line, small, _FAULT) for line in _wrapped(re.findall(r"\S+\s*", fault), small)]
+    if numbers := " · ".join([*filter(None, [entry.split]), *sizes_of(entry)]):
+        lines.append((_shortened(numbers, small, PICTURE_WIDTH_PX), small, _NUMBERS))
+    lines.append((_shortened(entry.key, small, PICTURE_WIDTH_PX), small, _KEY))
     return _Cell(image=_shown(picture) if picture is not None else None, lines=lines)
 
 
@@ -139,31 +126,24 @@ def _wrapped(words: Sequence[str], font: ImageFont.FreeTypeFont) -> list[str]:
             lines.append("")
         lines[-1] += rest
         if len(lines) > MAX_LABEL_LINES:
-            kept = lines[MAX_LABEL_LINES - 1]
-            room_px = PICTURE_WIDTH_PX - font.getlength("…")
-            fits = kept if font.getlength(kept) <= room_px else kept[: _fitting(kept, font, room_px)]
-            return [*lines[: MAX_LABEL_LINES - 1], fits + "…"]
+            last = lines[MAX_LABEL_LINES - 1]
+            num_kept = _fitting(last, font, PICTURE_WIDTH_PX - font.getlength("…"))
+            return [*lines[: MAX_LABEL_LINES - 1], last[:num_kept] + "…"]
     return lines
 
 
 def _fitting(text: str, font: ImageFont.FreeTypeFont, width_px: float) -> int:
     """How many leading characters fit; at least one."""
-    low, high = 1, len(text)
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if font.getlength(text[:middle]) <= width_px else (low, middle - 1)
-    return low
+    return max(1, bisect_right(range(1, len(text) + 1), width_px, key=lambda kept: font.getlength(text[:kept])))
 
 
 def _shortened(text: str, font: ImageFont.FreeTypeFont, width_px: float) -> str:
     """The text in one line; if it is too long its middle is cut, because keys differ at their ends."""
     if font.getlength(text) <= width_px:
         return text
-    low, high = 0, len(text)  # number of characters to keep
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if font.getlength(_without_middle(text, middle)) <= width_px else (low, middle - 1)
-    return _without_middle(text, low)
+    lengths = range(1, len(text) + 1)
+    kept = bisect_right(lengths, width_px, key=lambda count: font.getlength(_without_middle(text, count)))
+    return _without_middle(text, kept)
 
 
 def _without_middle(text: str, kept: int) -> str:

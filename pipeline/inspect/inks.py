@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,7 @@ from latexify.artifacts.names import INKS, MANIFEST_NAME, SOURCE
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.config import IngestParams, InkmlParams
 from latexify.pipeline.drawing.draw import Canvas, draw_ink
+from latexify.pipeline.ingest.labels import read_label
 from latexify.pipeline.inkml.document import parse_inkml
 from latexify.pipeline.inkml.xml import UnusableInkError
 from latexify.pipeline.inks.ink import Reason, Stroke
@@ -22,6 +24,7 @@ from latexify.pipeline.inputs.archives import Member, iter_members
 from latexify.pipeline.inputs.inputs import SourcePlan, is_inkml_name, is_input, key_of, printable, resolve_input
 from latexify.pipeline.inspect.entry import Entry, Picture, num_latex_tokens
 from latexify.pipeline.latex import normalize
+from latexify.pipeline.rasterize.worker import extents_of
 
 _FACTS = ["key", "source", "split", "normalized_label", "points", "num_strokes", "num_points"]
 
@@ -58,20 +61,9 @@ def _ink_batches(parts: Sequence[Location], *, columns: list[str] | None) -> Ite
 
 def _ink_entries(batch: pa.RecordBatch) -> Iterator[Entry]:
     texts = batch.drop_columns(["points"]).to_pylist()
-    for text, (width, height) in zip(texts, _extents(batch["points"]), strict=True):
+    for text, (width, height) in zip(texts, extents_of(batch["points"]), strict=True):
         label = text.pop("normalized_label")
         yield Entry(label=label, num_tokens=num_latex_tokens(label), extent=(width, height), **text)
-
-
-def _extents(column: pa.ListArray) -> list[list[float]]:
-    """Width and height of each ink; every ink has at least one point."""
-    if len(column) == 0:
-        return []
-    points = column.flatten().to_numpy().reshape(-1, 2)
-    starts = (column.offsets.to_numpy()[:-1] - column.offsets[0].as_py()) // 2
-    low = np.minimum.reduceat(points, starts, axis=0)
-    sides: list[list[float]] = (np.maximum.reduceat(points, starts, axis=0) - low).tolist()
-    return sides
 
 
 LIMITS = IngestParams()
@@ -84,9 +76,8 @@ class RawCollection:
         self._path = path
         self.entries = [_inkml_entry(member, archive=path) for member in members_of(path)]
         if not self.entries:
-            raise LatexifyError(
-                f"{path} holds no InkML (*.inkml), and is not an inks or shard folder: name another path"
-            )
+            problem = "holds no InkML (*.inkml), and is not an inks or shard folder"
+            raise LatexifyError(f"{path} {problem}: name another path")
         self.title = f"{path}: {len(self.entries):,} InkML files"
 
     def pictures(self, entries: Sequence[Entry], canvas: Canvas) -> list[Picture | None]:
@@ -113,27 +104,18 @@ def members_of(path: Location) -> Iterator[Member]:
 
 
 def _inkml_entry(member: Member, *, archive: Path) -> Entry:
-    key, source = key_of(member.name), f"{archive.name}/{printable(member.name)}"
-    label = None
-    strokes: list[Stroke] = []
-    reason = fault = None
+    facts: dict[str, Any] = {}
     try:
         strokes, annotations = _parse(member)
-        label = _label(annotations)
+        points = np.concatenate(strokes)
+        width, height = np.ptp(points.astype(np.float64), axis=0).tolist()
+        facts = {"extent": (width, height), "num_strokes": len(strokes), "num_points": len(points)}
+        names = InkmlParams().label_annotations
+        _, label = read_label(annotations, names, max_label_chars=LIMITS.max_label_chars, normalize=normalize)
+        facts |= {"label": label, "num_tokens": num_latex_tokens(label)}
     except UnusableInkError as error:
-        reason, fault = error.reason.value, printable(error.detail)
-    points = np.concatenate(strokes) if strokes else None
-    return Entry(
-        key=key,
-        source=source,
-        label=label,
-        num_tokens=num_latex_tokens(label) if label is not None else None,
-        extent=extent_of(points) if points is not None else None,
-        num_strokes=len(strokes) if strokes else None,
-        num_points=len(points) if points is not None else None,
-        reason=reason,
-        fault=fault,
-    )
+        facts |= {"reason": error.reason.value, "fault": printable(error.detail)}
+    return Entry(key=key_of(member.name), source=f"{archive.name}/{printable(member.name)}", **facts)
 
 
 def _parse(member: Member) -> tuple[list[Stroke], Mapping[str, str]]:
@@ -143,17 +125,6 @@ def _parse(member: Member) -> tuple[list[Stroke], Mapping[str, str]]:
     return parsed.strokes, parsed.annotations
 
 
-def _label(annotations: Mapping[str, str]) -> str:
-    names = InkmlParams().label_annotations
-    raw_label = next((annotations[name] for name in names if name in annotations), None)
-    if raw_label is None:
-        raise UnusableInkError(Reason.NO_LABEL, f"no annotation {' or '.join(names)}")
-    label = normalize(raw_label)
-    if not label:
-        raise UnusableInkError(Reason.BAD_LABEL, f"nothing is left of {raw_label[:80]!r} once it is normalised")
-    return label
-
-
 def draw_member(member: Member, canvas: Canvas) -> Picture | None:
     """Draw the ink of an InkML file; None if its strokes cannot be read."""
     try:
@@ -161,12 +132,6 @@ def draw_member(member: Member, canvas: Canvas) -> Picture | None:
     except UnusableInkError:
         return None
     return draw_ink(strokes, canvas)
-
-
-def extent_of(points: Stroke) -> tuple[float, float]:
-    """Compute width and height of points, [num_points, 2]."""
-    width, height = np.ptp(points.astype(np.float64), axis=0).tolist()
-    return width, height
 
 
 class RejectCollection:
@@ -190,20 +155,13 @@ class RejectCollection:
         data = self._path.resolve().parent.parent
         drawn: dict[str, Picture | None] = {}
         if self._path.resolve().parent.name != INKS.kind and (data / INKS.kind / MANIFEST_NAME).is_file():
-            drawn = _from_inks(data / INKS.kind, entries, canvas)
+            pictures = open_inks(data / INKS.kind).pictures(entries, canvas)
+            drawn = {entry.source: picture for entry, picture in zip(entries, pictures, strict=True)}
         elif (data / SOURCE.kind / MANIFEST_NAME).is_file():
-            drawn = _from_source(data / SOURCE.kind, entries, canvas)
+            sources = {entry.source for entry in entries}
+            members = _members(data / SOURCE.kind, sources)
+            drawn = {source: draw_member(member, canvas) for source, member in members if source in sources}
         return [drawn.get(entry.source) for entry in entries]
-
-
-def _from_inks(folder: Path, entries: Sequence[Entry], canvas: Canvas) -> dict[str, Picture | None]:
-    pictures = open_inks(folder).pictures(entries, canvas)
-    return {entry.source: picture for entry, picture in zip(entries, pictures, strict=True)}
-
-
-def _from_source(folder: Path, entries: Sequence[Entry], canvas: Canvas) -> dict[str, Picture | None]:
-    sources = {entry.source for entry in entries}
-    return {source: draw_member(member, canvas) for source, member in _members(folder, sources) if source in sources}
 
 
 def _members(folder: Path, sources: set[str]) -> Iterator[tuple[str, Member]]:

@@ -22,13 +22,9 @@ from latexify.pipeline.inspect.summary import entry_line, summary_lines
 def inspect(paths: Sequence[Location], choice: Choice, *, sheet: Location | None) -> Iterator[str]:
     """Yield lines that describe the paths and, if `choice` has a search condition, the entries that match.
 
-    Args:
-        paths: InkML files, folders or archives, inks, shards or rejections.
-        choice: Which entries to list and draw.
-        sheet: PNG file for a contact sheet of the chosen entries; None for no sheet.
-
-    Raises:
-        LatexifyError: If a path cannot be inspected, or a sheet is requested and no entry matches.
+    The paths are InkML files, folders or archives, inks, shards or rejections. `sheet` is the PNG file for a contact
+    sheet of the chosen entries. Raises LatexifyError if a path cannot be inspected, or a sheet is requested and no
+    entry matches.
     """
     shown: list[Entry] = []
     pictures: list[Picture | None] = []
@@ -54,11 +50,7 @@ def inspect(paths: Sequence[Location], choice: Choice, *, sheet: Location | None
 
 
 def open_collection(path: Location) -> Collection:
-    """Open InkML, inks, shards or rejections.
-
-    Raises:
-        LatexifyError: If the path does not exist, is damaged, or is none of these.
-    """
+    """Open InkML, inks, shards or rejections. Raises LatexifyError if the path is missing, damaged or none of these."""
     kind = _kind_in_manifest(path)
     if kind == SHARDS.kind:
         return ShardCollection(path)

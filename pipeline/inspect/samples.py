@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,8 @@ from latexify.shards.format.png import decode_png
 from latexify.shards.format.sample import IDS_SUFFIX, JSON_SUFFIX, PNG_SUFFIX
 from latexify.shards.reading.reader import SampleReader
 
+# samples whose JSON is read, for strokes and extents; in larger folders a fixed random choice
 MAX_DESCRIBED = 20_000
-"""Maximum samples whose JSON is read, for strokes and extents; in larger folders a fixed random choice."""
-
 _MAX_MEMBER_BYTES = 1 << 26
 
 
@@ -49,29 +49,17 @@ class ShardCollection:
             for row, (key, label) in enumerate(zip(keys, labels, strict=True)):
                 self._rows[key] = (split, row)
                 facts = _describe(reader, row) if _is_chosen(key, share) else {}
-                self.entries.append(
-                    Entry(
-                        key=key,
-                        split=split,
-                        label=label,
-                        num_tokens=int(index.num_tokens[row]),
-                        has_ids=True,
-                        num_bytes=int(index.png_bytes[row]),
-                        **facts,
-                    )
-                )
+                facts |= {"num_tokens": int(index.num_tokens[row]), "num_bytes": int(index.png_bytes[row])}
+                self.entries.append(Entry(key=key, split=split, label=label, has_ids=True, **facts))
 
     def pictures(self, entries: Sequence[Entry], canvas: Canvas) -> list[Picture | None]:  # noqa: ARG002  # as stored
         """Return the stored pictures; None for a damaged one."""
-        return [self._picture(entry) for entry in entries]
-
-    def _picture(self, entry: Entry) -> Picture | None:
-        split, row = self._rows[entry.key]
-        with SampleReader(self._indexes[split]) as reader:
-            try:
-                return reader.read([row])[0].pixels
-            except LatexifyError:
-                return None
+        pictures: list[Picture | None] = [None] * len(entries)
+        for number, entry in enumerate(entries):
+            split, row = self._rows[entry.key]
+            with SampleReader(self._indexes[split]) as reader, suppress(LatexifyError):
+                pictures[number] = reader.read([row])[0].pixels
+        return pictures
 
 
 def _is_chosen(key: str, share: float) -> bool:
@@ -123,14 +111,11 @@ class TarCollection:
 
     def pictures(self, entries: Sequence[Entry], canvas: Canvas) -> list[Picture | None]:  # noqa: ARG002  # as stored
         """Return the stored pictures; None for a damaged one."""
-        return [_decoded(self._pngs[entry.key]) for entry in entries]
-
-
-def _decoded(png: bytes) -> Picture | None:
-    try:
-        return decode_png(png)
-    except ValueError:
-        return None
+        pictures: list[Picture | None] = [None] * len(entries)
+        for number, entry in enumerate(entries):
+            with suppress(ValueError):
+                pictures[number] = decode_png(self._pngs[entry.key])
+        return pictures
 
 
 def _entry_of(key: str, png: bytes, description: bytes, num_ids: int | None) -> Entry:

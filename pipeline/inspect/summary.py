@@ -77,12 +77,10 @@ def _top(entry: Entry) -> str:
 def _quantiles(name: str, values: Iterable[float | None]) -> Iterator[str]:
     known = np.array([value for value in values if value is not None], dtype=np.float64)
     if len(known):
-        low, middle, high, top = np.quantile(known, [0, 0.5, 0.99, 1], method="nearest").tolist()
-        numbers = (f"{word} {_number(value)}" for word, value in zip(_WORDS, (low, middle, high, top), strict=True))
+        quantiles = {"least": 0, "median": 0.5, "99 %": 0.99, "most": 1}
+        values = np.quantile(known, list(quantiles.values()), method="nearest").tolist()
+        numbers = (f"{word} {_number(value)}" for word, value in zip(quantiles, values, strict=True))
         yield _line(name, ", ".join(numbers))
-
-
-_WORDS = ("least", "median", "99 %", "most")
 
 
 def _number(value: float) -> str:

@@ -1,4 +1,4 @@
-"""Prepare the parts of the inks folder for drawing: encode labels, copy inks to scratch files, list sample keys.
+"""Prepare the parts of the inks folder for drawing: encode labels, copy inks to scratch files, list the samples.
 
 A shard's inks come from all over the Parquet parts, and decoding those for each shard would take longer than drawing.
 So all inks are copied, uncompressed, to where any of them can be read at random. If workers share this machine's disk,
@@ -9,9 +9,8 @@ without a name, from which the main process sends what a task needs.
 import hashlib
 import mmap
 import secrets
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -26,6 +25,7 @@ from latexify.artifacts.files import open_parquet
 from latexify.artifacts.location import Location
 from latexify.artifacts.names import COMPOSED_NAME
 from latexify.common.errors import LatexifyError
+from latexify.pipeline.config import RasterizeParams
 from latexify.pipeline.inks.ink import INK_SCHEMA, SPLITS, TOKEN_IDS, Reason, Rejection
 from latexify.pipeline.rasterize.variants import VARIANT_MARK, variant_key
 
@@ -33,25 +33,19 @@ if TYPE_CHECKING:  # workers that draw do not need tokenizers
     from latexify.pipeline.vocab.encoder import LabelEncoder
 
 _BATCH_INKS = 1024
-DIGEST_BYTES = 16
 _COLUMNS = ("key", "label", "normalized_label", "points", "stroke_lengths", "writer", "source", "num_strokes")
 _FOLDER_PREFIX = "inks-"
 
+# the columns of `INK_SCHEMA` that drawing needs, and the token ids of the label
 SCRATCH_SCHEMA = pa.schema(
     [*(INK_SCHEMA.field(name) for name in _COLUMNS), pa.field("token_ids", TOKEN_IDS, nullable=False)]
 )
-"""The columns of `INK_SCHEMA` that drawing needs, and the token ids of the label."""
+# what decides the order of a sample: the index of its split in `SPLITS`, its ink's row, its variant (0 is the ink as it
+# was written) and a hash of its key that sorts as its bytes do
+SAMPLE = np.dtype([("split", np.uint8), ("row", np.int64), ("variant", np.int32), ("digest", ">u8", 2)])
 
 Rows = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EncodeSettings:
-    """How labels are encoded; `max_tokens` and `variants` are those of `RasterizeParams`."""
-
-    encoder: "LabelEncoder"
-    max_tokens: int
-    variants: int
+Samples = npt.NDArray[np.void]  # of `SAMPLE`, [num_samples]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,47 +60,43 @@ class Piece:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodedPart:
-    """The result of encoding one part of the inks folder.
-
-    Attributes:
-        num_inks: How many inks the part has.
-        batches: For each batch of inks that were not rejected, its scratch piece and its sample keys.
-        rejected: The inks whose labels are too long.
-    """
+    """The result of encoding one part of the inks folder, which has `num_inks`."""
 
     num_inks: int
-    batches: list[tuple[Piece, "SampleKeys"]]
-    rejected: list[Rejection]
+    # of each batch of inks that were not rejected: where it is, its samples, and the keys of those not for training
+    batches: list[tuple[Piece, Samples, pa.Array]]
+    rejected: list[Rejection]  # the inks whose labels are too long
 
 
-def encode_part(part: Location, settings: EncodeSettings, *, folder: Path) -> EncodedPart:
+def encode_part(part: Location, encoder: "LabelEncoder", params: RasterizeParams, *, folder: Path) -> EncodedPart:
     """Copy the inks of a Parquet part into a file in `folder`, with their token ids (runs in a worker).
 
-    Raises:
-        LatexifyError: If an ink violates the contract of `INK_SCHEMA`.
+    Raises LatexifyError if an ink violates the contract of `INK_SCHEMA`.
     """
     path = folder / part.name
     with path.open("wb") as file:
-        return encode_part_into(file, part, settings, path=path)
+        return encode_part_into(file, part, encoder, params, path=path)
 
 
-def encode_part_into(file: BinaryIO, part: Location, settings: EncodeSettings, *, path: Path | None) -> EncodedPart:
+def encode_part_into(
+    file: BinaryIO, part: Location, encoder: "LabelEncoder", params: RasterizeParams, *, path: Path | None
+) -> EncodedPart:
     """Do what :func:`encode_part` does, into an open scratch file; `path` is its name if it has one."""
     num_inks = 0
-    batches: list[tuple[Piece, SampleKeys]] = []
+    batches: list[tuple[Piece, Samples, pa.Array]] = []
     rejected: list[Rejection] = []
     for batch in _read_part(part):
         num_inks += len(batch)
-        token_ids = settings.encoder.encode(batch["normalized_label"].to_pylist())
+        token_ids = encoder.encode(batch["normalized_label"].to_pylist())
         lengths = np.diff(token_ids.offsets.to_numpy())
         is_train = pc.equal(batch["split"], "train").to_numpy(zero_copy_only=False)
-        too_long = is_train & (lengths > settings.max_tokens)
+        too_long = is_train & (lengths > params.max_tokens)
         if too_long.any():
-            rejected += _reject(batch.filter(pa.array(too_long)), lengths[too_long], max_tokens=settings.max_tokens)
+            rejected += _reject(batch.filter(pa.array(too_long)), lengths[too_long], max_tokens=params.max_tokens)
             batch, token_ids = batch.filter(pa.array(~too_long)), token_ids.filter(pa.array(~too_long))  # noqa: PLW2901
         if len(batch):
-            keys = keys_of_samples(batch, variants=settings.variants)
-            batches.append((append_inks(file, batch, token_ids, path=path), keys))
+            samples, keys = _samples_of(batch, variants=params.variants)
+            batches.append((append_inks(file, batch, token_ids, path=path), samples, keys))
     return EncodedPart(num_inks=num_inks, batches=batches, rejected=rejected)
 
 
@@ -123,44 +113,27 @@ def _reject(inks: pa.RecordBatch, num_tokens: npt.NDArray[np.int32], *, max_toke
         yield Rejection(key=key, source=source, reason=Reason.LONG_LABEL, detail=detail)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class SampleKeys:
-    """What decides the order of the samples of a batch of inks, by split.
-
-    Attributes:
-        rows: Row in the batch of each sample, int64 [n].
-        variants: Variant of each sample, int32 [n]; 0 is the ink as it was written.
-        digests: Hashes of the samples' keys, 16 bytes each.
-        keys: Keys, string [n]; empty for the training split.
-    """
-
-    rows: dict[str, npt.NDArray[np.int64]]
-    variants: dict[str, npt.NDArray[np.int32]]
-    digests: dict[str, bytes]
-    keys: dict[str, pa.Array]
-
-
-def keys_of_samples(inks: pa.RecordBatch, *, variants: int) -> SampleKeys:
-    """Return the keys of the samples of some inks (columns `key`, `split` and `source` of `INK_SCHEMA`).
+def _samples_of(inks: pa.RecordBatch, *, variants: int) -> tuple[Samples, pa.Array]:
+    """Return the samples of some inks (rows counted in the batch), and the keys of those not for training.
 
     Each human-written ink of the training split has `variants` samples, every other ink one; composed inks need no
-    variants, because any number of different ones can be composed.
-
-    Raises:
-        LatexifyError: If an ink has an unknown split, or a key that looks like a variant's.
+    variants, because any number of different ones can be composed. Raises LatexifyError if an ink has an unknown split,
+    or a key that looks like a variant's.
     """
     _check_keys(inks, variants=variants)
+    splits = pc.index_in(inks["split"], pa.array(SPLITS)).to_numpy()
+    is_train = splits == SPLITS.index("train")
     composed = pc.starts_with(inks["source"], f"{COMPOSED_NAME}/").to_numpy(zero_copy_only=False)
-    rows, numbers, digests, keys = {}, {}, {}, {}
-    for split in SPLITS:
-        chosen = pc.equal(inks["split"], split)
-        own_rows, own_keys = np.flatnonzero(chosen.to_numpy(zero_copy_only=False)), inks["key"].filter(chosen)
-        counts = np.where(composed[own_rows] | (split != "train"), 1, variants)
-        rows[split] = np.repeat(own_rows, counts)
-        numbers[split] = (np.arange(len(rows[split])) - np.repeat(np.cumsum(counts) - counts, counts)).astype(np.int32)
-        digests[split] = b"".join(_digests_of(own_keys, counts=counts.tolist()))
-        keys[split] = own_keys if split != "train" else own_keys.slice(0, 0)
-    return SampleKeys(rows=rows, variants=numbers, digests=digests, keys=keys)
+    counts = np.where(is_train & ~composed, variants, 1)
+    samples = np.empty(counts.sum(), SAMPLE)
+    samples["split"] = np.repeat(splits, counts)
+    samples["row"] = np.repeat(np.arange(len(inks)), counts)
+    samples["variant"] = np.arange(len(samples)) - np.repeat(np.cumsum(counts) - counts, counts)
+    keys = inks["key"].to_pylist()
+    names = (variant_key(keys[row], variant) for row, variant in samples[["row", "variant"]].tolist())
+    digests = b"".join(hashlib.blake2b(name.encode(), digest_size=16).digest() for name in names)
+    samples["digest"] = np.frombuffer(digests, ">u8").reshape(-1, 2)
+    return samples, inks["key"].filter(pa.array(~is_train))
 
 
 def _check_keys(inks: pa.RecordBatch, *, variants: int) -> None:
@@ -176,25 +149,13 @@ def _check_keys(inks: pa.RecordBatch, *, variants: int) -> None:
         )
 
 
-def _digests_of(keys: pa.Array, *, counts: list[int]) -> Iterator[bytes]:
-    for key, count in zip(keys.to_pylist(), counts, strict=True):
-        for variant in range(count):
-            yield hashlib.blake2b(variant_key(key, variant).encode(), digest_size=DIGEST_BYTES).digest()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ScratchRows:
-    """The positions of some inks in scratch files.
+    """The positions of some inks in scratch files."""
 
-    Attributes:
-        pieces: The pieces that hold any of the inks.
-        piece_ids: Index into `pieces` for each ink, int64 [n].
-        rows: Row of each ink in its piece, int64 [n].
-    """
-
-    pieces: list[Piece]
-    piece_ids: Rows
-    rows: Rows
+    pieces: list[Piece]  # those that hold any of the inks
+    piece_ids: Rows  # index into `pieces` for each ink
+    rows: Rows  # of each ink in its piece
 
     def load(self, file: BinaryIO | None = None) -> pa.RecordBatch:
         """Copy these inks (at least one) in their order; `file` is the scratch file of pieces without a path.
@@ -217,18 +178,11 @@ class ScratchRows:
 
 
 def _take(piece: Piece, rows: Rows, *, file: BinaryIO | None) -> pa.RecordBatch:
-    if piece.path is not None:
-        with piece.path.open("rb") as opened:
-            return _take_from(opened, piece, rows)
-    assert file is not None, "pieces without a path are in the unnamed scratch file"
-    return _take_from(file, piece, rows)
-
-
-def _take_from(file: BinaryIO, piece: Piece, rows: Rows) -> pa.RecordBatch:
     before = piece.offset % mmap.ALLOCATIONGRANULARITY
-    mapped = mmap.mmap(
-        file.fileno(), before + piece.num_bytes, access=mmap.ACCESS_READ, offset=piece.offset - before
-    )  # unmapped with the last reference to it
+    place = {"access": mmap.ACCESS_READ, "offset": piece.offset - before}
+    with nullcontext(file) if piece.path is None else piece.path.open("rb") as opened:
+        assert opened is not None, "pieces without a path are in the unnamed scratch file"
+        mapped = mmap.mmap(opened.fileno(), before + piece.num_bytes, **place)  # unmapped with its last reference
     mapped.madvise(mmap.MADV_RANDOM)  # reading ahead would load inks of other shards
     batch = pa.ipc.read_record_batch(pa.py_buffer(mapped).slice(before), SCRATCH_SCHEMA)
     return batch.take(pa.array(rows))
@@ -261,13 +215,3 @@ def scratch_folder(draft: Path) -> Iterator[Path]:
     folder = records / f"{_FOLDER_PREFIX}{secrets.token_hex(8)}"
     folder.mkdir()
     yield folder
-
-
-@contextmanager
-def unnamed_scratch(folder: Path | None) -> Iterator[BinaryIO]:
-    """Yield a scratch file on the disk of `folder`, or of the system's temporary folder if that is None.
-
-    The file has no name, so it disappears with the process, however that ends.
-    """
-    with tempfile.TemporaryFile(dir=folder) as file:
-        yield file

@@ -10,7 +10,7 @@ A run that continues after an interruption finds the finished shards by their re
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 import joblib
@@ -30,8 +30,8 @@ from latexify.pipeline.inks.ink import REJECT_SCHEMA, SPLITS, Rejection
 from latexify.pipeline.rasterize.plan import ShardPlan, ShardRows, plan_shards
 from latexify.pipeline.rasterize.variants import Variation
 from latexify.pipeline.rasterize.worker import RenderSettings, ShardTask, draw_shard, find_shard
-from latexify.shards.format.record import ShardRecord, recorded_shards, write_index_from_records
-from latexify.shards.format.writer import shard_name
+from latexify.shards.format.record import recorded_shards, write_index_from_records
+from latexify.shards.format.writer import ShardRecord, shard_name
 
 FORMAT_VERSION = 3
 
@@ -48,20 +48,9 @@ def run(  # noqa: PLR0913  # the contract of every stage: parameters, inputs, ou
 ) -> dict[str, Any]:
     """Draw every ink and write the shard folder `out`, or continue an interrupted run; see docs/reference/shards.md.
 
-    Args:
-        params: The stage's parameters.
-        seed: Random seed of the variants.
-        inks: The inks folder.
-        tokenizer: The tokenizer folder, made from these inks.
-        out: The shard folder to write.
-        metrics: The JSON file for the returned numbers.
-        engine: Where the drawing runs; it changes no byte.
-
-    Returns:
-        Counts of samples, shards, bytes and rejections, and the mean number of tokens.
-
-    Raises:
-        LatexifyError: If an input is missing, was made from other inks, or leaves no sample.
+    `seed` decides the variants. Returns what it writes into `metrics`: counts of samples, shards, bytes and rejections,
+    and the mean number of tokens. Raises LatexifyError if an input is missing, was made from other inks, or leaves no
+    sample.
     """
     manifest = _manifest(params, seed=seed, inks=inks, tokenizer=tokenizer)
     settings = _settings(params, seed=seed, manifest=manifest)
@@ -75,7 +64,7 @@ def run(  # noqa: PLR0913  # the contract of every stage: parameters, inputs, ou
         rejects = pa.Table.from_pylist([asdict(rejection) for rejection in plan.rejected], schema=REJECT_SCHEMA)
         write_parquet(draft / REJECTS_NAME, rejects)
         keep_only(draft, {INDEX_NAME, REJECTS_NAME, *(shard.name for shard in shards)})
-        content = {"splits": splits, "num_rejected": len(plan.rejected), "index": asdict(index)}
+        content = {"splits": splits, "num_rejected": len(plan.rejected), "index": index}
         summary = _summarise(shards, splits, plan.rejected)
         write_json(metrics, summary)  # before `out` exists: a run killed here is repeated quickly
         write_manifest(draft, replace(manifest, content=content))
@@ -93,13 +82,7 @@ def _manifest(params: RasterizeParams, *, seed: int, inks: Location, tokenizer: 
 
 
 def _settings(params: RasterizeParams, *, seed: int, manifest: Manifest) -> RenderSettings:
-    canvas = Canvas(
-        height_px=params.height_px,
-        width_px=params.width_px,
-        margin_px=params.margin_px,
-        pen_width_px=params.pen_width_px,
-        max_stroke_px=params.max_stroke_px,
-    )
+    canvas = Canvas(**params.model_dump(include={field.name for field in fields(Canvas)}))
     replace(canvas, pen_width_px=params.widest_pen_px)  # raises if the widest pen does not fit
     return RenderSettings(
         artifact=manifest.fingerprint,
@@ -147,14 +130,7 @@ def _splits(shards: list[ShardRecord], planned: list[ShardRows]) -> dict[str, An
     for shard, rows in zip(shards, planned, strict=True):
         entry = splits[rows.split]
         entry["num_samples"] += shard.num_samples
-        entry["shards"].append(
-            {
-                "name": shard.name,
-                "num_samples": shard.num_samples,
-                "num_bytes": shard.num_bytes,
-                "sha256": shard.sha256,
-            }
-        )
+        entry["shards"].append({name: getattr(shard, name) for name in ("name", "num_samples", "num_bytes", "sha256")})
     return splits
 
 

@@ -13,23 +13,13 @@ import numpy.typing as npt
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.config import MAX_PEN_CHANGE
 
-VARIANT_MARK = "@"
-"""Separates an ink's key from a variant's number; `latexify.pipeline.inputs.inputs.key_of` percent-encodes it."""
-
-MAX_LEAN = 0.3
-"""Largest slant, sideways per upward unit: 17 degrees."""
-
-MAX_TILT = 0.05
-"""Largest rotation, upward per sideways unit: 3 degrees."""
-
-MAX_STRETCH = 0.25
-"""How much width may grow relative to height, or height relative to width."""
-
-MAX_RESIZE = 0.3
-"""How much larger or smaller the usual stroke may be if the canvas limits it; otherwise inks fill the canvas."""
-
+VARIANT_MARK = "@"  # between an ink's key and a variant's number; `key_of` of the inputs percent-encodes it
+MAX_LEAN = 0.3  # largest slant, sideways per upward unit: 17 degrees
+MAX_TILT = 0.05  # largest rotation, upward per sideways unit: 3 degrees
+MAX_STRETCH = 0.25  # how much width may grow relative to height, or height relative to width
+MAX_RESIZE = 0.3  # of the usual stroke, up or down, if the canvas limits it; otherwise inks fill the canvas
+# amplitude and wavelength along the pen's path of the drift of points (tremor, shape, position), in usual strokes
 DRIFTS = ((0.025, 0.35), (0.07, 1.2), (0.15, 6.0))
-"""Amplitude and wavelength along the pen's path of the drift of points (tremor, shape, position), in usual strokes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,19 +33,12 @@ class Variation:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class VariedInk:
-    """A variant to draw.
+    """A variant to draw."""
 
-    Attributes:
-        points: Floating point [num_points, 2].
-        stroke_lengths: Points of each stroke, [num_strokes].
-        pen_scale: Factor of the canvas's pen width.
-        stroke_scale: Factor of the canvas's largest stroke.
-    """
-
-    points: npt.NDArray[np.floating]
-    stroke_lengths: npt.NDArray[np.integer]
-    pen_scale: float
-    stroke_scale: float
+    points: npt.NDArray[np.floating]  # [num_points, 2]
+    stroke_lengths: npt.NDArray[np.integer]  # points of each stroke, [num_strokes]
+    pen_scale: float  # factor of the canvas's pen width
+    stroke_scale: float  # factor of the canvas's largest stroke
 
 
 def variant_key(key: str, variant: int) -> str:
@@ -68,23 +51,17 @@ def vary_ink(
 ) -> VariedInk:
     """Make a variant of an ink: slant, proportions, rotation, drift of the pen and pen width change at random.
 
-    At least one stroke stays. Sizes are measured on the ink itself, so its units do not matter.
-
-    Args:
-        points: Points, [num_points, 2].
-        stroke_lengths: Points of each stroke, [num_strokes].
-        key: The sample's key, which differs between variants; with the seed it decides all random numbers.
-        variation: How much to change.
-
-    Raises:
-        LatexifyError: If a coordinate is not finite.
+    At least one stroke stays. Sizes are measured on the ink itself, so its units do not matter. `points` are
+    [num_points, 2], `stroke_lengths` the points of each stroke. The sample's `key`, which differs between variants, and
+    the seed decide all random numbers. Raises LatexifyError if a coordinate is not finite.
     """
     if not np.isfinite(points).all():
         raise LatexifyError("the ink cannot be varied: a coordinate is not a finite number")
     digest = hashlib.blake2b(f"{variation.seed}\n{key}".encode(), digest_size=16).digest()
     random = np.random.default_rng(np.frombuffer(digest, dtype="<u4"))
     lean, tilt, stretch, pen = (random.random(4) * 2 - 1) * variation.strength
-    kept = _kept_strokes(random.random(len(stroke_lengths)), variation.stroke_dropout)
+    chances = random.random(len(stroke_lengths))
+    kept = chances >= min(variation.stroke_dropout, chances.max())  # at least one
     written = points[np.repeat(kept, stroke_lengths)].astype(np.float64)
     stroke_lengths = stroke_lengths[kept]
     middle = (written.min(axis=0) + written.max(axis=0)) / 2
@@ -102,12 +79,6 @@ def vary_ink(
         pen_scale=1 + pen * MAX_PEN_CHANGE,
         stroke_scale=_ratio(size * MAX_RESIZE),
     )
-
-
-def _kept_strokes(chances: npt.NDArray[np.float64], dropout: float) -> npt.NDArray[np.bool_]:
-    kept = chances >= dropout
-    kept[chances.argmax()] = True
-    return kept
 
 
 def _ratio(change: float) -> float:

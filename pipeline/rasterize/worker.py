@@ -22,32 +22,23 @@ from latexify.pipeline.drawing.draw import Canvas, Pixels, Scales, draw_coverage
 from latexify.pipeline.engine.versions import differences, versions
 from latexify.pipeline.rasterize.prepare import ScratchRows
 from latexify.pipeline.rasterize.variants import Variation, VariedInk, variant_key, vary_ink
-from latexify.shards.format.record import ShardRecord, find_finished, write_record
+from latexify.shards.format.record import find_finished, write_record
 from latexify.shards.format.sample import EncodedSample
-from latexify.shards.format.writer import write_shard
+from latexify.shards.format.writer import ShardRecord, write_shard
 
+# inks drawn in one batch: enough that NumPy's calls cost little, few enough to stay in the processor's cache
 DRAWN_AT_ONCE = 64
-"""Inks drawn in one batch: enough that NumPy's calls cost little, few enough to stay in the processor's cache."""
-
-DESCRIBED = ("label", "normalized_label", "writer", "source", "num_strokes")
-"""Columns that are copied into a sample's JSON."""
+DESCRIBED = ("label", "normalized_label", "writer", "source", "num_strokes")  # columns copied into a sample's JSON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderSettings:
-    """Everything that decides the bytes of a shard besides its inks.
+    """Everything that decides the bytes of a shard besides its inks."""
 
-    Attributes:
-        artifact: Fingerprint of the shard folder that is being made.
-        canvas: What to draw on.
-        variation: How variants differ from their inks.
-        versions: Versions of code and libraries, see `latexify.pipeline.engine.versions`.
-    """
-
-    artifact: str
+    artifact: str  # fingerprint of the shard folder that is being made
     canvas: Canvas
     variation: Variation
-    versions: Mapping[str, str]
+    versions: Mapping[str, str]  # of code and libraries, see `latexify.pipeline.engine.versions`
 
     @property
     def build_key(self) -> str:
@@ -57,35 +48,28 @@ class RenderSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ShardTask:
-    """One shard to write.
-
-    Attributes:
-        split: The split.
-        number: The number of the shard in its split.
-        inks: A batch of `SCRATCH_SCHEMA` in the shard's order, or its positions in scratch files of this machine.
-        variants: Variant of each ink to draw, int32 [n].
-    """
+    """One shard to write."""
 
     split: str
-    number: int
-    inks: pa.RecordBatch | ScratchRows
-    variants: npt.NDArray[np.int32]
+    number: int  # in its split
+    inks: pa.RecordBatch | ScratchRows  # `SCRATCH_SCHEMA` in the shard's order, or positions in scratch files here
+    variants: npt.NDArray[np.int32]  # of each ink to draw, [n]
 
 
 def draw_shard(index: int, task: ShardTask, *, draft: Location, settings: RenderSettings) -> tuple[int, ShardRecord]:
     """Draw and write one shard and its record (runs in a worker); `index` is returned to tell the results apart.
 
-    Raises:
-        LatexifyError: If `draft` cannot be read from here or belongs to another run, if this machine has other code or
-            libraries than the main process, or if an ink cannot be drawn.
+    Raises LatexifyError if `draft` cannot be read from here or belongs to another run, if this machine has other code
+    or libraries than the main process, or if an ink cannot be drawn.
     """
     if unlike := differences(settings.versions, versions()):
         raise LatexifyError(
             f"a worker has {', '.join(unlike)}: install the same on every machine, as requirements.lock says"
         )
     require_draft(draft, build_key=settings.build_key)
-    shard = write_shard(draft, split=task.split, number=task.number, samples=_samples(task, draft, settings))
-    return index, write_record(draft, shard, build_key=settings.build_key)
+    record, rows = write_shard(draft, split=task.split, number=task.number, samples=_samples(task, draft, settings))
+    write_record(draft, record, rows, build_key=settings.build_key)
+    return index, record
 
 
 def find_shard(index: int, name: str, *, draft: Location, settings: RenderSettings) -> tuple[int, ShardRecord | None]:
@@ -110,11 +94,12 @@ def _draw_together(inks: pa.RecordBatch, variants: list[int], settings: RenderSe
     for key in keys:
         with _naming(key):
             pngs.append(encode_coverage(next(pictures)))
-    facts = zip(keys, pngs, variants, descriptions, _extents(inks["points"]), _lists(inks["token_ids"]), strict=True)
-    for key, png, variant, description, extent, token_ids in facts:
+    extents, token_ids = extents_of(inks["points"]), _lists(inks["token_ids"])
+    facts = zip(keys, pngs, variants, descriptions, extents, token_ids, strict=True)
+    for key, png, variant, description, extent, ids in facts:
         description |= {"extent": extent, "variant": variant}
         label = description["normalized_label"]
-        yield EncodedSample(key=key, label=label, png=png, token_ids=token_ids, description=description)
+        yield EncodedSample(key=key, label=label, png=png, token_ids=ids, description=description)
 
 
 def _draw(inks: pa.RecordBatch, keys: list[str], variants: list[int], settings: RenderSettings) -> Iterator[Pixels]:
@@ -122,8 +107,14 @@ def _draw(inks: pa.RecordBatch, keys: list[str], variants: list[int], settings: 
         num_strokes = np.diff(inks["stroke_lengths"].offsets.to_numpy())
         points, stroke_lengths = _values(inks["points"]).reshape(-1, 2), _values(inks["stroke_lengths"])
         return draw_coverage(points, stroke_lengths, num_strokes, settings.canvas)
+    varied: list[VariedInk] = []
     strokes = zip(_lists(inks["points"]), _lists(inks["stroke_lengths"]), keys, variants, strict=True)
-    varied = [_vary(*ink, variation=settings.variation) for ink in strokes]
+    for coordinates, lengths, key, variant in strokes:
+        ink = VariedInk(points=coordinates.reshape(-1, 2), stroke_lengths=lengths, pen_scale=1.0, stroke_scale=1.0)
+        if variant:
+            with _naming(key):
+                ink = vary_ink(ink.points, lengths, key=key, variation=settings.variation)
+        varied.append(ink)
     return draw_coverage(
         np.concatenate([ink.points for ink in varied]),
         np.concatenate([ink.stroke_lengths for ink in varied]),
@@ -133,21 +124,6 @@ def _draw(inks: pa.RecordBatch, keys: list[str], variants: list[int], settings: 
             pens=np.array([ink.pen_scale for ink in varied]), strokes=np.array([ink.stroke_scale for ink in varied])
         ),
     )
-
-
-def _vary(
-    coordinates: npt.NDArray[np.float32],
-    stroke_lengths: npt.NDArray[np.int32],
-    key: str,
-    variant: int,
-    *,
-    variation: Variation,
-) -> VariedInk:
-    points = coordinates.reshape(-1, 2)
-    if variant == 0:
-        return VariedInk(points=points, stroke_lengths=stroke_lengths, pen_scale=1.0, stroke_scale=1.0)
-    with _naming(key):
-        return vary_ink(points, stroke_lengths, key=key, variation=variation)
 
 
 @contextmanager
@@ -165,9 +141,9 @@ def _lists(column: pa.ListArray) -> list[npt.NDArray[Any]]:
     return [values[start:end] for start, end in pairwise(ends)]
 
 
-def _extents(points: pa.ListArray) -> list[list[float]]:
+def extents_of(points: pa.ListArray) -> list[list[float]]:
     """Return width and height of every ink (x, y, x, y, …; at least one point each), in its own units."""
-    coordinates, starts = _values(points).reshape(-1, 2), np.array(_ends(points)[:-1]) // 2
+    coordinates, starts = _values(points).reshape(-1, 2), np.array(_ends(points)[:-1], np.int64) // 2
     # float32 is exact in float64, so the difference of the ends is that of all points
     widths, heights = (
         (np.maximum.reduceat(line, starts).astype(np.float64) - np.minimum.reduceat(line, starts)).tolist()

@@ -5,45 +5,41 @@ To add a dataset, see docs/guide/add-a-dataset.md.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from latexify.artifacts.location import Location
+from latexify.artifacts.location import Location, is_local
+from latexify.common.errors import LatexifyError
 from latexify.pipeline.config import CrohmeParams, DatasetName, InkmlParams, MathWritingParams, SyntheticParams
 from latexify.pipeline.inks.ink import SPLITS
 from latexify.pipeline.inputs.inputs import resolve_path
 from latexify.pipeline.inputs.scan import InputSpec
 from latexify.pipeline.inputs.splits import SPLIT_NAMES, AnnotationSplit, FolderSplit, HashSplit, InputSplit, SplitRule
-from latexify.pipeline.source.mathwriting import list_mathwriting
+from latexify.pipeline.source.download import fetch
 
 DatasetSection = SyntheticParams | MathWritingParams | CrohmeParams | InkmlParams
+
+# MathWriting-2024 as Google publishes it: ``URL/NAME.tgz``, and the size in bytes of each archive. Source: Gervais et
+# al., MathWriting: A Dataset For Handwritten Mathematical Expression Recognition (arXiv:2404.10690), and its readme
+MATHWRITING_URL = "https://storage.googleapis.com/mathwriting_data"
+MATHWRITING_BYTES = {"mathwriting-2024": 3_096_141_721, "mathwriting-2024-excerpt": 1_620_634}
+_LIST_UP_TO_BYTES = 100_000_000  # listing the files of a larger archive would decompress gigabytes an extra time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Facts about data that a model card must state.
+    """Facts about data that a model card must state."""
 
-    Attributes:
-        title: What the data is.
-        terms: Terms of use.
-        licence: Identifier in the Hugging Face Hub's list (https://huggingface.co/docs/hub/repositories-licenses), None
-            if only the user can know it.
-    """
-
-    title: str
-    terms: str
+    title: str  # what the data is
+    terms: str  # of use
+    # identifier in https://huggingface.co/docs/hub/repositories-licenses; None if only the user can know it
     licence: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """The inputs of a dataset.
-
-    Attributes:
-        inputs: Folders and archives.
-        labels: Annotation types that may hold the label; the first that an ink has wins.
-        writers: The same for the writer.
-    """
+    """The inputs of a dataset, and the annotation types that may hold label and writer; an ink's first one wins."""
 
     inputs: Sequence[InputSpec]
     labels: Sequence[str]
@@ -52,69 +48,57 @@ class Listing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What listing a dataset may depend on, besides its section.
-
-    Attributes:
-        seed: Random seed.
-        raw: Folder of the datasets that are not generated.
-        out: The source folder, for generated inks.
-        jobs: Number of parallel workers.
-    """
+    """What listing a dataset may depend on, besides its section."""
 
     seed: int
-    raw: Location
-    out: Path
+    raw: Location  # folder of the datasets that are not generated
+    out: Path  # the source folder, for generated inks
     jobs: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
-    """One dataset.
+    """One dataset."""
 
-    Attributes:
-        section: Name of its section of params.yaml.
-        list_inputs: Finds, downloads or generates its inputs.
-        origin: Facts for the model card.
-        uses_seed: Whether its inks depend on the seed, whatever the split rules.
-    """
-
-    section: str
-    list_inputs: Callable[[Any, Context], Listing]
+    section: str  # name of its section of params.yaml
+    list_inputs: Callable[[Any, Context], Listing]  # finds, downloads or generates its inputs
     origin: Origin
-    uses_seed: bool = False
+    uses_seed: bool = False  # whether its inks depend on the seed, whatever the split rules
 
 
 def _list_synthetic(section: SyntheticParams, context: Context) -> Listing:
     from latexify.pipeline.synthesis import generate  # noqa: PLC0415  # fonts and grammar load only if needed
 
     generate(section, seed=context.seed, out=context.out, jobs=context.jobs)
-    return Listing(
-        inputs=[
-            InputSpec(path=context.out / f"{split}.tar", name=f"{split}.tar", rule=InputSplit(split=SPLIT_NAMES[split]))
-            for split in SPLITS
-        ],
-        labels=["normalizedLabel", "label"],
-    )
+    names = {f"{split}.tar": InputSplit(split=SPLIT_NAMES[split]) for split in SPLITS}
+    inputs = [InputSpec(path=context.out / name, name=name, rule=rule) for name, rule in names.items()]
+    return Listing(inputs=inputs, labels=["normalizedLabel", "label"])
 
 
-def _list_mathwriting(published: str) -> Callable[[MathWritingParams, Context], Listing]:
-    def list_inputs(section: MathWritingParams, context: Context) -> Listing:
-        inputs = [list_mathwriting(section, published=published, raw=context.raw)]
-        # `symbols/` does not have normalized labels
-        return Listing(inputs=inputs, labels=["normalizedLabel", "label"])
-
-    return list_inputs
+def _list_mathwriting(section: MathWritingParams, context: Context, *, published: str) -> Listing:
+    """List the archive with its splits and the selected training folders; download it unless the section names one."""
+    if section.archive is None:
+        path = context.raw / f"{published}.tgz"
+        if is_local(path):
+            fetch(f"{MATHWRITING_URL}/{published}.tgz", to=path, num_bytes=MATHWRITING_BYTES[published])
+    else:
+        path = resolve_path(section.archive, raw=context.raw)
+    if not path.exists():
+        raise LatexifyError(f"mathwriting.archive: {path} does not exist: put it there, or leave it out to download it")
+    folders = {"valid": SPLIT_NAMES["valid"], "test": SPLIT_NAMES["test"]}
+    rule = FolderSplit(folders=folders | dict.fromkeys(section.train_folders, SPLIT_NAMES["train"]), only=True)
+    listed = path.is_dir() or path.stat().st_size <= _LIST_UP_TO_BYTES
+    inputs = [InputSpec(path=path, name=path.name, rule=rule, listed=listed)]
+    return Listing(inputs=inputs, labels=["normalizedLabel", "label"])  # `symbols/` does not have normalized labels
 
 
 def _list_crohme(section: CrohmeParams, context: Context) -> Listing:
     train: SplitRule = InputSplit(split="train")
     if not section.valid and section.valid_fraction:
         train = HashSplit(of="writer", seed=context.seed, valid_fraction=section.valid_fraction, test_fraction=0)
-    inputs = [
-        *_specs(section.train, rule=train, raw=context.raw),
-        *_specs(section.valid, rule=InputSplit(split="valid"), raw=context.raw),
-        *_specs(section.test, rule=InputSplit(split="test"), raw=context.raw),
-    ]
+    inputs = _specs(section.train, rule=train, raw=context.raw)
+    inputs += _specs(section.valid, rule=InputSplit(split="valid"), raw=context.raw)
+    inputs += _specs(section.test, rule=InputSplit(split="test"), raw=context.raw)
     return Listing(inputs=inputs, labels=["truth"])
 
 
@@ -125,13 +109,9 @@ def _list_inkml(section: InkmlParams, context: Context) -> Listing:
             rule = AnnotationSplit(annotation=section.split_annotation)
         case "folder":
             rule = FolderSplit(folders=dict(SPLIT_NAMES), only=False)
-        case "writer" | "label":
-            rule = HashSplit(
-                of=section.split_by,
-                seed=context.seed,
-                valid_fraction=section.valid_fraction,
-                test_fraction=section.test_fraction,
-            )
+        case "writer" | "label" as of:
+            valid, test = section.valid_fraction, section.test_fraction
+            rule = HashSplit(of=of, seed=context.seed, valid_fraction=valid, test_fraction=test)
     inputs = _specs(section.paths, rule=rule, raw=context.raw)
     return Listing(inputs=inputs, labels=section.label_annotations, writers=section.writer_annotations)
 
@@ -146,6 +126,7 @@ MATHWRITING_ORIGIN = Origin(
     licence="cc-by-nc-sa-4.0",
 )
 
+# by the name that `dataset` has in ``params.yaml``
 DATASETS: Mapping[DatasetName, Dataset] = {
     "synthetic": Dataset(
         section="synthetic",
@@ -158,10 +139,14 @@ DATASETS: Mapping[DatasetName, Dataset] = {
         uses_seed=True,
     ),
     "mathwriting": Dataset(
-        section="mathwriting", list_inputs=_list_mathwriting("mathwriting-2024"), origin=MATHWRITING_ORIGIN
+        section="mathwriting",
+        list_inputs=partial(_list_mathwriting, published="mathwriting-2024"),
+        origin=MATHWRITING_ORIGIN,
     ),
     "mathwriting-excerpt": Dataset(
-        section="mathwriting", list_inputs=_list_mathwriting("mathwriting-2024-excerpt"), origin=MATHWRITING_ORIGIN
+        section="mathwriting",
+        list_inputs=partial(_list_mathwriting, published="mathwriting-2024-excerpt"),
+        origin=MATHWRITING_ORIGIN,
     ),
     "crohme": Dataset(
         section="crohme",
@@ -178,7 +163,6 @@ DATASETS: Mapping[DatasetName, Dataset] = {
         origin=Origin(title="the publisher's own InkML", terms="as the publisher states", licence=None),
     ),
 }
-"""All datasets, by the name that `dataset` has in ``params.yaml``."""
 
 
 def section_of(params: Any, dataset: DatasetName) -> Any:

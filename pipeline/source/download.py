@@ -5,48 +5,31 @@ import shutil
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from latexify.common.errors import LatexifyError
 from latexify.common.progress import Progress
 
 BLOCK_BYTES = 1 << 20
-_NOT_SATISFIABLE = 416
 _WORTH_RETRYING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """When to retry a download and when to give up.
+    """When to retry a download and when to give up."""
 
-    Attributes:
-        max_attempts: Attempts in a row without progress before giving up.
-        timeout_s: Silence after which an attempt has failed.
-        pause_s: Pause before the next attempt; doubles with each attempt in a row.
-    """
-
-    max_attempts: int = 5
-    timeout_s: float = 30
-    pause_s: float = 2
+    max_attempts: int = 5  # in a row without progress before giving up
+    timeout_s: float = 30  # silence after which an attempt has failed
+    pause_s: float = 2  # before the next attempt; doubles with each attempt in a row
 
 
 def fetch(url: str, *, to: Path, num_bytes: int, retry: RetryPolicy | None = None) -> None:
-    """Download `url` into the file `to`, unless it exists.
+    """Download `url` into the file `to` of the expected size, unless it exists.
 
     Bytes go to ``{to}.partial`` first and stay there if the connection breaks, for the next attempt or call.
 
-    Args:
-        url: Address of the file.
-        to: Where to put it.
-        num_bytes: Its expected size.
-        retry: When to retry.
-
-    Raises:
-        LatexifyError: If there is no network, the server refuses, the size is wrong, or the disk is too small.
+    Raises LatexifyError if there is no network, the server refuses, the size is wrong, or the disk is too small.
     """
     retry = retry or RetryPolicy()
     if to.exists():
@@ -56,7 +39,9 @@ def fetch(url: str, *, to: Path, num_bytes: int, retry: RetryPolicy | None = Non
     to.parent.mkdir(parents=True, exist_ok=True)
     if _size_of(partial) > num_bytes:
         partial.unlink()
-    _require_space(to.parent, num_bytes=num_bytes - _size_of(partial))
+    needed_bytes, free_bytes = num_bytes - _size_of(partial), shutil.disk_usage(to.parent).free
+    if free_bytes < needed_bytes:
+        raise LatexifyError(f"{to.parent} has {free_bytes} bytes free, the download needs {needed_bytes}: make room")
     with Progress(f"download {to.name}", total=num_bytes, unit="bytes") as progress:
         progress.advance(_size_of(partial))
         failures = 0
@@ -80,17 +65,21 @@ def _attempt(url: str, *, partial: Path, num_bytes: int, timeout_s: float, progr
     """Append to `partial` until it is complete or the connection breaks; return the problem, or None."""
     have = _size_of(partial)
     try:
-        with _open(url, offset=have, timeout_s=timeout_s) as response:
+        # identity: compression would make sizes and offsets meaningless
+        headers = {"User-Agent": "latexify", "Accept-Encoding": "identity"}
+        headers |= {"Range": f"bytes={have}-"} if have else {}
+        request = urllib.request.Request(url, headers=headers)  # noqa: S310  (our own https addresses)
+        with urllib.request.urlopen(request, timeout=timeout_s) as response:  # noqa: S310  (same)
             resumed = response.status == http.HTTPStatus.PARTIAL_CONTENT
             _require_offered_size(response, url=url, num_bytes=num_bytes, offset=have if resumed else 0)
             if have and not resumed:  # the server starts from the beginning
                 progress.advance(-have)
             with partial.open("ab" if resumed else "wb") as file:
-                for block in _blocks(response):
+                while block := response.read(BLOCK_BYTES):
                     file.write(block)
                     progress.advance(len(block))
     except urllib.error.HTTPError as error:
-        if error.code == _NOT_SATISFIABLE and have:
+        if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
             partial.unlink()
             progress.advance(-have)
         elif error.code not in _WORTH_RETRYING:
@@ -99,22 +88,6 @@ def _attempt(url: str, *, partial: Path, num_bytes: int, timeout_s: float, progr
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
         return str(getattr(error, "reason", error)) or type(error).__name__
     return None if _size_of(partial) == num_bytes else "the connection was closed early"
-
-
-@contextmanager
-def _open(url: str, *, offset: int, timeout_s: float) -> Iterator[http.client.HTTPResponse]:
-    # identity: compression would make sizes and offsets meaningless
-    headers = {"User-Agent": "latexify", "Accept-Encoding": "identity"} | (
-        {"Range": f"bytes={offset}-"} if offset else {}
-    )
-    request = urllib.request.Request(url, headers=headers)  # noqa: S310  (our own https addresses)
-    with urllib.request.urlopen(request, timeout=timeout_s) as response:  # noqa: S310  (same)
-        yield response
-
-
-def _blocks(response: IO[bytes]) -> Iterator[bytes]:
-    while block := response.read(BLOCK_BYTES):
-        yield block
 
 
 def _require_offered_size(response: http.client.HTTPResponse, *, url: str, num_bytes: int, offset: int) -> None:
@@ -133,12 +106,6 @@ def _require_offered_size(response: http.client.HTTPResponse, *, url: str, num_b
 def _require_size(path: Path, *, num_bytes: int) -> None:
     if _size_of(path) != num_bytes:
         raise LatexifyError(f"{path} has {_size_of(path)} bytes, expected {num_bytes}: delete it and run again")
-
-
-def _require_space(folder: Path, *, num_bytes: int) -> None:
-    free_bytes = shutil.disk_usage(folder).free
-    if free_bytes < num_bytes:
-        raise LatexifyError(f"{folder} has {free_bytes} bytes free, the download needs {num_bytes}: make room")
 
 
 def _size_of(path: Path) -> int:

@@ -28,17 +28,9 @@ def run(  # noqa: PLR0913  # parameters of all stages: section, locations, engin
 ) -> None:
     """Write ``out/manifest.json`` (content: `SourcePlan`) and, beside it, the archives of generated inks.
 
-    Args:
-        section: The section of ``params.yaml`` that belongs to `dataset`.
-        dataset: Name of the dataset.
-        seed: Random seed.
-        raw: Folder of the datasets that are not generated; paths in `section` are relative to it, or URLs.
-        out: The source folder.
-        jobs: Parallel workers of the generators.
-        composed: Inks to compose from those of the training split.
-
-    Raises:
-        LatexifyError: If data is missing, damaged, or cannot be downloaded.
+    `section` is that of the dataset; its paths are relative to `raw`, or URLs. `jobs` workers generate inks. `composed`
+    inks are made of those of the training split. Raises LatexifyError if data is missing, damaged, or cannot be
+    downloaded.
     """
     out.mkdir(parents=True, exist_ok=True)
     for name in (MANIFEST_NAME, COMPOSED_NAME, COUNTS_NAME):
@@ -54,16 +46,10 @@ def run(  # noqa: PLR0913  # parameters of all stages: section, locations, engin
     if composed is not None and composed.num_inks:
         plan = _with_composed(plan, composed, seed=seed, raw=raw, out=out, jobs=jobs)
         params |= {"seed": seed, "composed": composed.model_dump()}
-    write_manifest(
-        out,
-        Manifest(
-            kind=SOURCE.kind,
-            version=SOURCE_VERSION,
-            params=params,
-            inputs={item.name: item.sha256 for item in plan.inputs},
-            content=plan.model_dump(),
-        ),
-    )
+    inputs = {item.name: item.sha256 for item in plan.inputs}
+    content = plan.model_dump()
+    manifest = Manifest(kind=SOURCE.kind, version=SOURCE_VERSION, params=params, inputs=inputs, content=content)
+    write_manifest(out, manifest)
 
 
 def read_plan(source: Path) -> SourcePlan:

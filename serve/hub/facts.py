@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from latexify.artifacts import names
 from latexify.artifacts.manifest import Manifest, read_manifest
 from latexify.artifacts.names import ARTIFACTS, MODEL, PREDICTIONS
-from latexify.common.errors import LatexifyError
+from latexify.common.errors import LatexifyError, one_line
 from latexify.pipeline.source.datasets import Origin
 from latexify.serve.hub.licences import ORIGINS, origins
 
@@ -226,7 +226,7 @@ def _read_licence(card: Path) -> str | None:
     try:
         front_matter = YAML(typ="safe", pure=True).load(rest[0])
     except YAMLError as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise LatexifyError(f"{card} has invalid front matter ({reason}): correct it, or delete the file") from None
     licence = front_matter.get("license") if isinstance(front_matter, dict) else None
     return None if licence is None else str(licence)

@@ -4,16 +4,14 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from upath import UPath
 
-from latexify.artifacts.files import open_parquet, write_parquet
+from latexify.artifacts.files import open_parquet
 from latexify.artifacts.location import Location, is_local, store_trouble
 from latexify.artifacts.manifest import read_manifest
 from latexify.artifacts.names import INDEX_NAME, MANIFEST_NAME, SHARDS
@@ -50,77 +48,39 @@ _NUMBERS = [field.name for field in INDEX_SCHEMA if pa.types.is_integer(field.ty
 class SplitIndex:
     """All samples of one split, in the order of its shards; a sample's index in these arrays is its row.
 
-    It is cheap to send to a worker process: about 130 bytes per sample.
-
-    Attributes:
-        folder: The shard folder.
-        split: The split.
-        height_px: Height of every picture.
-        width_px: Width of every picture.
-        shards: File names in `folder`.
-        shard_bytes: Size of each shard.
-        shard_sha256: Hash of each shard.
-        shard_ids: Index into `shards`, int32 [n].
-        keys: Keys, string [n].
-        labels: Normalised labels, string [n].
-        num_tokens: Token ids including the end id, int32 [n].
-        png_offset: Offset of the member's data in the shard, int64 [n]. All offsets and lengths are checked.
-        png_bytes: Length of the member's data, int64 [n].
-        ids_offset: As `png_offset`.
-        ids_bytes: As `png_bytes`.
-        json_offset: As `png_offset`.
-        json_bytes: As `png_bytes`.
-        sample_crc32: CRC-32 of the PNG followed by the ids, uint32 [n].
-        json_crc32: CRC-32 of the JSON, uint32 [n].
+    It is cheap to send to a worker process: about 130 bytes per sample. All offsets and lengths are checked.
     """
 
     folder: Location
     split: str
-    height_px: int
+    height_px: int  # of every picture
     width_px: int
-    shards: list[str]
+    shards: list[str]  # file names in `folder`
     shard_bytes: list[int]
     shard_sha256: list[str]
-    shard_ids: npt.NDArray[np.int32]
-    keys: pa.StringArray
-    labels: pa.StringArray
-    num_tokens: npt.NDArray[np.int32]
-    png_offset: npt.NDArray[np.int64]
-    png_bytes: npt.NDArray[np.int64]
+    shard_ids: npt.NDArray[np.int32]  # int32 [n], index into `shards`
+    keys: pa.StringArray  # string [n]
+    labels: pa.StringArray  # string [n], normalised
+    num_tokens: npt.NDArray[np.int32]  # int32 [n], with the end id
+    png_offset: npt.NDArray[np.int64]  # int64 [n], of the member's data in the shard
+    png_bytes: npt.NDArray[np.int64]  # int64 [n]
     ids_offset: npt.NDArray[np.int64]
     ids_bytes: npt.NDArray[np.int64]
     json_offset: npt.NDArray[np.int64]
     json_bytes: npt.NDArray[np.int64]
-    sample_crc32: npt.NDArray[np.uint32]
-    json_crc32: npt.NDArray[np.uint32]
+    sample_crc32: npt.NDArray[np.uint32]  # uint32 [n], of the PNG followed by the ids
+    json_crc32: npt.NDArray[np.uint32]  # uint32 [n]
 
     def __len__(self) -> int:
         return len(self.num_tokens)
 
 
-def write_index(folder: Location, tables: list[pa.Table]) -> None:
-    """Write ``index.parquet`` from the rows of the shards, in the order given.
-
-    Raises:
-        LatexifyError: If two samples have the same key.
-    """
-    table = pa.concat_tables([INDEX_SCHEMA.empty_table(), *tables])
-    counts = table["key"].value_counts()
-    repeated = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
-    if len(repeated):
-        raise LatexifyError(f"{len(repeated)} keys name more than one sample, such as {repeated[0].as_py()!r}")
-    write_parquet(folder / INDEX_NAME, table)
-
-
 def open_split(folder: Location, split: str) -> SplitIndex:
-    """Open one split of a shard folder, on this machine or in an object store.
+    """Open one split of a shard folder, on this machine or in an object store: read the index, check the shards' sizes.
 
-    The manifest and the index are read, and the sizes of the shards are checked.
-
-    Raises:
-        LatexifyError: If the folder is missing, incomplete, not a shard folder, or of an older format; if it has no
-            such split or an empty one; if a shard is missing or has another size than the manifest says; if the index
-            does not match; or if the object store does not answer.
+    Raises LatexifyError if the folder is missing, incomplete, not a shard folder, or of an older format; if it has no
+    such split or an empty one; if a shard is missing or has another size than the manifest says; if the index does not
+    match; or if the object store does not answer.
     """
     with store_trouble(folder):
         return _open_split(folder, split)
@@ -153,9 +113,8 @@ def _open_split(folder: Location, split: str) -> SplitIndex:
         **{name: table[name].to_numpy() for name in _NUMBERS},
     )
     if len(index) != splits[split]["num_samples"] or not _lies_within(index):
-        raise LatexifyError(
-            f"{folder / INDEX_NAME} does not match the manifest beside it: run `{SHARDS.producer}` again"
-        )
+        problem = "does not match the manifest beside it"
+        raise LatexifyError(f"{folder / INDEX_NAME} {problem}: run `{SHARDS.producer}` again")
     return index
 
 
@@ -163,31 +122,25 @@ def _check_names(shards: Sequence[Mapping[str, Any]], *, where: Location) -> Non
     """Refuse names that would make a reader open, or a cache write, files outside the folder."""
     for shard in shards:
         if not _SHARD_NAME.fullmatch(shard["name"]) or not _SHA256.fullmatch(shard["sha256"]):
-            raise LatexifyError(
-                f"{where / MANIFEST_NAME} names a shard that we never write ({shard['name']!r}): "
-                f"run `{SHARDS.producer}` again"
-            )
+            problem = f"names a shard that we never write ({shard['name']!r})"
+            raise LatexifyError(f"{where / MANIFEST_NAME} {problem}: run `{SHARDS.producer}` again")
 
 
 def _check_sizes(folder: Location, shards: Sequence[Mapping[str, Any]]) -> None:
-    sizes = _local_sizes(folder) if is_local(folder) else _listed_sizes(folder)
+    sizes = _sizes(folder)
     for shard in shards:
-        path = folder / shard["name"]
+        path, num_bytes = folder / shard["name"], shard["num_bytes"]
         if shard["name"] not in sizes:
             raise LatexifyError(f"{path} is missing: run `{SHARDS.producer}` again")
-        num_bytes = sizes[shard["name"]]
-        if num_bytes not in {None, shard["num_bytes"]}:
-            raise LatexifyError(
-                f"{path} has {num_bytes} bytes, not {shard['num_bytes']}: run `{SHARDS.producer}` again"
-            )
+        found = sizes[shard["name"]]
+        if found not in {None, num_bytes}:
+            raise LatexifyError(f"{path} has {found} bytes, not {num_bytes}: run `{SHARDS.producer}` again")
 
 
-def _local_sizes(folder: Path) -> dict[str, int | None]:
-    return {entry.name: entry.stat().st_size for entry in os.scandir(folder) if entry.is_file()}
-
-
-def _listed_sizes(folder: UPath) -> dict[str, int | None]:
+def _sizes(folder: Location) -> dict[str, int | None]:
     """Return sizes from one listing instead of one request per shard; None if the store has none, as plain HTTP."""
+    if is_local(folder):
+        return {entry.name: entry.stat().st_size for entry in os.scandir(folder) if entry.is_file()}
     entries = folder.fs.ls(folder.path, detail=True)
     return {entry["name"].rstrip("/").rpartition("/")[2]: entry["size"] for entry in entries}
 

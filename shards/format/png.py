@@ -19,9 +19,7 @@ from isal import isal_zlib
 from PIL import Image
 from zlib_ng import zlib_ng
 
-MAX_SIDE_PX = 4096
-"""Largest height and width that are decoded; also the limit of `rasterize.height_px` and `rasterize.width_px`."""
-
+MAX_SIDE_PX = 4096  # largest height and width that are decoded; also the limit of the parameters of `rasterize`
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _ZLIB_HEADER = b"\x78\x01"  # deflate, a window of 32 KiB, no dictionary, the fastest level
 _GREY = bytes((8, 0, 0, 0, 0))  # bit depth 8, colour type 0 (grey), deflate, adaptive filtering, no interlace
@@ -61,10 +59,8 @@ def _encode(picture: npt.NDArray[np.uint8], *, paper: Literal[0, 255]) -> bytes:
 def decode_png(data: bytes | memoryview) -> npt.NDArray[np.uint8]:
     """Decode an 8-bit grey PNG of at most 4096 x 4096 pixels to uint8 [height, width].
 
-    No more is decompressed than the picture's size allows.
-
-    Raises:
-        ValueError: If `data` is not such a PNG, or the CRC of a chunk or the Adler-32 of the pixels is wrong.
+    No more is decompressed than the picture's size allows. Raises ValueError if `data` is not such a PNG, or the CRC of
+    a chunk or the Adler-32 of the pixels is wrong.
     """
     if len(data) < _HEADER_BYTES or data[: len(_SIGNATURE)] != _SIGNATURE:
         raise ValueError("not a PNG: it has another signature")
@@ -79,8 +75,7 @@ def decode_png(data: bytes | memoryview) -> npt.NDArray[np.uint8]:
 def decode_png_into(data: bytes | memoryview, pixels: npt.NDArray[np.uint8]) -> None:
     """Decode as :func:`decode_png` does, into uint8 [height, width], such as one picture of a batch.
 
-    Raises:
-        ValueError: As :func:`decode_png`, and if the PNG has another size. `pixels` may be partly overwritten by then.
+    Also raises ValueError if the PNG has another size. `pixels` may be partly overwritten by then.
     """
     height, width = pixels.shape
     header, compressed = _parse(data, height=height, width=width)

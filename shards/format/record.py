@@ -4,9 +4,8 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import BinaryIO
+from dataclasses import asdict
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,42 +16,20 @@ from latexify.artifacts.files import atomic_file, open_parquet
 from latexify.artifacts.location import Location, is_local
 from latexify.artifacts.names import INDEX_NAME
 from latexify.shards.format.index import INDEX_SCHEMA
-from latexify.shards.format.writer import WrittenShard
+from latexify.shards.format.writer import ShardRecord
 
 _SUFFIX = ".parquet"
-_ENTRY = b"latexify.shard"
-"""Key in the Parquet file's metadata; the value is JSON with the build key and the `ShardRecord`."""
-
-_GROUP_ROWS = 8_192
-"""Rows of the index in memory at a time; the main process of `rasterize` grows by that much at its end."""
+_ENTRY = b"latexify.shard"  # in the Parquet file's metadata: JSON with the build key and the `ShardRecord`
+_GROUP_ROWS = 8_192  # rows of the index in memory; the main process of `rasterize` grows by that much at its end
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShardRecord:
-    """Facts of a finished shard; `num_tokens` is the sum over its samples."""
-
-    name: str
-    num_samples: int
-    num_tokens: int
-    num_bytes: int
-    sha256: str
-
-
-def write_record(folder: Location, shard: WrittenShard, *, build_key: str) -> ShardRecord:
-    """Write the record of a finished shard, with its rows of the index, and return it. Call this after the tar."""
-    record = ShardRecord(
-        name=shard.name,
-        num_samples=shard.num_samples,
-        num_tokens=sum(shard.rows["num_tokens"].to_pylist()),
-        num_bytes=shard.num_bytes,
-        sha256=shard.sha256,
-    )
+def write_record(folder: Location, record: ShardRecord, rows: pa.Table, *, build_key: str) -> None:
+    """Write the record of a finished shard, with its rows of the index. Call this after the tar."""
     entry = json.dumps({"recipe": build_key, "note": asdict(record)})
     if is_local(folder):
         (folder / RECORDS_NAME).mkdir(exist_ok=True)
-    with atomic_file(record_path(folder, shard.name)) as file:
-        pq.write_table(shard.rows.replace_schema_metadata({_ENTRY: entry}), file, compression="zstd")
-    return record
+    with atomic_file(record_path(folder, record.name)) as file:
+        pq.write_table(rows.replace_schema_metadata({_ENTRY: entry}), file, compression="zstd")
 
 
 def recorded_shards(folder: Location) -> set[str]:
@@ -85,23 +62,18 @@ def find_finished(folder: Location, name: str, *, build_key: str) -> ShardRecord
     return record if matches and _is_intact(folder / name, record) else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WrittenIndex:
-    """Facts of the index file, for the manifest."""
+def write_index_from_records(folder: Location, names: Iterable[str]) -> dict[str, Any]:
+    """Write ``index.parquet`` from the records of these shards, in this order; only a few are in memory at a time.
 
-    num_bytes: int
-    sha256: str
-
-
-def write_index_from_records(folder: Location, names: Iterable[str]) -> WrittenIndex:
-    """Write ``index.parquet`` from the records of these shards, in this order; only a few are in memory at a time."""
+    Returns what the manifest says of the file: `num_bytes` and `sha256`.
+    """
     with atomic_file(folder / INDEX_NAME) as file:
         hashed = _HashedFile(file)
         with pq.ParquetWriter(hashed, INDEX_SCHEMA, compression="zstd") as writer:
             for group in _groups(_rows(folder, name).replace_schema_metadata(None) for name in names):
                 writer.write_table(group, row_group_size=len(group))
                 pa.default_memory_pool().release_unused()  # otherwise Arrow keeps the memory of each group
-    return WrittenIndex(num_bytes=hashed.tell(), sha256=hashed.sha256.hexdigest())
+    return {"num_bytes": hashed.tell(), "sha256": hashed.sha256.hexdigest()}
 
 
 class _HashedFile(io.RawIOBase):
@@ -144,11 +116,11 @@ def _rows(folder: Location, name: str) -> pa.Table:
 
 def _is_intact(path: Location, record: ShardRecord) -> bool:
     try:
-        return path.stat().st_size == record.num_bytes and (not is_local(path) or _sha256(path) == record.sha256)
+        if path.stat().st_size != record.num_bytes:
+            return False
+        if not is_local(path):
+            return True
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == record.sha256
     except FileNotFoundError:
         return False
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -23,19 +23,12 @@ JSON_SUFFIX = ".json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One picture with its label, as training and evaluation read it.
+    """One picture with its label, as training and evaluation read it."""
 
-    Attributes:
-        key: Unique within the dataset.
-        label: The normalised label.
-        pixels: uint8 [height, width], 0 = ink, 255 = paper.
-        token_ids: int32 [num_tokens], the end id last, no start id.
-    """
-
-    key: str
-    label: str
-    pixels: npt.NDArray[np.uint8]
-    token_ids: npt.NDArray[np.int32]
+    key: str  # unique within the dataset
+    label: str  # normalised
+    pixels: npt.NDArray[np.uint8]  # [height, width], 0 = ink, 255 = paper
+    token_ids: npt.NDArray[np.int32]  # [num_tokens], the end id last, no start id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,12 +43,9 @@ class EncodedSample:
 
 
 def check_key(key: str) -> None:
-    """Check that WebDataset would read members named by `key` as one sample.
+    """Raise LatexifyError if WebDataset would not read members named by `key` as one sample.
 
     WebDataset takes everything after the first dot of a name as the suffix, and skips names in double underscores.
-
-    Raises:
-        LatexifyError: If it would not.
     """
     parts = key.split("/")
     if not all(parts) or "." in key or "\0" in key or key.startswith("__"):
@@ -71,10 +61,9 @@ def encode_ids(token_ids: npt.NDArray[np.int32]) -> bytes:
 
 
 def decode_ids(data: bytes | memoryview, *, num_tokens: int) -> npt.NDArray[np.int32]:
-    """Undo :func:`encode_ids`. Unlike `numpy.load`, it checks the header before it allocates memory.
+    """Undo :func:`encode_ids`; ValueError if `data` is not int32 [num_tokens].
 
-    Raises:
-        ValueError: If `data` is not int32 [num_tokens].
+    Unlike `numpy.load`, it checks the header before it allocates memory.
     """
     header = _ids_header(num_tokens)
     if data[: len(header)] != header:  # written by another version of NumPy, or damaged

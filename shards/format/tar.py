@@ -33,27 +33,16 @@ def member_header(name: str, num_bytes: int) -> bytes:
         info = tarfile.TarInfo(name)
         info.size = num_bytes
         return info.tobuf(tarfile.PAX_FORMAT)
-    name_field = name.encode("ascii")
+    name_field = name.encode("ascii").ljust(_NAME_BYTES, b"\0")
     size_field = b"%011o\0" % num_bytes
-    checksum = _CONSTANT_SUM + sum(name_field) + sum(size_field)
-    return b"".join(
-        (
-            name_field.ljust(_NAME_BYTES, b"\0"),
-            _BEFORE_SIZE,
-            size_field,
-            _BEFORE_CHECKSUM,
-            b"%06o\0 " % checksum,
-            _AFTER_CHECKSUM,
-        )
-    )
+    checksum_field = b"%06o\0 " % (_CONSTANT_SUM + sum(name_field) + sum(size_field))
+    return b"".join((name_field, _BEFORE_SIZE, size_field, _BEFORE_CHECKSUM, checksum_field, _AFTER_CHECKSUM))
 
 
 class TarWriter:
     """Writes a tar. Unlike `tarfile.TarFile` it returns the offsets of the members' data, and hashes what it writes.
 
-    Attributes:
-        num_bytes: Length of the tar so far.
-        sha256: Hash of the tar so far.
+    `num_bytes` is the length of the tar so far, `sha256` its hash.
     """
 
     def __init__(self, file: BinaryIO) -> None:

@@ -4,6 +4,7 @@ import json
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
@@ -17,14 +18,14 @@ _JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WrittenShard:
-    """Facts of a finished shard; `rows` is a table of `INDEX_SCHEMA` in the tar's order."""
+class ShardRecord:
+    """Facts of a finished shard; `num_tokens` is the sum over its samples."""
 
     name: str
     num_samples: int
+    num_tokens: int
     num_bytes: int
     sha256: str
-    rows: pa.Table
 
 
 def shard_name(split: str, number: int) -> str:
@@ -32,27 +33,29 @@ def shard_name(split: str, number: int) -> str:
     return f"{split}-{number:05d}.tar"
 
 
-def write_shard(folder: Location, *, split: str, number: int, samples: Iterable[EncodedSample]) -> WrittenShard:
+def write_shard(
+    folder: Location, *, split: str, number: int, samples: Iterable[EncodedSample]
+) -> tuple[ShardRecord, pa.Table]:
     """Write the samples into one tar in `folder`, atomically and in the order given.
 
-    Raises:
-        LatexifyError: If a key cannot name a member.
+    Returns its facts, and its rows of the index (`INDEX_SCHEMA`). Raises LatexifyError if a key cannot name a member.
     """
     name = shard_name(split, number)
     with atomic_file(folder / name) as file:
         tar = TarWriter(file)
         rows = [{"split": split, "shard": name, **_write_sample(tar, sample)} for sample in samples]
         tar.finish()
-    return WrittenShard(
+    record = ShardRecord(
         name=name,
         num_samples=len(rows),
+        num_tokens=sum(row["num_tokens"] for row in rows),
         num_bytes=tar.num_bytes,
         sha256=tar.sha256.hexdigest(),
-        rows=pa.Table.from_pylist(rows, schema=INDEX_SCHEMA),
     )
+    return record, pa.Table.from_pylist(rows, schema=INDEX_SCHEMA)
 
 
-def _write_sample(tar: TarWriter, sample: EncodedSample) -> dict[str, str | int]:
+def _write_sample(tar: TarWriter, sample: EncodedSample) -> dict[str, Any]:
     """Append the members of one sample; return its row of the index without split and shard."""
     check_key(sample.key)
     ids = encode_ids(sample.token_ids)

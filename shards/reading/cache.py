@@ -22,12 +22,9 @@ from latexify.common.errors import LatexifyError, one_line
 
 FOLDER_VARIABLE = "LATEXIFY_CACHE"
 LIMIT_VARIABLE = "LATEXIFY_CACHE_GIB"
-DEFAULT_LIMIT_GIB = 32.0
-
 _ATTEMPTS = 3
 _FIRST_PAUSE_S = 0.5
-_ABANDONED_S = 24 * 3600.0
-"""Age after which an unfinished copy is taken for that of a killed process."""
+_ABANDONED_S = 24 * 3600.0  # age after which an unfinished copy is taken for that of a killed process
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,13 +41,9 @@ class ShardCache:
 
     @classmethod
     def from_environment(cls) -> "ShardCache":
-        """Return the cache in `LATEXIFY_CACHE` (default: the platform's folder), `LATEXIFY_CACHE_GIB` (32) large.
-
-        Raises:
-            LatexifyError: If the size is not a positive number.
-        """
+        """Return the cache in `LATEXIFY_CACHE` (default: the platform's folder), `LATEXIFY_CACHE_GIB` (32) large."""
         folder = os.environ.get(FOLDER_VARIABLE)
-        text = os.environ.get(LIMIT_VARIABLE, str(DEFAULT_LIMIT_GIB))
+        text = os.environ.get(LIMIT_VARIABLE, "32")
         try:
             limit_gib = float(text)
         except ValueError:
@@ -61,22 +54,13 @@ class ShardCache:
         return cls(folder=path, limit_bytes=int(limit_gib * 2**30))
 
     def open(self, source: UPath, *, num_bytes: int, sha256: str) -> int:
-        """Open a shard for reading from its copy, which is made if there is none.
+        """Open a shard for reading from its copy, which is made if there is none; return a file descriptor.
 
-        Args:
-            source: The shard.
-            num_bytes: Its size in the manifest.
-            sha256: Its hash in the manifest.
-
-        Returns:
-            A file descriptor.
-
-        Raises:
-            LatexifyError: If the shard cannot be fetched, differs from the manifest, or cannot be stored.
+        Raises LatexifyError if the shard cannot be fetched, differs from the manifest's size and hash, or cannot be
+        kept.
         """
         kept = self.folder / f"{sha256}.tar"
-        file = _open_kept(kept, num_bytes=num_bytes)
-        if file is not None:
+        if (file := _open_kept(kept, num_bytes=num_bytes)) is not None:
             return file
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -86,9 +70,8 @@ class ShardCache:
                     self._make_room(num_bytes)
                     file = _fetch(source, kept, sha256=sha256)
         except OSError as error:
-            raise LatexifyError(
-                f"{source} cannot be kept in {self.folder} ({error}): set {FOLDER_VARIABLE} to a folder with room"
-            ) from None
+            problem = f"{source} cannot be kept in {self.folder} ({error})"
+            raise LatexifyError(f"{problem}: set {FOLDER_VARIABLE} to a folder with room") from None
         return file
 
     def _make_room(self, num_bytes: int) -> None:
@@ -126,10 +109,7 @@ def _open_kept(kept: Path, *, num_bytes: int) -> int | None:
 
 
 def _fetch(source: UPath, kept: Path, *, sha256: str) -> int:
-    """Download a shard, check its hash, give the copy its name and return an open file descriptor.
-
-    A download that the network cut off is tried again.
-    """
+    """Download a shard, give the copy its name and return a file descriptor; try again if the network cut it off."""
     # a new object, because a file system object made before a fork cannot be used after it
     source = UPath(str(source), **source.storage_options)
     with replacing(kept) as temporary:
@@ -139,17 +119,14 @@ def _fetch(source: UPath, kept: Path, *, sha256: str) -> int:
                 return os.open(temporary, os.O_RDONLY)  # before other processes can see, and remove, the copy
             if attempt < _ATTEMPTS - 1:
                 time.sleep(_FIRST_PAUSE_S * 2**attempt)
-        raise LatexifyError(
-            f"{source} cannot be fetched ({problem}): fix the connection, or run `{SHARDS.producer}` again"
-        )
+        remedy = f"fix the connection, or run `{SHARDS.producer}` again"
+        raise LatexifyError(f"{source} cannot be fetched ({problem}): {remedy}")
 
 
 def _try_to_copy(source: UPath, target: Path, *, sha256: str) -> str | None:
     """Copy `source`; return in one line what is wrong with it or the network, or None.
 
-    Raises:
-        OSError: If this machine's disk fails.
-        LatexifyError: If another try would fail, too.
+    Raises OSError if this machine's disk fails, and LatexifyError if another try would fail, too.
     """
     try:
         with store_trouble(source):

@@ -11,23 +11,15 @@ import numpy.typing as npt
 
 from latexify.common.errors import LatexifyError
 
-LENGTH_JITTER = 0.1
-"""Largest random increase of a sample's length, relative to it, when batches are grouped by length."""
-
-DEFAULT_WINDOW = 8192
-"""Samples shuffled together."""
-
+LENGTH_JITTER = 0.1  # largest random increase of a sample's length, relative to it, when batches are grouped by length
 Rows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class EpochPlan:
-    """The global batches of one epoch.
+    """The global batches of one epoch: rows of the index and label lengths, [num_batches, global_batch] each.
 
-    Attributes:
-        rows: Rows of the index, int64 [num_batches, global_batch].
-        num_tokens: Label lengths, int32 of the same shape. Their sum over a batch is the divisor of its loss on every
-            rank, even if a sample of the batch cannot be read.
+    The sum of a batch's lengths is the divisor of its loss on every rank, even if a sample of it cannot be read.
     """
 
     rows: Rows
@@ -48,25 +40,20 @@ class EpochPlan:
     def micro_batches(self, batch: int, *, micro_batch: int, world_size: int = 1) -> list[Rows]:
         """Cut a global batch into micro-batches; rank r of n takes numbers r, r + n, r + 2n … of them.
 
-        There are as few as `micro_batch` allows, equally many for every rank, and none is empty. Their sizes differ by
-        at most one, and their label lengths add up to about the same: sorted by length, the rows are dealt forth and
-        back (0 1 2 2 1 0 0 …). Within a micro-batch rows keep the order of the plan. If the number of micro-batches
-        suits both, one rank and several compute on the same micro-batches.
+        There are as few as `micro_batch`, their largest size, allows, equally many for every rank, and none is empty.
+        Their sizes differ by at most one, and their label lengths add up to about the same: sorted by length, the rows
+        are dealt forth and back (0 1 2 2 1 0 0 …). Within a micro-batch rows keep the order of the plan. If the number
+        of micro-batches suits both, one rank and several compute on the same micro-batches.
 
-        Args:
-            batch: Index of the global batch.
-            micro_batch: Largest number of samples of a micro-batch.
-            world_size: Number of ranks.
-
-        Raises:
-            LatexifyError: If the ranks cannot share the batch.
+        Raises LatexifyError if the ranks cannot share the batch.
         """
         parts = num_micro_batches(self.global_batch, micro_batch=micro_batch, world_size=world_size)
-        owner = _dealt(self.global_batch, parts)[_ranks_by_length(self.num_tokens[batch])]
+        owner = np.empty(self.global_batch, dtype=np.int64)
+        owner[np.argsort(self.num_tokens[batch], kind="stable")] = _dealt(self.global_batch, parts)
         return [self.rows[batch][owner == part] for part in range(parts)]
 
     def waste(self, *, micro_batch: int) -> float:
-        """Return the share of token slots, 0 to 1, that are padding if each micro-batch is padded to its longest label.
+        """Return the share of token slots, 0 to 1, that pad each micro-batch to its longest label.
 
         This is for a single rank; several ranks waste about the same.
         """
@@ -83,8 +70,7 @@ class EpochPlan:
 def num_micro_batches(global_batch: int, *, micro_batch: int, world_size: int = 1) -> int:
     """Return the number of micro-batches of every global batch over all ranks, a multiple of `world_size`.
 
-    Raises:
-        LatexifyError: If a rank would have no sample for a micro-batch, so that the others would wait for ever.
+    Raises LatexifyError if a rank would have no sample for a micro-batch, so that the others would wait for ever.
     """
     per_rank = -(-global_batch // (micro_batch * world_size))
     if per_rank * world_size > global_batch:
@@ -103,16 +89,17 @@ def plan_epoch(  # noqa: PLR0913  # two columns of the index, and the numbers th
     seed: int,
     epoch: int,
     global_batch: int,
-    window: int = DEFAULT_WINDOW,
+    window: int = 8192,
     by_length: bool = True,
     short_first: bool = False,
 ) -> EpochPlan:
-    """Plan one epoch over the samples of a split.
+    """Plan one epoch over the samples of a split; equal arguments give equal plans on every machine.
 
     The shards are shuffled, and windows are cut from their samples in that order, so that a window touches few shards.
     The samples of a window are shuffled and then grouped into batches by length, which saves padding. The batches of a
     window are shuffled. No row comes twice. The remainder of fewer than `global_batch` samples, different in each
-    epoch, is left out; a split smaller than one batch gives one batch of all samples.
+    epoch, is left out; a split smaller than one batch gives one batch of all samples. Raises LatexifyError if there are
+    none.
 
     Args:
         num_tokens: Label length of each sample, int32 [num_samples].
@@ -122,14 +109,7 @@ def plan_epoch(  # noqa: PLR0913  # two columns of the index, and the numbers th
         global_batch: Samples in a batch.
         window: Samples shuffled together; rounded down to whole batches, at least one batch.
         by_length: Whether batches are grouped by length; otherwise a batch holds all lengths.
-        short_first: Whether all batches of the epoch run from short labels to long; they are then grouped by length in
-            any case.
-
-    Returns:
-        The plan; equal arguments give equal plans on every machine.
-
-    Raises:
-        LatexifyError: If there are no samples.
+        short_first: Whether all batches of the epoch run from short labels to long, grouped by length in any case.
     """
     num_samples = len(num_tokens)
     if num_samples == 0:
@@ -184,10 +164,3 @@ def _dealt(num_samples: int, parts: int) -> Rows:
     """Return the part of each sample, from the shortest to the longest (0 1 2 2 1 0 0 …)."""
     turn, seat = divmod(np.arange(num_samples), parts)
     return np.where(turn % 2 == 0, seat, parts - 1 - seat)
-
-
-def _ranks_by_length(lengths: npt.NDArray[np.int32]) -> Rows:
-    """Return the rank of each sample in the order of their lengths."""
-    ranks = np.empty(len(lengths), dtype=np.int64)
-    ranks[np.argsort(lengths, kind="stable")] = np.arange(len(lengths))
-    return ranks

@@ -6,9 +6,7 @@ from collections.abc import Callable
 
 from latexify.common.errors import LatexifyError
 
-MAX_WAITING = 64
-"""Largest number of requested shards that wait; further ones are fetched when they are read."""
-
+MAX_WAITING = 64  # largest number of requested shards that wait; further ones are fetched when they are read
 _THREADS = 2
 
 

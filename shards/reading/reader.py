@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from isal import isal_zlib
 
-from latexify.artifacts.location import is_local
+from latexify.artifacts.location import Location, is_local
 from latexify.artifacts.names import SHARDS
 from latexify.common.errors import LatexifyError
 from latexify.shards.format.index import SplitIndex
@@ -22,12 +22,8 @@ from latexify.shards.format.sample import Sample, decode_ids
 from latexify.shards.reading.cache import ShardCache
 from latexify.shards.reading.prefetch import Prefetcher
 
-MAX_OPEN_SHARDS = 128
-"""Far below the usual limit of 1,024 open files, even with several readers in one process."""
-
-MAX_OPEN_COPIES = 16
-"""The same for remote shards, because an open copy takes disk space even after the cache removed it."""
-
+MAX_OPEN_SHARDS = 128  # far below the usual limit of 1,024 open files, even with several readers in one process
+MAX_OPEN_COPIES = 16  # of remote shards, because an open copy takes disk space even after the cache removed it
 _FETCHED_AT_ONCE = 8
 
 Rows = Sequence[int] | npt.NDArray[np.integer[Any]]
@@ -83,9 +79,8 @@ class SampleReader:
     def read(self, rows: Rows) -> list[Sample]:
         """Read the samples of these rows of the index, in the order given.
 
-        Raises:
-            DamagedSampleError: If a sample is damaged; the message names shard and key.
-            LatexifyError: If a shard is missing or truncated.
+        Raises DamagedSampleError, which names shard and key, if a sample is damaged; LatexifyError if a shard is
+        missing or truncated.
         """
         samples = []
         for sample in self.read_or_reject(rows):
@@ -99,13 +94,8 @@ class SampleReader:
     ) -> list[Sample | DamagedSampleError]:
         """Read samples as :meth:`read` does, but return an error in place of a damaged sample.
 
-        Args:
-            rows: Rows of the index.
-            pixels: uint8 [len(rows), height, width] to decode into; the samples' pictures are views of it, and those of
-                damaged samples are undefined. None: a new array.
-
-        Raises:
-            LatexifyError: If a shard is missing or truncated.
+        If given, `pixels`, uint8 [len(rows), height, width], is decoded into; the samples' pictures are views of it,
+        and those of damaged samples are undefined. Raises LatexifyError if a shard is missing or truncated.
         """
         self._open_all(rows)
         if pixels is None:
@@ -116,9 +106,7 @@ class SampleReader:
     def describe(self, rows: Rows) -> list[dict[str, Any]]:
         """Read the JSON of these rows: label (raw), normalized_label, writer, source, num_strokes, extent.
 
-        Raises:
-            DamagedSampleError: If a sample is damaged.
-            LatexifyError: If a shard is missing or truncated.
+        Raises as :meth:`read`.
         """
         self._open_all(rows)
         return [self._read_description(int(row)) for row in rows]
@@ -136,17 +124,10 @@ class SampleReader:
     def _entries(self, rows: Rows) -> Iterator[_Entry]:
         """Look up rows column by column: a single value costs as much as reading a sample from a shard."""
         index, rows = self._index, np.asarray(rows, dtype=np.int64)
-        numbers = (
-            index.shard_ids,
-            index.png_offset,
-            index.png_bytes,
-            index.ids_offset,
-            index.ids_bytes,
-            index.num_tokens,
-            index.sample_crc32,
-        )
+        columns = (index.shard_ids, index.png_offset, index.png_bytes, index.ids_offset, index.ids_bytes)
+        numbers = (column[rows].tolist() for column in (*columns, index.num_tokens, index.sample_crc32))
         strings = (column.take(pa.array(rows)).to_pylist() for column in (index.keys, index.labels))
-        return map(_Entry._make, zip(*(column[rows].tolist() for column in numbers), *strings, strict=True))
+        return map(_Entry._make, zip(*numbers, *strings, strict=True))
 
     def _fetch(self, rows: Rows) -> list[_Fetched | DamagedSampleError]:
         entries = list(self._entries(rows))
@@ -195,9 +176,12 @@ class SampleReader:
             raise self._damaged(shard_id, key, "its JSON is not an object")
         return description
 
+    def _shard(self, shard_id: int) -> Location:
+        return self._index.folder / self._index.shards[shard_id]
+
     def _damaged(self, shard_id: int, key: str, problem: object) -> DamagedSampleError:
-        shard = self._index.folder / self._index.shards[shard_id]
-        return DamagedSampleError(f"{shard}: sample {key} cannot be read ({problem}): run `{SHARDS.producer}` again")
+        sample = f"{self._shard(shard_id)}: sample {key}"
+        return DamagedSampleError(f"{sample} cannot be read ({problem}): run `{SHARDS.producer}` again")
 
     def _pread(self, shard_id: int, offset: int, buffer: memoryview, *, key: str) -> None:
         """Fill the buffer with a shard's bytes from `offset` on, without allocating memory for each sample."""
@@ -209,8 +193,7 @@ class SampleReader:
             raise self._broken(shard_id, f"it ends before sample {key} does")
 
     def _broken(self, shard_id: int, problem: object) -> LatexifyError:
-        shard = self._index.folder / self._index.shards[shard_id]
-        return LatexifyError(f"{shard} cannot be read ({problem}): run `{SHARDS.producer}` again")
+        return LatexifyError(f"{self._shard(shard_id)} cannot be read ({problem}): run `{SHARDS.producer}` again")
 
     def _open_all(self, rows: Rows) -> None:
         """Fetch the remote shards of these rows in parallel, because each costs a round trip."""
@@ -233,12 +216,11 @@ class SampleReader:
         return self._files[shard_id]
 
     def _open_anew(self, shard_id: int) -> int:
-        index = self._index
-        if is_local(index.folder):
-            return os.open(index.folder / index.shards[shard_id], os.O_RDONLY)
+        index, shard = self._index, self._shard(shard_id)
+        if is_local(shard):
+            return os.open(shard, os.O_RDONLY)
         assert self._cache is not None, "remote readers have a cache"
-        source = index.folder / index.shards[shard_id]
-        return self._cache.open(source, num_bytes=index.shard_bytes[shard_id], sha256=index.shard_sha256[shard_id])
+        return self._cache.open(shard, num_bytes=index.shard_bytes[shard_id], sha256=index.shard_sha256[shard_id])
 
     def _keep_open(self, shard_id: int, file: int) -> None:
         """Keep a file open; if there are too many, close the one opened longest ago."""

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -14,31 +13,16 @@ from latexify.artifacts.location import Location
 from latexify.artifacts.names import INDEX_NAME
 from latexify.common.errors import first_line
 from latexify.shards.format.index import INDEX_SCHEMA
-from latexify.shards.verify.shard import Finding
+from latexify.shards.verify.shard import Finding, ListedShard
 
-_VARIANT = r"@\d+$"
-"""End of a variant's key; `@` in a key means nothing else, see docs/reference/shards.md."""
-
+_VARIANT = r"@\d+$"  # end of a variant's key; `@` in a key means nothing else, see docs/reference/shards.md
 Rows = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListedShard:
-    """A shard in the manifest."""
-
-    split: str
-    name: str
-    num_samples: int
-    num_bytes: int
-    sha256: str
 
 
 def read_index(folder: Location, *, sha256: str | None) -> tuple[pa.Table | None, list[str]]:
     """Read the index and return it with a list of problems, or None if it cannot be compared with samples.
 
-    Args:
-        folder: The shard folder.
-        sha256: The hash of the index in the manifest; None if the manifest is of an earlier version without it.
+    `sha256` is its hash in the manifest, None if the manifest is of an earlier version without it.
     """
     try:
         data = (folder / INDEX_NAME).read_bytes()
@@ -89,9 +73,7 @@ def _repeated_keys(index: pa.Table) -> Iterator[Finding]:
     counts = rows["key"].value_counts()
     repeated = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
     is_leaked = pc.is_in(rows["ink"], leaked.combine_chunks())
-    repeated_rows = rows.append_column("is_leaked", is_leaked).filter(
-        pc.or_(is_leaked, pc.is_in(rows["key"], repeated))
-    )
-    for row in repeated_rows.to_pylist():
+    is_repeated = pc.or_(is_leaked, pc.is_in(rows["key"], repeated))
+    for row in rows.append_column("is_leaked", is_leaked).filter(is_repeated).to_pylist():
         problem = "its ink is in two splits" if row["is_leaked"] else "its key names another sample, too"
         yield Finding(problem=problem, split=row["split"], shard=row["shard"], key=row["key"])

@@ -27,10 +27,8 @@ def png_problem(data: bytes, *, height_px: int, width_px: int) -> str | None:
 def ids_problem(data: bytes, *, num_tokens: int, expected: npt.NDArray[np.int32] | None) -> str | None:
     """Return why `data` is not the ``.npy`` file of these token ids, or None if it is.
 
-    Args:
-        data: The member.
-        num_tokens: The number of token ids in the index.
-        expected: The tokenizer's ids of the label, int32 [n]; None without a tokenizer.
+    `num_tokens` is their number in the index; `expected` are the tokenizer's ids of the label, int32 [n], None without
+    a tokenizer.
     """
     # write the ids again instead of parsing the header, because NumPy's parser would accept any claimed size
     token_ids = np.frombuffer(data[-4 * num_tokens :], dtype="<i4") if len(data) > 4 * num_tokens else None

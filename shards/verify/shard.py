@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -35,26 +36,23 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShardCheck:
-    """One shard to check.
-
-    Attributes:
-        split: The split.
-        name: The file name.
-        num_bytes: Size in the manifest.
-        sha256: Hash in the manifest.
-        rows: Its rows of the index (`INDEX_SCHEMA`) in order; None if the index cannot be read.
-        token_ids: The tokenizer's ids of each row's label; None without a tokenizer.
-        height_px: Height of the canvas.
-        width_px: Width of the canvas.
-    """
+class ListedShard:
+    """A shard in the manifest."""
 
     split: str
     name: str
+    num_samples: int
     num_bytes: int
     sha256: str
-    rows: pa.Table | None
-    token_ids: Sequence[TokenIds] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardCheck:
+    """One shard to check, and the canvas's size."""
+
+    shard: ListedShard
+    rows: pa.Table | None  # its rows of the index in order; None if the index cannot be read
+    token_ids: Sequence[TokenIds] | None  # the tokenizer's ids of each row's label; None without a tokenizer
     height_px: int
     width_px: int
 
@@ -64,17 +62,18 @@ def check_shard(task: ShardCheck, *, folder: Location) -> list[Finding]:
 
     One sample is in memory at a time. A shard in an object store is first copied into a temporary file.
     """
+    finding = partial(Finding, split=task.shard.split, shard=task.shard.name)
     findings: list[Finding] = []
     try:
-        with _open(folder / task.name) as file:
+        with _open(folder / task.shard.name) as file:
             for key, problem in _problems(file, task):
-                findings.append(Finding(problem=problem, split=task.split, shard=task.name, key=key))
+                findings.append(finding(problem=problem, key=key))
     except FileNotFoundError:
-        findings.append(Finding(problem="the shard is missing", split=task.split, shard=task.name))
+        findings.append(finding(problem="the shard is missing"))
     except OSError as error:
         if error.errno != errno.EIO:  # not damage, but permissions, a full disk for the copy, or the network
             raise
-        findings.append(Finding(problem="the disk cannot read the shard", split=task.split, shard=task.name))
+        findings.append(finding(problem="the disk cannot read the shard"))
     return findings
 
 
@@ -92,13 +91,11 @@ def _open(shard: Location) -> Iterator[io.BufferedIOBase]:
 def _problems(file: io.BufferedIOBase, task: ShardCheck) -> Iterator[tuple[str | None, str]]:
     """Yield key (None for the shard itself) and problem."""
     num_bytes = file.seek(0, io.SEEK_END)
-    if num_bytes != task.num_bytes:
-        yield None, f"the shard has {num_bytes} bytes, {task.num_bytes} by the manifest"
+    if num_bytes != task.shard.num_bytes:
+        yield None, f"the shard has {num_bytes} bytes, {task.shard.num_bytes} by the manifest"
     file.seek(0)
-    if hashlib.file_digest(file, "sha256").hexdigest() != task.sha256:
+    if hashlib.file_digest(file, "sha256").hexdigest() != task.shard.sha256:
         yield None, "the shard is not the one of the manifest (its SHA-256 is another)"
-    if task.rows is None:
-        return
     end: int | None = 0  # of the sample before; None if that is uncertain
     for row, token_ids in _samples(task):
         try:
@@ -114,7 +111,7 @@ def _problems(file: io.BufferedIOBase, task: ShardCheck) -> Iterator[tuple[str |
         wrong += _content_problems(data, row, plans, task=task, token_ids=token_ids)
         if wrong:
             yield row.key, "; ".join(wrong)
-    if end is not None:
+    if end is not None and task.rows is not None:
         file.seek(end)
         if file.read(len(END_OF_TAR) + 1) != END_OF_TAR:
             yield None, f"the tar does not end with {len(END_OF_TAR)} zero bytes behind its last sample"
@@ -122,7 +119,8 @@ def _problems(file: io.BufferedIOBase, task: ShardCheck) -> Iterator[tuple[str |
 
 def _samples(task: ShardCheck) -> Iterator[tuple[IndexRow, TokenIds | None]]:
     """Yield rows with the tokenizer's ids of their labels."""
-    assert task.rows is not None
+    if task.rows is None:
+        return
     token_ids = task.token_ids if task.token_ids is not None else itertools.repeat(None)
     batches = task.rows.drop_columns(["split", "shard"]).to_batches(max_chunksize=1024)
     rows = (IndexRow(**fields) for batch in batches for fields in batch.to_pylist())
@@ -132,8 +130,7 @@ def _samples(task: ShardCheck) -> Iterator[tuple[IndexRow, TokenIds | None]]:
 def _plan(row: IndexRow, *, begin: int | None, num_bytes: int) -> list[MemberPlan]:
     """Return where the members of a sample must be in a shard of `num_bytes`; the first must start at `begin`.
 
-    Raises:
-        ValueError: If the index contradicts itself, or the shard ends too early.
+    Raises ValueError if the index contradicts itself, or the shard ends too early.
     """
     check_key(row.key)
     plans = plan_members(row)

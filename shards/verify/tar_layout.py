@@ -63,8 +63,7 @@ def padded(num_bytes: int) -> int:
 def plan_members(row: IndexRow) -> list[MemberPlan]:
     """Return the three members of a sample as the writer would write them at the offsets of the index.
 
-    Raises:
-        ValueError: If the row contradicts itself: a length is below one, or members do not follow each other.
+    Raises ValueError if the row contradicts itself: a length is below one, or members do not follow each other.
     """
     lengths = (row.png_bytes, row.ids_bytes, row.json_bytes)
     offsets = (row.png_offset, row.ids_offset, row.json_offset)

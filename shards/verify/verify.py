@@ -1,5 +1,6 @@
 """Check a shard folder against its manifest, down to every byte of every sample: ``latexify verify``."""
 
+import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -16,13 +17,12 @@ from latexify.artifacts.manifest import Manifest, read_manifest
 from latexify.artifacts.names import INDEX_NAME, MANIFEST_NAME, REJECTS_NAME, SHARDS
 from latexify.common.errors import LatexifyError, first_line
 from latexify.common.progress import Progress
-from latexify.shards.verify.index import ListedShard, Rows, index_findings, read_index, rows_by_shard
-from latexify.shards.verify.shard import Finding, ShardCheck, TokenIds, check_shard
+from latexify.shards.verify.index import index_findings, read_index, rows_by_shard
+from latexify.shards.verify.shard import Finding, ListedShard, ShardCheck, TokenIds, check_shard
 
 MAX_SHOWN = 20
-
+# maps normalised labels to the token ids (int32 [num_tokens], the end id last) that their samples must have
 Encode = Callable[[Sequence[str]], Sequence[TokenIds]]
-"""Maps normalised labels to the token ids (int32 [num_tokens], the end id last) that their samples must have."""
 
 
 class Runner(Protocol):
@@ -58,31 +58,20 @@ class Verification:
 def verify(folder: Location, *, encode: Encode | None, engine: Runner, report: Path | None = None) -> Verification:
     """Check every file of a shard folder and every byte of its tars, and that all of it belongs together.
 
-    In memory are the index and, for each running task, one sample and the rows of its shard.
-
-    Args:
-        folder: The shard folder.
-        encode: The tokenizer that the shards were made with; None skips the checks that need it.
-        engine: Runs the tasks; the findings come in the same order for any engine.
-        report: A file for all findings, one JSON object per line.
-
-    Raises:
-        LatexifyError: If there is no shard folder, its manifest cannot be used, or its store does not answer.
+    In memory are the index and, for each running task, one sample and the rows of its shard. `encode` is the tokenizer
+    that the shards were made with; None skips the checks that need it. The findings come in the same order for any
+    `engine`; all of them go into the file `report`, one JSON object per line. Raises LatexifyError if there is no shard
+    folder, its manifest cannot be used, or its store does not answer.
     """
-    with store_trouble(folder):
-        return _verify(folder, encode=encode, engine=engine, report=report)
-
-
-def _verify(folder: Location, *, encode: Encode | None, engine: Runner, report: Path | None) -> Verification:
-    manifest = read_manifest(folder, SHARDS)
-    shards = _shards(manifest, where=folder)
-    verification = Verification(
-        folder=folder,
-        num_samples={split: entry["num_samples"] for split, entry in manifest.content["splits"].items()},
-        num_shards=len(shards),
-        num_bytes=sum(shard.num_bytes for shard in shards),
-    )
-    with ExitStack() as stack:
+    with store_trouble(folder), ExitStack() as stack:
+        manifest = read_manifest(folder, SHARDS)
+        shards = _shards(manifest, where=folder)
+        verification = Verification(
+            folder=folder,
+            num_samples={split: entry["num_samples"] for split, entry in manifest.content["splits"].items()},
+            num_shards=len(shards),
+            num_bytes=sum(shard.num_bytes for shard in shards),
+        )
         lines = stack.enter_context(report.open("w", encoding="utf-8")) if report is not None else None
         for finding in _findings(folder, manifest, shards, encode=encode, engine=engine):
             verification.add(finding)
@@ -101,19 +90,10 @@ def _shards(manifest: Manifest, *, where: Location) -> list[ListedShard]:
         _ = manifest.params["height_px"] + manifest.params["width_px"]
     except (KeyError, TypeError, AttributeError) as error:
         raise LatexifyError(f"{where / MANIFEST_NAME} is damaged ({error!r}): run `{SHARDS.producer}` again") from None
-    if not shards:
-        raise LatexifyError(f"{where / MANIFEST_NAME} names no shard: run `{SHARDS.producer}` again")
-    if wrong:
-        raise LatexifyError(
-            f"{where / MANIFEST_NAME} contradicts itself about {wrong[0]!r}: run `{SHARDS.producer}` again"
-        )
+    if wrong or not shards:
+        problem = f"contradicts itself about {wrong[0]!r}" if shards else "names no shard"
+        raise LatexifyError(f"{where / MANIFEST_NAME} {problem}: run `{SHARDS.producer}` again")
     return shards
-
-
-def _index_sha256(manifest: Manifest) -> str | None:
-    """Return the hash of the index in the manifest; manifests written before 2026-11-23 have none."""
-    facts = manifest.content.get("index")
-    return str(facts.get("sha256")) if isinstance(facts, dict) else None
 
 
 def _findings(
@@ -121,15 +101,17 @@ def _findings(
 ) -> Iterator[Finding]:
     yield from _file_findings(folder, {shard.name for shard in shards})
     yield from _reject_findings(folder, manifest)
-    index, problems = read_index(folder, sha256=_index_sha256(manifest))
+    facts = manifest.content.get("index")  # manifests written before 2026-11-23 have none
+    index, problems = read_index(folder, sha256=str(facts.get("sha256")) if isinstance(facts, dict) else None)
     yield from (Finding(problem=f"{INDEX_NAME}: {problem}") for problem in problems)
-    rows = None
+    tables: Iterable[pa.Table | None] = itertools.repeat(None, len(shards))
     if index is not None:
         rows = rows_by_shard(index, shards)
         yield from index_findings(index, shards, rows)
-    tasks = _tasks(shards, manifest, index=index, rows=rows, encode=encode)
-    calls = ((check_shard, (task,), {"folder": folder}) for task in tasks)
-    results = engine.run(calls, in_order=True)
+        tables = map(index.take, rows[: len(shards)])
+    # made one by one, so that only a few are in memory
+    tasks = (_task(shard, table, manifest, encode) for shard, table in zip(shards, tables, strict=True))
+    results = engine.run(((check_shard, (task,), {"folder": folder}) for task in tasks), in_order=True)
     with Progress("verify", total=sum(shard.num_samples for shard in shards), unit="samples") as progress:
         num_findings = 0
         for shard, findings in zip(shards, results, strict=True):
@@ -158,28 +140,10 @@ def _reject_findings(folder: Location, manifest: Manifest) -> Iterator[Finding]:
         yield Finding(problem=f"{REJECTS_NAME} has {num_rows} rows, {expected} by the manifest")
 
 
-def _tasks(
-    shards: Sequence[ListedShard],
-    manifest: Manifest,
-    *,
-    index: pa.Table | None,
-    rows: Sequence[Rows] | None,
-    encode: Encode | None,
-) -> Iterator[ShardCheck]:
-    """Yield one task per shard; they are made one by one, so that only a few are in memory."""
-    for number, shard in enumerate(shards):
-        table = index.take(rows[number]) if index is not None and rows is not None else None
-        token_ids = encode(table["label"].to_pylist()) if table is not None and encode is not None else None
-        yield ShardCheck(
-            split=shard.split,
-            name=shard.name,
-            num_bytes=shard.num_bytes,
-            sha256=shard.sha256,
-            rows=table,
-            token_ids=token_ids,
-            height_px=manifest.params["height_px"],
-            width_px=manifest.params["width_px"],
-        )
+def _task(shard: ListedShard, rows: pa.Table | None, manifest: Manifest, encode: Encode | None) -> ShardCheck:
+    token_ids = encode(rows["label"].to_pylist()) if rows is not None and encode is not None else None
+    height_px, width_px = manifest.params["height_px"], manifest.params["width_px"]
+    return ShardCheck(shard=shard, rows=rows, token_ids=token_ids, height_px=height_px, width_px=width_px)
 
 
 def describe(verification: Verification) -> str:
@@ -189,7 +153,10 @@ def describe(verification: Verification) -> str:
     size = f"{total:,} samples ({counts}) in {verification.num_shards:,} shards, {verification.num_bytes / 1e6:,.1f} MB"
     if not verification.num_findings:
         return f"{verification.folder}: {size}: all as they were written"
-    lines = [_line(finding) for finding in verification.shown]
+    lines = []
+    for finding in verification.shown:
+        where = (part for part in (finding.shard, finding.key) if part is not None)
+        lines.append(": ".join([*where, finding.problem]))
     if verification.num_findings > len(lines):
         lines.append(f"… and {verification.num_findings - len(lines):,} more: --report FILE lists them all")
     return "\n".join(lines)
@@ -204,8 +171,3 @@ def summary_of_damage(verification: Verification) -> str:
         f"{verification.num_findings:,} findings in all: "
         f"run `{SHARDS.producer}` again, or copy the folder anew from where it is whole"
     )
-
-
-def _line(finding: Finding) -> str:
-    where = ": ".join(part for part in (finding.shard, finding.key) if part is not None)
-    return f"{where}: {finding.problem}" if where else finding.problem

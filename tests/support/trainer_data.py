@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
@@ -16,8 +17,9 @@ from transformers import (
     ViTConfig,
 )
 
+from latexify.artifacts.files import write_parquet
 from latexify.artifacts.manifest import Manifest, write_manifest
-from latexify.shards.format.index import write_index
+from latexify.artifacts.names import INDEX_NAME
 from latexify.shards.format.png import encode_png
 from latexify.shards.format.sample import EncodedSample
 from latexify.shards.format.writer import write_shard
@@ -92,10 +94,10 @@ def make_shards(folder: Path, *, num_train: int = 40, num_valid: int = 8, valid_
             write_shard(folder, split=split, number=number, samples=part)
             for number, part in enumerate((samples[:half], samples[half:]))
         ]
-        rows += [shard.rows for shard in shards]
-        facts = [{n: getattr(s, n) for n in ("name", "num_samples", "num_bytes", "sha256")} for s in shards]
+        rows += [table for _, table in shards]
+        facts = [{n: getattr(s, n) for n in ("name", "num_samples", "num_bytes", "sha256")} for s, _ in shards]
         content[split] = {"num_samples": count, "shards": facts}
-    write_index(folder, rows)
+    write_parquet(folder / INDEX_NAME, pa.concat_tables(rows))
     write_manifest(
         folder,
         Manifest(

@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 
 from latexify.artifacts.manifest import Manifest, read_manifest
 from latexify.artifacts.names import EXPORT_ONNX, GEOMETRY_NAME, MODEL
-from latexify.common.errors import LatexifyError
+from latexify.common.errors import LatexifyError, first_line
 from latexify.trainer.inference.model import (
     CONFIG_NAME,
     TOKENIZER_NAME,
@@ -100,8 +100,7 @@ def open_model(
     except LatexifyError:
         raise
     except (OSError, ValueError, KeyError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(". ")
-        raise LatexifyError(f"{folder} is not a complete model ({reason}): run `{producer}` again") from None
+        raise LatexifyError(f"{folder} is not a complete model ({first_line(error)}): run `{producer}` again") from None
     if inference is None or texts is None:
         return _open_by_transformers(folder, device, geometry, manifest)
     return TrainedModel(inference=inference, texts=texts, geometry=geometry, manifest=manifest)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from latexify.fast import cairo_path
-from latexify.fast.cairo_path import FastAppender, PathAppender, PlainAppender, path_appender, path_data_of
+from latexify.fast.cairo_path import FastAppender, PlainAppender, path_appender, path_data_of
 from latexify.fast.switch import VARIABLE
 from latexify.pipeline.drawing.draw import Canvas, draw_coverage, gather_strokes
 
@@ -30,7 +30,7 @@ def _by_calls(x: list[float], y: list[float], stroke_lengths: list[int]) -> list
 
 
 @pytest.fixture(params=["fast", "plain"])
-def appender_of(request: pytest.FixtureRequest) -> Callable[["cairo.Context[Any]"], PathAppender]:
+def appender_of(request: pytest.FixtureRequest) -> Callable[["cairo.Context[Any]"], FastAppender | PlainAppender]:
     """Both ways to append a path."""
     append_path = cairo_path._find_append_path()
     if request.param == "plain" or append_path is None:
@@ -39,7 +39,7 @@ def appender_of(request: pytest.FixtureRequest) -> Callable[["cairo.Context[Any]
 
 
 def test_the_path_is_that_of_one_call_for_each_point(
-    appender_of: Callable[["cairo.Context[Any]"], PathAppender],
+    appender_of: Callable[["cairo.Context[Any]"], FastAppender | PlainAppender],
 ) -> None:
     """Another path would be another picture, and shards that differ from those of before."""
     rng = np.random.default_rng(1)
@@ -58,7 +58,7 @@ def test_the_path_is_that_of_one_call_for_each_point(
 
 
 def test_an_appender_continues_the_path_that_is_there(
-    appender_of: Callable[["cairo.Context[Any]"], PathAppender],
+    appender_of: Callable[["cairo.Context[Any]"], FastAppender | PlainAppender],
 ) -> None:
     """All strokes of an ink are painted at once, however they were handed over."""
     context = _context()

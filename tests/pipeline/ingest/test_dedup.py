@@ -5,15 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latexify.pipeline.ingest.dedup import Identities, digests_of, find_duplicates
+from latexify.pipeline.ingest.dedup import IDENTITY, digests_of, find_duplicates
 from latexify.pipeline.inks.ink import SPLITS, Reason
 
 
 def drop(*rows: tuple[str, str, str]) -> dict[int, Reason]:
     """Reasons by row, of (key, split, content) rows."""
     keys, splits, contents = zip(*rows, strict=True)
-    split_indices = np.array([SPLITS.index(split) for split in splits], np.uint8)
-    found = find_duplicates(Identities(keys=digests_of(keys), splits=split_indices, contents=digests_of(contents)))
+    identities = np.empty(len(rows), IDENTITY)
+    identities["key"], identities["content"] = digests_of(keys), digests_of(contents)
+    identities["split"] = [SPLITS.index(split) for split in splits]
+    found = find_duplicates(identities)
     reasons = {}
     for row, kept, same_key in zip(found.rows.tolist(), found.kept.tolist(), found.same_key.tolist(), strict=True):
         same_split = Reason.DUPLICATE_INK if splits[row] == splits[kept] else Reason.LEAKED_INK

@@ -28,7 +28,7 @@ from latexify.pipeline.inputs.splits import InputSplit
 from latexify.pipeline.inspect.contact_sheet import (
     INK_CANVAS,
     PICTURE_WIDTH_PX,
-    _Fonts,
+    _font,
     _shortened,
     _wrapped,
     draw_sheet,
@@ -287,7 +287,7 @@ def test_sheet_is_the_same_each_time_and_shows_pixels_as_they_are() -> None:
 )
 def test_labels_are_wrapped_within_their_picture(label: str) -> None:
     """Captions that run into each other cannot be read; a command torn apart reads as another."""
-    font: ImageFont.FreeTypeFont = _Fonts.load().text
+    font: ImageFont.FreeTypeFont = _font(13)
     lines = _wrapped(tokenize(label), font)
     assert len(lines) <= 3
     assert all(font.getlength(line) <= PICTURE_WIDTH_PX for line in lines)
@@ -299,7 +299,7 @@ def test_labels_are_wrapped_within_their_picture(label: str) -> None:
 
 def test_long_keys_lose_their_middle() -> None:
     """Keys differ at their ends."""
-    font = _Fonts.load().small
+    font = _font(12)
     short = _shortened(f"train/{'folder/' * 30}ink0123", font, PICTURE_WIDTH_PX)
     assert short.startswith("train/")
     assert short.endswith("ink0123")

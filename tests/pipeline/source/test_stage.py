@@ -13,7 +13,7 @@ from latexify.artifacts.names import SOURCE
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.config import CrohmeParams, DatasetName, InkmlParams, MathWritingParams, SyntheticParams
 from latexify.pipeline.inputs.inputs import SourcePlan, resolve_input
-from latexify.pipeline.source import mathwriting
+from latexify.pipeline.source import datasets
 from latexify.pipeline.source import stage as source
 from latexify.pipeline.source.datasets import DatasetSection
 
@@ -150,7 +150,7 @@ def test_mathwriting_is_downloaded_once(tmp_path: Path, monkeypatch: pytest.Monk
         put(tmp_path / "mw", "mathwriting-2024-excerpt/train/0a.inkml", "mathwriting-2024-excerpt/symbols/0b.inkml")
         pack(to, tmp_path / "mw")
 
-    monkeypatch.setattr(mathwriting, "fetch", fetch)
+    monkeypatch.setattr(datasets, "fetch", fetch)
     plan = plan_of(run(MathWritingParams(), "mathwriting-excerpt", tmp_path))
     assert fetched == [("https://storage.googleapis.com/mathwriting_data/mathwriting-2024-excerpt.tgz", 1_620_634)]
     assert [(item.path, item.num_inputs) for item in plan.inputs] == [("../raw/mathwriting-2024-excerpt.tgz", 1)]

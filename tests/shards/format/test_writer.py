@@ -15,11 +15,12 @@ from PIL import Image
 
 from latexify.artifacts.files import read_parquet, write_parquet
 from latexify.artifacts.manifest import Manifest, write_manifest
+from latexify.artifacts.names import INDEX_NAME
 from latexify.common.errors import LatexifyError
-from latexify.shards.format.index import SplitIndex, open_split, write_index
+from latexify.shards.format.index import SplitIndex, open_split
 from latexify.shards.format.png import encode_png
 from latexify.shards.format.sample import EncodedSample
-from latexify.shards.format.writer import WrittenShard, write_shard
+from latexify.shards.format.writer import ShardRecord, write_shard
 from latexify.shards.reading.reader import MAX_OPEN_SHARDS, SampleReader
 
 KEYS = ["train/HAMEX/formulaire001", "a%2Eb/ü/한글", "x", "long/" + "y" * 180, "HAMEX/x"]
@@ -49,15 +50,15 @@ def write_folder(folder: Path, keys: list[list[str]]) -> SplitIndex:
         write_shard(folder, split="train", number=place, samples=[encoded(key, next(numbers)) for key in names])
         for place, names in enumerate(keys)
     ]
-    write_index(folder, [shard.rows for shard in written])
-    splits = {"train": split_entry(written), "valid": split_entry([])}
+    write_parquet(folder / INDEX_NAME, pa.concat_tables([rows for _, rows in written]))
+    splits = {"train": split_entry([record for record, _ in written]), "valid": split_entry([])}
     content = {"splits": splits}
     params = {"height_px": 6, "width_px": 11}
     write_manifest(folder, Manifest(kind="shards", version=1, params=params, inputs={}, content=content))
     return open_split(folder, "train")
 
 
-def split_entry(written: list[WrittenShard]) -> dict[str, object]:
+def split_entry(written: list[ShardRecord]) -> dict[str, object]:
     """What the manifest says of a split."""
     names = ("name", "num_samples", "num_bytes", "sha256")
     return {
@@ -144,7 +145,7 @@ def test_shards_carry_nothing_of_the_machine(index: SplitIndex) -> None:
 
 def test_written_shard_tells_its_size_and_hash(tmp_path: Path) -> None:
     """The manifest's hashes would condemn whole shards, or pass damaged ones."""
-    written = write_shard(tmp_path, split="test", number=7, samples=[encoded("a", 1)])
+    written, _ = write_shard(tmp_path, split="test", number=7, samples=[encoded("a", 1)])
     data = (tmp_path / "test-00007.tar").read_bytes()
     assert (written.name, written.num_bytes) == ("test-00007.tar", len(data))
     assert written.sha256 == hashlib.sha256(data).hexdigest()
@@ -162,12 +163,6 @@ def test_keys_that_tar_readers_would_misread_are_refused(tmp_path: Path, key: st
     """WebDataset would group the sample under another name, or skip it, without a word."""
     with pytest.raises(LatexifyError, match="cannot name a sample"):
         write_shard(tmp_path, split="train", number=0, samples=[encoded(key, 1)])
-
-
-def test_two_samples_of_one_key_are_refused(tmp_path: Path) -> None:
-    """Predictions are joined by key: one of the two would be lost."""
-    with pytest.raises(LatexifyError, match="'same'"):
-        write_folder(tmp_path / "shards", [["same", "other"], ["same"]])
 
 
 def test_damage_is_named(index: SplitIndex) -> None:

@@ -17,14 +17,14 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks.destroy.shard_damage import Here, ids_of, make_folder, make_sample, run_trials
+from latexify.artifacts.files import write_parquet
 from latexify.artifacts.location import location_of
 from latexify.artifacts.manifest import Manifest, read_manifest, write_manifest
-from latexify.artifacts.names import SHARDS
+from latexify.artifacts.names import INDEX_NAME, SHARDS
 from latexify.cli.app import app
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.engine.engine import Engine
 from latexify.pipeline.vocab.tokenizer import build_latex_tokenizer
-from latexify.shards.format.index import write_index
 from latexify.shards.format.sample import EncodedSample
 from latexify.shards.format.writer import write_shard
 from latexify.shards.verify.verify import Verification, describe, verify
@@ -67,8 +67,8 @@ def folder(whole: Path, tmp_path: Path) -> Path:
 def write_one(folder: Path, sample: EncodedSample) -> None:
     """A folder with one sample, written and indexed as it is."""
     folder.mkdir()
-    shard = write_shard(folder, split="train", number=0, samples=[sample])
-    write_index(folder, [shard.rows])
+    shard, rows = write_shard(folder, split="train", number=0, samples=[sample])
+    write_parquet(folder / INDEX_NAME, rows)
     facts = {name: getattr(shard, name) for name in ("name", "num_samples", "num_bytes", "sha256")}
     splits = {"train": {"num_samples": 1, "shards": [facts]}}
     pq.write_table(pa.table({"key": pa.array([], pa.string())}), folder / "rejects.parquet")

@@ -293,16 +293,16 @@ def test_hostile_pictures_are_damage(own_shards: Path, png: bytes) -> None:
 
 def check_damage(folder: Path, sample: EncodedSample) -> None:
     """Write `sample` as its own shard with matching check sums: reading it is damage, and nothing else."""
-    written = write_shard(folder, split="train", number=7, samples=[sample])
+    written, rows = write_shard(folder, split="train", number=7, samples=[sample])
     index = open_split(folder, "train")
     numbers = {field.name for field in INDEX_SCHEMA if pa.types.is_integer(field.type)}
     alone = replace(
         index,
         shards=[written.name],
         shard_ids=np.zeros(1, np.int32),
-        keys=written.rows["key"].combine_chunks(),
-        labels=written.rows["label"].combine_chunks(),
-        **{name: written.rows[name].to_numpy() for name in numbers},
+        keys=rows["key"].combine_chunks(),
+        labels=rows["label"].combine_chunks(),
+        **{name: rows[name].to_numpy() for name in numbers},
     )
     with SampleReader(alone) as reader, pytest.raises(DamagedSampleError, match=r"train-00007.tar: sample train/0000"):
         reader.read([0])

@@ -18,7 +18,7 @@ from torch import nn
 
 from latexify.artifacts.manifest import Manifest, write_manifest
 from latexify.artifacts.names import CONFIG_NAME, DECODER_NAME, ENCODER_NAME, MANIFEST_NAME, WEIGHTS_NAME
-from latexify.common.errors import LatexifyError
+from latexify.common.errors import LatexifyError, one_line
 from latexify.common.extras import missing_extra
 from latexify.trainer.inference.encoder import Encoder, make_encoder
 from latexify.trainer.inference.from_torch import weights_below
@@ -244,7 +244,7 @@ def _write(  # noqa: PLR0913  # what a graph is; all are named
                 verbose=False,
             )
         except torch.onnx.OnnxExporterError as error:
-            reason = " ".join(str(error.__cause__ or error).split())[:200]
+            reason = one_line(error.__cause__ or error)[:200]
             raise LatexifyError(f"{path.name}: this kind of model cannot be exported ({reason})") from error
     assert program is not None
     kept = {str(size) for value in program.model.graph.inputs for size in value.shape or ()}

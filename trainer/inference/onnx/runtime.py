@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from latexify.common.errors import LatexifyError
+from latexify.common.errors import LatexifyError, one_line
 from latexify.common.extras import missing_extra
 from latexify.trainer.inference.model import ENCODER_BATCH_SIZE, InferenceModel
 from latexify.trainer.inference.runtime import Floats, Ints, Pixels
@@ -258,5 +258,5 @@ def _one_line_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (*damaged, state.NotImplemented, state.RuntimeException) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error)[:200]
         raise LatexifyError(f"{path} cannot be read by onnxruntime ({reason}): run `{MADE_BY}` again") from None

@@ -11,22 +11,16 @@ from latexify.shards.format.index import SplitIndex, open_split
 from latexify.trainer.config import ModelParams, TrainParams
 from latexify.trainer.loop.checkpoint import CHECKPOINT_VERSION
 from latexify.trainer.loop.precision import Precision
-from latexify.trainer.loop.resume import read_origin
 from latexify.trainer.model.canvas import Geometry
 from latexify.trainer.model.model import LoadedModel, has_batch_norm, load_tokenizer, make_model, max_positions
 from latexify.trainer.model.pretrained import base_version
 
-OPERATIONAL = {
-    "checkpoint_minutes",
-    "checkpoint_steps",
+OPERATIONAL = {"checkpoint_minutes", "checkpoint_steps", "keep_checkpoints", "resume_changes", "resume_from"} | {
     "compile",
     "gradient_checkpointing",
-    "keep_checkpoints",
     "loader_workers",
     "max_damaged_fraction",
     "num_threads",
-    "resume_changes",
-    "resume_from",
 }
 """Parameters that do not change the result of a run except for rounding: it may resume with other values. The same
 holds for `micro_batch` if the model has no batch norms."""
@@ -93,7 +87,7 @@ def run_manifest(  # noqa: PLR0913  # all that shapes a run; all but two are nam
     network: LoadedModel,
 ) -> Manifest:
     """Make the manifest of the model that a run will export; its fingerprint names the run."""
-    origin = {} if params.resume_from is None else {"run": read_origin(Path(params.resume_from)).fingerprint}
+    origin = {} if params.resume_from is None else {"run": read_manifest(Path(params.resume_from), MODEL).fingerprint}
     operational = OPERATIONAL if has_batch_norm(network.model) else OPERATIONAL | {"micro_batch"}
     shaping = params.model_dump(mode="json", exclude=operational) | {"precision": precision.name}
     base = {"base": model.base, "base_version": base_version(model.base)}

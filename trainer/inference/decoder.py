@@ -70,17 +70,10 @@ class _Layer:
 
 @dataclass(slots=True, kw_only=True)
 class TorchCache:
-    """State between steps, see `StepCache`.
+    """State between steps, see `StepCache`. `length`: number of tokens so far."""
 
-    Attributes:
-        encoded: Pictures as the encoder left them, [samples, patches, size]; all rows of a sample share them.
-        keys_values: For each layer, keys and values of the tokens, [rows, 2, heads, capacity, head_size]; the rows of a
-            sample are adjacent.
-        length: Number of tokens so far.
-    """
-
-    encoded: torch.Tensor
-    keys_values: list[torch.Tensor] = field(default_factory=list)
+    encoded: torch.Tensor  # as the encoder left it, [samples, patches, size]; all rows of a sample share it
+    keys_values: list[torch.Tensor] = field(default_factory=list)  # per layer [rows, 2, heads, capacity, head_size]
     length: int = 0
 
     def keep_samples(self, samples: Ints, *, rows: Ints) -> None:
@@ -118,14 +111,9 @@ class StepDecoder:
     """
 
     def __init__(self, config: Mapping[str, Any], weights: Weights) -> None:
-        """Prepare the weights.
+        """Prepare float32 weights, by their names below `decoder.`. config: section `decoder` of a config.json.
 
-        Args:
-            config: Section `decoder` of a model's config.json.
-            weights: Float32, by their names below `decoder.`.
-
-        Raises:
-            LatexifyError: If it is another kind of decoder.
+        Raises LatexifyError if it is another kind of decoder.
         """
         if config["model_type"] != "trocr" or not config["use_learned_position_embeddings"]:
             raise LatexifyError(f"a decoder of type {config['model_type']} without learned positions cannot be read")
@@ -143,11 +131,6 @@ class StepDecoder:
         self._layers = [_Layer.load(weights, name, heads=self._heads) for name in names]
         # missing in the file if it is the same as the input's
         self._output = Linear(weights.get("output_projection.weight", self._tokens), None)
-
-    @property
-    def vocab_size(self) -> int:
-        """Number of token ids."""
-        return len(self._tokens)
 
     def start(self, encoded: torch.Tensor) -> TorchCache:
         """Begin a batch. encoded: floating [samples, patches, size], the output of the encoder."""

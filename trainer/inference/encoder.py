@@ -5,7 +5,7 @@ Batch norms are folded into the convolutions before them, and the three equal ch
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch.nn import functional
@@ -17,24 +17,17 @@ BATCH_NORM_EPSILON = 1e-5
 """The default of torch, which transformers' ResNet keeps."""
 
 
-class Encoder(Protocol):
-    """Encode grey pictures for the decoder."""
-
-    def __call__(self, grey: torch.Tensor) -> torch.Tensor:
-        """grey: float32 [batch, 1, height, width], ink -1, paper +1; returns float32 [batch, patches, size]."""
-        ...
+Encoder = Callable[[torch.Tensor], torch.Tensor]
+"""Encodes grey pictures, float32 [batch, 1, height, width], ink -1, paper +1, as float32 [batch, patches, size]."""
 
 
 def make_encoder(config: Mapping[str, Any], weights: Weights, *, packed: bool = True) -> Encoder | None:
-    """Make an encoder.
+    """Make an encoder; None if it is of another kind, which transformers can run.
 
     Args:
         config: Section `encoder` of a model's config.json.
         weights: Float32, by their names below `encoder.`.
         packed: Let oneDNN pack the weights where that is faster. Packed layers cannot be exported.
-
-    Returns:
-        The encoder; None if it is of another kind, which transformers can run.
     """
     if config["hidden_act"] not in ACTIVATIONS:
         return None
@@ -58,14 +51,7 @@ def _is_plain_resnet(backbone: Mapping[str, Any]) -> bool:
 class _Transformer:
     """Transformer layers with the norm before each part, as in ViT."""
 
-    def __init__(
-        self,
-        config: Mapping[str, Any],
-        weights: Weights,
-        *,
-        embed: Callable[[torch.Tensor], torch.Tensor],
-        packed: bool,
-    ) -> None:
+    def __init__(self, config: Mapping[str, Any], weights: Weights, *, embed: Encoder, packed: bool) -> None:
         self._embed = embed
         self._heads = int(config["num_attention_heads"])
         epsilon = float(config["layer_norm_eps"])
@@ -115,8 +101,7 @@ class _Positions:
     """Put special tokens before the patches, and add a position to each."""
 
     def __init__(self, special: torch.Tensor, positions: torch.Tensor) -> None:
-        """special: [1, specials, size]; positions: [1, specials + patches, size]."""
-        num_special = special.shape[1]
+        num_special = special.shape[1]  # [1, specials, size]; positions: [1, specials + patches, size]
         self._special = special + positions[:, :num_special]
         self._positions = positions[:, num_special:]
 

@@ -35,25 +35,18 @@ MAX_SKIPPED = 30
 
 @dataclass(frozen=True, kw_only=True)
 class RunInputs:
-    """What a run is made of.
+    """What a run is made of."""
 
-    Attributes:
-        params: Parameters; `micro_batch` is a number.
-        manifest: Manifest of the model to export.
-        folder: Where checkpoints go; it belongs to this run alone, and all ranks see it.
-        board: Whether to write for TensorBoard as well.
-    """
-
-    params: TrainParams
+    params: TrainParams  # `micro_batch` is a number
     loaded: LoadedModel
     train_index: SplitIndex
     valid_index: SplitIndex
     precision: Precision
     seed: int
-    manifest: Manifest
-    folder: Path
+    manifest: Manifest  # of the model to export
+    folder: Path  # where checkpoints go; it belongs to this run alone, and all ranks see it
     ranks: Ranks = field(default_factory=Ranks)
-    board: bool = False
+    board: bool = False  # whether to write for TensorBoard as well
 
 
 class Trainer:
@@ -66,12 +59,7 @@ class Trainer:
         )
         self._checkpoints = CheckpointFolder(inputs.folder, keep=inputs.params.keep_checkpoints)
         self.validator = Validator(
-            inputs.valid_index,
-            inputs.params,
-            batch_size=inputs.params.micro_batch_size,
-            seed=inputs.seed,
-            precision=inputs.precision,
-            ranks=inputs.ranks,
+            inputs.valid_index, inputs.params, seed=inputs.seed, precision=inputs.precision, ranks=inputs.ranks
         )
         self.state = RunState()
         self._notices: list[str] = []

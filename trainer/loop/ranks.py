@@ -24,9 +24,9 @@ TIMEOUT = timedelta(minutes=30)
 
 @dataclass(frozen=True, kw_only=True)
 class Ranks:
-    """This process among all. rank: 0 to world_size - 1; rank 0 logs, writes and exports."""
+    """This process among all."""
 
-    rank: int = 0
+    rank: int = 0  # to world_size - 1
     world_size: int = 1
     group: Any = None
     """A gloo group for numbers and text: NCCL can only send GPU memory."""
@@ -63,26 +63,16 @@ class Ranks:
         if self.world_size == 1:
             return module
         device = next(module.parameters()).device
-        return nn.parallel.DistributedDataParallel(
-            module,
-            device_ids=[device.index] if device.type == "cuda" else None,
-            gradient_as_bucket_view=True,
-        )
+        device_ids = [device.index] if device.type == "cuda" else None
+        return nn.parallel.DistributedDataParallel(module, device_ids=device_ids, gradient_as_bucket_view=True)
 
 
 @contextlib.contextmanager
 def join_ranks(device: str | None) -> Iterator[tuple[Ranks, torch.device]]:
     """Join the group that torchrun's environment variables name, and leave it at the end.
 
-    Args:
-        device: As `latexify.trainer.loop.precision.choose_device` takes it; with several GPUs each rank of a machine
-            takes its own.
-
-    Yields:
-        This process among all, and its device.
-
-    Raises:
-        LatexifyError: If a machine has fewer GPUs than ranks, or the device cannot be used.
+    Yield this process among all, and its device: with several GPUs each rank of a machine takes its own. Raises
+    LatexifyError if a machine has fewer GPUs than ranks, or the device cannot be used.
     """
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     if world_size == 1:

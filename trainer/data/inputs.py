@@ -36,11 +36,6 @@ class TrainInputs:
     train_index: SplitIndex
     valid_index: SplitIndex
 
-    @property
-    def geometry(self) -> Geometry:
-        """The canvas of the shards."""
-        return Geometry.from_params(self.shards.params)
-
 
 def open_inputs(shards: Location, tokenizer: Path) -> TrainInputs:
     """Read manifests and indexes. Raises LatexifyError if one is missing, damaged, empty, or made from other inputs."""
@@ -58,21 +53,15 @@ def open_inputs(shards: Location, tokenizer: Path) -> TrainInputs:
 
 def load_network(params: TrainParams, model: ModelParams, *, seed: int, inputs: TrainInputs) -> LoadedModel:
     """Make the untrained model, on the CPU. Raises LatexifyError if base, canvas and labels do not fit together."""
-    geometry = inputs.geometry
+    geometry = Geometry.from_params(inputs.shards.params)
     tokenizer = load_tokenizer(inputs.tokenizer_folder, producer=TOKENIZER.producer)
-    network = make_model(
-        model,
-        tokenizer=tokenizer,
-        height_px=geometry.height_px,
-        width_px=geometry.width_px,
-        dropout=params.dropout,
-        seed=seed,
-    )
+    canvas = {"height_px": geometry.height_px, "width_px": geometry.width_px}
+    network = make_model(model, tokenizer=tokenizer, **canvas, dropout=params.dropout, seed=seed)
     longest = int(inputs.train_index.num_tokens.max())
     if longest >= max_positions(network):
         raise LatexifyError(
             f"the longest training label has {longest} tokens, but the model has {max_positions(network)} positions: "
-            f"set rasterize.max_tokens below that"
+            "set rasterize.max_tokens below that"
         )
     return LoadedModel(model=network, tokenizer=tokenizer, geometry=geometry, fingerprint="")
 
@@ -98,7 +87,7 @@ def run_manifest(  # noqa: PLR0913  # all that shapes a run; all but two are nam
             "train": shaping,
             "model": base | ({"preset": model.preset} if model.base == "scratch" else {}),
             "seed": seed,
-            "geometry": inputs.geometry.to_dict(),
+            "geometry": network.geometry.to_dict(),
         },
         inputs={manifest.kind: manifest.fingerprint for manifest in (inputs.shards, inputs.tokenizer)} | origin,
     )

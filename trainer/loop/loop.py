@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from latexify.shards.format.index import SplitIndex
 from latexify.trainer.config import TrainParams
 from latexify.trainer.data.batches import GlobalBatch, MicroBatch, next_batch, open_loader
 from latexify.trainer.data.loader_processes import close_loader, explain_dead_workers
-from latexify.trainer.data.specs import RankShare, plan
+from latexify.trainer.data.specs import plan
 from latexify.trainer.loop.checkpoint import Best, CheckpointFolder, RunState
 from latexify.trainer.loop.history import make_row
 from latexify.trainer.loop.memory import explain_full_memory
@@ -45,7 +45,7 @@ class RunInputs:
     seed: int
     manifest: Manifest  # of the model to export
     folder: Path  # where checkpoints go; it belongs to this run alone, and all ranks see it
-    ranks: Ranks = field(default_factory=Ranks)
+    ranks: Ranks
     board: bool = False  # whether to write for TensorBoard as well
 
 
@@ -166,7 +166,7 @@ class Trainer:
             start=self.state.position,
             pin_memory=self.inputs.precision.device.type == "cuda",
             by_length=self._by_length,
-            share=RankShare(rank=self._ranks.rank, world_size=self._ranks.world_size),
+            ranks=self._ranks,
         )
 
     def _train_batch(self, batch: GlobalBatch, reporter: Reporter) -> StepResult:

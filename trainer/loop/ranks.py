@@ -31,6 +31,9 @@ class Ranks:
     group: Any = None
     """A gloo group for numbers and text: NCCL can only send GPU memory."""
 
+    def __post_init__(self) -> None:
+        assert 0 <= self.rank < self.world_size
+
     @property
     def is_main(self) -> bool:
         """Whether this is the process that logs, writes and exports."""
@@ -67,6 +70,10 @@ class Ranks:
         return nn.parallel.DistributedDataParallel(module, device_ids=device_ids, gradient_as_bucket_view=True)
 
 
+SINGLE_RANK = Ranks()
+"""A process that trains alone."""
+
+
 @contextlib.contextmanager
 def join_ranks(device: str | None) -> Iterator[tuple[Ranks, torch.device]]:
     """Join the group that torchrun's environment variables name, and leave it at the end.
@@ -76,7 +83,7 @@ def join_ranks(device: str | None) -> Iterator[tuple[Ranks, torch.device]]:
     """
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     if world_size == 1:
-        yield Ranks(), choose_device(device)
+        yield SINGLE_RANK, choose_device(device)
         return
     chosen = _device_of_rank(choose_device(device), local_rank=int(os.environ["LOCAL_RANK"]))
     dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=TIMEOUT)

@@ -17,7 +17,7 @@ from latexify.trainer.data.specs import MicroBatchSpec
 from latexify.trainer.loop.loss import TokenLoss, on_device, split_labels
 from latexify.trainer.loop.optim import WeightEma, freeze, make_optimizer, set_learning_rate, set_training
 from latexify.trainer.loop.precision import Precision
-from latexify.trainer.loop.ranks import Ranks
+from latexify.trainer.loop.ranks import SINGLE_RANK, Ranks
 
 
 class NonFiniteError(ArithmeticError):
@@ -58,14 +58,14 @@ class Stepper:
         *,
         precision: Precision,
         seed: int,
-        ranks: Ranks | None = None,
+        ranks: Ranks = SINGLE_RANK,
     ) -> None:
         self.model = model
         freeze(model, params)
         self.optimizer = make_optimizer(model, params)
         self.ema = WeightEma(model, decay=params.ema_decay)
         self.scaler = torch.amp.GradScaler(precision.device.type, enabled=precision.needs_scaler)
-        self._ranks = ranks or Ranks()
+        self._ranks = ranks
         if params.gradient_checkpointing:
             # newer versions of transformers warn about the older name
             enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable

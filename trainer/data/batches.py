@@ -27,7 +27,6 @@ from latexify.trainer.loop.ranks import SINGLE_RANK, Ranks
 
 PREFETCHED = 4
 """Micro-batches that each loader process prepares ahead."""
-
 LOOKAHEAD_SAMPLES = 2048
 """Remote shards are fetched this many samples before they are read: a few seconds of training."""
 

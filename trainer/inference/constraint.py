@@ -17,7 +17,6 @@ from latexify.trainer.inference.runtime import Floats, Ints
 
 FORBIDDEN = -1e9
 """Added to the logits of forbidden tokens; finite, so that sums stay numbers."""
-
 MAX_SYMBOLS = 32
 """Maximum height of a stack: one for each level of nesting, two where an argument must follow (CROHME nests 7 deep)."""
 

@@ -17,7 +17,6 @@ from latexify.trainer.loop.history import HistoryRow, RowWindow
 
 CHECKPOINT_VERSION = 5
 """Version of a checkpoint's content and of the arithmetic of a step; raised whenever a resumed run would differ."""
-
 CONTENT = frozenset({"version", "state", "model", "average", "optimizer", "scaler"})
 """Keys of a checkpoint; `average` holds the EMA."""
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from torch.utils.data import DataLoader
 
@@ -70,22 +71,22 @@ class Trainer:
         """The model to validate and to export: the current weights, or their EMA."""
         return replace(self.inputs.loaded, model=self.stepper.ema.model)
 
-    def resume(self) -> bool:
-        """Load the checkpoint that the run continues, if there is one; return whether there was.
+    @property
+    def _parts(self) -> dict[str, Any]:
+        """What a checkpoint holds besides the state, by the names there."""
+        of = self.stepper
+        return {"model": of.model, "average": of.ema, "optimizer": of.optimizer, "scaler": of.scaler}
 
-        Raises LatexifyError as :func:`latexify.trainer.loop.resume.find_checkpoint` does.
-        """
+    def resume(self) -> None:
+        """Load the checkpoint that the run continues, if there is one; see :func:`find_checkpoint` for its errors."""
         loaded = find_checkpoint(self._checkpoints, self._params, manifest=self.inputs.manifest, ranks=self._ranks)
         if loaded is None:
-            return False
+            return
         self.state = loaded.state
-        self.inputs.loaded.model.load_state_dict(loaded.tensors["model"])
-        self.stepper.optimizer.load_state_dict(loaded.tensors["optimizer"])
-        self.stepper.ema.load_state_dict(loaded.tensors["average"])
-        self.stepper.scaler.load_state_dict(loaded.tensors["scaler"])
+        for name, part in self._parts.items():
+            part.load_state_dict(loaded.tensors[name])
         if loaded.source is not None:
             self._notices.append(f"train: continuing {loaded.source} after step {self.state.step}")
-        return True
 
     def train(self) -> None:
         """Train to the end. Raises LatexifyError, after writing a checkpoint, if a signal asks to stop."""
@@ -240,10 +241,4 @@ class Trainer:
         self._saved_at_s = time.monotonic()
         if not self._ranks.is_main:
             return
-        tensors = {
-            "model": self.inputs.loaded.model.state_dict(),
-            "average": self.stepper.ema.state_dict(),
-            "optimizer": self.stepper.optimizer.state_dict(),
-            "scaler": self.stepper.scaler.state_dict(),
-        }
-        self._checkpoints.save(self.state, tensors)
+        self._checkpoints.save(self.state, {name: part.state_dict() for name, part in self._parts.items()})

@@ -16,7 +16,6 @@ from latexify.trainer.loop.ranks import Ranks
 
 AUTO_PARAMS = ("precision", "micro_batch")
 """Parameters of `train` that can be `auto`; the machine then decides their value."""
-
 CHANGEABLE = frozenset(
     f"train.{name}"
     for names in (

@@ -22,7 +22,6 @@ from latexify.trainer.model.model import LoadedModel, max_positions
 MAX_LENGTH_FACTOR = 1.25
 """Decoding stops at the length of the longest label times this. A model that has not learned to stop only costs time
 beyond it: by then a sequence has more errors than an empty one."""
-
 NUM_EXAMPLES = 3
 
 

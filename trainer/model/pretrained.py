@@ -21,10 +21,8 @@ from latexify.common.package_data import resolve_base
 
 RESIZABLE_ENCODERS = ("vit", "deit")
 """Encoders whose positions are a grid of learned vectors that can be interpolated."""
-
 DROPOUT_NAMES = ("dropout", "hidden_dropout_prob")
 """Names of the dropout of residual branches in configurations of decoders and encoders."""
-
 CONTENT_SUFFIXES = (".safetensors", ".bin", ".json", ".txt", ".model")
 """Suffixes of the files that weights, configuration and tokenizer are read from."""
 
@@ -155,9 +153,7 @@ def fit_canvas(model: VisionEncoderDecoderModel, *, base: str, height_px: int, w
     positions = embeddings.position_embeddings.detach()
     old_grid = (old_height // patch_height, old_width // patch_width)
     new_grid = (height_px // patch_height, width_px // patch_width)
-    embeddings.position_embeddings = nn.Parameter(
-        interpolate_positions(positions, old_grid=old_grid, new_grid=new_grid)
-    )
+    embeddings.position_embeddings = nn.Parameter(interpolate_positions(positions, old_grid, new_grid))
     config.image_size = [height_px, width_px]
     for part in (embeddings, embeddings.patch_embeddings):
         if hasattr(part, "image_size"):
@@ -166,7 +162,7 @@ def fit_canvas(model: VisionEncoderDecoderModel, *, base: str, height_px: int, w
 
 
 def interpolate_positions(
-    positions: torch.Tensor, *, old_grid: tuple[int, int], new_grid: tuple[int, int]
+    positions: torch.Tensor, old_grid: tuple[int, int], new_grid: tuple[int, int]
 ) -> torch.Tensor:
     """Interpolate learned positions bicubically from one grid of rows and columns to another.
 

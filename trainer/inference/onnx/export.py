@@ -33,10 +33,8 @@ from latexify.trainer.model.model import load_model
 
 OPSET = 20
 """Version of ONNX's operators: the first with GELU as one operator. onnxruntime supports it from version 1.17 on."""
-
 NOT_COPIED = ("*.safetensors", "*.safetensors.index.json", "*.onnx", "*.onnx.data")
 """Files that a folder for onnxruntime does without, or has its own of."""
-
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 """Packages, and the names they are imported by."""
 

@@ -54,13 +54,9 @@ def open_trainer(  # noqa: PLR0913  # the stage's contract; all but the first tw
     with join_ranks(device) as (ranks, chosen):
         if params.num_threads:
             torch.set_num_threads(params.num_threads)
-        error = None
-        try:
+        with ranks.share_errors():
             inputs = open_inputs(shards, tokenizer)
             network = load_network(params, model, seed=seed, inputs=inputs)
-        except LatexifyError as problem:
-            error = problem
-        ranks.raise_first(error)
         make_manifest = partial(run_manifest, model=model, seed=seed, inputs=inputs, network=network)
         precision = common_precision(choose_precision(params.precision, device=chosen), ranks=ranks)
         planned = make_manifest(params, precision=precision)
@@ -105,16 +101,16 @@ def run(trainer: Trainer, *, out: Path, metrics: Path) -> dict[str, Any]:
 
 def _write_run_manifest(trainer: Trainer) -> None:
     """Record what this run is made from. Raises LatexifyError, on every rank, if its folder cannot be written."""
-    inputs, error = trainer.inputs, None
-    if inputs.ranks.is_main:
+    inputs = trainer.inputs
+    with inputs.ranks.share_errors():
         try:
-            write_manifest(inputs.folder, inputs.manifest)
-        except OSError as problem:
-            error = LatexifyError(
-                f"{inputs.folder} cannot be written ({problem.strerror}): checkpoints go there; fix its permissions, "
+            if inputs.ranks.is_main:
+                write_manifest(inputs.folder, inputs.manifest)
+        except OSError as error:
+            raise LatexifyError(
+                f"{inputs.folder} cannot be written ({error.strerror}): checkpoints go there; fix its permissions, "
                 "free some space, or choose another --root"
-            )
-    inputs.ranks.raise_first(error)
+            ) from None
 
 
 def _summarise(trainer: Trainer) -> dict[str, Any]:

@@ -163,7 +163,7 @@ class ConstraintState:
 
     def __init__(self, constraint: Constraint | None, num_rows: int, max_tokens: int) -> None:
         self._constraint = constraint
-        self._stacks: list[Stack] = [constraint.start] * num_rows if constraint else []
+        self._stacks: list[Stack] = [] if constraint is None else [constraint.start] * num_rows
         self._room = max_tokens
 
     def cases(self) -> list[int] | None:

@@ -61,6 +61,16 @@ class Ranks:
             if message is not None:
                 raise LatexifyError(message) from error
 
+    @contextlib.contextmanager
+    def share_errors(self) -> Iterator[None]:
+        """Run a block on every rank; where one of them raises a LatexifyError, all raise the first of them after it."""
+        error = None
+        try:
+            yield
+        except LatexifyError as problem:
+            error = problem
+        self.raise_first(error)
+
     def wrap(self, module: nn.Module) -> nn.Module:
         """Wrap a module so that its backward pass averages gradients over all ranks; a single rank needs no wrapper."""
         if self.world_size == 1:

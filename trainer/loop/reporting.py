@@ -72,7 +72,7 @@ class Reporter:
             write_json(path, {"step": step, "problem": problem, "keys": keys})
         return LatexifyError(
             f"training failed at step {step}: {problem}; the keys of its batch are in {path}: "
-            f"lower train.learning_rate, or set train.precision to bf16 or fp32"
+            "lower train.learning_rate, or set train.precision to bf16 or fp32"
         )
 
 

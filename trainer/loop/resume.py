@@ -67,16 +67,15 @@ def keep_auto_choices(
     started = ranks.gather(find_started_run(runs, planned, auto=auto) if auto and ranks.is_main else None)[0]
     if started is None:
         return params, precision
-    error, kept, values = None, precision, started.manifest.params["train"]
-    if "precision" in auto:
-        kept = replace(precision, name=values["precision"])
-        if not is_native(kept.name, device=kept.device):
-            error = LatexifyError(
+    values = started.manifest.params["train"]
+    kept = replace(precision, name=values["precision"]) if "precision" in auto else precision
+    with ranks.share_errors():
+        if "precision" in auto and not is_native(kept.name, device=kept.device):
+            raise LatexifyError(
                 f"{started.folder} was started in {kept.name}, which the {kept.device.type} of this machine does not "
                 f"support natively: resume on a machine that does, or set train.precision to {kept.name} (slow here), "
                 f"or to {precision.name} for a new run"
             )
-    ranks.raise_first(error)
     if "micro_batch" in auto and "micro_batch" in values:  # only manifests of models with batch norms name it
         params = params.model_copy(update={"micro_batch": values["micro_batch"]})
     return params, kept
@@ -123,16 +122,12 @@ def find_checkpoint(
         LatexifyError: On every rank, if the checkpoint is damaged, the ranks see different checkpoints, or the run of
             `train.resume_from` has no checkpoint or differs in what must not change.
     """
-    error, loaded = None, None
-    try:
+    with ranks.share_errors():
         loaded = (
             _find_own(checkpoints)
             or _find_renamed(checkpoints, manifest=manifest, ranks=ranks)
             or _find_origin(checkpoints, params, manifest=manifest, ranks=ranks)
         )
-    except LatexifyError as problem:
-        error = problem
-    ranks.raise_first(error)
     if len(set(ranks.gather(loaded and loaded.state.step))) > 1:
         raise LatexifyError(
             f"not all ranks see the same checkpoints in {checkpoints.folder}: put --root on a file system that all "

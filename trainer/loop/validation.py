@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from latexify.common.edit_counts import edit_counts
-from latexify.common.errors import LatexifyError
 from latexify.shards.format.index import SplitIndex
 from latexify.shards.reading.reader import SampleReader
 from latexify.trainer.config import TrainParams
@@ -69,14 +68,9 @@ class Validator:
         Raises LatexifyError, on every rank, if a rank meets a damaged sample.
         """
         loaded.model.eval()
-        scores: list[_BatchScore] = []
-        error = None
-        try:
-            numbers = range(self._ranks.rank, len(self._batches), self._ranks.world_size)
+        numbers = range(self._ranks.rank, len(self._batches), self._ranks.world_size)
+        with self._ranks.share_errors():
             scores = [self._score(loaded, number) for number in numbers]
-        except LatexifyError as problem:
-            error = problem
-        self._ranks.raise_first(error)
         gathered = sorted(chain.from_iterable(self._ranks.gather(scores)), key=attrgetter("number"))
         return Validation(
             loss=sum(score.loss_sum for score in gathered) / sum(score.num_tokens for score in gathered),

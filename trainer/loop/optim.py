@@ -71,12 +71,6 @@ def make_optimizer(model: VisionEncoderDecoderModel, params: TrainParams) -> tor
     )
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
-    """Give every group its fraction of the rate."""
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate * group["lr_scale"]
-
-
 def layer_scales(model: VisionEncoderDecoderModel, *, layerwise_lr_decay: float) -> dict[str, float]:
     """Return each parameter's fraction of the learning rate: `layerwise_lr_decay` ** (number of layers above it)."""
     names = [name for name, _ in model.named_parameters()]

@@ -15,7 +15,7 @@ from latexify.trainer.data.augment import Augmentation
 from latexify.trainer.data.batches import MicroBatch
 from latexify.trainer.data.specs import MicroBatchSpec
 from latexify.trainer.loop.loss import TokenLoss, on_device, split_labels
-from latexify.trainer.loop.optim import WeightEma, freeze, make_optimizer, set_learning_rate, set_training
+from latexify.trainer.loop.optim import WeightEma, freeze, make_optimizer, set_training
 from latexify.trainer.loop.precision import Precision
 from latexify.trainer.loop.ranks import SINGLE_RANK, Ranks
 
@@ -83,7 +83,8 @@ class Stepper:
         result is that of all ranks. An overflow of fp16 gradients is not an error: the step is skipped and the scale
         lowered. Raises NonFiniteError on every rank, before the weights change.
         """
-        set_learning_rate(self.optimizer, learning_rate)
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate * group["lr_scale"]
         set_training(self.model, self._params)
         self.optimizer.zero_grad(set_to_none=True)
         loss_sum = torch.zeros((), device=self._precision.device)

@@ -31,26 +31,34 @@ class TrainParams(Section):
     """The training. Steps are optimizer steps: one per global batch."""
 
     max_steps: Annotated[int, Ge(1)] = 750
+    """The training ends after this many steps; the schedule of the learning rate is planned for them."""
     global_batch: Annotated[int, Ge(1)] = 16
     """Samples per optimizer step, over all micro-batches and ranks."""
     micro_batch: Annotated[int, Ge(1)] | Literal["auto"] = 16
     """Maximum number of samples per forward pass; the number of accumulation steps follows from it. `auto`: as many as
     fit into the device's memory."""
     learning_rate: Annotated[float, Gt(0)] = 7e-4
+    """Highest learning rate of AdamW, reached after the warm-up."""
     warmup_steps: Annotated[int, Ge(0)] = 50
+    """Number of first steps in which the learning rate rises linearly."""
     schedule: Literal["cosine", "wsd", "constant"] = "cosine"
     """After the warm-up: `cosine` to zero, `wsd` (warm-up, stable, decay: linear to zero over the last fifth of the
     steps), or `constant`."""
     weight_decay: Annotated[float, Ge(0)] = 0.01
+    """Weight decay of AdamW; biases, norms and embeddings do not decay."""
     beta2: Annotated[float, Gt(0), Lt(1)] = 0.98
+    """Decay of AdamW's mean of squared gradients."""
     layerwise_lr_decay: Annotated[float, Gt(0), Le(1)] = 1.0
     """Factor of the learning rate from each layer of encoder and decoder to the one below it; 1: no difference."""
     freeze: list[Literal["encoder", "embeddings"]] = ["encoder"]
     """Parts of `model.base` that are not trained: the whole encoder, or the decoder's token embeddings (and its output,
     if that shares their weights)."""
     max_grad_norm: Annotated[float, Gt(0)] = 1.0
+    """Gradients with a larger norm are scaled down to it."""
     label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0
+    """Fraction of the target probability that is spread over all tokens."""
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
+    """Probability of dropout in the residual branches of encoder and decoder."""
     augment_strength: Annotated[float, Ge(0), Le(1)] = 0.0
     """How strongly pictures are changed on the device: scale, stretch, slant, rotation, position, stroke thickness and
     darkness, noise of the paper; 0 is off."""
@@ -85,8 +93,11 @@ class TrainParams(Section):
     resume_changes: list[str] = []
     """Parameters of this section in which this run may differ from `resume_from`, such as `max_steps`."""
     checkpoint_steps: Annotated[int, Ge(1)] = 500
+    """Steps between two checkpoints; every best validation and the end of the training write one, too."""
     checkpoint_minutes: Annotated[float, Gt(0)] = 10.0
+    """Longest time between two checkpoints."""
     keep_checkpoints: Annotated[int, Ge(1)] = 2
+    """Number of latest checkpoints that are kept."""
     max_damaged_fraction: Annotated[float, Ge(0), Le(1)] = 0.001
     """Stop if more than this fraction of the training samples cannot be read; up to it, they are left out."""
     loader_workers: Annotated[int, Ge(0), Le(64)] = 1

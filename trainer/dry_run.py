@@ -8,6 +8,7 @@ from latexify.trainer.data.batches import next_batch
 from latexify.trainer.data.loader_processes import close_loader
 from latexify.trainer.loop.history import peak_bytes
 from latexify.trainer.loop.loop import Trainer
+from latexify.trainer.loop.memory import explain_full_memory
 from latexify.trainer.loop.optim import learning_rate
 
 WARMUP_STEPS = 1
@@ -15,18 +16,32 @@ WARMUP_STEPS = 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measurement:
-    """Measured steps. step_s: seconds per step, waiting for data included; wait_share: the fraction spent waiting."""
-
+class _Measurement:
     num_steps: int
-    step_s: float
-    wait_share: float
+    step_s: float  # seconds per step, waiting for data included
+    wait_share: float  # the fraction spent waiting
     validation_s: float
     peak_bytes: int
 
 
-def measure_steps(trainer: Trainer, *, num_steps: int) -> Measurement:
-    """Train a few steps in memory and validate once, writing nothing. The trainer cannot be used afterwards."""
+def dry_run(trainer: Trainer, *, num_steps: int = 5) -> str:
+    """Measure `num_steps` steps and describe what the train stage would do, its time and its memory. Writes nothing.
+
+    The trainer cannot be used afterwards. Raises LatexifyError if the stage would, or if the run is finished.
+    """
+    trainer.resume()
+    if trainer.state.finished:
+        raise LatexifyError(
+            f"{trainer.inputs.folder} is finished (step {trainer.state.step}): nothing is left to train; "
+            "raise train.max_steps, and set train.resume_from to continue from it"
+        )
+    with explain_full_memory(trainer.inputs.params, device=trainer.inputs.precision.device):
+        measured = _measure_steps(trainer, num_steps=num_steps)
+    return _format_plan(trainer, measured)
+
+
+def _measure_steps(trainer: Trainer, *, num_steps: int) -> _Measurement:
+    """Train a few steps in memory and validate once."""
     batches = iter(trainer.open_loader())
     try:
         elapsed_s = wait_s = 0.0
@@ -42,7 +57,7 @@ def measure_steps(trainer: Trainer, *, num_steps: int) -> Measurement:
         close_loader(batches)
     started = time.perf_counter()
     trainer.validator.validate(trainer.trained)
-    return Measurement(
+    return _Measurement(
         num_steps=num_steps,
         step_s=elapsed_s / num_steps,
         wait_share=wait_s / elapsed_s,
@@ -51,7 +66,7 @@ def measure_steps(trainer: Trainer, *, num_steps: int) -> Measurement:
     )
 
 
-def format_plan(trainer: Trainer, measured: Measurement) -> str:
+def _format_plan(trainer: Trainer, measured: _Measurement) -> str:
     """Format the plan and the measurements as a table for people."""
     inputs, params, state = trainer.inputs, trainer.inputs.params, trainer.state
     model = trainer.trained.model
@@ -88,12 +103,3 @@ def _duration(seconds: float) -> str:
     if seconds < 5400:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"
-
-
-def check_unfinished(trainer: Trainer) -> None:
-    """Raise LatexifyError if nothing is left to train."""
-    if trainer.state.finished:
-        raise LatexifyError(
-            f"{trainer.inputs.folder} is finished (step {trainer.state.step}): nothing is left to train; "
-            "raise train.max_steps, and set train.resume_from to continue from it"
-        )

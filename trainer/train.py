@@ -1,5 +1,7 @@
 """The train stage: shards and a tokenizer in, a model folder out. The same command again continues where it stopped."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,32 +15,27 @@ from latexify.artifacts.manifest import write_manifest
 from latexify.common.errors import LatexifyError
 from latexify.trainer.config import ModelParams, TrainParams
 from latexify.trainer.data.inputs import load_network, open_inputs, run_manifest
-from latexify.trainer.dry_run import check_unfinished, format_plan, measure_steps
 from latexify.trainer.loop.loop import RunInputs, Trainer
-from latexify.trainer.loop.memory import explain_full_memory, resolve_micro_batch
+from latexify.trainer.loop.memory import resolve_micro_batch
 from latexify.trainer.loop.precision import choose_precision, fit_to_device
-from latexify.trainer.loop.ranks import Ranks, join_ranks
+from latexify.trainer.loop.ranks import join_ranks
 from latexify.trainer.loop.resume import common_precision, keep_auto_choices
 from latexify.trainer.model.export import export_model
 
 
-def run(  # noqa: PLR0913  # the stage's contract
+@contextmanager
+def open_trainer(  # noqa: PLR0913  # the stage's contract; all but the first two are named
     params: TrainParams,
     model: ModelParams,
     *,
     seed: int,
     shards: Location,
     tokenizer: Path,
-    out: Path,
     runs: Path,
-    metrics: Path,
     device: str | None,
     board: bool = False,
-) -> dict[str, Any]:
-    """Train, or continue a training, and export the best model. Under torchrun, all ranks train together.
-
-    Checkpoints go to a folder of `runs` named by the fingerprint of everything that shapes the result. So a changed
-    parameter starts a new run, the same command resumes, and a finished run is only exported again.
+) -> Iterator[Trainer]:
+    """Check and load everything for one training. Under torchrun, all ranks train together.
 
     Args:
         params: Section `train`.
@@ -46,106 +43,28 @@ def run(  # noqa: PLR0913  # the stage's contract
         seed: Seed of weights, order, dropout and augmentation.
         shards: Folder of shards.
         tokenizer: Folder of the tokenizer.
-        out: Model folder to write.
-        runs: Folder of all runs.
-        metrics: JSON file to write.
+        runs: Folder of all runs. Checkpoints go to a folder in it named by the fingerprint of everything that shapes
+            the result. So a changed parameter starts a new run, and the same command resumes.
         device: torch's name of the device; None for the best available.
         board: Whether to write for TensorBoard as well.
 
-    Returns:
-        The content of `metrics`.
-
     Raises:
-        LatexifyError: If inputs do not belong together, the base cannot be loaded, or the loss is not finite; and,
-            after writing a checkpoint, for SIGTERM and SIGINT.
+        LatexifyError: On every rank, if inputs do not belong together or the base cannot be loaded.
     """
     with join_ranks(device) as (ranks, chosen):
-        trainer = _prepare(
-            params,
-            model,
-            seed=seed,
-            shards=shards,
-            tokenizer=tokenizer,
-            runs=runs,
-            ranks=ranks,
-            device=chosen,
-            board=board,
-        )
-        _write_run_manifest(trainer)
-        trainer.resume()
-        trainer.train()
-        summary = _summarise(trainer)
-        if ranks.is_main:
-            trainer.load_best()
-            export_model(
-                trainer.trained,
-                out,
-                manifest=trainer.inputs.manifest,
-                rows=trainer.state.rows,
-                dtype=getattr(torch, params.export_dtype),
-            )
-            write_json(metrics, summary)
-        ranks.gather(None)  # every rank waits until the model is written
-    return summary
-
-
-def dry_run(  # noqa: PLR0913  # as `run`, without what it writes
-    params: TrainParams,
-    model: ModelParams,
-    *,
-    seed: int,
-    shards: Location,
-    tokenizer: Path,
-    runs: Path,
-    device: str | None,
-    num_steps: int = 5,
-) -> str:
-    """Measure `num_steps` steps and describe what :func:`run` would do, its time and its memory. Writes nothing.
-
-    Raises LatexifyError if :func:`run` would, or if the run is finished.
-    """
-    with join_ranks(device) as (ranks, chosen):
-        trainer = _prepare(
-            params, model, seed=seed, shards=shards, tokenizer=tokenizer, runs=runs, ranks=ranks, device=chosen
-        )
-        trainer.resume()
-        check_unfinished(trainer)
-        with explain_full_memory(trainer.inputs.params, device=chosen):
-            measured = measure_steps(trainer, num_steps=num_steps)
-        return format_plan(trainer, measured)
-
-
-def _prepare(  # noqa: PLR0913  # what `run` was given
-    params: TrainParams,
-    model: ModelParams,
-    *,
-    seed: int,
-    shards: Location,
-    tokenizer: Path,
-    runs: Path,
-    ranks: Ranks,
-    device: torch.device,
-    board: bool = False,
-) -> Trainer:
-    """Check and load everything. Raises LatexifyError, on every rank, if one of them cannot."""
-    if params.num_threads:
-        torch.set_num_threads(params.num_threads)
-    error = None
-    try:
-        inputs = open_inputs(shards, tokenizer)
-        network = load_network(params, model, seed=seed, inputs=inputs)
-    except LatexifyError as problem:
-        error = problem
-    ranks.raise_first(error)
-    make_manifest = partial(run_manifest, model=model, seed=seed, inputs=inputs, network=network)
-    precision = common_precision(choose_precision(params.precision, device=device), ranks=ranks)
-    planned = make_manifest(params, precision=precision)
-    params, precision = keep_auto_choices(params, precision, planned=planned, runs=runs, ranks=ranks)
-    fit_to_device(network.model, precision=precision, canvas_px=network.height_px * network.width_px)
-    params = resolve_micro_batch(params, network, index=inputs.train_index, precision=precision, ranks=ranks)
-    manifest = make_manifest(params, precision=precision)
-    return Trainer(
-        RunInputs(
+        if params.num_threads:
+            torch.set_num_threads(params.num_threads)
+        with ranks.share_errors():
+            inputs = open_inputs(shards, tokenizer)
+            network = load_network(params, model, seed=seed, inputs=inputs)
+        make_manifest = partial(run_manifest, model=model, seed=seed, inputs=inputs, network=network)
+        precision = common_precision(choose_precision(params.precision, device=chosen), ranks=ranks)
+        planned = make_manifest(params, precision=precision)
+        params, precision = keep_auto_choices(params, precision, planned=planned, runs=runs, ranks=ranks)
+        fit_to_device(network.model, precision=precision, canvas_px=network.height_px * network.width_px)
+        params = resolve_micro_batch(params, network, index=inputs.train_index, precision=precision, ranks=ranks)
+        manifest = make_manifest(params, precision=precision)
+        run_inputs = RunInputs(
             params=params,
             loaded=replace(network, fingerprint=manifest.fingerprint),
             train_index=inputs.train_index,
@@ -157,21 +76,41 @@ def _prepare(  # noqa: PLR0913  # what `run` was given
             ranks=ranks,
             board=board,
         )
-    )
+        yield Trainer(run_inputs)
+
+
+def run(trainer: Trainer, *, out: Path, metrics: Path) -> dict[str, Any]:
+    """Train, or continue a training, and export the best model; a finished run is only exported again.
+
+    Write the model folder `out` and the JSON file `metrics`, and return the content of the latter. Raises LatexifyError
+    if the loss is not finite; and, after writing a checkpoint, for SIGTERM and SIGINT.
+    """
+    inputs = trainer.inputs
+    _write_run_manifest(trainer)
+    trainer.resume()
+    trainer.train()
+    summary = _summarise(trainer)
+    if inputs.ranks.is_main:
+        trainer.load_best()
+        dtype = getattr(torch, inputs.params.export_dtype)
+        export_model(trainer.trained, out, manifest=inputs.manifest, rows=trainer.state.rows, dtype=dtype)
+        write_json(metrics, summary)
+    inputs.ranks.gather(None)  # every rank waits until the model is written
+    return summary
 
 
 def _write_run_manifest(trainer: Trainer) -> None:
     """Record what this run is made from. Raises LatexifyError, on every rank, if its folder cannot be written."""
-    inputs, error = trainer.inputs, None
-    if inputs.ranks.is_main:
+    inputs = trainer.inputs
+    with inputs.ranks.share_errors():
         try:
-            write_manifest(inputs.folder, inputs.manifest)
-        except OSError as problem:
-            error = LatexifyError(
-                f"{inputs.folder} cannot be written ({problem.strerror}): checkpoints go there; fix its permissions, "
+            if inputs.ranks.is_main:
+                write_manifest(inputs.folder, inputs.manifest)
+        except OSError as error:
+            raise LatexifyError(
+                f"{inputs.folder} cannot be written ({error.strerror}): checkpoints go there; fix its permissions, "
                 "free some space, or choose another --root"
-            )
-    inputs.ranks.raise_first(error)
+            ) from None
 
 
 def _summarise(trainer: Trainer) -> dict[str, Any]:

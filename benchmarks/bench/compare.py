@@ -5,7 +5,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.bench import baseline, png_csv, stages, streams
+from benchmarks.baselines import baseline, png_csv
+from benchmarks.bench import stages, streams
 from benchmarks.bench.cores import Pools
 from benchmarks.bench.inks import RawInk, copies, write_files, write_tar
 from benchmarks.bench.measured import Job, Measured, Target, ratios, summed_rate, take_turns

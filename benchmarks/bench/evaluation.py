@@ -1,4 +1,4 @@
-"""Judging a model on inks that it has not seen: the baseline's evaluation and this project's, the same model, in turn.
+"""Evaluate a model on inks that it has not seen: the baseline's evaluation and this project's, the same model, in turn.
 
 The baseline's, as described: InkML is parsed point by point and drawn when its turn comes, goes through Hugging Face's
 image processor, in batches of 8 in the order of the files, and is read by `generate`, greedily; then the character
@@ -24,7 +24,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from benchmarks.bench.baseline import BATCH, parse_ink
+from benchmarks.baselines.baseline import BATCH, parse_ink
 from benchmarks.bench.cores import Pools
 from benchmarks.bench.measured import Job, Measured, Target, ratios, take_turns
 from benchmarks.bench.stages import timed

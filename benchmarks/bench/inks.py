@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks.bench.baseline import parse_ink
+from benchmarks.baselines.baseline import parse_ink
 from latexify.pipeline.config import IngestParams, SyntheticParams
 from latexify.pipeline.inkml.document import parse_inkml
 from latexify.pipeline.inkml.xml import UnusableInkError

@@ -16,7 +16,8 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.bench import compare, evaluation, machine, memory, plans, scoring, stages, steps, tables, training
+from benchmarks import machine
+from benchmarks.bench import compare, evaluation, memory, plans, scoring, stages, steps, tables, training
 from benchmarks.bench.cores import Pools, open_pools
 from benchmarks.bench.inks import RawInk, choose, crohme_inks, labels_of, real_data, synthetic_inks
 from benchmarks.bench.measured import Measured, Target

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from benchmarks.bench.baseline import BaselineInks, make_processor
+from benchmarks.baselines.baseline import BaselineInks, make_processor
 from benchmarks.bench.cores import Pools
 from benchmarks.bench.measured import Job, Measured, Target, ratios, take_turns
 from benchmarks.bench.stages import Workspace, shards_of

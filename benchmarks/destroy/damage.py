@@ -7,7 +7,7 @@ from random import Random
 from typing import Literal
 from xml.sax.saxutils import escape, quoteattr
 
-from benchmarks.destroy import labels, numerals
+from benchmarks.destroy import texts
 
 Expected = Literal["any", "rejected", "row", "same"]
 
@@ -187,12 +187,12 @@ def ragged_points(rng: Random, sound: Sequence[bytes]) -> Mutant:
 
 def finite_numbers(rng: Random, sound: Sequence[bytes]) -> Mutant:
     """Numbers in every allowed form."""
-    return _with_numeral(rng, sound, numerals.finite_numeral(rng), expected="row")
+    return _with_numeral(rng, sound, texts.finite_numeral(rng), expected="row")
 
 
 def broken_numbers(rng: Random, sound: Sequence[bytes]) -> Mutant:
     """One coordinate that is no number, or too large."""
-    return _with_numeral(rng, sound, numerals.broken_numeral(rng), expected="rejected")
+    return _with_numeral(rng, sound, texts.broken_numeral(rng), expected="rejected")
 
 
 def comma_decimals(rng: Random, sound: Sequence[bytes]) -> Mutant:
@@ -209,12 +209,10 @@ def other_labels(rng: Random, sound: Sequence[bytes]) -> Mutant:
     if match is None:
         return Mutant(data=data)
     old = re.sub(rb"<!\[CDATA\[|\]\]>", b"", match[0][len(match[1]) :]).decode("utf-8", "replace")
-    make = rng.choice(
-        (None, None, None, labels.token_soup, labels.token_soup, labels.nested_label, labels.foreign_label)
-    )
+    make = rng.choice((None, None, None, texts.token_soup, texts.token_soup, texts.nested_label, texts.foreign_label))
     if rng.random() < 0.03:
-        make = labels.long_label
-    label = make(rng) if make else labels.broken_label(rng, old)
+        make = texts.long_label
+    label = make(rng) if make else texts.broken_label(rng, old)
     written = escape(label).encode("utf-8", "replace")
     return Mutant(data=data[: match.start()] + match[1] + written + data[match.end() :])
 

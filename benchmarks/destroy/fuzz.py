@@ -21,8 +21,8 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 from benchmarks.destroy.batches import Account, run_batches
+from benchmarks.destroy.checks import ROW, SECRET
 from benchmarks.destroy.corpus import real_data, sound_inks
-from benchmarks.destroy.judge import ROW, SECRET
 from benchmarks.destroy.mutations import mutant
 from benchmarks.destroy.watch import Lures, Tally, fuzz
 

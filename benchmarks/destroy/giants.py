@@ -87,13 +87,13 @@ def giants(rng: Random, _sound: Sequence[bytes]) -> Mutant:
 
 
 def fifty_megabytes(rng: Random, _sound: Sequence[bytes]) -> Mutant:
-    """The same at 50 MB: refused for their size."""
+    """The same at 50 MB: rejected for their size."""
     body = BODIES[rng.choice(sorted(set(BODIES) - {"scribble", "nested traces with points"}))]
     return Mutant(data=b"<ink>" + _LABEL + body(FIFTY_MB, rng) + b"</ink>", expected="rejected")
 
 
 def levels(rng: Random, _sound: Sequence[bytes]) -> Mutant:
-    """Elements inside elements: a few levels are read, a hundred thousand are refused."""
+    """Elements inside elements: a few levels are read, a hundred thousand are rejected."""
     name = rng.choice((b"traceGroup", b"trace", b"a", b"ink", b"annotation", b"n:g"))
     depth = rng.choice((10, 100, 250, 256, 257, 1000, 100_000))
     closing = (b"</" + name + b">") * rng.choice((depth, depth - 1, 0))

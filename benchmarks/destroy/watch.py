@@ -1,4 +1,4 @@
-"""Judging many files in processes of limited memory, which are watched: a death or a hang costs the one file."""
+"""Checking many files in processes of limited memory, which are watched: a death or a hang costs the one file."""
 
 import multiprocessing
 import resource
@@ -11,9 +11,9 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from benchmarks.destroy.checks import Checked, Checker, ReadFiles
 from benchmarks.destroy.damage import Mutant
 from benchmarks.destroy.hostile import LURE_FILE, LURE_URL
-from benchmarks.destroy.judge import Judge, Reading, Verdict
 from benchmarks.destroy.mutations import counts, mutant
 from latexify.common.progress import Progress
 
@@ -54,15 +54,15 @@ class Tally:
     peak_mib: float = 0.0
     problems: list[str] = field(default_factory=list)
 
-    def add(self, number: int, verdict: Verdict, peak_mib: float) -> None:
-        """Count the verdict on file `number`."""
-        self.outcomes[verdict.outcome] += 1
-        self.slowest_read_s = max(self.slowest_read_s, verdict.read_s)
-        self.slowest_draw_s = max(self.slowest_draw_s, verdict.draw_s)
+    def add(self, number: int, checked: Checked, peak_mib: float) -> None:
+        """Count the checked on file `number`."""
+        self.outcomes[checked.outcome] += 1
+        self.slowest_read_s = max(self.slowest_read_s, checked.read_s)
+        self.slowest_draw_s = max(self.slowest_draw_s, checked.draw_s)
         self.peak_mib = max(self.peak_mib, peak_mib)
-        self.problems += [f"{number}: {problem}" for problem in verdict.problems]
-        if max(verdict.read_s, verdict.draw_s) > MAX_FILE_S:
-            self.problems.append(f"{number}: {verdict.read_s:.1f} s to read, {verdict.draw_s:.1f} s to draw")
+        self.problems += [f"{number}: {problem}" for problem in checked.problems]
+        if max(checked.read_s, checked.draw_s) > MAX_FILE_S:
+            self.problems.append(f"{number}: {checked.read_s:.1f} s to read, {checked.draw_s:.1f} s to draw")
 
 
 @dataclass(kw_only=True)
@@ -114,35 +114,35 @@ def _start(kind: str, numbers: range, *, seed: int, sound: Sequence[bytes], lure
     return _Worker(kind=kind, numbers=numbers, process=process, connection=receiver)
 
 
-def _read_files(  # noqa: PLR0913  # what makes the files, and where the verdicts go
+def _read_files(  # noqa: PLR0913  # what makes the files, and where the results go
     sender: Connection, kind: str, numbers: range, *, seed: int, sound: Sequence[bytes], lures: Lures
 ) -> None:
     """What a worker does. An exception ends it: the file it was at is then a crash, and the traceback is printed."""
     with tempfile.TemporaryDirectory(dir=MEMORY_FOLDER) as folder:
-        judge = Judge(folder=Path(folder))
-        judge.judge(Mutant(data=sound[0]))  # what libraries reserve when they are first used is no file's doing
+        checker = Checker(folder=Path(folder))
+        checker.check(Mutant(data=sound[0]))  # what libraries reserve when they are first used is no file's doing
         num_pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
         limit = num_pages * resource.getpagesize() + MAX_GROWTH_BYTES
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-        companions: list[Reading] = []
+        companions: list[ReadFiles] = []
         for number in numbers:
             made = lures.laid_in(mutant(kind, number, seed=seed, sound=sound))
-            verdict, reading = judge.judge(made, name=f"{number}.inkml")
+            checked, found = checker.check(made, name=f"{number}.inkml")
             if len(made.data) < MAX_COMPANION_BYTES:
-                companions.append(reading)
+                companions.append(found)
             if len(companions) == COMPANIONS or number == numbers[-1]:
-                verdict = replace(verdict, problems=[*verdict.problems, *judge.judge_together(companions)])
+                checked = replace(checked, problems=[*checked.problems, *checker.check_together(companions)])
                 companions.clear()
-            sender.send((verdict, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+            sender.send((checked, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
 
 
 def _hear(worker: _Worker, tally: Tally) -> bool:
     """Take one message; False where the process has ended."""
     try:
-        verdict, peak_mib = worker.connection.recv()
+        checked, peak_mib = worker.connection.recv()
     except EOFError:
         return False
-    tally.add(worker.numbers[worker.num_done], verdict, peak_mib)
+    tally.add(worker.numbers[worker.num_done], checked, peak_mib)
     worker.num_done += 1
     worker.heard_at = time.monotonic()
     return True

@@ -6,8 +6,8 @@ import os
 import sys
 from pathlib import Path
 
-from benchmarks.bench.machine import REPOSITORY
 from benchmarks.figures.tables import RESULTS_PATH, write_documents
+from benchmarks.machine import REPOSITORY
 from latexify.common.errors import LatexifyError
 
 TEST_SET = Path("crohme/test2014.tar.xz")

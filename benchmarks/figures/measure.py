@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.bench.machine import describe
+from benchmarks.machine import describe
 from latexify.common.errors import LatexifyError
 from latexify.common.progress import Progress
 from latexify.eval.config import ScoreParams

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.bench.machine import describe
+from benchmarks.machine import describe
 from benchmarks.serving.attacks import CROSS, KINDS, Attack, Maker
 from benchmarks.serving.processes import Server, started
 

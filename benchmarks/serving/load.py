@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.bench.inks import choose, synthetic_inks
-from benchmarks.bench.machine import describe
+from benchmarks.machine import describe
 from benchmarks.serving.processes import Server, started
 from latexify.pipeline.inkml.document import parse_inkml
 
@@ -33,7 +33,7 @@ class Load:
 
     Attributes:
         elapsed_s: Duration.
-        num_answers: All answers, including refusals.
+        num_answers: All answers, including rejections.
         num_refused: Answers with a status of 400 or more.
         num_broken: Connections that failed or timed out.
         p50_ms: Median latency.

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.bench.machine import describe
+from benchmarks.machine import describe
 from benchmarks.studies.wellformed import flaw_of
 from latexify.common.errors import LatexifyError
 from latexify.eval.metrics.edits import count_edits

@@ -103,17 +103,16 @@ def _adopt(model: Path, out: Path, *, tokenizer: Path) -> None:
 def _train(folder: Path, *, num_steps: int) -> None:
     """Long enough that most answers come to an end where their label does."""
     params = TrainParams(freeze=[], max_steps=num_steps, validate_steps=num_steps, warmup_steps=min(100, num_steps))
-    train.run(
+    with train.open_trainer(
         params,
         ModelParams(base="scratch", preset="tiny"),
         seed=1,
         shards=folder / "shards",
         tokenizer=folder / "tokenizer",
-        out=folder / "model",
         runs=folder / "runs",
-        metrics=folder / "metrics.json",
         device="cpu",
-    )
+    ) as trainer:
+        train.run(trainer, out=folder / "model", metrics=folder / "metrics.json")
 
 
 def _exam(folder: Path, archive: Path) -> Exam:

@@ -96,28 +96,24 @@ def train(
     workspace: Workspace = context.obj
     params = workspace.params
     with extra_needed("train"):
+        from latexify.trainer import dry_run as estimate
         from latexify.trainer import train as stage
 
-    shards, tokenizer, runs = workspace.shards, workspace.data("tokenizer"), workspace.root / "runs"
-    if dry_run:
-        estimate = stage.dry_run(
-            params.train, params.model, seed=params.seed, shards=shards, tokenizer=tokenizer, runs=runs, device=device
-        )
-        print(estimate)
-        return
     out = workspace.data("model")
-    stage.run(
+    with stage.open_trainer(
         params.train,
         params.model,
         seed=params.seed,
-        shards=shards,
-        tokenizer=tokenizer,
-        runs=runs,
+        shards=workspace.shards,
+        tokenizer=workspace.data("tokenizer"),
+        runs=workspace.root / "runs",
         device=device,
-        out=out,
-        metrics=workspace.metrics("train"),
         board=tensorboard,
-    )
+    ) as trainer:
+        if dry_run:
+            print(estimate.dry_run(trainer))
+            return
+        stage.run(trainer, out=out, metrics=workspace.metrics("train"))
     if os.environ.get("RANK", "0") == "0":  # torchrun starts several processes, and rank 0 wrote the model
         from latexify.eval.predict import calibrate
 

@@ -10,26 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from benchmarks.bench import (
-    baseline,
-    compare,
-    evaluation,
-    machine,
-    memory,
-    plans,
-    png_csv,
-    run,
-    scoring,
-    stages,
-    steps,
-    tables,
-    training,
-)
+from benchmarks import machine
+from benchmarks.baselines import baseline, png_csv
+from benchmarks.bench import compare, evaluation, memory, plans, run, scoring, stages, steps, tables, training
 from benchmarks.bench.cores import Pools, open_cores
 from benchmarks.bench.inks import RawInk, choose, copies, synthetic_inks
 from benchmarks.bench.measured import Job, Measured, Target, ratios, summed_rate, take_turns
 from benchmarks.bench.stages import Workspace
-from benchmarks.bench.stopwatch import REST, time_steps
+from benchmarks.bench.steps import REST, time_steps
 from benchmarks.studies import exam
 from latexify.pipeline.config import IngestParams
 from latexify.pipeline.inkml.document import parse_inkml

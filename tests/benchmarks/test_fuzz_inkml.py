@@ -13,9 +13,9 @@ import pytest
 
 from benchmarks.destroy import kill, workspace
 from benchmarks.destroy.batches import FORMS, run_batches
+from benchmarks.destroy.checks import ROW, SECRET, Checker
 from benchmarks.destroy.corpus import sound_inks
 from benchmarks.destroy.damage import Mutant
-from benchmarks.destroy.judge import ROW, SECRET, Judge
 from benchmarks.destroy.mutations import SHARES, mutant, mutants
 from benchmarks.destroy.watch import MAX_FILE_S, MEMORY_FOLDER, Lures, fuzz
 from latexify.pipeline.inkml.document import parse_inkml
@@ -34,42 +34,42 @@ def sound() -> list[bytes]:
 
 
 @pytest.fixture
-def judge() -> Iterator[Judge]:
-    """A judge that writes into memory."""
+def checker() -> Iterator[Checker]:
+    """A checker that writes into memory."""
     with tempfile.TemporaryDirectory(dir=MEMORY_FOLDER) as folder:
-        yield Judge(folder=Path(folder))
+        yield Checker(folder=Path(folder))
 
 
-def test_sound_files_become_rows(sound: list[bytes], judge: Judge) -> None:
+def test_sound_files_become_rows(sound: list[bytes], checker: Checker) -> None:
     """Were they rejected, nothing that is made of them could be lost."""
     for data in sound:
-        verdict, _ = judge.judge(Mutant(data=data, expected="row"))
-        assert verdict.outcome == ROW
-        assert not verdict.problems
+        checked, _ = checker.check(Mutant(data=data, expected="row"))
+        assert checked.outcome == ROW
+        assert not checked.problems
 
 
-def test_every_ruined_file_becomes_a_row_or_a_rejection(sound: list[bytes], judge: Judge) -> None:
+def test_every_ruined_file_becomes_a_row_or_a_rejection(sound: list[bytes], checker: Checker) -> None:
     """One file of a million that crashes, hangs, loses strokes or breaks the schema stops or spoils a dataset."""
     outcomes: Counter[str] = Counter()
     for kind, number, made in mutants(NUM_FILES, seed=2, sound=sound, without=HEAVY):
-        verdict, _ = judge.judge(made)
-        outcomes[verdict.outcome] += 1
-        assert not verdict.problems, f"{kind} {number}"
-        assert max(verdict.read_s, verdict.draw_s) < MAX_FILE_S, f"{kind} {number}"
+        checked, _ = checker.check(made)
+        outcomes[checked.outcome] += 1
+        assert not checked.problems, f"{kind} {number}"
+        assert max(checked.read_s, checked.draw_s) < MAX_FILE_S, f"{kind} {number}"
     assert outcomes.keys() <= {ROW, *(reason.value for reason in Reason)}
     assert min(outcomes[ROW], outcomes.total() - outcomes[ROW]) > NUM_FILES / 10
 
 
-def test_ruined_files_do_not_touch_one_another(sound: list[bytes], judge: Judge) -> None:
+def test_ruined_files_do_not_touch_one_another(sound: list[bytes], checker: Checker) -> None:
     """The numbers of a chunk are converted together: a broken ink must not take a point from its neighbour."""
     made = [each for _, _, each in mutants(300, seed=3, sound=sound, without=HEAVY)]
     Random(3).shuffle(made)
-    alone = [judge.read([f"{number}.inkml"], [each.data]) for number, each in enumerate(made)]
+    alone = [checker.read([f"{number}.inkml"], [each.data]) for number, each in enumerate(made)]
     for start in range(0, len(made), 100):
-        assert not judge.judge_together(alone[start : start + 100])
+        assert not checker.check_together(alone[start : start + 100])
 
 
-def test_nothing_that_a_file_names_is_opened(sound: list[bytes], judge: Judge, tmp_path: Path) -> None:
+def test_nothing_that_a_file_names_is_opened(sound: list[bytes], checker: Checker, tmp_path: Path) -> None:
     """An ink must not be able to read the machine's files or to call an address from within it."""
     secret = tmp_path / "secret"
     secret.write_text(SECRET)
@@ -77,8 +77,8 @@ def test_nothing_that_a_file_names_is_opened(sound: list[bytes], judge: Judge, t
         lures = Lures(file=secret, url=f"http://127.0.0.1:{listener.getsockname()[1]}/ink")
         for number in range(200):
             made = lures.laid_in(mutant("external references", number, seed=1, sound=sound))
-            verdict, _ = judge.judge(made)
-            assert not verdict.problems, number
+            checked, _ = checker.check(made)
+            assert not checked.problems, number
         assert not wait([listener], timeout=0), "somebody called"
 
 
@@ -87,7 +87,7 @@ def test_a_crash_and_a_hang_are_found_and_cost_one_file(
 ) -> None:
     """A harness that missed the death of its worker would call any run a success."""
 
-    def judged(each: Judge, made: Mutant, *, name: str = "") -> object:
+    def checked(each: Checker, made: Mutant, *, name: str = "") -> object:
         if made.data == b"die":
             raise SystemExit(3)
         if made.data == b"hang":
@@ -97,9 +97,9 @@ def test_a_crash_and_a_hang_are_found_and_cost_one_file(
     def made(_rng: Random, _sound: object) -> Mutant:
         return Mutant(data=next(files))
 
-    honest = Judge.judge
+    honest = Checker.check
     files = iter([b"<ink/>", b"die"])
-    monkeypatch.setattr(Judge, "judge", judged)
+    monkeypatch.setattr(Checker, "check", checked)
     monkeypatch.setattr("benchmarks.destroy.watch.HANG_S", 1.5)
     monkeypatch.setattr("benchmarks.destroy.watch.counts", lambda num_files: {"truncated": num_files})
     monkeypatch.setitem(SHARES, "truncated", (made, 1))
@@ -134,7 +134,7 @@ def test_traces_inside_traces_are_refused_at_once(opening: bytes) -> None:
 
 
 def test_markup_inside_a_trace_is_still_read() -> None:
-    """Only traces are refused there: other programs mark single points."""
+    """Only traces are rejected there: other programs mark single points."""
     parsed = parse_inkml(b"<ink><trace>1 <b>2</b>, 3 4</trace></ink>", max_file_bytes=100, max_points=10)
     assert parsed.strokes[0].tolist() == [[1, 2], [3, 4]]
 

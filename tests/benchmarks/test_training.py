@@ -1,4 +1,4 @@
-"""Test `benchmarks.bench.parts` and `benchmarks.bench.contention`, the sources of docs/guide/training.md on steps."""
+"""Test `parts` and `contention` of `benchmarks.studies`, the sources of docs/guide/training.md on steps."""
 
 import multiprocessing
 import signal
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.bench import contention, parts
+from benchmarks.studies import contention, parts
 from latexify.trainer.loop.loss import split_labels
 
 

@@ -7,6 +7,8 @@ from transformers import PretrainedConfig, VisionEncoderDecoderConfig, VisionEnc
 from transformers.models.swin import SwinConfig
 
 from latexify.artifacts.manifest import Manifest
+from latexify.trainer.inference.from_transformers import make_inference_model
+from latexify.trainer.inference.search import Hypothesis
 from latexify.trainer.model.architecture import decoder_config, encoder_config
 from latexify.trainer.model.canvas import Geometry
 from latexify.trainer.model.export import export_model
@@ -72,6 +74,16 @@ def generate_by_transformers(
     rows = output.sequences[:, 1:].tolist()
     scores = output.sequences_scores.tolist() if num_beams > 1 else []
     return [row[: row.index(end_id)] if end_id in row else row for row in rows], scores
+
+
+def best_of(
+    loaded: LoadedModel, pixels: torch.Tensor, *, max_tokens: int, num_beams: int = 1, stop_loops: bool = True
+) -> list[Hypothesis]:
+    """Return the best hypothesis of each picture, uint8 [batch, height, width]."""
+    found = make_inference_model(loaded).generate(
+        pixels.numpy(), max_tokens=max_tokens, num_beams=num_beams, stop_loops=stop_loops
+    )
+    return [hypotheses[0] for hypotheses in found]
 
 
 def random_pictures(count: int) -> torch.Tensor:

@@ -68,7 +68,7 @@ def train_and_judge(root: Path) -> None:
     from latexify.trainer.config import ModelParams, TrainParams
 
     data, metrics = root / "data", root / "metrics"
-    train.run(
+    with train.open_trainer(
         TrainParams(
             max_steps=2, warmup_steps=0, global_batch=8, micro_batch=8, loader_workers=0, num_threads=1, freeze=[]
         ),
@@ -76,11 +76,10 @@ def train_and_judge(root: Path) -> None:
         seed=1,
         shards=data / "shards",
         tokenizer=data / "tokenizer",
-        out=data / "model",
         runs=root / "runs",
-        metrics=metrics / "train.json",
         device="cpu",
-    )
+    ) as trainer:
+        train.run(trainer, out=data / "model", metrics=metrics / "train.json")
     quick = PredictParams(max_new_tokens=8)
     predict.run(quick, model=data / "model", shards=data / "shards", out=data / "predictions", device="cpu")
     score.run(

@@ -26,7 +26,7 @@ from latexify.shards.format.writer import write_shard
 from latexify.trainer.config import ModelParams, TrainParams
 from latexify.trainer.loop.history import CLOCK_COLUMNS
 from latexify.trainer.model.positions import grid_sinusoids
-from latexify.trainer.train import run
+from latexify.trainer.train import open_trainer, run
 
 HEIGHT_PX, WIDTH_PX, CELL_PX = 16, 64, 8
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>"]
@@ -180,7 +180,7 @@ def make_training_data(folder: Path) -> Path:
 
 
 def stage_inputs(data: Path, place: Path, *, base: Path | str | None = None, **changes: Any) -> dict[str, Any]:
-    """What `run` and `dry_run` both take. data: a folder of :func:`make_training_data`. place: where runs go.
+    """What `open_trainer` takes. data: a folder of :func:`make_training_data`. place: where runs go.
 
     base: None for the one in `data`. changes: of :func:`quick_params`, or of what is returned.
     """
@@ -199,7 +199,8 @@ def stage_inputs(data: Path, place: Path, *, base: Path | str | None = None, **c
 def train(data: Path, place: Path, *, board: bool = False, **changes: Any) -> dict[str, Any]:
     """Run the stage into `place`, on what :func:`stage_inputs` takes; returns its metrics."""
     inputs = stage_inputs(data, place, **changes)
-    return run(**inputs, out=place / "model", metrics=place / "metrics" / "train.json", board=board)
+    with open_trainer(**inputs, board=board) as trainer:
+        return run(trainer, out=place / "model", metrics=place / "metrics" / "train.json")
 
 
 def history(place: Path) -> list[dict[str, str]]:

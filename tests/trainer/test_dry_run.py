@@ -6,16 +6,23 @@ import pytest
 import torch
 
 from latexify.common.errors import LatexifyError
-from latexify.trainer.train import dry_run
+from latexify.trainer.dry_run import dry_run
+from latexify.trainer.train import open_trainer
 from tests.support.trainer_data import stage_inputs, train
 
 torch.set_num_threads(1)
 
 
+def describe(data: Path, place: Path, *, num_steps: int) -> str:
+    """Return what a dry run prints."""
+    with open_trainer(**stage_inputs(data, place)) as trainer:
+        return dry_run(trainer, num_steps=num_steps)
+
+
 def test_a_dry_run_measures_and_writes_nothing(training_data: Path, tmp_path: Path) -> None:
     """It is run to learn the price before paying it; a checkpoint of it would be taken for a training."""
     before = sorted(tmp_path.rglob("*"))
-    text = dry_run(**stage_inputs(training_data, tmp_path), num_steps=2)
+    text = describe(training_data, tmp_path, num_steps=2)
     assert sorted(tmp_path.rglob("*")) == before
     said = {line.split("  ")[0]: line.split("  ", 1)[1].strip() for line in text.splitlines()}
     assert "from the beginning" in said["run"]
@@ -40,7 +47,7 @@ def test_a_dry_run_knows_what_is_done_already(training_data: Path, tmp_path: Pat
         patch.setattr(Trainer, "_after_step", stop)
         with pytest.raises(LatexifyError, match="stopped"):
             train(training_data, tmp_path)
-    assert "continues after step 6" in dry_run(**stage_inputs(training_data, tmp_path), num_steps=1)
+    assert "continues after step 6" in describe(training_data, tmp_path, num_steps=1)
     train(training_data, tmp_path)
     with pytest.raises(LatexifyError, match="is finished"):
-        dry_run(**stage_inputs(training_data, tmp_path))
+        describe(training_data, tmp_path, num_steps=1)

@@ -29,21 +29,15 @@ NUM_DRAWS = 9
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """Augments batches. strength: 0 (off) to 1. seed: of the run."""
+    """Augments batches."""
 
-    strength: float
-    seed: int
+    strength: float  # 0 (off) to 1
+    seed: int  # of the run
 
     def __call__(self, pixels: torch.Tensor, *, rows: npt.NDArray[np.int64], epoch: int) -> torch.Tensor:
-        """Augment a batch; the change of a sample depends on (seed, epoch, row) only.
+        """Augment pictures, uint8 [batch, height, width], ink 0, paper 255; what changes depends on (seed, epoch, row).
 
-        Args:
-            pixels: uint8 [batch, height, width], ink 0, paper 255.
-            rows: Rows of the split's index, int64 [batch].
-            epoch: Epoch of the training.
-
-        Returns:
-            Pictures of the same shape, type and polarity.
+        rows: of the split's index, [batch].
         """
         if self.strength == 0:
             return pixels
@@ -72,10 +66,9 @@ class Augmentation:
 
     def _draws(self, rows: npt.NDArray[np.int64], *, epoch: int) -> npt.NDArray[np.float32]:
         """Return uniform numbers from -1 to 1 for each sample: float32 [batch, NUM_DRAWS]."""
-        raw = [
-            np.random.Philox(np.random.SeedSequence((self.seed, epoch, int(row)))).random_raw(NUM_DRAWS) for row in rows
-        ]
-        return (np.stack(raw) / 2.0**63 - 1).astype(np.float32)
+        seeds = [np.random.SeedSequence((self.seed, epoch, int(row))) for row in rows]
+        raw = np.stack([np.random.Philox(seed).random_raw(NUM_DRAWS) for seed in seeds])
+        return (raw / 2.0**63 - 1).astype(np.float32)
 
 
 def _hash32(number: torch.Tensor) -> torch.Tensor:
@@ -112,13 +105,9 @@ def _inverse_maps(draws: torch.Tensor, strength: float, *, aspect: float) -> tor
     shear, angle = strength * MAX_SHEAR * draws[:, 2], strength * MAX_ROTATION_RAD * draws[:, 3]
     cos, sin = angle.cos(), angle.sin()
     # forward, in pixels: rotate · slant · scale
-    forward = torch.stack(
-        [
-            torch.stack([cos * scale_x, (cos * shear - sin) * scale_y], dim=1),
-            torch.stack([sin * scale_x, (sin * shear + cos) * scale_y], dim=1),
-        ],
-        dim=1,
-    )
+    upper = torch.stack([cos * scale_x, (cos * shear - sin) * scale_y], dim=1)
+    lower = torch.stack([sin * scale_x, (sin * shear + cos) * scale_y], dim=1)
+    forward = torch.stack([upper, lower], dim=1)
     backward = torch.linalg.inv(forward)
     # the ink may move within the space that scaling left free
     move = torch.stack([(1 - scale_x) * draws[:, 4], (1 - scale_y) * draws[:, 5]], dim=1)

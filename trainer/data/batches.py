@@ -6,7 +6,6 @@ The order comes from `latexify.trainer.data.specs` alone, so the number of loade
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,45 +22,33 @@ from latexify.shards.reading.reader import DamagedSampleError, SampleReader
 from latexify.trainer.config import TrainParams
 from latexify.trainer.data.collate import IGNORE_INDEX, pad_labels
 from latexify.trainer.data.loader_processes import ignore_signals
-from latexify.trainer.data.specs import (
-    SINGLE_RANK,
-    MicroBatchSpec,
-    Position,
-    RankShare,
-    micro_batch_specs,
-    with_lookahead,
-)
-from latexify.trainer.loop.ranks import Ranks
+from latexify.trainer.data.specs import MicroBatchSpec, Position, micro_batch_specs, with_lookahead
+from latexify.trainer.loop.ranks import SINGLE_RANK, Ranks
 
 PREFETCHED = 4
 """Micro-batches that each loader process prepares ahead."""
-
 LOOKAHEAD_SAMPLES = 2048
 """Remote shards are fetched this many samples before they are read: a few seconds of training."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SampleDamage:
-    """A sample that could not be read. row: in the index. reason: one line that names shard and key."""
+    """A sample that could not be read."""
 
-    row: int
-    reason: str
+    row: int  # in the index
+    reason: str  # one line that names shard and key
 
 
 @dataclass(frozen=True, kw_only=True)
 class MicroBatch:
     """Samples of one forward pass.
 
-    Attributes:
-        pixels: uint8 [batch, height, width], ink 0, paper 255.
-        labels: int64 [batch, longest], padded with `IGNORE_INDEX`.
-        spec: Which samples they are.
-        damaged: Samples that could not be read. They stay in the batch as empty paper with a label of `IGNORE_INDEX`
-            only, which adds nothing to the loss; its divisor is still the planned one, the same on every rank.
+    Damaged samples stay in the batch as empty paper with a label of `IGNORE_INDEX` only. That adds nothing to the loss,
+    and its divisor is still the planned one, the same on every rank.
     """
 
-    pixels: torch.Tensor
-    labels: torch.Tensor
+    pixels: torch.Tensor  # uint8 [batch, height, width], ink 0, paper 255
+    labels: torch.Tensor  # int64 [batch, longest], padded with `IGNORE_INDEX`
     spec: MicroBatchSpec
     damaged: tuple[SampleDamage, ...] = ()
 
@@ -135,13 +122,16 @@ def open_loader(  # noqa: PLR0913  # all but the first two are named
     start: Position,
     pin_memory: bool,
     by_length: bool = True,
-    share: RankShare = SINGLE_RANK,
+    ranks: Ranks = SINGLE_RANK,
 ) -> DataLoader[MicroBatch | LatexifyError]:
     """Open an endless loader of micro-batches in the order of :func:`micro_batch_specs`.
 
-    For training on several ranks, each opens its own loader with its `share`, and divides its token losses by
+    For training on several ranks, each opens its own loader with its `ranks`, and divides its token losses by
     `spec.global_tokens`. The *sum* of such gradients over the ranks is that of the whole global batch, so the result of
     DistributedDataParallel, which averages them, must be multiplied by the world size.
+
+    A damaged sample is named in its micro-batch; an unreadable shard gives a LatexifyError in place of the micro-batch.
+    Raises LatexifyError if the ranks cannot share a global batch.
 
     Args:
         index: The samples.
@@ -150,26 +140,20 @@ def open_loader(  # noqa: PLR0913  # all but the first two are named
         start: Where to start in the plan.
         pin_memory: Whether to put batches into page-locked memory, for CUDA.
         by_length: Whether batches hold labels of like length.
-        share: The part of each global batch to read.
-
-    Returns:
-        The loader. A damaged sample is named in its micro-batch; an unreadable shard gives a LatexifyError in place of
-        the micro-batch.
-
-    Raises:
-        LatexifyError: If the ranks cannot share a global batch.
+        ranks: This process among all; it reads its part of each global batch.
     """
+    num_ahead = _num_ahead(index, params)
+
+    def specs() -> Iterator[MicroBatchSpec]:
+        found = micro_batch_specs(index, params, seed=seed, start=start, by_length=by_length, ranks=ranks)
+        return with_lookahead(found, shard_ids=index.shard_ids, num_ahead=num_ahead) if num_ahead else found
+
     batch = min(params.global_batch, len(index))
-    make: Callable[[], Iterator[MicroBatchSpec]] = partial(
-        micro_batch_specs, index, params, seed=seed, start=start, by_length=by_length, share=share
-    )
-    if num_ahead := _num_ahead(index, params):
-        make = partial(_with_lookahead, make, index, num_ahead=num_ahead)
-    num_micro_batches(batch, micro_batch=params.micro_batch_size, world_size=share.world_size)
+    num_micro_batches(batch, micro_batch=params.micro_batch_size, world_size=ranks.world_size)  # raises the error
     return DataLoader(
         _MicroBatches(index),
         batch_size=None,
-        sampler=_SpecSampler(make),
+        sampler=_SpecSampler(specs),
         num_workers=params.loader_workers,
         prefetch_factor=PREFETCHED if params.loader_workers else None,
         pin_memory=pin_memory,
@@ -187,29 +171,15 @@ def _num_ahead(index: SplitIndex, params: TrainParams) -> int:
     return max(1, LOOKAHEAD_SAMPLES // params.micro_batch_size)
 
 
-def _with_lookahead(
-    make: Callable[[], Iterator[MicroBatchSpec]], index: SplitIndex, *, num_ahead: int
-) -> Iterator[MicroBatchSpec]:
-    return with_lookahead(make(), shard_ids=index.shard_ids, num_ahead=num_ahead)
-
-
 @dataclass(frozen=True, kw_only=True)
 class GlobalBatch:
-    """This rank's part of a global batch, and facts about the whole that all ranks share.
+    """This rank's part of a global batch, and facts about the whole that all ranks share."""
 
-    Attributes:
-        micro_batches: This rank's part.
-        wait_s: How long this rank waited for it.
-        damaged: Samples of the whole batch that could not be read.
-        stop: Whether a rank was asked to stop.
-        time_limit_reached: Whether a rank has trained for as long as it may.
-    """
-
-    micro_batches: list[MicroBatch]
-    wait_s: float
-    damaged: list[SampleDamage]
-    stop: bool
-    time_limit_reached: bool
+    micro_batches: list[MicroBatch]  # this rank's part
+    wait_s: float  # how long this rank waited for it
+    damaged: list[SampleDamage]  # in the whole batch
+    stop: bool  # whether a rank was asked to stop
+    time_limit_reached: bool  # whether a rank has trained for as long as it may
 
     @property
     def spec(self) -> MicroBatchSpec:
@@ -223,16 +193,8 @@ def next_batch(
     """Read this rank's part of the next global batch and exchange facts with the other ranks.
 
     All of it is read before any of it is trained on: once gradients are being exchanged, a rank without its part would
-    leave the others waiting.
-
-    Args:
-        batches: Iterator over :func:`open_loader`.
-        ranks: This process among all.
-        stop: Whether this rank was asked to stop.
-        time_limit_reached: Whether this rank has trained for as long as it may.
-
-    Raises:
-        LatexifyError: On every rank, if one of them cannot read its part.
+    leave the others waiting. `stop` and `time_limit_reached` are about this rank. Raises LatexifyError, on every rank,
+    if one of them cannot read its part.
     """
     started = time.perf_counter()
     micro_batches: list[MicroBatch] = []

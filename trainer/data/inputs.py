@@ -11,22 +11,16 @@ from latexify.shards.format.index import SplitIndex, open_split
 from latexify.trainer.config import ModelParams, TrainParams
 from latexify.trainer.loop.checkpoint import CHECKPOINT_VERSION
 from latexify.trainer.loop.precision import Precision
-from latexify.trainer.loop.resume import read_origin
 from latexify.trainer.model.canvas import Geometry
 from latexify.trainer.model.model import LoadedModel, has_batch_norm, load_tokenizer, make_model, max_positions
 from latexify.trainer.model.pretrained import base_version
 
-OPERATIONAL = {
-    "checkpoint_minutes",
-    "checkpoint_steps",
+OPERATIONAL = {"checkpoint_minutes", "checkpoint_steps", "keep_checkpoints", "resume_changes", "resume_from"} | {
     "compile",
     "gradient_checkpointing",
-    "keep_checkpoints",
     "loader_workers",
     "max_damaged_fraction",
     "num_threads",
-    "resume_changes",
-    "resume_from",
 }
 """Parameters that do not change the result of a run except for rounding: it may resume with other values. The same
 holds for `micro_batch` if the model has no batch norms."""
@@ -41,11 +35,6 @@ class TrainInputs:
     tokenizer_folder: Path
     train_index: SplitIndex
     valid_index: SplitIndex
-
-    @property
-    def geometry(self) -> Geometry:
-        """The canvas of the shards."""
-        return Geometry.from_params(self.shards.params)
 
 
 def open_inputs(shards: Location, tokenizer: Path) -> TrainInputs:
@@ -64,21 +53,15 @@ def open_inputs(shards: Location, tokenizer: Path) -> TrainInputs:
 
 def load_network(params: TrainParams, model: ModelParams, *, seed: int, inputs: TrainInputs) -> LoadedModel:
     """Make the untrained model, on the CPU. Raises LatexifyError if base, canvas and labels do not fit together."""
-    geometry = inputs.geometry
+    geometry = Geometry.from_params(inputs.shards.params)
     tokenizer = load_tokenizer(inputs.tokenizer_folder, producer=TOKENIZER.producer)
-    network = make_model(
-        model,
-        tokenizer=tokenizer,
-        height_px=geometry.height_px,
-        width_px=geometry.width_px,
-        dropout=params.dropout,
-        seed=seed,
-    )
+    canvas = {"height_px": geometry.height_px, "width_px": geometry.width_px}
+    network = make_model(model, tokenizer=tokenizer, **canvas, dropout=params.dropout, seed=seed)
     longest = int(inputs.train_index.num_tokens.max())
     if longest >= max_positions(network):
         raise LatexifyError(
             f"the longest training label has {longest} tokens, but the model has {max_positions(network)} positions: "
-            f"set rasterize.max_tokens below that"
+            "set rasterize.max_tokens below that"
         )
     return LoadedModel(model=network, tokenizer=tokenizer, geometry=geometry, fingerprint="")
 
@@ -93,7 +76,7 @@ def run_manifest(  # noqa: PLR0913  # all that shapes a run; all but two are nam
     network: LoadedModel,
 ) -> Manifest:
     """Make the manifest of the model that a run will export; its fingerprint names the run."""
-    origin = {} if params.resume_from is None else {"run": read_origin(Path(params.resume_from)).fingerprint}
+    origin = {} if params.resume_from is None else {"run": read_manifest(Path(params.resume_from), MODEL).fingerprint}
     operational = OPERATIONAL if has_batch_norm(network.model) else OPERATIONAL | {"micro_batch"}
     shaping = params.model_dump(mode="json", exclude=operational) | {"precision": precision.name}
     base = {"base": model.base, "base_version": base_version(model.base)}
@@ -104,7 +87,7 @@ def run_manifest(  # noqa: PLR0913  # all that shapes a run; all but two are nam
             "train": shaping,
             "model": base | ({"preset": model.preset} if model.base == "scratch" else {}),
             "seed": seed,
-            "geometry": inputs.geometry.to_dict(),
+            "geometry": network.geometry.to_dict(),
         },
         inputs={manifest.kind: manifest.fingerprint for manifest in (inputs.shards, inputs.tokenizer)} | origin,
     )

@@ -10,24 +10,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from latexify.trainer.inference.constraint import FORBIDDEN, ConstraintState
 from latexify.trainer.inference.runtime import C, Floats, Ints, TokenDecoder
 from latexify.trainer.inference.search import Hypothesis, Search, is_loop_check_due, loop_start
 
-NEVER = np.float32(-1e9)
-"""Score of what must not be chosen. Finite, as in transformers, so that sums stay numbers."""
+NEVER = np.float32(FORBIDDEN)
+"""Score of what must not be chosen."""
 
 
 def beam_search(decoder: TokenDecoder[C], encoded: Any, search: Search) -> list[list[Hypothesis]]:
     """Keep the `num_beams` most likely beginnings at every step.
 
-    Args:
-        decoder: Decoder of the runtime that made `encoded`.
-        encoded: Encoded pictures, floating [samples, ...].
-        search: Settings.
-
-    Returns:
-        The `num_best` best hypotheses of each sample by mean log-probability, best first. There are fewer only where
-        the vocabulary is too small.
+    Return the `num_best` best hypotheses of each sample by mean log-probability, best first. There are fewer only where
+    the vocabulary is too small. encoded: pictures, floating [samples, ...], from the decoder's runtime.
     """
     scorer = decoder.scorer(search.penalties)
     batch = _BeamBatch(len(encoded), search)
@@ -37,7 +32,7 @@ def beam_search(decoder: TokenDecoder[C], encoded: Any, search: Search) -> list[
         vocabulary = logits.shape[1]
         # twice as many as there are beams: enough of them continue even if all beams end here
         count = min(2 * search.num_beams, batch.sums.shape[1] * vocabulary)
-        sums, choice = scorer.best_extensions(logits, batch.cases, sums=batch.sums, count=count)
+        sums, choice = scorer.best_extensions(logits, batch.constraint.cases(), sums=batch.sums, count=count)
         batch.extend(sums, beams=choice // vocabulary, tokens=choice % vocabulary)
         kept = batch.drop_finished()
         if kept is not None:
@@ -68,11 +63,10 @@ class _BeamBatch:
         self._is_ended = np.zeros((num_samples, beams), np.bool_)
         self._parents = np.zeros((num_samples, beams), np.int64)
         self._num_rows_before = 0
-        self._constraint = search.start_constraint(num_samples)
+        self.constraint = ConstraintState(search.constraint, num_samples, search.max_tokens)
 
     @property
     def is_growing(self) -> bool:
-        """Whether any sample may still improve."""
         return len(self._samples) > 0
 
     @property
@@ -83,11 +77,6 @@ class _BeamBatch:
         return self._running[:, :, self._length - 1].ravel()
 
     @property
-    def cases(self) -> list[int] | None:
-        """Row of the table of penalties for the next token of each row."""
-        return None if self._constraint is None else self._constraint.cases()
-
-    @property
     def parents(self) -> Ints:
         """The row of the previous step that each row continues, [rows]."""
         return self._parents.ravel()
@@ -95,16 +84,13 @@ class _BeamBatch:
     @property
     def has_moved(self) -> bool:
         """Whether any row continues another one than itself."""
-        num_rows = self._parents.size
-        return num_rows != self._num_rows_before or not np.array_equal(self.parents, np.arange(num_rows))
+        return not np.array_equal(self.parents, np.arange(self._num_rows_before))
 
     def extend(self, sums: Floats, *, beams: Ints, tokens: Ints) -> None:
         """Append tokens to beams and keep the best.
 
-        Args:
-            sums: Log-probability of each extension, best first, [samples, extensions].
-            beams: The beam that each extends, of the same shape.
-            tokens: The token that each appends, of the same shape.
+        For each extension, best first: its log-probability, the beam it extends and the token it appends, all of them
+        [samples, extensions].
         """
         samples, rows_of_sample = self.sums.shape
         self._num_rows_before = samples * rows_of_sample
@@ -116,8 +102,7 @@ class _BeamBatch:
         self.sums, best = _top(sums + np.where(ends, NEVER, np.float32(0)), self._search.num_beams)
         self._running = _take(grown, best)
         self._parents = np.arange(samples)[:, None] * rows_of_sample + np.take_along_axis(beams, best, axis=1)
-        if self._constraint is not None:
-            self._constraint.append(self.tokens.tolist(), parents=self.parents.tolist())
+        self.constraint.append(self.tokens, parents=self.parents)
 
     def _add_ended(self, grown: Ints, sums: Floats, ends: npt.NDArray[np.bool_]) -> None:
         """Merge beams that end here, if they are among the best extensions, into the best that have ended."""
@@ -144,9 +129,7 @@ class _BeamBatch:
         self._samples, self._parents = self._samples[kept], self._parents[kept]
         self._running, self.sums, self._ended = self._running[kept], self.sums[kept], self._ended[kept]
         self._means, self._is_ended = self._means[kept], self._is_ended[kept]
-        if self._constraint is not None:
-            beams = self._search.num_beams
-            self._constraint.keep([i * beams + beam for i in kept.tolist() for beam in range(beams)])
+        self.constraint.keep(kept[:, None] * self._search.num_beams + np.arange(self._search.num_beams))
         return kept
 
     def _stop_loops(self, going: npt.NDArray[np.bool_]) -> None:

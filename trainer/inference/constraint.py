@@ -13,11 +13,10 @@ from typing import TypeAlias
 
 import numpy as np
 
-from latexify.trainer.inference.runtime import Floats
+from latexify.trainer.inference.runtime import Floats, Ints
 
 FORBIDDEN = -1e9
 """Added to the logits of forbidden tokens; finite, so that sums stay numbers."""
-
 MAX_SYMBOLS = 32
 """Maximum height of a stack: one for each level of nesting, two where an argument must follow (CROHME nests 7 deep)."""
 
@@ -32,18 +31,14 @@ None for a complete sentence. A bare tuple, because one is made for nearly every
 class TokenGrammar:
     """A language over kinds of tokens.
 
-    Attributes:
-        rules: For each symbol and kind of token, the symbols that replace it, the first to be written first. Kinds that
-            are missing are not allowed there.
-        start: The symbol of a whole sentence.
-        kinds: The kind of every token id; None for tokens that no sentence contains.
-        closing_kinds: For symbols that may end without further content, the kind that ends them.
+    `rules` has for each symbol and kind of token the symbols that replace it, the first to be written first. Kinds that
+    are missing are not allowed there.
     """
 
     rules: Mapping[str, Mapping[str, tuple[str, ...]]]
-    start: str
-    kinds: Sequence[str | None]
-    closing_kinds: Mapping[str, str]
+    start: str  # the symbol of a whole sentence
+    kinds: Sequence[str | None]  # the kind of every token id; None for tokens that no sentence contains
+    closing_kinds: Mapping[str, str]  # for symbols that may end without further content, the kind that ends them
 
 
 class Constraint:
@@ -53,11 +48,7 @@ class Constraint:
     """Penalties that are added to logits, float32 [cases, vocabulary]: 0 or FORBIDDEN. Row 0 allows everything."""
 
     def __init__(self, grammar: TokenGrammar) -> None:
-        """Build the tables.
-
-        Raises:
-            ValueError: If the tokens cannot form any sentence.
-        """
+        """Build the tables. Raises ValueError if the tokens cannot form any sentence."""
         token_of_kind: dict[str, int] = {}
         for token, kind in enumerate(grammar.kinds):
             if kind is not None:
@@ -168,31 +159,31 @@ def _fewest_tokens(rules: Mapping[str, Mapping[str, tuple[str, ...]]], kinds: Se
 
 
 class ConstraintState:
-    """The stack of each row of a search."""
+    """The stack of each row of a search; without a constraint, nothing happens."""
 
-    def __init__(self, constraint: Constraint, num_rows: int, max_tokens: int) -> None:
+    def __init__(self, constraint: Constraint | None, num_rows: int, max_tokens: int) -> None:
         self._constraint = constraint
-        self._stacks: list[Stack] = [constraint.start] * num_rows
+        self._stacks: list[Stack] = [] if constraint is None else [constraint.start] * num_rows
         self._room = max_tokens
 
-    def cases(self) -> list[int]:
+    def cases(self) -> list[int] | None:
         """Return the row of the constraint's table for the next token of each row."""
+        if self._constraint is None:
+            return None
         case_of, room = self._constraint.case_of, self._room
         return [case_of(stack, room) for stack in self._stacks]
 
-    def append(self, tokens: Sequence[int], *, parents: Sequence[int] | None = None) -> None:
-        """Append a token to each row.
-
-        Args:
-            tokens: A token for each row.
-            parents: The previous row that each row continues; None if each continues itself.
-        """
-        after, stacks = self._constraint.after, self._stacks
+    def append(self, tokens: Ints, *, parents: Ints | None = None) -> None:
+        """Append a token to each row. parents: the previous row that each continues; None if each continues itself."""
+        if self._constraint is None:
+            return
         if parents is not None:
-            stacks = [stacks[parent] for parent in parents]
-        self._stacks = [after(stack, token) for stack, token in zip(stacks, tokens, strict=True)]
+            self.keep(parents)
+        after = self._constraint.after
+        self._stacks = [after(stack, token) for stack, token in zip(self._stacks, tokens.tolist(), strict=True)]
         self._room -= 1
 
-    def keep(self, rows: Sequence[int]) -> None:
+    def keep(self, rows: Ints) -> None:
         """Keep these rows only."""
-        self._stacks = [self._stacks[row] for row in rows]
+        if self._constraint is not None:
+            self._stacks = [self._stacks[row] for row in rows.ravel().tolist()]

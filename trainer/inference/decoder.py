@@ -17,70 +17,18 @@ ACTIVATIONS: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "silu": functional.silu,
 }
 """By the names of transformers' configurations."""
-
 POSITION_OFFSET = 2
 """TrOCR's table of learned positions begins with two rows that it never uses."""
-
 FIRST_CAPACITY = 32
 """Positions that a cache has room for at first; most formulas are shorter."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Layer:
-    """The weights of one layer.
-
-    `self_attn` is query, key and value of the tokens in one. `cross_keys` (float32 [heads, head_size, patch_size],
-    scaled) and `cross_values` ([heads, patch_size, head_size]) are applied to the encoded picture.
-    """
-
-    self_attn: Linear
-    self_attn_out: Linear
-    self_attn_norm: Norm
-    cross_query: Linear
-    cross_keys: torch.Tensor
-    cross_values: torch.Tensor
-    cross_attn_out: Linear
-    cross_attn_norm: Norm
-    fc1: Linear
-    fc2: Linear
-    final_norm: Norm
-
-    @classmethod
-    def load(cls, weights: Weights, name: str, *, heads: int) -> "_Layer":
-        own, cross = f"{name}.self_attn", f"{name}.encoder_attn"
-        keys, values = (weights[f"{cross}.{kind}_proj.weight"] for kind in "kv")
-        size = keys.shape[1]
-        keys, values = keys.view(heads, -1, size), values.view(heads, -1, size)
-        out = weights[f"{cross}.out_proj.weight"]
-        return cls(
-            self_attn=Linear.load(weights, f"{own}.q_proj", f"{own}.k_proj", f"{own}.v_proj"),
-            self_attn_out=Linear.load(weights, f"{own}.out_proj"),
-            self_attn_norm=Norm(weights, f"{name}.self_attn_layer_norm"),
-            cross_query=Linear.load(weights, f"{cross}.q_proj"),
-            cross_keys=(keys * keys.shape[1] ** -0.5).contiguous(),
-            cross_values=values.transpose(1, 2).contiguous(),
-            # attention weights sum to one, so the bias of the values is added whole
-            cross_attn_out=Linear(out, weights[f"{cross}.out_proj.bias"] + out @ weights[f"{cross}.v_proj.bias"]),
-            cross_attn_norm=Norm(weights, f"{name}.encoder_attn_layer_norm"),
-            fc1=Linear.load(weights, f"{name}.fc1"),
-            fc2=Linear.load(weights, f"{name}.fc2"),
-            final_norm=Norm(weights, f"{name}.final_layer_norm"),
-        )
-
-
 @dataclass(slots=True, kw_only=True)
 class TorchCache:
-    """State between steps, see `StepCache`.
+    """State between steps, see `StepCache`. `length`: number of tokens so far."""
 
-    Attributes:
-        encoded: Pictures as the encoder left them, [samples, patches, size]; all rows of a sample share them.
-        keys_values: For each layer, keys and values of the tokens, [rows, 2, heads, capacity, head_size]; the rows of a
-            sample are adjacent.
-        length: Number of tokens so far.
-    """
-
-    encoded: torch.Tensor
-    keys_values: list[torch.Tensor] = field(default_factory=list)
+    encoded: torch.Tensor  # as the encoder left it, [samples, patches, size]; all rows of a sample share it
+    keys_values: list[torch.Tensor] = field(default_factory=list)  # per layer [rows, 2, heads, capacity, head_size]
     length: int = 0
 
     def keep_samples(self, samples: Ints, *, rows: Ints) -> None:
@@ -111,6 +59,56 @@ def _grow(past: torch.Tensor, capacity: int) -> torch.Tensor:
     return larger
 
 
+class _Layer:
+    """One layer. float32 `_cross_keys` [heads, head_size, patch_size] are scaled; `_cross_values` are transposed."""
+
+    def __init__(self, config: Mapping[str, Any], weights: Weights, name: str) -> None:
+        self._heads = int(config["decoder_attention_heads"])
+        self._activation = ACTIVATIONS[config["activation_function"]]
+        own, cross = f"{name}.self_attn", f"{name}.encoder_attn"
+        self._self_attn = Linear.load(weights, f"{own}.q_proj", f"{own}.k_proj", f"{own}.v_proj")
+        self._self_attn_out = Linear.load(weights, f"{own}.out_proj")
+        self._self_attn_norm = Norm(weights, f"{name}.self_attn_layer_norm")
+        self._cross_query = Linear.load(weights, f"{cross}.q_proj")
+        keys, values = (weights[f"{cross}.{kind}_proj.weight"] for kind in "kv")
+        size = keys.shape[1]
+        keys, values = keys.view(self._heads, -1, size), values.view(self._heads, -1, size)
+        self._cross_keys = (keys * keys.shape[1] ** -0.5).contiguous()
+        self._cross_values = values.transpose(1, 2).contiguous()
+        # attention weights sum to one, so the bias of the values is added whole
+        out = weights[f"{cross}.out_proj.weight"]
+        self._cross_out = Linear(out, weights[f"{cross}.out_proj.bias"] + out @ weights[f"{cross}.v_proj.bias"])
+        self._cross_norm = Norm(weights, f"{name}.encoder_attn_layer_norm")
+        self._fc1, self._fc2 = Linear.load(weights, f"{name}.fc1"), Linear.load(weights, f"{name}.fc2")
+        self._final_norm = Norm(weights, f"{name}.final_layer_norm")
+
+    def __call__(self, hidden: torch.Tensor, cache: TorchCache, number: int) -> torch.Tensor:
+        rows = len(hidden)
+        entry = self._self_attn(hidden).view(rows, 3, self._heads, -1)
+        past = cache.append(number, entry[:, 1:])
+        attended = functional.scaled_dot_product_attention(entry[:, 0, :, None], past[:, 0], past[:, 1])
+        hidden = self._self_attn_norm(hidden + self._self_attn_out(attended.reshape(rows, -1)))
+        attended = self._cross_attend(self._cross_query(hidden), cache.encoded)
+        hidden = self._cross_norm(hidden + self._cross_out(attended))
+        return self._final_norm(hidden + self._fc2(self._activation(self._fc1(hidden))))
+
+    def _cross_attend(self, query: torch.Tensor, encoded: torch.Tensor) -> torch.Tensor:
+        """Attend to the picture with all heads at once. query, result: [rows, size of the decoder].
+
+        Keys and values of every patch would be larger than the picture, twice for each layer, and would be read in
+        every step, which costs more than all arithmetic. So the query is mapped to the patches instead:
+        (W m + b) q = m (W' q) + b q. The last term is the same for all patches and cancels in the softmax, and values
+        are computed from the weighted sum of patches.
+        """
+        samples, _, size = encoded.shape
+        rows = len(query)
+        mapped = torch.bmm(query.view(rows, self._heads, -1).transpose(0, 1), self._cross_keys)  # [heads, rows, size]
+        mapped = mapped.transpose(0, 1).reshape(samples, -1, size)  # [samples, beams * heads, size]
+        weights = torch.bmm(mapped, encoded.transpose(1, 2)).softmax(dim=-1)
+        attended = torch.bmm(weights, encoded).view(rows, self._heads, size).transpose(0, 1)
+        return torch.bmm(attended, self._cross_values).transpose(0, 1).reshape(rows, -1)
+
+
 class StepDecoder:
     """TrOCR's decoder (transformers' `TrOCRForCausalLM`, learned positions), one token of each row at a time.
 
@@ -118,14 +116,9 @@ class StepDecoder:
     """
 
     def __init__(self, config: Mapping[str, Any], weights: Weights) -> None:
-        """Prepare the weights.
+        """Prepare float32 weights, by their names below `decoder.`. config: section `decoder` of a config.json.
 
-        Args:
-            config: Section `decoder` of a model's config.json.
-            weights: Float32, by their names below `decoder.`.
-
-        Raises:
-            LatexifyError: If it is another kind of decoder.
+        Raises LatexifyError if it is another kind of decoder.
         """
         if config["model_type"] != "trocr" or not config["use_learned_position_embeddings"]:
             raise LatexifyError(f"a decoder of type {config['model_type']} without learned positions cannot be read")
@@ -133,21 +126,14 @@ class StepDecoder:
             raise LatexifyError(f"a decoder with the activation {config['activation_function']} cannot be read")
         stack = "model.decoder"
         self.max_positions = int(config["max_position_embeddings"])
-        self._heads = int(config["decoder_attention_heads"])
-        self._activation = ACTIVATIONS[config["activation_function"]]
         self._tokens = weights[f"{stack}.embed_tokens.weight"]
         self._scale = float(config["d_model"]) ** 0.5 if config["scale_embedding"] else 1.0
         self._positions = weights[f"{stack}.embed_positions.weight"]
         self._first_norm = Norm(weights, f"{stack}.layernorm_embedding") if config["layernorm_embedding"] else None
         names = [f"{stack}.layers.{number}" for number in range(config["decoder_layers"])]
-        self._layers = [_Layer.load(weights, name, heads=self._heads) for name in names]
+        self._layers = [_Layer(config, weights, name) for name in names]
         # missing in the file if it is the same as the input's
         self._output = Linear(weights.get("output_projection.weight", self._tokens), None)
-
-    @property
-    def vocab_size(self) -> int:
-        """Number of token ids."""
-        return len(self._tokens)
 
     def start(self, encoded: torch.Tensor) -> TorchCache:
         """Begin a batch. encoded: floating [samples, patches, size], the output of the encoder."""
@@ -166,35 +152,9 @@ class StepDecoder:
             if self._first_norm is not None:
                 hidden = self._first_norm(hidden)
             for number, layer in enumerate(self._layers):
-                hidden = self._apply(layer, hidden, cache, number)
+                hidden = layer(hidden, cache, number)
             cache.length += 1
             return self._output(hidden)
-
-    def _apply(self, layer: _Layer, hidden: torch.Tensor, cache: TorchCache, number: int) -> torch.Tensor:
-        rows = len(hidden)
-        entry = layer.self_attn(hidden).view(rows, 3, self._heads, -1)
-        past = cache.append(number, entry[:, 1:])
-        attended = functional.scaled_dot_product_attention(entry[:, 0, :, None], past[:, 0], past[:, 1])
-        hidden = layer.self_attn_norm(hidden + layer.self_attn_out(attended.reshape(rows, -1)))
-        attended = self._cross_attend(layer, layer.cross_query(hidden), cache.encoded)
-        hidden = layer.cross_attn_norm(hidden + layer.cross_attn_out(attended))
-        return layer.final_norm(hidden + layer.fc2(self._activation(layer.fc1(hidden))))
-
-    def _cross_attend(self, layer: _Layer, query: torch.Tensor, encoded: torch.Tensor) -> torch.Tensor:
-        """Attend to the picture with all heads at once. query, result: [rows, size of the decoder].
-
-        Keys and values of every patch would be larger than the picture, twice for each layer, and would be read in
-        every step, which costs more than all arithmetic. So the query is mapped to the patches instead:
-        (W m + b) q = m (W' q) + b q. The last term is the same for all patches and cancels in the softmax, and values
-        are computed from the weighted sum of patches.
-        """
-        samples, _, size = encoded.shape
-        rows = len(query)
-        mapped = torch.bmm(query.view(rows, self._heads, -1).transpose(0, 1), layer.cross_keys)  # [heads, rows, size]
-        mapped = mapped.transpose(0, 1).reshape(samples, -1, size)  # [samples, beams * heads, size]
-        weights = torch.bmm(mapped, encoded.transpose(1, 2)).softmax(dim=-1)
-        attended = torch.bmm(weights, encoded).view(rows, self._heads, size).transpose(0, 1)
-        return torch.bmm(attended, layer.cross_values).transpose(0, 1).reshape(rows, -1)
 
     def scorer(self, penalties: Floats | None) -> "TorchScorer":
         """Return a scorer. penalties: table of a constraint, float32 [cases, vocabulary]."""

@@ -4,8 +4,8 @@ Batch norms are folded into the convolutions before them, and the three equal ch
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import partial
+from typing import Any
 
 import torch
 from torch.nn import functional
@@ -17,24 +17,17 @@ BATCH_NORM_EPSILON = 1e-5
 """The default of torch, which transformers' ResNet keeps."""
 
 
-class Encoder(Protocol):
-    """Encode grey pictures for the decoder."""
-
-    def __call__(self, grey: torch.Tensor) -> torch.Tensor:
-        """grey: float32 [batch, 1, height, width], ink -1, paper +1; returns float32 [batch, patches, size]."""
-        ...
+Encoder = Callable[[torch.Tensor], torch.Tensor]
+"""Encodes grey pictures, float32 [batch, 1, height, width], ink -1, paper +1, as float32 [batch, patches, size]."""
 
 
 def make_encoder(config: Mapping[str, Any], weights: Weights, *, packed: bool = True) -> Encoder | None:
-    """Make an encoder.
+    """Make an encoder; None if it is of another kind, which transformers can run.
 
     Args:
         config: Section `encoder` of a model's config.json.
         weights: Float32, by their names below `encoder.`.
         packed: Let oneDNN pack the weights where that is faster. Packed layers cannot be exported.
-
-    Returns:
-        The encoder; None if it is of another kind, which transformers can run.
     """
     if config["hidden_act"] not in ACTIVATIONS:
         return None
@@ -58,65 +51,45 @@ def _is_plain_resnet(backbone: Mapping[str, Any]) -> bool:
 class _Transformer:
     """Transformer layers with the norm before each part, as in ViT."""
 
-    def __init__(
-        self,
-        config: Mapping[str, Any],
-        weights: Weights,
-        *,
-        embed: Callable[[torch.Tensor], torch.Tensor],
-        packed: bool,
-    ) -> None:
+    def __init__(self, config: Mapping[str, Any], weights: Weights, *, embed: Encoder, packed: bool) -> None:
         self._embed = embed
-        self._heads = int(config["num_attention_heads"])
-        epsilon = float(config["layer_norm_eps"])
-        self._activation = ACTIVATIONS[config["hidden_act"]]
         names = [f"encoder.layer.{number}" for number in range(config["num_hidden_layers"])]
-        self._layers = [_Layer.load(weights, name, epsilon=epsilon, packed=packed) for name in names]
-        self._last_norm = Norm(weights, "layernorm", epsilon=epsilon)
+        self._layers = [_Layer(config, weights, name, packed=packed) for name in names]
+        self._last_norm = Norm(weights, "layernorm", epsilon=float(config["layer_norm_eps"]))
 
     def __call__(self, grey: torch.Tensor) -> torch.Tensor:
         hidden = self._embed(grey)
         for layer in self._layers:
-            hidden = hidden + self._attend(layer, layer.attention_norm(hidden))
-            hidden = hidden + layer.fc2(self._activation(layer.fc1(layer.mlp_norm(hidden))))
+            hidden = layer(hidden)
         return self._last_norm(hidden)
 
-    def _attend(self, layer: "_Layer", hidden: torch.Tensor) -> torch.Tensor:
+
+class _Layer:
+    def __init__(self, config: Mapping[str, Any], weights: Weights, name: str, *, packed: bool) -> None:
+        self._heads, epsilon = int(config["num_attention_heads"]), float(config["layer_norm_eps"])
+        self._activation = ACTIVATIONS[config["hidden_act"]]
+        load = partial(Linear.load, weights, packed=packed)
+        inner = f"{name}.attention.attention"
+        self._attention_norm = Norm(weights, f"{name}.layernorm_before", epsilon=epsilon)
+        self._query_key_value = load(f"{inner}.query", f"{inner}.key", f"{inner}.value")
+        self._out = load(f"{name}.attention.output.dense")
+        self._mlp_norm = Norm(weights, f"{name}.layernorm_after", epsilon=epsilon)
+        self._fc1, self._fc2 = load(f"{name}.intermediate.dense"), load(f"{name}.output.dense")
+
+    def __call__(self, hidden: torch.Tensor) -> torch.Tensor:
         batch, patches = hidden.shape[:2]
-        entry = layer.query_key_value(hidden).view(batch, patches, 3, self._heads, -1)
+        entry = self._query_key_value(self._attention_norm(hidden)).view(batch, patches, 3, self._heads, -1)
         query, key, value = entry.permute(2, 0, 3, 1, 4)
         attended = functional.scaled_dot_product_attention(query, key, value)
-        return layer.out(attended.transpose(1, 2).flatten(2))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Layer:
-    attention_norm: Norm
-    query_key_value: Linear
-    out: Linear
-    mlp_norm: Norm
-    fc1: Linear
-    fc2: Linear
-
-    @classmethod
-    def load(cls, weights: Weights, name: str, *, epsilon: float, packed: bool) -> "_Layer":
-        inner = f"{name}.attention.attention"
-        return cls(
-            attention_norm=Norm(weights, f"{name}.layernorm_before", epsilon=epsilon),
-            query_key_value=Linear.load(weights, f"{inner}.query", f"{inner}.key", f"{inner}.value", packed=packed),
-            out=Linear.load(weights, f"{name}.attention.output.dense", packed=packed),
-            mlp_norm=Norm(weights, f"{name}.layernorm_after", epsilon=epsilon),
-            fc1=Linear.load(weights, f"{name}.intermediate.dense", packed=packed),
-            fc2=Linear.load(weights, f"{name}.output.dense", packed=packed),
-        )
+        hidden = hidden + self._out(attended.transpose(1, 2).flatten(2))
+        return hidden + self._fc2(self._activation(self._fc1(self._mlp_norm(hidden))))
 
 
 class _Positions:
     """Put special tokens before the patches, and add a position to each."""
 
     def __init__(self, special: torch.Tensor, positions: torch.Tensor) -> None:
-        """special: [1, specials, size]; positions: [1, specials + patches, size]."""
-        num_special = special.shape[1]
+        num_special = special.shape[1]  # [1, specials, size]; positions: [1, specials + patches, size]
         self._special = special + positions[:, :num_special]
         self._positions = positions[:, num_special:]
 
@@ -147,15 +120,10 @@ class _Hybrid:
     """A residual network that halves the picture twice in its stem and once at every stage but the first."""
 
     def __init__(self, config: Mapping[str, Any], weights: Weights, *, packed: bool) -> None:
-        backbone = "embeddings.backbone"
-        self._stem = _fold_batch_norm(weights, f"{backbone}.embedder.embedder", stride=2, is_grey=True, packed=packed)
+        stem, stages = "embeddings.backbone.embedder.embedder", "embeddings.backbone.encoder.stages"
+        self._stem = _fold_batch_norm(weights, stem, stride=2, is_grey=True, packed=packed)
         self._blocks = [
-            _Block.load(
-                weights,
-                f"{backbone}.encoder.stages.{stage}.layers.{number}",
-                stride=2 if stage and number == 0 else 1,
-                packed=packed,
-            )
+            _Block(weights, f"{stages}.{stage}.layers.{number}", stride=2 if stage and not number else 1, packed=packed)
             for stage, depth in enumerate(config["backbone_config"]["depths"])
             for number in range(depth)
         ]
@@ -189,27 +157,19 @@ def _fold_batch_norm(weights: Weights, name: str, *, stride: int, packed: bool, 
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Block:
     """Two convolutions and a shortcut, which is a convolution where size or channels change."""
 
-    first: Convolution
-    second: Convolution
-    shortcut: Convolution | None
-
-    @classmethod
-    def load(cls, weights: Weights, name: str, *, stride: int, packed: bool) -> "_Block":
-        shortcut = f"{name}.shortcut"
-        has_shortcut = f"{shortcut}.convolution.weight" in weights
-        return cls(
-            first=_fold_batch_norm(weights, f"{name}.layer.0", stride=stride, packed=packed),
-            second=_fold_batch_norm(weights, f"{name}.layer.1", stride=1, packed=packed),
-            shortcut=_fold_batch_norm(weights, shortcut, stride=stride, packed=packed) if has_shortcut else None,
-        )
+    def __init__(self, weights: Weights, name: str, *, stride: int, packed: bool) -> None:
+        self._first = _fold_batch_norm(weights, f"{name}.layer.0", stride=stride, packed=packed)
+        self._second = _fold_batch_norm(weights, f"{name}.layer.1", stride=1, packed=packed)
+        self._shortcut = None
+        if f"{name}.shortcut.convolution.weight" in weights:
+            self._shortcut = _fold_batch_norm(weights, f"{name}.shortcut", stride=stride, packed=packed)
 
     def __call__(self, hidden: torch.Tensor) -> torch.Tensor:
-        residual = hidden if self.shortcut is None else self.shortcut(hidden)
-        return self.second.relu(self.first.relu(hidden), residual=residual)
+        residual = hidden if self._shortcut is None else self._shortcut(hidden)
+        return self._second.relu(self._first.relu(hidden), residual=residual)
 
 
 def _resize_positions(positions: torch.Tensor, *, rows: int, columns: int) -> torch.Tensor:

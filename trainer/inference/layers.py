@@ -14,21 +14,19 @@ class Linear:
     """A linear layer: float32 [..., inputs] to [..., outputs]."""
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None, *, packed: bool = True) -> None:
-        """Prepare the weights.
+        """Prepare the weights, [outputs, inputs] and [outputs]; later changes may have no effect.
 
-        Args:
-            weight: [outputs, inputs]. Later changes have no effect.
-            bias: [outputs].
-            packed: Let oneDNN pack the weights where that is faster.
+        packed: let oneDNN pack them where that is faster.
         """
         self._weight, self._bias = weight, bias
         self._packed = onednn.PackedLinear(weight, bias) if packed and onednn.is_packable(weight) else None
 
     @classmethod
-    def load(cls, weights: Weights, *names: str, packed: bool = True) -> "Linear":
-        """Make the layer of this name, or one layer of several that share their input."""
-        biases = [weights[f"{name}.bias"] for name in names if f"{name}.bias" in weights]
-        weight = torch.cat([weights[f"{name}.weight"] for name in names])
+    def load(cls, weights: Weights, *names: str, scales: Sequence[float] = (), packed: bool = True) -> "Linear":
+        """Make the layer of this name, or one of several that share their input; `scales` multiply their outputs."""
+        scaled = list(zip(names, scales or [1.0] * len(names), strict=True))
+        weight = torch.cat([_scale(weights[f"{name}.weight"], scale) for name, scale in scaled])
+        biases = [_scale(weights[f"{name}.bias"], scale) for name, scale in scaled if f"{name}.bias" in weights]
         return cls(weight, torch.cat(biases) if biases else None, packed=packed)
 
     def __call__(self, hidden: torch.Tensor) -> torch.Tensor:
@@ -38,6 +36,10 @@ class Linear:
         return functional.linear(hidden, self._weight, self._bias)
 
 
+def _scale(weight: torch.Tensor, scale: float) -> torch.Tensor:
+    return weight if scale == 1 else weight * scale
+
+
 class Norm:
     """A layer norm over the last dimension."""
 
@@ -45,7 +47,7 @@ class Norm:
         self._weight, self._bias, self._epsilon = weights[f"{name}.weight"], weights[f"{name}.bias"], epsilon
 
     def __call__(self, hidden: torch.Tensor) -> torch.Tensor:
-        """hidden: [..., size]; returns the same shape."""
+        """Apply the norm; the shape stays the same."""
         return functional.layer_norm(hidden, self._bias.shape, self._weight, self._bias, self._epsilon)
 
 
@@ -64,14 +66,9 @@ class Convolution:
         padding: Sequence[int] = (0, 0),
         packed: bool = True,
     ) -> None:
-        """Prepare the weights.
+        """Prepare the weights, [outputs, inputs, height, width] and [outputs]; later changes may have no effect.
 
-        Args:
-            weight: [outputs, inputs, height, width]. Later changes have no effect.
-            bias: [outputs].
-            stride: In both directions.
-            padding: In both directions.
-            packed: Let oneDNN pack the weights where that is faster.
+        packed: let oneDNN pack them where that is faster.
         """
         self._weight, self._bias, self._stride, self._padding = weight, bias, list(stride), list(padding)
         self._packed = None

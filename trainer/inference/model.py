@@ -11,10 +11,6 @@ from latexify.trainer.inference.runtime import Pixels, TokenDecoder
 from latexify.trainer.inference.search import Hypothesis, Search, greedy_search
 from latexify.trainer.model.canvas import Geometry
 
-CONFIG_NAME = "config.json"
-WEIGHTS_NAME = "model.safetensors"
-TOKENIZER_NAME = "tokenizer.json"
-
 ENCODER_BATCH_SIZE = 8
 """Pictures that a CPU encodes at a time: more do not stay in its caches, and each then takes half as long again."""
 
@@ -23,19 +19,14 @@ ENCODER_BATCH_SIZE = 8
 class InferenceModel:
     """Encoder and decoder of one runtime.
 
-    Attributes:
-        encode: Maps pictures, uint8 [batch, height, width], to what `decoder.start` takes, floating [batch, ...].
-        decoder: Decoder of the same runtime.
-        device: Name of the device that computes, as torch writes it.
-        start_id: Token that every sequence begins with.
-        end_id: Token that every sequence ends with.
+    `encode` maps pictures, uint8 [batch, height, width], to what `decoder.start` takes, floating [batch, ...].
     """
 
     encode: Callable[[Pixels], Any]
     decoder: TokenDecoder[Any]
-    device: str
-    start_id: int
-    end_id: int
+    device: str  # that computes, as torch writes it
+    start_id: int  # every sequence begins with it
+    end_id: int  # every sequence ends with it
 
     def generate(  # noqa: PLR0913  # all but the pictures are named
         self,
@@ -47,18 +38,10 @@ class InferenceModel:
         stop_loops: bool = True,
         constraint: Constraint | None = None,
     ) -> list[list[Hypothesis]]:
-        """Find the best token sequences of each picture. Other pictures in the batch do not change a result.
+        """Find the best token sequences of each picture, best first. Other pictures in the batch change no result.
 
-        Args:
-            pixels: uint8 [batch, height, width], ink 0, paper 255.
-            max_tokens: Maximum number of tokens, end token included; limited to the decoder's positions.
-            num_beams: Beam width; 1 is greedy search.
-            num_best: Number of hypotheses for each picture, at most `num_beams`.
-            stop_loops: Cut sequences off that repeat themselves.
-            constraint: Return only its sentences.
-
-        Returns:
-            Hypotheses of each picture, best first.
+        pixels: uint8 [batch, height, width], ink 0, paper 255. `Search` explains the other arguments; `max_tokens` is
+        also limited to the decoder's positions, and `num_best` to `num_beams`.
         """
         search = Search(
             start_id=self.start_id,
@@ -75,16 +58,9 @@ class InferenceModel:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedModel:
-    """A model folder, opened for inference.
-
-    Attributes:
-        inference: Encoder and decoder.
-        texts: Maps token ids to text.
-        geometry: Canvas that the model was trained on.
-        manifest: Manifest of the folder.
-    """
+    """A model folder, opened for inference."""
 
     inference: InferenceModel
-    texts: Callable[[Sequence[list[int]]], list[str]]
-    geometry: Geometry
+    texts: Callable[[Sequence[list[int]]], list[str]]  # token ids to text
+    geometry: Geometry  # the canvas that the model was trained on
     manifest: Manifest

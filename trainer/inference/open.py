@@ -1,45 +1,41 @@
 """Open a model folder for inference, with the runtime that can run it. Imports torch only where torch runs it."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer
 
 from latexify.artifacts.manifest import Manifest, read_manifest
-from latexify.artifacts.names import EXPORT_ONNX, GEOMETRY_NAME, MODEL
+from latexify.artifacts.names import CONFIG_NAME, EXPORT_ONNX, MODEL, TOKENIZER_NAME, WEIGHTS_NAME
 from latexify.common.errors import LatexifyError, first_line
-from latexify.trainer.inference.model import (
-    CONFIG_NAME,
-    TOKENIZER_NAME,
-    WEIGHTS_NAME,
-    InferenceModel,
-    TrainedModel,
-)
+from latexify.trainer.inference.model import InferenceModel, TrainedModel
 from latexify.trainer.inference.runtime import Runtime
-from latexify.trainer.model.canvas import Geometry
+from latexify.trainer.model.canvas import read_geometry
+
+Config = Mapping[str, Any]
 
 ONNX_CONTENT = "onnx"
 """Key in the manifest of a folder with graphs for onnxruntime: the size in bytes of each of their files, by name."""
 
 
+def _has_torch() -> bool:
+    try:
+        return find_spec("torch") is not None
+    except (ImportError, ValueError):
+        return False
+
+
 def choose_runtime(folder: Path, runtime: Runtime | None = None) -> Runtime:
-    """Choose the runtime for the model in `folder`.
+    """Check that a model folder has what `runtime` needs; None chooses torch if folder and machine allow, else onnx.
 
-    Args:
-        folder: Model folder.
-        runtime: The one to use. None chooses torch if it is installed and the folder has weights, else onnxruntime.
-
-    Returns:
-        The runtime.
-
-    Raises:
-        LatexifyError: If it is not a model folder, or lacks the files or packages that the runtime needs.
+    Raises LatexifyError if it is not a model folder, or files or packages are missing.
     """
     manifest = read_manifest(folder, MODEL)
     has_weights, has_graphs = any(folder.glob("*.safetensors")), ONNX_CONTENT in manifest.content
-    has_torch = _is_installed("torch")
+    has_torch = _has_torch()
     if runtime is None:
         runtime = "onnx" if has_graphs and not (has_weights and has_torch) else "torch"
     if runtime == "onnx" and not has_graphs:
@@ -53,13 +49,6 @@ def choose_runtime(folder: Path, runtime: Runtime | None = None) -> Runtime:
         mend = "leave out --runtime torch" if has_graphs else f"run `{EXPORT_ONNX} --model {folder}` where torch is"
         raise LatexifyError(f"torch is not installed, which {folder} needs: install it, or {mend}")
     return runtime
-
-
-def _is_installed(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except (ImportError, ValueError):
-        return False
 
 
 def open_model(
@@ -81,9 +70,6 @@ def open_model(
         num_threads: CPU threads of an operator. None leaves torch as it is; onnxruntime then takes one for each CPU.
         packed: See :func:`latexify.trainer.inference.encoder.make_encoder`.
 
-    Returns:
-        The model.
-
     Raises:
         LatexifyError: If the folder is missing, incomplete or damaged, or the runtime cannot run it.
     """
@@ -91,33 +77,37 @@ def open_model(
     manifest = read_manifest(folder, MODEL)
     producer = EXPORT_ONNX if runtime == "onnx" else MODEL.producer
     try:
-        geometry = Geometry.from_params(json.loads((folder / GEOMETRY_NAME).read_text(encoding="utf-8")))
+        geometry = read_geometry(folder)
+        config = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
         if runtime == "onnx":
-            inference: InferenceModel | None = _open_graphs(folder, manifest, device, num_threads)
+            inference = _open_graphs(folder, config, device, num_threads, num_bytes=manifest.content[ONNX_CONTENT])
         else:
-            inference = _open_weights(folder, device, num_threads, packed=packed)
-        texts = _open_tokenizer(folder) if inference is not None else None
+            inference = _open_weights(folder, config, device, num_threads, packed=packed)
+        if inference is not None:
+            texts = _open_tokenizer(folder)
+            return TrainedModel(inference=inference, texts=texts, geometry=geometry, manifest=manifest)
     except LatexifyError:
         raise
     except (OSError, ValueError, KeyError) as error:
         raise LatexifyError(f"{folder} is not a complete model ({first_line(error)}): run `{producer}` again") from None
-    if inference is None or texts is None:
-        return _open_by_transformers(folder, device, geometry, manifest)
-    return TrainedModel(inference=inference, texts=texts, geometry=geometry, manifest=manifest)
+    return _open_by_transformers(folder, device, manifest)
 
 
-def _open_graphs(folder: Path, manifest: Manifest, device: str | None, num_threads: int | None) -> InferenceModel:
+def _open_graphs(
+    folder: Path, config: Config, device: str | None, num_threads: int | None, *, num_bytes: Mapping[str, int]
+) -> InferenceModel | None:
     from latexify.trainer.inference.onnx.runtime import open_graphs  # noqa: PLC0415  # only where it is used
 
-    for name, size in manifest.content[ONNX_CONTENT].items():  # onnxruntime opens some files that were cut short
+    for name, size in num_bytes.items():  # onnxruntime opens some files that were cut short
         actual = (folder / name).stat().st_size
         if actual != size:
             raise ValueError(f"{name} has {actual:,} bytes, not {size:,}")
-    config = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
     return open_graphs(folder, config, device=device, num_threads=num_threads)
 
 
-def _open_weights(folder: Path, device: str | None, num_threads: int | None, *, packed: bool) -> InferenceModel | None:
+def _open_weights(
+    folder: Path, config: Config, device: str | None, num_threads: int | None, *, packed: bool
+) -> InferenceModel | None:
     """Return None if transformers must run it: another encoder, or files that are laid out in another way."""
     import torch  # noqa: PLC0415  # onnxruntime works without it
 
@@ -128,7 +118,6 @@ def _open_weights(folder: Path, device: str | None, num_threads: int | None, *, 
         torch.set_num_threads(num_threads)
     if not ((folder / WEIGHTS_NAME).is_file() and (folder / TOKENIZER_NAME).is_file()):
         return None
-    config = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
     chosen = choose_device(device)
     return make_torch_model(config, load_weights(folder, device=chosen), device=chosen, packed=packed)
 
@@ -137,14 +126,10 @@ def _open_tokenizer(folder: Path) -> Callable[[Sequence[list[int]]], list[str]]:
     text = (folder / TOKENIZER_NAME).read_text(encoding="utf-8")
     json.loads(text)  # tokenizers raises a bare `Exception` for a damaged file
     tokenizer = Tokenizer.from_str(text)
-
-    def texts(sequences: Sequence[list[int]]) -> list[str]:
-        return tokenizer.decode_batch(list(sequences), skip_special_tokens=True)
-
-    return texts
+    return lambda sequences: tokenizer.decode_batch(list(sequences), skip_special_tokens=True)
 
 
-def _open_by_transformers(folder: Path, device: str | None, geometry: Geometry, manifest: Manifest) -> TrainedModel:
+def _open_by_transformers(folder: Path, device: str | None, manifest: Manifest) -> TrainedModel:
     try:
         import transformers  # noqa: F401, PLC0415
     except ModuleNotFoundError:
@@ -155,6 +140,5 @@ def _open_by_transformers(folder: Path, device: str | None, geometry: Geometry, 
 
     loaded = load_model(folder)
     loaded.model.to(choose_device(device))
-    return TrainedModel(
-        inference=make_inference_model(loaded), texts=loaded.texts, geometry=geometry, manifest=manifest
-    )
+    inference = make_inference_model(loaded)
+    return TrainedModel(inference=inference, texts=loaded.texts, geometry=loaded.geometry, manifest=manifest)

@@ -27,20 +27,15 @@ C = TypeVar("C", bound=StepCache)
 
 
 class Scorer(Protocol):
-    """Choose next tokens from logits, in the runtime's own arrays.
+    """Choose next tokens from logits, floating [rows, vocabulary] in the runtime's own arrays.
 
     `cases` are rows of the constraint's table of penalties, one for each row of the logits; None without a constraint.
     """
 
     def best_tokens(self, logits: Any, cases: Sequence[int] | None) -> tuple[Ints, Floats]:
-        """Return the most likely allowed token of each row.
+        """Return the most likely allowed token of each row, [rows], and its log-probability, [rows].
 
-        Args:
-            logits: Floating [rows, vocabulary].
-            cases: See the class.
-
-        Returns:
-            Tokens [rows] and their log-probabilities [rows]; the latter are the model's own, without the constraint.
+        The log-probability is the model's own, without the constraint.
         """
         ...
 
@@ -49,14 +44,8 @@ class Scorer(Protocol):
     ) -> tuple[Floats, Ints]:
         """Return the `count` most likely extensions of the beams of each sample, best first.
 
-        Args:
-            logits: Floating [samples * beams, vocabulary].
-            cases: See the class.
-            sums: Sum of the log-probabilities of each beam so far, [samples, beams].
-            count: Number of extensions, at most beams * vocabulary.
-
-        Returns:
-            Sums [samples, count] with the new token, and `beam * vocabulary + token` of each, [samples, count].
+        `sums` are the log-probabilities of all beams so far, [samples, beams]; `count` is at most beams * vocabulary.
+        The results are the sums with the new token and `beam * vocabulary + token`, both [samples, count].
         """
         ...
 
@@ -66,10 +55,6 @@ class TokenDecoder(Protocol[C]):
 
     max_positions: int
     """Longest sequence, start token included."""
-
-    @property
-    def vocab_size(self) -> int:
-        """Number of token ids."""
 
     def start(self, encoded: Any) -> C:
         """Begin a batch. encoded: floating [samples, ...], as the encoder of the same runtime returned it."""

@@ -12,13 +12,10 @@ from latexify.trainer.inference.runtime import C, Floats, Ints, TokenDecoder
 
 DROP_FRACTION = 0.25
 """Finished samples leave the batch once they exceed this fraction of it: copying the others costs about two steps."""
-
 LOOP_TOKENS = 48
 """A sequence loops if this many tokens at its end repeat with a short period."""
-
 MAX_PERIOD = 12
 """Longest period of a loop: four rounds of it are `LOOP_TOKENS`."""
-
 LOOP_CHECK_STEPS = 16
 """Steps between two checks for loops; they fall on the same steps whatever the batch."""
 
@@ -42,34 +39,20 @@ class Hypothesis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """Settings of a search.
+    """Settings of a search."""
 
-    Attributes:
-        start_id: Token that every sequence begins with.
-        end_id: Token that every sequence ends with.
-        max_tokens: Maximum number of generated tokens, end token included.
-        num_beams: Beam width; 1 is greedy search.
-        num_best: Number of hypotheses to return for each sample, at most `num_beams`.
-        stop_loops: Cut sequences off that repeat themselves.
-        constraint: Return only its sentences, also where a sequence was cut off.
-    """
-
-    start_id: int
-    end_id: int
-    max_tokens: int
-    num_beams: int = 1
-    num_best: int = 1
-    stop_loops: bool = True
-    constraint: Constraint | None = None
+    start_id: int  # every sequence begins with it
+    end_id: int  # every sequence ends with it
+    max_tokens: int  # most tokens to generate, end token included
+    num_beams: int = 1  # beam width; 1 is greedy search
+    num_best: int = 1  # hypotheses to return for each sample, at most `num_beams`
+    stop_loops: bool = True  # cut sequences off that repeat themselves
+    constraint: Constraint | None = None  # return only its sentences, also where a sequence was cut off
 
     @property
     def penalties(self) -> Floats | None:
         """Table of the constraint."""
         return None if self.constraint is None else self.constraint.table
-
-    def start_constraint(self, num_rows: int) -> ConstraintState | None:
-        """Return the state of the constraint for the rows of a search, if there is a constraint."""
-        return None if self.constraint is None else ConstraintState(self.constraint, num_rows, self.max_tokens)
 
     def is_finished(self, num_tokens: int) -> bool:
         """Whether a sequence with an end token ended by itself: a constraint also ends it at the length limit."""
@@ -98,22 +81,16 @@ def loop_start(ids: Sequence[int]) -> int | None:
 
 
 def greedy_search(decoder: TokenDecoder[C], encoded: Any, search: Search) -> list[list[Hypothesis]]:
-    """Take the most likely token at every step.
+    """Take the most likely token at every step; return one hypothesis for each sample.
 
-    Args:
-        decoder: Decoder of the runtime that made `encoded`.
-        encoded: Encoded pictures, floating [samples, ...].
-        search: Settings.
-
-    Returns:
-        One hypothesis for each sample.
+    encoded: pictures, floating [samples, ...], from the decoder's runtime.
     """
     scorer = decoder.scorer(search.penalties)
     batch = _GreedyBatch(len(encoded), search)
     cache = decoder.start(encoded)
     while batch.is_growing:
         logits = decoder.step(cache, batch.tokens)
-        batch.extend(*scorer.best_tokens(logits, batch.cases))
+        batch.extend(*scorer.best_tokens(logits, batch.constraint.cases()))
         kept = batch.drop_finished()
         if kept is not None:
             cache.keep_samples(kept, rows=kept)
@@ -131,18 +108,12 @@ class _GreedyBatch:
         self._log_probabilities = np.zeros((num_samples, search.max_tokens), np.float32)
         self._cut = np.full(num_samples, search.max_tokens)  # where a loop ends the sequence
         self._length = 0
-        self._constraint = search.start_constraint(num_samples)
+        self.constraint = ConstraintState(search.constraint, num_samples, search.max_tokens)
         self.tokens: Ints = np.full(num_samples, search.start_id)
 
     @property
     def is_growing(self) -> bool:
-        """Whether any sequence may still grow."""
         return len(self._rows) > 0 and self._length < self._search.max_tokens
-
-    @property
-    def cases(self) -> list[int] | None:
-        """Row of the table of penalties for the next token of each sequence."""
-        return None if self._constraint is None else self._constraint.cases()
 
     def extend(self, tokens: Ints, log_probabilities: Floats) -> None:
         """Append a token to each sequence."""
@@ -150,8 +121,7 @@ class _GreedyBatch:
         self._ids[self._rows, self._length] = tokens
         self._log_probabilities[self._rows, self._length] = log_probabilities
         self._length += 1
-        if self._constraint is not None:
-            self._constraint.append(tokens.tolist())
+        self.constraint.append(tokens)
         self._alive &= tokens != self._search.end_id
         if self._search.stop_loops and is_loop_check_due(self._length):
             self._stop_loops()
@@ -171,8 +141,7 @@ class _GreedyBatch:
             return None
         kept = np.flatnonzero(self._alive)
         self._rows, self._alive, self.tokens = self._rows[kept], self._alive[kept], self.tokens[kept]
-        if self._constraint is not None:
-            self._constraint.keep(kept.tolist())
+        self.constraint.keep(kept)
         return kept
 
     def hypotheses(self) -> list[list[Hypothesis]]:

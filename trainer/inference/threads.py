@@ -15,18 +15,10 @@ R = TypeVar("R")
 
 
 def run_in_threads(work: Callable[[B], R], batches: Iterable[B], *, num_threads: int) -> Iterator[R]:
-    """Yield the result of `work` for every batch, in their order.
+    """Yield the result of `work`, which computes by torch, for every batch, in their order.
 
-    Args:
-        work: Computes by torch; it runs in all threads.
-        batches: Taken one by one in the thread that iterates, a few ahead.
-        num_threads: 1 runs one batch at a time in the calling thread.
-
-    Yields:
-        Results.
-
-    Raises:
-        Exception: What `work` and `batches` raise; batches that have not started are then dropped.
+    `batches` are taken one by one in the thread that iterates, a few ahead. With one thread, `work` runs there, too. If
+    `work` or `batches` raise an exception, batches that have not started are dropped.
     """
     if num_threads == 1:
         yield from map(work, batches)

@@ -17,7 +17,6 @@ from latexify.trainer.loop.history import HistoryRow, RowWindow
 
 CHECKPOINT_VERSION = 5
 """Version of a checkpoint's content and of the arithmetic of a step; raised whenever a resumed run would differ."""
-
 CONTENT = frozenset({"version", "state", "model", "average", "optimizer", "scaler"})
 """Keys of a checkpoint; `average` holds the EMA."""
 
@@ -33,42 +32,25 @@ class Best:
 
 @dataclass(kw_only=True)
 class RunState:
-    """Where a run stands, besides weights, optimizer and scaler.
+    """Where a run stands, besides weights, optimizer and scaler."""
 
-    Attributes:
-        step: Optimizer steps done.
-        position: The next global batch.
-        samples_seen: Samples trained on.
-        num_skipped: Steps skipped in a row, fp16 only.
-        num_stale: Validations in a row that were not better than the best.
-        finished: Whether nothing is left to train.
-        damaged: Rows of the training samples that could not be read, in the order in which they were met.
-        best: The best validation.
-        window: Sums since the last row of the history.
-        rows: The history.
-        seconds: Time spent on the steps of `rows`.
-    """
-
-    step: int = 0
-    position: Position = field(default_factory=Position)
-    samples_seen: int = 0
-    num_skipped: int = 0
-    num_stale: int = 0
-    finished: bool = False
-    damaged: list[int] = field(default_factory=list)
+    step: int = 0  # optimizer steps done
+    position: Position = field(default_factory=Position)  # the next global batch
+    samples_seen: int = 0  # trained on
+    num_skipped: int = 0  # steps skipped in a row, fp16 only
+    num_stale: int = 0  # validations in a row that were not better than the best
+    finished: bool = False  # whether nothing is left to train
+    damaged: list[int] = field(default_factory=list)  # rows of unreadable training samples, in the order they were met
     best: Best | None = None
-    window: RowWindow = field(default_factory=RowWindow)
-    rows: list[HistoryRow] = field(default_factory=list)
-    seconds: float = 0.0
+    window: RowWindow = field(default_factory=RowWindow)  # since the last row of the history
+    rows: list[HistoryRow] = field(default_factory=list)  # the history
+    seconds: float = 0.0  # spent on the steps of `rows`
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> "RunState":
         """Undo `dataclasses.asdict`."""
-        parts = {
-            "position": Position(**raw["position"]),
-            "best": Best(**raw["best"]) if raw["best"] else None,
-            "window": RowWindow(**raw["window"]),
-        }
+        best = Best(**raw["best"]) if raw["best"] else None
+        parts = {"position": Position(**raw["position"]), "best": best, "window": RowWindow(**raw["window"])}
         return cls(**{**raw, **parts})
 
 
@@ -80,12 +62,7 @@ class CheckpointFolder:
         self._keep = keep
 
     def save(self, state: RunState, tensors: dict[str, Any]) -> Path:
-        """Write a checkpoint and delete the oldest.
-
-        Args:
-            state: Where the run stands.
-            tensors: State dictionaries of model, average, optimizer and scaler.
-        """
+        """Write a checkpoint and delete the oldest. tensors: state dictionaries, by the names in `CONTENT`."""
         path = self.folder / f"step-{state.step:08d}.pt"
         _save({"version": CHECKPOINT_VERSION, "state": asdict(state), **tensors}, path)
         self._prune()
@@ -148,9 +125,11 @@ def _save(content: dict[str, Any], path: Path) -> None:
 
 
 def _load(path: Path, *, keys: frozenset[str] = frozenset(), fix: str) -> dict[str, Any]:
-    """Read a file of :func:`_save` with at least these keys, without running anything in it. fix: for the errors."""
+    """Read a file of `_save` with at least these keys, without running anything in it. fix: for the errors."""
     try:
-        damaged = _first_damaged(path)
+        with zipfile.ZipFile(path) as archive:
+            member = archive.testzip()  # torch writes checksums but does not compare them
+        damaged = member and f"the CRC-32 of {member} does not match"
         content = None if damaged else torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise LatexifyError(
@@ -164,10 +143,3 @@ def _load(path: Path, *, keys: frozenset[str] = frozenset(), fix: str) -> dict[s
     if not isinstance(content, dict) or not keys <= content.keys():
         raise LatexifyError(f"{path} is not a checkpoint of latexify: {fix}")
     return content
-
-
-def _first_damaged(path: Path) -> str | None:
-    """Name a member that does not match its checksum; torch writes checksums but does not compare them."""
-    with zipfile.ZipFile(path) as archive:
-        name = archive.testzip()
-    return name and f"the CRC-32 of {name} does not match"

@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from torch.utils.data import DataLoader
 
@@ -15,7 +16,7 @@ from latexify.shards.format.index import SplitIndex
 from latexify.trainer.config import TrainParams
 from latexify.trainer.data.batches import GlobalBatch, MicroBatch, next_batch, open_loader
 from latexify.trainer.data.loader_processes import close_loader, explain_dead_workers
-from latexify.trainer.data.specs import RankShare, plan
+from latexify.trainer.data.specs import plan
 from latexify.trainer.loop.checkpoint import Best, CheckpointFolder, RunState
 from latexify.trainer.loop.history import make_row
 from latexify.trainer.loop.memory import explain_full_memory
@@ -35,25 +36,18 @@ MAX_SKIPPED = 30
 
 @dataclass(frozen=True, kw_only=True)
 class RunInputs:
-    """What a run is made of.
+    """What a run is made of."""
 
-    Attributes:
-        params: Parameters; `micro_batch` is a number.
-        manifest: Manifest of the model to export.
-        folder: Where checkpoints go; it belongs to this run alone, and all ranks see it.
-        board: Whether to write for TensorBoard as well.
-    """
-
-    params: TrainParams
+    params: TrainParams  # `micro_batch` is a number
     loaded: LoadedModel
     train_index: SplitIndex
     valid_index: SplitIndex
     precision: Precision
     seed: int
-    manifest: Manifest
-    folder: Path
-    ranks: Ranks = field(default_factory=Ranks)
-    board: bool = False
+    manifest: Manifest  # of the model to export
+    folder: Path  # where checkpoints go; it belongs to this run alone, and all ranks see it
+    ranks: Ranks
+    board: bool = False  # whether to write for TensorBoard as well
 
 
 class Trainer:
@@ -66,12 +60,7 @@ class Trainer:
         )
         self._checkpoints = CheckpointFolder(inputs.folder, keep=inputs.params.keep_checkpoints)
         self.validator = Validator(
-            inputs.valid_index,
-            inputs.params,
-            batch_size=inputs.params.micro_batch_size,
-            seed=inputs.seed,
-            precision=inputs.precision,
-            ranks=inputs.ranks,
+            inputs.valid_index, inputs.params, seed=inputs.seed, precision=inputs.precision, ranks=inputs.ranks
         )
         self.state = RunState()
         self._notices: list[str] = []
@@ -82,22 +71,22 @@ class Trainer:
         """The model to validate and to export: the current weights, or their EMA."""
         return replace(self.inputs.loaded, model=self.stepper.ema.model)
 
-    def resume(self) -> bool:
-        """Load the checkpoint that the run continues, if there is one; return whether there was.
+    @property
+    def _parts(self) -> dict[str, Any]:
+        """What a checkpoint holds besides the state, by the names there."""
+        of = self.stepper
+        return {"model": of.model, "average": of.ema, "optimizer": of.optimizer, "scaler": of.scaler}
 
-        Raises LatexifyError as :func:`latexify.trainer.loop.resume.find_checkpoint` does.
-        """
+    def resume(self) -> None:
+        """Load the checkpoint that the run continues, if there is one; see :func:`find_checkpoint` for its errors."""
         loaded = find_checkpoint(self._checkpoints, self._params, manifest=self.inputs.manifest, ranks=self._ranks)
         if loaded is None:
-            return False
+            return
         self.state = loaded.state
-        self.inputs.loaded.model.load_state_dict(loaded.tensors["model"])
-        self.stepper.optimizer.load_state_dict(loaded.tensors["optimizer"])
-        self.stepper.ema.load_state_dict(loaded.tensors["average"])
-        self.stepper.scaler.load_state_dict(loaded.tensors["scaler"])
+        for name, part in self._parts.items():
+            part.load_state_dict(loaded.tensors[name])
         if loaded.source is not None:
             self._notices.append(f"train: continuing {loaded.source} after step {self.state.step}")
-        return True
 
     def train(self) -> None:
         """Train to the end. Raises LatexifyError, after writing a checkpoint, if a signal asks to stop."""
@@ -178,7 +167,7 @@ class Trainer:
             start=self.state.position,
             pin_memory=self.inputs.precision.device.type == "cuda",
             by_length=self._by_length,
-            share=RankShare(rank=self._ranks.rank, world_size=self._ranks.world_size),
+            ranks=self._ranks,
         )
 
     def _train_batch(self, batch: GlobalBatch, reporter: Reporter) -> StepResult:
@@ -252,10 +241,4 @@ class Trainer:
         self._saved_at_s = time.monotonic()
         if not self._ranks.is_main:
             return
-        tensors = {
-            "model": self.inputs.loaded.model.state_dict(),
-            "average": self.stepper.ema.state_dict(),
-            "optimizer": self.stepper.optimizer.state_dict(),
-            "scaler": self.stepper.scaler.state_dict(),
-        }
-        self._checkpoints.save(self.state, tensors)
+        self._checkpoints.save(self.state, {name: part.state_dict() for name, part in self._parts.items()})

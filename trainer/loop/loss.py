@@ -18,13 +18,10 @@ MIN_WASTE = 0.25
 
 
 class LabelPart(NamedTuple):
-    """Samples of a batch that are decoded together; a plain tuple, which torch.compile and DDP can look into.
+    """Samples of a batch that are decoded together; a plain tuple, which torch.compile and DDP can look into."""
 
-    rows: int64 [n], which samples; None for all. labels: int64 [n, longest], padded with `IGNORE_INDEX`.
-    """
-
-    rows: torch.Tensor | None
-    labels: torch.Tensor
+    rows: torch.Tensor | None  # which samples, int64 [n]; None for all
+    labels: torch.Tensor  # int64 [n, longest], padded with `IGNORE_INDEX`
 
 
 def split_labels(labels: torch.Tensor) -> list[LabelPart]:
@@ -49,12 +46,7 @@ class TokenLoss(nn.Module):
         self.model, self._label_smoothing = model, label_smoothing
 
     def forward(self, pixels: torch.Tensor, parts: Sequence[LabelPart]) -> torch.Tensor:
-        """Return the loss, float32 [], computed in float32.
-
-        Args:
-            pixels: uint8 [batch, height, width].
-            parts: Labels of all samples of the batch.
-        """
+        """Return the loss, float32 [], computed in float32. pixels: uint8 [batch, height, width]."""
         inputs = model_input(pixels, self.model)
         if parts[0].rows is None:
             return self._decode(parts[0].labels, pixel_values=inputs)
@@ -105,7 +97,6 @@ def token_loss(
         labels: int64 [batch, longest], padded with `IGNORE_INDEX`, which adds nothing.
         label_smoothing: As `torch.nn.functional.cross_entropy` takes it.
     """
-    loss: torch.Tensor = TokenLoss(model, label_smoothing=label_smoothing)(
-        pixels, on_device(split_labels(labels), model.device)
-    )
+    parts = on_device(split_labels(labels), model.device)
+    loss: torch.Tensor = TokenLoss(model, label_smoothing=label_smoothing)(pixels, parts)
     return loss

@@ -54,10 +54,7 @@ def resolve_micro_batch(
 
 
 def activation_bytes(compute_loss: Callable[[], torch.Tensor]) -> int:
-    """Return the bytes that a forward pass keeps for its backward pass, each storage counted once.
-
-    Works on every device. compute_loss: runs the forward pass and returns the loss.
-    """
+    """Return the bytes that a forward pass keeps for its backward pass, each storage counted once, on any device."""
     sizes: dict[int, int] = {}
 
     def count(tensor: torch.Tensor) -> torch.Tensor:
@@ -77,18 +74,14 @@ def explain_full_memory(params: TrainParams, *, device: torch.device) -> Iterato
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not _is_full_memory(error):
+        # on a CPU torch's allocator raises a plain RuntimeError
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "DefaultCPUAllocator" not in str(error):
             raise
         raise LatexifyError(
             f"a micro-batch of {params.micro_batch_size} does not fit into the memory of {device}: set "
             "train.micro_batch to auto or a smaller number, or turn on train.gradient_checkpointing; no checkpoint is "
             "lost"
         ) from None
-
-
-def _is_full_memory(error: BaseException) -> bool:
-    # on a CPU torch's allocator raises a plain RuntimeError
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
 
 
 def free_bytes(device: torch.device) -> int:
@@ -105,17 +98,10 @@ def free_bytes(device: torch.device) -> int:
 
 
 def fitting_batch(bytes_of: Callable[[int], int], *, budget: int, largest: int) -> int:
-    """Return the largest number of samples whose activations fit into memory.
+    """Return the largest number of samples whose activations fit into `budget` bytes, at most `largest`.
 
-    Activations are linear in the number of samples, so measuring one and two gives the constant and the slope.
-
-    Args:
-        bytes_of: Measures the activations of a number of samples.
-        budget: Bytes available.
-        largest: Most samples to return.
-
-    Raises:
-        LatexifyError: If not even one sample fits.
+    Activations are linear in the number of samples, so measuring one and two gives the constant and the slope. Raises
+    LatexifyError if not even one sample fits. bytes_of: measures the activations of a number of samples.
     """
     one, two = bytes_of(1), bytes_of(2)
     per_sample = max(two - one, 1)

@@ -13,14 +13,12 @@ from transformers import VisionEncoderDecoderModel
 
 from latexify.trainer.config import TrainParams
 
-BETA1 = 0.9
 WSD_DECAY_FRACTION = 0.2
 """Fraction of all steps over which the schedule `wsd` (warm-up, stable, decay) falls to zero."""
 EMA_WARMUP = 10
 """After n steps the decay of the EMA is at most (1 + n) / (10 + n), as in TensorFlow's `ExponentialMovingAverage`.
 Otherwise the random first weights would stay in it for thousands of steps."""
 
-_STACKS = ("encoder", "decoder")
 _LAYER = re.compile(r"(?:encoder\.(?:encoder\.)?|decoder\.model\.decoder\.)layers?\.(\d+)\.")
 _BOTTOM = re.compile(r"(?:encoder\.embeddings|decoder\.model\.decoder\.(?:embed_|layernorm_embedding))")
 
@@ -68,21 +66,18 @@ def make_optimizer(model: VisionEncoderDecoderModel, params: TrainParams) -> tor
             for (scale, decays), members in sorted(groups.items(), key=lambda item: item[0], reverse=True)
         ],
         lr=params.learning_rate,
-        betas=(BETA1, params.beta2),
+        betas=(0.9, params.beta2),
         fused=True,  # one kernel for all weights takes half the time, on a CPU too
     )
-
-
-def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
-    """Give every group its fraction of the rate."""
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate * group["lr_scale"]
 
 
 def layer_scales(model: VisionEncoderDecoderModel, *, layerwise_lr_decay: float) -> dict[str, float]:
     """Return each parameter's fraction of the learning rate: `layerwise_lr_decay` ** (number of layers above it)."""
     names = [name for name, _ in model.named_parameters()]
-    tops = {stack: max((_depth(name) for name in names if name.startswith(stack)), default=0) for stack in _STACKS}
+    tops = {
+        stack: max((_depth(name) for name in names if name.startswith(stack)), default=0)
+        for stack in ("encoder", "decoder")
+    }
     output = model.decoder.get_output_embeddings().weight
     scales = {}
     for name, parameter in model.named_parameters():

@@ -27,25 +27,20 @@ _DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 @dataclass(frozen=True, kw_only=True)
 class Precision:
-    """The number format of the forward pass; weights and optimizer stay float32.
+    """The number format of the forward pass; weights and optimizer stay float32."""
 
-    name: `fp32`, `bf16` or `fp16`. Only `fp16` needs loss scaling: its smallest number is 6e-8.
-    """
-
-    name: str
+    name: str  # `fp32`, `bf16` or `fp16`
     device: torch.device
 
     @property
     def needs_scaler(self) -> bool:
-        """Whether the loss must be scaled, or gradients would vanish."""
+        """Whether the loss must be scaled, or gradients would vanish: the smallest number of fp16 is 6e-8."""
         return self.name == "fp16"
 
     def autocast(self) -> contextlib.AbstractContextManager[object]:
         """Return the context of a forward pass."""
         dtype = _DTYPES[self.name]
-        if dtype is None:
-            return contextlib.nullcontext()
-        return torch.autocast(self.device.type, dtype=dtype)
+        return contextlib.nullcontext() if dtype is None else torch.autocast(self.device.type, dtype=dtype)
 
 
 def choose_device(name: str | None) -> torch.device:

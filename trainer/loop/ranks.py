@@ -24,12 +24,15 @@ TIMEOUT = timedelta(minutes=30)
 
 @dataclass(frozen=True, kw_only=True)
 class Ranks:
-    """This process among all. rank: 0 to world_size - 1; rank 0 logs, writes and exports."""
+    """This process among all."""
 
-    rank: int = 0
+    rank: int = 0  # to world_size - 1
     world_size: int = 1
     group: Any = None
     """A gloo group for numbers and text: NCCL can only send GPU memory."""
+
+    def __post_init__(self) -> None:
+        assert 0 <= self.rank < self.world_size
 
     @property
     def is_main(self) -> bool:
@@ -58,35 +61,39 @@ class Ranks:
             if message is not None:
                 raise LatexifyError(message) from error
 
+    @contextlib.contextmanager
+    def share_errors(self) -> Iterator[None]:
+        """Run a block on every rank; where one of them raises a LatexifyError, all raise the first of them after it."""
+        error = None
+        try:
+            yield
+        except LatexifyError as problem:
+            error = problem
+        self.raise_first(error)
+
     def wrap(self, module: nn.Module) -> nn.Module:
         """Wrap a module so that its backward pass averages gradients over all ranks; a single rank needs no wrapper."""
         if self.world_size == 1:
             return module
         device = next(module.parameters()).device
-        return nn.parallel.DistributedDataParallel(
-            module,
-            device_ids=[device.index] if device.type == "cuda" else None,
-            gradient_as_bucket_view=True,
-        )
+        device_ids = [device.index] if device.type == "cuda" else None
+        return nn.parallel.DistributedDataParallel(module, device_ids=device_ids, gradient_as_bucket_view=True)
+
+
+SINGLE_RANK = Ranks()
+"""A process that trains alone."""
 
 
 @contextlib.contextmanager
 def join_ranks(device: str | None) -> Iterator[tuple[Ranks, torch.device]]:
     """Join the group that torchrun's environment variables name, and leave it at the end.
 
-    Args:
-        device: As `latexify.trainer.loop.precision.choose_device` takes it; with several GPUs each rank of a machine
-            takes its own.
-
-    Yields:
-        This process among all, and its device.
-
-    Raises:
-        LatexifyError: If a machine has fewer GPUs than ranks, or the device cannot be used.
+    Yield this process among all, and its device: with several GPUs each rank of a machine takes its own. Raises
+    LatexifyError if a machine has fewer GPUs than ranks, or the device cannot be used.
     """
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     if world_size == 1:
-        yield Ranks(), choose_device(device)
+        yield SINGLE_RANK, choose_device(device)
         return
     chosen = _device_of_rank(choose_device(device), local_rank=int(os.environ["LOCAL_RANK"]))
     dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=TIMEOUT)

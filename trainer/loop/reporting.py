@@ -16,8 +16,6 @@ from latexify.trainer.loop.history import HistoryRow, write_history
 from latexify.trainer.loop.ranks import Ranks
 from latexify.trainer.loop.validation import Validation
 
-TENSORBOARD_FOLDER = "tensorboard"
-
 
 class Reporter:
     """Writes into `folder` and to `progress`; with `board`, for TensorBoard as well."""
@@ -47,8 +45,8 @@ class Reporter:
         """Print how good the model is, with a few predictions."""
         mark = " (best)" if improved else ""
         self.log(f"step {state.step}: valid loss {validation.loss:.3f}, CER {validation.cer:.1%}{mark}")
-        for example in validation.examples:
-            self.log(f"    {example.reference}  read as  {example.prediction or '(nothing)'}")
+        for reference, prediction in validation.examples:
+            self.log(f"    {reference}  read as  {prediction or '(nothing)'}")
         if state.finished and state.num_stale and state.best is not None:
             self.log(f"no validation was better than that of step {state.best.step}, {state.num_stale} in a row")
 
@@ -74,17 +72,14 @@ class Reporter:
             write_json(path, {"step": step, "problem": problem, "keys": keys})
         return LatexifyError(
             f"training failed at step {step}: {problem}; the keys of its batch are in {path}: "
-            f"lower train.learning_rate, or set train.precision to bf16 or fp32"
+            "lower train.learning_rate, or set train.precision to bf16 or fp32"
         )
 
 
 class TensorBoardWriter:
-    """Writes the history as scalars into `folder`/tensorboard.
+    """Writes the history as scalars into `folder`/tensorboard. Raises LatexifyError if the package is not installed.
 
     A new writer writes all rows again from the first, so a resumed run has each point once.
-
-    Raises:
-        LatexifyError: If the package is not installed.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -92,7 +87,7 @@ class TensorBoardWriter:
             module = importlib.import_module("torch.utils.tensorboard")
         except ImportError as error:
             raise missing_extra("tensorboard", package=error.name, needed_by="--tensorboard") from None
-        target = folder / TENSORBOARD_FOLDER
+        target = folder / "tensorboard"
         shutil.rmtree(target, ignore_errors=not target.exists())
         self._writer: Any = module.SummaryWriter(str(target))
         self._num_written = 0

@@ -16,51 +16,34 @@ from latexify.trainer.loop.ranks import Ranks
 
 AUTO_PARAMS = ("precision", "micro_batch")
 """Parameters of `train` that can be `auto`; the machine then decides their value."""
-
 CHANGEABLE = frozenset(
     f"train.{name}"
-    for name in (
-        "augment_strength",
-        "beta2",
-        "max_grad_norm",
-        "dropout",
-        "ema_decay",
-        "label_smoothing",
-        "learning_rate",
-        "log_steps",
-        "max_hours",
-        "max_steps",
-        "micro_batch",
-        "early_stopping_patience",
-        "precision",
-        "schedule",
-        "validate_samples",
-        "validate_steps",
-        "warmup_steps",
-        "weight_decay",
+    for names in (
+        ("learning_rate", "schedule", "warmup_steps", "weight_decay", "beta2", "max_grad_norm"),
+        ("augment_strength", "dropout", "ema_decay", "label_smoothing"),
+        ("max_steps", "max_hours", "early_stopping_patience", "log_steps", "validate_samples", "validate_steps"),
+        ("micro_batch", "precision"),
     )
+    for name in names
 )
 """Parameters that `train.resume_changes` accepts. The others decide which weights there are, what they read, or in
 which order: a run that changed them half-way would give a model that no parameters describe."""
 
 
 class StartedRun(NamedTuple):
-    """A run that has a checkpoint. manifest: with the current names of all parameters."""
+    """A run that has a checkpoint."""
 
     folder: Path
-    manifest: Manifest
+    manifest: Manifest  # with the current names of all parameters
     step: int
 
 
 class LoadedCheckpoint(NamedTuple):
-    """Where a run stands, and the tensors of its checkpoint by what they belong to.
-
-    source: the folder of another run that it comes from; None for the run's own checkpoint.
-    """
+    """Where a run stands, and the tensors of its checkpoint by what they belong to."""
 
     state: RunState
     tensors: dict[str, Any]
-    source: Path | None = None
+    source: Path | None = None  # folder of another run that it comes from; None for the run's own checkpoint
 
 
 def common_precision(precision: Precision, *, ranks: Ranks) -> Precision:
@@ -84,16 +67,15 @@ def keep_auto_choices(
     started = ranks.gather(find_started_run(runs, planned, auto=auto) if auto and ranks.is_main else None)[0]
     if started is None:
         return params, precision
-    error, kept, values = None, precision, started.manifest.params["train"]
-    if "precision" in auto:
-        kept = replace(precision, name=values["precision"])
-        if not is_native(kept.name, device=kept.device):
-            error = LatexifyError(
+    values = started.manifest.params["train"]
+    kept = replace(precision, name=values["precision"]) if "precision" in auto else precision
+    with ranks.share_errors():
+        if "precision" in auto and not is_native(kept.name, device=kept.device):
+            raise LatexifyError(
                 f"{started.folder} was started in {kept.name}, which the {kept.device.type} of this machine does not "
                 f"support natively: resume on a machine that does, or set train.precision to {kept.name} (slow here), "
                 f"or to {precision.name} for a new run"
             )
-    ranks.raise_first(error)
     if "micro_batch" in auto and "micro_batch" in values:  # only manifests of models with batch norms name it
         params = params.model_copy(update={"micro_batch": values["micro_batch"]})
     return params, kept
@@ -125,11 +107,7 @@ def _with_current_names(manifest: Manifest) -> Manifest:
 
 def _without(manifest: Manifest, names: Collection[str]) -> Mapping[str, Any]:
     train = {name: value for name, value in manifest.params["train"].items() if name not in names}
-    return {
-        "version": manifest.version,
-        "inputs": dict(manifest.inputs),
-        "params": {**manifest.params, "train": train},
-    }
+    return {"version": manifest.version, "inputs": manifest.inputs, "params": {**manifest.params, "train": train}}
 
 
 def find_checkpoint(
@@ -144,16 +122,12 @@ def find_checkpoint(
         LatexifyError: On every rank, if the checkpoint is damaged, the ranks see different checkpoints, or the run of
             `train.resume_from` has no checkpoint or differs in what must not change.
     """
-    error, loaded = None, None
-    try:
+    with ranks.share_errors():
         loaded = (
             _find_own(checkpoints)
             or _find_renamed(checkpoints, manifest=manifest, ranks=ranks)
             or _find_origin(checkpoints, params, manifest=manifest, ranks=ranks)
         )
-    except LatexifyError as problem:
-        error = problem
-    ranks.raise_first(error)
     if len(set(ranks.gather(loaded and loaded.state.step))) > 1:
         raise LatexifyError(
             f"not all ranks see the same checkpoints in {checkpoints.folder}: put --root on a file system that all "
@@ -186,7 +160,7 @@ def _find_origin(
     if params.resume_from is None:
         return None
     folder = Path(params.resume_from)
-    check_continues(read_origin(folder), manifest, folder=folder, accepted=params.resume_changes)
+    check_continues(read_manifest(folder, MODEL), manifest, folder=folder, accepted=params.resume_changes)
     loaded = _load_from(folder, checkpoints, ranks=ranks)
     if loaded is None:
         raise LatexifyError(f"{folder} holds no checkpoint: correct train.resume_from, or remove it")
@@ -206,19 +180,10 @@ def _load_from(folder: Path, checkpoints: CheckpointFolder, *, ranks: Ranks) -> 
     return LoadedCheckpoint(*loaded, source=folder)
 
 
-def read_origin(folder: Path) -> Manifest:
-    """Read the manifest of the run to continue. Raises LatexifyError if the folder holds none."""
-    return read_manifest(folder, MODEL)
-
-
 def check_continues(origin: Manifest, planned: Manifest, *, folder: Path, accepted: Collection[str]) -> None:
-    """Check that a run may continue from another.
+    """Check that `planned`, a run that is to start, may continue `origin`, the run in `folder`.
 
-    Args:
-        origin: Manifest of the run to continue.
-        planned: Manifest of the run that is to start.
-        folder: Folder of `origin`, for the error.
-        accepted: Parameters of the section `train` that may differ, such as `max_steps`.
+    accepted: parameters of the section `train` that may differ, such as `max_steps`.
 
     Raises:
         LatexifyError: If anything else differs, or a name cannot be accepted; lists all differences, one a line, and
@@ -248,22 +213,18 @@ def _why_not_accepted(name: str) -> str:
 def _remedy(name: str) -> str:
     if name in CHANGEABLE:
         return f"set it back, or add `{name.removeprefix('train.')}` to train.resume_changes"
-    if name == "version":
-        return "another version of latexify wrote it: start from its model instead, with model.base"
-    return "set it back, or start from its model instead, with model.base"
+    what = "another version of latexify wrote it:" if name == "version" else "set it back, or"
+    return f"{what} start from its model instead, with model.base"
 
 
 def _fields(manifest: Manifest) -> dict[str, Any]:
     """Flatten what a run was made from into dotted names."""
     inputs = {name: value for name, value in manifest.inputs.items() if name != "run"}
-    return {"version": manifest.version, **_flat(manifest.params), **_flat({"inputs": inputs})}
+    return _flat({"version": manifest.version, **manifest.params, "inputs": inputs})
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = value
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
     return flat

@@ -15,9 +15,9 @@ from latexify.trainer.data.augment import Augmentation
 from latexify.trainer.data.batches import MicroBatch
 from latexify.trainer.data.specs import MicroBatchSpec
 from latexify.trainer.loop.loss import TokenLoss, on_device, split_labels
-from latexify.trainer.loop.optim import WeightEma, freeze, make_optimizer, set_learning_rate, set_training
+from latexify.trainer.loop.optim import WeightEma, freeze, make_optimizer, set_training
 from latexify.trainer.loop.precision import Precision
-from latexify.trainer.loop.ranks import Ranks
+from latexify.trainer.loop.ranks import SINGLE_RANK, Ranks
 
 
 class NonFiniteError(ArithmeticError):
@@ -26,21 +26,14 @@ class NonFiniteError(ArithmeticError):
 
 @dataclass(frozen=True, kw_only=True)
 class StepResult:
-    """The result of a step.
+    """The result of a step."""
 
-    Attributes:
-        loss_sum: Sum of the token losses (natural logarithm), label smoothing included.
-        num_slots: Label positions, padding included.
-        grad_norm: Norm of the gradient before clipping.
-        applied: False if fp16 gradients overflowed and the step was skipped.
-    """
-
-    loss_sum: float
+    loss_sum: float  # of the token losses (natural logarithm), label smoothing included
     num_tokens: int
     num_samples: int
-    num_slots: int
-    grad_norm: float
-    applied: bool
+    num_slots: int  # label positions, padding included
+    grad_norm: float  # before clipping
+    applied: bool  # False if fp16 gradients overflowed and the step was skipped
 
 
 def seed_dropout(seed: int, spec: MicroBatchSpec) -> None:
@@ -65,14 +58,14 @@ class Stepper:
         *,
         precision: Precision,
         seed: int,
-        ranks: Ranks | None = None,
+        ranks: Ranks = SINGLE_RANK,
     ) -> None:
         self.model = model
         freeze(model, params)
         self.optimizer = make_optimizer(model, params)
         self.ema = WeightEma(model, decay=params.ema_decay)
         self.scaler = torch.amp.GradScaler(precision.device.type, enabled=precision.needs_scaler)
-        self._ranks = ranks or Ranks()
+        self._ranks = ranks
         if params.gradient_checkpointing:
             # newer versions of transformers warn about the older name
             enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
@@ -86,28 +79,21 @@ class Stepper:
     def step(self, micro_batches: Sequence[MicroBatch], *, learning_rate: float) -> StepResult:
         """Train on one global batch; the loss is the sum of its token losses divided by the number of its tokens.
 
-        Neither micro-batches nor ranks change the loss. An overflow of fp16 gradients is not an error: the step is
-        skipped and the scale lowered.
-
-        Args:
-            micro_batches: Those of this rank, at least one.
-            learning_rate: Learning rate of this step.
-
-        Returns:
-            The result over all ranks.
-
-        Raises:
-            NonFiniteError: On every rank, before the weights change.
+        Neither micro-batches nor ranks change the loss. `micro_batches` are those of this rank, at least one; the
+        result is that of all ranks. An overflow of fp16 gradients is not an error: the step is skipped and the scale
+        lowered. Raises NonFiniteError on every rank, before the weights change.
         """
-        set_learning_rate(self.optimizer, learning_rate)
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate * group["lr_scale"]
         set_training(self.model, self._params)
         self.optimizer.zero_grad(set_to_none=True)
         loss_sum = torch.zeros((), device=self._precision.device)
         for number, micro in enumerate(micro_batches, start=1):
             # ranks exchange gradients once, with the last backward pass
-            with contextlib.nullcontext() if number == len(micro_batches) else self._without_exchange():
+            with self._exchange(is_last=number == len(micro_batches)):
                 loss_sum += self._backward(micro)
-        counts = [float(loss_sum), *_counts(micro_batches)]
+        labels = [micro.labels for micro in micro_batches]
+        counts = [float(loss_sum), sum(map(len, labels)), sum(part.numel() for part in labels)]
         total, num_samples, num_slots = self._ranks.sums(counts)
         grad_norm, applied = self._apply(total)
         return StepResult(
@@ -132,10 +118,10 @@ class Stepper:
         self.scaler.scale(scaled).backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
-    def _without_exchange(self) -> contextlib.AbstractContextManager[object]:
-        if isinstance(self._shared, nn.parallel.DistributedDataParallel):
-            return self._shared.no_sync()
-        return contextlib.nullcontext()
+    def _exchange(self, *, is_last: bool) -> contextlib.AbstractContextManager[object]:
+        if is_last or not isinstance(self._shared, nn.parallel.DistributedDataParallel):
+            return contextlib.nullcontext()
+        return self._shared.no_sync()
 
     def _apply(self, loss_sum: float) -> tuple[float, bool]:
         """Unscale, clip, step and update; return the norm before clipping and whether the weights changed."""
@@ -152,8 +138,3 @@ class Stepper:
         if applied:
             self.ema.update()
         return norm, applied
-
-
-def _counts(micro_batches: Sequence[MicroBatch]) -> tuple[int, int]:
-    """Count samples, and label positions with padding."""
-    return sum(len(micro.labels) for micro in micro_batches), sum(micro.labels.numel() for micro in micro_batches)

@@ -1,17 +1,18 @@
 """Validation: loss per token and CER on a fixed part of the validation inks."""
 
 from dataclasses import dataclass
+from itertools import chain
+from operator import attrgetter
 
 import numpy as np
 import torch
 
 from latexify.common.edit_counts import edit_counts
-from latexify.common.errors import LatexifyError
 from latexify.shards.format.index import SplitIndex
 from latexify.shards.reading.reader import SampleReader
 from latexify.trainer.config import TrainParams
 from latexify.trainer.data.collate import IGNORE_INDEX, collate
-from latexify.trainer.inference.from_transformers import generate_ids
+from latexify.trainer.inference.from_transformers import make_inference_model
 from latexify.trainer.loop.loss import token_loss
 from latexify.trainer.loop.precision import Precision
 from latexify.trainer.loop.ranks import Ranks
@@ -20,32 +21,16 @@ from latexify.trainer.model.model import LoadedModel, max_positions
 MAX_LENGTH_FACTOR = 1.25
 """Decoding stops at the length of the longest label times this. A model that has not learned to stop only costs time
 beyond it: by then a sequence has more errors than an empty one."""
-
 NUM_EXAMPLES = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ValidationExample:
-    """A prediction beside its reference."""
-
-    key: str
-    reference: str
-    prediction: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Validation:
-    """The result of a validation.
+    """The result of a validation."""
 
-    Attributes:
-        loss: Mean per label token, without label smoothing.
-        cer: Character edits divided by reference characters.
-        examples: A few predictions to print, from short labels to long.
-    """
-
-    loss: float
-    cer: float
-    examples: list[ValidationExample]
+    loss: float  # mean per label token, without label smoothing
+    cer: float  # character edits divided by reference characters
+    examples: list[tuple[str, str]]  # a few references with predictions, from short labels to long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,54 +42,40 @@ class _BatchScore:
     num_tokens: int
     num_edits: int
     num_characters: int
-    examples: list[ValidationExample]
+    example: tuple[str, str]  # reference and prediction of the first sample
 
 
 class Validator:
     """Validates on the same inks every time: a random part of the split, chosen by the seed, divided among ranks."""
 
-    def __init__(  # noqa: PLR0913  # all but the first two are named
-        self,
-        index: SplitIndex,
-        params: TrainParams,
-        *,
-        batch_size: int,
-        seed: int,
-        precision: Precision,
-        ranks: Ranks | None = None,
+    def __init__(
+        self, index: SplitIndex, params: TrainParams, *, seed: int, precision: Precision, ranks: Ranks
     ) -> None:
         # raw bits, since NumPy guarantees their stream for ever, unlike that of `permutation` (NEP 19)
         raw = np.random.Philox(np.random.SeedSequence(seed)).random_raw(len(index))
         chosen = np.argsort(raw, kind="stable")[: params.validate_samples]
         # batches of like length have little padding, and short ones need few decoding steps
         rows = chosen[np.argsort(index.num_tokens[chosen], kind="stable")]
-        self._batches = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
+        size = params.micro_batch_size
+        self._batches = [rows[start : start + size] for start in range(0, len(rows), size)]
         self._limit = int(index.num_tokens[rows].max() * MAX_LENGTH_FACTOR) + 1
         self._reader = SampleReader(index)
-        self._precision, self._ranks = precision, ranks or Ranks()
+        self._precision, self._ranks = precision, ranks
 
     def validate(self, loaded: LoadedModel) -> Validation:
         """Score the model by greedy search, the same on every rank; leaves it in evaluation mode.
 
-        Raises:
-            LatexifyError: On every rank, if a rank meets a damaged sample.
+        Raises LatexifyError, on every rank, if a rank meets a damaged sample.
         """
         loaded.model.eval()
-        scores: list[_BatchScore] = []
-        error = None
-        try:
-            numbers = range(self._ranks.rank, len(self._batches), self._ranks.world_size)
+        numbers = range(self._ranks.rank, len(self._batches), self._ranks.world_size)
+        with self._ranks.share_errors():
             scores = [self._score(loaded, number) for number in numbers]
-        except LatexifyError as problem:
-            error = problem
-        self._ranks.raise_first(error)
-        gathered = sorted(
-            (score for part in self._ranks.gather(scores) for score in part), key=lambda score: score.number
-        )
+        gathered = sorted(chain.from_iterable(self._ranks.gather(scores)), key=attrgetter("number"))
         return Validation(
             loss=sum(score.loss_sum for score in gathered) / sum(score.num_tokens for score in gathered),
             cer=sum(score.num_edits for score in gathered) / sum(score.num_characters for score in gathered),
-            examples=[score.examples[0] for score in gathered[:: max(len(gathered) // NUM_EXAMPLES, 1)]][:NUM_EXAMPLES],
+            examples=[score.example for score in gathered[:: max(len(gathered) // NUM_EXAMPLES, 1)]][:NUM_EXAMPLES],
         )
 
     @torch.inference_mode()
@@ -115,9 +86,9 @@ class Validator:
         labels = labels[:, : max_positions(loaded.model) - 1]
         with self._precision.autocast():
             loss_sum = token_loss(loaded.model, pixels, labels).item()
-            decoded = generate_ids(loaded, pixels, num_beams=1, max_new_tokens=self._limit)
+            decoded = make_inference_model(loaded).generate(pixels.numpy(), max_tokens=self._limit)
         references = [sample.label for sample in samples]
-        predictions = loaded.texts(decoded.ids)
+        predictions = loaded.texts([hypotheses[0].ids for hypotheses in decoded])
         num_characters, num_edits = edit_counts(references, predictions)
         return _BatchScore(
             number=number,
@@ -125,8 +96,5 @@ class Validator:
             num_tokens=int((labels != IGNORE_INDEX).sum()),
             num_edits=int(num_edits.sum()),
             num_characters=int(num_characters.sum()),
-            examples=[
-                ValidationExample(key=sample.key, reference=reference, prediction=prediction)
-                for sample, reference, prediction in zip(samples, references, predictions, strict=True)
-            ],
+            example=(references[0], predictions[0]),
         )

@@ -19,7 +19,6 @@ from latexify.trainer.model.presets import PRESETS, DecoderShape, EncoderShape, 
 
 MAX_TOKENS = 512
 """Positions of the decoder: the longest label, its end id included."""
-
 LONGEST_WAVELENGTH = 256.0
 """Longest wavelength of the decoder's positions. Beyond it no position repeats: the other wavelengths still differ."""
 

@@ -1,22 +1,23 @@
 """The pictures that a model reads, as its folder describes them; needs neither torch nor transformers."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Self
+
+from latexify.artifacts.names import GEOMETRY_NAME
 
 
 @dataclass(frozen=True, kw_only=True)
 class Geometry:
-    """How to draw an ink for a model. All values are in pixels.
-
-    max_stroke_px: Upper limit of the size of an ink's median stroke; None: every ink fills the canvas.
-    """
+    """How to draw an ink for a model. All values are in pixels."""
 
     height_px: int
     width_px: int
     margin_px: float
     pen_width_px: float
-    max_stroke_px: float | None = None
+    max_stroke_px: float | None = None  # upper limit of an ink's median stroke; None: every ink fills the canvas
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Self:
@@ -26,3 +27,8 @@ class Geometry:
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return asdict(self)
+
+
+def read_geometry(model: Path) -> Geometry:
+    """Read the geometry of a model folder. Raises OSError, ValueError or TypeError if it is missing or damaged."""
+    return Geometry.from_params(json.loads((model / GEOMETRY_NAME).read_text(encoding="utf-8")))

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
-from latexify.artifacts.files import write_atomically
+from latexify.artifacts.files import write_atomically, write_json
 from latexify.artifacts.manifest import Manifest, write_manifest
 from latexify.artifacts.names import CALIBRATION_NAME, CONFIG_NAME, GEOMETRY_NAME, MANIFEST_NAME
 from latexify.common.errors import LatexifyError
@@ -24,15 +24,8 @@ def export_model(
     `VisionEncoderDecoderModel`, `AutoTokenizer` and `AutoImageProcessor` load it by `from_pretrained(out)`; the
     processor turns a shard's PNG, as RGB, into exactly what the model was trained on.
 
-    Args:
-        loaded: The model; its weights are rounded to `dtype`, so that it equals what is stored.
-        out: Folder to write. A calibration of an earlier model in it is deleted.
-        manifest: Manifest of the model.
-        rows: History of the training.
-        dtype: Number format of the stored weights.
-
-    Raises:
-        LatexifyError: If a weight is beyond the range of `dtype`.
+    The weights of the model itself are rounded to `dtype`, too, so that it equals what is stored. Raises LatexifyError
+    if one of them is beyond the range of `dtype`.
     """
     _round_weights(loaded.model, dtype)
     out.mkdir(parents=True, exist_ok=True)
@@ -43,8 +36,7 @@ def export_model(
     _set_loading_dtype(out)
     loaded.tokenizer.save_pretrained(out)
     _image_processor(loaded).save_pretrained(out)
-    geometry = json.dumps(loaded.geometry.to_dict(), indent=2) + "\n"
-    write_atomically(out / GEOMETRY_NAME, geometry.encode())
+    write_json(out / GEOMETRY_NAME, loaded.geometry.to_dict())
     write_history(out, rows)
     write_manifest(out, manifest)
 

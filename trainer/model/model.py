@@ -1,6 +1,5 @@
 """Models: building one to train, loading a trained one, and its special ids."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,23 +9,23 @@ from torch import nn
 from transformers import AutoTokenizer, GenerationConfig, PreTrainedTokenizerBase, VisionEncoderDecoderModel
 
 from latexify.artifacts.manifest import read_manifest
-from latexify.artifacts.names import GEOMETRY_NAME, MODEL
+from latexify.artifacts.names import MODEL
 from latexify.common.errors import LatexifyError, first_line
 from latexify.trainer.config import ModelParams
-from latexify.trainer.model import architecture
-from latexify.trainer.model.canvas import Geometry
+from latexify.trainer.model.architecture import build
+from latexify.trainer.model.canvas import Geometry, read_geometry
 from latexify.trainer.model.pixels import grey_of
 from latexify.trainer.model.pretrained import load_base, without_progress_bars
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedModel:
-    """All that inference needs. fingerprint: of the model's manifest."""
+    """All that inference needs."""
 
     model: VisionEncoderDecoderModel
     tokenizer: PreTrainedTokenizerBase
     geometry: Geometry
-    fingerprint: str
+    fingerprint: str  # of the model's manifest
 
     @property
     def height_px(self) -> int:
@@ -40,10 +39,8 @@ class LoadedModel:
 
     def texts(self, ids: Sequence[list[int]]) -> list[str]:
         """Decode each sequence of token ids to text, without special tokens."""
-        return [
-            self.tokenizer.decode(sequence, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-            for sequence in ids
-        ]
+        options = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
+        return [self.tokenizer.decode(sequence, **options) for sequence in ids]
 
 
 def load_tokenizer(folder: Path, *, producer: str) -> PreTrainedTokenizerBase:
@@ -73,22 +70,12 @@ def make_model(  # noqa: PLR0913  # what a model depends on; all are named
     """
     torch.manual_seed(seed)
     if params.base == "scratch":
-        model = architecture.build(
-            params.preset,
-            vocab_size=vocabulary_size(tokenizer),
-            height_px=height_px,
-            width_px=width_px,
-            dropout=dropout,
-        )
+        vocab_size = int(max(tokenizer.get_vocab().values())) + 1  # may exceed the number of tokens
+        model = build(params.preset, vocab_size=vocab_size, height_px=height_px, width_px=width_px, dropout=dropout)
     else:
         model = load_base(params.base, tokenizer=tokenizer, height_px=height_px, width_px=width_px, dropout=dropout)
     set_special_ids(model, tokenizer)
     return model
-
-
-def vocabulary_size(tokenizer: PreTrainedTokenizerBase) -> int:
-    """Return the rows that an embedding needs: the largest id plus 1, which may exceed the number of tokens."""
-    return int(max(tokenizer.get_vocab().values())) + 1
 
 
 def set_special_ids(model: VisionEncoderDecoderModel, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -125,28 +112,20 @@ def has_batch_norm(model: nn.Module) -> bool:
 
 
 def model_input(pixels: torch.Tensor, model: VisionEncoderDecoderModel) -> torch.Tensor:
-    """Turn grey pictures into the encoder's input, on the model's device.
+    """Turn uint8 [batch, height, width], ink 0, paper 255, into the encoder's input, on the model's device.
 
-    Args:
-        pixels: uint8 [batch, height, width], ink 0, paper 255.
-        model: The model.
-
-    Returns:
-        float32 [batch, channels, height, width], ink -1, paper +1, as TrOCR's image processor gives it (rescale by
-        1/255, mean 0.5, standard deviation 0.5).
+    That is float32 [batch, channels, height, width], ink -1, paper +1, as TrOCR's image processor gives it (rescale by
+    1/255, mean 0.5, standard deviation 0.5).
     """
     grey = grey_of(pixels.to(model.device, non_blocking=True))
     return grey[:, None].expand(-1, model.config.encoder.num_channels, -1, -1)
 
 
 def load_model(folder: Path) -> LoadedModel:
-    """Load a trained model in evaluation mode on the CPU.
-
-    Raises LatexifyError if the folder is missing, incomplete or damaged.
-    """
+    """Load a trained model in evaluation mode on the CPU. Raises LatexifyError if the folder is missing or damaged."""
     manifest = read_manifest(folder, MODEL)
     try:
-        geometry = Geometry.from_params(json.loads((folder / GEOMETRY_NAME).read_text(encoding="utf-8")))
+        geometry = read_geometry(folder)
         with without_progress_bars():
             # also if the file holds float16, which is slow and imprecise on a CPU
             model = VisionEncoderDecoderModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
@@ -154,9 +133,5 @@ def load_model(folder: Path) -> LoadedModel:
         raise LatexifyError(
             f"{folder} is not a complete model ({first_line(error)}): run `{MODEL.producer}` again"
         ) from None
-    return LoadedModel(
-        model=model.eval(),
-        tokenizer=load_tokenizer(folder, producer=MODEL.producer),
-        geometry=geometry,
-        fingerprint=manifest.fingerprint,
-    )
+    tokenizer = load_tokenizer(folder, producer=MODEL.producer)
+    return LoadedModel(model=model.eval(), tokenizer=tokenizer, geometry=geometry, fingerprint=manifest.fingerprint)

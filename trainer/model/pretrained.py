@@ -21,10 +21,8 @@ from latexify.common.package_data import resolve_base
 
 RESIZABLE_ENCODERS = ("vit", "deit")
 """Encoders whose positions are a grid of learned vectors that can be interpolated."""
-
 DROPOUT_NAMES = ("dropout", "hidden_dropout_prob")
 """Names of the dropout of residual branches in configurations of decoders and encoders."""
-
 CONTENT_SUFFIXES = (".safetensors", ".bin", ".json", ".txt", ".model")
 """Suffixes of the files that weights, configuration and tokenizer are read from."""
 
@@ -152,33 +150,24 @@ def fit_canvas(model: VisionEncoderDecoderModel, *, base: str, height_px: int, w
             f"rasterize.height_px and width_px multiples of them (found {height_px} and {width_px})"
         )
     embeddings = model.encoder.embeddings
-    embeddings.position_embeddings = nn.Parameter(
-        interpolate_positions(
-            embeddings.position_embeddings.detach(),
-            old_grid=(old_height // patch_height, old_width // patch_width),
-            new_grid=(height_px // patch_height, width_px // patch_width),
-        )
-    )
+    positions = embeddings.position_embeddings.detach()
+    old_grid = (old_height // patch_height, old_width // patch_width)
+    new_grid = (height_px // patch_height, width_px // patch_width)
+    embeddings.position_embeddings = nn.Parameter(interpolate_positions(positions, old_grid, new_grid))
     config.image_size = [height_px, width_px]
     for part in (embeddings, embeddings.patch_embeddings):
         if hasattr(part, "image_size"):
             part.image_size = (height_px, width_px)
-    embeddings.patch_embeddings.num_patches = (height_px // patch_height) * (width_px // patch_width)
+    embeddings.patch_embeddings.num_patches = new_grid[0] * new_grid[1]
 
 
 def interpolate_positions(
-    positions: torch.Tensor, *, old_grid: tuple[int, int], new_grid: tuple[int, int]
+    positions: torch.Tensor, old_grid: tuple[int, int], new_grid: tuple[int, int]
 ) -> torch.Tensor:
-    """Interpolate learned positions bicubically from one grid to another.
+    """Interpolate learned positions bicubically from one grid of rows and columns to another.
 
-    Args:
-        positions: float32 [1, specials + rows * columns, size], row by row; class and distillation tokens come first
-            and are kept.
-        old_grid: Rows and columns of `positions`.
-        new_grid: Rows and columns of the result.
-
-    Returns:
-        float32 [1, specials + new rows * new columns, size].
+    positions: float32 [1, specials + rows * columns, size], row by row, as the result; class and distillation tokens
+    come first and are kept.
     """
     num_special = positions.shape[1] - old_grid[0] * old_grid[1]
     grid = positions[:, num_special:].reshape(1, *old_grid, -1).permute(0, 3, 1, 2)
@@ -192,10 +181,7 @@ def _pair(size: int | list[int] | tuple[int, int]) -> tuple[int, int]:
 
 @torch.no_grad()
 def fit_vocabulary(
-    model: VisionEncoderDecoderModel,
-    tokenizer: PreTrainedTokenizerBase,
-    *,
-    base_tokenizer: PreTrainedTokenizerBase,
+    model: VisionEncoderDecoderModel, tokenizer: PreTrainedTokenizerBase, *, base_tokenizer: PreTrainedTokenizerBase
 ) -> None:
     r"""Fit the decoder to a vocabulary: the vector of each token is the mean of the base's tokens that spell it.
 

@@ -30,7 +30,8 @@ from latexify.trainer.config import TrainParams
 from latexify.trainer.data.batches import MicroBatch, open_loader
 from latexify.trainer.data.collate import IGNORE_INDEX
 from latexify.trainer.data.loader_processes import close_loader, explain_dead_workers
-from latexify.trainer.data.specs import SINGLE_RANK, Position, RankShare
+from latexify.trainer.data.specs import Position
+from latexify.trainer.loop.ranks import SINGLE_RANK, Ranks
 from tests.support.trainer_data import make_sample, make_shards, quick_params
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more workers than cores, on purpose
@@ -45,10 +46,10 @@ def own_shards(shards: Path, tmp_path: Path) -> Path:
 
 
 def stream(
-    index: SplitIndex, params: TrainParams, *, count: int, share: RankShare = SINGLE_RANK
+    index: SplitIndex, params: TrainParams, *, count: int, ranks: Ranks = SINGLE_RANK
 ) -> list[MicroBatch | LatexifyError]:
     """The first `count` items of the loader, and its processes ended."""
-    batches = iter(open_loader(index, params, seed=1, start=Position(), pin_memory=False, share=share))
+    batches = iter(open_loader(index, params, seed=1, start=Position(), pin_memory=False, ranks=ranks))
     try:
         with explain_dead_workers():
             return list(islice(batches, count))
@@ -79,7 +80,7 @@ def test_ranks_share_every_global_batch(shards: Path, world_size: int, workers: 
     plan = plan_epoch(index.num_tokens, index.shard_ids, seed=1, epoch=0, global_batch=8)
     parts = math.ceil(math.ceil(8 / world_size) / 2)
     ranks = [
-        whole(stream(index, params, count=5 * parts, share=RankShare(rank=rank, world_size=world_size)))
+        whole(stream(index, params, count=5 * parts, ranks=Ranks(rank=rank, world_size=world_size)))
         for rank in range(world_size)
     ]
     for number, rows in enumerate(plan.rows):
@@ -124,9 +125,9 @@ def test_more_ranks_than_samples_are_refused(tmp_path: Path) -> None:
     make_shards(tmp_path / "shards", num_train=4, num_valid=2)
     index = open_split(tmp_path / "shards", "train")
     with pytest.raises(LatexifyError, match=r"5 ranks cannot share a global batch of 4 samples .*or start fewer ranks"):
-        stream(index, quick_params(), count=1, share=RankShare(rank=4, world_size=5))
+        stream(index, quick_params(), count=1, ranks=Ranks(rank=4, world_size=5))
     with pytest.raises(LatexifyError, match=r"in micro-batches of 1: make train.global_batch a multiple of 3"):
-        stream(index, quick_params(micro_batch=1), count=1, share=RankShare(rank=0, world_size=3))
+        stream(index, quick_params(micro_batch=1), count=1, ranks=Ranks(rank=0, world_size=3))
 
 
 @SECONDS

@@ -64,10 +64,6 @@ class FixedDecoder:
         """logits: float32 [samples, steps, vocabulary]."""
         self._logits, self._by_torch = logits.numpy(), by_torch
 
-    @property
-    def vocab_size(self) -> int:
-        return int(self._logits.shape[2])
-
     def start(self, encoded: Floats) -> Rows:
         return Rows(sample=np.arange(len(encoded)))
 

@@ -14,8 +14,8 @@ from PIL import Image
 
 from latexify.shards.format.index import open_split
 from latexify.shards.reading.reader import SampleReader
-from latexify.trainer.inference.from_transformers import generate_ids
 from latexify.trainer.model.model import load_model, model_input
+from tests.support.reading_models import best_of
 from tests.support.trainer_data import GEOMETRY, draw, make_base, make_shards, make_tokenizer, train
 
 torch.set_num_threads(1)
@@ -44,15 +44,12 @@ def test_a_tiny_model_learns_sixteen_samples_by_heart(tmp_path: Path) -> None:
     samples = SampleReader(index).read(range(16))
     pixels = torch.from_numpy(np.stack([sample.pixels for sample in samples]))
     for beams in (1, 3):
-        decoded = generate_ids(loaded, pixels, num_beams=beams, max_new_tokens=20)
-        assert loaded.texts(decoded.ids) == [sample.label for sample in samples]
-        assert decoded.ids == [sample.token_ids[:-1].tolist() for sample in samples]
-        assert decoded.finished.all()
-        assert (decoded.confidence > 0.5).all()
-        assert (decoded.confidence <= 1).all()
-    cut = generate_ids(loaded, pixels, num_beams=1, max_new_tokens=1)
-    assert all(len(ids) <= 1 for ids in cut.ids)
-    assert not cut.finished.any()
+        decoded = best_of(loaded, pixels, num_beams=beams, max_tokens=20)
+        assert loaded.texts([best.ids for best in decoded]) == [sample.label for sample in samples]
+        assert [best.ids for best in decoded] == [sample.token_ids[:-1].tolist() for sample in samples]
+        assert all(best.finished and 0.5 < best.confidence <= 1 for best in decoded)
+    cut = best_of(loaded, pixels, max_tokens=1)
+    assert all(len(best.ids) <= 1 and not best.finished for best in cut)
 
 
 def test_confidence_is_the_geometric_mean_of_token_probabilities(
@@ -63,12 +60,12 @@ def test_confidence_is_the_geometric_mean_of_token_probabilities(
     loaded = load_model(folder / "model")
     sample = SampleReader(open_split(training_data / "shards", "valid")).read([0])[0]
     pixels = torch.from_numpy(sample.pixels)[None]
-    decoded = generate_ids(loaded, pixels, num_beams=1, max_new_tokens=8)
-    ids = torch.tensor([2, *decoded.ids[0], *([2] if decoded.finished[0] else [])])
+    [decoded] = best_of(loaded, pixels, max_tokens=8)
+    ids = torch.tensor([2, *decoded.ids, *([2] if decoded.finished else [])])
     with torch.no_grad():
         logits = loaded.model(pixel_values=model_input(pixels, loaded.model), decoder_input_ids=ids[None, :-1]).logits
     chosen = logits[0].log_softmax(-1)[range(len(ids) - 1), ids[1:]]
-    assert decoded.confidence[0] == pytest.approx(chosen.mean().exp().item(), rel=1e-4)
+    assert decoded.confidence == pytest.approx(chosen.mean().exp().item(), rel=1e-4)
 
 
 def test_the_folder_loads_elsewhere_without_this_project(
@@ -100,8 +97,8 @@ def test_the_folder_loads_elsewhere_without_this_project(
     loaded = load_model(folder / "model")
     pixels = torch.from_numpy(draw([0, 1, 4]))[None]
     assert torch.equal(torch.from_numpy(np.load(tmp_path / "pixels.npy")), model_input(pixels, loaded.model))
-    decoded = generate_ids(loaded, pixels, num_beams=1, max_new_tokens=1000)
+    [decoded] = best_of(loaded, pixels, max_tokens=1000)
     assert ids[0] == 2
-    assert [i for i in ids[1:] if i != 2] == decoded.ids[0]
-    assert text == loaded.texts(decoded.ids)[0]
+    assert [i for i in ids[1:] if i != 2] == decoded.ids
+    assert [text] == loaded.texts([decoded.ids])
     assert loaded.geometry.to_dict() == GEOMETRY

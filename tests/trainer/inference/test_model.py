@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from latexify.trainer.inference import search as search_module
-from latexify.trainer.inference.from_transformers import generate_ids, make_inference_model
+from latexify.trainer.inference.from_transformers import make_inference_model
 from latexify.trainer.model.model import LoadedModel
 from tests.support.reading_models import (
     KINDS,
     MAX_TOKENS,
+    best_of,
     generate_by_transformers,
     make_loaded,
     max_new_tokens,
@@ -36,11 +37,11 @@ def test_greedy_search_gives_what_transformers_gives(loaded: LoadedModel) -> Non
     """A cache, a fold or a position that is off by one gives other tokens without any error."""
     pixels = random_pictures(24)
     expected, _ = generate_by_transformers(loaded, pixels, num_beams=1)
-    batch = generate_ids(loaded, pixels, num_beams=1, max_new_tokens=MAX_TOKENS, stop_loops=False)
-    assert batch.ids == expected
-    assert batch.finished.tolist() == [len(ids) < max_new_tokens(loaded) for ids in expected]
+    batch = best_of(loaded, pixels, max_tokens=MAX_TOKENS, stop_loops=False)
+    assert [best.ids for best in batch] == expected
+    assert [best.finished for best in batch] == [len(ids) < max_new_tokens(loaded) for ids in expected]
     assert len({tuple(ids) for ids in expected}) > 5  # otherwise this would prove little
-    assert batch.finished.any()
+    assert any(best.finished for best in batch)
 
 
 @pytest.mark.parametrize("num_beams", [2, 3])

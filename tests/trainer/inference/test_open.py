@@ -10,12 +10,13 @@ from safetensors.torch import load_file, save_file
 
 from latexify.common.errors import LatexifyError
 from latexify.trainer.inference import open as open_module
-from latexify.trainer.inference.from_transformers import generate_ids, make_inference_model
+from latexify.trainer.inference.from_transformers import make_inference_model
 from latexify.trainer.inference.open import choose_runtime, open_model
 from latexify.trainer.model.model import LoadedModel
 from tests.support.reading_models import (
     KINDS,
     MAX_TOKENS,
+    best_of,
     export_folder,
     generate_by_transformers,
     make_loaded,
@@ -37,7 +38,7 @@ def test_a_folder_gives_what_the_model_it_was_written_from_gives(kind: str, tmp_
     expected = make_inference_model(loaded).encode(pixels.numpy())
     encoded = trained.inference.encode(pixels.numpy())
     assert torch.allclose(encoded, expected, atol=1e-3 * expected.abs().max().item())
-    expected_ids = generate_ids(loaded, pixels, num_beams=1, max_new_tokens=MAX_TOKENS).ids
+    expected_ids = [best.ids for best in best_of(loaded, pixels, max_tokens=MAX_TOKENS)]
     ids = [hypotheses[0].ids for hypotheses in trained.inference.generate(pixels.numpy(), max_tokens=MAX_TOKENS)]
     assert ids == expected_ids
     assert trained.texts(ids) == loaded.texts(ids)
@@ -78,7 +79,7 @@ def test_opening_a_folder_needs_no_transformers(tmp_path: Path, repository: Path
 def test_without_torch_a_folder_of_weights_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The line says what to install or to run."""
     folder = export_folder(make_loaded("hybrid", tmp_path), tmp_path / "model")
-    monkeypatch.setattr(open_module, "_is_installed", lambda _: False)
+    monkeypatch.setattr(open_module, "_has_torch", lambda: False)
     with pytest.raises(LatexifyError, match=r"torch is not installed.*latexify export-onnx --model"):
         choose_runtime(folder)
 

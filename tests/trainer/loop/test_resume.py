@@ -9,14 +9,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from latexify.artifacts.manifest import write_manifest
+from latexify.artifacts.manifest import read_manifest, write_manifest
+from latexify.artifacts.names import MODEL
 from latexify.common.errors import LatexifyError
 from latexify.common.renamed import RENAMED_PARAMS
 from latexify.trainer.loop import memory
 from latexify.trainer.loop.loop import Trainer
 from latexify.trainer.loop.precision import Precision
 from latexify.trainer.loop.ranks import Ranks
-from latexify.trainer.loop.resume import check_continues, common_precision, read_origin
+from latexify.trainer.loop.resume import check_continues, common_precision
 from tests.support.trainer_data import make_base, make_shards, make_tokenizer, train
 
 torch.set_num_threads(1)
@@ -179,7 +180,7 @@ def test_a_folder_without_a_run_is_one_line(training_data: Path, tmp_path: Path)
 
 def test_shards_of_another_canvas_are_named(finished_run: tuple[Path, dict[str, Any]], origin: str) -> None:
     """The weights would load, and read pictures that they were never shown."""
-    there = read_origin(Path(origin))
+    there = read_manifest(Path(origin), MODEL)
     wider = {**there.params, "geometry": {**there.params["geometry"], "width_px": 72}}
     here = replace(there, params=wider, inputs={**there.inputs, "shards": "0" * 16})
     with pytest.raises(LatexifyError) as caught:
@@ -191,7 +192,7 @@ def test_shards_of_another_canvas_are_named(finished_run: tuple[Path, dict[str, 
 def test_a_run_without_a_checkpoint_is_one_line(training_data: Path, origin: str, tmp_path: Path) -> None:
     """Broken off before its first checkpoint, or emptied to make room: there is nothing to go on from."""
     (tmp_path / "emptied").mkdir()
-    write_manifest(tmp_path / "emptied", read_origin(Path(origin)))
+    write_manifest(tmp_path / "emptied", read_manifest(Path(origin), MODEL))
     with pytest.raises(LatexifyError, match=r"emptied holds no checkpoint: correct train.resume_from, or remove it"):
         train(
             training_data,
@@ -204,7 +205,7 @@ def test_a_run_without_a_checkpoint_is_one_line(training_data: Path, origin: str
 
 def with_old_names(run: Path) -> Path:
     """Rewrite a run as latexify wrote it before parameters were renamed."""
-    manifest = read_origin(run)
+    manifest = read_manifest(run, MODEL)
     old_names = {new.removeprefix("train."): old.removeprefix("train.") for old, new in RENAMED_PARAMS.items()}
     values = {old_names.get(name, name): value for name, value in manifest.params["train"].items()}
     values["schedule"] = {"wsd": "linear-end"}.get(values["schedule"], values["schedule"])

@@ -17,11 +17,9 @@ from transformers import (
 )
 
 from latexify.common.errors import LatexifyError
-from latexify.trainer.config import ModelParams
 from latexify.trainer.model.model import has_batch_norm, load_model, model_input
 from latexify.trainer.model.pretrained import base_version, load_base
-from latexify.trainer.train import run
-from tests.support.trainer_data import make_base, make_shards, make_tokenizer, quick_params
+from tests.support.trainer_data import make_base, make_shards, make_tokenizer, train
 
 torch.set_num_threads(1)
 
@@ -118,18 +116,8 @@ def test_a_base_trains_and_its_folder_is_a_base(
     make_shards(tmp_path / "shards")
     source = base
     for stage in ("one", "two"):
-        run(
-            quick_params(max_steps=2, warmup_steps=0),
-            ModelParams(base=str(source)),
-            seed=1,
-            shards=tmp_path / "shards",
-            tokenizer=tmp_path / "tokenizer",
-            out=tmp_path / stage,
-            runs=tmp_path / "runs",
-            metrics=tmp_path / "train.json",
-            device="cpu",
-        )
-        source = tmp_path / stage
+        train(tmp_path, tmp_path / stage, base=source, runs=tmp_path / "runs", max_steps=2, warmup_steps=0)
+        source = tmp_path / stage / "model"
     assert load_model(source).tokenizer.get_vocab() == latex.get_vocab() != roberta.get_vocab()
     assert len(list((tmp_path / "runs").iterdir())) == 2
 

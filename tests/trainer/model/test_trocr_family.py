@@ -12,15 +12,13 @@ from transformers.models.trocr.modeling_trocr import TrOCRSinusoidalPositionalEm
 from latexify.pipeline.vocab.tokenizer import encode_labels, load_base_tokenizer
 from latexify.shards.format.index import open_split
 from latexify.shards.reading.reader import SampleReader
-from latexify.trainer.config import ModelParams
 from latexify.trainer.data.collate import IGNORE_INDEX, collate
-from latexify.trainer.inference.from_transformers import generate_ids
 from latexify.trainer.loop.loss import token_loss
 from latexify.trainer.loop.optim import freeze, layer_scales, make_optimizer, set_training
 from latexify.trainer.model.canvas import Geometry
 from latexify.trainer.model.model import LoadedModel, load_model, set_special_ids
 from latexify.trainer.model.pretrained import load_base
-from latexify.trainer.train import run
+from tests.support.reading_models import best_of
 from tests.support.trainer_data import (
     HEIGHT_PX,
     SYMBOLS,
@@ -30,6 +28,7 @@ from tests.support.trainer_data import (
     make_shards,
     make_tokenizer,
     quick_params,
+    train,
 )
 from tests.support.trocr_family import KINDS, make_checkpoint, roberta
 
@@ -94,9 +93,9 @@ def test_every_kind_learns_and_reads_at_another_canvas(
     assert losses[-1] < 0.2 * losses[0]
     geometry = Geometry(height_px=HEIGHT_PX, width_px=WIDTH_PX, margin_px=2, pen_width_px=1.5, max_stroke_px=None)
     loaded = LoadedModel(model=model.eval(), tokenizer=tokenizer, geometry=geometry, fingerprint="")
-    decoded = generate_ids(loaded, pixels, num_beams=1, max_new_tokens=40)
+    decoded = best_of(loaded, pixels, max_tokens=40)
     expected = [row[row != IGNORE_INDEX][:-1].tolist() for row in labels]
-    assert decoded.ids == expected
+    assert [best.ids for best in decoded] == expected
 
 
 def test_every_kind_is_the_same_after_the_stage_saved_it(
@@ -105,17 +104,7 @@ def test_every_kind_is_the_same_after_the_stage_saved_it(
     """The whole stage, and its folder read by transformers alone: nothing may hang on how we made the model."""
     make_tokenizer(tmp_path / "tokenizer")
     make_shards(tmp_path / "shards")
-    summary = run(
-        quick_params(max_steps=2, warmup_steps=0),
-        ModelParams(base=str(checkpoint)),
-        seed=1,
-        shards=tmp_path / "shards",
-        tokenizer=tmp_path / "tokenizer",
-        out=tmp_path / "model",
-        runs=tmp_path / "runs",
-        metrics=tmp_path / "train.json",
-        device="cpu",
-    )
+    summary = train(tmp_path, tmp_path, base=checkpoint, max_steps=2, warmup_steps=0)
     assert summary["steps"] == 2
     index = open_split(tmp_path / "shards", "valid")
     with SampleReader(index) as reader:

@@ -1,13 +1,12 @@
 """Check that the graphs of an exported model compute what torch computes."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from latexify.common.errors import LatexifyError
 from latexify.trainer.inference.model import InferenceModel
-from latexify.trainer.inference.runtime import Floats, Ints, Pixels, TokenDecoder
+from latexify.trainer.inference.runtime import Pixels
 from latexify.trainer.model.canvas import Geometry
 
 NUM_PICTURES = 6
@@ -24,20 +23,14 @@ TOLERANCE = 1e-3
 class Comparison:
     """How two models compare.
 
-    Attributes:
-        difference: Largest difference of any logit.
-        largest: Largest absolute logit.
-        num_tokens: Number of most likely next tokens that were compared.
-        num_other: Number of them that differ although the expected model prefers its own by more than the tolerance.
-        num_pictures: Number of pictures.
-        num_steps: Number of steps.
+    `num_other` of the `num_tokens` most likely next tokens differ although the expected model prefers its own by more
+    than the tolerance.
     """
 
-    difference: float
-    largest: float
+    difference: float  # largest of any logit
+    largest: float  # absolute logit
     num_tokens: int
     num_other: int
-    num_pictures: int = NUM_PICTURES
     num_steps: int
 
     @property
@@ -62,7 +55,7 @@ class Comparison:
     def __str__(self) -> str:
         return (
             f"equal to torch: logits of up to {self.largest:.3g} differ by at most {self.difference:.1e} on "
-            f"{self.num_pictures} random pictures, {self.num_steps} steps with {NUM_BEAMS} beams each; "
+            f"{NUM_PICTURES} random pictures, {self.num_steps} steps with {NUM_BEAMS} beams each; "
             f"all {self.num_tokens} tokens are the same"
         )
 
@@ -70,22 +63,19 @@ class Comparison:
 def compare(expected: InferenceModel, actual: InferenceModel, *, geometry: Geometry) -> Comparison:
     """Run both on random pictures with the same tokens, while beams are reordered and a sample leaves the batch.
 
-    Args:
-        expected: The reference, on the CPU.
-        actual: The model to check, on the CPU.
-        geometry: Canvas of both.
-
-    Returns:
-        The comparison.
+    Both are on the CPU and read pictures of this geometry.
     """
     pixels = _random_pictures(geometry)
-    runs = [_Run(model, pixels) for model in (expected, actual)]
+    decoders = (expected.decoder, actual.decoder)
+    caches = [model.decoder.start(model.encode(pixels)) for model in (expected, actual)]
     num_steps = min(NUM_STEPS, expected.decoder.max_positions - 1)
     tokens = np.full(NUM_PICTURES, expected.start_id)
     difference = largest = 0.0
     num_tokens = num_other = 0
     for step in range(num_steps):
-        logits, others = (run.step(tokens) for run in runs)
+        logits, others = (
+            np.asarray(decoder.step(cache, tokens)) for decoder, cache in zip(decoders, caches, strict=True)
+        )
         difference = max(difference, float(np.abs(logits - others).max()))
         largest = max(largest, float(np.abs(logits).max()))
         chosen = others.argmax(axis=1)
@@ -96,36 +86,18 @@ def compare(expected: InferenceModel, actual: InferenceModel, *, geometry: Geome
             tokens = np.argsort(-logits, axis=1, kind="stable")[:, :NUM_BEAMS].ravel()
             rows = np.repeat(np.arange(NUM_PICTURES), NUM_BEAMS)
         else:
-            rows = _next_rows(len(tokens), step=step)
+            # beams rotate within their picture, and half-way the first picture leaves
+            rows_of_picture = np.roll(np.arange(len(tokens)).reshape(-1, NUM_BEAMS), step % NUM_BEAMS, axis=1)
+            rows = (rows_of_picture[1:] if step == NUM_STEPS // 2 else rows_of_picture).ravel()
             tokens = logits.argmax(axis=1)[rows]
-        for run in runs:
-            run.keep(rows, step=step)
+        for cache in caches:
+            if step == NUM_STEPS // 2:
+                cache.keep_samples(np.arange(1, NUM_PICTURES), rows=rows)
+            else:
+                cache.keep_rows(rows)
     return Comparison(
         difference=difference, largest=largest, num_tokens=num_tokens, num_other=num_other, num_steps=num_steps
     )
-
-
-def _next_rows(num_rows: int, *, step: int) -> Ints:
-    """Return the rows to continue from: beams rotate within their picture, and half-way the first picture leaves."""
-    rows = np.roll(np.arange(num_rows).reshape(-1, NUM_BEAMS), step % NUM_BEAMS, axis=1)
-    return (rows[1:] if step == NUM_STEPS // 2 else rows).ravel()
-
-
-class _Run:
-    """One of the models at work."""
-
-    def __init__(self, model: InferenceModel, pixels: Pixels) -> None:
-        self._decoder: TokenDecoder[Any] = model.decoder
-        self._cache = model.decoder.start(model.encode(pixels))
-
-    def step(self, tokens: Ints) -> Floats:
-        return np.asarray(self._decoder.step(self._cache, tokens))
-
-    def keep(self, rows: Ints, *, step: int) -> None:
-        if step == NUM_STEPS // 2:
-            self._cache.keep_samples(np.arange(1, NUM_PICTURES), rows=rows)
-        else:
-            self._cache.keep_rows(rows)
 
 
 def _random_pictures(geometry: Geometry) -> Pixels:

@@ -22,7 +22,7 @@ from latexify.common.errors import LatexifyError, one_line
 from latexify.common.extras import missing_extra
 from latexify.trainer.inference.encoder import Encoder, make_encoder
 from latexify.trainer.inference.from_torch import weights_below
-from latexify.trainer.inference.from_transformers import TransformersEncoder
+from latexify.trainer.inference.from_transformers import encode_by_transformers
 from latexify.trainer.inference.layers import Weights
 from latexify.trainer.inference.onnx.check import Comparison, compare
 from latexify.trainer.inference.onnx.graphs import DecoderGraph, EncoderGraph, MakeEncoder
@@ -33,10 +33,8 @@ from latexify.trainer.model.model import load_model
 
 OPSET = 20
 """Version of ONNX's operators: the first with GELU as one operator. onnxruntime supports it from version 1.17 on."""
-
 NOT_COPIED = ("*.safetensors", "*.safetensors.index.json", "*.onnx", "*.onnx.data")
 """Files that a folder for onnxruntime does without, or has its own of."""
-
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 """Packages, and the names they are imported by."""
 
@@ -52,21 +50,11 @@ class Export:
 
 @dataclass(frozen=True, kw_only=True)
 class _Source:
-    """A model to export.
+    """A model to export. The weights are as they are stored, all of them in the file `weights_path` if there is one."""
 
-    Attributes:
-        config: Content of its config.json.
-        geometry: Canvas that it was trained on.
-        make_encoder: See `EncoderGraph`.
-        encoder_weights: As they are stored; none if `make_encoder` has its own.
-        decoder_weights: As they are stored.
-        weights_path: File that holds all these weights; None if there is no such file.
-    """
-
-    config: Mapping[str, Any]
-    geometry: Geometry
-    make_encoder: MakeEncoder
-    encoder_weights: Weights
+    config: Mapping[str, Any]  # content of config.json
+    make_encoder: MakeEncoder  # see `EncoderGraph`
+    encoder_weights: Weights  # none if `make_encoder` has its own
     decoder_weights: Weights
     weights_path: Path | None
 
@@ -82,9 +70,6 @@ def export_onnx(model: Path, *, out: Path) -> Export:
             model.safetensors where they can, instead of holding them again. Another folder gets everything but
             model.safetensors, and a manifest last that differs only in the sizes of the graphs.
 
-    Returns:
-        What was written.
-
     Raises:
         LatexifyError: If packages are missing, `model` is not a complete model or cannot be exported, or the graphs
             compute something else.
@@ -94,14 +79,14 @@ def export_onnx(model: Path, *, out: Path) -> Export:
     if not is_same and any(out.glob("*.safetensors")):
         raise LatexifyError(f"{out} holds weights of its own: choose another --out")
     trained = open_model(model, runtime="torch", packed=False)
-    source = _read_source(model, trained.geometry)
+    source = _read_source(model)
     shared = source.weights_path if is_same else None
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as name:
         draft = Path(name)
         if shared is not None:
             shutil.copyfile(shared, draft / shared.name)  # onnxruntime refuses links out of the folder
-        _write_graphs(source, draft, shared=shared)
+        _write_graphs(source, draft, geometry=trained.geometry, shared=shared)
         comparison = compare(trained.inference, open_graphs(draft, source.config), geometry=trained.geometry)
         comparison.require_equal()
         num_bytes = {path.name: path.stat().st_size for path in sorted(draft.iterdir())}
@@ -119,7 +104,7 @@ def _require_packages() -> None:
             raise missing_extra("onnx", package=package) from None
 
 
-def _read_source(model: Path, geometry: Geometry) -> _Source:
+def _read_source(model: Path) -> _Source:
     config = json.loads((model / CONFIG_NAME).read_text(encoding="utf-8"))
     path = model / WEIGHTS_NAME
     weights = load_file(path) if path.is_file() else {}
@@ -129,21 +114,18 @@ def _read_source(model: Path, geometry: Geometry) -> _Source:
         if make_encoder(config["encoder"], floats, packed=False) is not None:
             return _Source(
                 config=config,
-                geometry=geometry,
                 make_encoder=partial(_make_encoder, config["encoder"]),
                 encoder_weights=encoder_weights,
                 decoder_weights=weights_below(weights, "decoder."),
                 weights_path=path,
             )
-    loaded = load_model(model)
-    encoder = TransformersEncoder(loaded.model)
-    state = loaded.model.decoder.state_dict()
+    loaded = load_model(model).model
+    state = loaded.decoder.state_dict()
     if torch.equal(state["output_projection.weight"], state["model.decoder.embed_tokens.weight"]):
         del state["output_projection.weight"]  # a state dict names a shared table twice
     return _Source(
         config=config,
-        geometry=geometry,
-        make_encoder=lambda _: encoder,
+        make_encoder=lambda _: partial(encode_by_transformers, loaded),
         encoder_weights={},
         decoder_weights=state,
         weights_path=None,
@@ -156,9 +138,9 @@ def _make_encoder(config: Mapping[str, Any], weights: Weights) -> Encoder:
     return encoder
 
 
-def _write_graphs(source: _Source, folder: Path, *, shared: Path | None) -> None:
+def _write_graphs(source: _Source, folder: Path, *, geometry: Geometry, shared: Path | None) -> None:
     """Write both graphs into a folder. shared: safetensors file that they refer to for weights."""
-    decoder, geometry = source.config["decoder"], source.geometry
+    decoder = source.config["decoder"]
     heads, layers = int(decoder["decoder_attention_heads"]), int(decoder["decoder_layers"])
     size = int(decoder["d_model"]) // heads
     samples, beams = torch.export.Dim("samples"), torch.export.Dim("beams")
@@ -194,11 +176,7 @@ def _write_graphs(source: _Source, folder: Path, *, shared: Path | None) -> None
         folder / DECODER_NAME,
         inputs=["tokens", *memory_names, *past_names],
         outputs=["logits", *present_names],
-        varying=(
-            {0: samples, 1: beams},
-            [{0: samples} for _ in memory],
-            [{0: samples, 1: beams, 3: length} for _ in past],
-        ),
+        varying=({0: samples, 1: beams}, [{0: samples}] * len(memory), [{0: samples, 1: beams, 3: length}] * len(past)),
         names=["samples", "beams", "length"],
         shared=shared,
     )
@@ -215,17 +193,9 @@ def _write(  # noqa: PLR0913  # what a graph is; all are named
     names: Sequence[str],
     shared: Path | None,
 ) -> None:
-    """Export one graph.
+    """Export a graph, traced with examples of its arguments, to a file.
 
-    Args:
-        graph: Module to trace.
-        arguments: Examples of its arguments.
-        path: File to write.
-        inputs: Names of the graph's inputs.
-        outputs: Names of its outputs.
-        varying: Which dimensions of the arguments vary, in torch's form.
-        names: Names of the sizes of these dimensions.
-        shared: See `_write_graphs`.
+    varying: which dimensions of the arguments vary, as torch takes it. names: of the sizes of these dimensions.
     """
     import onnx_ir.passes.common  # noqa: PLC0415  # optional; comes with onnxscript
 

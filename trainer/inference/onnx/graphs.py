@@ -80,7 +80,9 @@ class EncoderGraph(nn.Module):
         keys_values = []
         for name in self._names:
             key, value = (
-                _linear(weights, f"{name}.{kind}_proj")(encoded).view(samples, patches, self._heads, -1)
+                Linear.load(weights, f"{name}.{kind}_proj", packed=False)(encoded).view(
+                    samples, patches, self._heads, -1
+                )
                 for kind in "kv"
             )
             keys_values += [key.permute(0, 2, 3, 1), value.transpose(1, 2)]
@@ -91,12 +93,7 @@ class DecoderGraph(nn.Module):
     """One step of the decoder."""
 
     def __init__(self, config: Mapping[str, Any], weights: Weights) -> None:
-        """Store what the graph needs.
-
-        Args:
-            config: Section `decoder` of a model's config.json, see `StepDecoder`, which checks it.
-            weights: As they are stored, by their names below `decoder.`.
-        """
+        """Store weights as `EncoderGraph` does. config: section `decoder` of config.json; `StepDecoder` checks it."""
         super().__init__()
         self._config = config
         self.decoder = _StoredWeights(weights)
@@ -152,22 +149,8 @@ class _Layer:
         output = self._linear("fc2")(self._activation(self._linear("fc1")(hidden)))
         return self._norm("final_layer_norm", hidden + output), key, value
 
-    def _linear(self, *names: str, scales: Sequence[float] = (1.0,)) -> Linear:
-        return _linear(self._weights, *(f"{self._name}.{name}" for name in names), scales=scales)
+    def _linear(self, *names: str, scales: Sequence[float] = ()) -> Linear:
+        return Linear.load(self._weights, *(f"{self._name}.{name}" for name in names), scales=scales, packed=False)
 
     def _norm(self, name: str, hidden: torch.Tensor) -> torch.Tensor:
         return Norm(self._weights, f"{self._name}.{name}")(hidden)
-
-
-def _linear(weights: Weights, *names: str, scales: Sequence[float] = (1.0,)) -> Linear:
-    """Make one layer, or one of several that share their input; the output of each is scaled."""
-    weight, bias = (
-        torch.cat(
-            [
-                weights[f"{name}.{part}"] if scale == 1 else weights[f"{name}.{part}"] * scale
-                for name, scale in zip(names, scales, strict=True)
-            ]
-        )
-        for part in ("weight", "bias")
-    )
-    return Linear(weight, bias, packed=False)

@@ -8,20 +8,18 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from latexify.artifacts.names import DECODER_NAME, ENCODER_NAME, EXPORT_ONNX
 from latexify.common.errors import LatexifyError, one_line
 from latexify.common.extras import missing_extra
 from latexify.trainer.inference.model import ENCODER_BATCH_SIZE, InferenceModel
 from latexify.trainer.inference.runtime import Floats, Ints, Pixels
-
-ENCODER_NAME = "encoder.onnx"
-DECODER_NAME = "decoder.onnx"
-MADE_BY = "latexify export-onnx"
 
 Array = npt.NDArray[Any]
 
@@ -31,80 +29,31 @@ def has_cuda() -> bool:
     return "CUDAExecutionProvider" in _import_onnxruntime().get_available_providers()
 
 
-class Graph:
-    """A loaded graph. Safe to share between threads."""
-
-    def __init__(self, path: Path, *, device: str, num_threads: int | None) -> None:
-        """Load an ONNX file.
-
-        Args:
-            path: The file.
-            device: torch's name of a device: `cpu`, `cuda` or `cuda:N`.
-            num_threads: CPU threads of an operator; None: as many as this process has CPUs, or OMP_NUM_THREADS.
-
-        Raises:
-            LatexifyError: If onnxruntime is missing, cannot use the device, or cannot read the file.
-        """
-        runtime = _import_onnxruntime()
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads = num_threads or _default_threads()
-        options.inter_op_num_threads = 1
-        options.enable_mem_pattern = False  # one is kept for each shape, and every step has another
-        options.log_severity_level = 3  # errors: the warnings are for authors of graphs
-        with _one_line_errors(path):
-            self._session = runtime.InferenceSession(path, options, providers=[_provider(device)])
-        self.inputs = _shapes(self._session.get_inputs())
-        self.outputs = _shapes(self._session.get_outputs())
-
-    @property
-    def num_threads(self) -> int:
-        """Threads that an operator may use."""
-        return int(self._session.get_session_options().intra_op_num_threads)
-
-    def run(self, arrays: Mapping[str, Array]) -> list[Array]:
-        """Compute all outputs. arrays: contiguous inputs by name."""
-        outputs: list[Array] = self._session.run(None, arrays)
-        return outputs
-
-
-class OnnxEncoder:
-    """Encode pictures as keys and values for the decoder."""
-
-    def __init__(self, graph: Graph) -> None:
-        self._graph = graph
-
-    def __call__(self, pixels: Pixels) -> Floats:
-        """pixels: uint8 [batch, height, width]; returns float32 [batch, numbers], see `OnnxDecoder.start`."""
-        starts = range(0, max(len(pixels), 1), ENCODER_BATCH_SIZE)
-        return np.concatenate([self._encode(pixels[start : start + ENCODER_BATCH_SIZE]) for start in starts])
-
-    def _encode(self, pixels: Pixels) -> Floats:
-        keys_values = self._graph.run({"pixels": np.ascontiguousarray(pixels)})
-        return np.concatenate([part.reshape(len(pixels), -1) for part in keys_values], axis=1)
+def _encode_pictures(session: Any, pixels: Pixels) -> Floats:
+    """Encode uint8 [batch, height, width] as keys and values: float32 [batch, numbers], see `OnnxDecoder.start`."""
+    parts = []
+    for start in range(0, max(len(pixels), 1), ENCODER_BATCH_SIZE):
+        part = np.ascontiguousarray(pixels[start : start + ENCODER_BATCH_SIZE])
+        keys_values: list[Floats] = session.run(None, {"pixels": part})
+        parts.append(np.concatenate([array.reshape(len(part), -1) for array in keys_values], axis=1))
+    return np.concatenate(parts)
 
 
 @dataclass(slots=True, kw_only=True)
 class OnnxCache:
-    """State between steps, see `StepCache`. Float32 arrays by the names of the graph's inputs.
+    """State between steps, see `StepCache`. Float32 arrays by the names of the graph's inputs."""
 
-    Attributes:
-        memory: Keys and values of the pictures, [samples, ...].
-        past: Keys and values of the tokens, [samples, beams, ...].
-    """
-
-    memory: dict[str, Array]
-    past: dict[str, Array]
+    memory: dict[str, Array]  # keys and values of the pictures, [samples, ...]
+    past: dict[str, Array]  # keys and values of the tokens, [samples, beams, ...]
 
     def keep_samples(self, samples: Ints, *, rows: Ints) -> None:
         """Keep these samples only, and continue from these rows, which are theirs."""
         self.memory = {name: memory.take(samples, axis=0) for name, memory in self.memory.items()}
-        self._keep_rows(rows, num_samples=len(samples))
+        self.keep_rows(rows)
 
     def keep_rows(self, rows: Ints) -> None:
         """Continue from these rows, which may repeat, of the same samples as before."""
-        self._keep_rows(rows, num_samples=len(next(iter(self.past.values()))))
-
-    def _keep_rows(self, rows: Ints, *, num_samples: int) -> None:
+        num_samples = len(next(iter(self.memory.values())))
         chosen = rows.reshape(num_samples, len(rows) // max(num_samples, 1))
         self.past = {name: past.reshape(-1, *past.shape[2:]).take(chosen, axis=0) for name, past in self.past.items()}
 
@@ -112,41 +61,35 @@ class OnnxCache:
 class OnnxDecoder:
     """The decoder's graph, as `TokenDecoder`."""
 
-    def __init__(self, graph: Graph, *, max_positions: int) -> None:
-        self._graph = graph
-        self._memory = {name: shape[1:] for name, shape in graph.inputs.items() if name.startswith("memory_")}
-        self._past = {name: shape[2:] for name, shape in graph.inputs.items() if name.startswith("past_")}
+    def __init__(self, session: Any, *, max_positions: int) -> None:
+        self._session = session
+        shapes = {port.name: port.shape for port in session.get_inputs()}  # dimensions that vary have names, not sizes
+        self._memory = {name: shape[1:] for name, shape in shapes.items() if name.startswith("memory_")}
+        self._past = {name: shape[2:] for name, shape in shapes.items() if name.startswith("past_")}
         self.max_positions = max_positions
-        self.vocab_size = graph.outputs["logits"][-1]
-
-    @property
-    def num_threads(self) -> int:
-        """Threads that an operator may use."""
-        return self._graph.num_threads
 
     def start(self, encoded: Floats) -> OnnxCache:
-        """Begin a batch. encoded: float32 [samples, numbers], the output of `OnnxEncoder`."""
+        """Begin a batch. encoded: float32 [samples, numbers], as `_encode_pictures` returns it."""
         samples = len(encoded)
         ends = np.cumsum([math.prod(shape) for shape in self._memory.values()])
         parts = np.split(encoded, ends[:-1], axis=1)
-        return OnnxCache(
-            memory={
-                name: np.ascontiguousarray(part.reshape(samples, *shape))
-                for (name, shape), part in zip(self._memory.items(), parts, strict=True)
-            },
-            past={
-                name: np.empty((samples, 1, heads, 0, size), np.float32)
-                for name, (heads, _, size) in self._past.items()
-            },
-        )
+        memory = {
+            name: np.ascontiguousarray(part.reshape(samples, *shape))
+            for (name, shape), part in zip(self._memory.items(), parts, strict=True)
+        }
+        past = {
+            name: np.empty((samples, 1, heads, 0, size), np.float32) for name, (heads, _, size) in self._past.items()
+        }
+        return OnnxCache(memory=memory, past=past)
 
     def step(self, cache: OnnxCache, tokens: Ints) -> Floats:
         """Append a token to every row; return logits, float32 [rows, vocabulary]."""
         samples = len(next(iter(cache.past.values())))
         beams = np.ascontiguousarray(tokens).reshape(samples, -1)
-        logits, *present = self._graph.run({"tokens": beams, **cache.memory, **cache.past})
+        logits, *present = self._session.run(None, {"tokens": beams, **cache.memory, **cache.past})
         cache.past = dict(zip(cache.past, present, strict=True))
-        return logits.reshape(len(tokens), -1)
+        rows: Floats = logits.reshape(len(tokens), -1)
+        return rows
 
     def scorer(self, penalties: Floats | None) -> "NumpyScorer":
         """Return a scorer. penalties: table of a constraint, float32 [cases, vocabulary]."""
@@ -193,25 +136,22 @@ def _log_sum_exp(logits: Floats) -> Floats:
 def open_graphs(
     folder: Path, config: Mapping[str, Any], *, device: str | None = "cpu", num_threads: int | None = None
 ) -> InferenceModel:
-    """Load both graphs of a folder.
+    """Load both graphs of a model folder.
 
     Args:
         folder: Model folder.
         config: Content of its `config.json`.
-        device: torch's name of a device; None: a GPU if onnxruntime supports one, else the CPU.
-        num_threads: See `Graph`.
-
-    Returns:
-        The model.
+        device: torch's name of a device, `cpu`, `cuda` or `cuda:N`; None: a GPU if onnxruntime supports one.
+        num_threads: CPU threads of an operator; None: as many as this process has CPUs, or OMP_NUM_THREADS.
 
     Raises:
         LatexifyError: If onnxruntime is missing, cannot use the device, or cannot read a file.
     """
     chosen = device or ("cuda" if has_cuda() else "cpu")
-    decoder = Graph(folder / DECODER_NAME, device=chosen, num_threads=num_threads)
-    encoder = Graph(folder / ENCODER_NAME, device=chosen, num_threads=num_threads)
+    decoder = _open_session(folder / DECODER_NAME, device=chosen, num_threads=num_threads)
+    encoder = _open_session(folder / ENCODER_NAME, device=chosen, num_threads=num_threads)
     return InferenceModel(
-        encode=OnnxEncoder(encoder),
+        encode=partial(_encode_pictures, encoder),
         decoder=OnnxDecoder(decoder, max_positions=int(config["decoder"]["max_position_embeddings"])),
         start_id=config["decoder_start_token_id"],
         end_id=config["eos_token_id"],
@@ -219,9 +159,16 @@ def open_graphs(
     )
 
 
-def _shapes(ports: Sequence[Any]) -> dict[str, tuple[int, ...]]:
-    """Return shapes by name, in the graph's order; -1 for dimensions that vary."""
-    return {port.name: tuple(size if isinstance(size, int) else -1 for size in port.shape) for port in ports}
+def _open_session(path: Path, *, device: str, num_threads: int | None) -> Any:
+    """Load an ONNX file. Threads may share the session."""
+    runtime = _import_onnxruntime()
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = num_threads or _default_threads()
+    options.inter_op_num_threads = 1
+    options.enable_mem_pattern = False  # one is kept for each shape, and every step has another
+    options.log_severity_level = 3  # errors: the warnings are for authors of graphs
+    with _one_line_errors(path):
+        return runtime.InferenceSession(path, options, providers=[_provider(device)])
 
 
 def _default_threads() -> int:
@@ -259,4 +206,4 @@ def _one_line_errors(path: Path) -> Iterator[None]:
         yield
     except (*damaged, state.NotImplemented, state.RuntimeException) as error:
         reason = one_line(error)[:200]
-        raise LatexifyError(f"{path} cannot be read by onnxruntime ({reason}): run `{MADE_BY}` again") from None
+        raise LatexifyError(f"{path} cannot be read by onnxruntime ({reason}): run `{EXPORT_ONNX}` again") from None

@@ -157,7 +157,7 @@ def test_graphs_that_compute_something_else_are_not_written(
     name = "decoder.model.decoder.layers.1.encoder_attn.v_proj.weight"
     save_file({**weights, name: 1.01 * weights[name]}, other / "model.safetensors", metadata={"format": "pt"})
 
-    def write_graphs(_: object, folder: Path, *, shared: Path | None) -> None:
+    def write_graphs(_: object, folder: Path, *, shared: Path | None, **_rest: object) -> None:
         assert shared is None
         for path in exported.glob("*.onnx"):
             shutil.copy(path, folder)

@@ -95,4 +95,4 @@ def test_threads_are_those_that_were_asked_for(exported: Path) -> None:
     for count in (2, 1):
         decoder = open_model(exported, num_threads=count).inference.decoder
         assert isinstance(decoder, OnnxDecoder)
-        assert decoder.num_threads == count
+        assert decoder._session.get_session_options().intra_op_num_threads == count

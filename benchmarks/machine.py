@@ -13,7 +13,7 @@ import psutil
 from benchmarks.bench.cores import num_cpus
 
 LIBRARIES = ("numpy", "pyarrow", "lxml", "pycairo", "pillow", "isal", "zlib-ng", "torch", "transformers", "joblib")
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 def in_a_line() -> str:

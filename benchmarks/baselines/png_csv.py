@@ -12,7 +12,7 @@ from joblib import Parallel, delayed
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from benchmarks.bench.baseline import BATCH, PEN_WIDTH_PX, SIDE_PX, Points, box_of, epoch_rate, paint, parse_ink
+from benchmarks.baselines.baseline import BATCH, PEN_WIDTH_PX, SIDE_PX, Points, box_of, epoch_rate, paint, parse_ink
 
 TABLE_NAME = "labels.csv"
 

@@ -1,4 +1,4 @@
-"""Compare torch and onnxruntime on the same pictures: `python -m benchmarks.bench.runtimes --model … --shards …`.
+"""Compare torch and onnxruntime on the same pictures: `python -m benchmarks.studies.runtimes --model … --shards …`.
 
 Exports the model into a scratch folder. Then both runtimes, in one process and with as many threads, run pictures of
 the test split in turn, so that noise of the machine affects both. Every comparison is the median of the ratios, by
@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.bench.machine import describe
+from benchmarks.machine import describe
 from latexify.serve.recognizer import MAX_TOKENS
 from latexify.shards.format.index import open_split
 from latexify.shards.reading.reader import SampleReader

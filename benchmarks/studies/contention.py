@@ -1,4 +1,4 @@
-"""What other work on the same cores does to a training: `python -m benchmarks.bench.contention`.
+"""What other work on the same cores does to a training: `python -m benchmarks.studies.contention`.
 
 A training step (`benchmarks.studies.gpu` on the CPU) by two OpenMP threads, by two that sleep while they wait for each
 other, and by one; each first alone, then with a busy process for every core.
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from benchmarks.bench.machine import in_a_line
+from benchmarks.machine import in_a_line
 
 WAYS: Mapping[str, Mapping[str, str]] = {
     "two threads": {"OMP_NUM_THREADS": "2"},

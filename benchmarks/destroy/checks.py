@@ -1,4 +1,4 @@
-"""The judge: reads a file as `ingest` does, draws and encodes it as `rasterize` does, and checks what must hold."""
+"""Read a file as `ingest` does, draw and encode it as `rasterize` does, and check what must hold."""
 
 import time
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from transformers import PreTrainedTokenizerBase
 
 from benchmarks.destroy.damage import Mutant
-from benchmarks.destroy.labels import WORDS
+from benchmarks.destroy.texts import WORDS
 from latexify.artifacts.draft import BUILD_KEY_NAME
 from latexify.artifacts.files import read_parquet, write_json
 from latexify.pipeline.config import IngestParams
@@ -50,7 +50,7 @@ PLAN = SourcePlan(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Checked:
     """What became of a file.
 
     outcome: `ROW`, or the reason of the rejection. problems: what of the contract does not hold; none, if all is well.
@@ -64,7 +64,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Reading:
+class ReadFiles:
     """What a chunk of files was read as. rows: of `INK_SCHEMA`."""
 
     names: Sequence[str]
@@ -74,8 +74,8 @@ class Reading:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judge:
-    """Judges files. folder: where it may write; best in memory, as every file becomes a part of its own there."""
+class Checker:
+    """Checks files. folder: where it may write; best in memory, as every file becomes a part of its own there."""
 
     folder: Path
     params: IngestParams = field(default_factory=IngestParams)
@@ -85,21 +85,21 @@ class Judge:
     def __post_init__(self) -> None:
         write_json(self.folder / BUILD_KEY_NAME, {"recipe": "faults"})
 
-    def judge(self, mutant: Mutant, *, name: str = "a.inkml") -> tuple[Verdict, Reading]:
+    def check(self, mutant: Mutant, *, name: str = "a.inkml") -> tuple[Checked, ReadFiles]:
         """Read one file as `ingest` does and say what became of it. Exceptions are not caught: they are the find."""
         started = time.process_time()
-        reading = self.read([name], [mutant.data])
+        found = self.read([name], [mutant.data])
         read_s = time.process_time() - started
-        rows, rejections = reading.rows, reading.rejections
+        rows, rejections = found.rows, found.rejections
         if len(rows) + len(rejections) != 1:
             problems = [f"{len(rows)} rows, {len(rejections)} rejections"]
-            return Verdict(outcome="lost", read_s=read_s, problems=problems), reading
+            return Checked(outcome="lost", read_s=read_s, problems=problems), found
         if rejections:
             outcome = rejections[0].reason.value
             problems = [*_rejection_problems(rejections[0]), *_leaks(rejections[0].detail)]
             if mutant.expected in {"row", "same"}:
                 problems.append(f"expected: {mutant.expected}, was: {outcome} ({rejections[0].detail})")
-            return Verdict(outcome=outcome, read_s=read_s, problems=problems), reading
+            return Checked(outcome=outcome, read_s=read_s, problems=problems), found
         (ink,) = inks_of(rows.to_batches()[0])
         started = time.process_time()
         problems = self._drawing_problems(ink)
@@ -109,18 +109,18 @@ class Judge:
             problems.append("expected: rejected, was: row")
         if mutant.expected == "same" and self.read([name], [mutant.base]).rows != rows:
             problems.append("its row is not that of the file without the change")
-        return Verdict(outcome=ROW, read_s=read_s, draw_s=draw_s, problems=problems), reading
+        return Checked(outcome=ROW, read_s=read_s, draw_s=draw_s, problems=problems), found
 
-    def judge_together(self, alone: Sequence[Reading]) -> list[str]:
+    def check_together(self, alone: Sequence[ReadFiles]) -> list[str]:
         """Read files, each of which was read alone, as one chunk; the problem, where one becomes something else."""
-        names = [name for reading in alone for name in reading.names]
-        together = self.read(names, [data for reading in alone for data in reading.files])
+        names = [name for found in alone for name in found.names]
+        together = self.read(names, [data for found in alone for data in found.files])
         same_rows = together.rows == pa.concat_tables([INK_SCHEMA.empty_table(), *(each.rows for each in alone)])
         if same_rows and together.rejections == [rejection for each in alone for rejection in each.rejections]:
             return []
         return ["read together, files become something else than each alone"]
 
-    def read(self, names: Sequence[str], files: Sequence[bytes]) -> Reading:
+    def read(self, names: Sequence[str], files: Sequence[bytes]) -> ReadFiles:
         """Read files as one chunk."""
         item, limit = PLAN.inputs[0], self.params.max_file_bytes
         members = [
@@ -130,7 +130,7 @@ class Judge:
         chunk = Chunk(index=0, members=members)
         counts = read_chunk(chunk, plan=PLAN, params=self.params, base=self.folder, out=self.folder)
         rows = read_parquet(self.folder / part_name(0)) if counts.num_rows else INK_SCHEMA.empty_table()
-        return Reading(names=names, files=files, rows=rows, rejections=list(read_record(self.folder, 0).rejections))
+        return ReadFiles(names=names, files=files, rows=rows, rejections=list(read_record(self.folder, 0).rejections))
 
     def _drawing_problems(self, ink: Ink) -> list[str]:
         pixels = draw_ink(ink.strokes, self.canvas)

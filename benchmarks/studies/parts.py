@@ -1,4 +1,4 @@
-"""What decoding a batch in parts of like length saves: `python -m benchmarks.bench.parts --shards data/shards`.
+"""What decoding a batch in parts of like length saves: `python -m benchmarks.studies.parts --shards data/shards`.
 
 The same batches of the training split, lengths mixed, through forward and backward pass of a preset: their decoder
 once over the whole batch and once over its parts (`latexify.trainer.loop.loss`), in turns. The saving is the median of
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.bench.machine import in_a_line
+from benchmarks.machine import in_a_line
 from benchmarks.studies.gpu import make_tokenizer
 from latexify.shards.format.index import open_split
 from latexify.trainer.config import ModelParams, TrainParams

@@ -10,8 +10,7 @@ from latexify.common.errors import LatexifyError
 from latexify.serve.files import Source
 from latexify.serve.recognizer import Picture, Recognition, Recognizer
 
-CHUNK_SIZE = 64
-"""Files that are drawn before the first of them is answered: enough to sort by length, and a short wait."""
+CHUNK_SIZE = 64  # files that are drawn before the first of them is answered: enough to sort by length, and a short wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,10 +8,7 @@ from pathlib import Path
 from latexify.common.errors import LatexifyError
 
 STDIN = "-"
-
-MAX_FILE_BYTES = 200_000_000
-"""Larger than any photo or ink. Files are read whole, so they must fit into memory."""
-
+MAX_FILE_BYTES = 200_000_000  # larger than any photo or ink. Files are read whole, so they must fit into memory.
 SUFFIXES = (
     ".avif",
     ".bmp",

@@ -21,15 +21,9 @@ from latexify.trainer.inference.open import choose_runtime, open_model
 from latexify.trainer.inference.runtime import Runtime
 from latexify.trainer.inference.search import Hypothesis
 
-MAX_TOKENS = 256
-"""Maximum number of tokens of an answer; the longest labels of CROHME and MathWriting have about 100."""
-
-BATCH_SIZE = 16
-"""Pictures in a batch."""
-
-SHIPPED = MODELS
-"""Folder of the models that are part of the package."""
-
+MAX_TOKENS = 256  # maximum number of tokens of an answer; the longest labels of CROHME and MathWriting have about 100
+BATCH_SIZE = 16  # pictures in a batch
+SHIPPED = MODELS  # folder of the models that are part of the package
 Picture = npt.NDArray[np.uint8]
 
 

@@ -10,7 +10,7 @@ import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet
 
-from latexify.common.errors import LatexifyError
+from latexify.common.errors import LatexifyError, one_line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +34,8 @@ class Pairs:
 def read_pairs(path: Path, *, names: ColumnNames) -> Pairs:
     """Read a .parquet, .csv, .jsonl or .ndjson file.
 
-    A null prediction is a sample that failed and counts as empty. Keys are read as text.
-
-    Raises:
-        LatexifyError: If a column is missing or is not text, a reference is null, or a key is null or repeated.
+    A null prediction is a sample that failed and counts as empty. Keys are read as text. Raises LatexifyError if a
+    column is missing or is not text, a reference is null, or a key is null or repeated.
     """
     table = _read_table(path, names)
     if table.num_rows == 0:
@@ -69,7 +67,7 @@ def _read_table(path: Path, names: ColumnNames) -> pa.Table:
     except FileNotFoundError:
         raise LatexifyError(f"{path} not found") from None
     except (pa.ArrowInvalid, OSError) as error:
-        raise LatexifyError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+        raise LatexifyError(f"{path} cannot be read: {one_line(error)}") from None
 
 
 def _read_parquet(path: Path, columns: list[str]) -> pa.Table:

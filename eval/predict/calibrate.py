@@ -14,13 +14,10 @@ from latexify.eval.predict.decoding import decode, open_predictor
 from latexify.pipeline.latex import NORMALIZER_VERSION
 from latexify.shards.format.index import open_split
 
-MAX_SAMPLES = 2000
-"""Maximum number of inks: enough for the two numbers of a line."""
-BATCH_SIZE = 16
-"""Small, because the training machine may have little memory."""
+MAX_SAMPLES = 2000  # maximum number of inks: enough for the two numbers of a line
+BATCH_SIZE = 16  # small, because the training machine may have little memory
 MAX_TOKENS = 256
-NUM_DIGITS = 4
-"""Digits of slope and offset; further ones differ between machines."""
+NUM_DIGITS = 4  # digits of slope and offset; further ones differ between machines
 
 
 def run(model: Path, *, shards: Location, seed: int, device: str | None) -> Calibration:

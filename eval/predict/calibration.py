@@ -19,10 +19,8 @@ from latexify.artifacts.files import write_json
 from latexify.artifacts.names import CALIBRATE, CALIBRATION_NAME
 from latexify.common.errors import LatexifyError
 
-NEAREST = 1e-6
-"""Probabilities are clipped to this distance from 0 and 1, so that their log-odds are finite."""
-STEEPEST = 50.0
-"""Maximum slope: if probabilities separate right from wrong predictions, the best slope is infinite."""
+NEAREST = 1e-6  # probabilities are clipped to this distance from 0 and 1, so that their log-odds are finite
+STEEPEST = 50.0  # maximum slope: if probabilities separate right from wrong predictions, the best slope is infinite
 NUM_ITERATIONS = 100
 
 Float64 = npt.NDArray[np.float64]

@@ -21,12 +21,9 @@ from latexify.trainer.inference.constraint import Constraint, TokenGrammar
 
 Rules = dict[str, dict[str, tuple[str, ...]]]
 
-MATH_SIGNS = ("sign", "column", "rule", "symbol", "[", "]", "*")
-"""Kinds that are items by themselves."""
-TEXT_SIGNS = ("sign", "column", "rule", "letter", "[", "]", "*")
-"""Kinds that a text may contain besides spaces."""
-STRUCTURE = frozenset(["{", "}", "[", "]", "_", "^", "&", "\\\\", "*"])
-"""Tokens that are their own kind."""
+MATH_SIGNS = ("sign", "column", "rule", "symbol", "[", "]", "*")  # kinds that are items by themselves
+TEXT_SIGNS = ("sign", "column", "rule", "letter", "[", "]", "*")  # kinds that a text may contain besides spaces
+STRUCTURE = frozenset(["{", "}", "[", "]", "_", "^", "&", "\\\\", "*"])  # tokens that are their own kind
 SCRIPTS = {"plain": "_^", "low": "^", "high": "_", "both": ""}
 """States of a list after an item: the scripts that may still follow the item."""
 FRESH = ("empty", "guarded", "row")

@@ -15,8 +15,7 @@ from latexify.eval.report.charts import (
     reliability_chart,
 )
 
-MOST_POINTS = 200
-"""Maximum points of a curve: more cannot be seen, and a long training has a hundred thousand."""
+MOST_POINTS = 200  # maximum points of a curve: more cannot be seen, and a long training has a hundred thousand
 MOST_BARS = 12
 SLICES = {
     "error_by_length": ("symbols", "Error rate by length of the formula, in symbols"),

@@ -15,8 +15,7 @@ from latexify.artifacts.manifest import Manifest, read_manifest, require_input
 from latexify.artifacts.names import HISTORY_NAME, MODEL, PREDICTIONS, PREDICTIONS_NAME, SAMPLES_NAME, SHARDS
 from latexify.common.errors import LatexifyError
 
-COUNTED_STAGES = ("ingest", "vocab", "rasterize", "train")
-"""Stages before the evaluation that write metrics."""
+COUNTED_STAGES = ("ingest", "vocab", "rasterize", "train")  # stages before the evaluation that write metrics
 TABLES = {
     "error_by_length": ("symbols", "num_samples", "cer", "cer_low", "cer_high", "exact_match"),
     "error_by_structure": ("structure", "num_samples", "cer", "cer_low", "cer_high", "exact_match"),

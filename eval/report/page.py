@@ -21,8 +21,7 @@ from latexify.eval.report.gallery import GROUPS, GalleryItem
 from latexify.eval.report.inputs import COUNTED_STAGES, ReportInputs
 from latexify.eval.report.previous_run import NoPreviousRun, PreviousRun, changes, differences, flatten, obstacles
 
-CONFUSIONS_SHOWN = 20
-"""Maximum number for each kind."""
+CONFUSIONS_SHOWN = 20  # maximum number for each kind
 SYMBOLS_SHOWN = 24
 DIFFERENCES_SHOWN = 60
 CARDS_ON_A_PAGE = 12

@@ -22,8 +22,7 @@ from latexify.eval.report.previous_run import find_previous_run
 from latexify.shards.format.index import open_split
 from latexify.shards.reading.reader import SampleReader
 
-MAX_BYTES = 5_000_000
-"""Maximum size of the file: small enough for mail and phones."""
+MAX_BYTES = 5_000_000  # maximum size of the file: small enough for mail and phones
 MAX_GALLERY_BYTES = 4_000_000
 
 

@@ -18,13 +18,8 @@ from latexify.serve.http.limits import Limits
 from latexify.serve.http.sockets import listen, run_until_signalled, url_of
 
 SCRIPT = Path(__file__).resolve().parent / "script.py"
-
-SHUTDOWN_TIMEOUT_S = 2
-"""Time for connected visitors when the demo ends."""
-
-MAX_MESSAGE_MB = 16
-"""Largest message from and to a browser."""
-
+SHUTDOWN_TIMEOUT_S = 2  # time for connected visitors when the demo ends
+MAX_MESSAGE_MB = 16  # largest message from and to a browser
 POLICY = (
     "default-src 'self'; "
     "script-src 'self' 'unsafe-inline' blob:; "  # Streamlit's page has inline scripts, and loads ours from blobs

@@ -20,9 +20,7 @@ MULTIPART = "multipart/form-data"
 INKML = "application/inkml+xml"
 FILE_TYPES = (INKML, "application/xml", "text/xml", "application/octet-stream", "application/x-image")
 """These, and every ``image/*``, are one file; its content decides whether it is InkML or an image."""
-
-KINDS = ("strokes", "inkml", "image")
-"""Names that a JSON object may have."""
+KINDS = ("strokes", "inkml", "image")  # names that a JSON object may have
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

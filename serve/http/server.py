@@ -11,10 +11,8 @@ from latexify.serve.http.app import make_app
 from latexify.serve.http.sockets import listen, run_until_signalled, url_of
 from latexify.serve.http.worker import ServiceSettings
 
-KEEP_ALIVE_S = 5
-"""Time between two requests of a connection."""
-MAX_CONNECTIONS = 512
-"""Below the usual limit of 1,024 open files for a process."""
+KEEP_ALIVE_S = 5  # time between two requests of a connection
+MAX_CONNECTIONS = 512  # below the usual limit of 1,024 open files for a process
 
 
 def run(settings: ServiceSettings, *, host: str, port: int, announce: Callable[[str], None]) -> None:

@@ -7,8 +7,7 @@ import uvicorn
 
 from latexify.common.errors import LatexifyError
 
-BACKLOG = 512
-"""Connections that may wait to be accepted."""
+BACKLOG = 512  # connections that may wait to be accepted
 
 
 def listen(host: str, port: int) -> socket.socket:

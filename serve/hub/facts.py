@@ -23,8 +23,7 @@ from latexify.common.errors import LatexifyError
 from latexify.pipeline.source.datasets import Origin
 from latexify.serve.hub.licences import ORIGINS, origins
 
-PERMISSIVE = "apache-2.0"
-"""Licence of generated data. It adds no terms to those of a base model."""
+PERMISSIVE = "apache-2.0"  # licence of generated data. It adds no terms to those of a base model.
 REQUIRED_FILES = (
     names.CONFIG_NAME,
     names.GEOMETRY_NAME,
@@ -35,10 +34,8 @@ REQUIRED_FILES = (
 """Without one of these, `from_pretrained` or the recogniser fails on the published model."""
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 """Tensors that batch norms store beside their parameters."""
-MAX_MISTAKES = 12
-"""Number of the most common mistakes in a card."""
-BRACES = {"{", "}"}
-"""Left out of the mistakes: every wrong structure moves some, which would hide the symbols."""
+MAX_MISTAKES = 12  # number of the most common mistakes in a card
+BRACES = {"{", "}"}  # left out of the mistakes: every wrong structure moves some, which would hide the symbols
 
 
 @dataclass(frozen=True, kw_only=True)

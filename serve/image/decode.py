@@ -11,13 +11,8 @@ from latexify.common.errors import LatexifyError
 
 MAX_PIXELS = 100_000_000
 """Larger images are refused by their header alone: this many pixels take 400 MB. Phones take 50 million."""
-
-WORKING_PX = 1600
-"""Images are reduced to this longest side; a pen stroke is then still several pixels wide."""
-
-MAX_ASPECT_RATIO = 100
-"""No formula is this elongated."""
-
+WORKING_PX = 1600  # images are reduced to this longest side; a pen stroke is then still several pixels wide
+MAX_ASPECT_RATIO = 100  # no formula is this elongated
 Grey = npt.NDArray[np.uint8]
 
 

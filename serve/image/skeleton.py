@@ -13,18 +13,11 @@ from PIL import Image
 from latexify.pipeline.inks.ink import Stroke
 
 Mask = npt.NDArray[np.bool_]
-
 THINNED_WIDTH_PX = 6.0
 """The mask is scaled to this stroke width before thinning: enough for smooth lines, and still fast."""
-
-MAX_SIDE_PX = 2400
-"""Largest side of the scaled mask."""
-
-MIN_SPUR_FACTOR = 0.8
-"""Branches shorter than this many stroke widths are the corners of a stroke's end, not strokes."""
-
-SMOOTHING_POINTS = 5
-"""Width of the running mean over the points of a line; odd."""
+MAX_SIDE_PX = 2400  # largest side of the scaled mask
+MIN_SPUR_FACTOR = 0.8  # branches shorter than this many stroke widths are the corners of a stroke's end, not strokes
+SMOOTHING_POINTS = 5  # width of the running mean over the points of a line; odd
 
 
 def skeletonize(mask: Mask, *, width_px: float) -> list[Stroke]:

@@ -16,10 +16,8 @@ from latexify.common.errors import LatexifyError
 
 ROOT = Path("/opt/ml")
 CHANNELS = ("raw", "inks", "shards", "tokenizer", "model")
-RESERVED_PREFIXES = ("_", "sagemaker_")
-"""Prefixes of hyperparameters that SageMaker adds by itself."""
-MAX_REASON_CHARS = 1024
-"""Length to which SageMaker cuts the reason for a failure."""
+RESERVED_PREFIXES = ("_", "sagemaker_")  # prefixes of hyperparameters that SageMaker adds by itself
+MAX_REASON_CHARS = 1024  # length to which SageMaker cuts the reason for a failure
 
 
 @dataclass(frozen=True, kw_only=True)

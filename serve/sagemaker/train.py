@@ -22,10 +22,8 @@ from latexify.common.errors import LatexifyError
 from latexify.serve.sagemaker.job import TrainingJob
 
 PORT = 29400
-STOPPED = 128 + signal.SIGTERM
-"""Exit code after SIGTERM, as in a shell."""
-NUM_LINES_KEPT = 40
-"""Last lines of a stage's stderr to keep for the error message."""
+STOPPED = 128 + signal.SIGTERM  # exit code after SIGTERM, as in a shell
+NUM_LINES_KEPT = 40  # last lines of a stage's stderr to keep for the error message
 
 
 def run(  # noqa: PLR0913  # all keyword-only but two

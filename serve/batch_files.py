@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from latexify.common.errors import LatexifyError
-from latexify.serve.files import Source
+from latexify.serve.files import read_source
 from latexify.serve.recognizer import Picture, Recognition, Recognizer
 
 CHUNK_SIZE = 64  # files that are drawn before the first of them is answered: enough to sort by length, and a short wait
@@ -15,21 +15,13 @@ CHUNK_SIZE = 64  # files that are drawn before the first of them is answered: en
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileAnswer:
-    """The answer for a file.
-
-    Attributes:
-        name: As in `Source`.
-        picture: What the model saw.
-        recognition: LaTeX and confidence.
-        is_calibrated: See `Recognizer`.
-        elapsed_s: Time to read, draw and recognise it.
-    """
+    """The answer for a file."""
 
     name: str
-    picture: Picture
+    picture: Picture  # what the model saw
     recognition: Recognition
     is_calibrated: bool
-    elapsed_s: float
+    elapsed_s: float  # time to read, draw and recognise it
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, as `latexify recognize --json` prints them."""
@@ -46,21 +38,21 @@ class FileFailure:
 
 
 def answer_files(
-    recognizer: Recognizer, sources: Iterable[Source], *, num_beams: int = 1
+    recognizer: Recognizer, names: Iterable[str], *, num_beams: int = 1
 ) -> Iterator[FileAnswer | FileFailure]:
     """Recognise files, a chunk at a time; one that cannot be read does not stop the others."""
-    remaining = iter(sources)
+    remaining = iter(names)
     while chunk := list(islice(remaining, CHUNK_SIZE)):
-        drawn = [_draw(recognizer, source) for source in chunk]
+        drawn = [_draw(recognizer, name) for name in chunk]
         pictures = [picture for picture, _ in drawn if not isinstance(picture, LatexifyError)]
         recognitions = iter(recognizer.read(pictures, num_beams=num_beams))
-        for source, (picture, elapsed_s) in zip(chunk, drawn, strict=True):
+        for name, (picture, elapsed_s) in zip(chunk, drawn, strict=True):
             if isinstance(picture, LatexifyError):
-                yield FileFailure(name=source.name, reason=str(picture))
+                yield FileFailure(name=name, reason=str(picture))
                 continue
             recognition = next(recognitions)
             yield FileAnswer(
-                name=source.name,
+                name=name,
                 picture=picture,
                 recognition=recognition,
                 is_calibrated=recognizer.is_calibrated,
@@ -68,11 +60,11 @@ def answer_files(
             )
 
 
-def _draw(recognizer: Recognizer, source: Source) -> tuple[Picture | LatexifyError, float]:
+def _draw(recognizer: Recognizer, name: str) -> tuple[Picture | LatexifyError, float]:
     """Return the picture of a file, or what is wrong with it, and the seconds that it took."""
     started = time.perf_counter()
     try:
-        picture: Picture | LatexifyError = recognizer.picture_of(source.read())
+        picture: Picture | LatexifyError = recognizer.picture_of(read_source(name))
     except LatexifyError as error:
         picture = error
     return picture, time.perf_counter() - started

@@ -31,7 +31,7 @@ Picture = npt.NDArray[np.uint8]
 class LatexHypothesis:
     """One possible LaTeX of an input, normalised (`latexify.pipeline.latex`).
 
-    The confidence is 0 to 1. If the model is calibrated, it is the fraction of such answers that are right. Otherwise it
+    The confidence is 0 to 1. If the model is calibrated, it is the fraction of such answers that are right. If not, it
     is the geometric mean of the probabilities of the tokens, end token included: for n tokens, the n-th root of the
     probability of the whole. It is 0 if the search was cut off.
     """

@@ -86,7 +86,7 @@ class Worker:
             return
 
     async def answer(self, body: bytes, *, content_type: str, num_beams: int) -> dict[str, Any]:
-        """Recognise all items of a body: return an answer, or, for a list, `results` with one or an error for each item.
+        """Recognise all items of a body: an answer, or, for a list, `results` with an answer or error for each item.
 
         Raises:
             HttpError: If the body or its only item cannot be read, or the queue is full.

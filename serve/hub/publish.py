@@ -16,7 +16,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineMod
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # exported while it runs
 
 from latexify.artifacts.names import CARD_NAME
-from latexify.common.errors import LatexifyError
+from latexify.common.errors import LatexifyError, one_line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,23 +36,12 @@ def list_files(model: Path, *, card: str) -> dict[str, int]:
 
 
 def publish(  # noqa: PLR0913  # all keyword-only
-    model: Path,
-    *,
-    repo: str,
-    card: str,
-    message: str,
-    private: bool = True,
-    revision: str = "main",
+    model: Path, *, repo: str, card: str, message: str, private: bool = True, revision: str = "main"
 ) -> Publication:
-    """Upload a model; repository and branch are created if they do not exist.
+    """Upload a model with its card; repository and branch (`revision`) are created if they do not exist.
 
-    Args:
-        model: The model's folder.
-        repo: `name` (in the token's own namespace) or `namespace/name`.
-        card: Text of README.md.
-        message: Commit message.
-        private: Whether a new repository is private; an existing one stays as it is.
-        revision: Branch to commit to.
+    `repo` is `name` (in the token's own namespace) or `namespace/name`. `private` is whether a new repository is
+    private; an existing one stays as it is.
 
     Raises:
         LatexifyError: If the name is invalid, there is no token, or the Hub cannot be reached or refuses.
@@ -110,7 +99,7 @@ def _one_line_errors(endpoint: str, *, repo: str) -> Iterator[None]:
         yield
     except (TransportError, OfflineModeIsEnabled) as error:
         raise LatexifyError(
-            f"the Hub at {endpoint} cannot be reached ({_line(error)}): "
+            f"the Hub at {endpoint} cannot be reached ({one_line(error)}): "
             "check the network, HF_ENDPOINT and HF_HUB_OFFLINE"
         ) from None
     except HfHubHTTPError as error:
@@ -124,13 +113,13 @@ def _one_line_errors(endpoint: str, *, repo: str) -> Iterator[None]:
     except ValueError as error:
         if not str(error).startswith("Invalid metadata"):
             raise
-        raise LatexifyError(f"the Hub rejects the card of {repo}: {_line(error)}") from None
+        raise LatexifyError(f"the Hub rejects the card of {repo}: {one_line(error)}") from None
 
 
 def _upload_failed(error: BaseException, *, endpoint: str, repo: str) -> LatexifyError:
     if isinstance(error, HfHubHTTPError):
         return LatexifyError(_explain(error, endpoint=endpoint, repo=repo))
-    return LatexifyError(f"the upload to {repo} failed ({_line(error)}): run the same command again")
+    return LatexifyError(f"the upload to {repo} failed ({one_line(error)}): run the same command again")
 
 
 def _explain(error: HfHubHTTPError, *, endpoint: str, repo: str) -> str:
@@ -145,7 +134,3 @@ def _explain(error: HfHubHTTPError, *, endpoint: str, repo: str) -> str:
     if status == 429 or status >= 500:
         return f"the Hub at {endpoint} is unavailable (HTTP {status}{details}): run the same command again later"
     return f"the Hub refuses the upload to {repo} (HTTP {status}{details})"
-
-
-def _line(error: BaseException) -> str:
-    return " ".join((str(error) or type(error).__name__).split())

@@ -30,16 +30,10 @@ MAX_RULE_AREA = 4.0  # times stroke width times length: a component from edge to
 
 
 def binarize(grey: Grey) -> tuple[Mask, float]:
-    """Find the ink of a picture.
+    """Find the ink of a picture, uint8 [height, width]: dark on light paper or the reverse. Light may be uneven.
 
-    Args:
-        grey: The picture, uint8 [height, width], dark ink on light paper or the reverse. Light may be uneven.
-
-    Returns:
-        The ink, bool [height, width] cropped to it, and the width of its strokes in pixels.
-
-    Raises:
-        LatexifyError: If the picture is blank.
+    Returns the ink, bool [height, width] cropped to it, and the width of its strokes in pixels. Raises LatexifyError if
+    the picture is blank.
     """
     smooth = _smooth(Image.fromarray(grey))
     dark = 255 - smooth if _is_light_on_dark(smooth) else smooth

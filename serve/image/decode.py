@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from latexify.common.errors import LatexifyError
+from latexify.common.errors import LatexifyError, one_line
 
 MAX_PIXELS = 100_000_000
 """Larger images are refused by their header alone: this many pixels take 400 MB. Phones take 50 million."""
@@ -20,10 +20,8 @@ def decode_image(data: bytes) -> Grey:
     """Decode an image file of any format that Pillow supports.
 
     The EXIF orientation is applied, the first of several frames is taken, and colours become their brightness.
-    Transparent areas become light behind dark ink and dark behind light ink.
-
-    Returns:
-        Pixels, uint8 [height, width], at most `WORKING_PX` a side.
+    Transparent areas become light behind dark ink and dark behind light ink. Returns pixels, uint8 [height, width], at
+    most `WORKING_PX` a side.
 
     Raises:
         LatexifyError: If the data is not an image, damaged, or too large.
@@ -44,7 +42,7 @@ def decode_image(data: bytes) -> Grey:
         if isinstance(error, LatexifyError):
             raise
         # each of Pillow's plug-ins has its own exception for a damaged file
-        raise LatexifyError(f"the image is damaged ({' '.join(str(error).split())})") from None
+        raise LatexifyError(f"the image is damaged ({one_line(error)})") from None
 
 
 def _check_size(image: Image.Image) -> None:

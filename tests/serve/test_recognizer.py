@@ -14,7 +14,7 @@ import torch
 from latexify.common.errors import LatexifyError
 from latexify.serve import recognizer as recognizer_module
 from latexify.serve.batch_files import FileAnswer, FileFailure, answer_files
-from latexify.serve.files import Source, list_sources
+from latexify.serve.files import list_sources
 from latexify.serve.recognizer import Recognizer, default_model, looks_like_markup
 from tests.support.handwriting import encoded, ink, inkml, strokes
 from tests.support.reading_models import export_folder, make_loaded
@@ -192,7 +192,7 @@ def test_what_is_not_a_file_is_a_line(recognizer: Recognizer, tmp_path: Path) ->
         "the folder holds neither InkML nor images",
         "it cannot be read (No such file or directory)",
     ]
-    assert sources[1] == Source(name=str(tmp_path / "gone.inkml"))
+    assert sources[1] == str(tmp_path / "gone.inkml")
 
 
 @pytest.mark.parametrize(

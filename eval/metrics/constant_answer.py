@@ -20,14 +20,8 @@ class ConstantAnswer:
     """The best answer that ignores its input."""
 
     answer: str
-    char_errors: int
-    num_chars: int
+    cer: float  # edits over reference characters
     is_exact: bool  # whether every candidate was compared with every reference; False if there were too many
-
-    @property
-    def cer(self) -> float:
-        """Edits over reference characters."""
-        return self.char_errors / self.num_chars
 
 
 def best_constant_answer(
@@ -51,12 +45,8 @@ def best_constant_answer(
         shortlist = [shortlist[index] for index in sorted(kept.tolist())]
     costs = _costs(shortlist, times)
     best = int(costs.argmin())
-    return ConstantAnswer(
-        answer=shortlist[best],
-        char_errors=int(costs[best]),
-        num_chars=sum(len(text) * count for text, count in times.items()),
-        is_exact=is_exact,
-    )
+    num_chars = sum(map(len, references))
+    return ConstantAnswer(answer=shortlist[best], cer=int(costs[best]) / num_chars, is_exact=is_exact)
 
 
 def _costs(candidates: Sequence[str], times: Mapping[str, int]) -> npt.NDArray[np.int64]:

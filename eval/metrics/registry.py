@@ -85,5 +85,3 @@ METRICS = (
     Metric(name="visual_exact", numerator="looks_same", denominator="reference_renders", title="looks the same"),
 )
 """All metrics, in the order in which they are shown. One whose columns are missing is left out of a result."""
-
-TITLES = {metric.name: metric.title for metric in METRICS}

@@ -1,7 +1,7 @@
 """Summary of one set of predictions: a mapping for JSON, and text for a terminal."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -44,11 +44,10 @@ def summarize(system: System, *, num_resamples: int, seed: int) -> dict[str, Any
     result: dict[str, Any] = {**measure_rates(system.columns(), num_resamples=num_resamples, seed=seed)}
     if appearance is not None:
         result["num_unset_references"] = int(np.count_nonzero(~appearance.reference_renders))
-    constant = best_constant_answer([text.strip() for text in system.pairs.references])
     return {
         **result,
         **totals,
-        "constant_answer": {"answer": constant.answer, "cer": constant.cer, "is_exact": constant.is_exact},
+        "constant_answer": asdict(best_constant_answer([text.strip() for text in system.pairs.references])),
         "bootstrap_samples": num_resamples,
         "normalizer": f"latexify {latex.NORMALIZER_VERSION}" if is_normalized else "none",
         "normalizer_version": latex.NORMALIZER_VERSION if is_normalized else None,

@@ -10,13 +10,11 @@ from huggingface_hub import EvalResult, ModelCardData
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from latexify.common.errors import LatexifyError
-from latexify.eval.metrics.registry import METRICS, TITLES
+from latexify.eval.metrics.registry import METRICS
 from latexify.eval.report.previous_run import flatten
 from latexify.serve.hub.facts import CardFacts
 
 TAGS = ["handwriting", "handwritten-text-recognition", "inkml", "latex", "mathematics", "ocr", "trocr"]
-HUB_METRICS = {metric.name: metric.hub_name for metric in METRICS if metric.hub_name is not None}
-"""Figures that the Hub has a name for."""
 
 
 def build_card(facts: CardFacts, *, repo: str, licence: str | None = None) -> str:
@@ -51,7 +49,7 @@ def build_card(facts: CardFacts, *, repo: str, licence: str | None = None) -> st
 
 def front_matter(facts: CardFacts, *, repo: str, licence: str) -> str:
     """Return the card's YAML, which the Hub searches and shows beside the model."""
-    score = facts.evaluation.score if facts.evaluation else None
+    score = facts.evaluation.score if facts.evaluation else {}
     results = [
         EvalResult(
             task_type="image-to-text",
@@ -59,11 +57,12 @@ def front_matter(facts: CardFacts, *, repo: str, licence: str) -> str:
             dataset_type=facts.dataset,
             dataset_name=facts.origins[0].title,
             dataset_split=score["split"],
-            metric_type=metric,
-            metric_name=f"{TITLES[name]} (%)",
-            metric_value=round(100 * score[name]["value"], 2),
+            metric_type=metric.hub_name,
+            metric_name=f"{metric.title} (%)",
+            metric_value=round(100 * score[metric.name]["value"], 2),
         )
-        for name, metric in (HUB_METRICS.items() if score else ())
+        for metric in METRICS
+        if metric.hub_name is not None and score
     ]
     return ModelCardData(
         library_name="transformers",
@@ -71,7 +70,7 @@ def front_matter(facts: CardFacts, *, repo: str, licence: str) -> str:
         license=licence,
         base_model=None if facts.base == "scratch" else facts.base,
         tags=TAGS,
-        metrics=sorted(HUB_METRICS.values()) if results else None,
+        metrics=sorted(result.metric_type for result in results) or None,
         model_name=repo.rsplit("/", 1)[-1],
         eval_results=results or None,
     ).to_yaml()

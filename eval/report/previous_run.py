@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -98,7 +98,7 @@ def _git(folder: Path, *arguments: str) -> str:
 
 def _mapping_at(folder: Path, commit: str, name: str) -> dict[str, Any]:
     """The JSON or YAML mapping in `folder`/`name` at a commit; empty if it is missing or not a mapping."""
-    parse = json.loads if name.endswith(".json") else YAML(typ="safe", pure=True).load
+    parse: Callable[[str], Any] = json.loads if name.endswith(".json") else YAML(typ="safe", pure=True).load
     try:
         content = parse(_git(folder, "show", f"{commit}:./{name}"))
     except (_GitError, ValueError, YAMLError):

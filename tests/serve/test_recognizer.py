@@ -13,8 +13,7 @@ import torch
 
 from latexify.common.errors import LatexifyError
 from latexify.serve import recognizer as recognizer_module
-from latexify.serve.batch_files import FileAnswer, FileFailure, answer_files
-from latexify.serve.files import list_sources
+from latexify.serve.files import FileAnswer, FileFailure, answer_files, list_sources
 from latexify.serve.recognizer import Recognizer, default_model, looks_like_markup
 from tests.support.handwriting import encoded, ink, inkml, strokes
 from tests.support.reading_models import export_folder, make_loaded
@@ -175,7 +174,7 @@ def test_files_are_read_a_few_at_a_time(recognizer: Recognizer, files: Path, mon
     """100,000 photos do not fit into memory; chunks must not change names, order or answers."""
     sources = list(list_sources([str(files)]))
     whole = list(answer_files(recognizer, sources))
-    monkeypatch.setattr("latexify.serve.batch_files.CHUNK_SIZE", 2)
+    monkeypatch.setattr("latexify.serve.files.CHUNK_SIZE", 2)
     parts = list(answer_files(recognizer, sources))
     assert [part.name for part in parts] == [source.name for source in sources]
     for part, entire in zip(parts, whole, strict=True):

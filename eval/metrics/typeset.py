@@ -35,13 +35,13 @@ _GEOMETRY = {
 """Elements of a drawing to keep, each with the attributes to keep."""
 
 # latex2mathml's own errors have no common base class
-_TRANSLATION_ERRORS = tuple(
+_TRANSLATION_ERRORS: tuple[type[Exception], ...] = tuple(
     error for error in vars(translation_errors).values() if isinstance(error, type) and issubclass(error, Exception)
 )
 # What latex2mathml and ziamath raise for formulas that they cannot typeset, found by giving them damaged CROHME labels.
 # A StopIteration inside a generator surfaces as RuntimeError, which is the base of RecursionError (nested too deep).
 # ParseError: the label contained pieces of XML.
-_FAILURES = (
+_FAILURES: tuple[type[Exception], ...] = (
     *_TRANSLATION_ERRORS,
     *(ET.ParseError, RuntimeError, ValueError, LookupError, TypeError, AttributeError, AssertionError, StopIteration),
 )

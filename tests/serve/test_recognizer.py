@@ -176,7 +176,7 @@ def test_files_are_read_a_few_at_a_time(recognizer: Recognizer, files: Path, mon
     whole = list(answer_files(recognizer, sources))
     monkeypatch.setattr("latexify.serve.files.CHUNK_SIZE", 2)
     parts = list(answer_files(recognizer, sources))
-    assert [part.name for part in parts] == [source.name for source in sources]
+    assert [part.name for part in parts] == sources
     for part, entire in zip(parts, whole, strict=True):
         assert type(part) is type(entire)
         if isinstance(part, FileAnswer) and isinstance(entire, FileAnswer):

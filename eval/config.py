@@ -11,8 +11,11 @@ class PredictParams(Section):
     """How the model decodes."""
 
     split: Literal["valid", "test"] = "test"
+    """Split whose inks are predicted."""
     batch_size: Annotated[int, Ge(1)] = 64
+    """Pictures in a batch. More need more memory; the predictions do not depend on it."""
     num_beams: Annotated[int, Ge(1)] = 1
+    """Beam width; 1 is greedy search, the fastest."""
     max_new_tokens: Annotated[int, Ge(1)] = 256
     """Upper limit of generated tokens, end token included."""
     constrained: bool = True

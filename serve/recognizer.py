@@ -21,27 +21,19 @@ from latexify.trainer.inference.open import choose_runtime, open_model
 from latexify.trainer.inference.runtime import Runtime
 from latexify.trainer.inference.search import Hypothesis
 
-MAX_TOKENS = 256
-"""Maximum number of tokens of an answer; the longest labels of CROHME and MathWriting have about 100."""
-
-BATCH_SIZE = 16
-"""Pictures in a batch."""
-
-SHIPPED = MODELS
-"""Folder of the models that are part of the package."""
-
+MAX_TOKENS = 256  # maximum number of tokens of an answer; the longest labels of CROHME and MathWriting have about 100
+BATCH_SIZE = 16  # pictures in a batch
+SHIPPED = MODELS  # folder of the models that are part of the package
 Picture = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatexHypothesis:
-    """One possible LaTeX of an input.
+    """One possible LaTeX of an input, normalised (`latexify.pipeline.latex`).
 
-    Attributes:
-        latex: Normalised LaTeX (`latexify.pipeline.latex`).
-        confidence: 0 to 1. If the model is calibrated, the fraction of such answers that are right. Otherwise the
-            geometric mean of the probabilities of the tokens, end token included: for n tokens, the n-th root of the
-            probability of the whole. 0 if the search was cut off.
+    The confidence is 0 to 1. If the model is calibrated, it is the fraction of such answers that are right. If not, it
+    is the geometric mean of the probabilities of the tokens, end token included: for n tokens, the n-th root of the
+    probability of the whole. It is 0 if the search was cut off.
     """
 
     latex: str
@@ -54,15 +46,10 @@ class LatexHypothesis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recognition(LatexHypothesis):
-    """The best hypothesis for an input.
+    """The best hypothesis for an input."""
 
-    Attributes:
-        alternatives: The other hypotheses of the search, best first.
-        elapsed_s: Its share of its batch's time.
-    """
-
-    alternatives: list[LatexHypothesis] = field(default_factory=list)
-    elapsed_s: float
+    alternatives: list[LatexHypothesis] = field(default_factory=list)  # the others of the search, best first
+    elapsed_s: float  # its share of its batch's time
 
     def to_answer(self, *, is_calibrated: bool) -> dict[str, Any]:
         """Return the plain JSON values that commands and the service answer with, without the time."""
@@ -133,13 +120,9 @@ class Recognizer:
         return self._calibration is not None
 
     def draw(self, strokes: Sequence[npt.ArrayLike]) -> Picture:
-        """Draw an ink.
+        """Draw an ink: strokes of [num_points, 2], x to the right, y downward, in any unit.
 
-        Args:
-            strokes: Each [num_points, 2], x to the right, y downward, in any unit.
-
-        Returns:
-            The picture that the model sees: uint8 [height, width] of the canvas, ink 0, paper 255.
+        Returns the picture that the model sees: uint8 [height, width] of the canvas, ink 0, paper 255.
 
         Raises:
             LatexifyError: If there is nothing to draw, or a stroke has another shape.
@@ -147,32 +130,24 @@ class Recognizer:
         return draw_ink([_as_stroke(stroke, number) for number, stroke in enumerate(strokes)], self.canvas)
 
     def picture_of(self, data: bytes) -> Picture:
-        """Draw an InkML file or trace an image of any kind.
-
-        Args:
-            data: Content of the file.
-
-        Returns:
-            See :meth:`draw`.
+        """Draw the content of an InkML file, or trace that of an image of any kind, to a picture as :meth:`draw` does.
 
         Raises:
             LatexifyError: If the content is neither, empty, damaged or too large.
         """
         if looks_like_markup(data):
-            return self.draw(_read_strokes(data))
+            from latexify.pipeline.config import IngestParams  # noqa: PLC0415  # only where it is needed
+
+            limits = IngestParams()
+            return self.draw(read_strokes(data, max_file_bytes=limits.max_file_bytes, max_points=limits.max_points))
         from latexify.serve.image.trace import picture_of  # noqa: PLC0415  # only where it is needed
 
         return picture_of(data, self.canvas)
 
     def read(self, pictures: Sequence[Picture], *, num_beams: int = 1) -> list[Recognition]:
-        """Recognise pictures.
+        """Recognise pictures that :meth:`draw` or :meth:`picture_of` made, in their order.
 
-        Args:
-            pictures: Results of :meth:`draw` or :meth:`picture_of`.
-            num_beams: Beam width. 1 is greedy search, the fastest, which has no alternatives.
-
-        Returns:
-            A recognition of each picture, in their order.
+        The beam width 1 is greedy search, the fastest, which has no alternatives.
         """
         # the more ink, the longer the formula, roughly; a batch takes as long as its longest
         order = sorted(range(len(pictures)), key=lambda i: np.count_nonzero(pictures[i] < 128))
@@ -221,16 +196,14 @@ def _as_stroke(points: npt.ArrayLike, number: int) -> Stroke:
     return stroke
 
 
-def _read_strokes(data: bytes) -> list[Stroke]:
-    """Parse InkML under the default limits of the ingest stage."""
+def read_strokes(data: bytes, *, max_file_bytes: int, max_points: int) -> list[Stroke]:
+    """Parse InkML. Raises LatexifyError if it is damaged, empty or exceeds the limits."""
     # XML is parsed only where it is needed
-    from latexify.pipeline.config import IngestParams  # noqa: PLC0415
     from latexify.pipeline.inkml.document import parse_inkml  # noqa: PLC0415
     from latexify.pipeline.inkml.xml import UnusableInkError  # noqa: PLC0415
 
-    limits = IngestParams()
     try:
-        return parse_inkml(data, max_file_bytes=limits.max_file_bytes, max_points=limits.max_points).strokes
+        return parse_inkml(data, max_file_bytes=max_file_bytes, max_points=max_points).strokes
     except UnusableInkError as error:
         raise LatexifyError(f"the ink cannot be read ({error.reason}: {error.detail})") from None
 
@@ -242,16 +215,9 @@ def looks_like_markup(data: bytes) -> bool:
 
 
 def default_model(*, trained_here: Path | None = None) -> Path:
-    """Choose the model to use if none is named.
+    """Choose the model to use if none is named: that of the package, else the one of the project's own training.
 
-    Args:
-        trained_here: Folder of the model that the project's own training writes.
-
-    Returns:
-        The model that is part of the package; `trained_here` if there is none.
-
-    Raises:
-        LatexifyError: If there is no model, or more than one to choose from.
+    Raises LatexifyError if there is no model, or more than one to choose from.
     """
     shipped = sorted(path.parent for path in SHIPPED.glob(f"*/{MANIFEST_NAME}"))
     if len(shipped) > 1:

@@ -11,13 +11,14 @@ import numpy.typing as npt
 from benchmarks.machine import describe
 from latexify.common.errors import LatexifyError
 from latexify.common.progress import Progress
+from latexify.eval.compare.columns import Pairs
 from latexify.eval.config import ScoreParams
 from latexify.eval.metrics.edits import Edits, count_edits
 from latexify.eval.metrics.reliability import calibration_error, reliability
 from latexify.eval.metrics.visual import VisualScorer, measure_appearance
 from latexify.eval.predict.calibration import confidence_of, read_calibration
 from latexify.eval.predict.latex_grammar import constraint_for
-from latexify.eval.score.summary import summarize
+from latexify.eval.score.summary import System, summarize
 from latexify.eval.score.tables import build_tables
 from latexify.params import Params
 from latexify.pipeline.config import IngestParams, InkmlParams
@@ -74,10 +75,12 @@ def measure(archive: Path) -> dict[str, Any]:
         params, seed = ScoreParams(), Params().seed
         resampling: dict[str, Any] = {"num_resamples": params.bootstrap_samples, "seed": seed}
         appearance = measure_appearance(inks.references, predictions, scorer=scorer)
+        pairs = Pairs(references=inks.references, predictions=predictions, keys=None)
+        system = System(name=name, pairs=pairs, edits=edits, appearance=appearance)
         decodings[name] = {
             "is_constrained": is_constrained,
             "num_beams": num_beams,
-            **summarize(edits, inks.references, appearance=appearance, name=name, is_normalized=True, **resampling),
+            **summarize(system, **resampling),
             "num_unfinished": sum(not hypothesis.finished for hypothesis in hypotheses),
             "calibration": {
                 "error": _calibration_error(hypotheses, edits, calibration),
@@ -86,7 +89,7 @@ def measure(archive: Path) -> dict[str, Any]:
                 ),
             },
         }
-        slices = slices or _slices(inks.references, predictions, edits, resampling)
+        slices = slices or _slices(system, resampling)
     machine = describe()
     results: dict[str, Any] = _rounded(
         {
@@ -144,11 +147,9 @@ def _calibration_error(hypotheses: Sequence[Hypothesis], edits: Edits, calibrati
     return calibration_error(reliability(confidences, edits.symbol_errors == 0))
 
 
-def _slices(
-    references: Sequence[str], predictions: Sequence[str], edits: Edits, resampling: Mapping[str, Any]
-) -> dict[str, Any]:
+def _slices(system: System, resampling: Mapping[str, Any]) -> dict[str, Any]:
     """The tables that the documents show, of the default decoding."""
-    tables = build_tables(edits, references, predictions, keys=None, writers=None, **resampling)
+    tables = build_tables(system, **resampling)
     columns = ("num_samples", "cer", "exact_match")
     groups = {
         name: [{"name": row[name], **{column: row[column] for column in columns}} for row in tables[table]]

@@ -84,11 +84,11 @@ def table_row(task: Task, constraint: Constraint | None) -> str:
     """Return a row of the table: the quality of the answers."""
     _, answers = task.decode(constraint)
     raw = task.trained.texts([answer.ids for answer in answers])
-    score = count_edits(task.references, [normalize(text) for text in raw]).score()
-    rates = score.rates()
+    totals = count_edits(task.references, [normalize(text) for text in raw]).totals()
+    cer, exact_match = totals["char_errors"] / totals["num_chars"], totals["num_exact"] / totals["num_samples"]
     well_formed = sum(flaw_of(text) == "" for text in raw) / len(raw)
     unfinished = sum(not answer.finished for answer in answers)
-    return f"{well_formed:.2%} | {rates['cer']:.3%} | {rates['exact_match']:.2%} | {unfinished}"
+    return f"{well_formed:.2%} | {cer:.3%} | {exact_match:.2%} | {unfinished}"
 
 
 def main() -> None:

@@ -34,10 +34,8 @@ class Pairs:
 def read_pairs(path: Path, *, names: ColumnNames) -> Pairs:
     """Read a .parquet, .csv, .jsonl or .ndjson file.
 
-    A null prediction is a sample that failed and counts as empty. Keys are read as text.
-
-    Raises:
-        LatexifyError: If a column is missing or is not text, a reference is null, or a key is null or repeated.
+    A null prediction is a sample that failed and counts as empty. Keys are read as text. Raises LatexifyError if a
+    column is missing or is not text, a reference is null, or a key is null or repeated.
     """
     table = _read_table(path, names)
     if table.num_rows == 0:

@@ -14,13 +14,7 @@ from latexify.eval.metrics.registry import METRICS
 def align(first: Pairs, other: Pairs, *, names: tuple[str, str]) -> Pairs:
     """Bring the rows of `other` into the order of `first`: joined by key if both have keys, else row by row.
 
-    Args:
-        first: The first system's rows.
-        other: Another system's rows.
-        names: Names of both for error messages.
-
-    Raises:
-        LatexifyError: If they do not have the same samples.
+    Raises LatexifyError, with the names of both, if they do not have the same samples.
     """
     first_name, other_name = names
     if (first.keys is None) != (other.keys is None):

@@ -1,7 +1,8 @@
 """``latexify score FILE …``: scores prediction files from any system and compares them with each other."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +14,14 @@ from latexify.eval.compare.columns import ColumnNames, Pairs, read_pairs
 from latexify.eval.compare.compare import align, format_comparison, require_same_references
 from latexify.eval.config import ScoreParams
 from latexify.eval.metrics.edits import PAIRS_AT_ONCE, Edits, count_edits
-from latexify.eval.metrics.rates import Columns, rate_differences
-from latexify.eval.metrics.visual import Appearance, VisualScorer, measure_appearance
-from latexify.eval.score.summary import format_summary, summarize
+from latexify.eval.metrics.rates import rate_differences
+from latexify.eval.metrics.visual import VisualScorer, measure_appearance
+from latexify.eval.score.summary import System, format_summary, summarize
 from latexify.eval.score.tables import build_tables, write_tables
 from latexify.pipeline import latex
 
-WORTH_PROCESSES = 50_000
-"""Number of pairs from which starting processes saves more time than it costs."""
+WORTH_PROCESSES = 50_000  # number of pairs from which starting processes saves more time than it costs
 MAX_FILES = 26
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _System:
-    """One file, read, brought into the order of the first, and counted."""
-
-    name: str
-    pairs: Pairs
-    edits: Edits
-    appearance: Appearance | None
-
-    def columns(self) -> Columns:
-        return self.edits.columns() | ({} if self.appearance is None else self.appearance.columns())
 
 
 def score_files(  # noqa: PLR0913  # all but the first are keyword-only
@@ -69,7 +56,7 @@ def score_files(  # noqa: PLR0913  # all but the first are keyword-only
     """
     if len(files) > MAX_FILES:
         raise LatexifyError(f"{len(files)} files are too many to compare: at most {MAX_FILES}")
-    systems: list[_System] = []
+    systems: list[System] = []
     scorer = VisualScorer()
     for path, name in zip(files, _names(files), strict=True):
         pairs = read_pairs(path, names=names or ColumnNames())
@@ -81,12 +68,13 @@ def score_files(  # noqa: PLR0913  # all but the first are keyword-only
             first = systems[0].pairs
             require_same_references(first.references, pairs.references, keys=first.keys, names=both)
         appearance = measure_appearance(pairs.references, pairs.predictions, scorer=scorer) if visual else None
-        systems.append(_System(name=name, pairs=pairs, edits=edits, appearance=appearance))
-    result = _result(systems, params=params, seed=seed, is_normalized=normalize)
+        systems.append(System(name=name, pairs=pairs, edits=edits, appearance=appearance, is_normalized=normalize))
+    resampling: dict[str, Any] = {"num_resamples": params.bootstrap_samples, "seed": seed}
+    result = _result(systems, resampling)
     if out is not None:
         write_json(out / "score.json", result)
         if len(systems) == 1:
-            _write_tables(out, systems[0], params=params, seed=seed)
+            write_tables(out, build_tables(systems[0], **resampling))
     return result
 
 
@@ -117,14 +105,13 @@ def _counted(pairs: Pairs, *, normalize: bool, jobs: int) -> tuple[Pairs, Edits]
         )
         for start in range(0, num_pairs, PAIRS_AT_ONCE)
     )
-    references: list[str] = []
-    predictions: list[str] = []
-    edits = []
-    for block_references, block_predictions, block_edits in blocks:
-        references += block_references
-        predictions += block_predictions
-        edits.append(block_edits)
-    return Pairs(references=references, predictions=predictions, keys=pairs.keys), Edits.joined(edits)
+    references, predictions, edits = zip(*blocks, strict=True)
+    counted = Pairs(
+        references=list(chain.from_iterable(references)),
+        predictions=list(chain.from_iterable(predictions)),
+        keys=pairs.keys,
+    )
+    return counted, Edits.joined(edits)
 
 
 def _count_block(
@@ -137,41 +124,13 @@ def _count_block(
     return references, predictions, count_edits(references, predictions)
 
 
-def _result(systems: Sequence[_System], *, params: ScoreParams, seed: int, is_normalized: bool) -> dict[str, Any]:
-    resampling: dict[str, Any] = {"num_resamples": params.bootstrap_samples, "seed": seed}
-    summaries = {
-        system.name: summarize(
-            system.edits,
-            system.pairs.references,
-            appearance=system.appearance,
-            name=system.name,
-            is_normalized=is_normalized,
-            **resampling,
-        )
-        for system in systems
-    }
+def _result(systems: Sequence[System], resampling: Mapping[str, Any]) -> dict[str, Any]:
+    summaries = {system.name: summarize(system, **resampling) for system in systems}
     first, *others = systems
     if not others:
         return summaries[first.name]
-    differences = {
-        other.name: {
-            name: asdict(difference)
-            for name, difference in rate_differences(first.columns(), other.columns(), **resampling).items()
-        }
-        for other in others
-    }
+    differences = {}
+    for other in others:
+        found = rate_differences(first.columns(), other.columns(), **resampling)
+        differences[other.name] = {name: asdict(difference) for name, difference in found.items()}
     return {"systems": summaries, "differences": differences}
-
-
-def _write_tables(out: Path, system: _System, *, params: ScoreParams, seed: int) -> None:
-    pairs = system.pairs
-    tables = build_tables(
-        system.edits,
-        pairs.references,
-        pairs.predictions,
-        keys=None if pairs.keys is None else pairs.keys.to_pylist(),
-        writers=None,
-        num_resamples=params.bootstrap_samples,
-        seed=seed,
-    )
-    write_tables(out, tables)

@@ -21,29 +21,18 @@ MAX_DRAWS_AT_ONCE = 4_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """Difference between two systems' rates on the same samples: `value`, with its 95 % interval.
-
-    p_value: two-sided; small if the sign of the difference rarely changes between resamples.
-    """
+    """Difference between two systems' rates on the same samples: `value`, with its 95 % interval."""
 
     value: float
     low: float
     high: float
-    p_value: float
+    p_value: float  # two-sided; small if the sign of the difference rarely changes between resamples
 
 
 def ratio_interval(over: Column, under: Column, *, num_resamples: int, seed: int) -> tuple[float, float] | None:
-    """Compute the 95 % percentile bootstrap interval (Efron 1979) of sum(over) / sum(under).
+    """Compute the 95 % percentile bootstrap interval (Efron 1979) of sum(over) / sum(under), both [num_samples].
 
-    Args:
-        over: Numerators, [num_samples].
-        under: Denominators, [num_samples].
-        num_resamples: Number of bootstrap resamples.
-        seed: Random seed.
-
-    Returns:
-        The ends of the interval. Resamples whose denominator is 0 (only empty references) are left out; None if all
-        are.
+    Resamples whose denominator is 0 (only empty references) are left out; None if all are.
     """
     totals = resampled_totals(np.stack([over, under], axis=1), num_resamples=num_resamples, seed=seed)
     defined = totals[:, 1] > 0
@@ -51,19 +40,12 @@ def ratio_interval(over: Column, under: Column, *, num_resamples: int, seed: int
 
 
 def paired_difference(first: Column, second: Column, under: Column, *, num_resamples: int, seed: int) -> Difference:
-    """Compute the paired bootstrap of sum(second) / sum(under) - sum(first) / sum(under).
+    """Compute the paired bootstrap of sum(second) / sum(under) - sum(first) / sum(under), all [num_samples].
 
     Both systems are resampled together (Koehn, "Statistical significance tests for machine translation evaluation",
     EMNLP 2004). The p-value is twice the share of resamples on the other side of zero, ties included. The observed
     samples count as a resample, so that it is never zero (Davison & Hinkley, "Bootstrap methods and their
-    application", 1997, section 4.2.3).
-
-    Args:
-        first: Numerators of the first system, [num_samples].
-        second: Numerators of the second system, on the same samples.
-        under: Denominators of both; at least one must be positive.
-        num_resamples: Number of bootstrap resamples.
-        seed: Random seed.
+    application", 1997, section 4.2.3). At least one denominator must be positive.
     """
     gains = second.astype(np.float64) - first.astype(np.float64)
     totals = resampled_totals(np.stack([gains, under], axis=1), num_resamples=num_resamples, seed=seed)
@@ -79,9 +61,8 @@ def paired_difference(first: Column, second: Column, under: Column, *, num_resam
 def resampled_totals(rows: npt.NDArray[np.generic], *, num_resamples: int, seed: int) -> Float64:
     """Sum `rows` ([num_samples, num_columns]) over resamples drawn with replacement.
 
-    Returns:
-        float64 [num_resamples, num_columns]; sums of integers are exact below 2**53. The order of the rows does not
-        matter unless there are more than MAX_GROUPS distinct ones.
+    Returns float64 [num_resamples, num_columns]; sums of integers are exact below 2**53. The order of the rows does not
+    matter unless there are more than MAX_GROUPS distinct ones.
     """
     rng = np.random.default_rng(seed)
     values, times = _groups(rows.astype(np.float64))

@@ -7,7 +7,7 @@ from typing import Any
 
 from rapidfuzz.distance import Levenshtein
 
-from latexify.pipeline.latex import tokenize
+from latexify.eval.metrics.structure import symbols_of
 
 TokenPair = tuple[str | None, str | None]
 """A token of the reference and the token of the prediction aligned with it; None stands for no token."""
@@ -15,41 +15,27 @@ TokenPair = tuple[str | None, str | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confusions:
-    """Counts over aligned tokens, spaces left out.
+    """Counts over aligned tokens, spaces left out."""
 
-    Attributes:
-        occurrences: Count of each token in the references.
-        pairs: Count of each pair that differs: (token, None) is missing, (None, token) is extra.
-    """
-
-    occurrences: Counter[str]
-    pairs: Counter[TokenPair]
-
-    @property
-    def num_errors(self) -> int:
-        """Number of token errors, spaces left out: the edits of all alignments."""
-        return self.pairs.total()
+    occurrences: Counter[str]  # of each token in the references
+    pairs: Counter[TokenPair]  # of each pair that differs: (token, None) is missing, (None, token) is extra
 
 
 def count_confusions(references: Sequence[str], predictions: Sequence[str]) -> Confusions:
     """Align the tokens of each prediction with those of its reference by a shortest edit sequence, and count them.
 
     If several sequences are equally short, rapidfuzz chooses one, always the same: for `ab` recognised as `b`, `a` is
-    missing, but which of two equal neighbours is missing is arbitrary.
+    missing, but which of two equal neighbours is missing is arbitrary. Outer white space is stripped first, as in
+    `edits`.
     """
     occurrences: Counter[str] = Counter()
     pairs: Counter[TokenPair] = Counter()
     for reference, prediction in zip(references, predictions, strict=True):
-        symbols = _symbols(reference)
+        symbols = symbols_of(reference.strip())
         occurrences.update(symbols)
         if reference != prediction:
-            pairs.update(_differences(symbols, _symbols(prediction)))
+            pairs.update(_differences(symbols, symbols_of(prediction.strip())))
     return Confusions(occurrences=occurrences, pairs=pairs)
-
-
-def _symbols(text: str) -> list[str]:
-    r"""Tokens without spaces, outer white space stripped first as in `edits`: it may belong to a final `\ `."""
-    return [token for token in tokenize(text.strip()) if not token.isspace()]
 
 
 def _differences(reference: list[str], prediction: list[str]) -> Iterator[TokenPair]:

@@ -11,27 +11,17 @@ from rapidfuzz.distance import Levenshtein
 
 MAX_COMPARISONS = 100_000_000
 """Maximum pairs of strings to compare (a few seconds): enough for 10,000 distinct labels against each other."""
-SHORTLIST_COMPARISONS = 20_000_000
-"""The maximum where comparing all of them would exceed MAX_COMPARISONS."""
+SHORTLIST_COMPARISONS = 20_000_000  # the maximum where comparing all of them would exceed MAX_COMPARISONS
 CANDIDATES_AT_ONCE = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConstantAnswer:
-    """The best answer that ignores its input.
-
-    is_exact: whether every candidate was compared with every reference; False if there were too many.
-    """
+    """The best answer that ignores its input."""
 
     answer: str
-    char_errors: int
-    num_chars: int
-    is_exact: bool
-
-    @property
-    def cer(self) -> float:
-        """Edits over reference characters."""
-        return self.char_errors / self.num_chars
+    cer: float  # edits over reference characters
+    is_exact: bool  # whether every candidate was compared with every reference; False if there were too many
 
 
 def best_constant_answer(
@@ -39,13 +29,10 @@ def best_constant_answer(
 ) -> ConstantAnswer:
     """Find the string that needs the fewest character edits if it is given for every reference.
 
-    It is chosen with knowledge of the references. A model that does not beat it has learned nothing from the image.
-
-    Args:
-        references: True labels; at least one must contain a character.
-        candidates: Answers to choose from; the distinct references if None.
-        max_comparisons: Maximum number of string comparisons. If there are more pairs, evenly spaced references select
-            a shortlist of candidates, which is then compared with all references.
+    It is chosen with knowledge of the references, of which at least one must contain a character. A model that does
+    not beat it has learned nothing from the image. Candidates are the distinct references if None. If there are more
+    than `max_comparisons` pairs, evenly spaced references select a shortlist of candidates, which is then compared
+    with all references.
     """
     times = Counter(references)
     shortlist = sorted(set(times if candidates is None else candidates) | {""})
@@ -58,22 +45,15 @@ def best_constant_answer(
         shortlist = [shortlist[index] for index in sorted(kept.tolist())]
     costs = _costs(shortlist, times)
     best = int(costs.argmin())
-    return ConstantAnswer(
-        answer=shortlist[best],
-        char_errors=int(costs[best]),
-        num_chars=sum(len(text) * count for text, count in times.items()),
-        is_exact=is_exact,
-    )
+    num_chars = sum(map(len, references))
+    return ConstantAnswer(answer=shortlist[best], cer=int(costs[best]) / num_chars, is_exact=is_exact)
 
 
 def _costs(candidates: Sequence[str], times: Mapping[str, int]) -> npt.NDArray[np.int64]:
     """Character edits of each candidate over all texts, weighted by `times`: int64 [num_candidates]."""
     texts, weights = list(times), np.array(list(times.values()), dtype=np.int64)
-    blocks = [
-        process.cdist(
-            candidates[start : start + CANDIDATES_AT_ONCE], texts, scorer=Levenshtein.distance, dtype=np.int32
-        )
-        @ weights
-        for start in range(0, len(candidates), CANDIDATES_AT_ONCE)
-    ]
-    return np.concatenate(blocks)
+    starts = range(0, len(candidates), CANDIDATES_AT_ONCE)
+    blocks = (candidates[start : start + CANDIDATES_AT_ONCE] for start in starts)
+    return np.concatenate(
+        [process.cdist(block, texts, scorer=Levenshtein.distance, dtype=np.int32) @ weights for block in blocks]
+    )

@@ -20,18 +20,14 @@ ROOTS = frozenset(["mroot", "msqrt"])
 class Layout:
     """Visible symbols of a formula in drawing order. Lengths are in em of the formula's main font size.
 
-    Attributes:
-        names: A character in its style (italic, bold and upright letters differ; tall and short brackets do not), or
-            the kind of a line.
-        centres: x to the right, y downward, float64 [num_symbols, 2].
-        extents: Width and height of the box, float64 [num_symbols, 2].
-        sizes: Font sizes, float64 [num_symbols].
+    A name is a character in its style (italic, bold and upright letters differ; tall and short brackets do not), or the
+    kind of a line.
     """
 
     names: tuple[str, ...]
-    centres: npt.NDArray[np.float64]
-    extents: npt.NDArray[np.float64]
-    sizes: npt.NDArray[np.float64]
+    centres: npt.NDArray[np.float64]  # [num_symbols, 2]: x to the right, y downward
+    extents: npt.NDArray[np.float64]  # [num_symbols, 2]: width and height of the box
+    sizes: npt.NDArray[np.float64]  # [num_symbols]: font sizes
 
     def __len__(self) -> int:
         return len(self.names)
@@ -50,8 +46,7 @@ class _Symbol:
 def lay_out(latex: str) -> Layout:
     """Typeset a formula (without dollar signs) and return its layout.
 
-    Raises:
-        TypesetError: If it cannot be typeset or shows nothing. No other exception is raised because of the formula.
+    Raises only TypesetError because of the formula: if it cannot be typeset or shows nothing.
     """
     root = typeset(latex).node
     try:

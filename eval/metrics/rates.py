@@ -5,10 +5,8 @@ from collections.abc import Iterable, Mapping
 from latexify.eval.metrics.bootstrap import Column, Difference, paired_difference, ratio_interval
 from latexify.eval.metrics.registry import METRICS, Metric
 
-Columns = Mapping[str, Column]
-"""Columns of counts by name, each [num_samples]."""
-Rate = dict[str, float | None]
-"""`value`, `low` and `high`; None where nothing is there to divide by."""
+Columns = Mapping[str, Column]  # columns of counts by name, each [num_samples]
+Rate = dict[str, float | None]  # `value`, `low` and `high`; None where nothing is there to divide by
 
 
 def measure_rates(

@@ -9,31 +9,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """A rate: how it is computed, what it is called, and where it is shown.
+    """A rate: how it is computed, what it is called, and where it is shown."""
 
-    Attributes:
-        name: Its key in ``metrics/score.json``.
-        numerator: Name of the column whose sum is divided.
-        denominator: Name of the column whose sum divides.
-        title: Its name on the terminal, in the report's tables and on the model card.
-        lower_is_better: Whether smaller values are better.
-        in_slices: Whether the tables by length, structure, source and writer have it.
-        on_card: Whether the model card shows it.
-        hub_name: Its name among the Hugging Face Hub's metrics, if there is one.
-        heading: Heading of its panel in the report; empty if it has no panel.
-        explanation: Text of that panel; `{name}` stands for the value of another figure.
-    """
-
-    name: str
-    numerator: str
-    denominator: str
-    title: str
+    name: str  # its key in metrics/score.json
+    numerator: str  # name of the column whose sum is divided
+    denominator: str  # name of the column whose sum divides
+    title: str  # its name on the terminal, in the report's tables and on the model card
     lower_is_better: bool = False
-    in_slices: bool = False
-    on_card: bool = True
-    hub_name: str | None = None
-    heading: str = ""
-    explanation: str = ""
+    in_slices: bool = False  # whether the tables by length, structure, source and writer have it
+    on_card: bool = True  # whether the model card shows it
+    hub_name: str | None = None  # its name among the Hugging Face Hub's metrics, if there is one
+    heading: str = ""  # of its panel in the report; empty if it has no panel
+    explanation: str = ""  # text of that panel; `{name}` stands for the value of another figure
 
 
 METRICS = (
@@ -95,13 +82,6 @@ METRICS = (
         explanation="How similar prediction and reference look when typeset: F1 of the matched symbols. "
         "Identical: {visual_exact}. {unset_references}",
     ),
-    Metric(
-        name="visual_exact",
-        numerator="looks_same",
-        denominator="reference_renders",
-        title="looks the same",
-    ),
+    Metric(name="visual_exact", numerator="looks_same", denominator="reference_renders", title="looks the same"),
 )
 """All metrics, in the order in which they are shown. One whose columns are missing is left out of a result."""
-
-TITLES = {metric.name: metric.title for metric in METRICS}

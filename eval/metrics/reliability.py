@@ -2,31 +2,20 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 NUM_BINS = 10
-Z_95 = 1.959963985
-"""Quantile of the normal distribution for 95 % intervals."""
+Z_95 = 1.959963985  # quantile of the normal distribution for 95 % intervals
 
+ConfidenceBin = dict[str, Any]
+"""A row of reliability.csv: predictions whose confidence lies in (from, to]; the first bin includes its `from`.
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConfidenceBin:
-    """Predictions whose confidence lies in (begin, end]; the first bin includes its begin.
-
-    confidence: their mean confidence. right: the share that is right; low, high: its 95 % interval (Wilson 1927).
-    """
-
-    begin: float
-    end: float
-    num_samples: int
-    confidence: float
-    right: float
-    low: float
-    high: float
+mean_confidence: of these num_samples. right: the share that is right; right_low, right_high: its 95 % interval
+(Wilson 1927).
+"""
 
 
 def reliability(confidences: npt.ArrayLike, is_right: npt.ArrayLike) -> list[ConfidenceBin]:
@@ -45,35 +34,18 @@ def _bin(index: int, confidence: npt.NDArray[np.float64], right: npt.NDArray[np.
     count, share = len(confidence), float(right.mean())
     middle = (share + Z_95**2 / (2 * count)) / (1 + Z_95**2 / count)
     reach = Z_95 / (1 + Z_95**2 / count) * math.sqrt(share * (1 - share) / count + Z_95**2 / (4 * count**2))
-    return ConfidenceBin(
-        begin=index / NUM_BINS,
-        end=(index + 1) / NUM_BINS,
-        num_samples=count,
-        confidence=float(confidence.mean()),
-        right=share,
-        low=max(0.0, middle - reach),
-        high=min(1.0, middle + reach),
-    )
+    return {
+        "from": index / NUM_BINS,
+        "to": (index + 1) / NUM_BINS,
+        "num_samples": count,
+        "mean_confidence": float(confidence.mean()),
+        "right": share,
+        "right_low": max(0.0, middle - reach),
+        "right_high": min(1.0, middle + reach),
+    }
 
 
 def calibration_error(bins: Sequence[ConfidenceBin]) -> float:
     """Compute the expected calibration error: the mean over samples of |share right - mean confidence| of their bin."""
-    total = sum(one.num_samples for one in bins)
-    return sum(one.num_samples * abs(one.right - one.confidence) for one in bins) / total
-
-
-def reliability_rows(bins: Sequence[ConfidenceBin], *, confidence: str) -> list[dict[str, Any]]:
-    """Build rows of reliability.csv; `confidence` is `calibrated` or `raw`."""
-    return [
-        {
-            "confidence": confidence,
-            "from": one.begin,
-            "to": one.end,
-            "num_samples": one.num_samples,
-            "mean_confidence": one.confidence,
-            "right": one.right,
-            "right_low": one.low,
-            "right_high": one.high,
-        }
-        for one in bins
-    ]
+    total = sum(one["num_samples"] for one in bins)
+    return float(sum(one["num_samples"] * abs(one["right"] - one["mean_confidence"]) for one in bins) / total)

@@ -1,6 +1,6 @@
 """Scores of groups of samples: by length, structure, source and writer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,28 +17,55 @@ MOST_ERRORS_SHOWN = 10
 UNKNOWN = "unknown"
 
 
-def slice_row(edits: Edits, chosen: npt.NDArray[np.bool_], *, num_resamples: int, seed: int) -> dict[str, Any]:
-    """Count the chosen samples and compute their rates; a rate without a denominator is None.
+def error_by_length(edits: Edits, *, num_resamples: int, seed: int) -> list[dict[str, Any]]:
+    """Build one row for each bin of LENGTH_BINS that is not empty."""
+    groups = (
+        (
+            _bin_name(first, last),
+            (edits.num_symbols >= first) & (edits.num_symbols <= (np.inf if last is None else last)),
+        )
+        for first, last in LENGTH_BINS
+    )
+    return _rows(edits, groups, column="symbols", num_resamples=num_resamples, seed=seed)
+
+
+def error_by_structure(
+    edits: Edits, references: Sequence[str], *, num_resamples: int, seed: int
+) -> list[dict[str, Any]]:
+    """Build one row for each of STRUCTURES that occurs; a formula counts in every row that fits it."""
+    structures = structures_of_each(references)
+    groups = ((name, np.array([name in names for names in structures], dtype=np.bool_)) for name in STRUCTURES)
+    return _rows(edits, groups, column="structure", num_resamples=num_resamples, seed=seed)
+
+
+def error_by_group(
+    edits: Edits, groups: Sequence[str | None], *, column: str, num_resamples: int, seed: int
+) -> list[dict[str, Any]]:
+    """Build one row for each of `groups` (of each sample; None if unknown), the largest first, named in `column`."""
+    names = np.array([name or UNKNOWN for name in groups])
+    values, numbers, sizes = np.unique(names, return_inverse=True, return_counts=True)
+    chosen = ((str(values[i]), numbers == i) for i in np.lexsort((values, -sizes)))
+    return _rows(edits, chosen, column=column, num_resamples=num_resamples, seed=seed)
+
+
+def _rows(
+    edits: Edits, groups: Iterable[tuple[str, npt.NDArray[np.bool_]]], *, column: str, num_resamples: int, seed: int
+) -> list[dict[str, Any]]:
+    """A row for each group that is not empty: its name, size and rates; a rate without a denominator is None.
 
     Each rate is followed by the ends of its 95 % interval, `{rate}_low` and `{rate}_high`.
     """
     metrics = [metric for metric in METRICS if metric.in_slices]
-    part = edits.select(chosen)
-    row: dict[str, Any] = {"num_samples": len(part)}
-    for name, rate in measure_rates(part.columns(), num_resamples=num_resamples, seed=seed, metrics=metrics).items():
-        row |= {name: rate["value"], f"{name}_low": rate["low"], f"{name}_high": rate["high"]}
-    return row
-
-
-def error_by_length(edits: Edits, *, num_resamples: int, seed: int) -> list[dict[str, Any]]:
-    """Build one row for each bin of LENGTH_BINS that is not empty."""
     rows = []
-    for first, last in LENGTH_BINS:
-        in_bin = (edits.num_symbols >= first) & (edits.num_symbols <= (np.inf if last is None else last))
-        if in_bin.any():
-            rows.append(
-                {"symbols": _bin_name(first, last), **slice_row(edits, in_bin, num_resamples=num_resamples, seed=seed)}
-            )
+    for name, chosen in groups:
+        if not chosen.any():
+            continue
+        part = edits.select(chosen)
+        row: dict[str, Any] = {column: name, "num_samples": len(part)}
+        rates = measure_rates(part.columns(), num_resamples=num_resamples, seed=seed, metrics=metrics)
+        for rate, ends in rates.items():
+            row |= {rate: ends["value"], f"{rate}_low": ends["low"], f"{rate}_high": ends["high"]}
+        rows.append(row)
     return rows
 
 
@@ -50,44 +77,7 @@ def _bin_name(first: int, last: int | None) -> str:
 
 def length_of(num_symbols: int) -> str:
     """Name the bin of LENGTH_BINS that holds references of this many symbols."""
-    return next(
-        _bin_name(first, last)
-        for first, last in LENGTH_BINS
-        if first <= num_symbols and (last is None or num_symbols <= last)
-    )
-
-
-def error_by_structure(
-    edits: Edits, references: Sequence[str], *, num_resamples: int, seed: int
-) -> list[dict[str, Any]]:
-    """Build one row for each of STRUCTURES that occurs; a formula counts in every row that fits it."""
-    structures = structures_of_each(references)
-    rows = []
-    for name in STRUCTURES:
-        has_it = np.fromiter((name in names for names in structures), dtype=np.bool_, count=len(structures))
-        if has_it.any():
-            rows.append({"structure": name, **slice_row(edits, has_it, num_resamples=num_resamples, seed=seed)})
-    return rows
-
-
-def error_by_group(
-    edits: Edits, groups: Sequence[str | None], *, column: str, num_resamples: int, seed: int
-) -> list[dict[str, Any]]:
-    """Build one row for each group, the largest first.
-
-    Args:
-        edits: Counts of the samples.
-        groups: Group of each sample; None if unknown.
-        column: Name of the column that holds the group.
-        num_resamples: Bootstrap resamples behind each interval.
-        seed: Random seed of the bootstrap.
-    """
-    names = np.array([name or UNKNOWN for name in groups])
-    values, numbers, sizes = np.unique(names, return_inverse=True, return_counts=True)
-    return [
-        {column: str(values[i]), **slice_row(edits, numbers == i, num_resamples=num_resamples, seed=seed)}
-        for i in np.lexsort((values, -sizes))
-    ]
+    return next(_bin_name(first, last) for first, last in LENGTH_BINS if last is None or num_symbols <= last)
 
 
 def error_distribution(edits: Edits) -> list[dict[str, Any]]:

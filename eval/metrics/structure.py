@@ -16,8 +16,7 @@ ACCENTS = command_names("""
     overrightarrow overleftarrow overbrace underbrace
 """)
 SCRIPTS = frozenset("_^")
-DEEPEST = 3
-"""Depths of scripts from this one on form one class."""
+DEEPEST = 3  # depths of scripts from this one on form one class
 
 STRUCTURES = (
     "fraction",
@@ -37,7 +36,7 @@ def structures(latex: str) -> set[str]:
     Big operators are those that take limits, `\lim` included. Every environment counts as a matrix, including cases and
     aligned lines.
     """
-    tokens = [token for token in tokenize(latex) if not token.isspace()]
+    tokens = symbols_of(latex)
     depth = script_depth(tokens)
     kinds = {"fraction": FRACTIONS, "root": ROOTS, "big operator": BIG_OPERATORS, "accent": ACCENTS}
     present = {name for name, commands in kinds.items() if not commands.isdisjoint(tokens)}
@@ -45,6 +44,11 @@ def structures(latex: str) -> set[str]:
         present.add("matrix")
     present.add(f"scripts {depth} deep" if depth < DEEPEST else f"scripts {DEEPEST} or more deep")
     return present
+
+
+def symbols_of(latex: str) -> list[str]:
+    """Return the tokens of a formula without spaces."""
+    return [token for token in tokenize(latex) if not token.isspace()]
 
 
 def script_depth(tokens: Sequence[str]) -> int:

@@ -9,7 +9,7 @@ import re
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
 
-from latex2mathml import exceptions as latex2mathml_errors
+from latex2mathml import exceptions as translation_errors
 from ziamath.escapes import unescape
 from ziamath.operators import names as NAMES  # noqa: N812  # a constant there too
 from ziamath.tex import tex2mml
@@ -34,30 +34,16 @@ _GEOMETRY = {
 }
 """Elements of a drawing to keep, each with the attributes to keep."""
 
+# latex2mathml's own errors have no common base class
+_TRANSLATION_ERRORS: tuple[type[Exception], ...] = tuple(
+    error for error in vars(translation_errors).values() if isinstance(error, type) and issubclass(error, Exception)
+)
 # What latex2mathml and ziamath raise for formulas that they cannot typeset, found by giving them damaged CROHME labels.
-# latex2mathml's own errors have no common base class. A StopIteration inside a generator surfaces as RuntimeError,
-# which is the base of RecursionError (nested too deep). ParseError: the label contained pieces of XML.
-_FAILURES = (
-    latex2mathml_errors.DenominatorNotFoundError,
-    latex2mathml_errors.DoubleSubscriptsError,
-    latex2mathml_errors.DoubleSuperscriptsError,
-    latex2mathml_errors.ExtraLeftOrMissingRightError,
-    latex2mathml_errors.InvalidAlignmentError,
-    latex2mathml_errors.InvalidStyleForGenfracError,
-    latex2mathml_errors.InvalidWidthError,
-    latex2mathml_errors.LimitsMustFollowMathOperatorError,
-    latex2mathml_errors.MissingEndError,
-    latex2mathml_errors.MissingSuperScriptOrSubscriptError,
-    latex2mathml_errors.NoAvailableTokensError,
-    latex2mathml_errors.NumeratorNotFoundError,
-    ET.ParseError,
-    RuntimeError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-    StopIteration,
+# A StopIteration inside a generator surfaces as RuntimeError, which is the base of RecursionError (nested too deep).
+# ParseError: the label contained pieces of XML.
+_FAILURES: tuple[type[Exception], ...] = (
+    *_TRANSLATION_ERRORS,
+    *(ET.ParseError, RuntimeError, ValueError, LookupError, TypeError, AttributeError, AssertionError, StopIteration),
 )
 
 
@@ -67,10 +53,10 @@ class TypesetError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TypesetFormula:
-    """A drawn formula: `svg` (markup that is safe to embed) or, if that is None, the `reason` why it has none."""
+    """A drawn formula."""
 
-    svg: str | None
-    reason: str = ""
+    svg: str | None  # markup that is safe to embed
+    reason: str = ""  # why there is no `svg`
 
 
 @dataclass(slots=True)
@@ -90,19 +76,16 @@ class Typesetter:
             return TypesetFormula(svg=None, reason=str(error))
         except _FAILURES as error:
             return TypesetFormula(svg=None, reason=_reason(error))
-        return TypesetFormula(svg=ET.tostring(self._cleaned(drawing, alt=latex), encoding="unicode"))
+        kept = {name: drawing.attrib[name] for name in ("width", "height", "viewBox")}
+        cleaned = ET.Element("svg", {**kept, "role": "img", "aria-label": latex, "class": "formula"})
+        self._copy_into(cleaned, drawing)
+        return TypesetFormula(svg=ET.tostring(cleaned, encoding="unicode"))
 
     def glyphs(self) -> str:
         """Return an invisible SVG element with every glyph that the drawings so far refer to."""
         root = ET.Element("svg", {"width": "0", "height": "0", "aria-hidden": "true", "class": "glyphs"})
         root.extend(self._symbols[name] for name in sorted(self._symbols))
         return ET.tostring(root, encoding="unicode")
-
-    def _cleaned(self, drawing: ET.Element, *, alt: str) -> ET.Element:
-        kept = {name: drawing.attrib[name] for name in ("width", "height", "viewBox")}
-        root = ET.Element("svg", {**kept, "role": "img", "aria-label": alt, "class": "formula"})
-        self._copy_into(root, drawing)
-        return root
 
     def _copy_into(self, target: ET.Element, source: ET.Element) -> None:
         for element in source:
@@ -130,17 +113,14 @@ class Typesetter:
 def typeset(latex: str) -> Math:
     """Lay out a formula (without dollar signs) at FONT_SIZE_PX.
 
-    Raises:
-        TypesetError: If it cannot be typeset. No other exception is raised because of the formula.
+    Raises only TypesetError because of the formula: if it cannot be typeset.
     """
-    refusal = _refusal(latex)
-    if refusal:
+    if refusal := _refusal(latex):
         raise TypesetError(refusal)
     try:
         mathml = ET.fromstring(unescape(tex2mml(latex)))  # noqa: S314  # our own translation; expat has no network
         _unwrap(mathml)
-        unknown = _unknown_command(mathml)
-        if unknown:
+        if unknown := _unknown_command(mathml):
             raise TypesetError(f"unknown command {unknown}")
         if _effort(mathml) > MAX_EFFORT:
             raise TypesetError("nested too deep")
@@ -155,8 +135,7 @@ def _refusal(latex: str) -> str:
         return "empty"
     if len(latex) > MAX_CHARS:
         return f"longer than {MAX_CHARS} characters"
-    definition = _DEFINITION.search(latex)
-    if definition:
+    if definition := _DEFINITION.search(latex):
         return f"{definition.group()} is not allowed"
     return "" if _is_balanced(latex) else "unbalanced braces"
 
@@ -221,8 +200,7 @@ def _reason(error: BaseException) -> str:
     """A message from the name of latex2mathml's error: ``DoubleSubscriptsError`` -> ``double subscripts``."""
     if isinstance(error, RecursionError):
         return "nested too deep"
-    if isinstance(error, latex2mathml_errors.NoAvailableTokensError | AssertionError):
+    if isinstance(error, translation_errors.NoAvailableTokensError | AssertionError):
         return "an argument is missing"  # ziamath asserts the number of arguments
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__.removesuffix("Error").replace("Script", "script"))
-    known = isinstance(error, _FAILURES[: _FAILURES.index(ET.ParseError)])
-    return words.lower() if known else f"the typesetter failed ({words.lower()})"
+    return words.lower() if isinstance(error, _TRANSLATION_ERRORS) else f"the typesetter failed ({words.lower()})"

@@ -7,6 +7,7 @@ samples, and it is 1 only if every symbol is in its position. docs/reference/met
 differences.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -17,8 +18,8 @@ from scipy.optimize import linear_sum_assignment
 from latexify.common.progress import Progress
 from latexify.eval.metrics.bootstrap import Column
 from latexify.eval.metrics.layout import Layout, lay_out
+from latexify.eval.metrics.structure import symbols_of
 from latexify.eval.metrics.typeset import TypesetError
-from latexify.pipeline.latex import tokenize
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -31,8 +32,7 @@ MOVED_UP_OR_DOWN = 0.25
 MOVED_ASIDE = 0.3
 SWAPPED = 0.1
 """In em: symbols of a line that are this far apart and change order are out of position. Letters are wider."""
-OTHER_SIZE = 1.1
-"""Ratio from which two font sizes count as different; that of a script is 1 / 0.7."""
+OTHER_SIZE = 1.1  # ratio from which two font sizes count as different; that of a script is 1 / 0.7
 MIN_BLOCK, MAX_BLOCKS = 3, 2
 """Minimum number of symbols that must move together to count as a moved part, and the maximum number of such parts."""
 MAX_LAYOUTS = 100_000
@@ -40,17 +40,11 @@ MAX_LAYOUTS = 100_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Appearance:
-    """How predictions look; one value for each sample.
+    """How predictions look; one value for each sample, [num_samples]."""
 
-    Attributes:
-        renders: Whether the prediction can be typeset, bool [num_samples].
-        reference_renders: Whether the reference can be typeset, bool [num_samples].
-        visual: Similarity from 0 to 1, float64 [num_samples]; NaN if only the reference cannot be typeset.
-    """
-
-    renders: Flags
-    reference_renders: Flags
-    visual: Floats
+    renders: Flags  # whether the prediction can be typeset
+    reference_renders: Flags  # whether the reference can be typeset
+    visual: Floats  # similarity from 0 to 1; NaN if only the reference cannot be typeset
 
     def columns(self) -> dict[str, Column]:
         """Columns for `latexify.eval.metrics.rates`.
@@ -88,13 +82,12 @@ class VisualScorer:
         return layout
 
     def score(self, reference: str, prediction: str) -> float | None:
-        """Compare two formulas.
+        """Compare two formulas: 0 to 1.
 
-        Returns:
-            From 0 to 1. 1 if the tokens are equal, spaces left out, whether or not they can be typeset. 0 if only the
-            prediction cannot be typeset, None if the reference cannot.
+        1 if the tokens are equal, spaces left out, whether or not they can be typeset. 0 if only the prediction cannot
+        be typeset, None if the reference cannot.
         """
-        if reference == prediction or _symbols(reference) == _symbols(prediction):
+        if reference == prediction or symbols_of(reference) == symbols_of(prediction):
             return 1.0
         expected = self.layout(reference)
         if isinstance(expected, str):
@@ -132,10 +125,8 @@ def similarity(reference: Layout, prediction: Layout) -> float:
 def match_symbols(reference: Layout, prediction: Layout) -> tuple[Indices, Indices]:
     """Pair equal symbols, as many as possible, preferring those close in position and order.
 
-    Since only equal symbols may be paired, this is one assignment problem for each distinct symbol.
-
-    Returns:
-        The indices into both layouts, int64 [num_pairs], ascending in the reference.
+    Returns the indices into both layouts, int64 [num_pairs], ascending in the reference. Since only equal symbols may
+    be paired, this is one assignment problem for each distinct symbol.
     """
     boxes, predicted_boxes = _relative_boxes(reference), _relative_boxes(prediction)
     length = max(len(reference), len(prediction))
@@ -156,9 +147,9 @@ def match_symbols(reference: Layout, prediction: Layout) -> tuple[Indices, Indic
 
 
 def _indices_by_name(layout: Layout) -> dict[str, list[int]]:
-    indices: dict[str, list[int]] = {}
+    indices = defaultdict(list)
     for index, name in enumerate(layout.names):
-        indices.setdefault(name, []).append(index)
+        indices[name].append(index)
     return indices
 
 
@@ -172,24 +163,14 @@ def _relative_boxes(layout: Layout) -> Floats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Matches:
-    """Matched symbols, one per row, with their positions in both formulas.
+    """Matched symbols, one per row, with their positions in both formulas."""
 
-    Attributes:
-        expected: Centres in the reference, float64 [num_pairs, 2].
-        predicted: Centres in the prediction, float64 [num_pairs, 2].
-        heights: Heights in the reference, float64 [num_pairs].
-        slack: Half of the boxes' difference in width and height, float64 [num_pairs, 2]: stretching a sign moves its
-            centre.
-        scales: Ratio of the font sizes, prediction to reference, float64 [num_pairs].
-        sizes: Font sizes in the prediction, float64 [num_pairs].
-    """
-
-    expected: Floats
-    predicted: Floats
-    heights: Floats
-    slack: Floats
-    scales: Floats
-    sizes: Floats
+    expected: Floats  # centres in the reference, [num_pairs, 2]
+    predicted: Floats  # centres in the prediction, [num_pairs, 2]
+    heights: Floats  # in the reference, [num_pairs]
+    slack: Floats  # half of the boxes' difference in size, [num_pairs, 2]: stretching a sign moves its centre
+    scales: Floats  # ratio of the font sizes, prediction to reference, [num_pairs]
+    sizes: Floats  # font sizes in the prediction, [num_pairs]
 
     @classmethod
     def build(cls, reference: Layout, rows: Indices, prediction: Layout, columns: Indices) -> "_Matches":
@@ -206,8 +187,7 @@ class _Matches:
     def offsets_from(self, leader: int) -> tuple[Floats, Flags]:
         """Compare each symbol with where it would be if all had moved and grown as `leader` did.
 
-        Returns:
-            The distance to the right and down, float64 [num_pairs, 2], and whether the size agrees.
+        Returns the distance to the right and down, float64 [num_pairs, 2], and whether the size agrees.
         """
         scale = self.scales[leader]
         shift = self.predicted[leader] - scale * self.expected[leader]
@@ -265,8 +245,3 @@ def _in_order(matches: _Matches, on_level: Flags, *, leader: int) -> Flags:
     for index in np.argsort(moved, kind="stable"):
         counts[index] = on_level[index] and not (swapped[index] & counts).any()
     return counts
-
-
-def _symbols(text: str) -> Sequence[str]:
-    """Tokens without spaces."""
-    return [token for token in tokenize(text) if not token.isspace()]

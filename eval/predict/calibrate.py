@@ -8,49 +8,31 @@ from latexify.artifacts.location import Location
 from latexify.artifacts.manifest import read_manifest
 from latexify.artifacts.names import SHARDS
 from latexify.common.progress import Progress
+from latexify.eval.config import PredictParams
 from latexify.eval.metrics.edits import count_edits
 from latexify.eval.predict.calibration import Calibration, fit_line, write_calibration
 from latexify.eval.predict.decoding import decode, open_predictor
 from latexify.pipeline.latex import NORMALIZER_VERSION
 from latexify.shards.format.index import open_split
 
-MAX_SAMPLES = 2000
-"""Maximum number of inks: enough for the two numbers of a line."""
-BATCH_SIZE = 16
-"""Small, because the training machine may have little memory."""
-MAX_TOKENS = 256
-NUM_DIGITS = 4
-"""Digits of slope and offset; further ones differ between machines."""
+MAX_SAMPLES = 2000  # maximum number of inks: enough for the two numbers of a line
+PARAMS = PredictParams(split="valid", batch_size=16, num_beams=1, max_new_tokens=256, constrained=True)
+"""Greedy search, in small batches because the training machine may have little memory."""
+NUM_DIGITS = 4  # digits of slope and offset; further ones differ between machines
 
 
 def run(model: Path, *, shards: Location, seed: int, device: str | None) -> Calibration:
     """Predict up to MAX_SAMPLES validation inks by greedy search, and write the calibration into the model folder.
 
-    A prediction is right if it has no wrong token, as for the exact match of ``score``.
-
-    Args:
-        model: Model folder.
-        shards: Shards with a validation split.
-        seed: Chooses the inks if there are more.
-        device: torch's name of a device; None chooses the best one.
-
-    Returns:
-        The calibration.
+    A prediction is right if it has no wrong token, as for the exact match of ``score``. The seed chooses the inks if
+    there are more. `device` is torch's name of a device; None chooses the best one.
 
     Raises:
         LatexifyError: If the model is incomplete, or does not fit the shards.
     """
     shards_manifest = read_manifest(shards, SHARDS)
-    index = open_split(shards, "valid")
-    predictor = open_predictor(
-        model,
-        shards=shards_manifest,
-        device=device,
-        constrained=True,
-        batch_size=BATCH_SIZE,
-        max_tokens=MAX_TOKENS,
-        num_beams=1,
-    )
+    index = open_split(shards, PARAMS.split)
+    predictor = open_predictor(PARAMS, model=model, shards=shards_manifest, device=device)
     # raw bits: NumPy guarantees their stream, but not that of `permutation` (NEP 19)
     raw = np.random.Philox(np.random.SeedSequence(seed)).random_raw(len(index))
     rows = np.sort(np.argsort(raw, kind="stable")[:MAX_SAMPLES])
@@ -58,7 +40,7 @@ def run(model: Path, *, shards: Location, seed: int, device: str | None) -> Cali
         batches = decode(predictor, index, rows, progress=progress)
         # unfinished predictions always have confidence 0
         finished = [sample for batch in batches for sample in batch if sample.finished]
-    edits = count_edits([sample.reference for sample in finished], [sample.latex for sample in finished])
+    edits = count_edits([sample.reference for sample in finished], [sample.prediction for sample in finished])
     is_right = (edits.symbol_errors == 0).tolist()
     slope, offset = fit_line([sample.probability for sample in finished], is_right) if finished else (1.0, 0.0)
     calibration = Calibration(

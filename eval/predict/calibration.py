@@ -19,10 +19,8 @@ from latexify.artifacts.files import write_json
 from latexify.artifacts.names import CALIBRATE, CALIBRATION_NAME
 from latexify.common.errors import LatexifyError
 
-NEAREST = 1e-6
-"""Probabilities are clipped to this distance from 0 and 1, so that their log-odds are finite."""
-STEEPEST = 50.0
-"""Maximum slope: if probabilities separate right from wrong predictions, the best slope is infinite."""
+NEAREST = 1e-6  # probabilities are clipped to this distance from 0 and 1, so that their log-odds are finite
+STEEPEST = 50.0  # maximum slope: if probabilities separate right from wrong predictions, the best slope is infinite
 NUM_ITERATIONS = 100
 
 Float64 = npt.NDArray[np.float64]
@@ -30,23 +28,14 @@ Float64 = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """The map, `sigmoid(offset + slope * log-odds of the probability)`, and what it was fitted to.
+    """The map, `sigmoid(offset + slope * log-odds of the probability)`, and what it was fitted to."""
 
-    Attributes:
-        slope: At least 0.
-        offset: Log-odds of being right at probability 0.5.
-        model: Fingerprint of the model.
-        num_samples: Number of validation predictions (greedy) that it was fitted to.
-        num_right: Number of them that are right.
-        normalizer_version: Version of the normal form that decides what is right.
-    """
-
-    slope: float
-    offset: float
-    model: str
-    num_samples: int
-    num_right: int
-    normalizer_version: int
+    slope: float  # at least 0
+    offset: float  # log-odds of being right at probability 0.5
+    model: str  # fingerprint
+    num_samples: int  # validation predictions (greedy) that it was fitted to
+    num_right: int  # of these
+    normalizer_version: int  # of the normal form that decides what is right
 
     def confidence(self, probability: float) -> float:
         """Return the fraction of predictions of this probability that are right; both 0 to 1."""
@@ -63,18 +52,11 @@ def confidence_of(probability: float, *, finished: bool, calibration: Calibratio
 
 
 def fit_line(probabilities: Sequence[float], is_right: Sequence[bool]) -> tuple[float, float]:
-    """Fit slope and offset by maximum likelihood.
+    """Fit slope and offset to at least one prediction by maximum likelihood.
 
     The targets are Platt's, (right + 1) / (right + 2) and 1 / (wrong + 2), instead of 1 and 0, so that there is a best
     line even if all predictions are right, or all are wrong. A negative slope (more probable predictions are more often
     wrong) is replaced by 0: every confidence is then the fraction of right predictions.
-
-    Args:
-        probabilities: 0 to 1, at least one.
-        is_right: Whether each prediction is right.
-
-    Returns:
-        Slope and offset.
     """
     near = np.clip(np.asarray(probabilities, np.float64), NEAREST, 1 - NEAREST)
     odds, right = np.log(near / (1 - near)), np.asarray(is_right, np.bool_)
@@ -82,16 +64,15 @@ def fit_line(probabilities: Sequence[float], is_right: Sequence[bool]) -> tuple[
     targets = np.where(right, (num_right + 1) / (num_right + 2), 1 / (len(right) - num_right + 2))
     level = math.log(targets.mean() / (1 - targets.mean()))
     slope, offset = _newton(odds, targets, level=level)
-    if slope < 0:
-        return 0.0, level
-    return slope, offset
+    return (0.0, level) if slope < 0 else (slope, offset)
 
 
 def _newton(odds: Float64, targets: Float64, *, level: float) -> tuple[float, float]:
     """Maximise the likelihood, which is concave, by Newton's method; steps that would lower it are halved."""
     center = float(odds.mean())
     features = np.stack([odds - center, np.ones_like(odds)], axis=1)  # centred, so that the two are nearly independent
-    line, best = np.array([0.0, level]), _log_likelihood(features, targets, np.array([0.0, level]))
+    line = np.array([0.0, level])
+    best = _log_likelihood(features, targets, line)
     for _ in range(NUM_ITERATIONS):
         shares = 1 / (1 + np.exp(-features @ line))
         gradient = features.T @ (targets - shares)
@@ -119,17 +100,9 @@ def write_calibration(model: Path, calibration: Calibration) -> None:
 
 
 def read_calibration(model: Path, *, fingerprint: str) -> Calibration | None:
-    """Read the calibration of a model folder.
+    """Read the calibration of a model folder; None if it has none.
 
-    Args:
-        model: Model folder.
-        fingerprint: Fingerprint of the model.
-
-    Returns:
-        The calibration; None if the folder has none.
-
-    Raises:
-        LatexifyError: If the file is damaged, or belongs to another model.
+    Raises LatexifyError if the file is damaged, or belongs to a model with another fingerprint.
     """
     path = model / CALIBRATION_NAME
     try:

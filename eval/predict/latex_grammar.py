@@ -9,7 +9,7 @@ an argument that must follow, the letters of a text, the columns of an array.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,9 @@ from latexify.trainer.inference.constraint import Constraint, TokenGrammar
 
 Rules = dict[str, dict[str, tuple[str, ...]]]
 
-MATH_SIGNS = ("sign", "column", "rule", "symbol", "[", "]", "*")
-"""Kinds that are items by themselves."""
-TEXT_SIGNS = ("sign", "column", "rule", "letter", "[", "]", "*")
-"""Kinds that a text may contain besides spaces."""
-STRUCTURE = frozenset(["{", "}", "[", "]", "_", "^", "&", "\\\\", "*"])
-"""Tokens that are their own kind."""
+MATH_SIGNS = ("sign", "column", "rule", "symbol", "[", "]", "*")  # kinds that are items by themselves
+TEXT_SIGNS = ("sign", "column", "rule", "letter", "[", "]", "*")  # kinds that a text may contain besides spaces
+STRUCTURE = frozenset(["{", "}", "[", "]", "_", "^", "&", "\\\\", "*"])  # tokens that are their own kind
 SCRIPTS = {"plain": "_^", "low": "^", "high": "_", "both": ""}
 """States of a list after an item: the scripts that may still follow the item."""
 FRESH = ("empty", "guarded", "row")
@@ -39,16 +36,9 @@ END = "end"
 
 
 def constraint_for(folder: Path) -> Constraint | None:
-    """Make the constraint for the vocabulary of a model folder.
+    """Make the constraint for a model folder's vocabulary; None if its tokens are pieces of text, not LaTeX tokens.
 
-    Args:
-        folder: Model folder.
-
-    Returns:
-        The constraint; None if the tokens are pieces of text, not LaTeX tokens.
-
-    Raises:
-        LatexifyError: If files cannot be read, or no formula can be made of the vocabulary.
+    Raises LatexifyError if files cannot be read, or no formula can be made of the vocabulary.
     """
     if not (folder / "tokenizer.json").is_file():  # a base model's own, in another format
         return None
@@ -107,7 +97,7 @@ def kind_of(token: str) -> str | None:  # noqa: C901, PLR0911 (one branch for ea
 
 
 def grammar_of(kinds: list[str | None]) -> TokenGrammar:
-    """Make the grammar for a vocabulary. kinds: Of each token id, from :func:`kind_of`; END for the end token."""
+    """Make the grammar for a vocabulary, by the kind of each token id (:func:`kind_of`; END for the end token)."""
     present = {kind for kind in kinds if kind is not None}
     names = sorted(kind[len("\\begin{") : -1] for kind in present if kind.startswith("\\begin{"))
     begins = {f"\\begin{{{name}}}": _environment(name) for name in names}
@@ -145,10 +135,10 @@ def _list_rules(
     plain, in_option, has_cells = f"{context}:plain", context == "option", context.startswith("in ")
     rules: Rules = {}
     for state in (*FRESH, *SCRIPTS):
-        options: dict[str, tuple[str, ...]] = {}
-        options |= dict.fromkeys(MATH_SIGNS, (plain,))
+        options: dict[str, tuple[str, ...]] = dict.fromkeys(MATH_SIGNS, (plain,))
         for kind, arguments in commands.items():
-            options[kind] = (*(_within_option(arguments) if in_option else arguments), plain)
+            # a bare bracket would end the option around the arguments
+            options[kind] = (*(("argument in option",) * len(arguments) if in_option else arguments), plain)
         options["text"] = ("text", plain)
         options["{"] = (f"{context}:brace",) if state in {"empty", "guarded"} else ("group:plain", plain)
         argument = "argument in option" if in_option else "argument"
@@ -174,14 +164,8 @@ def _list_rules(
 
 def _after_script(context: str, state: str, mark: str) -> str:
     """Return the list after a script."""
-    if state in {"low", "high"}:
-        return f"{context}:both"
-    return f"{context}:{'low' if mark == '_' else 'high'}"
-
-
-def _within_option(arguments: Iterable[str]) -> tuple[str, ...]:
-    """Return the arguments for a context in which a bare bracket would end the option around them."""
-    return tuple("argument in option" for _ in arguments)
+    after = "low" if mark == "_" else "high"
+    return f"{context}:{'both' if state in {'low', 'high'} else after}"
 
 
 def _argument_rules() -> Rules:

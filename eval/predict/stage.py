@@ -1,6 +1,7 @@
 """The ``predict`` stage: predict the LaTeX of every picture of a split with the trained model."""
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,57 +24,36 @@ VERSION = 2
 PREDICTION_SCHEMA = pa.schema(
     [
         pa.field("key", pa.string(), nullable=False),
-        # as in the InkML
-        pa.field("label", pa.string(), nullable=False),
-        # normalised
-        pa.field("reference", pa.string(), nullable=False),
-        pa.field("prediction", pa.string(), nullable=False),
-        # as the model wrote it
-        pa.field("prediction_raw", pa.string(), nullable=False),
+        pa.field("label", pa.string(), nullable=False),  # as in the InkML
+        pa.field("reference", pa.string(), nullable=False),  # normalised label
+        pa.field("prediction", pa.string(), nullable=False),  # normalised
+        pa.field("prediction_raw", pa.string(), nullable=False),  # as the model wrote it
         # fraction of such predictions that are right, 0 to 1; without calibration the probability; 0: unfinished
         pa.field("confidence", pa.float32(), nullable=False),
-        # geometric mean of the probabilities of the tokens, 0 to 1
-        pa.field("probability", pa.float32(), nullable=False),
-        # share of its batch's time
-        pa.field("seconds", pa.float32(), nullable=False),
-        # generated, end token included
-        pa.field("num_tokens", pa.int32(), nullable=False),
+        pa.field("probability", pa.float32(), nullable=False),  # geometric mean of those of the tokens, 0 to 1
+        pa.field("seconds", pa.float32(), nullable=False),  # share of its batch's time
+        pa.field("num_tokens", pa.int32(), nullable=False),  # generated, end token included
     ]
 )
 
 
 def run(params: PredictParams, *, model: Path, shards: Location, out: Path, device: str | None) -> dict[str, Any]:
-    """Predict a split in float32, and write predictions.parquet in the order of the index.
+    """Predict a split of the shards in float32, and write `out`/predictions.parquet in the order of the index.
 
-    Args:
-        params: Section `predict` of the parameters.
-        model: Model folder.
-        shards: Shards that hold `params.split`.
-        out: Folder to write.
-        device: torch's name of a device; None chooses the best one.
-
-    Returns:
-        {"num_samples", "num_unfinished", "is_constrained", "is_calibrated", "seconds"}. Unfinished predictions were cut
-        off because they were too long or looped.
+    `device` is torch's name of a device; None chooses the best one. Returns {"num_samples", "num_unfinished",
+    "is_constrained", "is_calibrated", "seconds"}. Unfinished predictions were cut off because they were too long or
+    looped.
 
     Raises:
         LatexifyError: If model and shards do not fit each other, or a batch does not fit into the device's memory.
     """
     shards_manifest = read_manifest(shards, SHARDS)
     index = open_split(shards, params.split)
-    predictor = open_predictor(
-        model,
-        shards=shards_manifest,
-        device=device,
-        constrained=params.constrained,
-        batch_size=params.batch_size,
-        max_tokens=params.max_new_tokens,
-        num_beams=params.num_beams,
-    )
+    predictor = open_predictor(params, model=model, shards=shards_manifest, device=device)
     trained = predictor.trained.manifest
     calibration = read_calibration(model, fingerprint=trained.fingerprint)
     started = time.perf_counter()
-    samples = _decode_all(predictor, index, wants_constraint=params.constrained)
+    samples = _decode_all(predictor, index)
     elapsed_s = time.perf_counter() - started
     out.mkdir(parents=True, exist_ok=True)
     (out / MANIFEST_NAME).unlink(missing_ok=True)
@@ -96,11 +76,11 @@ def run(params: PredictParams, *, model: Path, shards: Location, out: Path, devi
     return summary
 
 
-def _decode_all(predictor: Predictor, index: SplitIndex, *, wants_constraint: bool) -> list[DecodedSample]:
+def _decode_all(predictor: Predictor, index: SplitIndex) -> list[DecodedSample]:
     """Predict every row of the index, in its order."""
     samples: dict[int, DecodedSample] = {}
     with Progress("predict", total=len(index), unit="inks") as progress:
-        if wants_constraint and predictor.constraint is None:
+        if predictor.params.constrained and predictor.constraint is None:
             progress.message(
                 "predict.constrained has no effect: the model's tokens are pieces of text, not LaTeX tokens "
                 "(vocab.tokenizer: base)"
@@ -111,19 +91,9 @@ def _decode_all(predictor: Predictor, index: SplitIndex, *, wants_constraint: bo
 
 
 def _make_table(samples: list[DecodedSample], calibration: Calibration | None) -> pa.Table:
-    """Make a table of PREDICTION_SCHEMA."""
-    rows = [
-        {
-            "key": sample.key,
-            "label": sample.label,
-            "reference": sample.reference,
-            "prediction": sample.latex,
-            "prediction_raw": sample.text,
-            "confidence": confidence_of(sample.probability, finished=sample.finished, calibration=calibration),
-            "probability": sample.probability,
-            "seconds": sample.elapsed_s,
-            "num_tokens": sample.num_tokens,
-        }
-        for sample in samples
-    ]
+    """Make a table of PREDICTION_SCHEMA, which leaves out the samples' other fields."""
+    rows = []
+    for sample in samples:
+        confidence = confidence_of(sample.probability, finished=sample.finished, calibration=calibration)
+        rows.append({**asdict(sample), "confidence": confidence})
     return pa.Table.from_pylist(rows, schema=PREDICTION_SCHEMA)

@@ -27,12 +27,12 @@ class MarkedText:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """One sample. picture: a data URI. pairs: numbers of the shown confusions that occur in it."""
+    """One sample."""
 
     key: str
     reference: str
     prediction: str
-    picture: str
+    picture: str  # a data URI
     width_px: int
     height_px: int
     typeset_reference: TypesetFormula
@@ -47,7 +47,7 @@ class Card:
     source: str
     writer: str | None
     structures: Sequence[str]
-    pairs: Sequence[int]
+    pairs: Sequence[int]  # numbers of the shown confusions that occur in it
 
     @property
     def verdict(self) -> str:
@@ -66,13 +66,10 @@ def make_card(
     typesetter: Typesetter,
     confusions: Mapping[TokenPair, int],
 ) -> Card:
-    """Make the card of one sample.
+    """Make the card of one sample, whose picture is uint8 [height, width], 0 = ink.
 
-    Args:
-        record: Its rows of predictions.parquet and of the samples.parquet of ``latexify score``, joined.
-        pixels: Its picture, uint8 [height, width], 0 = ink.
-        typesetter: Draws the formulas.
-        confusions: The confusions shown in the report, with their numbers.
+    `record` joins its rows of predictions.parquet and of the samples.parquet of ``latexify score``. `confusions` are
+    those shown in the report, with their numbers.
     """
     reference, prediction = record["reference"], record["prediction"]
     marked_reference, marked_prediction = mark_differences(reference, prediction)

@@ -6,7 +6,7 @@ for text `tick`, `name`, `value`. Charts are narrow so that their text stays rea
 
 import math
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 400.0, 235.0
@@ -25,7 +25,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """One bar: its label, its length, the ends of its interval, and the text of its tooltip."""
+    """One bar: its label, its length, the text of its tooltip, and the ends of its interval."""
 
     label: str
     value: float
@@ -36,25 +36,14 @@ class Bar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dot:
-    """Predictions of similar confidence: x their mean confidence, y the share that is right, with its interval.
-
-    share: their share of all predictions, 0 to 1. note: the text of the tooltip.
-    """
+    """Predictions of similar confidence: x their mean confidence, y the share that is right, with its interval."""
 
     x: float
     y: float
     low: float
     high: float
-    share: float
-    note: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReliabilitySeries:
-    """One line of a reliability diagram: its name and its points in ascending confidence; at least one."""
-
-    name: str
-    points: Sequence[Dot]
+    share: float  # of all predictions, 0 to 1
+    note: str  # text of the tooltip
 
 
 def _ticks(low: float, high: float, *, most: int, integer: bool = False) -> list[float]:
@@ -85,21 +74,13 @@ def line_chart(series: Sequence[Series], *, title: str, x_name: str, percent: bo
         return LEFT + (x - low) / span * (WIDTH - LEFT - RIGHT)
 
     for tick in x_ticks:
-        _text(root, f"{tick:,.0f}", x_of(tick), HEIGHT - BOTTOM + 18, "tick", anchor="middle")
-    _text(root, x_name, (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, "name", anchor="middle")
+        _text(root, f"{tick:,.0f}", x_of(tick), HEIGHT - BOTTOM + 18, "tick")
+    _text(root, x_name, (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, "name")
     ends = _apart([y_of(one.y[-1]) for one in drawn])
     for number, (one, end) in enumerate(zip(drawn, ends, strict=True)):
         points = [(x_of(x), y_of(y)) for x, y in zip(one.x, one.y, strict=True)]
-        ET.SubElement(
-            root,
-            "polyline",
-            {"class": f"line line-{number}", "points": " ".join(f"{x:.1f},{y:.1f}" for x, y in points)},
-        )
-        ET.SubElement(
-            root,
-            "circle",
-            {"class": f"dot dot-{number}", "cx": f"{points[-1][0]:.1f}", "cy": f"{points[-1][1]:.1f}", "r": "3.5"},
-        )
+        _add(root, "polyline", f"line line-{number}", points=" ".join(f"{x:.1f},{y:.1f}" for x, y in points))
+        _add(root, "circle", f"dot dot-{number}", cx=points[-1][0], cy=points[-1][1], r=3.5)
         _text(root, one.name, points[-1][0] + 8, end + 4, f"name name-{number}", anchor="start")
     return ET.tostring(root, encoding="unicode")
 
@@ -110,13 +91,11 @@ def column_chart(bars: Sequence[Bar], *, title: str, x_name: str) -> str:
     step = (WIDTH - LEFT - 8) / len(bars)
     for number, bar in enumerate(bars):
         x, y = LEFT + step * (number + 0.12), y_of(bar.value)
-        rectangle = {"x": f"{x:.1f}", "y": f"{y:.1f}", "width": f"{step * 0.76:.1f}", "height": f"{y_of(0) - y:.1f}"}
-        element = ET.SubElement(root, "rect", {"class": "bar", "rx": "2", **rectangle})
-        ET.SubElement(element, "title").text = bar.note
+        _add(root, "rect", "bar", note=bar.note, rx="2", x=x, y=y, width=step * 0.76, height=y_of(0) - y)
         middle = x + step * 0.38
-        _text(root, f"{100 * bar.value:.0f}", middle, y - 5, "value", anchor="middle")
-        _text(root, bar.label, middle, HEIGHT - BOTTOM + 18, "tick", anchor="middle")
-    _text(root, x_name, (LEFT + WIDTH) / 2, HEIGHT - 6, "name", anchor="middle")
+        _text(root, f"{100 * bar.value:.0f}", middle, y - 5, "value")
+        _text(root, bar.label, middle, HEIGHT - BOTTOM + 18, "tick")
+    _text(root, x_name, (LEFT + WIDTH) / 2, HEIGHT - 6, "name")
     return ET.tostring(root, encoding="unicode")
 
 
@@ -135,26 +114,25 @@ def interval_chart(bars: Sequence[Bar], *, title: str, reference: float) -> str:
 
     for tick in ticks:
         _line(root, "axis" if tick == 0 else "grid", (x_of(tick), 12), (x_of(tick), bottom))
-        _text(root, _format(tick, percent=True), x_of(tick), bottom + 17, "tick", anchor="middle")
+        _text(root, _format(tick, percent=True), x_of(tick), bottom + 17, "tick")
     for number, bar in enumerate(bars):
         middle = 18 + ROW_HEIGHT * (number + 0.5)
-        box = {"x": f"{LABELS_WIDTH}", "y": f"{middle - 7:.1f}", "height": "14", "rx": "2"}
-        width = f"{x_of(bar.value) - LABELS_WIDTH:.1f}"
-        element = ET.SubElement(root, "rect", {"class": "bar", "width": width, **box})
-        ET.SubElement(element, "title").text = bar.note
+        width = x_of(bar.value) - LABELS_WIDTH
+        _add(root, "rect", "bar", note=bar.note, width=width, x=LABELS_WIDTH, y=middle - 7, height="14", rx="2")
         if bar.low is not None and bar.high is not None:
             _line(root, "whisker", (x_of(bar.low), middle), (x_of(bar.high), middle))
         _text(root, bar.label, LABELS_WIDTH - 8, middle + 4.5, "tick", anchor="end")
         _text(root, _format(bar.value, percent=True), WIDTH, middle + 4.5, "value", anchor="end")
     _line(root, "reference", (x_of(reference), 12), (x_of(reference), bottom))
-    _text(root, "all", x_of(reference), 9, "name", anchor="middle")
+    _text(root, "all", x_of(reference), 9, "name")
     return ET.tostring(root, encoding="unicode")
 
 
-def reliability_chart(series: Sequence[ReliabilitySeries], *, title: str) -> str:
+def reliability_chart(series: Mapping[str, Sequence[Dot]], *, title: str) -> str:
     """Draw the share of right predictions over confidence, both from 0 to 1; a dashed line marks where they agree.
 
-    Larger dots stand for more predictions. Whiskers are the intervals of the first series.
+    Each named series has at least one dot, in ascending confidence. Larger dots stand for more predictions. Whiskers
+    are the intervals of the first series.
     """
     root, y_of = _frame(title, top_value=1.0, percent=True)
 
@@ -162,24 +140,19 @@ def reliability_chart(series: Sequence[ReliabilitySeries], *, title: str) -> str
         return LEFT + x * (WIDTH - LEFT - RIGHT)
 
     for tick in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0):
-        _text(root, _format(tick, percent=True), x_of(tick), HEIGHT - BOTTOM + 18, "tick", anchor="middle")
-    _text(root, "confidence of the model", (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, "name", anchor="middle")
+        _text(root, _format(tick, percent=True), x_of(tick), HEIGHT - BOTTOM + 18, "tick")
+    _text(root, "confidence of the model", (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, "name")
     _line(root, "ideal", (x_of(0), y_of(0)), (x_of(1), y_of(1)))
-    for point in series[0].points:
+    for point in next(iter(series.values())):
         _line(root, "whisker", (x_of(point.x), y_of(point.low)), (x_of(point.x), y_of(point.high)))
-    ends = _apart([y_of(one.points[-1].y) for one in series])
-    for number, (one, end) in enumerate(zip(series, ends, strict=True)):
-        line = " ".join(f"{x_of(point.x):.1f},{y_of(point.y):.1f}" for point in one.points)
-        ET.SubElement(root, "polyline", {"class": f"line line-{number}", "points": line})
-        for point in one.points:
-            circle = {
-                "cx": f"{x_of(point.x):.1f}",
-                "cy": f"{y_of(point.y):.1f}",
-                "r": f"{2.5 + 5 * point.share**0.5:.1f}",
-            }
-            dot = ET.SubElement(root, "circle", {"class": f"dot dot-{number}", **circle})
-            ET.SubElement(dot, "title").text = point.note
-        _text(root, one.name, x_of(one.points[-1].x) + 10, end + 4, f"name name-{number}", anchor="start")
+    ends = _apart([y_of(points[-1].y) for points in series.values()])
+    for number, ((name, points), end) in enumerate(zip(series.items(), ends, strict=True)):
+        line = " ".join(f"{x_of(point.x):.1f},{y_of(point.y):.1f}" for point in points)
+        _add(root, "polyline", f"line line-{number}", points=line)
+        for point in points:
+            radius = 2.5 + 5 * point.share**0.5
+            _add(root, "circle", f"dot dot-{number}", note=point.note, cx=x_of(point.x), cy=y_of(point.y), r=radius)
+        _text(root, name, x_of(points[-1].x) + 10, end + 4, f"name name-{number}", anchor="start")
     return ET.tostring(root, encoding="unicode")
 
 
@@ -187,35 +160,36 @@ def _canvas(title: str, *, height: float) -> ET.Element:
     return ET.Element("svg", {"viewBox": f"0 0 {WIDTH:g} {height:g}", "role": "img", "aria-label": title})
 
 
-def _frame(title: str, *, top_value: float, percent: bool) -> tuple[ET.Element, "_Scale"]:
+def _frame(title: str, *, top_value: float, percent: bool) -> tuple[ET.Element, Callable[[float], float]]:
     """An empty chart with a grid from zero to just above `top_value`, and its vertical scale."""
     ticks = _ticks(0, max(top_value, 1e-9), most=5)
-    scale = _Scale(top=float(ticks[-1]))
     root = _canvas(title, height=HEIGHT)
+
+    def y_of(value: float) -> float:
+        """Values above the top are drawn at the top."""
+        return HEIGHT - BOTTOM - min(value / ticks[-1], 1.0) * (HEIGHT - BOTTOM - TOP)
+
     for tick in ticks:
-        y = scale(tick)
+        y = y_of(tick)
         _line(root, "axis" if tick == 0 else "grid", (LEFT, y), (WIDTH - 8, y))
         _text(root, _format(tick, percent=percent), LEFT - 8, y + 4, "tick", anchor="end")
-    return root, scale
+    return root, y_of
 
 
-@dataclass(frozen=True, slots=True)
-class _Scale:
-    """Vertical position of a value on the canvas; values above the top are drawn at the top."""
-
-    top: float
-
-    def __call__(self, value: float) -> float:
-        return HEIGHT - BOTTOM - min(value / self.top, 1.0) * (HEIGHT - BOTTOM - TOP)
+def _add(parent: ET.Element, tag: str, kind: str, *, note: str | None = None, **attributes: str | float) -> None:
+    """Add an element with numbers rounded to tenths; `note` is its tooltip."""
+    rounded = {name: value if isinstance(value, str) else f"{value:.1f}" for name, value in attributes.items()}
+    element = ET.SubElement(parent, tag, {"class": kind, **rounded})
+    if note is not None:
+        ET.SubElement(element, "title").text = note
 
 
 def _line(parent: ET.Element, kind: str, start: tuple[float, float], end: tuple[float, float]) -> None:
-    ends = {"x1": f"{start[0]:.1f}", "y1": f"{start[1]:.1f}", "x2": f"{end[0]:.1f}", "y2": f"{end[1]:.1f}"}
-    ET.SubElement(parent, "line", {"class": kind, **ends})
+    _add(parent, "line", kind, x1=start[0], y1=start[1], x2=end[0], y2=end[1])
 
 
 def _text(  # noqa: PLR0913  # position and text
-    parent: ET.Element, text: str, x: float, y: float, kind: str, *, anchor: str
+    parent: ET.Element, text: str, x: float, y: float, kind: str, *, anchor: str = "middle"
 ) -> None:
     attributes = {"class": kind, "x": f"{x:.1f}", "y": f"{y:.1f}", "text-anchor": anchor}
     ET.SubElement(parent, "text", attributes).text = text

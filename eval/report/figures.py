@@ -1,22 +1,13 @@
 """Charts of a run's learning curves and tables, each with its numbers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from latexify.eval.report.charts import (
-    Bar,
-    Dot,
-    ReliabilitySeries,
-    Series,
-    column_chart,
-    interval_chart,
-    line_chart,
-    reliability_chart,
-)
+from latexify.eval.report import charts
+from latexify.eval.report.charts import Bar, Dot, Series
 
-MOST_POINTS = 200
-"""Maximum points of a curve: more cannot be seen, and a long training has a hundred thousand."""
+MOST_POINTS = 200  # maximum points of a curve: more cannot be seen, and a long training has a hundred thousand
 MOST_BARS = 12
 SLICES = {
     "error_by_length": ("symbols", "Error rate by length of the formula, in symbols"),
@@ -32,47 +23,37 @@ CsvRow = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """A chart: `svg` is markup that is safe to embed; columns, rows: its numbers; note: a remark for the reader."""
+    """A chart and its numbers."""
 
     title: str
-    svg: str
+    svg: str  # markup that is safe to embed
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
-    note: str = ""
+    note: str = ""  # a remark for the reader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportFigures:
     """The charts of a report: learning curves, and charts of the errors."""
 
-    curves: list[Figure] = field(default_factory=list)
-    slices: list[Figure] = field(default_factory=list)
+    curves: list[Figure]
+    slices: list[Figure]
 
 
 def draw_figures(
-    history: Sequence[CsvRow], tables: Mapping[str, Sequence[CsvRow]], *, cer: float, calibration: Mapping[str, Any]
+    history: Sequence[CsvRow], tables: Mapping[str, Sequence[CsvRow]], score: Mapping[str, Any]
 ) -> ReportFigures:
-    """Draw every chart that has numbers.
-
-    Args:
-        history: Rows of history.csv.
-        tables: Tables of `latexify.eval.score.tables` by name, cells as in the CSV files.
-        cer: Character error rate of all samples.
-        calibration: As in ``metrics/score.json``.
-    """
+    """Draw every chart that has numbers, from history.csv, the tables of ``latexify score`` and its JSON."""
     curves = [
         _curve(history, {"train_loss": "training", "valid_loss": "validation"}, title="Loss per token", percent=False),
         _curve(history, {"valid_cer": "CER"}, title="Character error rate on validation inks", percent=True),
     ]
-    slices = [_slice(name, tables.get(name, []), cer=cer) for name in SLICES]
-    return ReportFigures(
-        curves=[curve for curve in curves if curve],
-        slices=[
-            *filter(None, slices),
-            _distribution(tables["token_errors"]),
-            _reliability(tables["reliability"], calibration),
-        ],
-    )
+    slices = [
+        *(_slice(name, tables.get(name, []), cer=score["cer"]["value"]) for name in SLICES),
+        _distribution(tables["token_errors"]),
+        _reliability(tables["reliability"], score["calibration"]),
+    ]
+    return ReportFigures(curves=[curve for curve in curves if curve], slices=[figure for figure in slices if figure])
 
 
 def _curve(history: Sequence[CsvRow], columns: Mapping[str, str], *, title: str, percent: bool) -> Figure | None:
@@ -83,7 +64,7 @@ def _curve(history: Sequence[CsvRow], columns: Mapping[str, str], *, title: str,
     values = [dict(zip(line.x, line.y, strict=True)) for line in series]
     return Figure(
         title=title,
-        svg=line_chart(series, title=title, x_name="optimizer step", percent=percent),
+        svg=charts.line_chart(series, title=title, x_name="optimizer step", percent=percent),
         columns=["step", *(line.name for line in series)],
         rows=[[int(step), *(value.get(step) for value in values)] for step in steps],
     )
@@ -121,7 +102,7 @@ def _slice(name: str, table: Sequence[CsvRow], *, cer: float) -> Figure | None:
     rates = ("cer", "cer_low", "cer_high", "exact_match")
     return Figure(
         title=title,
-        svg=interval_chart(bars, title=title, reference=cer),
+        svg=charts.interval_chart(bars, title=title, reference=cer),
         columns=[column, "formulas", "CER", "from", "to", "exact match"],
         rows=[[row[column], int(row["num_samples"]), *(_share(row[rate]) for rate in rates)] for row in shown],
         note=f"The largest {len(shown)} of {len(measured)} groups." if len(shown) < len(measured) else "",
@@ -129,41 +110,27 @@ def _slice(name: str, table: Sequence[CsvRow], *, cer: float) -> Figure | None:
 
 
 def _distribution(table: Sequence[CsvRow]) -> Figure:
-    total = sum(int(row["num_samples"]) for row in table)
-    shares = [int(row["num_samples"]) / total for row in table]
-    bars = [
-        Bar(label=row["token_errors"], value=share, note=f"{row['num_samples']} formulas")
-        for row, share in zip(table, shares, strict=True)
-    ]
+    counts = {row["token_errors"]: int(row["num_samples"]) for row in table}
+    shares = {label: count / sum(counts.values()) for label, count in counts.items()}
+    bars = [Bar(label=label, value=shares[label], note=f"{count} formulas") for label, count in counts.items()]
     title = "Errors per formula"
     return Figure(
         title=title,
-        svg=column_chart(bars, title=title, x_name="wrong, missing or surplus symbols"),
+        svg=charts.column_chart(bars, title=title, x_name="wrong, missing or surplus symbols"),
         columns=["errors", "formulas", "share"],
-        rows=[
-            [row["token_errors"], int(row["num_samples"]), _share(share)]
-            for row, share in zip(table, shares, strict=True)
-        ],
+        rows=[[label, count, _share(shares[label])] for label, count in counts.items()],
     )
-
-
-RELIABILITY_NAMES = {"calibrated": "calibrated", "raw": "raw"}
-"""Kinds of confidence in reliability.csv, in drawing order, and their labels."""
 
 
 def _reliability(table: Sequence[CsvRow], calibration: Mapping[str, Any]) -> Figure:
     """The reliability diagram: how often predictions are right, by confidence."""
-    kinds = {kind: [row for row in table if row["confidence"] == kind] for kind in RELIABILITY_NAMES}
-    series = [
-        ReliabilitySeries(name=RELIABILITY_NAMES[kind], points=[_dot(row, rows) for row in rows])
-        for kind, rows in kinds.items()
-        if rows
-    ]
+    kinds = {kind: [row for row in table if row["confidence"] == kind] for kind in ("calibrated", "raw")}
+    series = {kind: [_dot(row, rows) for row in rows] for kind, rows in kinds.items() if rows}
     title = "How often predictions are right, by confidence"
     error = f"Expected calibration error {_share(calibration['error'])}"
     return Figure(
         title=title,
-        svg=reliability_chart(series, title=title),
+        svg=charts.reliability_chart(series, title=title),
         columns=["confidence", "from", "to", "formulas", "mean confidence", "right", "at least", "at most"],
         rows=[
             [

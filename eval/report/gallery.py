@@ -1,5 +1,6 @@
 """Choice of the samples that the gallery shows: half of them at random, so that they represent the split."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
@@ -22,13 +23,13 @@ TURNS = ("random", "class", "random", "worst", "random", "class", "random", "con
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GalleryCandidate:
-    """The facts of a sample on which the choice depends. classes: groups of samples it belongs to."""
+    """The facts of a sample on which the choice depends."""
 
     key: str
     num_errors: int
     error_rate: float
     confidence: float
-    classes: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()  # groups of samples that it belongs to
 
 
 @dataclass(slots=True)
@@ -50,13 +51,8 @@ def gallery_order(samples: Sequence[GalleryCandidate], *, seed: int) -> Iterator
     wrong = [row for row, sample in enumerate(samples) if sample.num_errors]
     worst = sorted(wrong, key=lambda row: (-samples[row].error_rate, -samples[row].confidence, samples[row].key))
     confident = sorted(wrong, key=lambda row: (-samples[row].confidence, samples[row].key))
-    queues = {
-        "random": iter(shuffled),
-        "worst": iter(worst),
-        "confident": iter(confident),
-        # in reverse, so that the classes do not repeat the random sample
-        "class": _by_class(samples, shuffled[::-1]),
-    }
+    by_class = _by_class(samples, shuffled[::-1])  # in reverse, so that the classes do not repeat the random sample
+    queues = {"random": iter(shuffled), "worst": iter(worst), "confident": iter(confident), "class": by_class}
     for group in cycle(TURNS):
         if not queues:
             return
@@ -69,10 +65,10 @@ def gallery_order(samples: Sequence[GalleryCandidate], *, seed: int) -> Iterator
 
 def _by_class(samples: Sequence[GalleryCandidate], order: Sequence[int]) -> Iterator[int]:
     """Rows, one of each class in turn."""
-    members: dict[str, list[int]] = {}
+    members = defaultdict(list)
     for row in order:
         for name in samples[row].classes:
-            members.setdefault(name, []).append(row)
+            members[name].append(row)
     queues = [iter(members[name]) for name in sorted(members)]
     while queues:
         chosen = [(queue, next(queue, None)) for queue in queues]
@@ -88,16 +84,10 @@ def fill_gallery(
     num_samples: int,
     max_bytes: int,
 ) -> dict[int, GalleryItem[Card]]:
-    """Collect samples by row, in the order in which they were first chosen.
+    """Collect samples by row, in the `order` of :func:`gallery_order` in which they were first chosen.
 
-    It stops at the first sample that does not fit, rather than prefer small ones.
-
-    Args:
-        order: (group, row), see :func:`gallery_order`.
-        make: Makes the card of a row.
-        size_of: Size of a card in bytes.
-        num_samples: Maximum number of samples.
-        max_bytes: Maximum size of all cards together.
+    `make` makes the card of a row, `size_of` computes its size in bytes. Filling stops at `num_samples`, or at the
+    first sample that would exceed `max_bytes` in all, rather than prefer small ones.
     """
     items: dict[int, GalleryItem[Card]] = {}
     num_bytes = 0

@@ -15,13 +15,13 @@ from latexify.artifacts.manifest import Manifest, read_manifest, require_input
 from latexify.artifacts.names import HISTORY_NAME, MODEL, PREDICTIONS, PREDICTIONS_NAME, SAMPLES_NAME, SHARDS
 from latexify.common.errors import LatexifyError
 
-COUNTED_STAGES = ("ingest", "vocab", "rasterize", "train")
-"""Stages before the evaluation that write metrics."""
+COUNTED_STAGES = ("ingest", "vocab", "rasterize", "train")  # stages before the evaluation that write metrics
+SLICE_COLUMNS = ("num_samples", "cer", "cer_low", "cer_high", "exact_match")
 TABLES = {
-    "error_by_length": ("symbols", "num_samples", "cer", "cer_low", "cer_high", "exact_match"),
-    "error_by_structure": ("structure", "num_samples", "cer", "cer_low", "cer_high", "exact_match"),
-    "error_by_source": ("source", "num_samples", "cer", "cer_low", "cer_high", "exact_match"),
-    "error_by_writer": ("writer", "num_samples", "cer", "cer_low", "cer_high", "exact_match"),
+    "error_by_length": ("symbols", *SLICE_COLUMNS),
+    "error_by_structure": ("structure", *SLICE_COLUMNS),
+    "error_by_source": ("source", *SLICE_COLUMNS),
+    "error_by_writer": ("writer", *SLICE_COLUMNS),
     "token_errors": ("token_errors", "num_samples"),
     "reliability": ("confidence", "from", "to", "num_samples", "mean_confidence", "right", "right_low", "right_high"),
     "symbols": ("symbol", "count", "right", "substituted", "missing", "extra", "recall"),
@@ -35,23 +35,14 @@ CsvRow = dict[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportInputs:
-    """Everything about one run.
+    """Everything about one run."""
 
-    Attributes:
-        manifests: Manifests of predictions, model and shards, by kind.
-        rows: The predictions with their columns of samples.parquet (`visual` and `renders` if they were typeset).
-        score: ``metrics/score.json``.
-        stages: Metrics of the earlier stages, by stage.
-        tables: Tables of ``latexify score`` by name, cells as in the CSV files.
-        history: Rows of history.csv.
-    """
-
-    manifests: Mapping[str, Manifest]
-    rows: pa.Table
-    score: Mapping[str, Any]
-    stages: Mapping[str, Mapping[str, Any]]
-    tables: Mapping[str, Sequence[CsvRow]]
-    history: Sequence[CsvRow]
+    manifests: Mapping[str, Manifest]  # of predictions, model and shards, by kind
+    rows: pa.Table  # the predictions with their columns of samples.parquet (`visual`, `renders` if they were typeset)
+    score: Mapping[str, Any]  # metrics/score.json
+    stages: Mapping[str, Mapping[str, Any]]  # metrics of the earlier stages, by stage
+    tables: Mapping[str, Sequence[CsvRow]]  # of `latexify score` by name, cells as in the CSV files
+    history: Sequence[CsvRow]  # rows of history.csv
 
     @property
     def split(self) -> str:

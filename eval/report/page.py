@@ -21,8 +21,7 @@ from latexify.eval.report.gallery import GROUPS, GalleryItem
 from latexify.eval.report.inputs import COUNTED_STAGES, ReportInputs
 from latexify.eval.report.previous_run import NoPreviousRun, PreviousRun, changes, differences, flatten, obstacles
 
-CONFUSIONS_SHOWN = 20
-"""Maximum number for each kind."""
+CONFUSIONS_SHOWN = 20  # maximum number for each kind
 SYMBOLS_SHOWN = 24
 DIFFERENCES_SHOWN = 60
 CARDS_ON_A_PAGE = 12
@@ -56,28 +55,14 @@ def render(  # noqa: PLR0913  # all are named
     glyphs: str,
     parameters: Mapping[str, Any],
 ) -> str:
-    """Render the page.
-
-    Args:
-        inputs: Figures and tables of the run.
-        templates: See :func:`environment`.
-        previous: The run to compare with.
-        gallery: The samples to show.
-        glyphs: SVG that the formulas of the gallery refer to.
-        parameters: All of params.yaml.
-    """
+    """Render the page. The formulas of the gallery refer to the SVG `glyphs`; `parameters` are all of params.yaml."""
     script = files("latexify.eval.report").joinpath("templates/report.js").read_text(encoding="utf-8")
     return templates.get_template("report.html.j2").render(
         split=inputs.split,
         score=inputs.score,
         panels=_panels(inputs.score),
         comparison=_comparison(previous, inputs, parameters),
-        figures=draw_figures(
-            inputs.history,
-            inputs.tables,
-            cer=inputs.score["cer"]["value"],
-            calibration=inputs.score["calibration"],
-        ),
+        figures=draw_figures(inputs.history, inputs.tables, inputs.score),
         confusions=_confusions(inputs, gallery),
         symbols=inputs.tables["symbols"][:SYMBOLS_SHOWN],
         gallery=gallery,

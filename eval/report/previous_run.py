@@ -2,10 +2,10 @@
 
 import json
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -15,18 +15,19 @@ from latexify.eval.metrics.registry import METRICS
 COMMITS_SEARCHED = 50
 MUST_AGREE = {"split": "split", "normalizer_version": "normaliser", "num_samples": "number of formulas"}
 """Values that two scores must share to be compared, with their titles. `num_chars` is compared, too."""
+_ENDS = ("value", "low", "high")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreviousRun:
-    """The committed files of a run. stages: metrics by stage. parameters: the values that params.yaml set."""
+    """The committed files of a run."""
 
     commit: str
     date: str
     subject: str
     score: Mapping[str, Any]
-    stages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    stages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # metrics by stage
+    parameters: Mapping[str, Any] = field(default_factory=dict)  # the values that params.yaml set
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +39,12 @@ class NoPreviousRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A rate before and now. verdict: `better`, `worse`, `the same`, `within the intervals` or `not comparable`."""
+    """A rate before and now."""
 
     title: str
     before: Mapping[str, float]
     now: Mapping[str, float]
-    verdict: str
+    verdict: str  # `better`, `worse`, `the same`, `within the intervals` or `not comparable`
 
 
 class _GitError(Exception):
@@ -55,41 +56,28 @@ def find_previous_run(
 ) -> PreviousRun | NoPreviousRun:
     """Find the newest run committed up to `revision` whose predictions differ from those of `score`.
 
-    Anything missing (git, a repository, the revision, its metrics) is a reason rather than an error.
-
-    Args:
-        metrics_folder: Folder of the stages' JSON files.
-        params_path: The parameter file.
-        revision: Git revision; None for no comparison.
-        score: The current metrics/score.json.
-        stages: Stages whose metrics to read, if they were committed.
+    Its metrics of `stages` are read too, if they were committed. Anything missing (git, a repository, the revision, its
+    metrics) is a reason rather than an error.
     """
     if revision is None:
         return NoPreviousRun(reason="report.compare_with is null")
     try:
         commit = _git(metrics_folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-        history = _git(
-            metrics_folder,
-            "log",
-            f"--max-count={COMMITS_SEARCHED}",
-            "--format=%H%x09%cs%x09%s",
-            commit.strip(),
-            "--",
-            "score.json",
-        )
+        options = (f"--max-count={COMMITS_SEARCHED}", "--format=%H%x09%cs%x09%s")
+        history = _git(metrics_folder, "log", *options, commit.strip(), "--", "score.json")
     except _GitError:
         return NoPreviousRun(reason=f"git has no revision {revision} of this project")
     for line in history.splitlines():
         commit, date, subject = line.split("\t", 2)
-        previous = _json_at(metrics_folder, commit, "score.json")
+        previous = _mapping_at(metrics_folder, commit, "score.json")
         if _is_score(previous) and previous.get("predictions") != score.get("predictions"):
             return PreviousRun(
                 commit=commit,
                 date=date,
                 subject=subject,
                 score=previous,
-                stages={stage: _json_at(metrics_folder, commit, f"{stage}.json") for stage in stages},
-                parameters=_yaml_at(params_path.parent, commit, params_path.name),
+                stages={stage: _mapping_at(metrics_folder, commit, f"{stage}.json") for stage in stages},
+                parameters=_mapping_at(params_path.parent, commit, params_path.name),
             )
     return NoPreviousRun(
         reason="no metrics of another run are committed; commit metrics/ and dvc.lock after a run, and the next "
@@ -108,19 +96,12 @@ def _git(folder: Path, *arguments: str) -> str:
     return done.stdout.decode("utf-8", errors="replace")
 
 
-def _json_at(folder: Path, commit: str, name: str) -> dict[str, Any]:
-    """The JSON object in `folder`/`name` at a commit; empty if it is missing or not an object."""
+def _mapping_at(folder: Path, commit: str, name: str) -> dict[str, Any]:
+    """The JSON or YAML mapping in `folder`/`name` at a commit; empty if it is missing or not a mapping."""
+    parse: Callable[[str], Any] = json.loads if name.endswith(".json") else YAML(typ="safe", pure=True).load
     try:
-        content = json.loads(_git(folder, "show", f"{commit}:./{name}"))
-    except (_GitError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def _yaml_at(folder: Path, commit: str, name: str) -> dict[str, Any]:
-    try:
-        content = YAML(typ="safe", pure=True).load(_git(folder, "show", f"{commit}:./{name}"))
-    except (_GitError, YAMLError):
+        content = parse(_git(folder, "show", f"{commit}:./{name}"))
+    except (_GitError, ValueError, YAMLError):
         return {}
     return content if isinstance(content, dict) else {}
 
@@ -132,9 +113,6 @@ def _is_score(content: Mapping[str, Any]) -> bool:
         isinstance(rate, dict) and all(isinstance(rate.get(end, 0.0), int | float | None) for end in _ENDS)
         for rate in rates
     )
-
-
-_ENDS = ("value", "low", "high")
 
 
 def obstacles(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -152,21 +130,16 @@ def obstacles(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Change]:
     """Compare every rate that both scores have, in the order of METRICS."""
     comparable = not obstacles(before, now)
-    return [
-        Change(
-            title=metric.title,
-            before=before[metric.name],
-            now=now[metric.name],
-            verdict=_verdict(before[metric.name], now[metric.name], lower_is_better=metric.lower_is_better)
-            if comparable
-            else "not comparable",
-        )
-        for metric in METRICS
-        if _is_measured(before.get(metric.name)) and _is_measured(now.get(metric.name))
-    ]
+    found = []
+    for metric in METRICS:
+        old, new = before.get(metric.name), now.get(metric.name)
+        if _is_measured(old) and _is_measured(new):
+            verdict = _verdict(old, new, lower_is_better=metric.lower_is_better) if comparable else "not comparable"
+            found.append(Change(title=metric.title, before=old, now=new, verdict=verdict))
+    return found
 
 
-def _is_measured(rate: Mapping[str, float | None] | None) -> bool:
+def _is_measured(rate: Mapping[str, Any] | None) -> TypeGuard[Mapping[str, float]]:
     return rate is not None and all(rate.get(end) is not None for end in _ENDS)
 
 

@@ -1,7 +1,6 @@
 """The ``report`` stage: writes one self-contained HTML file to read, send and print."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,7 @@ from latexify.eval.report.previous_run import find_previous_run
 from latexify.shards.format.index import open_split
 from latexify.shards.reading.reader import SampleReader
 
-MAX_BYTES = 5_000_000
-"""Maximum size of the file: small enough for mail and phones."""
+MAX_BYTES = 5_000_000  # maximum size of the file: small enough for mail and phones
 MAX_GALLERY_BYTES = 4_000_000
 
 
@@ -59,21 +57,13 @@ def run(  # noqa: PLR0913  # the stage's contract
     """
     inputs = read_inputs(predictions, shards=shards, model=model, plots=plots, metrics_folder=metrics_folder)
     previous = find_previous_run(
-        metrics_folder,
-        params_path=params_path,
-        revision=params.compare_with,
-        score=inputs.score,
-        stages=COUNTED_STAGES,
+        metrics_folder, params_path=params_path, revision=params.compare_with, score=inputs.score, stages=COUNTED_STAGES
     )
     typesetter, templates = Typesetter(), environment()
     gallery = _gallery(inputs, params, seed=seed, shards=shards, typesetter=typesetter, templates=templates)
+    glyphs = typesetter.glyphs()
     html = render(
-        inputs,
-        templates=templates,
-        previous=previous,
-        gallery=gallery,
-        glyphs=typesetter.glyphs(),
-        parameters=parameters,
+        inputs, templates=templates, previous=previous, gallery=gallery, glyphs=glyphs, parameters=parameters
     ).encode()
     if len(html) > MAX_BYTES:
         raise LatexifyError(
@@ -98,33 +88,24 @@ def _gallery(  # noqa: PLR0913  # all are named
     row_of = {key: row for row, key in enumerate(index.keys.to_pylist())}
     records = inputs.rows.to_pylist()
     pairs = confusions_shown(inputs)
+    order = gallery_order([_candidate(record) for record in records], seed=seed)
+    num_glyph_bytes = 0
     with SampleReader(index) as reader:
 
         def make(row: int) -> Card:
             pixels = reader.read([row_of[records[row]["key"]]])[0].pixels
             return make_card(records[row], pixels, typesetter=typesetter, confusions=pairs)
 
+        def size_of(card: Card) -> int:
+            """Size that a further card adds to the page: the card, and glyphs that no card before it used."""
+            nonlocal num_glyph_bytes
+            before, num_glyph_bytes = num_glyph_bytes, len(typesetter.glyphs())
+            return card_bytes(card, templates=templates) + num_glyph_bytes - before
+
         items = fill_gallery(
-            gallery_order([_candidate(record) for record in records], seed=seed),
-            make=make,
-            size_of=_CardSize(typesetter, templates),
-            num_samples=params.num_samples,
-            max_bytes=MAX_GALLERY_BYTES,
+            order, make=make, size_of=size_of, num_samples=params.num_samples, max_bytes=MAX_GALLERY_BYTES
         )
     return list(items.values())
-
-
-@dataclass(slots=True)
-class _CardSize:
-    """Size that each further card adds to the page: the card, and glyphs that no card before it used."""
-
-    typesetter: Typesetter
-    templates: Environment
-    _glyph_bytes: int = 0
-
-    def __call__(self, card: Card) -> int:
-        before, self._glyph_bytes = self._glyph_bytes, len(self.typesetter.glyphs())
-        return card_bytes(card, templates=self.templates) + self._glyph_bytes - before
 
 
 def _candidate(record: Mapping[str, Any]) -> GalleryCandidate:

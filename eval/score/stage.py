@@ -16,11 +16,11 @@ from latexify.common.errors import LatexifyError
 from latexify.eval.compare.columns import ColumnNames, read_pairs
 from latexify.eval.config import ScoreParams
 from latexify.eval.metrics.edits import EDITS, Edits, count_edits
-from latexify.eval.metrics.reliability import calibration_error, reliability, reliability_rows
+from latexify.eval.metrics.reliability import calibration_error, reliability
 from latexify.eval.metrics.slices import source_of
 from latexify.eval.metrics.structure import STRUCTURES, structures_of_each
-from latexify.eval.metrics.visual import Appearance, VisualScorer, measure_appearance
-from latexify.eval.score.summary import summarize
+from latexify.eval.metrics.visual import VisualScorer, measure_appearance
+from latexify.eval.score.summary import System, summarize
 from latexify.eval.score.tables import Table, build_tables, write_tables
 from latexify.pipeline import latex
 from latexify.shards.format.index import open_split
@@ -30,19 +30,10 @@ from latexify.shards.reading.reader import SampleReader
 def run(  # noqa: PLR0913  # the stage's contract
     params: ScoreParams, *, seed: int, predictions: Path, shards: Location, metrics: Path, plots: Path
 ) -> dict[str, Any]:
-    """Score predictions.
+    """Score the predictions that ``latexify predict`` made from these shards, and return the metrics.
 
-    Args:
-        params: The section ``score`` of params.yaml.
-        seed: Random seed of the bootstrap.
-        predictions: Folder that ``latexify predict`` wrote.
-        shards: The shards it read.
-        metrics: JSON file to write the metrics to.
-        plots: Folder to write the tables of `latexify.eval.score.tables` to, and samples.parquet with one row for each
-            sample in the order of the predictions (docs/reference/metrics.md).
-
-    Returns:
-        The metrics.
+    `metrics` is the JSON file for them. The folder `plots` gets the tables of `latexify.eval.score.tables`, and
+    samples.parquet with one row for each sample in the order of the predictions (docs/reference/metrics.md).
 
     Raises:
         LatexifyError: If the predictions have another normaliser version or come from other shards, or every reference
@@ -66,25 +57,16 @@ def run(  # noqa: PLR0913  # the stage's contract
     appearance = None
     if params.visual:
         appearance = measure_appearance(pairs.references, pairs.predictions, scorer=VisualScorer())
+    system = System(name=str(predictions), pairs=pairs, edits=edits, appearance=appearance)
     resampling: dict[str, Any] = {"num_resamples": params.bootstrap_samples, "seed": seed}
     result = {
         "split": manifest.params["split"],
-        **summarize(
-            edits,
-            pairs.references,
-            appearance=appearance,
-            name=str(predictions),
-            is_normalized=True,
-            **resampling,
-        ),
+        **summarize(system, **resampling),
         "calibration": calibration,
         "predictions": manifest.fingerprint,
     }
-    tables = {"reliability": reliability_table} | build_tables(
-        edits, pairs.references, pairs.predictions, keys=keys, writers=writers, **resampling
-    )
-    write_tables(plots, tables)
-    write_parquet(plots / SAMPLES_NAME, samples_table(keys, pairs.references, edits, appearance, writers=writers))
+    write_tables(plots, {"reliability": reliability_table, **build_tables(system, writers=writers, **resampling)})
+    write_parquet(plots / SAMPLES_NAME, samples_table(system, keys=keys, writers=writers))
     write_json(metrics, result)
     return result
 
@@ -98,16 +80,11 @@ def _measure_calibration(predictions: Path, edits: Edits, manifest: Manifest) ->
         raise LatexifyError(f"{path} is from an older version: run `{PREDICTIONS.producer}` again") from None
     is_right = edits.symbol_errors == 0
     is_calibrated = bool(manifest.content.get("is_calibrated"))
-    calibrated = reliability(columns["confidence"].to_numpy(), is_right)
-    raw = reliability(columns["probability"].to_numpy(), is_right)
-    rows = reliability_rows(raw, confidence="raw")
-    if is_calibrated:
-        rows = reliability_rows(calibrated, confidence="calibrated") + rows
-    return {
-        "is_calibrated": is_calibrated,
-        "error": calibration_error(calibrated),
-        "error_raw": calibration_error(raw),
-    }, rows
+    calibrated, raw = (reliability(columns[name].to_numpy(), is_right) for name in ("confidence", "probability"))
+    kinds = {"calibrated": calibrated, "raw": raw} if is_calibrated else {"raw": raw}
+    rows: Table = [{"confidence": kind, **row} for kind, bins in kinds.items() for row in bins]
+    errors = {"error": calibration_error(calibrated), "error_raw": calibration_error(raw)}
+    return {"is_calibrated": is_calibrated, **errors}, rows
 
 
 def _writers(shards: Location, keys: Sequence[str], *, manifest: Manifest, predictions: Path) -> list[str | None]:
@@ -124,22 +101,16 @@ def _writers(shards: Location, keys: Sequence[str], *, manifest: Manifest, predi
         return [description.get("writer") for description in reader.describe([row_of[key] for key in keys])]
 
 
-def samples_table(
-    keys: Sequence[str],
-    references: Sequence[str],
-    edits: Edits,
-    appearance: Appearance | None,
-    *,
-    writers: Sequence[str | None],
-) -> pa.Table:
+def samples_table(system: System, *, keys: Sequence[str], writers: Sequence[str | None]) -> pa.Table:
     """Build one row for each sample: its counts, and the slices it belongs to."""
     columns: dict[str, Any] = {"key": pa.array(keys, pa.string())}
-    columns |= {field.name: pa.array(getattr(edits, field.name).astype(np.int32)) for field in EDITS}
-    if appearance is not None:
-        columns["renders"] = pa.array(appearance.renders)
-        columns["visual"] = pa.array(appearance.visual, pa.float64(), from_pandas=True)
+    columns |= {field.name: pa.array(getattr(system.edits, field.name).astype(np.int32)) for field in EDITS}
+    if system.appearance is not None:
+        columns["renders"] = pa.array(system.appearance.renders)
+        columns["visual"] = pa.array(system.appearance.visual, pa.float64(), from_pandas=True)
     columns["source"] = pa.array([source_of(key) for key in keys], pa.string())
     columns["writer"] = pa.array(writers, pa.string())
-    structures = [[name for name in STRUCTURES if name in names] for names in structures_of_each(references)]
+    of_each = structures_of_each(system.pairs.references)
+    structures = [[name for name in STRUCTURES if name in names] for names in of_each]
     columns["structures"] = pa.array(structures, pa.list_(pa.string()))
     return pa.table(columns)

@@ -1,56 +1,53 @@
 """Summary of one set of predictions: a mapping for JSON, and text for a terminal."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from latexify.common.errors import LatexifyError
+from latexify.eval.compare.columns import Pairs
 from latexify.eval.metrics.constant_answer import best_constant_answer
 from latexify.eval.metrics.edits import Edits
-from latexify.eval.metrics.rates import measure_rates
+from latexify.eval.metrics.rates import Columns, measure_rates
 from latexify.eval.metrics.registry import METRICS
 from latexify.eval.metrics.visual import Appearance
 from latexify.pipeline import latex
 
 
-def summarize(  # noqa: PLR0913  # all but two are keyword-only
-    edits: Edits,
-    references: Sequence[str],
-    *,
-    appearance: Appearance | None,
-    num_resamples: int,
-    seed: int,
-    name: str,
-    is_normalized: bool,
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class System:
+    """The predictions of one system, counted; `appearance` is how they look, if measured."""
+
+    name: str
+    pairs: Pairs
+    edits: Edits
+    appearance: Appearance | None
+    is_normalized: bool = True
+
+    def columns(self) -> Columns:
+        """Columns for `latexify.eval.metrics.rates`."""
+        return self.edits.columns() | ({} if self.appearance is None else self.appearance.columns())
+
+
+def summarize(system: System, *, num_resamples: int, seed: int) -> dict[str, Any]:
     """Compute every rate with its 95 % interval, the counts behind them, and the best constant answer.
 
-    Args:
-        edits: Counts of the samples.
-        references: Their labels.
-        appearance: How the predictions look, if measured.
-        num_resamples: Bootstrap resamples behind each interval.
-        seed: Random seed of the bootstrap.
-        name: Name of the predictions for error messages.
-        is_normalized: Whether references and predictions were normalised.
-
-    Raises:
-        LatexifyError: If every reference is empty.
+    Raises LatexifyError if every reference is empty.
     """
-    score = edits.score()
-    if score.num_chars == 0:
-        raise LatexifyError(f"{name}: every reference is empty, so there is no error rate: check the reference column")
-    columns = edits.columns() | ({} if appearance is None else appearance.columns())
-    result: dict[str, Any] = {**measure_rates(columns, num_resamples=num_resamples, seed=seed)}
+    totals, appearance, is_normalized = system.edits.totals(), system.appearance, system.is_normalized
+    if totals["num_chars"] == 0:
+        raise LatexifyError(
+            f"{system.name}: every reference is empty, so there is no error rate: check the reference column"
+        )
+    result: dict[str, Any] = {**measure_rates(system.columns(), num_resamples=num_resamples, seed=seed)}
     if appearance is not None:
         result["num_unset_references"] = int(np.count_nonzero(~appearance.reference_renders))
-    constant = best_constant_answer([text.strip() for text in references])
     return {
         **result,
-        **asdict(score),
-        "constant_answer": {"answer": constant.answer, "cer": constant.cer, "is_exact": constant.is_exact},
+        **totals,
+        "constant_answer": asdict(best_constant_answer([text.strip() for text in system.pairs.references])),
         "bootstrap_samples": num_resamples,
         "normalizer": f"latexify {latex.NORMALIZER_VERSION}" if is_normalized else "none",
         "normalizer_version": latex.NORMALIZER_VERSION if is_normalized else None,

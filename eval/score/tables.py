@@ -8,7 +8,6 @@ from typing import Any
 
 from latexify.artifacts.files import write_atomically
 from latexify.eval.metrics.confusion import confusion_rows, count_confusions, symbol_rows
-from latexify.eval.metrics.edits import Edits
 from latexify.eval.metrics.slices import (
     error_by_group,
     error_by_length,
@@ -16,6 +15,7 @@ from latexify.eval.metrics.slices import (
     error_distribution,
     source_of,
 )
+from latexify.eval.score.summary import System
 
 Table = list[dict[str, Any]]
 
@@ -23,36 +23,29 @@ CONFUSIONS_SHOWN = 1000
 """Maximum rows of confusions.csv: in a large split, confusions that occur once or twice are not a pattern."""
 
 
-def build_tables(  # noqa: PLR0913  # all but three are keyword-only
-    edits: Edits,
-    references: Sequence[str],
-    predictions: Sequence[str],
-    *,
-    keys: Sequence[str] | None,
-    writers: Sequence[str | None] | None,
-    num_resamples: int,
-    seed: int,
+def build_tables(
+    system: System, *, writers: Sequence[str | None] | None = None, num_resamples: int, seed: int
 ) -> dict[str, Table]:
     """Build every table, by file name. The table by source needs keys, the table by writer needs writers."""
-    resampling = {"num_resamples": num_resamples, "seed": seed}
-    confusions = count_confusions(references, predictions)
+    resampling: dict[str, Any] = {"num_resamples": num_resamples, "seed": seed}
+    edits, pairs = system.edits, system.pairs
+    confusions = count_confusions(pairs.references, pairs.predictions)
     tables = {
         "error_by_length": error_by_length(edits, **resampling),
-        "error_by_structure": error_by_structure(edits, references, **resampling),
+        "error_by_structure": error_by_structure(edits, pairs.references, **resampling),
         "token_errors": error_distribution(edits),
         "symbols": symbol_rows(confusions),
         "confusions": confusion_rows(confusions)[:CONFUSIONS_SHOWN],
     }
-    if keys is not None:
-        sources = [source_of(key) for key in keys]
+    if pairs.keys is not None:
+        sources = [source_of(key) for key in pairs.keys.to_pylist()]
         tables["error_by_source"] = error_by_group(edits, sources, column="source", **resampling)
     if writers is not None:
         tables["error_by_writer"] = error_by_group(edits, writers, column="writer", **resampling)
     return tables
 
 
-COLUMNS = {"confusions": ("kind", "reference", "prediction", "count")}
-"""Columns of tables that may be empty."""
+COLUMNS = {"confusions": ("kind", "reference", "prediction", "count")}  # columns of tables that may be empty
 
 
 def write_tables(folder: Path, tables: Mapping[str, Table]) -> None:

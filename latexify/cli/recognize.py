@@ -10,7 +10,7 @@ import typer
 from latexify.cli.options import Constrained, Device, ModelFolder, RuntimeOption, Threads, Workspace, extra_needed
 
 if TYPE_CHECKING:
-    from latexify.serve.batch_files import FileAnswer
+    from latexify.serve.files import FileAnswer
 
 
 def recognize(  # noqa: PLR0913, PLR0917  # one parameter per option
@@ -37,8 +37,7 @@ def recognize(  # noqa: PLR0913, PLR0917  # one parameter per option
     """
     workspace: Workspace = context.obj
     with extra_needed("recognize"):
-        from latexify.serve.batch_files import FileFailure, answer_files
-        from latexify.serve.files import list_sources
+        from latexify.serve.files import FileFailure, answer_files, list_sources
         from latexify.serve.recognizer import Recognizer, default_model
 
     folder = model or default_model(trained_here=workspace.data("model"))

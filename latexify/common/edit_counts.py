@@ -10,12 +10,14 @@ from rapidfuzz.distance import Levenshtein
 Counts = npt.NDArray[np.int64]
 
 
-def edit_counts(references: Sequence[str], predictions: Sequence[str]) -> tuple[Counts, Counts]:
+def edit_counts(references: Sequence[str], predictions: Sequence[str], *, strip: bool = True) -> tuple[Counts, Counts]:
     """Count characters of each reference, and edits that its prediction is away from it: int64 [num_samples] each.
 
     The sum of the edits divided by the sum of the characters is the CER of jiwer: leading and trailing white space is
-    ignored, and an edit is a substitution, an insertion or a deletion.
+    ignored (unless `strip` is False), and an edit is a substitution, an insertion or a deletion.
     """
-    expected, actual = ([text.strip() for text in texts] for texts in (references, predictions))
-    edits = process.cpdist(expected, actual, scorer=Levenshtein.distance, dtype=np.int64)
-    return np.array([len(text) for text in expected], dtype=np.int64), edits
+    if strip:
+        references, predictions = ([text.strip() for text in texts] for texts in (references, predictions))
+    num_chars = np.fromiter(map(len, references), dtype=np.int64, count=len(references))
+    edits = process.cpdist(references, predictions, scorer=Levenshtein.distance, dtype=np.int64)
+    return num_chars, np.asarray(edits, dtype=np.int64)

@@ -18,10 +18,8 @@ from latexify.pipeline.latex import normalize, tokenize
 from latexify.pipeline.synthesis.dataset import plan, write_inks
 from latexify.serve.http.limits import Limits
 
-MAX_TOKENS = 24
-"""Longest label of an example; longer ones do not fit on a phone."""
-MAX_POINTS = 2_000
-"""Largest example; all examples are sent to the visitor's browser."""
+MAX_TOKENS = 24  # longest label of an example; longer ones do not fit on a phone
+MAX_POINTS = 2_000  # largest example; all examples are sent to the visitor's browser
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,7 @@ class SharedRecognizer:
     """A model that all visitors use. Safe to share between threads."""
 
     def __init__(self, model: Path, *, device: str | None, runtime: Runtime | None, threads: int) -> None:
-        """Load a model folder as `Recognizer` does, with the same errors; `threads` is the number of CPU threads."""
+        """Load a model folder as `Recognizer` does, with the same errors."""
         self._thread = ThreadPoolExecutor(1, "model")
         load = partial(Recognizer, model, device=device, runtime=runtime, num_threads=threads)
         self._recognizer = self._thread.submit(load).result()

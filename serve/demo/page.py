@@ -14,8 +14,7 @@ from latexify.serve.files import SUFFIXES
 from latexify.serve.http.limits import MAX_BEAMS
 from latexify.serve.http.requests import RequestItem
 
-BEAMS = 4
-"""Default beam width."""
+BEAMS = 4  # default beam width
 
 
 def show(recognizer: SharedRecognizer, examples: Sequence[DemoExample], *, model: Path) -> None:

@@ -5,7 +5,6 @@ import webbrowser
 from collections.abc import Callable
 from pathlib import Path
 
-import uvicorn
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
@@ -15,16 +14,11 @@ from streamlit.web.bootstrap import load_config_options
 
 from latexify.serve.demo.state import DemoSettings, shared_examples, shared_recognizer
 from latexify.serve.http.limits import Limits
-from latexify.serve.http.sockets import listen, run_until_signalled, url_of
+from latexify.serve.http.sockets import listen, make_server, run_until_signalled, url_of
 
 SCRIPT = Path(__file__).resolve().parent / "script.py"
-
-SHUTDOWN_TIMEOUT_S = 2
-"""Time for connected visitors when the demo ends."""
-
-MAX_MESSAGE_MB = 16
-"""Largest message from and to a browser."""
-
+SHUTDOWN_TIMEOUT_S = 2  # time for connected visitors when the demo ends
+MAX_MESSAGE_MB = 16  # largest message from and to a browser
 POLICY = (
     "default-src 'self'; "
     "script-src 'self' 'unsafe-inline' blob:; "  # Streamlit's page has inline scripts, and loads ours from blobs
@@ -72,18 +66,11 @@ def run(settings: DemoSettings, *, host: str, port: int, open_browser: bool, ann
     shared_examples(settings)
     listener = listen(host, port)
     app = App(SCRIPT, secrets={"latexify": settings.to_mapping()}, middleware=[Middleware(SameOriginOnly)])
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            ws="websockets-sansio",
-            ws_max_size=MAX_MESSAGE_MB * 2**20,
-            lifespan="on",
-            log_level="error",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
-        )
+    server = make_server(
+        app,
+        ws="websockets-sansio",
+        ws_max_size=MAX_MESSAGE_MB * 2**20,
+        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
     )
     url = url_of(listener)
     announce(f"demo of {settings.model} on {url}")

@@ -1,7 +1,7 @@
 """State that all visitors share: the settings, and the model and examples, which are loaded once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,24 +27,13 @@ class DemoSettings:
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the settings as values that Streamlit passes to its script."""
-        return {
-            "model": str(self.model),
-            "device": self.device or "",
-            "runtime": self.runtime or "",
-            "threads": self.threads,
-            "inks": self.inks,
-        }
+        return {**asdict(self), "model": str(self.model), "device": self.device or "", "runtime": self.runtime or ""}
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
         """Make the settings from the values of `to_mapping`."""
-        return cls(
-            model=Path(values["model"]),
-            device=values["device"] or None,
-            runtime=values["runtime"] or None,
-            threads=values["threads"],
-            inks=values["inks"],
-        )
+        optional = {name: values[name] or None for name in ("device", "runtime")}
+        return cls(**{**values, **optional, "model": Path(values["model"])})
 
 
 @st.cache_resource(show_spinner=False)

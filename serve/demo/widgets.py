@@ -25,10 +25,10 @@ SERVICE_STATIC = Path(__file__).resolve().parent.parent / "http" / "static"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenInk:
-    """The sheet's content. json: the strokes. example: key of the example, if the sheet shows one unchanged."""
+    """The sheet's content."""
 
-    json: str
-    example: str | None
+    json: str  # the strokes
+    example: str | None  # key of the example, if the sheet shows one unchanged
 
 
 def sheet(examples: Sequence[DemoExample]) -> WrittenInk | None:
@@ -65,12 +65,8 @@ def candidates(result: DemoResult, *, key: str, label: str | None = None) -> Non
 
 def _candidate(reading: LatexHypothesis, typesetter: Typesetter) -> dict[str, Any]:
     formula = typesetter.draw(reading.latex)
-    return {
-        "latex": reading.latex,
-        "confidence": round(reading.confidence, 4),
-        "svg": formula.svg,
-        "reason": formula.reason,
-    }
+    confidence = round(reading.confidence, 4)
+    return {"latex": reading.latex, "confidence": confidence, "svg": formula.svg, "reason": formula.reason}
 
 
 def _data_url(picture: Picture) -> str:

@@ -1,7 +1,7 @@
 """The HTTP service as an ASGI application: its routes and their answers. `latexify.serve.http.server` runs it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -142,28 +142,19 @@ def _script_route(path: Path) -> Callable[[], Awaitable[Response]]:
 def _add_error_handlers(app: FastAPI) -> None:
     """Answer every error in the same form: one line and its status."""
 
-    async def on_http_error(_: Request, error: Exception) -> JSONResponse:
-        assert isinstance(error, HttpError)
-        return _error_response(error.status, str(error), error.headers)
+    async def on_error(_: Request, error: Exception) -> JSONResponse:
+        headers: Mapping[str, str] | None = None
+        if isinstance(error, HttpError):
+            status, text, headers = error.status, str(error), error.headers
+        elif isinstance(error, HTTPException):
+            text, headers = f"{error.detail}: see /openapi.json for all routes", error.headers
+            status = error.status_code
+        elif isinstance(error, RequestValidationError):
+            first = error.errors()[0]
+            status, text = HTTPStatus.UNPROCESSABLE_ENTITY, f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        else:  # Starlette raises it again for the log
+            status, text = HTTPStatus.INTERNAL_SERVER_ERROR, "internal error: see the server's log"
+        return JSONResponse({"error": text, "status": int(status)}, status_code=status, headers=headers)
 
-    async def on_routing_error(_: Request, error: Exception) -> JSONResponse:
-        assert isinstance(error, HTTPException)
-        return _error_response(error.status_code, f"{error.detail}: see /openapi.json for all routes", error.headers)
-
-    async def on_invalid_query(_: Request, error: Exception) -> JSONResponse:
-        assert isinstance(error, RequestValidationError)
-        first = error.errors()[0]
-        location = ".".join(map(str, first["loc"]))
-        return _error_response(HTTPStatus.UNPROCESSABLE_ENTITY, f"{location}: {first['msg']}", None)
-
-    async def on_crash(_: Request, __: Exception) -> JSONResponse:
-        return _error_response(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error: see the server's log", None)
-
-    app.add_exception_handler(HttpError, on_http_error)
-    app.add_exception_handler(HTTPException, on_routing_error)
-    app.add_exception_handler(RequestValidationError, on_invalid_query)
-    app.add_exception_handler(Exception, on_crash)  # Starlette raises it again for the log
-
-
-def _error_response(status: int, text: str, headers: Any) -> JSONResponse:
-    return JSONResponse({"error": text, "status": int(status)}, status_code=status, headers=headers)
+    for kind in (HttpError, HTTPException, RequestValidationError, Exception):
+        app.add_exception_handler(kind, on_error)

@@ -1,10 +1,9 @@
 """Batch the pictures of many requests: those that arrive while the model is busy form its next batch."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
@@ -19,19 +18,6 @@ class BatchRecognizer(Protocol):
         """Recognise pictures, in their order."""
 
 
-class BatchObserver(Protocol):
-    """An object that counts batches."""
-
-    def batch_done(self, *, size: int, elapsed_s: float) -> None:
-        """Count a batch that succeeded or failed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _QueuedPicture:
-    picture: Picture
-    num_beams: int
-
-
 class ItemSlots:
     """Slots for the items in progress. Their number bounds the service's memory and the time that clients wait."""
 
@@ -41,19 +27,14 @@ class ItemSlots:
 
     @contextmanager
     def take(self, num_items: int, *, already_taken: int = 0) -> Iterator[None]:
-        """Hold slots until the end of the block.
-
-        Args:
-            num_items: Slots to take.
-            already_taken: Slots that the same request holds already.
+        """Hold slots until the end of the block; the same request holds `already_taken` others.
 
         Raises:
             HttpError: 503 if the slots are taken, 413 if there are fewer slots in all than the request needs.
         """
-        if num_items + already_taken > self.count:
-            raise too_large(
-                f"{num_items + already_taken} items, but the queue holds {self.count}: send fewer at a time"
-            )
+        num_needed = num_items + already_taken
+        if num_needed > self.count:
+            raise too_large(f"{num_needed} items, but the queue holds {self.count}: send fewer at a time")
         if self.num_taken + num_items > self.count:
             raise busy(f"the queue is full ({self.count} items): try again in a second")
         self.num_taken += num_items
@@ -73,7 +54,7 @@ class Batcher:
         thread: ThreadPoolExecutor,
         max_batch: int,
         max_wait_s: float,
-        observer: BatchObserver,
+        on_batch: Callable[[int, float], None],
     ) -> None:
         """Set up an empty queue.
 
@@ -83,14 +64,14 @@ class Batcher:
             max_batch: Most pictures in a batch.
             max_wait_s: After a batch of several, how long to wait for as many again, since clients that were just
                 answered often ask again. A single client never waits.
-            observer: Is told of every batch.
+            on_batch: Is told size and seconds of every batch that succeeded or failed.
         """
         self._recognizer = recognizer
         self._thread = thread
         self._max_batch = max_batch
         self._max_wait_s = max_wait_s
-        self._observer = observer
-        self._queue: dict[asyncio.Future[Recognition], _QueuedPicture] = {}
+        self._on_batch = on_batch
+        self._queue: dict[asyncio.Future[Recognition], tuple[Picture, int]] = {}  # picture and beam width
         self._arrived = asyncio.Event()
         self._last_size, self._last_end_s = 0, 0.0
 
@@ -102,7 +83,7 @@ class Batcher:
     async def read(self, picture: Picture, *, num_beams: int) -> Recognition:
         """Queue a picture and wait for its recognition. Cancelling this removes it from the queue at once."""
         future: asyncio.Future[Recognition] = asyncio.get_running_loop().create_future()
-        self._queue[future] = _QueuedPicture(picture=picture, num_beams=num_beams)
+        self._queue[future] = (picture, num_beams)
         self._arrived.set()
         try:
             return await future
@@ -114,17 +95,16 @@ class Batcher:
         loop = asyncio.get_running_loop()
         while True:
             await self._wait_for_pictures()
-            batch = self._take_batch()
+            batch, num_beams = self._take_batch()
             if not batch:
                 continue
             started_s = loop.time()
-            pictures = [queued.picture for queued in batch.values()]
-            num_beams = next(iter(batch.values())).num_beams
+            pictures = list(batch.values())
             work = loop.run_in_executor(self._thread, partial(self._recognizer.read, pictures, num_beams=num_beams))
             await asyncio.wait({work})
             _set_results(list(batch), work)
             self._last_size, self._last_end_s = len(batch), loop.time()
-            self._observer.batch_done(size=len(batch), elapsed_s=self._last_end_s - started_s)
+            self._on_batch(len(batch), self._last_end_s - started_s)
 
     async def _wait_for_pictures(self) -> None:
         """Wait for a picture and, after a batch of several, a moment for as many as it had."""
@@ -143,13 +123,11 @@ class Batcher:
         except TimeoutError:
             return
 
-    def _take_batch(self) -> dict[asyncio.Future[Recognition], _QueuedPicture]:
-        """Take the first pictures that have the same beam width."""
-        if not self._queue:
-            return {}
-        num_beams = next(iter(self._queue.values())).num_beams
-        alike = [future for future, queued in self._queue.items() if queued.num_beams == num_beams]
-        return {future: self._queue.pop(future) for future in alike[: self._max_batch]}
+    def _take_batch(self) -> tuple[dict[asyncio.Future[Recognition], Picture], int]:
+        """Take the first pictures that have the same beam width, if there are any; return them and the width."""
+        _, num_beams = next(iter(self._queue.values()), (None, 0))
+        alike = [future for future, (_, beams) in self._queue.items() if beams == num_beams]
+        return {future: self._queue.pop(future)[0] for future in alike[: self._max_batch]}, num_beams
 
 
 def _set_results(futures: Sequence[asyncio.Future[Recognition]], work: "asyncio.Future[list[Recognition]]") -> None:

@@ -8,12 +8,10 @@ from functools import cache
 from PIL import Image, UnidentifiedImageError
 
 from latexify.common.errors import LatexifyError
-from latexify.pipeline.inkml.document import parse_inkml
-from latexify.pipeline.inkml.xml import UnusableInkError
 from latexify.serve.http.http_errors import HttpError, too_large, unsupported, unusable
 from latexify.serve.http.limits import Limits
 from latexify.serve.http.requests import RequestItem
-from latexify.serve.recognizer import Picture, Recognizer, looks_like_markup
+from latexify.serve.recognizer import Picture, Recognizer, looks_like_markup, read_strokes
 
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 """Pillow's names of the accepted formats. Others are rare for photographs, and some start programs (EPS)."""
@@ -42,13 +40,10 @@ def draw_item(item: RequestItem, *, recognizer: Recognizer, limits: Limits) -> P
 def _draw_inkml(data: bytes, recognizer: Recognizer, limits: Limits) -> Picture:
     if len(data) > limits.max_ink_bytes:
         raise too_large(f"the InkML has {len(data)} bytes, the limit is {limits.max_ink_bytes}: send a smaller file")
-    try:
-        ink = parse_inkml(data, max_file_bytes=limits.max_ink_bytes, max_points=limits.max_points)
-    except UnusableInkError as error:
-        raise unusable(f"the ink cannot be read ({error.reason}: {error.detail})") from None
-    if len(ink.strokes) > limits.max_strokes:
-        raise unusable(f"{len(ink.strokes)} strokes, the limit is {limits.max_strokes}: send less")
-    return recognizer.draw(ink.strokes)
+    strokes = read_strokes(data, max_file_bytes=limits.max_ink_bytes, max_points=limits.max_points)
+    if len(strokes) > limits.max_strokes:
+        raise unusable(f"{len(strokes)} strokes, the limit is {limits.max_strokes}: send less")
+    return recognizer.draw(strokes)
 
 
 @cache

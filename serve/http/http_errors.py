@@ -1,8 +1,9 @@
 """Errors with an HTTP status and a one-line message that says what is wrong and how to fix it."""
 
+from functools import partial
 from http import HTTPStatus
 
-from latexify.common.errors import LatexifyError
+from latexify.common.errors import LatexifyError, one_line
 
 CLIENT_GONE = 499
 """Status of a request whose client disconnected before the answer (nginx's number); it only shows in metrics."""
@@ -12,7 +13,7 @@ class HttpError(LatexifyError):
     """Why a request, or one of its items, gets no answer; `status` is 4xx or 5xx."""
 
     def __init__(self, status: int, message: str) -> None:
-        super().__init__(" ".join(message.split()))
+        super().__init__(one_line(message))
         self.status = int(status)
 
     @property
@@ -21,26 +22,9 @@ class HttpError(LatexifyError):
         return {"Retry-After": "1"} if self.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
 
 
-def too_large(message: str) -> HttpError:
-    """Make an error 413."""
-    return HttpError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)
-
-
-def unusable(message: str) -> HttpError:
-    """Make an error 422: well-formed, but not readable as handwriting."""
-    return HttpError(HTTPStatus.UNPROCESSABLE_ENTITY, message)
-
-
-def malformed(message: str) -> HttpError:
-    """Make an error 400: the body is not what its content type says."""
-    return HttpError(HTTPStatus.BAD_REQUEST, message)
-
-
-def unsupported(message: str) -> HttpError:
-    """Make an error 415."""
-    return HttpError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, message)
-
-
-def busy(message: str) -> HttpError:
-    """Make an error 503, which tells the client to retry after a second."""
-    return HttpError(HTTPStatus.SERVICE_UNAVAILABLE, message)
+# each takes a message
+too_large = partial(HttpError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+unusable = partial(HttpError, HTTPStatus.UNPROCESSABLE_ENTITY)  # well-formed, but not readable as handwriting
+malformed = partial(HttpError, HTTPStatus.BAD_REQUEST)  # the body is not what its content type says
+unsupported = partial(HttpError, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+busy = partial(HttpError, HTTPStatus.SERVICE_UNAVAILABLE)  # tells the client to retry after a second

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,31 +19,19 @@ class ServiceMetrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self.requests = Counter(
-            "latexify_requests", "Requests by route and status.", ["route", "status"], registry=self.registry
-        )
-        self.latency = Histogram(
-            "latexify_request_seconds",
-            "Time from the head of a request to the end of its answer.",
-            ["route"],
-            buckets=LATENCIES_S,
-            registry=self.registry,
-        )
-        self.batch_size = Histogram(
-            "latexify_batch_size", "Pictures in a batch of the model.", buckets=BATCH_SIZES, registry=self.registry
-        )
-        self.batch_time = Histogram(
-            "latexify_batch_seconds", "Time of the model for a batch.", buckets=LATENCIES_S, registry=self.registry
-        )
-        self.failures = Counter(
-            "latexify_item_failures", "Items of lists that failed, by status.", ["status"], registry=self.registry
-        )
+        counter, histogram = partial(Counter, registry=self.registry), partial(Histogram, registry=self.registry)
+        self.requests = counter("latexify_requests", "Requests by route and status.", ["route", "status"])
+        text = "Time from the head of a request to the end of its answer."
+        self.latency = histogram("latexify_request_seconds", text, ["route"], buckets=LATENCIES_S)
+        self.batch_size = histogram("latexify_batch_size", "Pictures in a batch of the model.", buckets=BATCH_SIZES)
+        self.batch_time = histogram("latexify_batch_seconds", "Time of the model for a batch.", buckets=LATENCIES_S)
+        self.failures = counter("latexify_item_failures", "Items of lists that failed, by status.", ["status"])
 
     def add_gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
         """Add a gauge whose value is computed whenever the metrics are read."""
         Gauge(name, text, registry=self.registry).set_function(value)
 
-    def batch_done(self, *, size: int, elapsed_s: float) -> None:
+    def batch_done(self, size: int, elapsed_s: float) -> None:
         """Count a batch of the model."""
         self.batch_size.observe(size)
         self.batch_time.observe(elapsed_s)

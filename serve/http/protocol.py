@@ -7,7 +7,6 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 IDLE_TIMEOUT_S = 5
 """Time for the head of a request, between two requests, and for the rest of a body that was already answered."""
-
 MAX_DISCARDED_BYTES = 64_000_000
 """Bytes to read of a body that was already answered. A client that is cut off while it sends may miss the answer."""
 

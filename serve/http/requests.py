@@ -20,22 +20,15 @@ MULTIPART = "multipart/form-data"
 INKML = "application/inkml+xml"
 FILE_TYPES = (INKML, "application/xml", "text/xml", "application/octet-stream", "application/x-image")
 """These, and every ``image/*``, are one file; its content decides whether it is InkML or an image."""
-
-KINDS = ("strokes", "inkml", "image")
-"""Names that a JSON object may have."""
+KINDS = ("strokes", "inkml", "image")  # names that a JSON object may have
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestItem:
-    """One ink or image; exactly one of the two fields is given.
+    """One ink or image; exactly one of the two fields is given."""
 
-    Attributes:
-        file: Content of an InkML or image file.
-        strokes: Each float32 [num_points, 2], x to the right, y downward.
-    """
-
-    file: bytes | None = None
-    strokes: Sequence[Stroke] | None = None
+    file: bytes | None = None  # content of an InkML or image file
+    strokes: Sequence[Stroke] | None = None  # each float32 [num_points, 2], x to the right, y downward
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

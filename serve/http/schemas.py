@@ -7,8 +7,7 @@ from pydantic import BaseModel, Field
 from latexify.serve.http.limits import Limits
 from latexify.serve.http.requests import INKML, JSON, MULTIPART
 
-CROSS = [[[0, 0], [10, 12]], [[10, 0], [0, 12]]]
-"""The strokes of an x."""
+CROSS = [[[0, 0], [10, 12]], [[10, 0], [0, 12]]]  # the strokes of an x
 INK = '<ink xmlns="http://www.w3.org/2003/InkML"><trace>0 0, 10 12</trace><trace>10 0, 0 12</trace></ink>'
 
 

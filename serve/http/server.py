@@ -5,16 +5,12 @@ from collections.abc import Callable
 from math import ceil
 from typing import Literal
 
-import uvicorn
-
 from latexify.serve.http.app import make_app
-from latexify.serve.http.sockets import listen, run_until_signalled, url_of
+from latexify.serve.http.sockets import listen, make_server, run_until_signalled, url_of
 from latexify.serve.http.worker import ServiceSettings
 
-KEEP_ALIVE_S = 5
-"""Time between two requests of a connection."""
-MAX_CONNECTIONS = 512
-"""Below the usual limit of 1,024 open files for a process."""
+KEEP_ALIVE_S = 5  # time between two requests of a connection
+MAX_CONNECTIONS = 512  # below the usual limit of 1,024 open files for a process
 
 
 def run(settings: ServiceSettings, *, host: str, port: int, announce: Callable[[str], None]) -> None:
@@ -32,20 +28,14 @@ def run(settings: ServiceSettings, *, host: str, port: int, announce: Callable[[
         server.should_exit = True
 
     listener = listen(host, port)
-    config = uvicorn.Config(
+    server = make_server(
         make_app(settings, on_failure=stop),
         http=choose_protocol(announce),
         ws="none",
-        lifespan="on",
-        log_level="error",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
         limit_concurrency=MAX_CONNECTIONS,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=ceil(settings.limits.body_timeout_s + settings.limits.answer_timeout_s),
     )
-    server = uvicorn.Server(config)
     announce(f"serving {settings.model} on {url_of(listener)}")
     run_until_signalled(server, listener)
     if failures:

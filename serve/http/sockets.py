@@ -1,14 +1,15 @@
-"""Listening sockets and graceful shutdown, for the service and the demo."""
+"""Listening sockets, and servers that shut down gracefully, for the service and the demo."""
 
 import signal
 import socket
+from typing import Any
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from latexify.common.errors import LatexifyError
 
-BACKLOG = 512
-"""Connections that may wait to be accepted."""
+BACKLOG = 512  # connections that may wait to be accepted
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -30,6 +31,14 @@ def url_of(listener: socket.socket) -> str:
     """Return the socket's URL."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def make_server(app: ASGIApp, **options: Any) -> uvicorn.Server:
+    """Make a server that logs only errors, does not name its software, and does not trust headers of a proxy."""
+    config = uvicorn.Config(
+        app, lifespan="on", log_level="error", access_log=False, server_header=False, proxy_headers=False, **options
+    )
+    return uvicorn.Server(config)
 
 
 def run_until_signalled(server: uvicorn.Server, listener: socket.socket) -> None:

@@ -58,7 +58,7 @@ class Worker:
             thread=self._model_thread,
             max_batch=settings.max_batch,
             max_wait_s=settings.max_wait_s,
-            observer=self._metrics,
+            on_batch=self._metrics.batch_done,
         )
         self._recognizer = recognizer
         await self.batcher.run()
@@ -86,10 +86,7 @@ class Worker:
             return
 
     async def answer(self, body: bytes, *, content_type: str, num_beams: int) -> dict[str, Any]:
-        """Recognise all items of a request body.
-
-        Returns:
-            An answer, or, for a list, `results` with an answer or error for each item.
+        """Recognise all items of a body: an answer, or, for a list, `results` with an answer or error for each item.
 
         Raises:
             HttpError: If the body or its only item cannot be read, or the queue is full.
@@ -104,10 +101,9 @@ class Worker:
                 return {"results": results}
 
     async def _read(self, item: RequestItem, num_beams: int) -> dict[str, Any]:
-        recognizer, batcher = self._recognizer, self.batcher
+        recognizer, batcher, limits = self._recognizer, self.batcher, self.settings.limits
         assert recognizer is not None
         assert batcher is not None
-        limits = self.settings.limits
         picture = await self._in_thread(lambda: draw_item(item, recognizer=recognizer, limits=limits))
         recognition = await batcher.read(picture, num_beams=num_beams)
         return recognition.to_answer(is_calibrated=recognizer.is_calibrated)

@@ -3,31 +3,26 @@
 Front matter: https://huggingface.co/docs/hub/model-cards.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from latexify.common.errors import LatexifyError
-from latexify.eval.metrics.registry import METRICS, TITLES
+from latexify.eval.metrics.registry import METRICS
+from latexify.eval.report.previous_run import flatten
 from latexify.serve.hub.facts import CardFacts
 
 TAGS = ["handwriting", "handwritten-text-recognition", "inkml", "latex", "mathematics", "ocr", "trocr"]
-HUB_METRICS = {metric.name: metric.hub_name for metric in METRICS if metric.hub_name is not None}
-"""Figures that the Hub has a name for."""
 
 
 def build_card(facts: CardFacts, *, repo: str, licence: str | None = None) -> str:
     """Write the whole README.md.
 
-    Args:
-        facts: Facts of the model.
-        repo: Name of the repository on the Hub, or path of a folder; the example loads the model by it.
-        licence: Identifier from https://huggingface.co/docs/hub/repositories-licenses, instead of the data's.
-
-    Raises:
-        LatexifyError: If the licence is unknown.
+    `repo` is the name of the repository on the Hub, or the path of a folder; the example loads the model by it.
+    `licence` is an identifier from https://huggingface.co/docs/hub/repositories-licenses, instead of the data's. Raises
+    LatexifyError if the licence is unknown.
     """
     licence = licence or facts.licence
     if licence is None:
@@ -47,40 +42,37 @@ def build_card(facts: CardFacts, *, repo: str, licence: str | None = None) -> st
         repo=repo,
         evaluation=facts.evaluation,
         rates=rates_of(facts.evaluation.score) if facts.evaluation else [],
-        parameters=list(flatten(facts.manifest.params)),
+        parameters=flatten(facts.manifest.params),
         **_example(facts.geometry),
     )
 
 
 def front_matter(facts: CardFacts, *, repo: str, licence: str) -> str:
     """Return the card's YAML, which the Hub searches and shows beside the model."""
-    score = facts.evaluation.score if facts.evaluation else None
-    results = (
-        None
-        if score is None
-        else [
-            EvalResult(
-                task_type="image-to-text",
-                task_name="handwritten mathematics to LaTeX",
-                dataset_type=facts.dataset,
-                dataset_name=facts.origins[0].title,
-                dataset_split=score["split"],
-                metric_type=metric,
-                metric_name=f"{TITLES[name]} (%)",
-                metric_value=round(100 * score[name]["value"], 2),
-            )
-            for name, metric in HUB_METRICS.items()
-        ]
-    )
+    score = facts.evaluation.score if facts.evaluation else {}
+    results = [
+        EvalResult(
+            task_type="image-to-text",
+            task_name="handwritten mathematics to LaTeX",
+            dataset_type=facts.dataset,
+            dataset_name=facts.origins[0].title,
+            dataset_split=score["split"],
+            metric_type=metric.hub_name,
+            metric_name=f"{metric.title} (%)",
+            metric_value=round(100 * score[metric.name]["value"], 2),
+        )
+        for metric in METRICS
+        if metric.hub_name is not None and score
+    ]
     return ModelCardData(
         library_name="transformers",
         pipeline_tag="image-to-text",
         license=licence,
         base_model=None if facts.base == "scratch" else facts.base,
         tags=TAGS,
-        metrics=sorted(HUB_METRICS.values()) if results else None,
+        metrics=sorted(result.metric_type for result in results) or None,
         model_name=repo.rsplit("/", 1)[-1],
-        eval_results=results,
+        eval_results=results or None,
     ).to_yaml()
 
 
@@ -115,12 +107,3 @@ def percent(fraction: float) -> str:
 def count(number: float) -> str:
     """Format a whole number with commas between thousands."""
     return f"{number:,.0f}"
-
-
-def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield every value of nested mappings with its dotted name."""
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from flatten(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value

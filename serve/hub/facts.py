@@ -23,22 +23,16 @@ from latexify.common.errors import LatexifyError, one_line
 from latexify.pipeline.source.datasets import Origin
 from latexify.serve.hub.licences import ORIGINS, origins
 
-PERMISSIVE = "apache-2.0"
-"""Licence of generated data. It adds no terms to those of a base model."""
+PERMISSIVE = "apache-2.0"  # licence of generated data. It adds no terms to those of a base model.
 REQUIRED_FILES = (
-    names.CONFIG_NAME,
-    names.GEOMETRY_NAME,
-    names.WEIGHTS_NAME,
-    "preprocessor_config.json",
-    "tokenizer_config.json",
+    *(names.CONFIG_NAME, names.GEOMETRY_NAME, names.WEIGHTS_NAME),
+    *("preprocessor_config.json", "tokenizer_config.json"),
 )
 """Without one of these, `from_pretrained` or the recogniser fails on the published model."""
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 """Tensors that batch norms store beside their parameters."""
-MAX_MISTAKES = 12
-"""Number of the most common mistakes in a card."""
-BRACES = {"{", "}"}
-"""Left out of the mistakes: every wrong structure moves some, which would hide the symbols."""
+MAX_MISTAKES = 12  # number of the most common mistakes in a card
+BRACES = {"{", "}"}  # left out of the mistakes: every wrong structure moves some, which would hide the symbols
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,32 +46,14 @@ class GroupScores:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mistake:
-    """A common mistake. kind: substituted, missing or extra; the two tokens may be empty."""
-
-    kind: str
-    reference: str
-    prediction: str
-    count: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """How well a model recognises its test split.
+    """How well a model recognises its test split."""
 
-    Attributes:
-        score: Content of ``metrics/score.json``.
-        seconds: Mean time for one formula.
-        lengths: Scores by number of symbols.
-        structures: Scores by the structures in a formula.
-        mistakes: The most common ones, without those of braces.
-    """
-
-    score: Mapping[str, Any]
-    seconds: float
-    lengths: list[GroupScores]
-    structures: list[GroupScores]
-    mistakes: list[Mistake]
+    score: Mapping[str, Any]  # content of metrics/score.json
+    seconds: float  # mean time for one formula
+    lengths: list[GroupScores]  # by number of symbols
+    structures: list[GroupScores]  # by the structures in a formula
+    mistakes: list[dict[str, str]]  # the most common rows of confusions.csv, without those of braces
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,33 +67,19 @@ class TrainingHistory:
 
 @dataclass(frozen=True, kw_only=True)
 class CardFacts:
-    """Everything that goes into a card.
-
-    Attributes:
-        manifest: The model's manifest.
-        geometry: The canvas, as in ``latexify.json``.
-        num_parameters: Number of the model's parameters.
-        num_vocabulary: Rows of the decoder's embedding.
-        dataset: Name of the dataset in ``params.yaml``.
-        origins: The dataset, and the data that it was enriched with.
-        base_licence: Licence on the card of the base model, if that is a folder with a card.
-        num_samples: Samples by split, if the shards are available.
-        num_bytes: Size of the weights' file.
-        evaluation: None if the card is to have no figures.
-        history: None if the folder has no history.
-    """
+    """Everything that goes into a card."""
 
     manifest: Manifest
-    geometry: Mapping[str, float | None]
+    geometry: Mapping[str, float | None]  # the canvas, as in latexify.json
     num_parameters: int
-    num_vocabulary: int
-    dataset: str
-    origins: list[Origin]
-    base_licence: str | None
-    num_samples: Mapping[str, int]
-    num_bytes: int
-    evaluation: Evaluation | None
-    history: TrainingHistory | None
+    num_vocabulary: int  # rows of the decoder's embedding
+    dataset: str  # its name in params.yaml
+    origins: list[Origin]  # of the dataset, and of the data that it was enriched with
+    base_licence: str | None  # on the card of the base model, if that is a folder with a card
+    num_samples: Mapping[str, int]  # by split, if the shards are available
+    num_bytes: int  # size of the weights' file
+    evaluation: Evaluation | None  # None if the card is to have no figures
+    history: TrainingHistory | None  # None if the folder has no history
 
     @property
     def base(self) -> str:
@@ -138,12 +100,9 @@ def read_facts(
 ) -> CardFacts:
     """Gather the facts of a model.
 
-    Args:
-        model: The model's folder.
-        data: Folder of the artifacts (``data/``); only those that the model was made from are used.
-        metrics: Folder of the stages' JSON files.
-        dataset: A name of `latexify.serve.hub.licences.ORIGINS`, needed if the data is no longer available.
-        with_figures: Whether to read the evaluation.
+    Of the artifacts in `data` (``data/``), only those that the model was made from are used. `dataset` is a name of
+    `latexify.serve.hub.licences.ORIGINS`, needed if the data is no longer available. `metrics` is the folder of the
+    stages' JSON files, which are read with the evaluation.
 
     Raises:
         LatexifyError: If the model is incomplete, its data is unknown, or the figures are missing or of another model.
@@ -169,10 +128,9 @@ def read_facts(
 
 
 def check_model(folder: Path) -> tuple[Manifest, int]:
-    """Check that a model folder is complete; return its manifest and number of parameters.
+    """Return the manifest and the number of parameters of a model folder.
 
-    Raises:
-        LatexifyError: If files are missing or the weights are damaged.
+    Raises LatexifyError if files are missing or the weights are damaged.
     """
     manifest = read_manifest(folder, MODEL)
     missing = [name for name in REQUIRED_FILES if not (folder / name).is_file()]
@@ -183,9 +141,8 @@ def check_model(folder: Path) -> tuple[Manifest, int]:
             keys = [key for key in weights.keys() if not key.endswith(BUFFERS)]  # noqa: SIM118  # not a mapping
             shapes = [weights.get_slice(key).get_shape() for key in keys]
     except SafetensorError as error:
-        raise LatexifyError(
-            f"{folder / names.WEIGHTS_NAME} is damaged ({error}): run `{MODEL.producer}` again"
-        ) from None
+        path = folder / names.WEIGHTS_NAME
+        raise LatexifyError(f"{path} is damaged ({error}): run `{MODEL.producer}` again") from None
     return manifest, sum(math.prod(shape) for shape in shapes)
 
 
@@ -259,11 +216,8 @@ def _read_evaluation(model: Manifest, *, data: Path, metrics: Path) -> Evaluatio
     if predictions.inputs.get("model") != model.fingerprint or score.get("predictions") != predictions.fingerprint:
         raise LatexifyError(f"{path} has the score of another model: {remedy}")
     plots = data / "plots"
-    mistakes = [
-        Mistake(kind=row["kind"], reference=row["reference"], prediction=row["prediction"], count=int(row["count"]))
-        for row in _read_table(plots / "confusions.csv", columns={"kind", "reference", "prediction", "count"})
-        if not BRACES & {row["reference"], row["prediction"]}
-    ]
+    confusions = _read_table(plots / "confusions.csv", columns={"kind", "reference", "prediction", "count"})
+    mistakes = [row for row in confusions if not BRACES & {row["reference"], row["prediction"]}]
     return Evaluation(
         score=score,
         seconds=predictions.content["seconds"] / max(predictions.content["num_samples"], 1),

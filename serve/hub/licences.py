@@ -8,7 +8,6 @@ from latexify.pipeline.source.datasets import DATASETS, MATHWRITING_ORIGIN, Orig
 
 ORIGINS: Mapping[str, Origin] = {name: dataset.origin for name, dataset in DATASETS.items()}
 """By the name that `dataset` has in ``params.yaml``."""
-
 ADDITIONS: Mapping[str, Origin] = {
     "detexify": Origin(title="symbols drawn for Detexify", terms="ODbL 1.0", licence="odbl"),
     "symbols": MATHWRITING_ORIGIN,

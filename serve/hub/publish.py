@@ -36,23 +36,12 @@ def list_files(model: Path, *, card: str) -> dict[str, int]:
 
 
 def publish(  # noqa: PLR0913  # all keyword-only
-    model: Path,
-    *,
-    repo: str,
-    card: str,
-    message: str,
-    private: bool = True,
-    revision: str = "main",
+    model: Path, *, repo: str, card: str, message: str, private: bool = True, revision: str = "main"
 ) -> Publication:
-    """Upload a model; repository and branch are created if they do not exist.
+    """Upload a model with its card; repository and branch (`revision`) are created if they do not exist.
 
-    Args:
-        model: The model's folder.
-        repo: `name` (in the token's own namespace) or `namespace/name`.
-        card: Text of README.md.
-        message: Commit message.
-        private: Whether a new repository is private; an existing one stays as it is.
-        revision: Branch to commit to.
+    `repo` is `name` (in the token's own namespace) or `namespace/name`. `private` is whether a new repository is
+    private; an existing one stays as it is.
 
     Raises:
         LatexifyError: If the name is invalid, there is no token, or the Hub cannot be reached or refuses.

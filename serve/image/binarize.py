@@ -11,56 +11,29 @@ from latexify.serve.image.ruled_lines import remove_ruled_lines
 Mask = npt.NDArray[np.bool_]
 Grey = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
-
-WINDOW_DIVISOR = 24
-"""Longest side of the picture divided by the widest stroke; anything wider counts as background."""
-
+WINDOW_DIVISOR = 24  # longest side of the picture divided by the widest stroke; anything wider counts as background
 MIN_WINDOW_PX = 9
-
-SMALL_PX = 800
-"""Pictures whose longest side is at most half of this are enlarged."""
-
-BLUR_SIGMA_PX = 0.8
-"""Standard deviation of the blur that all other pictures get."""
-
-MIN_CONTRAST = 14.0
-"""Of 255: a picture without anything of more contrast is blank."""
-
-NOISE_LAG_PX = 6
-"""After blurring or enlarging, pixels this far apart do not share their noise."""
-
-NOISE_FACTOR = 5.0
-"""Ink differs from the background by more than this many standard deviations of the noise."""
-
+SMALL_PX = 800  # pictures whose longest side is at most half of this are enlarged
+BLUR_SIGMA_PX = 0.8  # standard deviation of the blur that all other pictures get
+MIN_CONTRAST = 14.0  # of 255: a picture without anything of more contrast is blank
+NOISE_LAG_PX = 6  # after blurring or enlarging, pixels this far apart do not share their noise
+NOISE_FACTOR = 5.0  # ink differs from the background by more than this many standard deviations of the noise
 MIN_INK_CONTRAST = 0.45
 """As a fraction of typical ink's contrast: fainter marks, such as ruled lines and folds, are not ink."""
-
 MIN_PEAK_CONTRAST = 0.7
 """As a fraction of typical ink's darkest contrast: a component that is nowhere as dark is not ink."""
-
 MIN_SPECK_AREA = 0.3
 """As a fraction of the squared stroke width: smaller components are dust. A dot of the pen covers 0.8."""
-
-MIN_PAPER_BRIGHTNESS = 0.4
-"""As a fraction of the brightest paper's: paper in the shade is not darker than this."""
-
+MIN_PAPER_BRIGHTNESS = 0.4  # as a fraction of the brightest paper's: paper in the shade is not darker than this
 MIN_INK_PIXELS = 12
-
-MAX_RULE_AREA = 4.0
-"""Times stroke width times length: a component from edge to edge with less area is a ruled line."""
+MAX_RULE_AREA = 4.0  # times stroke width times length: a component from edge to edge with less area is a ruled line
 
 
 def binarize(grey: Grey) -> tuple[Mask, float]:
-    """Find the ink of a picture.
+    """Find the ink of a picture, uint8 [height, width]: dark on light paper or the reverse. Light may be uneven.
 
-    Args:
-        grey: The picture, uint8 [height, width], dark ink on light paper or the reverse. Light may be uneven.
-
-    Returns:
-        The ink, bool [height, width] cropped to it, and the width of its strokes in pixels.
-
-    Raises:
-        LatexifyError: If the picture is blank.
+    Returns the ink, bool [height, width] cropped to it, and the width of its strokes in pixels. Raises LatexifyError if
+    the picture is blank.
     """
     smooth = _smooth(Image.fromarray(grey))
     dark = 255 - smooth if _is_light_on_dark(smooth) else smooth

@@ -12,23 +12,14 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectedComponents:
-    """The connected components of a mask; a pixel has eight neighbours.
+    """The connected components of a mask; a pixel has eight neighbours."""
 
-    Attributes:
-        shape: Height and width of the mask.
-        rows: Row of each run of pixels, int64 [num_runs].
-        starts: First column of each run, int64 [num_runs].
-        ends: Column after the last one of each run, int64 [num_runs].
-        labels: Component of each run, int64 [num_runs], 0 to count - 1 in the order of their first runs.
-        areas: Pixels of each component, int64 [count].
-    """
-
-    shape: tuple[int, int]
-    rows: Integers
-    starts: Integers
-    ends: Integers
-    labels: Integers
-    areas: Integers
+    shape: tuple[int, int]  # height and width of the mask
+    rows: Integers  # of each run of pixels, [num_runs]
+    starts: Integers  # first column of each run, [num_runs]
+    ends: Integers  # column after the last one of each run, [num_runs]
+    labels: Integers  # component of each run, [num_runs], 0 to count - 1 in the order of their first runs
+    areas: Integers  # pixels of each component, [count]
 
     @property
     def count(self) -> int:

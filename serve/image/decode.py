@@ -11,13 +11,8 @@ from latexify.common.errors import LatexifyError, one_line
 
 MAX_PIXELS = 100_000_000
 """Larger images are refused by their header alone: this many pixels take 400 MB. Phones take 50 million."""
-
-WORKING_PX = 1600
-"""Images are reduced to this longest side; a pen stroke is then still several pixels wide."""
-
-MAX_ASPECT_RATIO = 100
-"""No formula is this elongated."""
-
+WORKING_PX = 1600  # images are reduced to this longest side; a pen stroke is then still several pixels wide
+MAX_ASPECT_RATIO = 100  # no formula is this elongated
 Grey = npt.NDArray[np.uint8]
 
 
@@ -25,10 +20,8 @@ def decode_image(data: bytes) -> Grey:
     """Decode an image file of any format that Pillow supports.
 
     The EXIF orientation is applied, the first of several frames is taken, and colours become their brightness.
-    Transparent areas become light behind dark ink and dark behind light ink.
-
-    Returns:
-        Pixels, uint8 [height, width], at most `WORKING_PX` a side.
+    Transparent areas become light behind dark ink and dark behind light ink. Returns pixels, uint8 [height, width], at
+    most `WORKING_PX` a side.
 
     Raises:
         LatexifyError: If the data is not an image, damaged, or too large.

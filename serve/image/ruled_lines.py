@@ -5,21 +5,13 @@ import numpy.typing as npt
 
 Mask = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
-
 MAX_SLOPE = 0.12
 """Largest slope of a ruled line, since cameras are held at an angle: its rise over the width of the picture."""
-
-MIN_INKED_FRACTION = 0.85
-"""Smallest fraction of a ruled line's length that must be dark."""
-
+MIN_INKED_FRACTION = 0.85  # smallest fraction of a ruled line's length that must be dark
 CROSSING_THICKNESS_FACTOR = 1.8
 """Ink that is thicker than the ruled line by this factor belongs to a stroke that crosses it, and stays."""
-
-EDGE_PX = 3
-"""Distance from the edge of the picture at which lines are looked for."""
-
-MAX_THICKNESS_FRACTION = 0.03
-"""Largest thickness of a ruled line, as a fraction of the picture's height."""
+EDGE_PX = 3  # distance from the edge of the picture at which lines are looked for
+MAX_THICKNESS_FRACTION = 0.03  # largest thickness of a ruled line, as a fraction of the picture's height
 
 
 def remove_ruled_lines(mask: Mask) -> Mask:

@@ -13,30 +13,18 @@ from PIL import Image
 from latexify.pipeline.inks.ink import Stroke
 
 Mask = npt.NDArray[np.bool_]
-
 THINNED_WIDTH_PX = 6.0
 """The mask is scaled to this stroke width before thinning: enough for smooth lines, and still fast."""
-
-MAX_SIDE_PX = 2400
-"""Largest side of the scaled mask."""
-
-MIN_SPUR_FACTOR = 0.8
-"""Branches shorter than this many stroke widths are the corners of a stroke's end, not strokes."""
-
-SMOOTHING_POINTS = 5
-"""Width of the running mean over the points of a line; odd."""
+MAX_SIDE_PX = 2400  # largest side of the scaled mask
+MIN_SPUR_FACTOR = 0.8  # branches shorter than this many stroke widths are the corners of a stroke's end, not strokes
+SMOOTHING_POINTS = 5  # width of the running mean over the points of a line; odd
 
 
 def skeletonize(mask: Mask, *, width_px: float) -> list[Stroke]:
-    """Trace lines through the middle of the strokes of a mask.
+    """Trace lines through the middle of the strokes, `width_px` wide, of a mask: bool [height, width], not empty.
 
-    Args:
-        mask: The ink, bool [height, width], with at least one pixel.
-        width_px: Width of the strokes in pixels.
-
-    Returns:
-        The lines in no particular order, each float32 [num_points, 2] of x and y in pixels of the mask. Lines are cut
-        where they meet or cross. A dot is a line of one point.
+    Returns the lines in no particular order, each float32 [num_points, 2] of x and y in pixels of the mask. Lines are
+    cut where they meet or cross. A dot is a line of one point.
     """
     scale = min(THINNED_WIDTH_PX / width_px, MAX_SIDE_PX / max(mask.shape))
     thin, pitch = _thin(_resize(mask, scale))

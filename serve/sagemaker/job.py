@@ -16,31 +16,20 @@ from latexify.common.errors import LatexifyError
 
 ROOT = Path("/opt/ml")
 CHANNELS = ("raw", "inks", "shards", "tokenizer", "model")
-RESERVED_PREFIXES = ("_", "sagemaker_")
-"""Prefixes of hyperparameters that SageMaker adds by itself."""
-MAX_REASON_CHARS = 1024
-"""Length to which SageMaker cuts the reason for a failure."""
+RESERVED_PREFIXES = ("_", "sagemaker_")  # prefixes of hyperparameters that SageMaker adds by itself
+MAX_REASON_CHARS = 1024  # length to which SageMaker cuts the reason for a failure
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingJob:
-    """A training job.
+    """A training job."""
 
-    Attributes:
-        root: SageMaker's folder, /opt/ml.
-        hyperparameters: Parsed values by dotted name.
-        channels: Folders by name.
-        hosts: Names of all instances, sorted, so that all instances number them alike.
-        host: Name of this instance.
-        interface: Network interface between the instances; None for a single instance.
-    """
-
-    root: Path
-    hyperparameters: Mapping[str, Any]
-    channels: Mapping[str, Path]
-    hosts: Sequence[str]
-    host: str
-    interface: str | None
+    root: Path  # SageMaker's folder, /opt/ml
+    hyperparameters: Mapping[str, Any]  # parsed values by dotted name
+    channels: Mapping[str, Path]  # folders by name
+    hosts: Sequence[str]  # names of all instances, sorted, so that all instances number them alike
+    host: str  # name of this instance
+    interface: str | None  # network interface between the instances; None for a single instance
 
     @property
     def hyperparameters_path(self) -> Path:
@@ -85,8 +74,7 @@ def read_job(root: Path = ROOT) -> TrainingJob:
 def nested(dotted: Mapping[str, Any]) -> dict[str, Any]:
     """Turn dotted names into sections: ``{"train.max_steps": 5}`` into ``{"train": {"max_steps": 5}}``.
 
-    Raises:
-        LatexifyError: If a name is both a parameter and a section.
+    Raises LatexifyError if a name is both a parameter and a section.
     """
     sections: dict[str, Any] = {}
     for name, value in sorted(dotted.items()):

@@ -22,10 +22,8 @@ from latexify.common.errors import LatexifyError
 from latexify.serve.sagemaker.job import TrainingJob
 
 PORT = 29400
-STOPPED = 128 + signal.SIGTERM
-"""Exit code after SIGTERM, as in a shell."""
-NUM_LINES_KEPT = 40
-"""Last lines of a stage's stderr to keep for the error message."""
+STOPPED = 128 + signal.SIGTERM  # exit code after SIGTERM, as in a shell
+NUM_LINES_KEPT = 40  # last lines of a stage's stderr to keep for the error message
 
 
 def run(  # noqa: PLR0913  # all keyword-only but two
@@ -37,26 +35,15 @@ def run(  # noqa: PLR0913  # all keyword-only but two
     num_gpus: int,
     port: int = PORT,
 ) -> int:
-    """Run the stages that the job's channels leave to do, up to the model in ``/opt/ml/model``.
+    """Run the stages that the job's channels leave to do, up to the model in ``/opt/ml/model``; return the exit code.
 
-    Args:
-        job: The job.
-        params: All parameters.
-        children: Runs the stages.
-        work: Folder of this instance for intermediate artifacts.
-        num_gpus: GPUs of this instance; all instances must have the same number.
-        port: Port on which the first instance waits for the others.
-
-    Returns:
-        The exit code.
-
-    Raises:
-        LatexifyError: If a stage fails; with its last message.
+    `work` is this instance's folder for intermediate artifacts. All instances must have the same number of GPUs. The
+    first instance waits for the others on `port`. Raises LatexifyError with the last message of a stage that fails.
     """
     arguments = make_project(job, params, work=work)
     for stage in stages(job.channels):
-        command = [*(launcher(job, num_gpus=num_gpus, port=port) if stage == "train" else [sys.executable, "-P"])]
-        command += ["-m", "latexify", *arguments, stage]
+        start = launcher(job, num_gpus=num_gpus, port=port) if stage == "train" else [sys.executable, "-P"]
+        command = [*start, "-m", "latexify", *arguments, stage]
         code, message = children.run(command, environment=environment(job))
         if code != 0 and children.stopping:
             return STOPPED
@@ -78,9 +65,7 @@ def make_project(job: TrainingJob, params: Mapping[str, Any], *, work: Path) -> 
     """Make a project of links in `work`, and its parameter file.
 
     Checkpoints go to ``/opt/ml/checkpoints``, the model to ``/opt/ml/model``, figures to ``/opt/ml/output/data``.
-
-    Returns:
-        The command-line options for this project.
+    Returns the command-line options for this project.
 
     Raises:
         LatexifyError: If one of these folders is not writable, because the container runs as the wrong user.
@@ -151,13 +136,10 @@ class ProcessRunner:
     """Runs one process after another and forwards SIGTERM. For the main thread, which receives Python's signals.
 
     Create it early: a container's first process ignores signals that it has no handler for.
-
-    Attributes:
-        stopping: Whether SIGTERM has arrived; no further process is started then.
     """
 
     def __init__(self) -> None:
-        self.stopping = False
+        self.stopping = False  # whether SIGTERM has arrived; no further process is started then
         self._child: subprocess.Popen[str] | None = None
         signal.signal(signal.SIGTERM, self._stop)
 

@@ -13,8 +13,7 @@ import torch
 
 from latexify.common.errors import LatexifyError
 from latexify.serve import recognizer as recognizer_module
-from latexify.serve.batch_files import FileAnswer, FileFailure, answer_files
-from latexify.serve.files import Source, list_sources
+from latexify.serve.files import FileAnswer, FileFailure, answer_files, list_sources
 from latexify.serve.recognizer import Recognizer, default_model, looks_like_markup
 from tests.support.handwriting import encoded, ink, inkml, strokes
 from tests.support.reading_models import export_folder, make_loaded
@@ -175,9 +174,9 @@ def test_files_are_read_a_few_at_a_time(recognizer: Recognizer, files: Path, mon
     """100,000 photos do not fit into memory; chunks must not change names, order or answers."""
     sources = list(list_sources([str(files)]))
     whole = list(answer_files(recognizer, sources))
-    monkeypatch.setattr("latexify.serve.batch_files.CHUNK_SIZE", 2)
+    monkeypatch.setattr("latexify.serve.files.CHUNK_SIZE", 2)
     parts = list(answer_files(recognizer, sources))
-    assert [part.name for part in parts] == [source.name for source in sources]
+    assert [part.name for part in parts] == sources
     for part, entire in zip(parts, whole, strict=True):
         assert type(part) is type(entire)
         if isinstance(part, FileAnswer) and isinstance(entire, FileAnswer):
@@ -192,7 +191,7 @@ def test_what_is_not_a_file_is_a_line(recognizer: Recognizer, tmp_path: Path) ->
         "the folder holds neither InkML nor images",
         "it cannot be read (No such file or directory)",
     ]
-    assert sources[1] == Source(name=str(tmp_path / "gone.inkml"))
+    assert sources[1] == str(tmp_path / "gone.inkml")
 
 
 @pytest.mark.parametrize(

@@ -39,9 +39,9 @@ def test_confusions_are_as_many_as_the_token_errors(pairs: list[tuple[str, str]]
     references, predictions = ([pair[side] for pair in pairs] for side in (0, 1))
     confusions = count_confusions(references, predictions)
     edits = count_edits(references, predictions)
-    assert confusions.num_errors == edits.symbol_errors.sum()
+    assert confusions.pairs.total() == edits.symbol_errors.sum()
     rows = symbol_rows(confusions)
     assert sum(row["count"] for row in rows) == edits.num_symbols.sum()
-    assert sum(row["substituted"] + row["missing"] + row["extra"] for row in rows) == confusions.num_errors
+    assert sum(row["substituted"] + row["missing"] + row["extra"] for row in rows) == confusions.pairs.total()
     assert sum(row["taken_for_it"] for row in rows) == sum(row["substituted"] for row in rows)
     assert np.all([row["right"] >= 0 for row in rows])

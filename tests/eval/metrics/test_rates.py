@@ -17,9 +17,9 @@ def test_intervals_are_repeatable_and_hold_the_value() -> None:
     edits = count_edits(references, predictions)
     first, again, other = (measure_rates(edits.columns(), num_resamples=500, seed=seed) for seed in (1, 1, 2))
     assert first == again != other
-    rates = edits.score().rates()
+    totals, metrics = edits.totals(), {metric.name: metric for metric in METRICS}
     for name, rate in first.items():
-        assert rate["value"] == rates[name]
+        assert rate["value"] == totals[metrics[name].numerator] / totals[metrics[name].denominator]
         low, value, high = rate["low"], rate["value"], rate["high"]
         assert low is not None
         assert value is not None
@@ -30,6 +30,12 @@ def test_intervals_are_repeatable_and_hold_the_value() -> None:
     assert high is not None
     standard_error = (0.7 * 0.3 / 400) ** 0.5
     assert high - low == pytest.approx(2 * 1.96 * standard_error, rel=0.15)
+
+
+def test_corpus_rate_is_edits_over_characters() -> None:
+    """The mean of the samples' rates, a common mistake, would give 50 % here."""
+    edits = count_edits(["a", "b" * 9], ["x", "b" * 9])
+    assert measure_rates(edits.columns(), num_resamples=100, seed=1)["cer"]["value"] == 0.1
 
 
 def test_interval_of_a_perfect_score_is_a_point() -> None:

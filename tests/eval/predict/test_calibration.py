@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from latexify.common.errors import LatexifyError
 from latexify.eval.config import PredictParams
-from latexify.eval.metrics.reliability import ConfidenceBin, calibration_error, reliability
+from latexify.eval.metrics.reliability import calibration_error, reliability
 from latexify.eval.predict import calibrate
 from latexify.eval.predict import stage as predict
 from latexify.eval.predict.calibration import Calibration, confidence_of, fit_line, read_calibration, write_calibration
-from latexify.eval.report.charts import Dot, ReliabilitySeries, reliability_chart
+from latexify.eval.report.charts import Dot, reliability_chart
 from latexify.serve.recognizer import Recognizer
 from tests.support.reading_models import export_folder, make_loaded, random_pictures
 from tests.support.trainer_data import make_shards
@@ -104,25 +104,21 @@ def test_unfinished_predictions_have_confidence_0() -> None:
 def test_bins_and_their_error() -> None:
     """Computed by hand; the interval of 8 of 10 is Wilson's, as statistics packages give it."""
     bins = reliability([0.75] * 10 + [1.0] * 5 + [0.0] * 5, [True] * 8 + [False] * 2 + [True] * 5 + [False] * 5)
-    assert [(one.begin, one.end, one.num_samples) for one in bins] == [(0, 0.1, 5), (0.7, 0.8, 10), (0.9, 1, 5)]
-    assert (bins[1].low, bins[1].high) == pytest.approx((0.4902, 0.9433), abs=1e-4)
+    assert [(one["from"], one["to"], one["num_samples"]) for one in bins] == [(0, 0.1, 5), (0.7, 0.8, 10), (0.9, 1, 5)]
+    assert (bins[1]["right_low"], bins[1]["right_high"]) == pytest.approx((0.4902, 0.9433), abs=1e-4)
     assert calibration_error(bins) == pytest.approx(0.5 * 0.05)
 
 
 def test_a_confidence_at_an_edge_is_in_the_bin_below() -> None:
     """Otherwise 1.0 would be in a bin of its own, or in none."""
-    begins = [one.begin for one in reliability([0.1, 0.1000001, 1.0], [True, True, True])]
+    begins = [one["from"] for one in reliability([0.1, 0.1000001, 1.0], [True, True, True])]
     assert begins == [0.0, 0.1, 0.9]
 
 
 def test_the_chart_shows_every_bin() -> None:
     """Both lines, a dot for each bin, and the tooltips."""
-    filled = ConfidenceBin(begin=0.7, end=0.8, num_samples=10, confidence=0.75, right=0.8, low=0.49, high=0.94)
-    dot = Dot(x=filled.confidence, y=filled.right, low=filled.low, high=filled.high, share=1.0, note="10 formulas")
-    svg = reliability_chart(
-        [ReliabilitySeries(name="calibrated", points=[dot]), ReliabilitySeries(name="raw", points=[dot, dot])],
-        title="Sure",
-    )
+    dot = Dot(x=0.75, y=0.8, low=0.49, high=0.94, share=1.0, note="10 formulas")
+    svg = reliability_chart({"calibrated": [dot], "raw": [dot, dot]}, title="Sure")
     assert svg.count("<circle") == 3
     assert svg.count("<polyline") == 2
     assert svg.count('class="whisker"') == 1

@@ -30,7 +30,7 @@ class SlowRecognizer:
             raise RuntimeError("out of memory")
         return [Recognition(latex=str(number), confidence=1, elapsed_s=0) for number in numbers]
 
-    def batch_done(self, *, size: int, elapsed_s: float) -> None:
+    def batch_done(self, size: int, elapsed_s: float) -> None:
         assert (size, elapsed_s > 0) == (len(self.batches[-1][1]), True)
 
 
@@ -46,7 +46,7 @@ def with_batcher(
 
     async def play() -> None:
         with ThreadPoolExecutor(1) as thread:
-            batcher = Batcher(slow, thread=thread, max_batch=max_batch, max_wait_s=max_wait_s, observer=slow)
+            batcher = Batcher(slow, thread=thread, max_batch=max_batch, max_wait_s=max_wait_s, on_batch=slow.batch_done)
             life = asyncio.create_task(batcher.run())
             try:
                 await scene(batcher)

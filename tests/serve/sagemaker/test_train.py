@@ -18,26 +18,11 @@ from safetensors.torch import load_file
 
 from latexify.cli.recipe import merged, sagemaker_train
 from latexify.common.errors import LatexifyError
-from latexify.serve.sagemaker.job import TrainingJob, nested, read_job, write_failure
+from latexify.serve.sagemaker.job import TrainingJob
 from latexify.serve.sagemaker.train import count_gpus, launcher, stages
 from tests.support.repository import REPOSITORY
+from tests.support.sagemaker_job import QUICK, make_job
 from tests.support.trainer_data import make_base, make_shards, make_tokenizer
-
-QUICK = {
-    "train.max_steps": "60",
-    "train.global_batch": "8",
-    "train.micro_batch": "5",
-    "train.warmup_steps": "2",
-    "train.learning_rate": "1e-3",
-    "train.validate_steps": "30",
-    "train.validate_samples": "6",
-    "train.checkpoint_steps": "3",
-    "train.loader_workers": "0",
-    "train.num_threads": "1",
-    "train.schedule": '"cosine"',
-    "sagemaker_job_name": "set by the SDK",
-    "_tuning_objective_metric": "valid_cer",
-}
 
 
 @pytest.fixture(scope="module")
@@ -48,31 +33,6 @@ def channels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_shards(folder / "shards")
     make_base(folder / "model", tokenizer)
     return folder
-
-
-def make_job(
-    root: Path,
-    channels: Path | None = None,
-    *,
-    hyperparameters: dict[str, str] | None = None,
-    hosts: tuple[str, ...] = ("algo-1",),
-    host: str = "algo-1",
-) -> Path:
-    """Create /opt/ml as SageMaker does before it starts a container. Returns `root`."""
-    config = root / "input/config"
-    config.mkdir(parents=True)
-    (config / "hyperparameters.json").write_text(json.dumps(QUICK if hyperparameters is None else hyperparameters))
-    names = [path.name for path in channels.iterdir()] if channels else []
-    settings = {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated", "RecordWrapperType": "None"}
-    (config / "inputdataconfig.json").write_text(json.dumps(dict.fromkeys(names, settings)))
-    resources = {"current_host": host, "hosts": hosts, "network_interface_name": "lo"}
-    (config / "resourceconfig.json").write_text(json.dumps(resources))
-    for name in ("model", "output", "checkpoints", "input/data"):
-        (root / name).mkdir(parents=True)
-    for name in names:
-        assert channels is not None
-        shutil.copytree(channels / name, root / "input/data" / name)
-    return root
 
 
 def start(root: Path, *options: str) -> subprocess.Popen[str]:
@@ -235,45 +195,6 @@ def test_the_reason_of_a_failed_stage_is_reported(channels: Path, tmp_path: Path
     assert "Traceback" not in errors
 
 
-@pytest.mark.parametrize(
-    ("channels", "resources", "message"),
-    [
-        ({"training": {}}, {}, "training: unknown; choose from raw, inks, shards, tokenizer, model"),
-        ({"shards": {}}, {}, "shards, tokenizer: give both"),
-        ({"raw": {"TrainingInputMode": "Pipe"}}, {}, "raw: set its input mode to File or FastFile"),
-        (
-            {"raw": {"S3DistributionType": "ShardedByS3Key"}},
-            {"hosts": ["algo-1", "algo-2"], "current_host": "algo-1"},
-            "raw: set its distribution to FullyReplicated",
-        ),
-    ],
-)
-def test_unusable_channels_are_refused(
-    tmp_path: Path, channels: dict[str, object], resources: dict[str, object], message: str
-) -> None:
-    """With half of the shards on each instance, training would silently use half of the data."""
-    root = make_job(tmp_path)
-    (root / "input/config/inputdataconfig.json").write_text(json.dumps(channels))
-    if resources:
-        (root / "input/config/resourceconfig.json").write_text(json.dumps(resources))
-    with pytest.raises(LatexifyError) as caught:
-        read_job(root)
-    assert message in str(caught.value)
-
-
-def test_hyperparameters_are_parsed_as_in_params_yaml(tmp_path: Path) -> None:
-    """SageMaker turns every value into text; `5e-5` must become a number again, and a quoted value a string."""
-    texts = {
-        "train.learning_rate": "5e-5",
-        "train.freeze": '["encoder"]',
-        "train.max_hours": "null",
-        "dataset": '"crohme"',
-    }
-    job = read_job(make_job(tmp_path, hyperparameters=texts))
-    sections = {"train": {"learning_rate": 5e-5, "freeze": ["encoder"], "max_hours": None}, "dataset": "crohme"}
-    assert nested(job.hyperparameters) == sections
-
-
 def test_hyperparameters_override_a_recipe() -> None:
     """SageMaker accepts at most a hundred hyperparameters, and a recipe's name is easier to get right."""
     sections = merged({"recipe": "crohme-scratch", "train.max_steps": 7, "seed": 3})
@@ -282,12 +203,6 @@ def test_hyperparameters_override_a_recipe() -> None:
     assert sections["train"]["max_steps"] == 7
     assert sections["train"]["schedule"] == "wsd"
     assert sections["seed"] == 3
-
-
-def test_a_container_without_sagemaker_is_one_host(tmp_path: Path) -> None:
-    """Users who try the image by hand have no resourceconfig.json."""
-    job = read_job(tmp_path)
-    assert (job.hosts, job.host, job.interface, job.channels) == (["localhost"], "localhost", None, {})
 
 
 def test_every_gpu_of_every_instance_gets_a_process(tmp_path: Path) -> None:
@@ -314,9 +229,3 @@ def test_the_channels_determine_the_stages() -> None:
     assert stages({"shards": folder, "tokenizer": folder}) == ["train"]
     assert stages({"inks": folder}) == ["vocab", "rasterize", "train"]
     assert stages({"raw": folder})[0] == stages({})[0] == "source"
-
-
-def test_the_end_of_a_long_reason_is_kept(tmp_path: Path) -> None:
-    """SageMaker cuts after 1,024 characters, and the cause is at the end."""
-    write_failure(tmp_path, "x" * 5000 + "the cause")
-    assert (tmp_path / "output/failure").read_text().endswith("the cause")

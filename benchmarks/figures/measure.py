@@ -75,7 +75,7 @@ def measure(archive: Path) -> dict[str, Any]:
         params, seed = ScoreParams(), Params().seed
         resampling: dict[str, Any] = {"num_resamples": params.bootstrap_samples, "seed": seed}
         appearance = measure_appearance(inks.references, predictions, scorer=scorer)
-        pairs = Pairs(references=inks.references, predictions=predictions, keys=None)
+        pairs = Pairs(references=list(inks.references), predictions=predictions, keys=None)
         system = System(name=name, pairs=pairs, edits=edits, appearance=appearance)
         decodings[name] = {
             "is_constrained": is_constrained,

@@ -59,6 +59,10 @@ def store_errors() -> tuple[type[Exception], ...]:
     return tuple(getattr(module, name) for module, name in loaded)
 
 
+def _location_errors() -> tuple[type[Exception], ...]:
+    return (OSError, *store_errors())
+
+
 @contextmanager
 def store_trouble(location: Location) -> Iterator[None]:
     """Turn errors of an object store, such as a lost connection or a missing bucket, into a LatexifyError.
@@ -67,7 +71,7 @@ def store_trouble(location: Location) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, *store_errors()) as error:
+    except _location_errors() as error:
         # an error of a local file names the file, one of a full disk may not
         is_of_file = isinstance(error, OSError) and (error.filename is not None or error.errno in _OUR_DISK)
         if is_local(location) or is_of_file or isinstance(error, BrokenPipeError | ChildProcessError):

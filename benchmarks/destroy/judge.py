@@ -128,8 +128,8 @@ class Judge:
             for name, data in zip(names, files, strict=True)
         ]
         chunk = Chunk(index=0, members=members)
-        counts = read_chunk(chunk, plan=PLAN, params=self.params, base=self.folder, out=self.folder)
-        rows = read_parquet(self.folder / part_name(0)) if counts.num_rows else INK_SCHEMA.empty_table()
+        outcome = read_chunk(chunk, plan=PLAN, params=self.params, base=self.folder, out=self.folder)
+        rows = read_parquet(self.folder / part_name(0)) if len(outcome.identities) else INK_SCHEMA.empty_table()
         return Reading(names=names, files=files, rows=rows, rejections=list(read_record(self.folder, 0).rejections))
 
     def _drawing_problems(self, ink: Ink) -> list[str]:

@@ -54,9 +54,9 @@ def is_local(location: Location) -> TypeIs[Path]:
 
 
 def store_errors() -> tuple[type[Exception], ...]:
-    """Return the exception types, besides OSError, of the object stores' packages that are loaded, for `except`."""
+    """Return OSError and the exception types of the object stores' packages that are loaded, for `except`."""
     loaded = [(sys.modules[module], name) for module, name in _ERRORS_OF_STORES if module in sys.modules]
-    return tuple(getattr(module, name) for module, name in loaded)
+    return (OSError, *(getattr(module, name) for module, name in loaded))
 
 
 @contextmanager
@@ -67,7 +67,7 @@ def store_trouble(location: Location) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, *store_errors()) as error:
+    except store_errors() as error:
         # an error of a local file names the file, one of a full disk may not
         is_of_file = isinstance(error, OSError) and (error.filename is not None or error.errno in _OUR_DISK)
         if is_local(location) or is_of_file or isinstance(error, BrokenPipeError | ChildProcessError):

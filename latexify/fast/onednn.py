@@ -81,6 +81,8 @@ class PackedConvolution:
 
     def add_relu(self, hidden: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
         """Apply the convolution, add `residual` in place, then ReLU."""
-        apply, how = OPERATORS._convolution_pointwise_.binary, ("add", 1.0, "relu", [], "")
-        result: torch.Tensor = apply(residual, hidden, self._weight, self._bias, *self._shape, *how)
+        apply = OPERATORS._convolution_pointwise_.binary
+        result: torch.Tensor = apply(
+            residual, hidden, self._weight, self._bias, *self._shape, "add", 1.0, "relu", [], ""
+        )
         return result

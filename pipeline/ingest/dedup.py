@@ -203,9 +203,9 @@ def _plan(duplicates: Duplicates, *, parts: _Parts, rejected: pa.Table) -> Dedup
         "rows": dict(zip(SPLITS, rows, strict=True)),
         "rejected": dict(sorted(Counter(rejected["reason"].to_pylist()).items())),
     }
-    parts = [{"name": part_name(chunk), "num_rows": count} for chunk, count in kept.items() if count]
+    remaining = [{"name": part_name(chunk), "num_rows": count} for chunk, count in kept.items() if count]
     changes = [PartChange(name=part_name(chunk), num_rows=num_rows[chunk], dropped=dropped[chunk]) for chunk in dropped]
-    return DedupPlan(counts=counts, parts=parts, changes=changes)
+    return DedupPlan(counts=counts, parts=remaining, changes=changes)
 
 
 def apply_plan(plan: DedupPlan, *, folder: Location, engine: Engine) -> None:

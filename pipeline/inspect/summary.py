@@ -78,8 +78,8 @@ def _quantiles(name: str, values: Iterable[float | None]) -> Iterator[str]:
     known = np.array([value for value in values if value is not None], dtype=np.float64)
     if len(known):
         quantiles = {"least": 0, "median": 0.5, "99 %": 0.99, "most": 1}
-        values = np.quantile(known, list(quantiles.values()), method="nearest").tolist()
-        numbers = (f"{word} {_number(value)}" for word, value in zip(quantiles, values, strict=True))
+        found = np.quantile(known, list(quantiles.values()), method="nearest").tolist()
+        numbers = (f"{word} {_number(value)}" for word, value in zip(quantiles, found, strict=True))
         yield _line(name, ", ".join(numbers))
 
 

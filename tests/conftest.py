@@ -33,11 +33,12 @@ SLOW = (
     "tests/serve/test_recognizer.py",
     "tests/trainer/inference/onnx/",
     "tests/trainer/inference/test_constraint.py",
-    "tests/trainer/inference/test_reader.py",
-    "tests/trainer/inference/test_transformers_reader.py",
-    "tests/trainer/loop/test_options.py",
+    "tests/trainer/inference/test_from_transformers.py",
+    "tests/trainer/inference/test_model.py",
+    "tests/trainer/loop/test_loop.py",
     "tests/trainer/loop/test_ranks.py",
     "tests/trainer/loop/test_resume.py",
+    "tests/trainer/loop/test_step.py",
     "tests/trainer/model/test_trocr_family.py",
 )
 """Files and folders whose tests take more than 15 seconds together; `make test-quick` leaves them out."""

@@ -29,7 +29,7 @@ SLOW = (
     "tests/pipeline/rasterize/test_resume.py",
     "tests/pipeline/synthesis/composed/test_compose.py",
     "tests/serve/hub/test_publish.py",
-    "tests/serve/sagemaker/",
+    "tests/serve/sagemaker/test_train.py",
     "tests/serve/test_recognizer.py",
     "tests/trainer/inference/onnx/",
     "tests/trainer/inference/test_constraint.py",

@@ -102,12 +102,9 @@ def _is_plain(root: Any, traces: Sequence[Any], channels: Sequence[Any]) -> bool
     return (
         next(root.iter(*_NOT_PLAIN_ELEMENTS), None) is None
         and all(_NOT_PLAIN_ATTRIBUTES.isdisjoint(trace.keys()) for trace in traces)
-        and not any(channel.get("name") == "S" or len(channel) or _has_scale(channel) for channel in channels)
+        and not any(channel.get("name") == "S" or channel.get("orientation") or len(channel) for channel in channels)
+        and len({channel.get("units") for channel in channels if channel.get("name") in {"X", "Y"}}) <= 1
     )
-
-
-def _has_scale(channel: Any) -> bool:
-    return channel.get("orientation") is not None or channel.get("units") is not None
 
 
 def _text(element: Any) -> str:

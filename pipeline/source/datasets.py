@@ -18,8 +18,6 @@ from latexify.pipeline.inputs.scan import InputSpec
 from latexify.pipeline.inputs.splits import SPLIT_NAMES, AnnotationSplit, FolderSplit, HashSplit, InputSplit, SplitRule
 from latexify.pipeline.source.download import fetch
 
-DatasetSection = SyntheticParams | MathWritingParams | CrohmeParams | InkmlParams
-
 # MathWriting-2024 as Google publishes it: ``URL/NAME.tgz``, and the size in bytes of each archive. Source: Gervais et
 # al., MathWriting: A Dataset For Handwritten Mathematical Expression Recognition (arXiv:2404.10690), and its readme
 MATHWRITING_URL = "https://storage.googleapis.com/mathwriting_data"

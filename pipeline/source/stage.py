@@ -6,18 +6,19 @@ from latexify.artifacts.files import write_json
 from latexify.artifacts.location import Location
 from latexify.artifacts.manifest import Manifest, read_manifest, write_manifest
 from latexify.artifacts.names import COMPOSED_NAME, COUNTS_NAME, MANIFEST_NAME, SOURCE
+from latexify.common.section import Section
 from latexify.pipeline.config import ComposedParams, DatasetName
 from latexify.pipeline.engine.engine import Engine
 from latexify.pipeline.inputs.inputs import SourcePlan
 from latexify.pipeline.inputs.scan import InputSpec, scan_inputs
 from latexify.pipeline.inputs.splits import HashSplit, InputSplit
-from latexify.pipeline.source.datasets import DATASETS, Context, DatasetSection
+from latexify.pipeline.source.datasets import DATASETS, Context
 
 SOURCE_VERSION = 1
 
 
 def run(  # noqa: PLR0913  # parameters of all stages: section, locations, engine
-    section: DatasetSection,
+    section: Section,
     *,
     dataset: DatasetName,
     seed: int,

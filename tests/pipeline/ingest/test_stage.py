@@ -16,13 +16,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from latexify.common.errors import LatexifyError
+from latexify.common.section import Section
 from latexify.pipeline.config import CrohmeParams, DatasetName, IngestParams, InkmlParams, MathWritingParams
 from latexify.pipeline.engine.engine import Backend, Engine
 from latexify.pipeline.ingest import chunks
 from latexify.pipeline.ingest import stage as ingest
 from latexify.pipeline.inks.table import read_inks
 from latexify.pipeline.source import stage as source
-from latexify.pipeline.source.datasets import DatasetSection
 
 ALL_ALLOWED = IngestParams(max_reject_fraction=1)
 
@@ -50,7 +50,7 @@ def put(folder: Path, files: Mapping[str, bytes]) -> None:
         (folder / name).write_bytes(data)
 
 
-def run_source(section: DatasetSection, at: Path, *, dataset: DatasetName = "inkml") -> None:
+def run_source(section: Section, at: Path, *, dataset: DatasetName = "inkml") -> None:
     """Run the source stage."""
     source.run(section, dataset=dataset, seed=1, raw=at / "raw", out=at / "source", jobs=1)
 

@@ -11,11 +11,11 @@ import pytest
 from latexify.artifacts.manifest import Manifest, read_manifest
 from latexify.artifacts.names import SOURCE
 from latexify.common.errors import LatexifyError
+from latexify.common.section import Section
 from latexify.pipeline.config import CrohmeParams, DatasetName, InkmlParams, MathWritingParams, SyntheticParams
 from latexify.pipeline.inputs.inputs import SourcePlan, resolve_input
 from latexify.pipeline.source import datasets
 from latexify.pipeline.source import stage as source
-from latexify.pipeline.source.datasets import DatasetSection
 
 INK = b"<ink><annotation type='truth'>x</annotation><trace>1 2</trace></ink>"
 
@@ -34,7 +34,7 @@ def pack(path: Path, folder: Path) -> None:
         archive.add(folder, arcname=".")
 
 
-def run(section: DatasetSection, dataset: DatasetName, at: Path, *, seed: int = 1) -> Manifest:
+def run(section: Section, dataset: DatasetName, at: Path, *, seed: int = 1) -> Manifest:
     """Run the stage with `at/raw` and `at/source`, and read what it wrote."""
     source.run(section, dataset=dataset, seed=seed, raw=at / "raw", out=at / "source", jobs=1)
     return read_manifest(at / "source", SOURCE)
@@ -163,7 +163,7 @@ def test_mathwriting_is_downloaded_once(tmp_path: Path, monkeypatch: pytest.Monk
 def test_missing_and_useless_inputs_are_named(tmp_path: Path) -> None:
     """Each mistake with paths gets a sentence that names the path."""
     put(tmp_path / "raw", "empty/readme.txt", "broken.tgz", "a/x.inkml")
-    cases: list[tuple[DatasetSection, DatasetName, str]] = [
+    cases: list[tuple[Section, DatasetName, str]] = [
         (InkmlParams(paths=["nowhere"]), "inkml", "nowhere does not exist"),
         (InkmlParams(paths=["empty"]), "inkml", "empty holds no InkML"),
         (InkmlParams(paths=["broken.tgz"]), "inkml", "broken.tgz cannot be read as a tar or zip"),

@@ -33,10 +33,10 @@ repro: setup
 	@echo "report: $(CURDIR)/data/report/report.html"
 
 test: setup
-	@OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadscope
+	@OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 test-quick: setup
-	@OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadscope -m "not slow"
+	@OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not slow"
 
 lint: setup
 	@ruff check .

@@ -195,6 +195,34 @@ def broken_numbers(rng: Random, sound: Sequence[bytes]) -> Mutant:
     return _with_numeral(rng, sound, texts.broken_numeral(rng), expected="rejected")
 
 
+def coded_numbers(rng: Random, sound: Sequence[bytes]) -> Mutant:
+    """A coded value where a plain one was."""
+    return _with_numeral(rng, sound, texts.coded_numeral(rng), expected="any")
+
+
+def differences(rng: Random, sound: Sequence[bytes]) -> Mutant:
+    """The x and y of all traces as first differences: the same ink."""
+    base = _with_plain_traces(rng, sound)
+    order = rng.choice(("'", '"'))
+
+    def encode(match: re.Match[bytes]) -> bytes:
+        points = [point.split() for point in match[0].decode().split(",") if point.strip()]
+        return escape(texts.as_differences(points, order=order)).encode()
+
+    return Mutant(data=_TRACE.sub(encode, base), expected="same", base=base)
+
+
+def contexts(rng: Random, sound: Sequence[bytes]) -> Mutant:
+    """Contexts, references and views around the traces, sound or not."""
+    data = _with_plain_traces(rng, sound)
+    root = _ROOT.search(data)
+    assert root is not None
+    added = texts.context(rng).encode()
+    if rng.random() < 0.3:
+        data = data.replace(b"<trace ", b"<trace continuation='%s' " % rng.choice((b"begin", b"middle", b"end")), 2)
+    return Mutant(data=data[: root.end()] + added + data[root.end() :])
+
+
 def comma_decimals(rng: Random, sound: Sequence[bytes]) -> Mutant:
     """Decimal commas, which also separate points."""
     numbers = [f"{rng.randrange(100)},{rng.randrange(100)}" for _ in range(2 * rng.randint(1, 20))]

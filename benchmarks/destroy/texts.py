@@ -1,6 +1,8 @@
 r"""Texts that a damaged file may hold: LaTeX labels as nobody should write them, and numbers of every form."""
 
 from collections.abc import Sequence
+from decimal import Decimal
+from itertools import pairwise
 from random import Random
 
 from latexify.pipeline.latex import tables, tokenize
@@ -104,13 +106,25 @@ FINITE_FORMS = (
 
 BROKEN_FORMS = (
     "inf", "-inf", "+Infinity", "nan", "NaN", "-nan", "nan(0x1)", "1e400", "-1e400", "1e39", "3.4028236e38", "1#INF",
-    "1e999999999999999999", "0x1F", "0x1p-3", "0b101", "0o17", "1_000", "1'000", "1f", "1d0", "10L", "1/2", "50%",
-    "$1", "--1", "+-1", "1-2", "1e", "1e+", "e5", ".", "-", "+", "1.2.3", "1e5e5", "1e5.5", "1..2", "1+2", "1ee5",
-    "#FF", "\u0967", "\uff11\uff12", "\u0663", "\u22121", "\u221e", "\xbd", "\u2460", "\xb2", "1\u00a02", "1\u200b",
-    "\ufeff1", "one", "null", "None", "true", "True", "''", '"1"', "1;2", "1|2", "(1)", "[1]", "1:2", "\\N", "~", "?",
+    "1e999999999999999999", "0x1F", "0x1p-3", "0b101", "0o17", "1_000", "1f", "1d0", "10L", "1/2", "50%",
+    "$1", "--1", "+-1", "1e", "1e+", "e5", ".", "+", "1.2.3", "1e5e5", "1e5.5", "1..2", "1+2", "1ee5",
+    "\u0967", "\uff11\uff12", "\u0663", "\u22121", "\u221e", "\xbd", "\u2460", "\xb2", "1\u00a02", "1\u200b",
+    "\ufeff1", "one", "null", "None", "true", "True", "''", "1;2", "1|2", "(1)", "[1]", "1:2", "\\N", "~",
     "`1`", "1\x7f",
 )  # fmt: skip
 """No number of any form that is allowed, or one that is too large for float32."""
+
+
+CODED_FORMS = (
+    *("'1", '"1', "!1", "'-1", "*", "?", "T", "F", "#FF"),
+    *("-#F", "1-2", "1'2", "1'000", "- 1", "1*", "?1", "T F"),
+)
+"""Values that the Recommendation codes; whether the trace can be read depends on what stands around them."""
+
+
+def coded_numeral(rng: Random) -> str:
+    """One to three coded values."""
+    return rng.choice(("", " ")).join(rng.choices(CODED_FORMS, k=rng.randint(1, 3)))
 
 
 def finite_numeral(rng: Random) -> str:
@@ -134,3 +148,36 @@ def broken_numeral(rng: Random) -> str:
     digits = "".join(rng.choices("0123456789", k=rng.choice((50, 400, 5000))))
     written = (f"9{digits}", f"1e{digits}1", f"{digits}x", f"-9{digits}.{digits}", rng.choice(BROKEN_FORMS))
     return rng.choice((*written, *rng.choices(BROKEN_FORMS, k=5)))
+
+
+def as_differences(points: Sequence[Sequence[str]], *, order: str) -> str:
+    """Write points with x and y as differences from the third point on. order: `'` for first, `"` for second ones."""
+    numbers = [[Decimal(value) for value in point[:2]] for point in points]
+    first = [[b - a for a, b in zip(*pair, strict=True)] for pair in pairwise(numbers)]
+    second = [[b - a for a, b in zip(*pair, strict=True)] for pair in pairwise(first)]
+    written = [" ".join(point) for point in points[:2]]
+    for index, point in enumerate(points[2:]):
+        values = first[index + 1] if order == "'" else second[index]
+        marks = order if index == 0 else ""
+        written.append(" ".join([f"{marks}{value}" for value in values] + list(point[2:])))
+    return ",".join(written)
+
+
+def context(rng: Random) -> str:
+    """A context, definitions or a view for an InkML file, sound or not."""
+    numbers = " ".join(rng.choices(("0", "1", "-1", "2.5", "nan", "1e400", "x"), k=rng.choice((3, 3, 3, 4, 0))))
+    matrix = f"<affine>{numbers},{numbers[::-1]}</affine>"
+    transform = f"<canvasTransform><mapping type='affine'>{matrix}</mapping></canvasTransform>"
+    x = f"<channel name='X' orientation='{rng.choice(('+ve', '-ve', 'up'))}'/>"
+    y = f"<channel name='Y' units='{rng.choice(('mm', 'cm', 'parsec'))}'/>"
+    circle = "<context xml:id='a' contextRef='#b'/><context xml:id='b' contextRef='#a'/>"
+    views = "".join(f"<traceView traceDataRef='#v' from='{rng.randint(0, 3)}'/>" for _ in range(rng.randint(1, 3)))
+    written = (
+        f"<context>{transform}</context>",
+        f"<context><traceFormat>{x}{y}</traceFormat></context>",
+        f"<definitions>{circle}</definitions><context contextRef='#a'/>",
+        f"<definitions><trace xml:id='v'>1 2,3 4</trace></definitions>{views}",
+        "<context contextRef='#nothing'/>",
+        "<traceView traceDataRef='#0' from='2' to='1'/>",
+    )
+    return rng.choice(written)

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
+import numpy as np
+
 from latexify.pipeline.inkml.xml import UnusableInkError
 from latexify.pipeline.inks.ink import Reason
 
@@ -23,11 +25,14 @@ MAX_NUMBER_CHARS = 64
 
 _VALUE: Final = re.compile(
     r"""\s* (?P<order>[!'"])? \s*
-    (?: (?P<sign>[-+]?) \s* (?: \#(?P<hex>[0-9A-F]+) | (?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:E[-+]?[0-9]+)?) )
+    (?: (?: (?P<sign>-) \s* | \+ )?
+        (?: \#(?P<hex>[0-9A-Fa-f]+) | (?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,4})?) )
+        (?= [\s!'"\-#*?TF] | \Z )  # what may follow a number without white space
       | (?P<word>[TF*?])
     ) \s*""",
-    re.VERBOSE | re.IGNORECASE | re.ASCII,
+    re.VERBOSE | re.ASCII,
 )
+_MAX_FLOAT32: Final = Decimal(float(np.finfo(np.float32).max))
 _EXPLICIT, _FIRST_DIFFERENCE, _SECOND_DIFFERENCE = "!", "'", '"'
 
 
@@ -44,7 +49,7 @@ class _Channel:
     def decode(self, match: re.Match[str]) -> Value:
         self._order = match["order"] or self._order
         if match["word"]:
-            return self._word(match["word"].upper())
+            return self._word(match["word"])
         number = _number(match)
         if self._order == _EXPLICIT:
             self._difference = number - self._last if isinstance(self._last, Decimal) else None
@@ -101,6 +106,8 @@ def _number(match: re.Match[str]) -> Decimal:
     if len(digits) > MAX_NUMBER_CHARS:
         raise _bad(f"a number of {len(digits)} characters")
     number = Decimal(int(digits, 16)) if match["hex"] else Decimal(digits)
+    if number > _MAX_FLOAT32:
+        raise _bad(f"{digits} is too large for float32")
     return -number if match["sign"] == "-" else number
 
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -9,6 +10,15 @@ import pytest
 from latexify.trainer.loop.signals import StopSignals
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Python's own handler of SIGINT. A shell starts programs in the background without it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_the_first_signal_is_recorded_and_the_second_interrupts() -> None:
     """Whoever presses Ctrl-C twice does not want to wait for the end of a step."""
     with StopSignals() as signals:

@@ -82,10 +82,10 @@ def document_of(root: Any, *, max_points: int = MAX_POINTS) -> Document:
         raise UnusableInkError(Reason.BAD_POINTS, "a trace is inside another")
     formats = list(root.iter("{*}traceFormat"))
     channels = [channel for trace_format in formats for channel in trace_format.iter("{*}channel")]
-    is_plain = len(formats) <= 1 and _is_plain(root, traces, channels)
+    names = [channel.get("name", "").strip().upper() for channel in channels]
+    is_plain = len(formats) <= 1 and "S" not in names and _is_plain(root, channels, names)
     if is_plain:
         texts = [_text(trace) for trace in ink_elements(root)]
-        names = [channel.get("name", "").strip().upper() for channel in channels]
         content = TraceTexts(texts=texts, channels=names)
     else:
         content = TraceTexts(texts=plain_traces(root, max_points=max_points), channels=[])
@@ -97,13 +97,14 @@ def ink_elements(root: Any) -> list[Any]:
     return [trace for trace in root.iter("{*}trace") if not is_pen_up(trace)]
 
 
-def _is_plain(root: Any, traces: Sequence[Any], channels: Sequence[Any]) -> bool:
+def _is_plain(root: Any, channels: Sequence[Any], names: Sequence[str]) -> bool:
     """Whether all traces are ink, and their numbers have one meaning, which the names of the channels tell."""
+    units = {channel.get("units") for channel, name in zip(channels, names, strict=True) if name in {"X", "Y"}}
     return (
         next(root.iter(*_NOT_PLAIN_ELEMENTS), None) is None
-        and all(_NOT_PLAIN_ATTRIBUTES.isdisjoint(trace.keys()) for trace in traces)
-        and not any(channel.get("name") == "S" or channel.get("orientation") or len(channel) for channel in channels)
-        and len({channel.get("units") for channel in channels if channel.get("name") in {"X", "Y"}}) <= 1
+        and all(_NOT_PLAIN_ATTRIBUTES.isdisjoint(each.keys()) for each in root.iter("{*}trace", "{*}traceGroup"))
+        and not any(channel.get("orientation") or len(channel) for channel in channels)
+        and len(units) <= 1
     )
 
 

@@ -72,6 +72,7 @@ DIALECTS = {
     "points separated by spaces, three channels": f"{trace_format('XYF')}<trace>10 0 5\n10 40 5\n30 40 5</trace>",
     # channels (section 3.1)
     "y before x": f"{trace_format('YX')}<trace>0 10,40 10,40 30</trace>",
+    "names in lower case": trace_format("xy", y='units="mm"', x='units="cm"') + "<trace>10 0,10 400,30 400</trace>",
     "y before x, pressure not sent": f"{trace_format('YX', intermittent='F')}<trace>0 10,40 10,40 30</trace>",
     "y before x, pressure sent at times": f"{trace_format('YX', intermittent='F')}<trace>0 10,40 10 9,40 30</trace>",
     "pressure first, time not sent": f"{trace_format('FXYT')}<trace>5 10 0,5 10 40,5 30 40</trace>",
@@ -173,6 +174,10 @@ REFUSED = {
     "no channel y": (Reason.CONTRADICTORY_INKML, f"{trace_format('XZ')}<trace>1 2,3 4</trace>"),
     "two channels x": (Reason.CONTRADICTORY_INKML, f"<context>{trace_format('XXY')}</context><trace>1 2 3</trace>"),
     "a context that does not exist": (Reason.CONTRADICTORY_INKML, '<trace contextRef="#c">1 2,3 4</trace>'),
+    "a context of a group that does not exist": (
+        Reason.CONTRADICTORY_INKML,
+        '<traceGroup contextRef="#c"><trace>1 2,3 4</trace></traceGroup>',
+    ),
     "a context that is no context": (
         Reason.CONTRADICTORY_INKML,
         f'<definitions>{YX_FORMAT}</definitions><trace contextRef="#f">1 2,3 4</trace>',

@@ -56,14 +56,18 @@ class FileFailure:
 
 
 def answer_files(
-    recognizer: Recognizer, names: Iterable[str], *, num_beams: int = 1
+    recognizer: Recognizer, names: Iterable[str], *, num_beams: int = 1, only: str | None = None
 ) -> Iterator[FileAnswer | FileFailure]:
-    """Recognise files, a chunk at a time; one that cannot be read does not stop the others."""
+    """Recognise files, a chunk at a time; one that cannot be read does not stop the others.
+
+    Raises LatexifyError if `only` does not suit the model, see `Recognizer.read`.
+    """
+    recognizer.constraint(only)
     remaining = iter(names)
     while chunk := list(islice(remaining, CHUNK_SIZE)):
         drawn = [_draw(recognizer, name) for name in chunk]
         pictures = [picture for picture, _ in drawn if not isinstance(picture, LatexifyError)]
-        recognitions = iter(recognizer.read(pictures, num_beams=num_beams))
+        recognitions = iter(recognizer.read(pictures, num_beams=num_beams, only=only))
         for name, (picture, elapsed_s) in zip(chunk, drawn, strict=True):
             if isinstance(picture, LatexifyError):
                 yield FileFailure(name=name, reason=str(picture))

@@ -13,13 +13,14 @@ from latexify.artifacts.names import MANIFEST_NAME, MODEL
 from latexify.common.errors import LatexifyError
 from latexify.common.package_data import MODELS
 from latexify.eval.predict.calibration import confidence_of, read_calibration
-from latexify.eval.predict.latex_grammar import constraint_for
 from latexify.pipeline.drawing.draw import Canvas, draw_ink
 from latexify.pipeline.inks.ink import Stroke
 from latexify.pipeline.latex import normalize
+from latexify.trainer.inference.constraint import Constraint
 from latexify.trainer.inference.open import choose_runtime, open_model
 from latexify.trainer.inference.runtime import Runtime
 from latexify.trainer.inference.search import Hypothesis
+from latexify.trainer.inference.well_formed import read_vocabulary
 
 MAX_TOKENS = 256  # maximum number of tokens of an answer; the longest labels of CROHME and MathWriting have about 100
 BATCH_SIZE = 16  # pictures in a batch
@@ -98,8 +99,8 @@ class Recognizer:
         folder = default_model() if model is None else model
         self.runtime = choose_runtime(folder, runtime)
         self._trained = open_model(folder, device=device, runtime=self.runtime, num_threads=num_threads)
-        self._constraint = None if constrained is False else constraint_for(folder)
-        if constrained and self._constraint is None:
+        self._vocabulary = None if constrained is False else read_vocabulary(folder)
+        if constrained and self._vocabulary is None:
             raise LatexifyError(
                 f"the tokens of {folder} are pieces of text, not LaTeX tokens, so its answers cannot be constrained to "
                 "well-formed LaTeX: leave --constrained out"
@@ -144,27 +145,45 @@ class Recognizer:
 
         return picture_of(data, self.canvas)
 
-    def read(self, pictures: Sequence[Picture], *, num_beams: int = 1) -> list[Recognition]:
-        """Recognise pictures that :meth:`draw` or :meth:`picture_of` made, in their order.
+    def read(self, pictures: Sequence[Picture], *, num_beams: int = 1, only: str | None = None) -> list[Recognition]:
+        r"""Recognise pictures that :meth:`draw` or :meth:`picture_of` made, in their order.
 
-        The beam width 1 is greedy search, the fastest, which has no alternatives.
+        Args:
+            pictures: uint8 [height, width] of the canvas.
+            num_beams: Beam width; 1 is greedy search, the fastest, which has no alternatives.
+            only: The symbols that may be written: `digits`, `letters` and LaTeX tokens, divided by spaces, such as
+                ``digits +-= \frac``; None for all.
+
+        Raises:
+            LatexifyError: If the model does not know a symbol of `only`, or is not constrained.
         """
+        constraint = self.constraint(only)
         # the more ink, the longer the formula, roughly; a batch takes as long as its longest
         order = sorted(range(len(pictures)), key=lambda i: np.count_nonzero(pictures[i] < 128))
         recognitions: dict[int, Recognition] = {}
         for start in range(0, len(order), BATCH_SIZE):
             batch = order[start : start + BATCH_SIZE]
-            recognitions |= zip(batch, self._read_batch([pictures[i] for i in batch], num_beams), strict=True)
+            answers = self._read_batch([pictures[i] for i in batch], num_beams, constraint)
+            recognitions |= zip(batch, answers, strict=True)
         return [recognitions[i] for i in range(len(pictures))]
 
-    def _read_batch(self, pictures: list[Picture], num_beams: int) -> list[Recognition]:
+    def constraint(self, only: str | None = None) -> Constraint | None:
+        """Return the constraint of the search; see :meth:`read` for `only` and the errors."""
+        if only is not None and self._vocabulary is None:
+            raise LatexifyError(
+                "the symbols can only be limited where answers are constrained to well-formed LaTeX: leave out `only`, "
+                "or --no-constrained, or choose a model whose tokens are LaTeX tokens"
+            )
+        return None if self._vocabulary is None else self._vocabulary.constraint(only=only)
+
+    def _read_batch(self, pictures: list[Picture], num_beams: int, constraint: Constraint | None) -> list[Recognition]:
         started = time.perf_counter()
         hypotheses = self._trained.inference.generate(
             np.stack(pictures),
             max_tokens=MAX_TOKENS,
             num_beams=num_beams,
             num_best=num_beams,
-            constraint=self._constraint,
+            constraint=constraint,
         )
         formulas = [self._to_latex(of_picture) for of_picture in hypotheses]
         elapsed_s = (time.perf_counter() - started) / len(pictures)

@@ -16,7 +16,6 @@ from latexify.artifacts.names import MODEL
 from latexify.common.errors import LatexifyError
 from latexify.common.progress import Progress
 from latexify.eval.config import PredictParams
-from latexify.eval.predict.latex_grammar import constraint_for
 from latexify.pipeline.latex import normalize
 from latexify.shards.format.index import SplitIndex
 from latexify.shards.format.sample import Sample
@@ -26,6 +25,7 @@ from latexify.trainer.inference.decoder import StepDecoder
 from latexify.trainer.inference.model import TrainedModel
 from latexify.trainer.inference.open import open_model
 from latexify.trainer.inference.threads import run_in_threads
+from latexify.trainer.inference.well_formed import constraint_for
 from latexify.trainer.model.canvas import Geometry
 
 _Batch = list[tuple[int, Sample, dict[str, Any]]]  # row of the index, sample, and its JSON

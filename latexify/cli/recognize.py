@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from latexify.cli.options import Constrained, Device, ModelFolder, RuntimeOption, Threads, Workspace, extra_needed
+from latexify.cli.options import Constrained, Device, ModelFolder, Only, RuntimeOption, Threads, Workspace, extra_needed
 
 if TYPE_CHECKING:
     from latexify.serve.files import FileAnswer
@@ -26,6 +26,7 @@ def recognize(  # noqa: PLR0913, PLR0917  # one parameter per option
     image_out: Annotated[
         Path | None, typer.Option(help="Write each picture that the model reads into this folder, as PNG.")
     ] = None,
+    only: Only = None,
     constrained: Constrained = None,
     device: Device = None,
     runtime: RuntimeOption = None,
@@ -45,7 +46,8 @@ def recognize(  # noqa: PLR0913, PLR0917  # one parameter per option
         recognizer = Recognizer(folder, device=device, runtime=runtime, constrained=constrained, num_threads=threads)
     with_names = len(paths) > 1 or Path(paths[0]).is_dir()
     any_failed = False
-    for number, answer in enumerate(answer_files(recognizer, list_sources(paths), num_beams=beams), start=1):
+    answers = answer_files(recognizer, list_sources(paths), num_beams=beams, only=only)
+    for number, answer in enumerate(answers, start=1):
         if isinstance(answer, FileFailure):
             any_failed = True
             print(f"latexify: {answer.name}: {answer.reason}", file=sys.stderr, flush=True)

@@ -27,9 +27,10 @@ class Hypothesis:
     Attributes:
         ids: Token ids without start, end and padding.
         confidence: 0 to 1, the geometric mean of the probabilities of the tokens, end token included, so that long
-            formulas are not penalised. They are the model's own probabilities, also under a constraint.
+            formulas are not penalised. They are the model's own probabilities, also under a constraint. Of a sequence
+            that was closed where the model wanted to end, the token counts that it would have had to write instead.
         finished: False if the length limit was reached before the end token or the tokens looped; under a constraint
-            also if the end token was the last one that fitted, or if the model wanted to end where it may not.
+            also if the end token was the last one that fitted.
     """
 
     ids: list[int]
@@ -109,6 +110,7 @@ class _GreedyBatch:
         self._ids = np.full((num_samples, search.max_tokens), search.end_id)
         self._log_probabilities = np.zeros((num_samples, search.max_tokens), np.float32)
         self._cut = np.full(num_samples, search.max_tokens)  # where a sequence ends that is cut off
+        self._is_stuck = np.zeros(num_samples, np.bool_)  # whether it wanted to end there, but might not
         self._length = 0
         self.constraint = ConstraintState(search.constraint, num_samples, search.max_tokens)
         self.tokens: Ints = np.full(num_samples, search.start_id)
@@ -123,6 +125,7 @@ class _GreedyBatch:
         # A model that may not end where it wants to has nothing left to write: it would go on for hundreds of tokens.
         is_stuck = self._alive & (favourites == end_id) & (tokens != end_id)
         self._cut[self._rows[is_stuck]] = self._length
+        self._is_stuck[self._rows[is_stuck]] = True
         self._alive &= ~is_stuck
         self.tokens = tokens
         self._ids[self._rows, self._length] = tokens
@@ -156,14 +159,15 @@ class _GreedyBatch:
         search = self._search
         sums = self._log_probabilities.cumsum(axis=1, dtype=np.float64).astype(np.float32).tolist()
         results = []
-        for ids, total, cut in zip(self._ids.tolist(), sums, self._cut.tolist(), strict=True):
+        facts = zip(self._ids.tolist(), sums, self._cut.tolist(), self._is_stuck.tolist(), strict=True)
+        for ids, total, cut, is_stuck in facts:
             end = ids.index(search.end_id) if search.end_id in ids[:cut] else cut
-            count = min(end + 1, cut)
             is_ended = end < cut
+            count = end + 1 if is_ended or is_stuck else cut
             hypothesis = Hypothesis(
                 ids=ids[:end] if is_ended else search.repair(ids[:cut]),
-                confidence=min(1.0, math.exp(total[count - 1] / count)) if count else 0.0,
-                finished=is_ended and search.is_finished(count),
+                confidence=min(1.0, math.exp(total[count - 1] / count)),
+                finished=(is_ended or is_stuck) and search.is_finished(count),
             )
             results.append([hypothesis])
         return results

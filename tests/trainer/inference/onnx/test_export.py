@@ -62,11 +62,8 @@ def test_the_grammar_is_exported(model: Path, exported: Path) -> None:
     assert read_grammar(exported) == read_grammar(model)
     assert read_grammar(exported) is not None
     pictures = list(random_pictures(9).numpy())
-    answers = [
-        [answer.latex for answer in Recognizer(folder, device="cpu", runtime=runtime).read(pictures)]
-        for folder, runtime in ((model, "torch"), (exported, "onnx"))
-    ]
-    assert answers[0] == answers[1]
+    by_torch, by_onnx = (Recognizer(folder, device="cpu").read(pictures) for folder in (model, exported))
+    assert [answer.latex for answer in by_onnx] == [answer.latex for answer in by_torch]
 
 
 def test_onnxruntime_gives_what_torch_gives(model: Path, exported: Path) -> None:

@@ -314,7 +314,7 @@ def test_both_evaluations_read_the_same(tmp_path: Path, pools: Pools, monkeypatc
     amount = exam.Amount(num_inks=20, num_steps=1, repeats=1)
     measured, targets = evaluation.run(tmp_path / "new", raw=None, inks="synthetic", amount=amount, pools=pools)
     found = {row.name: row.median for row in measured}
-    assert found["inks that both read alike"] == 100
+    assert found["inks that both recognise alike"] == 100
     assert found["baseline: character error rate"] == pytest.approx(found["latexify: character error rate"], rel=0.1)
     assert min(found.values()) > 0
     assert [target.limit for target in targets] == [3]

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Le, Lt, MinLen
+from annotated_types import Ge, Gt, Le, Lt, MinLen, MultipleOf
 
 from latexify.common.section import Section
 
@@ -142,6 +142,9 @@ class RasterizeParams(Section):
     pen_width_px: Annotated[float, Gt(0)] = 1.5
     max_stroke_px: Annotated[float, Gt(0)] | None = 20.0
     """Maximum size of an ink's median stroke; None lets every ink fill the canvas."""
+    width_step_px: Annotated[int, Ge(2), MultipleOf(2)] | None = None
+    """Cut every picture to the width that its ink needs, in steps of so many pixels, up to `width_px`. Short formulas
+    then cost less, and long ones can have a wide canvas. None: all pictures are `width_px` wide."""
     max_tokens: Annotated[int, Ge(1), Le(4096)] = 256
     """Longer labels are rejected from training and counted; evaluation splits keep them."""
     samples_per_shard: Annotated[int, Ge(1)] = 1000

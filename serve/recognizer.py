@@ -17,6 +17,7 @@ from latexify.eval.predict.latex_grammar import constraint_for
 from latexify.pipeline.drawing.draw import Canvas, draw_ink
 from latexify.pipeline.inks.ink import Stroke
 from latexify.pipeline.latex import normalize
+from latexify.shards.reading.plan import batches_by_width
 from latexify.trainer.inference.open import choose_runtime, open_model
 from latexify.trainer.inference.runtime import Runtime
 from latexify.trainer.inference.search import Hypothesis
@@ -112,6 +113,7 @@ class Recognizer:
             margin_px=geometry.margin_px,
             pen_width_px=geometry.pen_width_px,
             max_stroke_px=geometry.max_stroke_px,
+            width_step_px=geometry.width_step_px,
         )
 
     @property
@@ -150,10 +152,11 @@ class Recognizer:
         The beam width 1 is greedy search, the fastest, which has no alternatives.
         """
         # the more ink, the longer the formula, roughly; a batch takes as long as its longest
-        order = sorted(range(len(pictures)), key=lambda i: np.count_nonzero(pictures[i] < 128))
+        order = np.argsort([np.count_nonzero(picture < 128) for picture in pictures], kind="stable")
+        widths_px = np.array([picture.shape[1] for picture in pictures], dtype=np.int32)
         recognitions: dict[int, Recognition] = {}
-        for start in range(0, len(order), BATCH_SIZE):
-            batch = order[start : start + BATCH_SIZE]
+        for rows in batches_by_width(order, widths_px, size=BATCH_SIZE):
+            batch = rows.tolist()
             recognitions |= zip(batch, self._read_batch([pictures[i] for i in batch], num_beams), strict=True)
         return [recognitions[i] for i in range(len(pictures))]
 

@@ -20,6 +20,7 @@ from latexify.eval.predict.latex_grammar import constraint_for
 from latexify.pipeline.latex import normalize
 from latexify.shards.format.index import SplitIndex
 from latexify.shards.format.sample import Sample
+from latexify.shards.reading.plan import batches_by_width
 from latexify.shards.reading.reader import SampleReader
 from latexify.trainer.inference.constraint import Constraint
 from latexify.trainer.inference.decoder import StepDecoder
@@ -98,9 +99,8 @@ def decode(
     # prediction for a sample does not depend on the others in its batch.
     order = rows[np.argsort(index.num_tokens[rows], kind="stable")[::-1]]
     with SampleReader(index) as reader:
-        batch_size = predictor.params.batch_size
-        starts = range(0, len(order), batch_size)
-        batches = (_read_batch(reader, order[start : start + batch_size]) for start in starts)
+        parts = batches_by_width(order, index.widths_px, size=predictor.params.batch_size)
+        batches = (_read_batch(reader, part) for part in parts)
         for decoded in run_in_threads(partial(_decode_batch, predictor), batches, num_threads=_num_threads(predictor)):
             yield decoded
             progress.advance(len(decoded))

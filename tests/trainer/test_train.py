@@ -120,7 +120,7 @@ def test_batches_are_mixed_for_batch_norm_only(
         asked.append(by_length)
         return plan_epoch(*arguments, by_length=by_length, **options)
 
-    monkeypatch.setattr("latexify.trainer.loop.loop.has_batch_norm", lambda _model: batch_norm)
+    monkeypatch.setattr("latexify.trainer.loop.optim.has_batch_norm", lambda _model: batch_norm)
     monkeypatch.setattr("latexify.trainer.data.specs.plan_epoch", plan)
     train(training_data, tmp_path, max_steps=2, warmup_steps=0, loader_workers=0)
     assert asked

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from latexify.artifacts.names import MANIFEST_NAME, MODEL
 from latexify.common.errors import LatexifyError
-from latexify.common.package_data import MODELS
+from latexify.common.package_data import default_model
 from latexify.eval.predict.calibration import confidence_of, read_calibration
 from latexify.eval.predict.latex_grammar import constraint_for
 from latexify.pipeline.drawing.draw import Canvas, draw_ink
@@ -23,7 +22,6 @@ from latexify.trainer.inference.search import Hypothesis
 
 MAX_TOKENS = 256  # maximum number of tokens of an answer; the longest labels of CROHME and MathWriting have about 100
 BATCH_SIZE = 16  # pictures in a batch
-SHIPPED = MODELS  # folder of the models that are part of the package
 Picture = npt.NDArray[np.uint8]
 
 
@@ -212,19 +210,3 @@ def looks_like_markup(data: bytes) -> bool:
     """Whether the content of a file begins like XML, in UTF-8 or UTF-16, or is empty."""
     beginning = data[:256].removeprefix(b"\xef\xbb\xbf").replace(b"\0", b"").lstrip(b"\xff\xfe \t\r\n")
     return beginning[:1] in {b"<", b""}
-
-
-def default_model(*, trained_here: Path | None = None) -> Path:
-    """Choose the model to use if none is named: that of the package, else the one of the project's own training.
-
-    Raises LatexifyError if there is no model, or more than one to choose from.
-    """
-    shipped = sorted(path.parent for path in SHIPPED.glob(f"*/{MANIFEST_NAME}"))
-    if len(shipped) > 1:
-        raise LatexifyError(f"there are several models ({', '.join(map(str, shipped))}): choose one with --model")
-    if shipped:
-        return shipped[0]
-    if trained_here is not None and (trained_here / MANIFEST_NAME).is_file():
-        return trained_here
-    folders = str(SHIPPED) if trained_here is None else f"{SHIPPED} or {trained_here}"
-    raise LatexifyError(f"there is no model in {folders}: name one with --model, or run `{MODEL.producer}`")

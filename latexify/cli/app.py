@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Recognise handwritten mathematics as LaTeX, and train the models that do it.\n\n"
-    "`latexify recognize FILE` prints the LaTeX of an ink or a picture with the installed model. The pipeline commands "
+    "`latexify recognize FILE` prints the LaTeX of an ink or a picture. The pipeline commands "
     "are the stages of dvc.yaml: `dvc repro` runs those whose inputs changed. Parameters that change results are set "
     "in params.yaml; most options here (jobs, backends, devices, files) do not change them.",
 )

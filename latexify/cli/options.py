@@ -1,5 +1,6 @@
 """Options and folders that several commands share."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import typer
 
 from latexify.artifacts.location import Location, is_local, location_of
 from latexify.common.extras import Extra, missing_extra
+from latexify.common.package_data import default_model, list_models
 from latexify.params import Params, load_params
 
 if TYPE_CHECKING:
@@ -52,9 +54,11 @@ RuntimeOption = Annotated[
 Threads = Annotated[int, typer.Option(min=1, help="CPU threads; more than 1 only helps large models.")]
 Host = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all interfaces.")]
 ModelFolder = Annotated[
-    Path | None, typer.Option(help="Model folder. Default: the installed model, else data/model.", show_default=False)
+    Path | None,
+    typer.Option(
+        help="Model folder. Default: data/model, the one trained here, else the installed model.", show_default=False
+    ),
 ]
-TrainedFolder = Annotated[Path | None, typer.Option(help="Model folder. Default: data/model.", show_default=False)]
 
 
 @dataclass
@@ -99,6 +103,21 @@ class Workspace:
     def metrics(self, stage: str) -> Path:
         """Return the metrics file of one stage."""
         return self.root / "metrics" / f"{stage}.json"
+
+
+def chosen_model(workspace: Workspace, named: Path | None) -> Path:
+    """Return the model folder to use: the named one, else the one trained here, else the installed one.
+
+    Where both of the latter exist and none was named, one line on stderr says which is used.
+    """
+    if named is not None:
+        return named
+    folder = default_model(trained_here=workspace.data("model"))
+    installed = [path for path in list_models() if path != folder]
+    if folder == workspace.data("model") and installed:
+        others = ", ".join(map(str, installed))
+        print(f"latexify: using {folder}, which was trained here (installed: --model {others})", file=sys.stderr)
+    return folder
 
 
 @contextmanager

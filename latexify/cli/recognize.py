@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from latexify.cli.options import Constrained, Device, ModelFolder, RuntimeOption, Threads, Workspace, extra_needed
+from latexify.cli.options import (
+    Constrained,
+    Device,
+    ModelFolder,
+    RuntimeOption,
+    Threads,
+    Workspace,
+    chosen_model,
+    extra_needed,
+)
 
 if TYPE_CHECKING:
     from latexify.serve.files import FileAnswer
@@ -38,9 +47,9 @@ def recognize(  # noqa: PLR0913, PLR0917  # one parameter per option
     workspace: Workspace = context.obj
     with extra_needed("recognize"):
         from latexify.serve.files import FileFailure, answer_files, list_sources
-        from latexify.serve.recognizer import Recognizer, default_model
+        from latexify.serve.recognizer import Recognizer
 
-    folder = model or default_model(trained_here=workspace.data("model"))
+    folder = chosen_model(workspace, model)
     with extra_needed("recognize"):
         recognizer = Recognizer(folder, device=device, runtime=runtime, constrained=constrained, num_threads=threads)
     with_names = len(paths) > 1 or Path(paths[0]).is_dir()

@@ -14,7 +14,7 @@ import torch
 from latexify.common.errors import LatexifyError
 from latexify.serve import recognizer as recognizer_module
 from latexify.serve.files import FileAnswer, FileFailure, answer_files, list_sources
-from latexify.serve.recognizer import Recognizer, default_model, looks_like_markup
+from latexify.serve.recognizer import Recognizer, looks_like_markup
 from tests.support.handwriting import encoded, ink, inkml, strokes
 from tests.support.reading_models import export_folder, make_loaded
 from tests.support.repository import REPOSITORY
@@ -106,29 +106,12 @@ def test_one_file_is_one_line_of_latex(model: Path, files: Path) -> None:
     assert both.stdout == f"{files / 'a-good.inkml'}\t".encode() + single.stdout + b"-\t" + single.stdout
 
 
-def test_without_a_model_one_line_says_what_to_do(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_model_one_line_says_what_to_do(files: Path, tmp_path: Path) -> None:
     """The first command that a newcomer tries."""
-    monkeypatch.setattr(recognizer_module, "SHIPPED", tmp_path / "models")
-    with pytest.raises(LatexifyError, match="name one with --model, or run `latexify train`"):
-        default_model(trained_here=tmp_path / "data" / "model")
     done = recognize("--model", tmp_path, files / "a-good.inkml", folder=tmp_path)
     assert done.returncode == 1
     assert done.stderr.count(b"\n") == 1
     assert b"latexify train" in done.stderr
-
-
-def test_the_model_that_comes_along_is_taken_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The README promises this for a fresh clone."""
-    monkeypatch.setattr(recognizer_module, "SHIPPED", tmp_path / "models")
-    here = tmp_path / "data" / "model"
-    for folder in (here, tmp_path / "models" / "one", tmp_path / "models" / "two"):
-        folder.mkdir(parents=True)
-        (folder / "manifest.json").write_text("{}")
-        expected = here if folder == here else folder
-        if folder.name != "two":
-            assert default_model(trained_here=here) == expected
-    with pytest.raises(LatexifyError, match="choose one with --model"):
-        default_model(trained_here=here)
 
 
 @pytest.mark.parametrize("num_beams", [1, 3])

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from latexify.artifacts.location import store_errors
-from latexify.cli import compose, inspect, publish, recipe, recognize, score, serve, stages
+from latexify.cli import compose, evaluate, inspect, publish, recipe, recognize, score, serve, stages
 from latexify.cli.options import Workspace
 from latexify.common.errors import LatexifyError, one_line
 from latexify.version import VERSION
@@ -41,7 +41,7 @@ COMMANDS: dict[str, list[Callable[..., Any]]] = {
         stages.report,
     ],
     "Parameters and data": [recipe.recipe, compose.compose, inspect.inspect, inspect.verify],
-    "Evaluate": [score.calibrate],
+    "Evaluate": [evaluate.evaluate, score.calibrate],
     "Publish and deploy": [publish.publish, publish.export_onnx, recipe.sagemaker_train],
 }
 for _panel, _commands in COMMANDS.items():

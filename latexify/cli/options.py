@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from latexify.artifacts.location import Location, is_local, location_of
+from latexify.common.errors import LatexifyError
 from latexify.common.extras import Extra, missing_extra
-from latexify.common.package_data import default_model, list_models
+from latexify.common.package_data import default_model, is_model, list_models, resolve_base
+from latexify.eval.config import TRAINED_HERE
 from latexify.params import Params, load_params
 
 if TYPE_CHECKING:
@@ -95,6 +97,24 @@ class Workspace:
     def shards(self) -> Location:
         """Folder of the shards."""
         return location_of(self.shards_location) if self.shards_location else self.data("shards")
+
+    @property
+    def predict_model(self) -> Path:
+        """Folder of the model that `predict.model` names. Raises LatexifyError if another one is missing."""
+        named = self.params.predict.model
+        if not self.is_model_named:
+            return self.data("model")
+        folder = Path(resolve_base(named, parameter="predict.model"))
+        if not is_model(folder):
+            raise LatexifyError(
+                f"predict.model: {folder} holds no model: correct it, or set it to {TRAINED_HERE}, the one trained here"
+            )
+        return folder
+
+    @property
+    def is_model_named(self) -> bool:
+        """Whether `predict.model` is another one than the model that the project trains."""
+        return self.params.predict.model != TRAINED_HERE
 
     def data(self, name: str) -> Path:
         """Return the folder of one artifact."""

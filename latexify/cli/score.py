@@ -40,6 +40,7 @@ def score(  # noqa: PLR0913, PLR0917  # one parameter per option
         with extra_needed("evaluate"):
             from latexify.eval.score import stage
             from latexify.eval.score.summary import format_summary
+            from latexify.pipeline.engine.engine import usable_cpus
 
         params = workspace.params
         result = stage.run(
@@ -49,6 +50,7 @@ def score(  # noqa: PLR0913, PLR0917  # one parameter per option
             shards=workspace.shards,
             metrics=workspace.metrics("score"),
             plots=workspace.data("plots"),
+            jobs=usable_cpus(),
         )
         print(format_summary(result))
         return

@@ -50,8 +50,8 @@ def default_model(*, trained_here: Path | None = None, installed: Path = MODELS)
     raise LatexifyError(f"there is no model in {folders}: name one with --model, or run `latexify train`")
 
 
-def resolve_base(base: str) -> str:
-    """Return where `model.base` is.
+def resolve_base(base: str, *, parameter: str = "model.base") -> str:
+    """Return where the model is that a parameter names.
 
     A name such as `models/crohme-small` means the folder below the current one or, where there is none (outside a
     clone), the installed model of that name; LatexifyError if there is neither. Everything else is returned unchanged.
@@ -62,4 +62,4 @@ def resolve_base(base: str) -> str:
     if folder.parent == MODELS and (folder / _MANIFEST_NAME).is_file():
         return str(folder)
     names = ", ".join(f"models/{path.name}" for path in list_models()) or "none"
-    raise LatexifyError(f"model.base: no model {base}, neither here nor installed with latexify (installed: {names})")
+    raise LatexifyError(f"{parameter}: no model {base}, neither here nor installed with latexify (installed: {names})")

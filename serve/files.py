@@ -37,7 +37,7 @@ class Sources:
     def notice(self) -> str:
         """Say in one line what is left out; empty if nothing is."""
         kinds = ", ".join(f"{suffix} ({count:,})" for suffix, count in sorted(self.others.items()))
-        return f"{sum(self.others.values()):,} files of other kinds are left out: {kinds}" if kinds else ""
+        return f"files of other kinds are left out: {kinds}" if kinds else ""
 
 
 def list_sources(paths: Sequence[str]) -> Sources:

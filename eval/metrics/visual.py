@@ -37,7 +37,7 @@ OTHER_SIZE = 1.1  # ratio from which two font sizes count as different; that of 
 MIN_BLOCK, MAX_BLOCKS = 3, 2
 """Minimum number of symbols that must move together to count as a moved part, and the maximum number of such parts."""
 MAX_LAYOUTS = 100_000
-PAIRS_AT_ONCE = 2_000  # pairs whose formulas are laid out in several processes before they are compared
+PAIRS_AT_ONCE = 500  # pairs whose formulas are laid out in several processes before they are compared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,7 +40,7 @@ def read(value: Any, *, max_points: int = MAX_POINTS) -> InkFile:
 
 
 def _points(element: dict[str, Any], number: int) -> list[tuple[float, float]]:
-    points, (x, y), angle = element.get("points"), (element.get("x"), element.get("y")), element.get("angle", 0)
+    points, x, y, angle = element.get("points"), element.get("x"), element.get("y"), element.get("angle", 0)
     if not (isinstance(points, list) and is_number(x) and is_number(y) and is_number(angle)):
         raise bad_points(f"{STROKE} element {number} lacks x, y or points")
     placed = [(x + dx, y + dy) for dx, dy in (point_of(point, number) for point in points)]

@@ -1,7 +1,7 @@
 """Strokes from the numbers of a file that was parsed already."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -14,7 +14,7 @@ def bad_points(detail: str) -> UnusableInkError:
     return UnusableInkError(Reason.BAD_POINTS, detail)
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[float]:
     """Whether a value of JSON is a number; True and False are none."""
     return type(value) in {int, float}
 

@@ -50,7 +50,7 @@ def _unreadable(element: Any, what: str) -> UnusableInkError:
     return UnusableInkError(Reason.BAD_POINTS, f"<{name}>: {what} cannot be read")
 
 
-class _LinesPen(BasePen):
+class _LinesPen(BasePen):  # type: ignore[misc]  # fontTools has no types
     """Collects the points of paths; BasePen breaks down what SVG allows into lines and cubic curves."""
 
     def __init__(self, max_points: int) -> None:

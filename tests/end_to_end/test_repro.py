@@ -167,7 +167,7 @@ def test_a_named_model_is_evaluated_without_a_training(project: Project, reposit
 @pytest.mark.slow
 def test_test_inks_alone_are_evaluated_by_dvc(repository: Path, tmp_path: Path) -> None:
     """Without training inks there is a report on another model, and one line where `train` is run."""
-    project = Project(tmp_path / "alone", repository)
+    project = Project(tmp_path, repository)
     inks = project.folder / "data" / "raw" / "mine" / "test"
     inks.mkdir(parents=True)
     for number, label in enumerate(("x", "x+y", "2")):

@@ -6,10 +6,15 @@ from annotated_types import Ge
 
 from latexify.common.section import Section
 
+TRAINED_HERE = "data/model"
+"""Value of `predict.model` for the model that the project trains."""
+
 
 class PredictParams(Section):
-    """How the model decodes."""
+    """Which model predicts, and how it decodes."""
 
+    model: str = TRAINED_HERE
+    """Folder of the model, or an installed model (`models/NAME`); only its canvas must fit that of ``rasterize``."""
     split: Literal["valid", "test"] = "test"
     """Split whose inks are predicted."""
     batch_size: Annotated[int, Ge(1)] = 64

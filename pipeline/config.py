@@ -10,6 +10,7 @@ DatasetName = Literal["synthetic", "mathwriting", "mathwriting-excerpt", "crohme
 Fraction = Annotated[float, Ge(0), Lt(1)]
 
 MAX_PEN_CHANGE = 0.3  # fraction by which variants of an ink may widen or narrow the pen
+LABEL_ANNOTATIONS = ("normalizedLabel", "truth", "label")  # annotation types that hold the label by default
 # default limits of one InkML file
 MAX_FILE_BYTES = 8_000_000
 MAX_POINTS = 200_000
@@ -40,7 +41,8 @@ class MathWritingParams(Section):
 class CrohmeParams(Section):
     """CROHME: folders or archives of InkML for each split. Paths are relative to `raw`."""
 
-    train: Annotated[list[str], MinLen(1)] = ["crohme/train.tar.xz"]
+    train: list[str] = ["crohme/train.tar.xz"]
+    """May be empty, to evaluate a model on the test inks alone."""
     valid: list[str] = []
     test: Annotated[list[str], MinLen(1)] = ["crohme/test2014.tar.xz"]
     valid_fraction: Fraction = 0.05
@@ -51,7 +53,7 @@ class InkmlParams(Section):
     """Other InkML: folders or archives, relative to `raw`."""
 
     paths: Annotated[list[str], MinLen(1)] = ["inkml"]
-    label_annotations: Annotated[list[str], MinLen(1)] = ["normalizedLabel", "truth", "label"]
+    label_annotations: Annotated[list[str], MinLen(1)] = list(LABEL_ANNOTATIONS)
     """Annotation types that may hold the label; the first that an ink has wins."""
     writer_annotations: list[str] = ["writer"]
     split_by: Literal["annotation", "folder", "writer", "label"] = "label"

@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from latexify.artifacts.names import MANIFEST_NAME, MODEL
 from latexify.common.errors import LatexifyError
-from latexify.common.package_data import MODELS
+from latexify.common.package_data import default_model
 from latexify.eval.predict.calibration import confidence_of, read_calibration
 from latexify.eval.predict.latex_grammar import constraint_for
+from latexify.pipeline.config import MAX_FILE_BYTES, MAX_POINTS
 from latexify.pipeline.drawing.draw import Canvas, draw_ink
 from latexify.pipeline.inks.ink import Stroke
 from latexify.pipeline.latex import normalize
+from latexify.pipeline.strokes.content import InkFile
+from latexify.pipeline.strokes.ink_file import looks_like_ink, read_ink_file
 from latexify.shards.reading.plan import batches_by_width
 from latexify.trainer.inference.open import choose_runtime, open_model
 from latexify.trainer.inference.runtime import Runtime
@@ -24,7 +26,6 @@ from latexify.trainer.inference.search import Hypothesis
 
 MAX_TOKENS = 256  # maximum number of tokens of an answer; the longest labels of CROHME and MathWriting have about 100
 BATCH_SIZE = 16  # pictures in a batch
-SHIPPED = MODELS  # folder of the models that are part of the package
 Picture = npt.NDArray[np.uint8]
 
 
@@ -137,11 +138,8 @@ class Recognizer:
         Raises:
             LatexifyError: If the content is neither, empty, damaged or too large.
         """
-        if looks_like_markup(data):
-            from latexify.pipeline.config import IngestParams  # noqa: PLC0415  # only where it is needed
-
-            limits = IngestParams()
-            return self.draw(read_strokes(data, max_file_bytes=limits.max_file_bytes, max_points=limits.max_points))
+        if looks_like_ink(data):
+            return self.draw(read_ink(data).strokes)
         from latexify.serve.image.trace import picture_of  # noqa: PLC0415  # only where it is needed
 
         return picture_of(data, self.canvas)
@@ -199,35 +197,11 @@ def _as_stroke(points: npt.ArrayLike, number: int) -> Stroke:
     return stroke
 
 
-def read_strokes(data: bytes, *, max_file_bytes: int, max_points: int) -> list[Stroke]:
-    """Parse InkML. Raises LatexifyError if it is damaged, empty or exceeds the limits."""
-    # XML is parsed only where it is needed
-    from latexify.pipeline.inkml.document import parse_inkml  # noqa: PLC0415
-    from latexify.pipeline.inkml.xml import UnusableInkError  # noqa: PLC0415
+def read_ink(data: bytes, *, max_file_bytes: int = MAX_FILE_BYTES, max_points: int = MAX_POINTS) -> InkFile:
+    """Read an ink of any format. Raises LatexifyError if it is damaged, empty or exceeds the limits."""
+    from latexify.pipeline.inkml.xml import UnusableInkError  # noqa: PLC0415  # XML is parsed only where it is needed
 
     try:
-        return parse_inkml(data, max_file_bytes=max_file_bytes, max_points=max_points).strokes
+        return read_ink_file(data, max_file_bytes=max_file_bytes, max_points=max_points)
     except UnusableInkError as error:
         raise LatexifyError(f"the ink cannot be read ({error.reason}: {error.detail})") from None
-
-
-def looks_like_markup(data: bytes) -> bool:
-    """Whether the content of a file begins like XML, in UTF-8 or UTF-16, or is empty."""
-    beginning = data[:256].removeprefix(b"\xef\xbb\xbf").replace(b"\0", b"").lstrip(b"\xff\xfe \t\r\n")
-    return beginning[:1] in {b"<", b""}
-
-
-def default_model(*, trained_here: Path | None = None) -> Path:
-    """Choose the model to use if none is named: that of the package, else the one of the project's own training.
-
-    Raises LatexifyError if there is no model, or more than one to choose from.
-    """
-    shipped = sorted(path.parent for path in SHIPPED.glob(f"*/{MANIFEST_NAME}"))
-    if len(shipped) > 1:
-        raise LatexifyError(f"there are several models ({', '.join(map(str, shipped))}): choose one with --model")
-    if shipped:
-        return shipped[0]
-    if trained_here is not None and (trained_here / MANIFEST_NAME).is_file():
-        return trained_here
-    folders = str(SHIPPED) if trained_here is None else f"{SHIPPED} or {trained_here}"
-    raise LatexifyError(f"there is no model in {folders}: name one with --model, or run `{MODEL.producer}`")

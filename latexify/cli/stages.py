@@ -121,7 +121,7 @@ def train(
 
 
 def predict(context: typer.Context, device: Device = None) -> None:
-    """Predict the LaTeX of the evaluation inks with the trained model."""
+    """Predict the LaTeX of the evaluation inks with the trained model, or with the one that predict.model names."""
     workspace: Workspace = context.obj
     params = workspace.params
     with extra_needed("evaluate"):
@@ -129,10 +129,11 @@ def predict(context: typer.Context, device: Device = None) -> None:
 
     stage.run(
         params.predict,
-        model=workspace.data("model"),
+        model=workspace.predict_model,
         shards=workspace.shards,
         out=workspace.data("predictions"),
         device=device,
+        is_named=workspace.is_model_named,
     )
 
 
@@ -142,17 +143,20 @@ def report(context: typer.Context) -> None:
     params = workspace.params
     with extra_needed("evaluate"):
         from latexify.eval.report import stage
+        from latexify.pipeline.engine.engine import usable_cpus
 
     path = stage.run(
         params.report,
         seed=params.seed,
         predictions=workspace.data("predictions"),
         shards=workspace.shards,
-        model=workspace.data("model"),
+        model=workspace.predict_model,
         plots=workspace.data("plots"),
         metrics_folder=workspace.root / "metrics",
         params_path=workspace.params_path,
         parameters=params.model_dump(mode="json"),
         out=workspace.data("report"),
+        is_named=workspace.is_model_named,
+        jobs=usable_cpus(),
     )
     print(path)

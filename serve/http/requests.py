@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-import numpy as np
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from latexify.pipeline.inks.ink import Stroke
+from latexify.pipeline.inkml.xml import UnusableInkError
+from latexify.pipeline.inks.ink import Reason, Stroke
+from latexify.pipeline.strokes.excalidraw import matches as is_excalidraw
+from latexify.pipeline.strokes.json_file import read_value
 from latexify.serve.http.http_errors import HttpError, malformed, too_large, unsupported, unusable
 from latexify.serve.http.limits import Limits
 
@@ -126,6 +128,8 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _parse_item(content: Any, prefix: str) -> RequestItem:
+    if is_excalidraw(content):
+        return RequestItem(strokes=_parse_strokes(content, prefix))
     if not isinstance(content, dict) or len(content) != 1 or next(iter(content)) not in KINDS:
         raise malformed(f"{prefix}expected an object with exactly one of {', '.join(KINDS)}")
     ((kind, value),) = content.items()
@@ -142,17 +146,13 @@ def _parse_item(content: Any, prefix: str) -> RequestItem:
 
 
 def _parse_strokes(value: Any, prefix: str) -> list[Stroke]:
-    """Check that all values are numbers; `_parse_json` reads integers as floats."""
-    if not isinstance(value, list):
-        raise unusable(f"{prefix}strokes is not a list of strokes, each a list of points [x, y]")
-    for i, stroke in enumerate(value):
-        is_valid = isinstance(stroke, list) and all(
-            type(point) is list and len(point) == 2 and type(point[0]) is type(point[1]) is float for point in stroke
-        )
-        if not is_valid:
-            raise unusable(f"{prefix}stroke {i} is not a list of points [x, y] of two numbers")
-    with np.errstate(over="ignore"):  # values beyond float32 become infinite; drawing refuses them
-        return [np.array(stroke, dtype=np.float32).reshape(-1, 2) for stroke in value]
+    """Read strokes in any of the forms of `latexify.pipeline.strokes`."""
+    try:
+        return read_value(value if is_excalidraw(value) else {"strokes": value}).strokes
+    except UnusableInkError as error:
+        if error.reason == Reason.NO_STROKES and not is_excalidraw(value):
+            return []  # an error of this item, not of the whole request
+        raise unusable(f"{prefix}{error.detail}") from None
 
 
 def _check_size(items: Sequence[RequestItem], limits: Limits) -> Sequence[RequestItem]:

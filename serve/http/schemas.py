@@ -66,9 +66,10 @@ def request_body(limits: Limits) -> dict[str, Any]:
     points = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
     one = {
         "type": "object",
-        "description": "Exactly one of the three. Strokes are lists of points [x, y], x to the right, y downward.",
+        "description": "Exactly one of the three. Strokes are lists of points [x, y], x to the right, y downward; the "
+        "forms of ML Kit and Mathpix are read, too.",
         "properties": {
-            "strokes": {"type": "array", "items": {"type": "array", "items": points}},
+            "strokes": {"anyOf": [{"type": "array", "items": {"type": "array", "items": points}}, {}]},
             "inkml": {"type": "string"},
             "image": {"type": "string", "format": "byte"},
         },

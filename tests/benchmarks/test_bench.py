@@ -326,7 +326,7 @@ def test_a_model_that_comes_along_is_evaluated(tmp_path: Path, monkeypatch: pyte
     trained = exam.prepare(tmp_path / "trained", raw=None, amount=amount, jobs=1)
     (tmp_path / "models").mkdir()
     trained.model.rename(tmp_path / "models" / "one")
-    monkeypatch.setattr(exam, "SHIPPED", tmp_path / "models")
+    monkeypatch.setattr(exam, "MODELS", tmp_path / "models")
     shipped = exam.prepare(tmp_path / "shipped", raw=None, amount=amount, jobs=1)
     assert not (tmp_path / "shipped" / "runs").exists()
     monkeypatch.setattr(evaluation, "MAX_TOKENS", 6)

@@ -44,6 +44,11 @@ def open_inputs(shards: Location, tokenizer: Path) -> TrainInputs:
     tokenizer_manifest = read_manifest(tokenizer, TOKENIZER)
     shards_manifest = read_manifest(shards, SHARDS)
     require_input(shards_manifest, tokenizer_manifest, where=shards)
+    if not shards_manifest.content["splits"].get("train", {}).get("num_samples"):
+        raise LatexifyError(
+            f"{shards} has no training samples, so there is nothing to learn from: name inks to train on in "
+            "params.yaml, or evaluate another model on these (predict.model, or `latexify evaluate`)"
+        )
     return TrainInputs(
         shards=shards_manifest,
         tokenizer=tokenizer_manifest,

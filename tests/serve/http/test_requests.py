@@ -28,12 +28,12 @@ def strokes(*value: object) -> bytes:
 
 
 def test_strokes_arrive_as_they_were_sent() -> None:
-    """Integers and fractions, including strokes without points."""
+    """Integers and fractions; strokes without points leave no ink."""
     request = parse_request(strokes([[1, 2.5], [-3, 4e3]], []), content_type="application/json", limits=LIMITS)
     assert not request.is_list
     (item,) = request.items
     assert item.strokes is not None
-    assert [stroke.tolist() for stroke in item.strokes] == [[[1, 2.5], [-3, 4000]], []]
+    assert [stroke.tolist() for stroke in item.strokes] == [[[1, 2.5], [-3, 4000]]]
     assert all(stroke.dtype == np.float32 for stroke in item.strokes)
 
 
@@ -82,8 +82,8 @@ def test_every_way_to_send_a_file_gives_its_bytes() -> None:
         ("application/json", b"[" + b'{"strokes":[]},' * 3 + b'{"strokes":[]}]', 413, "4 items"),
         ("application/json", b'{"strokes": [[[NaN, 1]]]}', 422, "NaN"),
         ("application/json", b'{"strokes": [[[1, -Infinity]]]}', 422, "Infinity"),
-        ("application/json", b'{"strokes": "abc"}', 422, "not a list"),
-        ("application/json", strokes([[0, 0]], [[1, 2, 3]]), 422, "stroke 1"),
+        ("application/json", b'{"strokes": "abc"}', 422, "known form"),
+        ("application/json", strokes([[0, 0]], [[1]]), 422, "stroke 1"),
         ("application/json", strokes([["1", "2"]]), 422, "two numbers"),
         ("application/json", strokes([[True, False]]), 422, "two numbers"),
         ("application/json", strokes([[None, 1]]), 422, "two numbers"),

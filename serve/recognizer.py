@@ -144,10 +144,12 @@ class Recognizer:
 
         return picture_of(data, self.canvas)
 
-    def read(self, pictures: Sequence[Picture], *, num_beams: int = 1) -> list[Recognition]:
+    def read(self, pictures: Sequence[Picture], *, num_beams: int = 1, num_drawings: int = 1) -> list[Recognition]:
         """Recognise pictures that :meth:`draw` or :meth:`picture_of` made, in their order.
 
-        The beam width 1 is greedy search, the fastest, which has no alternatives.
+        The beam width 1 is greedy search, the fastest. With several drawings of each picture (up to 7), slanted,
+        stretched or turned a little, the answers vote, which takes as many times as long. A greedy search of one
+        drawing has no alternatives.
         """
         # the more ink, the longer the formula, roughly; a batch takes as long as its longest
         order = np.argsort([np.count_nonzero(picture < 128) for picture in pictures], kind="stable")
@@ -155,16 +157,19 @@ class Recognizer:
         recognitions: dict[int, Recognition] = {}
         for rows in batches_by_width(order, widths_px, size=BATCH_SIZE):
             batch = rows.tolist()
-            recognitions |= zip(batch, self._read_batch([pictures[i] for i in batch], num_beams), strict=True)
+            recognitions |= zip(
+                batch, self._read_batch([pictures[i] for i in batch], num_beams, num_drawings), strict=True
+            )
         return [recognitions[i] for i in range(len(pictures))]
 
-    def _read_batch(self, pictures: list[Picture], num_beams: int) -> list[Recognition]:
+    def _read_batch(self, pictures: list[Picture], num_beams: int, num_drawings: int) -> list[Recognition]:
         started = time.perf_counter()
         hypotheses = self._trained.inference.generate(
             np.stack(pictures),
             max_tokens=MAX_TOKENS,
             num_beams=num_beams,
-            num_best=num_beams,
+            num_best=max(num_beams, num_drawings),
+            num_drawings=num_drawings,
             constraint=self._constraint,
         )
         formulas = [self._to_latex(of_picture) for of_picture in hypotheses]

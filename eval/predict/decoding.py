@@ -94,6 +94,7 @@ def _decode_batch(predictor: Predictor, batch: _Batch) -> list[DecodedSample]:
             np.stack([sample.pixels for _, sample in batch]),
             max_tokens=params.max_new_tokens,
             num_beams=params.num_beams,
+            num_drawings=params.num_drawings,
             constraint=predictor.constraint,
         )
     except torch.OutOfMemoryError:

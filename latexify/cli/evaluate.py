@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from latexify.artifacts.location import location_of
-from latexify.cli.options import Device, Workspace, chosen_model, extra_needed
+from latexify.cli.options import Device, Drawings, Workspace, chosen_model, extra_needed
 from latexify.pipeline.config import LABEL_ANNOTATIONS
 
 
@@ -25,6 +25,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one parameter per option
         ),
     ] = None,
     beams: Annotated[int, typer.Option(min=1, max=32, help="Beam width; 1 is greedy search.")] = 1,
+    drawings: Drawings = 1,
     out: Annotated[
         Path | None, typer.Option(help="Output folder. Default: data/evaluation.", show_default=False)
     ] = None,
@@ -65,7 +66,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one parameter per option
         inks=workspace.inks,
     )
     settings = EvaluationSettings(
-        predict=PredictParams(split=split, num_beams=beams, constrained=constrained),
+        predict=PredictParams(split=split, num_beams=beams, num_drawings=drawings, constrained=constrained),
         score=params.score.model_copy(update={"visual": visual}),
         report=params.report,
         seed=params.seed,

@@ -14,7 +14,7 @@ from latexify.artifacts.location import Location, is_local, location_of
 from latexify.common.errors import LatexifyError
 from latexify.common.extras import Extra, missing_extra
 from latexify.common.package_data import default_model, is_model, list_models, resolve_base
-from latexify.eval.config import TRAINED_HERE
+from latexify.eval.config import MAX_DRAWINGS, TRAINED_HERE
 from latexify.params import Params, load_params
 
 if TYPE_CHECKING:
@@ -51,6 +51,15 @@ RuntimeOption = Annotated[
         help="Compute with torch, or with onnxruntime on the graphs of `export-onnx`. Default: torch if it is "
         "installed and the model folder has weights.",
         show_default=False,
+    ),
+]
+Drawings = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        max=MAX_DRAWINGS,
+        help="Drawings of each picture, slanted, stretched or turned a little, whose answers vote: more accurate, and "
+        "as many times slower.",
     ),
 ]
 Threads = Annotated[int, typer.Option(min=1, help="CPU threads; more than 1 only helps large models.")]

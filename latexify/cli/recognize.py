@@ -10,6 +10,7 @@ import typer
 from latexify.cli.options import (
     Constrained,
     Device,
+    Drawings,
     ModelFolder,
     RuntimeOption,
     Threads,
@@ -30,6 +31,7 @@ def recognize(  # noqa: PLR0913, PLR0917  # one parameter per option
     ],
     model: ModelFolder = None,
     beams: Annotated[int, typer.Option(min=1, max=32, help="Beam width; values above 1 also return alternatives.")] = 1,
+    drawings: Drawings = 1,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object per line, with confidence, alternatives and time.")
     ] = False,
@@ -58,7 +60,9 @@ def recognize(  # noqa: PLR0913, PLR0917  # one parameter per option
     any_failed = False
     if sources.others:
         _say(sources.notice())
-    for number, answer in enumerate(answer_files(recognizer, sources.names, num_beams=beams), start=1):
+    for number, answer in enumerate(
+        answer_files(recognizer, sources.names, num_beams=beams, num_drawings=drawings), start=1
+    ):
         if isinstance(answer, FileFailure):
             any_failed = True
             _say(f"{answer.name}: {answer.reason}")

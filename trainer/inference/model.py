@@ -10,7 +10,7 @@ from latexify.trainer.inference.constraint import Constraint
 from latexify.trainer.inference.rescore import rescore
 from latexify.trainer.inference.runtime import Pixels, TokenDecoder
 from latexify.trainer.inference.search import Hypothesis, Search, greedy_search
-from latexify.trainer.inference.views import view_of, vote
+from latexify.trainer.inference.voting import redraw, vote
 from latexify.trainer.model.canvas import Geometry
 
 ENCODER_BATCH_SIZE = 8
@@ -38,7 +38,7 @@ class InferenceModel:
         max_tokens: int,
         num_beams: int = 1,
         num_best: int = 1,
-        num_views: int = 1,
+        num_drawings: int = 1,
         stop_loops: bool = True,
         constraint: Constraint | None = None,
     ) -> list[list[Hypothesis]]:
@@ -51,7 +51,7 @@ class InferenceModel:
             max_tokens: As in `Search`, and limited to the decoder's positions.
             num_beams: As in `Search`.
             num_best: Hypotheses to return for each picture; there may be fewer.
-            num_views: Views of each picture that are searched and vote, see `latexify.trainer.inference.views`.
+            num_drawings: Drawings of each picture that are searched and vote, see `latexify.trainer.inference.voting`.
             stop_loops: As in `Search`.
             constraint: As in `Search`.
         """
@@ -60,12 +60,12 @@ class InferenceModel:
             end_id=self.end_id,
             max_tokens=min(max_tokens, self.decoder.max_positions - 1),  # the start token takes the first position
             num_beams=num_beams,
-            num_best=min(num_best, num_beams) if num_views == 1 and not self._rescores(num_beams) else num_beams,
+            num_best=min(num_best, num_beams) if num_drawings == 1 and not self._rescores(num_beams) else num_beams,
             stop_loops=stop_loops,
             constraint=constraint,
         )
-        found = [self._find(view_of(pixels, number), search) for number in range(num_views)]
-        ranked = found[0] if num_views == 1 else vote(found)
+        found = [self._find(redraw(pixels, number), search) for number in range(num_drawings)]
+        ranked = found[0] if num_drawings == 1 else vote(found)
         return [hypotheses[:num_best] for hypotheses in ranked]
 
     def _rescores(self, num_beams: int) -> bool:

@@ -1,6 +1,6 @@
-"""Views of a picture: the same ink slanted, stretched or turned a little, so that several answers can vote.
+"""Several drawings of one picture, slanted, stretched or turned a little, whose answers vote.
 
-What a model misreads often depends on chance details of the drawing; what it reads in most views is more often right.
+What a model misreads often depends on chance details of a drawing; what it reads in most drawings is more often right.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ MARGIN_PX = 1.0
 _TURN = np.deg2rad(2.5)
 _COS, _SIN = float(np.cos(_TURN)), float(np.sin(_TURN))
 
-VIEWS: tuple[tuple[tuple[float, float], tuple[float, float]], ...] = (
+DRAWINGS: tuple[tuple[tuple[float, float], tuple[float, float]], ...] = (
     ((1.0, 0.0), (0.0, 1.0)),
     ((1.0, 0.12), (0.0, 1.0)),
     ((1.0, -0.12), (0.0, 1.0)),
@@ -31,14 +31,14 @@ VIEWS: tuple[tuple[tuple[float, float], tuple[float, float]], ...] = (
 """Maps of x to the right and y downward, rows of a matrix. The first is the picture as it is."""
 
 
-def view_of(pixels: Pixels, number: int) -> Pixels:
-    """Draw view `number` of pictures, the ink in the middle and no larger than the canvas holds.
+def redraw(pixels: Pixels, number: int) -> Pixels:
+    """Return drawing `number` of pictures, the ink in the middle and no larger than the canvas holds.
 
     pixels: uint8 [n, height, width], ink 0, paper 255; the result has the same shape.
     """
     if number == 0:
         return pixels
-    return np.stack([_warp(picture, np.array(VIEWS[number])) for picture in pixels])
+    return np.stack([_warp(picture, np.array(DRAWINGS[number])) for picture in pixels])
 
 
 def _warp(picture: npt.NDArray[np.uint8], forward: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
@@ -60,20 +60,20 @@ def _warp(picture: npt.NDArray[np.uint8], forward: npt.NDArray[np.float64]) -> n
 
 
 def vote(found: Sequence[Sequence[Sequence[Hypothesis]]]) -> list[list[Hypothesis]]:
-    """Join the hypotheses of several views of each picture, best first.
+    """Join the hypotheses of several drawings of each picture, best first.
 
-    The probability of a sequence is the mean of its probabilities over all views, 0 where it was not found; the
+    The probability of a sequence is the mean of its probabilities over all drawings, 0 where it was not found; the
     confidence is the geometric mean of the probabilities of its tokens that this amounts to. Sequences that did not
     finish come last.
 
-    found: for each view, the hypotheses of every picture.
+    found: for each drawing, the hypotheses of every picture.
     """
-    return [_vote([of_view[sample] for of_view in found]) for sample in range(len(found[0]))]
+    return [_vote([of_drawing[sample] for of_drawing in found]) for sample in range(len(found[0]))]
 
 
 def _vote(found: Sequence[Sequence[Hypothesis]]) -> list[Hypothesis]:
     ballots: dict[tuple[int, ...], list[Hypothesis]] = {}
-    for hypothesis in (each for of_view in found for each in of_view):
+    for hypothesis in (each for of_drawing in found for each in of_drawing):
         ballots.setdefault(tuple(hypothesis.ids), []).append(hypothesis)
     ranked = []
     for ids, votes in ballots.items():

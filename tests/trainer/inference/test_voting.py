@@ -1,10 +1,11 @@
-"""Views of a picture that vote for an answer."""
+"""Drawings of a picture that vote for an answer."""
 
 import numpy as np
 import pytest
 
+from latexify.eval.config import MAX_DRAWINGS
 from latexify.trainer.inference.search import Hypothesis
-from latexify.trainer.inference.views import VIEWS, view_of, vote
+from latexify.trainer.inference.voting import DRAWINGS, redraw, vote
 
 
 def picture(width_px: int) -> np.ndarray:
@@ -17,32 +18,32 @@ def picture(width_px: int) -> np.ndarray:
     return pixels
 
 
-@pytest.mark.parametrize("number", range(len(VIEWS)))
+@pytest.mark.parametrize("number", range(len(DRAWINGS)))
 @pytest.mark.parametrize("width_px", [32, 128])
-def test_no_view_cuts_ink_off(number: int, width_px: int) -> None:
-    """A view without a fraction bar or a bracket would vote for another formula."""
+def test_no_drawing_cuts_ink_off(number: int, width_px: int) -> None:
+    """A drawing without a fraction bar or a bracket would vote for another formula."""
     pixels = picture(width_px)
-    view = view_of(pixels, number)
-    assert view.shape == pixels.shape
-    assert view.dtype == np.uint8
-    edges = view.copy()
+    drawing = redraw(pixels, number)
+    assert drawing.shape == pixels.shape
+    assert drawing.dtype == np.uint8
+    edges = drawing.copy()
     edges[0, 1:-1, 1:-1] = 255
     assert edges.min() > 128, "the ink ends inside the picture"
-    assert 0.6 < (255 - view).sum() / (255 - pixels).sum() < 1.4
+    assert 0.6 < (255 - drawing).sum() / (255 - pixels).sum() < 1.4
 
 
-def test_views_differ_and_the_first_is_the_picture_itself() -> None:
-    """Equal views would vote for the same mistake."""
+def test_drawings_differ_and_the_first_is_the_picture_itself() -> None:
+    """Equal drawings would vote for the same mistake."""
     pixels = picture(64)
-    views = [view_of(pixels, number) for number in range(len(VIEWS))]
-    assert np.array_equal(views[0], pixels)
-    assert len({view.tobytes() for view in views}) == len(VIEWS)
+    drawings = [redraw(pixels, number) for number in range(len(DRAWINGS))]
+    assert np.array_equal(drawings[0], pixels)
+    assert len({drawing.tobytes() for drawing in drawings}) == len(DRAWINGS)
 
 
 def test_empty_paper_stays_empty() -> None:
     """A damaged or blank picture must not stop the others of its batch."""
     pixels = np.full((2, 16, 32), 255, np.uint8)
-    assert np.array_equal(view_of(pixels, 3), pixels)
+    assert np.array_equal(redraw(pixels, 3), pixels)
 
 
 def found(**confidences: float) -> list[Hypothesis]:
@@ -50,8 +51,8 @@ def found(**confidences: float) -> list[Hypothesis]:
     return [Hypothesis(ids=[*map(ord, ids)], confidence=c, finished=c > 0) for ids, c in confidences.items()]
 
 
-def test_the_answer_of_most_views_wins() -> None:
-    """One sure mistake must not outvote two views that agree."""
+def test_the_answer_of_most_drawings_wins() -> None:
+    """One sure mistake must not outvote two drawings that agree."""
     [ranked] = vote([[found(a=0.9, b=0.3)], [found(b=0.8)], [found(b=0.7, a=0.2)]])
     assert [chr(each.ids[0]) for each in ranked] == ["b", "a"]
     assert [each.confidence**2 for each in ranked] == pytest.approx([(0.09 + 0.64 + 0.49) / 3, (0.81 + 0.04) / 3])
@@ -68,3 +69,8 @@ def test_what_did_not_finish_comes_last() -> None:
     unfinished = Hypothesis(ids=[1, 2], confidence=0.99, finished=False)
     [ranked] = vote([[[unfinished]], [found(a=0.1)]])
     assert [each.finished for each in ranked] == [True, False]
+
+
+def test_there_are_as_many_drawings_as_the_parameter_allows() -> None:
+    """The parameters are checked without NumPy and Pillow, so the number stands in two places."""
+    assert len(DRAWINGS) == MAX_DRAWINGS

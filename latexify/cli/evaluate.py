@@ -52,11 +52,12 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one parameter per option
         from latexify.eval.config import PredictParams
         from latexify.pipeline.engine.engine import usable_cpus
     with extra_needed("recognize"):
-        from latexify.serve.evaluate.evaluation import EvaluationSettings, run
+        from latexify.serve.evaluate.evaluation import EvaluationSettings, check_models, run
         from latexify.serve.evaluate.sets import open_set
 
     params = workspace.params_or_defaults
     models = model or [chosen_model(workspace, None)]
+    check_models(models)
     test_set = open_set(
         [location_of(path) for path in paths],
         names=paths,

@@ -14,7 +14,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one parameter per option
     context: typer.Context,
     paths: Annotated[
         list[str],
-        typer.Argument(help="Labelled InkML (files, folders, archives), or one folder of shards."),
+        typer.Argument(help="Labelled InkML (files, folders, archives), or one folder of shards or inks."),
     ],
     model: Annotated[
         list[Path] | None,
@@ -36,7 +36,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one parameter per option
             show_default=False,
         ),
     ] = None,
-    split: Annotated[Literal["valid", "test"], typer.Option(help="Split of the shards.")] = "test",
+    split: Annotated[Literal["valid", "test"], typer.Option(help="Split of shards or inks.")] = "test",
     constrained: Annotated[bool, typer.Option(help="Restrict predictions to well-formed LaTeX.")] = True,
     visual: Annotated[bool, typer.Option(help="Typeset the formulas and compare their looks.")] = True,
     device: Device = None,

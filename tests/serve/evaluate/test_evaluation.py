@@ -75,6 +75,8 @@ def test_shards_of_another_canvas_are_drawn_anew(project: Path, models: dict[str
     alone = tmp_path / "alone" / "shards"
     shutil.copytree(shards, alone)
     elsewhere = opened(alone, inks=project / "data" / "inks")
+    ingested = run(SETTINGS, models=[model], test_set=opened(project / "data" / "inks"), out=tmp_path / "ingested")
+    assert {**ingested, "predictions": ""} == {**from_shards, "predictions": ""}
     again = run(SETTINGS, models=[model], test_set=elsewhere, out=tmp_path / "again")
     assert again == from_shards
     with pytest.raises(

@@ -144,7 +144,7 @@ class ShardSet:
 def open_set(
     paths: Sequence[Location], *, names: Sequence[str], labels: Sequence[str], split: str, inks: Location
 ) -> EvaluationSet:
-    """Open the test set that paths name: one folder of shards or of ingested inks, or ink files in any number of places.
+    """Open the test set that paths name: one folder of shards or of ingested inks, or any ink files.
 
     Args:
         paths: What is named.

@@ -14,7 +14,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one parameter per option
     context: typer.Context,
     paths: Annotated[
         list[str],
-        typer.Argument(help="Labelled InkML (files, folders, archives), or one folder of shards."),
+        typer.Argument(help="Labelled InkML (files, folders, archives), or one folder of shards or inks."),
     ],
     model: Annotated[
         list[Path] | None,
@@ -37,7 +37,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one parameter per option
             show_default=False,
         ),
     ] = None,
-    split: Annotated[Literal["valid", "test"], typer.Option(help="Split of the shards.")] = "test",
+    split: Annotated[Literal["valid", "test"], typer.Option(help="Split of shards or inks.")] = "test",
     constrained: Annotated[bool, typer.Option(help="Restrict predictions to well-formed LaTeX.")] = True,
     visual: Annotated[bool, typer.Option(help="Typeset the formulas and compare their looks.")] = True,
     device: Device = None,
@@ -53,11 +53,12 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one parameter per option
         from latexify.eval.config import PredictParams
         from latexify.pipeline.engine.engine import usable_cpus
     with extra_needed("recognize"):
-        from latexify.serve.evaluate.evaluation import EvaluationSettings, run
+        from latexify.serve.evaluate.evaluation import EvaluationSettings, check_models, run
         from latexify.serve.evaluate.sets import open_set
 
     params = workspace.params_or_defaults
     models = model or [chosen_model(workspace, None)]
+    check_models(models)
     test_set = open_set(
         [location_of(path) for path in paths],
         names=paths,

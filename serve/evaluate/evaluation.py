@@ -21,6 +21,7 @@ from latexify.artifacts.names import (
     SCORE_NAME,
 )
 from latexify.common.errors import LatexifyError
+from latexify.common.package_data import is_model
 from latexify.eval.compare.files import MAX_FILES, compare_systems
 from latexify.eval.config import PredictParams, ReportParams, ScoreParams
 from latexify.eval.predict.decoding import open_predictor
@@ -78,6 +79,14 @@ def run(settings: EvaluationSettings, *, models: Sequence[Path], test_set: Evalu
         write_parquet(draft / REJECTS_NAME, rejects_table(test_set.account.rejections))
         write_manifest(draft, manifest)
     return result
+
+
+def check_models(models: Sequence[Path]) -> None:
+    """Raise LatexifyError, before anything is read, if a model is missing or named twice, or there are too many."""
+    _folders(models)
+    for model in models:
+        if not is_model(model):
+            raise LatexifyError(f"{model} holds no model: correct --model, or run `{MODEL.producer}`")
 
 
 def _folders(models: Sequence[Path]) -> dict[str, str]:

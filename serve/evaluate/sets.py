@@ -155,13 +155,13 @@ class ShardSet:
 def open_set(
     paths: Sequence[Location], *, names: Sequence[str], labels: Sequence[str], split: str, inks: Location
 ) -> EvaluationSet:
-    """Open the test set that the paths of a command line name: a folder of shards, or inks in any number of places.
+    """Open the test set that paths name: one folder of shards or of ingested inks, or any ink files.
 
     Args:
         paths: What is named.
         names: The same, as the user wrote it.
         labels: Annotation types that may hold the label of an ink.
-        split: Which split of shards.
+        split: Which split of shards or ingested inks.
         inks: Folder of this project's inks, for shards that must be drawn anew.
 
     Raises:
@@ -174,12 +174,23 @@ def open_set(
     if len(paths) > 1:
         raise LatexifyError(f"{artifacts[0]} is a folder of this project's data: name it without others")
     [folder] = paths
+    if _kind(folder) == INKS.kind:
+        return _ink_set(folder, split=split)
     return ShardSet(
         folder=folder,
         manifest=read_manifest(folder, SHARDS),
         index=open_split(folder, split),
         inks=list(dict.fromkeys([folder.parent / INKS.kind, inks])),
     )
+
+
+def _ink_set(folder: Location, *, split: str) -> InkSet:
+    """Open one split of a folder that the stage ingest wrote. Raises LatexifyError if it has no ink of it."""
+    manifest = read_manifest(folder, INKS)
+    inks = sorted((ink for ink in read_inks(folder) if ink.split == split), key=lambda ink: ink.key)
+    if not inks:
+        raise LatexifyError(f"{folder} has no ink of the split {split!r}: name another with --split")
+    return InkSet(inks=inks, account=Account(num_scored=len(inks)), inputs={INKS.kind: manifest.fingerprint})
 
 
 def _kind(folder: Location) -> str:

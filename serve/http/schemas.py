@@ -30,6 +30,10 @@ class AnswerSchema(BaseModel):
     )
     calibrated: bool
     alternatives: list[AlternativeSchema] = Field(description="Best first; empty if beams is 1.")
+    left_out: dict[str, int] | None = Field(
+        default=None,
+        description="Elements of a drawing that are no strokes, such as texts, by kind; only if there are any.",
+    )
 
 
 class ErrorSchema(BaseModel):

@@ -104,9 +104,10 @@ class Worker:
         recognizer, batcher, limits = self._recognizer, self.batcher, self.settings.limits
         assert recognizer is not None
         assert batcher is not None
-        picture = await self._in_thread(lambda: draw_item(item, recognizer=recognizer, limits=limits))
-        recognition = await batcher.read(picture, num_beams=num_beams)
-        return recognition.to_answer(is_calibrated=recognizer.is_calibrated)
+        drawn = await self._in_thread(lambda: draw_item(item, recognizer=recognizer, limits=limits))
+        recognition = await batcher.read(drawn.picture, num_beams=num_beams)
+        answer = recognition.to_answer(is_calibrated=recognizer.is_calibrated)
+        return answer | ({"left_out": dict(drawn.left_out)} if drawn.left_out else {})
 
     async def _read_or_error(self, item: RequestItem, num_beams: int) -> dict[str, Any]:
         try:

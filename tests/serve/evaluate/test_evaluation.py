@@ -75,6 +75,8 @@ def test_shards_of_another_canvas_are_drawn_anew(project: Path, models: dict[str
     alone = tmp_path / "alone" / "shards"
     shutil.copytree(shards, alone)
     elsewhere = opened(alone, inks=project / "data" / "inks")
+    ingested = run(SETTINGS, models=[model], test_set=opened(project / "data" / "inks"), out=tmp_path / "ingested")
+    assert {**ingested, "predictions": ""} == {**from_shards, "predictions": ""}
     again = run(SETTINGS, models=[model], test_set=elsewhere, out=tmp_path / "again")
     assert again == from_shards
     with pytest.raises(
@@ -137,5 +139,7 @@ def test_command_needs_no_parameters_and_gives_an_account(
     assert lines[-1] == "results: data/evaluation"
     assert pq.read_table("data/evaluation/rejects.parquet").num_rows == 2
     assert pq.read_table("data/evaluation/predictions.parquet")["key"].to_pylist() == ["0", "1", "3"]
+    wrong = CliRunner().invoke(app, [*command, "--model", "nowhere"])
+    assert str(wrong.exception) == "nowhere holds no model: correct --model, or run `latexify train`"
     again = CliRunner().invoke(app, [*command, "--label", "Truth", "--out", "other"])
     assert "1 of 5 inks are evaluated" in again.stdout

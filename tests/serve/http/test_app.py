@@ -1,6 +1,7 @@
 """The HTTP service in this process: every route, every format and every error message."""
 
 import base64
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,6 +44,10 @@ def test_the_same_ink_reads_the_same_in_every_form(client: TestClient, model: Pa
             "calibrated": False,
             "alternatives": [],
         }
+    elements = [{"type": "freedraw", "x": 0, "y": 0, "points": stroke.tolist()} for stroke in strokes()]
+    drawing = {"type": "excalidraw", "elements": [*elements, {"type": "text"}]}
+    for answer in (client.post("/recognize", json=drawing), client.post("/recognize", content=json.dumps(drawing))):
+        assert (answer.json()["latex"], answer.json()["left_out"]) == (expected.latex, {"text": 1})
     photo = recognizer.read([recognizer.picture_of(PHOTO)])[0]
     for answer in (
         client.post("/recognize", content=PHOTO, headers={"content-type": "image/jpeg"}),

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen, MultipleOf
 
-from latexify.common.section import Section
+from latexify.common.section import Later, Section
 
 DatasetName = Literal["synthetic", "mathwriting", "mathwriting-excerpt", "crohme", "inkml"]
 Fraction = Annotated[float, Ge(0), Lt(1)]
@@ -28,6 +28,9 @@ class SyntheticParams(Section):
     max_tokens: Annotated[int, Ge(1), Le(200)] = 12
     max_depth: Annotated[int, Ge(0), Le(4)] = 2
     """Maximum nesting of fractions, roots, scripts and matrices."""
+    several_lines: Annotated[float, Ge(0), Le(1), Later()] = 0.0
+    """Fraction of inks of two to four lines: equations one under another, systems, cases and matrices. `min_tokens` to
+    `max_tokens` then hold for each line."""
 
 
 class MathWritingParams(Section):
@@ -79,6 +82,8 @@ class LabelShares(Section):
     """The lists in `formulas`, if any."""
     boxes: Annotated[float, Ge(0)] = 2.0
     """The formulas in `box_files`, if any."""
+    several_lines: Annotated[float, Ge(0), Later()] = 0.0
+    """Two to four lines, each from one of the parts above: equations one under another, systems, cases, matrices."""
 
 
 class ComposedParams(Section):

@@ -98,14 +98,23 @@ class FileFailure:
 
 
 def answer_files(
-    recognizer: Recognizer, names: Iterable[str], *, num_beams: int = 1, num_drawings: int = 1
+    recognizer: Recognizer,
+    names: Iterable[str],
+    *,
+    num_beams: int = 1,
+    num_drawings: int = 1,
+    only: str | None = None,
 ) -> Iterator[FileAnswer | FileFailure]:
-    """Recognise files, a chunk at a time; one that cannot be read does not stop the others."""
+    """Recognise files, a chunk at a time; one that cannot be read does not stop the others.
+
+    Raises LatexifyError if `only` does not suit the model, see `Recognizer.read`.
+    """
+    recognizer.constraint(only)
     remaining = iter(names)
     while chunk := list(islice(remaining, CHUNK_SIZE)):
         drawn = [_draw(recognizer, name) for name in chunk]
         pictures = [drawing.picture for drawing in drawn if isinstance(drawing, _Drawing)]
-        recognitions = iter(recognizer.read(pictures, num_beams=num_beams, num_drawings=num_drawings))
+        recognitions = iter(recognizer.read(pictures, num_beams=num_beams, num_drawings=num_drawings, only=only))
         for name, drawing in zip(chunk, drawn, strict=True):
             if isinstance(drawing, LatexifyError):
                 yield FileFailure(name=name, reason=str(drawing))

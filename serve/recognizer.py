@@ -12,7 +12,6 @@ import numpy.typing as npt
 from latexify.common.errors import LatexifyError
 from latexify.common.package_data import default_model
 from latexify.eval.predict.calibration import confidence_of, read_calibration
-from latexify.eval.predict.latex_grammar import constraint_for
 from latexify.pipeline.config import MAX_FILE_BYTES, MAX_POINTS
 from latexify.pipeline.drawing.draw import Canvas, draw_ink
 from latexify.pipeline.inks.ink import Stroke
@@ -20,9 +19,11 @@ from latexify.pipeline.latex import normalize
 from latexify.pipeline.strokes.content import InkFile
 from latexify.pipeline.strokes.ink_file import looks_like_ink, read_ink_file
 from latexify.shards.reading.plan import batches_by_width
+from latexify.trainer.inference.constraint import Constraint
 from latexify.trainer.inference.open import choose_runtime, open_model
 from latexify.trainer.inference.runtime import Runtime
 from latexify.trainer.inference.search import Hypothesis
+from latexify.trainer.inference.well_formed import read_vocabulary
 
 MAX_TOKENS = 256  # maximum number of tokens of an answer; the longest labels of CROHME and MathWriting have about 100
 BATCH_SIZE = 16  # pictures in a batch
@@ -100,8 +101,8 @@ class Recognizer:
         folder = default_model() if model is None else model
         self.runtime = choose_runtime(folder, runtime)
         self._trained = open_model(folder, device=device, runtime=self.runtime, num_threads=num_threads)
-        self._constraint = None if constrained is False else constraint_for(folder)
-        if constrained and self._constraint is None:
+        self._vocabulary = None if constrained is False else read_vocabulary(folder)
+        if constrained and self._vocabulary is None:
             raise LatexifyError(
                 f"the tokens of {folder} are pieces of text, not LaTeX tokens, so its answers cannot be constrained to "
                 "well-formed LaTeX: leave --constrained out"
@@ -144,25 +145,47 @@ class Recognizer:
 
         return picture_of(data, self.canvas)
 
-    def read(self, pictures: Sequence[Picture], *, num_beams: int = 1, num_drawings: int = 1) -> list[Recognition]:
-        """Recognise pictures that :meth:`draw` or :meth:`picture_of` made, in their order.
+    def read(
+        self, pictures: Sequence[Picture], *, num_beams: int = 1, num_drawings: int = 1, only: str | None = None
+    ) -> list[Recognition]:
+        r"""Recognise pictures that :meth:`draw` or :meth:`picture_of` made, in their order.
 
-        The beam width 1 is greedy search, the fastest. With several drawings of each picture (up to 7), slanted,
-        stretched or turned a little, the answers vote, which takes as many times as long. A greedy search of one
-        drawing has no alternatives.
+        Args:
+            pictures: uint8 [height, width] of the canvas, or narrower, see `Canvas`.
+            num_beams: Beam width; 1 is greedy search, the fastest.
+            num_drawings: Drawings of each picture, up to 7, slanted, stretched or turned a little, whose answers vote.
+                The time grows in proportion. A greedy search of one drawing has no alternatives.
+            only: The symbols that may be written: `digits`, `letters` and LaTeX tokens, divided by spaces, such as
+                ``digits +-= \frac``; None for all.
+
+        Raises:
+            LatexifyError: If the model does not know a symbol of `only`, or is not constrained.
         """
+        constraint = self.constraint(only)
         # the more ink, the longer the formula, roughly; a batch takes as long as its longest
         order = np.argsort([np.count_nonzero(picture < 128) for picture in pictures], kind="stable")
         widths_px = np.array([picture.shape[1] for picture in pictures], dtype=np.int32)
         recognitions: dict[int, Recognition] = {}
         for rows in batches_by_width(order, widths_px, size=BATCH_SIZE):
             batch = rows.tolist()
-            recognitions |= zip(
-                batch, self._read_batch([pictures[i] for i in batch], num_beams, num_drawings), strict=True
+            answers = self._read_batch(
+                [pictures[i] for i in batch], num_beams=num_beams, num_drawings=num_drawings, constraint=constraint
             )
+            recognitions |= zip(batch, answers, strict=True)
         return [recognitions[i] for i in range(len(pictures))]
 
-    def _read_batch(self, pictures: list[Picture], num_beams: int, num_drawings: int) -> list[Recognition]:
+    def constraint(self, only: str | None = None) -> Constraint | None:
+        """Return the constraint of the search; see :meth:`read` for `only` and the errors."""
+        if only is not None and self._vocabulary is None:
+            raise LatexifyError(
+                "the symbols can only be limited where answers are constrained to well-formed LaTeX: leave out `only`, "
+                "or --no-constrained, or choose a model whose tokens are LaTeX tokens"
+            )
+        return None if self._vocabulary is None else self._vocabulary.constraint(only=only)
+
+    def _read_batch(
+        self, pictures: list[Picture], *, num_beams: int, num_drawings: int, constraint: Constraint | None
+    ) -> list[Recognition]:
         started = time.perf_counter()
         hypotheses = self._trained.inference.generate(
             np.stack(pictures),
@@ -170,7 +193,7 @@ class Recognizer:
             num_beams=num_beams,
             num_best=max(num_beams, num_drawings),
             num_drawings=num_drawings,
-            constraint=self._constraint,
+            constraint=constraint,
         )
         formulas = [self._to_latex(of_picture) for of_picture in hypotheses]
         elapsed_s = (time.perf_counter() - started) / len(pictures)

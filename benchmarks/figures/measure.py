@@ -18,7 +18,6 @@ from latexify.eval.metrics.edits import Edits, count_edits
 from latexify.eval.metrics.reliability import calibration_error, reliability
 from latexify.eval.metrics.visual import VisualScorer, measure_appearance
 from latexify.eval.predict.calibration import confidence_of, read_calibration
-from latexify.eval.predict.latex_grammar import constraint_for
 from latexify.eval.score.summary import System, summarize
 from latexify.eval.score.tables import build_tables
 from latexify.params import Params
@@ -31,6 +30,7 @@ from latexify.pipeline.latex import normalize
 from latexify.trainer.inference.model import TrainedModel
 from latexify.trainer.inference.open import open_model
 from latexify.trainer.inference.search import Hypothesis
+from latexify.trainer.inference.well_formed import constraint_for
 
 MAX_TOKENS = 256
 BATCH_SIZE = 64

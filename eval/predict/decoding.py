@@ -13,7 +13,6 @@ import torch
 from latexify.common.errors import LatexifyError
 from latexify.common.progress import Progress
 from latexify.eval.config import PredictParams
-from latexify.eval.predict.latex_grammar import constraint_for
 from latexify.eval.predict.samples import EvaluationSample, EvaluationSamples
 from latexify.pipeline.latex import normalize
 from latexify.shards.reading.plan import batches_by_width
@@ -22,6 +21,7 @@ from latexify.trainer.inference.decoder import StepDecoder
 from latexify.trainer.inference.model import TrainedModel
 from latexify.trainer.inference.open import open_model
 from latexify.trainer.inference.threads import run_in_threads
+from latexify.trainer.inference.well_formed import constraint_for
 
 _Batch = list[tuple[int, EvaluationSample]]  # row, sample
 

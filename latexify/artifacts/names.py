@@ -34,6 +34,7 @@ REJECTS_NAME = "rejects.parquet"
 INDEX_NAME = "index.parquet"
 # tokenizer and model
 TOKENIZER_NAME = "tokenizer.json"
+GRAMMAR_NAME = "grammar.json"  # what the labels need beyond the strict grammar
 # model
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"

@@ -45,6 +45,14 @@ Constrained = Annotated[
         show_default=False,
     ),
 ]
+Only = Annotated[
+    str | None,
+    typer.Option(
+        help="Symbols that may be written, divided by spaces: digits, letters, or LaTeX, such as 'digits +-= \\frac'. "
+        "Default: all.",
+        show_default=False,
+    ),
+]
 RuntimeOption = Annotated[
     Literal["torch", "onnx"] | None,
     typer.Option(

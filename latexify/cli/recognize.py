@@ -12,6 +12,7 @@ from latexify.cli.options import (
     Device,
     Drawings,
     ModelFolder,
+    Only,
     RuntimeOption,
     Threads,
     Workspace,
@@ -38,6 +39,7 @@ def recognize(  # noqa: PLR0913, PLR0917  # one parameter per option
     image_out: Annotated[
         Path | None, typer.Option(help="Write each picture that the model reads into this folder, as PNG.")
     ] = None,
+    only: Only = None,
     constrained: Constrained = None,
     device: Device = None,
     runtime: RuntimeOption = None,
@@ -60,9 +62,8 @@ def recognize(  # noqa: PLR0913, PLR0917  # one parameter per option
     any_failed = False
     if sources.others:
         _say(sources.notice())
-    for number, answer in enumerate(
-        answer_files(recognizer, sources.names, num_beams=beams, num_drawings=drawings), start=1
-    ):
+    answers = answer_files(recognizer, sources.names, num_beams=beams, num_drawings=drawings, only=only)
+    for number, answer in enumerate(answers, start=1):
         if isinstance(answer, FileFailure):
             any_failed = True
             _say(f"{answer.name}: {answer.reason}")

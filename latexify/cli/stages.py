@@ -1,11 +1,15 @@
 """The commands of the pipeline: one per stage of dvc.yaml, and `params`."""
 
 import os
-from typing import Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from latexify.cli.options import Address, Backend, Device, Jobs, Workspace, absolute, engine_for, extra_needed
+
+if TYPE_CHECKING:
+    from latexify.eval.config import PredictParams
 
 
 def params(context: typer.Context) -> None:
@@ -113,11 +117,21 @@ def train(
         if dry_run:
             print(estimate.dry_run(trainer))
             return
+        if (note := _search_of_predict(params.predict)) and trainer.inputs.ranks.is_main:
+            print(note, file=sys.stderr, flush=True)
         stage.run(trainer, out=out, metrics=workspace.metrics("train"))
     if os.environ.get("RANK", "0") == "0":  # torchrun starts several processes, and rank 0 wrote the model
         from latexify.eval.predict import calibrate
 
         calibrate.run(out, shards=workspace.shards, seed=params.seed, device=device)
+
+
+def _search_of_predict(params: "PredictParams") -> str:
+    """Say how the search of `predict` differs from that of validations; empty if it does not."""
+    beams = f"predict.num_beams is {params.num_beams}" if params.num_beams > 1 else ""
+    free = "" if params.constrained else "predict.constrained is false"
+    differences = " and ".join(filter(None, (beams, free)))
+    return f"latexify: train validates by constrained greedy search, but {differences}" if differences else ""
 
 
 def predict(context: typer.Context, device: Device = None) -> None:

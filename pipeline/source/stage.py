@@ -58,10 +58,10 @@ def _write(  # noqa: PLR0913  # parameters of the stage
         writer_annotations=list(listing.writers),
     )
     uses_seed = DATASETS[dataset].uses_seed or any(isinstance(spec.rule, HashSplit) for spec in listing.inputs)
-    params = {"dataset": dataset, **section.model_dump()} | ({"seed": seed} if uses_seed else {})
+    params = {"dataset": dataset, **section.identity()} | ({"seed": seed} if uses_seed else {})
     if composed is not None and composed.num_inks:
         plan = _with_composed(plan, composed, seed=seed, raw=raw, out=out, jobs=jobs)
-        params |= {"seed": seed, "composed": composed.model_dump()}
+        params |= {"seed": seed, "composed": composed.identity()}
     inputs = {item.name: item.sha256 for item in plan.inputs}
     content = plan.model_dump()
     manifest = Manifest(kind=SOURCE.kind, version=SOURCE_VERSION, params=params, inputs=inputs, content=content)

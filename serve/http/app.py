@@ -13,9 +13,11 @@ from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Res
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
+from latexify.eval.config import MAX_DRAWINGS
 from latexify.serve.http import schemas
+from latexify.serve.http.batching import SearchOptions
 from latexify.serve.http.http_errors import CLIENT_GONE, HttpError, busy
-from latexify.serve.http.limits import MAX_BEAMS
+from latexify.serve.http.limits import MAX_BEAMS, MAX_ONLY_CHARS
 from latexify.serve.http.metrics import RequestCounter, ServiceMetrics
 from latexify.serve.http.request_body import BodyReceiver, wait_for_disconnect
 from latexify.serve.http.worker import ServiceSettings, Worker
@@ -26,6 +28,14 @@ ROUTES = frozenset(
     | {f"/{name}" for name in SCRIPTS}
 )
 Beams = Annotated[int, Query(ge=1, le=MAX_BEAMS, description="Beam width; above 1, alternatives are returned too.")]
+Drawings = Annotated[
+    int,
+    Query(ge=1, le=MAX_DRAWINGS, description="Drawings of each picture whose answers vote: accurate, but slower."),
+]
+Only = Annotated[
+    str | None,
+    Query(max_length=MAX_ONLY_CHARS, description="The symbols that may be written: digits, letters, LaTeX tokens."),
+]
 STATIC = Path(__file__).resolve().parent / "static"
 
 
@@ -72,12 +82,13 @@ def make_app(settings: ServiceSettings, *, on_failure: Callable[[BaseException],
 def _add_recognition(app: FastAPI, worker: Worker, bodies: BodyReceiver) -> None:
     limits = worker.settings.limits
 
-    async def recognize(request: Request, beams: Beams = 1) -> JSONResponse:
+    async def recognize(request: Request, beams: Beams = 1, drawings: Drawings = 1, only: Only = None) -> JSONResponse:
         """Recognise an image, an InkML file or strokes; or several, as a form of files or a JSON list."""
         worker.require_ready()
         async with bodies.receive(request.receive, request.headers) as body:
             content_type = request.headers.get("content-type", "")
-            work = asyncio.ensure_future(worker.answer(body, content_type=content_type, num_beams=beams))
+            options = SearchOptions(num_beams=beams, num_drawings=drawings, only=only)
+            work = asyncio.ensure_future(worker.answer(body, content_type=content_type, options=options))
             gone = asyncio.ensure_future(wait_for_disconnect(request.receive))
             try:
                 await asyncio.wait({work, gone}, timeout=limits.answer_timeout_s, return_when=asyncio.FIRST_COMPLETED)

@@ -165,6 +165,16 @@ def test_one_file_is_one_line_of_latex(model: Path, files: Path) -> None:
     assert both.stdout == f"{files / 'a-good.inkml'}\t".encode() + single.stdout + b"-\t" + single.stdout
 
 
+def test_the_symbols_can_be_limited(model: Path, files: Path) -> None:
+    """A symbol that the model does not know ends the command in one line, before any answer."""
+    done = recognize("--model", model, "--only", "x 2", files / "a-good.inkml", folder=files)
+    assert done.returncode == 0
+    assert set(done.stdout.decode().strip()) <= set("x2")
+    wrong = recognize("--model", model, "--only", "x \\fracc", files / "a-good.inkml", folder=files)
+    assert (wrong.returncode, wrong.stdout) == (1, b"")
+    assert wrong.stderr.decode() == "latexify: the model cannot write \\fracc (nearest: \\frac)\n"
+
+
 def test_without_a_model_one_line_says_what_to_do(files: Path, tmp_path: Path) -> None:
     """The first command that a newcomer tries."""
     done = recognize("--model", tmp_path, files / "a-good.inkml", folder=tmp_path)

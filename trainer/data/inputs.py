@@ -7,6 +7,7 @@ from latexify.artifacts.location import Location
 from latexify.artifacts.manifest import Manifest, read_manifest, require_input
 from latexify.artifacts.names import MODEL, SHARDS, TOKENIZER
 from latexify.common.errors import LatexifyError
+from latexify.pipeline.grammar.allowances import read_grammar
 from latexify.shards.format.index import SplitIndex, open_split
 from latexify.trainer.config import ModelParams, TrainParams
 from latexify.trainer.loop.checkpoint import CHECKPOINT_VERSION
@@ -72,7 +73,8 @@ def load_network(params: TrainParams, model: ModelParams, *, seed: int, inputs: 
             f"the longest training label has {longest} tokens, but the model has {max_positions(network)} positions: "
             "set rasterize.max_tokens below that"
         )
-    return LoadedModel(model=network, tokenizer=tokenizer, geometry=geometry, fingerprint="")
+    allowances = read_grammar(inputs.tokenizer_folder)
+    return LoadedModel(model=network, tokenizer=tokenizer, geometry=geometry, fingerprint="", allowances=allowances)
 
 
 def run_manifest(  # noqa: PLR0913  # all that shapes a run; all but two are named

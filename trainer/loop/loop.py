@@ -27,7 +27,7 @@ from latexify.trainer.loop.reporting import Reporter
 from latexify.trainer.loop.resume import find_checkpoint
 from latexify.trainer.loop.signals import StopSignals
 from latexify.trainer.loop.step import NonFiniteError, Stepper, StepResult
-from latexify.trainer.loop.validation import Validation, Validator
+from latexify.trainer.loop.validation import Validation, Validator, allowances_of, describe_search
 from latexify.trainer.model.model import LoadedModel
 
 MAX_SKIPPED = 30
@@ -62,7 +62,8 @@ class Trainer:
         self.validator = Validator(
             inputs.valid_index, inputs.params, seed=inputs.seed, precision=inputs.precision, ranks=inputs.ranks
         )
-        self.state = RunState()
+        self.state = RunState(allowances=allowances_of(inputs.loaded))
+        self.validator.keep_to(self.state.allowances, inputs.loaded)
         self._notices: list[str] = []
         self._saved_at_s = time.monotonic()
 
@@ -83,6 +84,7 @@ class Trainer:
         if loaded is None:
             return
         self.state = loaded.state
+        self.validator.keep_to(self.state.allowances, self.inputs.loaded)  # one run, one measure
         for name, part in self._parts.items():
             part.load_state_dict(loaded.tensors[name])
         if loaded.source is not None:
@@ -108,6 +110,7 @@ class Trainer:
                     f"train: {precision.name} on {precision.device}; "
                     f"{self.padding_waste:.1%} of the label slots are padding"
                 )
+                self._notices.append(describe_search(self.state.allowances, self.inputs.loaded))
                 for notice in self._notices:
                     reporter.log(notice)
                 self._train_until_done(batches, signals, reporter)

@@ -88,6 +88,7 @@ def test_stage_writes_metrics_and_tables(shards: Path, tmp_path: Path) -> None:
     assert [int(row["num_samples"]) for row in rows_of(plots / "token_errors.csv")][:3] == [2, 1, 1]
     structures = {row["structure"]: row["num_samples"] for row in rows_of(plots / "error_by_structure.csv")}
     assert structures == {"fraction": "1", "scripts 0 deep": "3", "scripts 1 deep": "1"}
+    assert [(row["lines"], row["num_samples"]) for row in rows_of(plots / "error_by_lines.csv")] == [("1", "4")]
     assert [(row["source"], row["num_samples"]) for row in rows_of(plots / "error_by_source.csv")] == [("valid", "4")]
     assert [row["writer"] for row in rows_of(plots / "error_by_writer.csv")] == ["unknown"]
     assert rows_of(plots / "confusions.csv")[-1] == {

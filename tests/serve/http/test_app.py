@@ -56,6 +56,22 @@ def test_the_same_ink_reads_the_same_in_every_form(client: TestClient, model: Pa
         assert answer.json()["latex"] == photo.latex
 
 
+def test_the_symbols_of_an_answer_can_be_limited(client: TestClient) -> None:
+    """A form field for numbers wants digits alone; a symbol that the model does not know is one line."""
+    answer = client.post("/recognize", params={"only": "x 2", "beams": 2}, json=STROKES)
+    assert answer.status_code == 200
+    readings = [answer.json(), *answer.json()["alternatives"]]
+    assert all(set(reading["latex"]) <= set("x2") for reading in readings)
+    several = client.post("/recognize", params={"only": "x 2"}, json=[STROKES, {"inkml": inkml().decode()}]).json()
+    assert all(set(result["latex"]) <= set("x2") for result in several["results"])
+    unknown = client.post("/recognize", params={"only": "x fract"}, json=STROKES)
+    assert unknown.status_code == 422
+    assert unknown.json()["error"].startswith("only: the model cannot write a (nothing is like it), c")
+    too_long = client.post("/recognize", params={"only": "x" * 2_001}, json=STROKES)
+    assert too_long.status_code == 422
+    assert "query.only" in too_long.json()["error"]
+
+
 def test_a_list_is_answered_in_order_and_a_bad_item_does_not_affect_the_others(client: TestClient) -> None:
     """For forms of files and for JSON, with more items than one batch holds."""
     alone = client.post("/recognize?beams=3", json=STROKES).json()

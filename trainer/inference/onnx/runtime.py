@@ -104,11 +104,12 @@ class NumpyScorer:
     def __init__(self, penalties: Floats | None) -> None:
         self._penalties = penalties
 
-    def best_tokens(self, logits: Floats, cases: Sequence[int] | None) -> tuple[Ints, Floats]:
-        """Return the most likely allowed token of each row, and its log-probability without the constraint."""
-        tokens = self._penalised(logits, cases).argmax(axis=1)
+    def best_tokens(self, logits: Floats, cases: Sequence[int] | None) -> tuple[Ints, Floats, Ints]:
+        """Return the most likely allowed token of each row, its log-probability, and the most likely token of all."""
+        favourites = logits.argmax(axis=1)
+        tokens = favourites if cases is None else self._penalised(logits, cases).argmax(axis=1)
         best = np.take_along_axis(logits, tokens[:, None], axis=1)
-        return tokens, (best - _log_sum_exp(logits))[:, 0]
+        return tokens, (best - _log_sum_exp(logits))[:, 0], favourites
 
     def best_extensions(
         self, logits: Floats, cases: Sequence[int] | None, *, sums: Floats, count: int

@@ -63,7 +63,7 @@ _STYLES = {
 }
 """Styles of the mathematical alphabets, as Unicode names them: the font; those that are missing stay as they are."""
 
-SIGNS = {command: sign for sign, command in reversed(_PAIRS)}
+SIGNS: dict[str, str] = {command: sign for sign, command in reversed(_PAIRS)}
 """The sign of each command that has one."""
 
 

@@ -118,8 +118,8 @@ def test_report_shows_what_confidence_is_worth(inputs: dict[str, Any]) -> None:
     assert "How often predictions are right, by confidence" in page
     score_file = json.loads((inputs["metrics_folder"] / "score.json").read_text(encoding="utf-8"))
     found = score_file["calibration"]
-    assert f"{found['error']:.1%}, {found['error_raw']:.1%} before calibration" in page
-    assert found["error"] == pytest.approx(0.75 - score_file["exact_match"]["value"])
+    assert f"{found['ece']:.1%}, {found['error_raw']:.1%} before calibration" in page
+    assert found["ece"] == pytest.approx(0.75 - score_file["exact_match"]["value"])
 
 
 def test_report_shows_the_figures_it_was_given(inputs: dict[str, Any]) -> None:

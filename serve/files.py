@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from latexify.common.errors import LatexifyError
+from latexify.serve.formats.formats import Format
 from latexify.serve.recognizer import Picture, Recognition, Recognizer
 
 STDIN = "-"
@@ -41,9 +42,9 @@ class FileAnswer:
     is_calibrated: bool
     elapsed_s: float  # time to read, draw and recognise it
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self, *, formats: Sequence[Format] = ()) -> dict[str, Any]:
         """Return plain JSON values, as `latexify recognize --json` prints them."""
-        answer = self.recognition.to_answer(is_calibrated=self.is_calibrated)
+        answer = self.recognition.to_answer(is_calibrated=self.is_calibrated, formats=formats)
         return {"file": self.name, **answer, "seconds": round(self.elapsed_s, 4)}
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from latexify.cli.options import Constrained, Device, ModelFolder, RuntimeOption, Threads, Workspace, extra_needed
+from latexify.common.errors import LatexifyError
+from latexify.serve.formats.formats import Format
 
 if TYPE_CHECKING:
     from latexify.serve.files import FileAnswer
@@ -20,6 +22,14 @@ def recognize(  # noqa: PLR0913, PLR0917  # one parameter per option
     ],
     model: ModelFolder = None,
     beams: Annotated[int, typer.Option(min=1, max=32, help="Beam width; values above 1 also return alternatives.")] = 1,
+    target: Annotated[
+        Format,
+        typer.Option(
+            "--format",
+            help="Format of the answers: latex in the normal form, pretty LaTeX for people, display (the same as a "
+            "displayed formula), mathml or typst. With --json, `formats` has it beside the LaTeX.",
+        ),
+    ] = "latex",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object per line, with confidence, alternatives and time.")
     ] = False,
@@ -31,7 +41,7 @@ def recognize(  # noqa: PLR0913, PLR0917  # one parameter per option
     runtime: RuntimeOption = None,
     threads: Threads = 1,
 ) -> None:
-    """Recognise handwritten mathematics: prints one line of LaTeX per ink or picture, in the order given.
+    """Recognise handwritten mathematics: prints one line per ink or picture, in the order given.
 
     If a file cannot be read, stderr says why, the other files are still recognised, and the exit code is 1.
     """
@@ -52,8 +62,17 @@ def recognize(  # noqa: PLR0913, PLR0917  # one parameter per option
             continue
         if image_out is not None:
             _write_picture(image_out, number, answer)
-        latex = f"{answer.name}\t{answer.recognition.latex}" if with_names else answer.recognition.latex
-        print(json.dumps(answer.to_dict(), ensure_ascii=False) if as_json else latex, flush=True)
+        if as_json:
+            formats = () if target == "latex" else (target,)
+            print(json.dumps(answer.to_dict(formats=formats), ensure_ascii=False), flush=True)
+            continue
+        try:
+            text = answer.recognition.to_format(target)
+        except LatexifyError as error:
+            any_failed = True
+            print(f"latexify: {answer.name}: {error}", file=sys.stderr, flush=True)
+            continue
+        print(f"{answer.name}\t{text}" if with_names else text, flush=True)
     if any_failed:
         raise typer.Exit(1)
 

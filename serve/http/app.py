@@ -13,6 +13,7 @@ from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Res
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
+from latexify.serve.formats.formats import Format
 from latexify.serve.http import schemas
 from latexify.serve.http.http_errors import CLIENT_GONE, HttpError, busy
 from latexify.serve.http.limits import MAX_BEAMS
@@ -25,6 +26,9 @@ ROUTES = frozenset(
     {"/", "/recognize", "/invocations", "/health", "/ready", "/ping", "/metrics", "/openapi.json"}
     | {f"/{name}" for name in SCRIPTS}
 )
+Formats = Annotated[
+    list[Format], Query(description="Formats in which the answer is wanted beside the LaTeX; may be repeated.")
+]
 Beams = Annotated[int, Query(ge=1, le=MAX_BEAMS, description="Beam width; above 1, alternatives are returned too.")]
 STATIC = Path(__file__).resolve().parent / "static"
 
@@ -72,12 +76,14 @@ def make_app(settings: ServiceSettings, *, on_failure: Callable[[BaseException],
 def _add_recognition(app: FastAPI, worker: Worker, bodies: BodyReceiver) -> None:
     limits = worker.settings.limits
 
-    async def recognize(request: Request, beams: Beams = 1) -> JSONResponse:
+    async def recognize(request: Request, beams: Beams = 1, formats: Formats = []) -> JSONResponse:  # noqa: B006
         """Recognise an image, an InkML file or strokes; or several, as a form of files or a JSON list."""
         worker.require_ready()
         async with bodies.receive(request.receive, request.headers) as body:
             content_type = request.headers.get("content-type", "")
-            work = asyncio.ensure_future(worker.answer(body, content_type=content_type, num_beams=beams))
+            work = asyncio.ensure_future(
+                worker.answer(body, content_type=content_type, num_beams=beams, formats=formats)
+            )
             gone = asyncio.ensure_future(wait_for_disconnect(request.receive))
             try:
                 await asyncio.wait({work, gone}, timeout=limits.answer_timeout_s, return_when=asyncio.FIRST_COMPLETED)

@@ -30,6 +30,12 @@ class AnswerSchema(BaseModel):
     )
     calibrated: bool
     alternatives: list[AlternativeSchema] = Field(description="Best first; empty if beams is 1.")
+    formats: dict[str, str | None] | None = Field(
+        default=None,
+        description="Only if formats were wanted: the text in each, null if it cannot express the formula.",
+        examples=[{"typst": "x"}],
+    )
+    format_errors: dict[str, str] | None = Field(default=None, description="Why a format has no text; absent if none.")
 
 
 class ErrorSchema(BaseModel):

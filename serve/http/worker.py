@@ -1,12 +1,13 @@
 """Recognise for many clients: draw in several threads, run the model in one, refuse what exceeds the limits."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from latexify.serve.formats.formats import Format
 from latexify.serve.http.batching import Batcher, ItemSlots
 from latexify.serve.http.drawing import draw_item
 from latexify.serve.http.http_errors import HttpError, busy
@@ -85,8 +86,12 @@ class Worker:
         with self.slots.take(1):
             return
 
-    async def answer(self, body: bytes, *, content_type: str, num_beams: int) -> dict[str, Any]:
+    async def answer(
+        self, body: bytes, *, content_type: str, num_beams: int, formats: Sequence[Format] = ()
+    ) -> dict[str, Any]:
         """Recognise all items of a body: an answer, or, for a list, `results` with an answer or error for each item.
+
+        Answers have `formats` if any are wanted (`Recognition.to_answer`).
 
         Raises:
             HttpError: If the body or its only item cannot be read, or the queue is full.
@@ -96,21 +101,26 @@ class Worker:
             request = await self._in_thread(lambda: parse_request(body, content_type=content_type, limits=limits))
             with self.slots.take(len(request.items) - 1, already_taken=1):
                 if not request.is_list:
-                    return await self._read(request.items[0], num_beams)
-                results = await asyncio.gather(*(self._read_or_error(item, num_beams) for item in request.items))
+                    return await self._read(request.items[0], num_beams, formats)
+                results = await asyncio.gather(
+                    *(self._read_or_error(item, num_beams, formats) for item in request.items)
+                )
                 return {"results": results}
 
-    async def _read(self, item: RequestItem, num_beams: int) -> dict[str, Any]:
+    async def _read(self, item: RequestItem, num_beams: int, formats: Sequence[Format]) -> dict[str, Any]:
         recognizer, batcher, limits = self._recognizer, self.batcher, self.settings.limits
         assert recognizer is not None
         assert batcher is not None
         picture = await self._in_thread(lambda: draw_item(item, recognizer=recognizer, limits=limits))
         recognition = await batcher.read(picture, num_beams=num_beams)
-        return recognition.to_answer(is_calibrated=recognizer.is_calibrated)
+        is_calibrated = recognizer.is_calibrated
+        if not formats:
+            return recognition.to_answer(is_calibrated=is_calibrated)
+        return await self._in_thread(lambda: recognition.to_answer(is_calibrated=is_calibrated, formats=formats))
 
-    async def _read_or_error(self, item: RequestItem, num_beams: int) -> dict[str, Any]:
+    async def _read_or_error(self, item: RequestItem, num_beams: int, formats: Sequence[Format]) -> dict[str, Any]:
         try:
-            return await self._read(item, num_beams)
+            return await self._read(item, num_beams, formats)
         except HttpError as error:
             self._metrics.failures.labels(str(error.status)).inc()
             return {"error": str(error), "status": error.status}

@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from latexify.cli.app import app
 from latexify.common.errors import LatexifyError
 from latexify.serve import recognizer as recognizer_module
 from latexify.serve.files import FileAnswer, FileFailure, answer_files, list_sources
-from latexify.serve.recognizer import Recognizer, default_model, looks_like_markup
+from latexify.serve.formats.formats import Format
+from latexify.serve.recognizer import Recognition, Recognizer, default_model, looks_like_markup
 from tests.support.handwriting import encoded, ink, inkml, strokes
 from tests.support.reading_models import export_folder, make_loaded
 from tests.support.repository import REPOSITORY
@@ -104,6 +107,31 @@ def test_one_file_is_one_line_of_latex(model: Path, files: Path) -> None:
     assert piped.stdout == single.stdout
     both = recognize("--model", model, files / "a-good.inkml", "-", folder=files, data=inkml())
     assert both.stdout == f"{files / 'a-good.inkml'}\t".encode() + single.stdout + b"-\t" + single.stdout
+
+
+@pytest.mark.parametrize("target", ["pretty", "display", "mathml", "typst"])
+def test_answers_come_in_the_format_wanted(model: Path, files: Path, recognizer: Recognizer, target: Format) -> None:
+    """For a document of another kind than LaTeX; with --json it is beside the LaTeX that is scored."""
+    file = files / "a-good.inkml"
+    [answer] = recognizer.read([recognizer.picture_of(file.read_bytes())])
+    expected = answer.to_format(target)
+    done = recognize("--model", model, "--format", target, file, folder=files)
+    assert (done.stdout.decode(), done.stderr, done.returncode) == (expected + "\n", b"", 0)
+    line = json.loads(recognize("--model", model, "--format", target, "--json", file, folder=files).stdout)
+    assert (line["latex"], line["formats"]) == (answer.latex, {target: expected})
+
+
+def test_an_answer_that_a_format_cannot_express_is_named(
+    model: Path, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Like a file that cannot be read: one line, and exit code 1."""
+    odd = Recognition(latex=r"\foo{a}", confidence=1, elapsed_s=0)
+    monkeypatch.setattr(Recognizer, "read", lambda _, pictures, **__: [odd for _ in pictures])
+    arguments = ["recognize", "--model", str(model), str(files / "a-good.inkml"), "--format", "typst"]
+    done = CliRunner().invoke(app, arguments)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1
+    assert r"\foo" in done.stderr
 
 
 def test_without_a_model_one_line_says_what_to_do(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,7 +55,7 @@ METRICS = (
         in_slices=True,
         hub_name="exact_match",
         heading="Exact match",
-        explanation="Formulas in which every token is right. Spaces do not count.",
+        explanation="Formulas in which every token is right. Spaces do not count. {field_convention}",
     ),
     Metric(
         name="exact_match_field",
@@ -64,9 +64,6 @@ METRICS = (
         title="exact match (field)",
         counts_samples=True,
         in_slices=True,
-        heading="Exact match, field's convention",
-        explanation="To compare with papers: fonts, braces around the base of a script, and the spelling of functions, "
-        "primes, dots and double bars do not count. At most one error: {within_1_field}, two: {within_2_field}.",
     ),
     Metric(
         name="within_1",

@@ -13,6 +13,7 @@ from latexify.common.errors import LatexifyError
 from latexify.pipeline.config import LABEL_ANNOTATIONS
 from latexify.pipeline.inputs.walk import is_hidden, walk_files
 from latexify.pipeline.strokes.ink_file import holds_ink, looks_like_ink
+from latexify.serve.formats.formats import Format
 from latexify.serve.recognizer import Picture, Recognition, Recognizer, read_ink
 
 STDIN = "-"
@@ -82,9 +83,9 @@ class FileAnswer:
     is_calibrated: bool
     elapsed_s: float  # time to read, draw and recognise it
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self, *, formats: Sequence[Format] = ()) -> dict[str, Any]:
         """Return plain JSON values, as `latexify recognize --json` prints them."""
-        answer = self.recognition.to_answer(is_calibrated=self.is_calibrated)
+        answer = self.recognition.to_answer(is_calibrated=self.is_calibrated, formats=formats)
         reference = {} if self.label is None else {"reference": self.label}
         return {"file": self.name, **reference, **answer, "seconds": round(self.elapsed_s, 4)}
 

@@ -18,6 +18,7 @@ from latexify.pipeline.inks.ink import Stroke
 from latexify.pipeline.latex import normalize
 from latexify.pipeline.strokes.content import InkFile
 from latexify.pipeline.strokes.ink_file import looks_like_ink, read_ink_file
+from latexify.serve.formats.formats import Format, convert, convert_to_each
 from latexify.shards.reading.plan import batches_by_width
 from latexify.trainer.inference.constraint import Constraint
 from latexify.trainer.inference.open import choose_runtime, open_model
@@ -42,6 +43,13 @@ class LatexHypothesis:
     latex: str
     confidence: float
 
+    def to_format(self, target: Format) -> str:
+        """Write the formula in a format: ``latex``, ``pretty``, ``display``, ``mathml`` or ``typst``.
+
+        Raises LatexifyError if the format cannot express it.
+        """
+        return convert(self.latex, target)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return {"latex": self.latex, "confidence": round(self.confidence, 4)}
@@ -54,10 +62,18 @@ class Recognition(LatexHypothesis):
     alternatives: list[LatexHypothesis] = field(default_factory=list)  # the others of the search, best first
     elapsed_s: float  # its share of its batch's time
 
-    def to_answer(self, *, is_calibrated: bool) -> dict[str, Any]:
-        """Return the plain JSON values that commands and the service answer with, without the time."""
+    def to_answer(self, *, is_calibrated: bool, formats: Sequence[Format] = ()) -> dict[str, Any]:
+        """Return the plain JSON values that commands and the service answer with, without the time.
+
+        Where `formats` are wanted, ``formats`` has the text of each, null where it cannot express the formula;
+        ``format_errors`` says why.
+        """
         alternatives = [other.to_dict() for other in self.alternatives]
-        return {**self.to_dict(), "calibrated": is_calibrated, "alternatives": alternatives}
+        answer = {**self.to_dict(), "calibrated": is_calibrated, "alternatives": alternatives}
+        if formats:
+            answer["formats"], reasons = convert_to_each(self.latex, formats)
+            answer |= {"format_errors": reasons} if reasons else {}
+        return answer
 
 
 class Recognizer:

@@ -83,7 +83,7 @@ def measure(archive: Path) -> dict[str, Any]:
             **summarize(system, **resampling),
             "num_unfinished": sum(not hypothesis.finished for hypothesis in hypotheses),
             "calibration": {
-                "error": _calibration_error(hypotheses, edits, calibration),
+                "ece": _calibration_error(hypotheses, edits, calibration),
                 "error_raw": calibration_error(
                     reliability([hypothesis.confidence for hypothesis in hypotheses], edits.symbol_errors == 0)
                 ),

@@ -16,7 +16,7 @@ from latexify.artifacts.names import HISTORY_NAME, MODEL, PREDICTIONS, PREDICTIO
 from latexify.common.errors import LatexifyError
 
 COUNTED_STAGES = ("ingest", "vocab", "rasterize", "train")  # stages before the evaluation that write metrics
-SLICE_COLUMNS = ("num_samples", "cer", "cer_low", "cer_high", "exact_match")
+SLICE_COLUMNS = ("num_samples", "cer", "cer_low", "cer_high", "exact_match", "exact_match_field")
 TABLES = {
     "error_by_length": ("symbols", *SLICE_COLUMNS),
     "error_by_structure": ("structure", *SLICE_COLUMNS),

@@ -86,6 +86,7 @@ def _panels(score: Mapping[str, Any]) -> list[dict[str, Any]]:
     search = "" if constant["is_exact"] else " (approximate search)"
     values = {metric.name: percent(score[metric.name]["value"]) for metric in METRICS if metric.name in score}
     values["constant_answer"] = f"Best constant answer: {percent(constant['cer'])}{search}."
+    values["field_convention"] = _field_convention(score)
     values["unset_references"] = f"{num_unset} references that cannot be typeset are left out." if num_unset else ""
     return [
         {
@@ -96,6 +97,15 @@ def _panels(score: Mapping[str, Any]) -> list[dict[str, Any]]:
         for metric in sorted(METRICS, key=lambda metric: metric.name != "exact_match")
         if metric.heading and metric.name in score and score[metric.name]["value"] is not None
     ]
+
+
+def _field_convention(score: Mapping[str, Any]) -> str:
+    """The sentence on exact match as papers count it; empty for a score of an older version."""
+    rate = score.get("exact_match_field")
+    if rate is None:
+        return ""
+    interval = f" ({percent(rate['low'])} to {percent(rate['high'])})" if rate["low"] is not None else ""
+    return f"By the convention of most papers, without fonts and the like: {percent(rate['value'])}{interval}."
 
 
 def confusions_shown(inputs: ReportInputs) -> dict[TokenPair, int]:

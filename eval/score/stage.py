@@ -140,7 +140,7 @@ def _measure_calibration(predictions: Path, edits: Edits, manifest: Manifest) ->
     calibrated, raw = (reliability(columns[name].to_numpy(), is_right) for name in ("confidence", "probability"))
     kinds = {"calibrated": calibrated, "raw": raw} if is_calibrated else {"raw": raw}
     rows: Table = [{"confidence": kind, **row} for kind, bins in kinds.items() for row in bins]
-    errors = {"error": calibration_error(calibrated), "error_raw": calibration_error(raw)}
+    errors = {"ece": calibration_error(calibrated), "error_raw": calibration_error(raw)}
     return {"is_calibrated": is_calibrated, **errors}, rows
 
 

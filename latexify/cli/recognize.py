@@ -19,6 +19,8 @@ from latexify.cli.options import (
     chosen_model,
     extra_needed,
 )
+from latexify.common.errors import LatexifyError
+from latexify.serve.formats.formats import Format
 
 if TYPE_CHECKING:
     from latexify.serve.files import FileAnswer
@@ -33,6 +35,14 @@ def recognize(  # noqa: PLR0913, PLR0917  # one parameter per option
     model: ModelFolder = None,
     beams: Annotated[int, typer.Option(min=1, max=32, help="Beam width; values above 1 also return alternatives.")] = 1,
     drawings: Drawings = 1,
+    target: Annotated[
+        Format,
+        typer.Option(
+            "--format",
+            help="Format of the answers: latex in the normal form, pretty LaTeX for people, display (the same as a "
+            "displayed formula), mathml or typst. With --json, `formats` has it beside the LaTeX.",
+        ),
+    ] = "latex",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object per line, with confidence, alternatives and time.")
     ] = False,
@@ -45,7 +55,7 @@ def recognize(  # noqa: PLR0913, PLR0917  # one parameter per option
     runtime: RuntimeOption = None,
     threads: Threads = 1,
 ) -> None:
-    """Recognise handwritten mathematics: prints one line of LaTeX per ink or picture, in the order given.
+    """Recognise handwritten mathematics: prints one line per ink or picture, in the order given.
 
     If a file cannot be read, stderr says why, the other files are still recognised, and the exit code is 1.
     """
@@ -73,8 +83,17 @@ def recognize(  # noqa: PLR0913, PLR0917  # one parameter per option
             _say(f"{answer.name}: left out, because they are no strokes: {others}")
         if image_out is not None:
             _write_picture(image_out, number, answer)
-        latex = f"{answer.name}\t{answer.recognition.latex}" if with_names else answer.recognition.latex
-        print(json.dumps(answer.to_dict(), ensure_ascii=False) if as_json else latex, flush=True)
+        if as_json:
+            formats = () if target == "latex" else (target,)
+            print(json.dumps(answer.to_dict(formats=formats), ensure_ascii=False), flush=True)
+            continue
+        try:
+            text = answer.recognition.to_format(target)
+        except LatexifyError as error:
+            any_failed = True
+            _say(f"{answer.name}: {error}")
+            continue
+        print(f"{answer.name}\t{text}" if with_names else text, flush=True)
     if any_failed:
         raise typer.Exit(1)
 

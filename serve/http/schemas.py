@@ -34,6 +34,12 @@ class AnswerSchema(BaseModel):
         default=None,
         description="Elements of a drawing that are no strokes, such as texts, by kind; only if there are any.",
     )
+    formats: dict[str, str | None] | None = Field(
+        default=None,
+        description="Only if formats were wanted: the text in each, null if it cannot express the formula.",
+        examples=[{"typst": "x"}],
+    )
+    format_errors: dict[str, str] | None = Field(default=None, description="Why a format has no text; absent if none.")
 
 
 class ErrorSchema(BaseModel):

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from latexify.cli.app import app
 from latexify.common.errors import LatexifyError
 from latexify.eval.compare.files import score_files
 from latexify.eval.config import ScoreParams
@@ -18,7 +20,8 @@ from latexify.eval.metrics.edits import count_edits
 from latexify.pipeline.strokes.ink_file import looks_like_ink
 from latexify.serve import recognizer as recognizer_module
 from latexify.serve.files import FileAnswer, FileFailure, answer_files, list_sources
-from latexify.serve.recognizer import Recognizer
+from latexify.serve.formats.formats import Format
+from latexify.serve.recognizer import Recognition, Recognizer
 from tests.support.handwriting import encoded, ink, inkml, strokes
 from tests.support.reading_models import export_folder, make_loaded
 from tests.support.repository import REPOSITORY
@@ -173,6 +176,31 @@ def test_the_symbols_can_be_limited(model: Path, files: Path) -> None:
     wrong = recognize("--model", model, "--only", "x \\fracc", files / "a-good.inkml", folder=files)
     assert (wrong.returncode, wrong.stdout) == (1, b"")
     assert wrong.stderr.decode() == "latexify: the model cannot write \\fracc (nearest: \\frac)\n"
+
+
+@pytest.mark.parametrize("target", ["pretty", "display", "mathml", "typst"])
+def test_answers_come_in_the_format_wanted(model: Path, files: Path, recognizer: Recognizer, target: Format) -> None:
+    """For a document of another kind than LaTeX; with --json it is beside the LaTeX that is scored."""
+    file = files / "a-good.inkml"
+    [answer] = recognizer.read([recognizer.picture_of(file.read_bytes())])
+    expected = answer.to_format(target)
+    done = recognize("--model", model, "--format", target, file, folder=files)
+    assert (done.stdout.decode(), done.stderr, done.returncode) == (expected + "\n", b"", 0)
+    line = json.loads(recognize("--model", model, "--format", target, "--json", file, folder=files).stdout)
+    assert (line["latex"], line["formats"]) == (answer.latex, {target: expected})
+
+
+def test_an_answer_that_a_format_cannot_express_is_named(
+    model: Path, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Like a file that cannot be read: one line, and exit code 1."""
+    odd = Recognition(latex=r"\foo{a}", confidence=1, elapsed_s=0)
+    monkeypatch.setattr(Recognizer, "read", lambda _, pictures, **__: [odd for _ in pictures])
+    arguments = ["recognize", "--model", str(model), str(files / "a-good.inkml"), "--format", "typst"]
+    done = CliRunner().invoke(app, arguments)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1
+    assert r"\foo" in done.stderr
 
 
 def test_without_a_model_one_line_says_what_to_do(files: Path, tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_confidence_is_held_against_what_was_right(tmp_path: Path, shards: Path)
     folder = write_predictions(tmp_path / "predictions", shards)
     metrics, plots = tmp_path / "score.json", tmp_path / "plots"
     found = run(PARAMS, seed=1, predictions=folder, shards=shards, metrics=metrics, plots=plots)["calibration"]
-    assert found == {"is_calibrated": False, "error": pytest.approx(0.35), "error_raw": pytest.approx(0.49)}
+    assert found == {"is_calibrated": False, "ece": pytest.approx(0.35), "error_raw": pytest.approx(0.49)}
     rows = rows_of(plots / "reliability.csv")
     assert [(row["confidence"], row["num_samples"], row["right"]) for row in rows] == [("raw", "4", "0.5")]
 
@@ -150,3 +150,29 @@ def test_predictions_of_another_normaliser_or_other_shards_are_refused(shards: P
     make_shards(tmp_path / "shards", num_train=4, num_valid=len(TRUE))
     with pytest.raises(LatexifyError, match="made from another shards"):
         run(PARAMS, seed=1, predictions=write_predictions(tmp_path / "p", shards), shards=tmp_path / "shards", **files)
+
+
+def test_no_key_of_the_metrics_is_called_error(tmp_path: Path, shards: Path) -> None:
+    """DVC takes such a key, at any depth, for a failure, and says so at every `dvc metrics show`."""
+    folder = write_predictions(tmp_path / "predictions", shards)
+    result = run(PARAMS, seed=1, predictions=folder, shards=shards, metrics=tmp_path / "m.json", plots=tmp_path / "p")
+
+    def keys(value: Any) -> set[str]:
+        return set(value) | set().union(*map(keys, value.values())) if isinstance(value, dict) else set()
+
+    assert "ece" in keys(result)
+    assert "error" not in keys(result)
+
+
+def test_the_fields_convention_is_beside_the_strict_figure(tmp_path: Path, shards: Path) -> None:
+    """Papers forgive what we do not; each figure has its name, here and in the tables."""
+    predictions = [r"{x_{1}}^{2}", TRUE[1], TRUE[2], r"\mathrm{abcdefg}"]
+    folder = write_predictions(tmp_path / "predictions", shards, predictions=predictions)
+    plots = tmp_path / "plots"
+    result = run(PARAMS, seed=1, predictions=folder, shards=shards, metrics=tmp_path / "m.json", plots=plots)
+    assert (result["num_exact"], result["num_exact_field"]) == (2, 4)
+    assert result["exact_match_field"]["value"] == 1
+    assert {"exact_match", "exact_match_field", "exact_match_field_low"} <= rows_of(plots / "error_by_length.csv")[
+        0
+    ].keys()
+    assert pq.read_table(plots / "samples.parquet")["field_errors"].to_pylist() == [0, 0, 0, 0]

@@ -72,6 +72,20 @@ def test_the_symbols_of_an_answer_can_be_limited(client: TestClient) -> None:
     assert "query.only" in too_long.json()["error"]
 
 
+def test_formats_are_sent_on_request(client: TestClient, model: Path) -> None:
+    """One request gives the LaTeX that is compared and the form that is shown."""
+    recognizer = Recognizer(model, device="cpu")
+    expected = recognizer.read([recognizer.draw(strokes())])[0]
+    wanted = {"pretty": expected.to_format("pretty"), "typst": expected.to_format("typst")}
+    answer = client.post("/recognize?formats=pretty&formats=typst", json=STROKES).json()
+    assert (answer["latex"], answer["formats"]) == (expected.latex, wanted)
+    several = client.post("/recognize?formats=pretty&formats=typst", json=[STROKES, STROKES]).json()["results"]
+    assert [one["formats"] for one in several] == [wanted, wanted]
+    refused = client.post("/recognize?formats=word", json=STROKES)
+    assert refused.status_code == 422
+    assert "'latex', 'pretty', 'display', 'mathml' or 'typst'" in refused.json()["error"]
+
+
 def test_a_list_is_answered_in_order_and_a_bad_item_does_not_affect_the_others(client: TestClient) -> None:
     """For forms of files and for JSON, with more items than one batch holds."""
     alone = client.post("/recognize?beams=3", json=STROKES).json()

@@ -137,7 +137,7 @@ def test_score_is_the_same_twice(shards: Path, tmp_path: Path) -> None:
         files: dict[str, Any] = {"metrics": tmp_path / name / "score.json", "plots": tmp_path / name}
         run(PARAMS, seed=3, predictions=predictions, shards=shards, **files)
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
-    assert len(names) == 10
+    assert len(names) == 11
     assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in names)
 
 

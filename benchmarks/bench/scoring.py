@@ -46,10 +46,11 @@ def time_score(path: Path, *, normalize: bool, jobs: int) -> dict[str, float]:
     """Measure the seconds to score the file."""
     # imported in the watched process, so that imports count towards its memory
     from latexify.eval.compare.files import score_files  # noqa: PLC0415
+    from latexify.eval.compare.text_form import TextForm  # noqa: PLC0415
     from latexify.eval.config import ScoreParams  # noqa: PLC0415
 
     started = time.perf_counter()
-    score_files(ScoreParams(), files=[path], seed=1, normalize=normalize, jobs=jobs)
+    score_files(ScoreParams(), files=[path], seed=1, form=TextForm(is_normalized=normalize), jobs=jobs)
     return {"seconds": time.perf_counter() - started}
 
 

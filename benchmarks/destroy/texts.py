@@ -13,7 +13,7 @@ WORDS: Sequence[str] = (
     *"abcxyzABN0129+-=()[]|/*<>,.:;!?'\"@`",
     *["{", "}", "^", "_", "&", "\\\\", "$", " ", "~", "%", "#"] * 3,
     *sorted(set(tables.REPLACEMENTS) | set(tables.ARITY) | set(tables.TEXT_COMMANDS) | set(tables.INFIX)),
-    *sorted(set(tables.FONT_SWITCHES) | set(tables.SIZED_DELIMITERS) | set(tables.DROPPED_WITH_ARGUMENT)),
+    *sorted(set(tables.FONT_SWITCHES) | set(tables.SIZED_DELIMITERS) | set(tables.DROPPED_ARGUMENTS)),
     *sorted(SYMBOLS)[::20],
     *(f"\\{end}{{{name}}}" for end in ("begin", "end") for name in _ENVIRONMENTS),
     *(

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from benchmarks.machine import describe
 from latexify.common.errors import LatexifyError
+from latexify.common.package_data import default_model
 from latexify.common.progress import Progress
 from latexify.eval.compare.columns import Pairs
 from latexify.eval.config import ScoreParams
@@ -26,7 +27,6 @@ from latexify.pipeline.inkml.document import parse_inkml
 from latexify.pipeline.inputs.archives import iter_members
 from latexify.pipeline.inputs.inputs import is_inkml_name
 from latexify.pipeline.latex import normalize
-from latexify.serve.recognizer import default_model
 from latexify.trainer.inference.model import TrainedModel
 from latexify.trainer.inference.open import open_model
 from latexify.trainer.inference.search import Hypothesis
@@ -60,7 +60,7 @@ def measure(archive: Path) -> dict[str, Any]:
         JSON values: `model`, `test_set`, `measured` (date, commit and machine), `decodings` (the figures of
         ``latexify score``, by decoding), and `slices` (tables of the default decoding).
     """
-    folder = default_model(trained_here=Path("data/model"))
+    folder = default_model()
     model = open_model(folder)
     inks = load_inks(archive, model)
     calibration = read_calibration(folder, fingerprint=model.manifest.fingerprint)
@@ -83,7 +83,7 @@ def measure(archive: Path) -> dict[str, Any]:
             **summarize(system, **resampling),
             "num_unfinished": sum(not hypothesis.finished for hypothesis in hypotheses),
             "calibration": {
-                "error": _calibration_error(hypotheses, edits, calibration),
+                "ece": _calibration_error(hypotheses, edits, calibration),
                 "error_raw": calibration_error(
                     reliability([hypothesis.confidence for hypothesis in hypotheses], edits.symbol_errors == 0)
                 ),

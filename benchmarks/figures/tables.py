@@ -12,6 +12,7 @@ from typing import Any
 
 from latexify.common.errors import LatexifyError
 from latexify.eval.metrics.registry import METRICS
+from latexify.eval.metrics.reliability import expected_error
 
 RESULTS_PATH = Path("docs/results.json")
 CARD = Path("models/crohme-small/README.md")
@@ -79,7 +80,8 @@ def _overview(results: Results) -> Iterator[str]:
 
 def _decodings(results: Results) -> Iterator[str]:
     """All figures by decoding, with their intervals."""
-    names = ("exact_match", "within_1", "within_2", "token_cer", "cer")
+    wanted = ("exact_match", "exact_match_field", "within_1", "within_2", "token_cer", "cer")
+    names = [name for name in wanted if all(name in score for score in results["decodings"].values())]
     titles = {metric.name: metric.title for metric in METRICS}
     yield f"| {results['test_set']['num_inks']} test inks, decoding | {' | '.join(titles[name] for name in names)} |"
     yield "|---|" + "---:|" * len(names)
@@ -95,7 +97,7 @@ def _decoding_effects(results: Results) -> Iterator[str]:
     yield "|---|---:|---:|---:|---:|---:|---:|"
     for decoding, score in results["decodings"].items():
         rates = [score["render_rate"]["value"], score["cer"]["value"], score["exact_match"]["value"]]
-        errors = [score["calibration"]["error"], score["calibration"]["error_raw"]]
+        errors = [expected_error(score["calibration"]), score["calibration"]["error_raw"]]
         cells = [*map(_percent, rates), str(score["num_unfinished"]), *map(_percent, errors)]
         yield f"| {decoding} | {' | '.join(cells)} |"
 

@@ -1,5 +1,6 @@
-"""Reading references, predictions and keys from Parquet, CSV and JSON-lines files."""
+"""Reading references, predictions and keys from Parquet, CSV, TSV, JSON and JSON-lines files."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,9 @@ import pyarrow.json
 import pyarrow.parquet
 
 from latexify.common.errors import LatexifyError, one_line
+
+OF_RECOGNIZE = {"prediction": "latex", "key": "file"}
+"""What ``latexify recognize --json`` calls these columns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,14 +36,16 @@ class Pairs:
 
 
 def read_pairs(path: Path, *, names: ColumnNames) -> Pairs:
-    """Read a .parquet, .csv, .jsonl or .ndjson file.
+    """Read a .parquet, .csv, .tsv, .json (an array of objects), .jsonl or .ndjson file.
 
-    A null prediction is a sample that failed and counts as empty. Keys are read as text. Raises LatexifyError if a
-    column is missing or is not text, a reference is null, or a key is null or repeated.
+    The output of ``latexify recognize --json`` is read, too. A null prediction is a sample that failed and counts as
+    empty. Keys are read as text. Raises LatexifyError if a column is missing or is not text, a reference is null, or a
+    key is null or repeated.
     """
     table = _read_table(path, names)
     if table.num_rows == 0:
         raise LatexifyError(f"{path} has no samples")
+    names = _present(names, table)
     references = _strings(table, names.reference, path)
     predictions = _strings(table, names.prediction, path)
     if None in references:
@@ -51,11 +57,22 @@ def read_pairs(path: Path, *, names: ColumnNames) -> Pairs:
     )
 
 
+def _present(names: ColumnNames, table: pa.Table) -> ColumnNames:
+    """Return the names of the columns that the table has, which may be those of ``latexify recognize --json``."""
+    prediction, key = (
+        OF_RECOGNIZE[name] if name not in table.column_names and OF_RECOGNIZE.get(name) in table.column_names else name
+        for name in (names.prediction, names.key)
+    )
+    return ColumnNames(reference=names.reference, prediction=prediction, key=key)
+
+
 def _read_table(path: Path, names: ColumnNames) -> pa.Table:
     columns = [names.reference, names.prediction, names.key]
     readers: dict[str, Callable[[], pa.Table]] = {
         ".parquet": lambda: _read_parquet(path, columns),
         ".csv": lambda: _read_csv(path, columns),
+        ".tsv": lambda: _read_csv(path, columns, delimiter="\t"),
+        ".json": lambda: _read_json_array(path, columns),
         ".jsonl": lambda: pyarrow.json.read_json(path),
         ".ndjson": lambda: pyarrow.json.read_json(path),
     }
@@ -66,7 +83,7 @@ def _read_table(path: Path, names: ColumnNames) -> pa.Table:
         return reader()
     except FileNotFoundError:
         raise LatexifyError(f"{path} not found") from None
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
         raise LatexifyError(f"{path} cannot be read: {one_line(error)}") from None
 
 
@@ -77,11 +94,25 @@ def _read_parquet(path: Path, columns: list[str]) -> pa.Table:
         return file.read(columns=present if len(present) >= len(columns) - 1 and columns[1] in present else None)
 
 
-def _read_csv(path: Path, text_columns: list[str]) -> pa.Table:
+def _read_json_array(path: Path, columns: list[str]) -> pa.Table:
+    """The given columns of an array of objects; all columns if one is missing, so that the message can list them."""
+    try:
+        rows = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:  # of JSON or UTF-8
+        raise LatexifyError(f"{path} is not JSON ({one_line(error)}): JSON lines need the suffix .jsonl") from None
+    if not (isinstance(rows, list) and all(isinstance(row, dict) for row in rows)):
+        raise LatexifyError(f"{path} is not an array of objects, each a sample with reference and prediction")
+    present = list(dict.fromkeys(name for row in rows for name in row))
+    if not set(columns[:2]) <= set(present):
+        return pa.table({name: pa.nulls(len(rows)) for name in present})
+    return pa.table({name: pa.array([row.get(name) for row in rows]) for name in columns if name in present})
+
+
+def _read_csv(path: Path, text_columns: list[str], *, delimiter: str = ",") -> pa.Table:
     """Read labels as text even if they look like numbers or nulls; they may span lines."""
     return pyarrow.csv.read_csv(
         path,
-        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
+        parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
         convert_options=pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(text_columns, pa.string())),
     )
 

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from latexify.common.errors import LatexifyError
 from latexify.eval.compare.columns import Pairs
 from latexify.eval.metrics.registry import METRICS
+from latexify.eval.score.summary import describe_samples
 
 
 def align(first: Pairs, other: Pairs, *, names: tuple[str, str]) -> Pairs:
@@ -62,7 +63,7 @@ def format_comparison(result: Mapping[str, Any]) -> str:
     systems: Mapping[str, Mapping[str, Any]] = result["systems"]
     first, *others = systems
     lines = [
-        f"{systems[first]['num_samples']:,} samples, normaliser: {systems[first]['normalizer']}",
+        describe_samples(systems[first]),
         "",
         *(f"{chr(ord('A') + number)}  {name}" for number, name in enumerate(systems)),
     ]
@@ -72,7 +73,14 @@ def format_comparison(result: Mapping[str, Any]) -> str:
             for number, other in enumerate(others, start=1):
                 value = _format_rate(chr(ord("A") + number), systems[other][metric.name])
                 lines.append(value + _format_difference(result["differences"][other].get(metric.name)))
-    return "\n".join([*lines, "", "p: two-sided, paired bootstrap over samples, not corrected for several comparisons"])
+    return "\n".join(
+        [
+            *lines,
+            "",
+            "p: two-sided, not corrected for several comparisons; of rates that count samples by the exact test of",
+            "McNemar, of the others by the paired bootstrap over samples",
+        ]
+    )
 
 
 def _format_rate(letter: str, rate: Mapping[str, float | None]) -> str:

@@ -16,6 +16,7 @@ class Metric:
     denominator: str  # name of the column whose sum divides
     title: str  # its name on the terminal, in the report's tables and on the model card
     lower_is_better: bool = False
+    counts_samples: bool = False  # whether a sample counts 0 or 1, so that differences have an exact test
     in_slices: bool = False  # whether the tables by length, structure, source and writer have it
     on_card: bool = True  # whether the model card shows it
     hub_name: str | None = None  # its name among the Hugging Face Hub's metrics, if there is one
@@ -50,26 +51,56 @@ METRICS = (
         numerator="num_exact",
         denominator="num_samples",
         title="exact match",
+        counts_samples=True,
         in_slices=True,
         hub_name="exact_match",
         heading="Exact match",
-        explanation="Formulas in which every token is right. Spaces do not count.",
+        explanation="Formulas in which every token is right. Spaces do not count. {field_convention}",
+    ),
+    Metric(
+        name="exact_match_field",
+        numerator="num_exact_field",
+        denominator="num_samples",
+        title="exact match (field)",
+        counts_samples=True,
+        in_slices=True,
     ),
     Metric(
         name="within_1",
         numerator="num_within_1",
         denominator="num_samples",
         title="at most one error",
+        counts_samples=True,
         heading="At most one error",
         explanation="At most two errors: {within_2}. At most three: {within_3}.",
     ),
-    Metric(name="within_2", numerator="num_within_2", denominator="num_samples", title="at most two errors"),
-    Metric(name="within_3", numerator="num_within_3", denominator="num_samples", title="at most three errors"),
+    *(
+        Metric(
+            name=f"within_{limit}",
+            numerator=f"num_within_{limit}",
+            denominator="num_samples",
+            title=f"at most {word} errors",
+            counts_samples=True,
+        )
+        for limit, word in ((2, "two"), (3, "three"))
+    ),
+    *(
+        Metric(
+            name=f"within_{limit}_field",
+            numerator=f"num_within_{limit}_field",
+            denominator="num_samples",
+            title=f"at most {limit} (field)",
+            counts_samples=True,
+            on_card=False,
+        )
+        for limit in (1, 2, 3)
+    ),
     Metric(
         name="render_rate",
         numerator="renders",
         denominator="num_samples",
         title="can be typeset",
+        counts_samples=True,
         heading="Can be typeset",
         explanation="Predictions that the typesetter accepts as LaTeX.",
     ),
@@ -82,6 +113,12 @@ METRICS = (
         explanation="How similar prediction and reference look when typeset: F1 of the matched symbols. "
         "Identical: {visual_exact}. {unset_references}",
     ),
-    Metric(name="visual_exact", numerator="looks_same", denominator="reference_renders", title="looks the same"),
+    Metric(
+        name="visual_exact",
+        numerator="looks_same",
+        denominator="reference_renders",
+        title="looks the same",
+        counts_samples=True,
+    ),
 )
 """All metrics, in the order in which they are shown. One whose columns are missing is left out of a result."""

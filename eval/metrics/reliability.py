@@ -1,7 +1,7 @@
 """Reliability of confidences: the diagram's bins and the expected calibration error."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,11 @@ def _bin(index: int, confidence: npt.NDArray[np.float64], right: npt.NDArray[np.
         "right_low": max(0.0, middle - reach),
         "right_high": min(1.0, middle + reach),
     }
+
+
+def expected_error(calibration: Mapping[str, Any]) -> float:
+    """Return the expected calibration error from the `calibration` of a score; old files call it `error`."""
+    return float(calibration["ece"] if "ece" in calibration else calibration["error"])
 
 
 def calibration_error(bins: Sequence[ConfidenceBin]) -> float:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from latexify.eval.metrics.reliability import expected_error
 from latexify.eval.report import charts
 from latexify.eval.report.charts import Bar, Dot, Series
 
@@ -99,11 +100,11 @@ def _slice(name: str, table: Sequence[CsvRow], *, cer: float) -> Figure | None:
         )
         for row in shown
     ]
-    rates = ("cer", "cer_low", "cer_high", "exact_match")
+    rates = ("cer", "cer_low", "cer_high", "exact_match", "exact_match_field")
     return Figure(
         title=title,
         svg=charts.interval_chart(bars, title=title, reference=cer),
-        columns=[column, "formulas", "CER", "from", "to", "exact match"],
+        columns=[column, "formulas", "CER", "from", "to", "exact match", "exact match (field)"],
         rows=[[row[column], int(row["num_samples"]), *(_share(row[rate]) for rate in rates)] for row in shown],
         note=f"The largest {len(shown)} of {len(measured)} groups." if len(shown) < len(measured) else "",
     )
@@ -127,7 +128,7 @@ def _reliability(table: Sequence[CsvRow], calibration: Mapping[str, Any]) -> Fig
     kinds = {kind: [row for row in table if row["confidence"] == kind] for kind in ("calibrated", "raw")}
     series = {kind: [_dot(row, rows) for row in rows] for kind, rows in kinds.items() if rows}
     title = "How often predictions are right, by confidence"
-    error = f"Expected calibration error {_share(calibration['error'])}"
+    error = f"Expected calibration error {_share(expected_error(calibration))}"
     return Figure(
         title=title,
         svg=charts.reliability_chart(series, title=title),

@@ -1,17 +1,19 @@
 """Summary of one set of predictions: a mapping for JSON, and text for a terminal."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from latexify.common.errors import LatexifyError
 from latexify.eval.compare.columns import Pairs
+from latexify.eval.compare.text_form import TextForm
 from latexify.eval.metrics.constant_answer import best_constant_answer
 from latexify.eval.metrics.edits import Edits
 from latexify.eval.metrics.rates import Columns, measure_rates
 from latexify.eval.metrics.registry import METRICS
+from latexify.eval.metrics.reliability import expected_error
 from latexify.eval.metrics.visual import Appearance
 from latexify.pipeline import latex
 
@@ -24,7 +26,7 @@ class System:
     pairs: Pairs
     edits: Edits
     appearance: Appearance | None
-    is_normalized: bool = True
+    form: TextForm = field(default_factory=TextForm)
 
     def columns(self) -> Columns:
         """Columns for `latexify.eval.metrics.rates`."""
@@ -36,7 +38,7 @@ def summarize(system: System, *, num_resamples: int, seed: int) -> dict[str, Any
 
     Raises LatexifyError if every reference is empty.
     """
-    totals, appearance, is_normalized = system.edits.totals(), system.appearance, system.is_normalized
+    totals, appearance, is_normalized = system.edits.totals(), system.appearance, system.form.normalizes
     if totals["num_chars"] == 0:
         raise LatexifyError(
             f"{system.name}: every reference is empty, so there is no error rate: check the reference column"
@@ -51,6 +53,7 @@ def summarize(system: System, *, num_resamples: int, seed: int) -> dict[str, Any
         "bootstrap_samples": num_resamples,
         "normalizer": f"latexify {latex.NORMALIZER_VERSION}" if is_normalized else "none",
         "normalizer_version": latex.NORMALIZER_VERSION if is_normalized else None,
+        "tokens": "MathWriting" if system.form.is_mathwriting else "latexify",
     }
 
 
@@ -59,7 +62,7 @@ def format_summary(result: Mapping[str, Any]) -> str:
     constant = result["constant_answer"]
     return "\n".join(
         [
-            f"{result['num_samples']:,} samples, normaliser: {result['normalizer']}",
+            describe_samples(result),
             *(f"{metric.title:<22}{_format_rate(result[metric.name])}" for metric in METRICS if metric.name in result),
             *_calibration_lines(result.get("calibration")),
             f"best constant answer: {constant['cer']:.1%} character error rate, with {constant['answer']!r}",
@@ -67,11 +70,17 @@ def format_summary(result: Mapping[str, Any]) -> str:
     )
 
 
+def describe_samples(result: Mapping[str, Any]) -> str:
+    """Say how many samples were compared, and in which form."""
+    tokens = ", tokens as MathWriting defines them" if result.get("tokens") == "MathWriting" else ""
+    return f"{result['num_samples']:,} samples, normaliser: {result['normalizer']}{tokens}"
+
+
 def _calibration_lines(calibration: Mapping[str, Any] | None) -> list[str]:
     if calibration is None:
         return []
     how = f"calibrated; {calibration['error_raw']:.1%} without" if calibration["is_calibrated"] else "not calibrated"
-    return [f"{'calibration error':<22}{calibration['error']:>7.1%}   {how}"]
+    return [f"{'calibration error':<22}{expected_error(calibration):>7.1%}   {how}"]
 
 
 def _format_rate(rate: Mapping[str, float | None]) -> str:

@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from latexify.cli.options import Constrained, Device, ModelFolder, Only, RuntimeOption, Threads, Workspace, extra_needed
+from latexify.cli.options import (
+    Constrained,
+    Device,
+    Drawings,
+    ModelFolder,
+    Only,
+    RuntimeOption,
+    Threads,
+    Workspace,
+    chosen_model,
+    extra_needed,
+)
+from latexify.common.errors import LatexifyError
+from latexify.serve.formats.formats import Format
 
 if TYPE_CHECKING:
     from latexify.serve.files import FileAnswer
@@ -16,10 +29,20 @@ if TYPE_CHECKING:
 def recognize(  # noqa: PLR0913, PLR0917  # one parameter per option
     context: typer.Context,
     paths: Annotated[
-        list[str], typer.Argument(help="InkML files, images of any kind, folders of them, or - for stdin.")
+        list[str],
+        typer.Argument(help="Ink files (InkML, JSON, SVG, Excalidraw), images, folders of them, or - for stdin."),
     ],
     model: ModelFolder = None,
     beams: Annotated[int, typer.Option(min=1, max=32, help="Beam width; values above 1 also return alternatives.")] = 1,
+    drawings: Drawings = 1,
+    target: Annotated[
+        Format,
+        typer.Option(
+            "--format",
+            help="Format of the answers: latex in the normal form, pretty LaTeX for people, display (the same as a "
+            "displayed formula), mathml or typst. With --json, `formats` has it beside the LaTeX.",
+        ),
+    ] = "latex",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object per line, with confidence, alternatives and time.")
     ] = False,
@@ -32,32 +55,51 @@ def recognize(  # noqa: PLR0913, PLR0917  # one parameter per option
     runtime: RuntimeOption = None,
     threads: Threads = 1,
 ) -> None:
-    """Recognise handwritten mathematics: prints one line of LaTeX per ink or picture, in the order given.
+    """Recognise handwritten mathematics: prints one line per ink or picture, in the order given.
 
     If a file cannot be read, stderr says why, the other files are still recognised, and the exit code is 1.
     """
     workspace: Workspace = context.obj
     with extra_needed("recognize"):
         from latexify.serve.files import FileFailure, answer_files, list_sources
-        from latexify.serve.recognizer import Recognizer, default_model
+        from latexify.serve.recognizer import Recognizer
 
-    folder = model or default_model(trained_here=workspace.data("model"))
+    sources = list_sources(paths)
+    folder = chosen_model(workspace, model)
     with extra_needed("recognize"):
         recognizer = Recognizer(folder, device=device, runtime=runtime, constrained=constrained, num_threads=threads)
     with_names = len(paths) > 1 or Path(paths[0]).is_dir()
     any_failed = False
-    answers = answer_files(recognizer, list_sources(paths), num_beams=beams, only=only)
+    if sources.others:
+        _say(sources.notice())
+    answers = answer_files(recognizer, sources.names, num_beams=beams, num_drawings=drawings, only=only)
     for number, answer in enumerate(answers, start=1):
         if isinstance(answer, FileFailure):
             any_failed = True
-            print(f"latexify: {answer.name}: {answer.reason}", file=sys.stderr, flush=True)
+            _say(f"{answer.name}: {answer.reason}")
             continue
+        if answer.left_out:
+            others = ", ".join(f"{count:,} {kind}" for kind, count in sorted(answer.left_out.items()))
+            _say(f"{answer.name}: left out, because they are no strokes: {others}")
         if image_out is not None:
             _write_picture(image_out, number, answer)
-        latex = f"{answer.name}\t{answer.recognition.latex}" if with_names else answer.recognition.latex
-        print(json.dumps(answer.to_dict(), ensure_ascii=False) if as_json else latex, flush=True)
+        if as_json:
+            formats = () if target == "latex" else (target,)
+            print(json.dumps(answer.to_dict(formats=formats), ensure_ascii=False), flush=True)
+            continue
+        try:
+            text = answer.recognition.to_format(target)
+        except LatexifyError as error:
+            any_failed = True
+            _say(f"{answer.name}: {error}")
+            continue
+        print(f"{answer.name}\t{text}" if with_names else text, flush=True)
     if any_failed:
         raise typer.Exit(1)
+
+
+def _say(text: str) -> None:
+    print(f"latexify: {text}", file=sys.stderr, flush=True)
 
 
 def _write_picture(folder: Path, number: int, answer: "FileAnswer") -> None:

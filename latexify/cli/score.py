@@ -1,11 +1,15 @@
 """The commands `score` and `calibrate`."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from latexify.cli.options import Device, TrainedFolder, Workspace, extra_needed
+from latexify.artifacts.names import PREDICTIONS_NAME
+from latexify.cli.options import Device, Workspace, extra_needed
+from latexify.common.errors import LatexifyError
+from latexify.common.package_data import is_model
 
 
 def score(  # noqa: PLR0913, PLR0917  # one parameter per option
@@ -13,8 +17,8 @@ def score(  # noqa: PLR0913, PLR0917  # one parameter per option
     files: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="Parquet, CSV or JSON-lines files to score instead of data/predictions. Of several, each is compared "
-            "with the first, sample by sample.",
+            help="Parquet, CSV, TSV, JSON or JSON-lines files to score instead of data/predictions. Of several, each "
+            "is compared with the first, sample by sample.",
             show_default=False,
         ),
     ] = None,
@@ -24,6 +28,14 @@ def score(  # noqa: PLR0913, PLR0917  # one parameter per option
         str, typer.Option(help="Column of the sample keys; without it, rows are matched in order (with FILES).")
     ] = "key",
     normalize: Annotated[bool, typer.Option(help="Normalise both columns first (with FILES).")] = True,
+    compact: Annotated[bool, typer.Option(help="Remove the spaces between tokens first (with FILES).")] = False,
+    mathwriting: Annotated[
+        bool,
+        typer.Option(
+            help="Count as MathWriting does: its tokens to the letter, nothing normalised. Without FILES, the labels "
+            "as found and the predictions as decoded, of data/predictions."
+        ),
+    ] = False,
     visual: Annotated[
         bool, typer.Option(help="Typeset the formulas and compare their looks, milliseconds a pair (with FILES).")
     ] = False,
@@ -34,10 +46,11 @@ def score(  # noqa: PLR0913, PLR0917  # one parameter per option
 ) -> None:
     """Score predictions: character and token error rate, exact match and looks, with 95 % confidence intervals."""
     workspace: Workspace = context.obj
-    if not files:
+    if not files and not mathwriting:
         with extra_needed("evaluate"):
             from latexify.eval.score import stage
             from latexify.eval.score.summary import format_summary
+            from latexify.pipeline.engine.engine import usable_cpus
 
         params = workspace.params
         result = stage.run(
@@ -47,35 +60,56 @@ def score(  # noqa: PLR0913, PLR0917  # one parameter per option
             shards=workspace.shards,
             metrics=workspace.metrics("score"),
             plots=workspace.data("plots"),
+            jobs=usable_cpus(),
         )
         print(format_summary(result))
         return
     with extra_needed("evaluate"):
         from latexify.eval.compare.columns import ColumnNames
         from latexify.eval.compare.files import format_result, score_files
+        from latexify.eval.compare.text_form import TextForm
         from latexify.pipeline.engine.engine import usable_cpus
 
+    names = ColumnNames(reference=reference_column, prediction=prediction_column, key=key_column)
+    if not files:
+        files = [workspace.data("predictions") / PREDICTIONS_NAME]
+        names = ColumnNames(reference="label", prediction="prediction_raw")
     params = workspace.params_or_defaults
     result = score_files(
         params.score,
         files=files,
         seed=params.seed,
-        names=ColumnNames(reference=reference_column, prediction=prediction_column, key=key_column),
-        normalize=normalize,
+        names=names,
+        form=TextForm(is_normalized=normalize, is_compact=compact, is_mathwriting=mathwriting),
         visual=visual,
         jobs=usable_cpus(),
         out=out,
+        notify=lambda line: print(f"latexify: {line}", file=sys.stderr),
     )
     print(format_result(result))
 
 
-def calibrate(context: typer.Context, model: TrainedFolder = None, device: Device = None) -> None:
+def calibrate(
+    context: typer.Context,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="Model folder, which is changed. Default: data/model, the one trained here.", show_default=False
+        ),
+    ] = None,
+    device: Device = None,
+) -> None:
     """Calibrate a model's confidences on the validation inks. `train` already does this."""
     workspace: Workspace = context.obj
     with extra_needed("evaluate"):
         from latexify.eval.predict import calibrate as command
 
     folder = model or workspace.data("model")
+    if model is None and not is_model(folder):
+        raise LatexifyError(
+            f"{folder} holds no model to calibrate: run `latexify train`, or name one with --model (the installed one "
+            "is calibrated already and stays as it is)"
+        )
     fit = command.run(folder, shards=workspace.shards, seed=workspace.params_or_defaults.seed, device=device)
     num_right = f"{fit.num_right} of {fit.num_samples} validation inks right"
     print(f"{folder}: {num_right}; log-odds x {fit.slope} + {fit.offset}")

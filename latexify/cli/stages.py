@@ -135,7 +135,7 @@ def _search_of_predict(params: "PredictParams") -> str:
 
 
 def predict(context: typer.Context, device: Device = None) -> None:
-    """Predict the LaTeX of the evaluation inks with the trained model."""
+    """Predict the LaTeX of the evaluation inks with the trained model, or with the one that predict.model names."""
     workspace: Workspace = context.obj
     params = workspace.params
     with extra_needed("evaluate"):
@@ -143,10 +143,11 @@ def predict(context: typer.Context, device: Device = None) -> None:
 
     stage.run(
         params.predict,
-        model=workspace.data("model"),
+        model=workspace.predict_model,
         shards=workspace.shards,
         out=workspace.data("predictions"),
         device=device,
+        is_named=workspace.is_model_named,
     )
 
 
@@ -156,17 +157,20 @@ def report(context: typer.Context) -> None:
     params = workspace.params
     with extra_needed("evaluate"):
         from latexify.eval.report import stage
+        from latexify.pipeline.engine.engine import usable_cpus
 
     path = stage.run(
         params.report,
         seed=params.seed,
         predictions=workspace.data("predictions"),
         shards=workspace.shards,
-        model=workspace.data("model"),
+        model=workspace.predict_model,
         plots=workspace.data("plots"),
         metrics_folder=workspace.root / "metrics",
         params_path=workspace.params_path,
         parameters=params.model_dump(mode="json"),
         out=workspace.data("report"),
+        is_named=workspace.is_model_named,
+        jobs=usable_cpus(),
     )
     print(path)

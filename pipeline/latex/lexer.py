@@ -14,12 +14,22 @@ TOKEN_PATTERN = (
 """Free of look-around and named groups, so that the engines of Python and `tokenizers` agree."""
 
 _TOKEN = re.compile(TOKEN_PATTERN)
+_MATHWRITING_TOKEN = re.compile(r"\\(?:mathbb{[a-zA-Z]}|begin{[a-z]+}|end{[a-z]+}|operatorname\*|[a-zA-Z]+|.)|[\s\S]")
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
 def tokenize(text: str) -> list[str]:
     """Split any text into LaTeX tokens, spaces included; joined, they give `text` again."""
     return _TOKEN.findall(text)
+
+
+def tokenize_mathwriting(text: str) -> list[str]:
+    r"""Split any text into tokens as MathWriting's notebook does, to the letter.
+
+    Starred environments and those with capitals are letters there. Where the notebook fails, at a backslash at the end
+    or before a line break, the backslash is a token.
+    """
+    return _MATHWRITING_TOKEN.findall(text)
 
 
 def join_tokens(tokens: Iterable[str]) -> str:

@@ -9,13 +9,15 @@ import re
 from latexify.pipeline.latex.lexer import join_tokens, tokenize
 from latexify.pipeline.latex.parser import TooDeepError, parse
 from latexify.pipeline.latex.prepare import prepare
+from latexify.pipeline.latex.tables import OPTION_ENVIRONMENTS
 from latexify.pipeline.latex.tree import write
 
-NORMALIZER_VERSION = 2
+NORMALIZER_VERSION = 3
 """Increased whenever the normal form of some text changes."""
 
 # an escaped character (which hides an entity), or an entity
 _ENTITY = re.compile(r"\\[\s\S]|&(?:(?:amp;)*(?P<name>lt|gt|quot|apos|nbsp|#39);|(?:amp;)+)")
+_TAKES_OPTION = frozenset(["\\\\", *(f"\\begin{{{name}}}" for name in OPTION_ENVIRONMENTS if name != "array")])
 
 
 def normalize(text: str) -> str:
@@ -29,7 +31,7 @@ def normalize(text: str) -> str:
     try:
         write(parse(tokens), written)
     except TooDeepError:
-        written = [token for token in tokens if " " not in token]
+        written = [token for token in tokens if token[-1] != " "]
     compact = join_tokens(_guard_rows(written))
     return _ENTITY.sub(_guarded_entity, compact) if "&" in compact else compact
 
@@ -55,12 +57,12 @@ def _guarded_entity(match: re.Match[str]) -> str:
 
 
 def _guard_rows(tokens: list[str]) -> list[str]:
-    r"""Insert ``{}`` between ``\\`` and a star or bracket, which would otherwise be its options."""
-    if "\\\\" not in tokens:
+    r"""Insert ``{}`` where a star or bracket would be an option of what stands before it, a ``\\`` or ``\begin``."""
+    if not any(token[0] == "\\" and token in _TAKES_OPTION for token in tokens):
         return tokens
     guarded: list[str] = []
     for token, following in zip(tokens, [*tokens[1:], ""], strict=True):
         guarded.append(token)
-        if token == "\\\\" and following in {"[", "*"}:
+        if (token == "\\\\" and following in {"[", "*"}) or (token in _TAKES_OPTION and following == "["):
             guarded.extend("{}")
     return guarded

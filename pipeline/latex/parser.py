@@ -3,7 +3,7 @@ r"""Second half of the normalizer: parse prepared tokens into a tree without red
 Any list of tokens has a tree. Parts that do not parse (an unmatched brace, a script without content) stay tokens.
 """
 
-from latexify.pipeline.latex import rules, tables, tree
+from latexify.pipeline.latex import environments, rules, tables, tree
 from latexify.pipeline.latex.prepare import match_braces, prepare
 from latexify.pipeline.latex.tables import SYMBOLS
 from latexify.pipeline.latex.tree import SEPARATORS, Command, Environment, Group, Item, Items, Verbatim
@@ -196,21 +196,18 @@ class _Parser:
         self._at += 1
         if last is None:
             return [self._tokens[self._at - 1]]
-        if name.endswith("*") or name in {"array", "aligned", "gathered"}:
+        if name.endswith("*") or name in tables.OPTION_ENVIRONMENTS:
             while self._tokens[self._at] == "[" and self._tokens[self._at + 2 : self._at + 3] == ["]"]:
                 self._at += 3
+        if name.removesuffix("*") in tables.COUNTED_ENVIRONMENTS:
+            self._at = self._partners.get(self._at, self._at - 1) + 1
         specification: list[str] = []
         if name == "array" and (partner := self._partners.get(self._at)):
             specification = self._tokens[self._at : partner + 1]
             self._at = partner + 1
         items = rules.without_empty_rows(self.list_until(last))
         self._at = last + 1
-        name = name.removesuffix("*")
-        if not set(specification) <= set("lcr{}"):
-            return [Environment(name, specification, items)]
-        opening, plain, closing = tables.PLAIN_ENVIRONMENTS.get(name, ("", name, ""))
-        body: Items = [opening, Environment(plain, [], items), closing]
-        return [item for item in body if item]
+        return environments.canonical(name.removesuffix("*"), specification, items)
 
     def _primes(self, end: int) -> Items:
         primes: Items = []

@@ -6,11 +6,14 @@ as they are, since spaces are significant there.
 
 import re
 
-from latexify.pipeline.latex import tables
+from latexify.pipeline.latex import pasted, tables
 from latexify.pipeline.latex.tables import REPLACEMENTS
 
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-=()[]|/*<>,.:;!?^_'")
 _SCOPED = frozenset(tables.INFIX) | frozenset(tables.FONT_SWITCHES)
+_MARKS = frozenset("^_")
+_DEGREES = frozenset(["\\circ", "\\degree", "\N{DEGREE SIGN}"])
+_LIMITS = frozenset(["\\limits", "\\nolimits", "\\displaylimits"])
 _DELIMITER_SIGNS = tables.OPENING | tables.CLOSING | {"|", "\\|", "/"}
 _DOLLAR = "$ "
 """A dollar outside text. It is not a token of the lexer, which distinguishes it from one inside text."""
@@ -32,6 +35,7 @@ class _Preparation:
         self._out: list[str] = []
         # open braces and environments (None), and the output index at which an open `\left` begins
         self._open: list[int | None] = []
+        self._gap = -1  # output index behind a space, where a script has no base
         self._has_scopes = not _SCOPED.isdisjoint(tokens)
 
     def run(self) -> list[str]:
@@ -40,8 +44,16 @@ class _Preparation:
             token = tokens[self._at]
             self._at += 1
             if token in _PLAIN:
+                if token in _MARKS:
+                    self._write_base(token)
                 out.append(token)
             elif (replacement := REPLACEMENTS.get(token)) is not None:
+                if token in tables.SPACES:
+                    self._gap = len(out)
+                elif token in _LIMITS:
+                    self._gap = -1
+                elif not _MARKS.isdisjoint(replacement):
+                    self._write_base(replacement[0])
                 out.extend(replacement)
             else:
                 self._take(token)
@@ -66,14 +78,74 @@ class _Preparation:
             self._take_environment(token)
         elif token.startswith("\\mathbb{"):
             self._out.extend(["\\mathbb", "{", token[-2], "}"])
-        elif token in tables.DROPPED_WITH_ARGUMENT:
-            self._skip_argument()
+        elif token in tables.DROPPED_ARGUMENTS:
+            self._skip_arguments(token)
         elif token in tables.DIMENSION_COMMANDS:
             self._skip_dimension()
+        else:
+            self._respell(token)
+        if token in tables.SPACES:
+            self._gap = len(self._out)
+
+    def _respell(self, token: str) -> None:
+        """Write a token that needs nothing of the formula but what stands beside it."""
+        if token in tables.VERBATIM_COMMANDS:
+            self._copy_verbatim(token)
+        elif token == "\\cfrac":
+            self._out.append("\\frac")
+            self._skip_spaces()
+            if self._tokens[self._at : self._at + 1] == ["["] and self._tokens[self._at + 2 : self._at + 3] == ["]"]:
+                self._at += 3
         elif fused := _FUSED.fullmatch(token):
             self._out.extend(["<" if fused[1] == "lt" else ">", *fused[2]])
+        elif found := _pasted_script(token):
+            self._write_scripts(found[0])
         else:
-            self._out.append(token)
+            for spelt in _pasted_sign(token) or (token,):
+                self._write_sign(spelt)
+
+    def _write_sign(self, token: str) -> None:
+        if token == "\\degree":
+            self._write_degree()
+            return
+        if token in _MARKS:
+            self._write_base(token)
+        self._out.append(token)
+
+    def _write_base(self, mark: str) -> None:
+        r"""Write the empty base of a script behind a space, which would otherwise join what stands before the space.
+
+        Primes and degrees belong to what stands before them all the same (``f\,'``, ``90\ ^\circ``).
+        """
+        is_degree = mark == "^" and next((t for t in self._tokens[self._at :] if t not in {" ", "{"}), "") in _DEGREES
+        if self._gap == len(self._out) and not is_degree:
+            self._out.extend("{}")
+
+    def _write_degree(self) -> None:
+        r"""Write a raised ``\circ``; where it is raised already (``90^\degree``), only the sign."""
+        if self._out[-1:] == ["^"] or self._out[-2:] == ["^", "{"]:
+            self._out.append("\\circ")
+            return
+        self._out.extend(["^", "{", "\\circ", "}"])
+
+    def _write_scripts(self, mark: str) -> None:
+        """Write a run of raised or lowered signs (``x⁻¹``) as one script; behind a mark, as its argument."""
+        content: list[str] = []
+        self._at -= 1
+        while self._at < len(self._tokens) and (found := _pasted_script(self._tokens[self._at])) and found[0] == mark:
+            content.extend(found[1])
+            self._at += 1
+        self._write_base(mark)
+        if self._out[-1:] != [mark]:
+            self._out.append(mark)
+        self._out.extend(["{", *content, "}"])
+
+    def _copy_verbatim(self, token: str) -> None:
+        """Make one token of a command and its argument, as they are; without an argument, of it and an empty one."""
+        self._skip_spaces()
+        end = self._end_of_group()
+        self._out.append(token + ("".join(self._tokens[self._at : end]) or "{}"))
+        self._at = end
 
     def _open_or_close(self, *, is_opening: bool) -> None:
         if is_opening:
@@ -95,7 +167,7 @@ class _Preparation:
         if sign in tables.DELIMITERS:
             spelt = [tables.DELIMITERS[sign]]
         else:
-            spelt = list(REPLACEMENTS.get(sign, (sign,)))
+            spelt = list(REPLACEMENTS.get(sign, _pasted_sign(sign) or (sign,)))
             if not spelt or spelt[0] not in _DELIMITER_SIGNS:
                 sign, spelt = "", []
         self._at += bool(sign)
@@ -142,11 +214,31 @@ class _Preparation:
         elif rest.startswith("[") and (match := _DIMENSION.match(rest, 1)) and rest[match.end() :].startswith("]"):
             self._at = self._tokens.index("]", self._at) + 1
 
-    def _skip_argument(self) -> None:
-        if self._at < len(self._tokens) and self._tokens[self._at] == "*":
+    def _skip_arguments(self, token: str) -> None:
+        if self._tokens[self._at : self._at + 1] == ["*"]:
             self._at += 1
         self._skip_spaces()
-        self._at = self._end_of_group()
+        if token in tables.DROPPED_OPTION and self._tokens[self._at : self._at + 1] == ["["]:
+            self._skip_option()
+        for _ in range(tables.DROPPED_ARGUMENTS[token]):
+            self._skip_spaces()
+            end = self._end_of_group()
+            if end == self._at and token in tables.DROPPED_SIGN and self._is_sign():
+                end += 1
+            self._at = end
+
+    def _skip_option(self) -> None:
+        """Skip what stands in brackets here, if a group follows."""
+        if "]" not in self._tokens[self._at :]:
+            return
+        begin, self._at = self._at, self._tokens.index("]", self._at) + 1
+        self._skip_spaces()
+        if self._tokens[self._at : self._at + 1] != ["{"]:
+            self._at = begin
+
+    def _is_sign(self) -> bool:
+        """Return whether a sign stands here that may be an argument without braces."""
+        return self._at < len(self._tokens) and self._tokens[self._at].isalnum()
 
     def _skip_dimension(self) -> None:
         self._skip_spaces()
@@ -169,6 +261,14 @@ class _Preparation:
             if depth <= 0:
                 return index + 1 if index > self._at else self._at
         return self._at
+
+
+def _pasted_script(token: str) -> tuple[str, tuple[str, ...]] | None:
+    return None if len(token) != 1 or token.isascii() else pasted.script(token)
+
+
+def _pasted_sign(token: str) -> tuple[str, ...] | None:
+    return None if len(token) != 1 or token.isascii() else pasted.spelling(token)
 
 
 def _resolve_dollars(tokens: list[str]) -> list[str]:

@@ -130,7 +130,21 @@ def with_scripts(base: Item | None, scripts: list[tuple[str, Items | None]]) -> 
         scripts = sorted(scripts, key=lambda script: script[0] != "_")
         if base is None or not tree.is_open(base):
             scripts = [script for script in scripts if script[1]]
+    if (
+        isinstance(base, Command)
+        and base.name == "\\boldsymbol"
+        and base.arguments
+        and _clashes(base.arguments[0], scripts)
+    ):
+        base = Group([base])
     return Scripted(base, scripts) if scripts else base
+
+
+def _clashes(items: Items, scripts: list[tuple[str, Items | None]]) -> bool:
+    """Return whether an item with one of these scripts comes last, so that MathJax would see the script twice."""
+    if not (items and isinstance(last := items[-1], Scripted)):
+        return False
+    return not {mark for mark, _ in last.scripts}.isdisjoint(mark for mark, _ in scripts)
 
 
 def can_carry_scripts(item: Item) -> bool:
@@ -171,7 +185,7 @@ def is_like_math(tokens: list[str]) -> bool:
 
 def canonical_text(tokens: list[str]) -> list[str]:
     """Write a text with ``~`` for spaces between words, and without other spaces."""
-    has_commands = any(token[0] == "\\" and token[1:].isalpha() for token in tokens)
+    has_commands = any(token[0] == "\\" and token[1:].isalpha() and REPLACEMENTS.get(token) != () for token in tokens)
     kept: list[str] = []
     for token in tokens:
         if token in _SPACES:

@@ -12,10 +12,6 @@ def _synonyms(text: str) -> dict[str, tuple[str, ...]]:
     return {"\\" + old: ("\\" + new if len(new) > 1 and new.isalpha() else new,) for old, new in pairs}
 
 
-def _unicode(signs: str, names: str) -> dict[str, tuple[str, ...]]:
-    return {sign: ("\\" + name,) for sign, name in zip(signs, names.split(), strict=True)}
-
-
 # Two spellings of one sign, from LaTeX, amsmath, plain TeX and MediaWiki. Signs that only look alike (\epsilon and
 # \varepsilon, \bar and \overline, \mid and |) are not included. Sizes and spacing do not count (\dfrac, \iff).
 _SYNONYMS = _synonyms(r"""
@@ -24,7 +20,7 @@ _SYNONYMS = _synonyms(r"""
     lt=< gt=> lbrack=[ rbrack=] lparen=( rparen=) lbrace=\{ rbrace=\} vert=| lvert=| rvert=| Vert=\| lVert=\| rVert=\|
     ast=* colon=: slash=/ ldotp=. cdotp=cdot ldots=dots dotsc=dots dotso=dots hdots=dots dotsb=cdots dotsm=cdots
     dotsi=cdots intop=int sp=^ sb=_ cr=\\ newline=\\ tabularnewline=\\
-    dfrac=frac tfrac=frac cfrac=frac dbinom=binom tbinom=binom stackrel=overset
+    dfrac=frac tfrac=frac dbinom=binom tbinom=binom stackrel=overset
     operatorname=mathrm Bbb=mathbb frak=mathfrak bold=mathbf bm=boldsymbol pmb=boldsymbol
     restriction=upharpoonright square=Box Doteq=doteqdot llless=lll gggtr=ggg dasharrow=dashrightarrow
     infin=infty exist=exists part=partial lang=langle rang=rangle isin=in sub=subset sube=subseteq supe=supseteq
@@ -59,21 +55,33 @@ _EXPANSIONS = {
     "#": ("\\#",),
 }
 
-# Signs that people often paste instead of typing a command.
-_UNICODE = _unicode(
-    "\xd7\xf7\xb7\xb1∓≤≥≠≈≡∞→∑∏∫∂∇∈∀∃√\u2026\u03b1β\u03b3δεζηθκλμ\u03bdξπ\u03c1\u03c3τφχψωΓΔΘΛΞΠΣΦΨΩ",
-    """
-    times div cdot pm mp le ge ne approx equiv infty rightarrow sum prod int partial nabla in forall exists sqrt dots
-    alpha beta gamma delta varepsilon zeta eta theta kappa lambda mu nu xi pi rho sigma tau varphi chi psi omega
-    Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega
-    """,
-) | {"\u2212": ("-",), "\u2032": ("'",), "\u2033": ("'", "'"), "\u2019": ("'",)}
-
-REPLACEMENTS: dict[str, tuple[str, ...]] = {**dict.fromkeys(_DROPPED, ()), **_SYNONYMS, **_EXPANSIONS, **_UNICODE}
+REPLACEMENTS: dict[str, tuple[str, ...]] = {**dict.fromkeys(_DROPPED, ()), **_SYNONYMS, **_EXPANSIONS}
 r"""Replacement of a token in any context. ``\ `` and ``\`` at the end of the text are spaces."""
 
-DROPPED_WITH_ARGUMENT = command_names("hspace vspace phantom hphantom vphantom label color pagecolor rule textcolor")
-r"""Dropped together with the group that follows (``\textcolor{red}{x}`` is ``x``)."""
+DROPPED_ARGUMENTS = {
+    **dict.fromkeys(command_names("hspace vspace phantom hphantom vphantom label color pagecolor textcolor tag"), 1),
+    "\\rule": 2,
+}
+r"""Commands that are dropped with the groups that follow, and their number (``\textcolor{red}{x}`` is ``x``)."""
+
+DROPPED_OPTION = command_names("rule color pagecolor textcolor")
+"""Those of `DROPPED_ARGUMENTS` that may have an option in brackets before their groups."""
+
+DROPPED_SIGN = command_names("tag phantom hphantom vphantom")
+"""Those of `DROPPED_ARGUMENTS` whose argument may be a single sign without braces."""
+
+SPACES = (
+    command_names("""
+    quad qquad enspace enskip thinspace medspace thickspace negthinspace negmedspace negthickspace space nobreakspace
+    hspace hskip kern mskip mkern phantom hphantom
+""")
+    | {"\\" + character for character in ",!;:> "}
+    | {"~"}
+)
+"""Spaces that a script behind them does not reach over: in ``x\\,_2F`` it belongs to what follows."""
+
+VERBATIM_COMMANDS = command_names("ce pu")
+"""Commands whose argument is in a language of its own (mhchem's), in which spaces and braces have other meanings."""
 
 DIMENSION_COMMANDS = command_names("hskip vskip kern mskip mkern raise lower moveleft moveright")
 """Dropped together with the dimension that follows."""
@@ -101,6 +109,20 @@ PLAIN_ENVIRONMENTS = {
     "dcases": ("", "cases", ""),
 }
 """Opening delimiter, environment and closing delimiter that replace an environment."""
+
+ALIGNED_ENVIRONMENTS = frozenset(
+    ["align", "aligned", "alignat", "alignedat", "eqnarray", "flalign", "split", "xalignat"]
+)
+"""Lines that are aligned at their relations: all become ``aligned``."""
+
+GATHERED_ENVIRONMENTS = frozenset(["gather", "gathered"])
+"""Centred lines: all become ``gathered``."""
+
+COUNTED_ENVIRONMENTS = frozenset(["alignat", "alignedat", "xalignat"])
+"""Environments whose first argument is the number of their columns."""
+
+OPTION_ENVIRONMENTS = frozenset(["array", "aligned", "alignedat", "gathered"])
+r"""Environments in which a bracket right after ``\begin`` is an option. Starred ones have one, too."""
 
 INFIX = {"\\over": "\\frac", "\\choose": "\\binom", "\\atop": "matrix"}
 
@@ -136,7 +158,7 @@ ARITY: dict[str, int] = {
         overline underline overrightarrow overleftarrow overleftrightarrow underrightarrow underleftarrow
         underleftrightarrow overbrace underbrace overbracket underbracket overparen underparen
         mathrm mathit mathbf mathbb mathcal mathfrak mathscr mathsf mathtt boldsymbol
-        pmod mod pod not cancel bcancel xcancel boxed substack tag
+        pmod mod pod not cancel bcancel xcancel boxed substack
         """),
         1,
     ),

@@ -13,9 +13,9 @@ from transformers import PreTrainedTokenizerBase
 from latexify.artifacts.files import write_json
 from latexify.artifacts.location import Location
 from latexify.artifacts.manifest import Manifest, write_manifest
-from latexify.artifacts.names import MANIFEST_NAME
+from latexify.artifacts.names import INKS, MANIFEST_NAME
 from latexify.common.errors import LatexifyError
-from latexify.common.progress import Progress
+from latexify.common.progress import Progress, notice
 from latexify.pipeline.config import VocabParams
 from latexify.pipeline.grammar.allowances import LearntGrammar, learn_grammar, write_grammar
 from latexify.pipeline.inks.ink import SPLITS
@@ -56,15 +56,15 @@ def run(params: VocabParams, *, base: str, inks: Location, out: Path, metrics: P
     `size`, `splits` with the coverage of each, and for LaTeX tokens `grammar`: what the training labels need beyond the
     strict grammar (`allowances`), and how many distinct ones cannot be written even so (`num_refused`).
 
-    Raises LatexifyError if the inks are missing or have no training labels, or the base tokenizer cannot be loaded.
+    Raises LatexifyError if the inks are missing, or the base tokenizer cannot be loaded.
     """
     inks_manifest = read_inks_manifest(inks)
     labels = _read_labels(inks)
-    if not labels["train"]:
-        raise LatexifyError(f"{inks} has no training labels to make a tokenizer from: check the splits")
+    if not any(labels.values()):
+        raise LatexifyError(f"{inks} has no labels to make a tokenizer from: run `{INKS.producer}` again")
     facts: dict[str, Any] = {"tokenizer": params.tokenizer, "normalizer_version": NORMALIZER_VERSION}
     if params.tokenizer == "latex":
-        tokenizer = build_latex_tokenizer(_vocabulary(labels["train"], min_count=params.min_count))
+        tokenizer = build_latex_tokenizer(_vocabulary(_labels_to_learn(labels), min_count=params.min_count))
         facts["min_count"] = params.min_count
     else:
         tokenizer = load_base_tokenizer(base)
@@ -131,6 +131,14 @@ def _read_labels(inks: Location) -> dict[str, Counter[str]]:
         for split, label in zip(*columns, strict=True):
             labels[split][label] += 1
     return labels
+
+
+def _labels_to_learn(labels: dict[str, Counter[str]]) -> Counter[str]:
+    """Return the training labels; all labels where there are none, since no model can be trained with them then."""
+    if labels["train"]:
+        return labels["train"]
+    notice("vocab: there are no training labels, so the tokenizer has the tokens of the other splits")
+    return sum(labels.values(), Counter())
 
 
 def _vocabulary(labels: Counter[str], *, min_count: int) -> list[str]:

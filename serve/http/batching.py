@@ -14,7 +14,9 @@ from latexify.serve.recognizer import Picture, Recognition
 class BatchRecognizer(Protocol):
     """The part of a recogniser that the batcher needs."""
 
-    def read(self, pictures: Sequence[Picture], *, num_beams: int, only: str | None) -> list[Recognition]:
+    def read(
+        self, pictures: Sequence[Picture], *, num_beams: int, num_drawings: int, only: str | None
+    ) -> list[Recognition]:
         """Recognise pictures, in their order."""
 
 
@@ -22,6 +24,7 @@ class SearchOptions(NamedTuple):
     """How to search; pictures of one batch have the same."""
 
     num_beams: int = 1
+    num_drawings: int = 1
     only: str | None = None  # see `Recognizer.read`
 
 
@@ -109,7 +112,7 @@ class Batcher:
             pictures = list(batch.values())
             work = loop.run_in_executor(
                 self._thread,
-                partial(self._recognizer.read, pictures, num_beams=options.num_beams, only=options.only),
+                partial(self._recognizer.read, pictures, **options._asdict()),
             )
             await asyncio.wait({work})
             _set_results(list(batch), work)

@@ -20,7 +20,7 @@ from latexify.trainer.data.specs import plan
 from latexify.trainer.loop.checkpoint import Best, CheckpointFolder, RunState
 from latexify.trainer.loop.history import make_row
 from latexify.trainer.loop.memory import explain_full_memory
-from latexify.trainer.loop.optim import learning_rate
+from latexify.trainer.loop.optim import learning_rate, learns_batch_statistics
 from latexify.trainer.loop.precision import Precision
 from latexify.trainer.loop.ranks import Ranks
 from latexify.trainer.loop.reporting import Reporter
@@ -28,7 +28,7 @@ from latexify.trainer.loop.resume import find_checkpoint
 from latexify.trainer.loop.signals import StopSignals
 from latexify.trainer.loop.step import NonFiniteError, Stepper, StepResult
 from latexify.trainer.loop.validation import Validation, Validator, allowances_of, describe_search
-from latexify.trainer.model.model import LoadedModel, has_batch_norm
+from latexify.trainer.model.model import LoadedModel
 
 MAX_SKIPPED = 30
 """fp16 steps that may be skipped in a row; after that many, the loss scale has fallen from 65,536 below 1e-4."""
@@ -159,7 +159,7 @@ class Trainer:
 
     @property
     def _by_length(self) -> bool:
-        return not has_batch_norm(self.inputs.loaded.model)
+        return not learns_batch_statistics(self.inputs.loaded.model, self._params)
 
     def open_loader(self) -> DataLoader[MicroBatch | LatexifyError]:
         """Open this rank's micro-batches from the current position; end iterators over it with `close_loader`."""

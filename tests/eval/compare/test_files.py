@@ -12,6 +12,7 @@ import pytest
 from latexify.common.errors import LatexifyError
 from latexify.eval.compare.columns import ColumnNames
 from latexify.eval.compare.files import format_result, score_files
+from latexify.eval.compare.text_form import TextForm
 from latexify.eval.config import ScoreParams
 from latexify.eval.metrics.registry import METRICS
 from latexify.pipeline.latex import NORMALIZER_VERSION
@@ -26,9 +27,11 @@ def write_table(path: Path, columns: dict[str, Any]) -> Path:
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     if path.suffix == ".parquet":
         pq.write_table(pa.table(columns), path)
-    elif path.suffix == ".csv":
+    elif path.suffix == ".json":
+        path.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    elif path.suffix in {".csv", ".tsv"}:
         with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, list(columns))
+            writer = csv.DictWriter(file, list(columns), delimiter="\t" if path.suffix == ".tsv" else ",")
             writer.writeheader()
             writer.writerows(rows)
     else:
@@ -36,7 +39,7 @@ def write_table(path: Path, columns: dict[str, Any]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".tsv", ".json", ".jsonl"])
 def test_any_table_gets_the_same_score(tmp_path: Path, suffix: str) -> None:
     """The format of the file is not a property of the model."""
     file = write_table(tmp_path / f"other{suffix}", {"id": [1, 2, 3, 4], "truth": TRUE, "output": READ})
@@ -57,7 +60,7 @@ def test_terminal_shows_every_figure(tmp_path: Path) -> None:
 def test_without_normalising_the_text_counts_as_it_stands(tmp_path: Path) -> None:
     """Published figures without normalisation must be reproducible too."""
     file = write_table(tmp_path / "a.csv", {"reference": TRUE, "prediction": READ})
-    result = score_files(PARAMS, files=[file], seed=1, normalize=False)
+    result = score_files(PARAMS, files=[file], seed=1, form=TextForm(is_normalized=False))
     assert result["num_exact"] == 1
     assert result["normalizer_version"] is None
 
@@ -82,7 +85,7 @@ def test_a_missing_prediction_counts_as_empty(tmp_path: Path) -> None:
         ("a.parquet", {"reference": [1], "prediction": ["a"]}, "'reference' has type int64, expected text"),
         ("a.jsonl", {"reference": ["a", None], "prediction": ["a", "b"]}, "no value in row 2"),
         ("a.csv", {"reference": [" ", ""], "prediction": ["a", "b"]}, "every reference is empty"),
-        ("a.txt", {"reference": ["a"], "prediction": ["a"]}, "use .parquet, .csv, .jsonl, .ndjson"),
+        ("a.txt", {"reference": ["a"], "prediction": ["a"]}, "use .parquet, .csv, .tsv, .json, .jsonl, .ndjson"),
         ("a.parquet", {"reference": pa.array([], pa.string()), "prediction": []}, "has no samples"),
     ],
 )
@@ -92,6 +95,67 @@ def test_unusable_files_are_one_clear_line(tmp_path: Path, name: str, columns: d
     with pytest.raises(LatexifyError, match=message) as raised:
         score_files(PARAMS, files=[file], seed=1)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"reference": "a", "prediction": "b"}', "is not an array of objects"),
+        ('["a", "b"]', "is not an array of objects"),
+        ('{"a": 1}\n{"a": 2}', "is not JSON .* JSON lines need the suffix .jsonl"),
+        ("[]", "has no samples"),
+        ('[{"gt": "a", "pred": "b", "extra": {"x": [1]}}]', "no column 'reference'; it has: gt, pred, extra"),
+        ('[{"reference": "a", "prediction": 1}]', "'prediction' has type int64"),
+        ('[{"reference": "a", "prediction": "b"}, {"reference": "c", "prediction": 1}]', "cannot be read"),
+        ('[{"reference": "a", "prediction": "b"}, {"prediction": "b"}]', "'reference' has no value in row 2"),
+    ],
+)
+def test_json_of_another_form_is_one_line(tmp_path: Path, content: str, message: str) -> None:
+    """Repositories publish arrays, lines and objects, all with the same suffix."""
+    (tmp_path / "a.json").write_text(content, encoding="utf-8")
+    with pytest.raises(LatexifyError, match=message) as raised:
+        score_files(PARAMS, files=[tmp_path / "a.json"], seed=1)
+    assert "\n" not in str(raised.value)
+
+
+def test_arrays_of_other_repositories_are_read(tmp_path: Path) -> None:
+    """Uni-MuMER's predictions have columns of their own, some of them nested."""
+    rows = [{"img": {"id": i}, "gt": true, "pred": read} for i, (true, read) in enumerate(zip(TRUE, READ, strict=True))]
+    (tmp_path / "a_pred.json").write_text(json.dumps(rows), encoding="utf-8")
+    names = ColumnNames(reference="gt", prediction="pred")
+    assert score_files(PARAMS, files=[tmp_path / "a_pred.json"], seed=1, names=names)["num_exact"] == 2
+
+
+def test_spaces_between_tokens_are_reported_and_removed_on_request(tmp_path: Path) -> None:
+    """Each space is a token that is always right, so the error rate would be about half of what it is."""
+    columns = {"reference": [r"\frac { a } { b }"], "prediction": [r"\frac { a } { c }"]}
+    file, lines = write_table(tmp_path / "a.json", columns), list[str]()
+    options: dict[str, Any] = {"files": [file], "seed": 1, "notify": lines.append}
+    spaced = score_files(PARAMS, form=TextForm(is_normalized=False), **options)
+    assert spaced["token_cer"]["value"] == pytest.approx(1 / 13)
+    [line] = lines
+    assert "'reference' and 'prediction' are spaces" in line
+    assert "--compact" in line
+    compact = score_files(PARAMS, form=TextForm(is_normalized=False, is_compact=True), **options)
+    assert compact["token_cer"]["value"] == pytest.approx(1 / 7)
+    score_files(PARAMS, **options)
+    assert lines == [line], "normalised text has no such spaces"
+
+
+def test_mathwritings_figure_has_its_tokens_to_the_letter(tmp_path: Path) -> None:
+    """`Bmatrix` is one token of ours and sixteen of theirs; nothing is normalised, and spaces count."""
+    columns = {
+        "reference": [r"\begin{Bmatrix}a\end{Bmatrix} ", "x^2"],
+        "prediction": [r"\begin{bmatrix}a\end{bmatrix}", "x^{2}"],
+    }
+    file = write_table(tmp_path / "a.tsv", columns)
+    result = score_files(PARAMS, files=[file], seed=1, form=TextForm(is_mathwriting=True))
+    official = [*([r"\begin"], [*"{Bmatrix}"], ["a"], [r"\end"], [*"{Bmatrix}"])]
+    assert result["num_tokens"] == sum(map(len, official)) + 3
+    assert result["tokens"] == "MathWriting"
+    assert result["normalizer"] == "none"
+    assert "tokens as MathWriting defines them" in format_result(result)
+    assert score_files(PARAMS, files=[file], seed=1, form=TextForm(is_normalized=False))["num_tokens"] == 3 + 3
 
 
 def test_damaged_and_absent_files_are_errors(tmp_path: Path) -> None:
@@ -150,7 +214,7 @@ def test_references_may_be_spelt_differently_if_they_are_normalised(tmp_path: Pa
     with pytest.raises(
         LatexifyError, match=r"row 1 has the reference 'x\^2_1' in .*one.parquet and 'x_\{1\}\^\{2\}' in"
     ):
-        compare(tmp_path, one, two, normalize=False)
+        compare(tmp_path, one, two, form=TextForm(is_normalized=False))
 
 
 @pytest.mark.parametrize(

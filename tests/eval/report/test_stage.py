@@ -112,14 +112,23 @@ def make(inputs: dict[str, Any], **params: Any) -> str:
     return report.run(ReportParams(**params), **inputs).read_text(encoding="utf-8")
 
 
+def test_report_shows_the_figure_that_papers_give(inputs: dict[str, Any]) -> None:
+    """Who compares the strict figure with a paper is a point short."""
+    page = make(inputs)
+    score_file = json.loads((inputs["metrics_folder"] / "score.json").read_text(encoding="utf-8"))
+    figure = f"{100 * score_file['exact_match_field']['value']:.1f} %"
+    assert f"By the convention of most papers, without fonts and the like: {figure}" in page
+    assert "exact match (field)" in page
+
+
 def test_report_shows_what_confidence_is_worth(inputs: dict[str, Any]) -> None:
     """75 % sure of answers of which a quarter is right, 90 % before: 50 and 65 points off."""
     page = make(inputs)
     assert "How often predictions are right, by confidence" in page
     score_file = json.loads((inputs["metrics_folder"] / "score.json").read_text(encoding="utf-8"))
     found = score_file["calibration"]
-    assert f"{found['error']:.1%}, {found['error_raw']:.1%} before calibration" in page
-    assert found["error"] == pytest.approx(0.75 - score_file["exact_match"]["value"])
+    assert f"{found['ece']:.1%}, {found['error_raw']:.1%} before calibration" in page
+    assert found["ece"] == pytest.approx(0.75 - score_file["exact_match"]["value"])
 
 
 def test_report_shows_the_figures_it_was_given(inputs: dict[str, Any]) -> None:

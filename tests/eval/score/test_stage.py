@@ -55,7 +55,7 @@ def test_confidence_is_held_against_what_was_right(tmp_path: Path, shards: Path)
     folder = write_predictions(tmp_path / "predictions", shards)
     metrics, plots = tmp_path / "score.json", tmp_path / "plots"
     found = run(PARAMS, seed=1, predictions=folder, shards=shards, metrics=metrics, plots=plots)["calibration"]
-    assert found == {"is_calibrated": False, "error": pytest.approx(0.35), "error_raw": pytest.approx(0.49)}
+    assert found == {"is_calibrated": False, "ece": pytest.approx(0.35), "error_raw": pytest.approx(0.49)}
     rows = rows_of(plots / "reliability.csv")
     assert [(row["confidence"], row["num_samples"], row["right"]) for row in rows] == [("raw", "4", "0.5")]
 
@@ -115,7 +115,7 @@ def test_samples_are_there_one_by_one_for_the_report(shards: Path, tmp_path: Pat
 def test_perfect_predictions_confuse_nothing(shards: Path, tmp_path: Path) -> None:
     """A table without rows must still be a table that DVC can read."""
     predictions = write_predictions(tmp_path / "predictions", shards, predictions=TRUE)
-    files = {"metrics": tmp_path / "m.json", "plots": tmp_path / "plots"}
+    files: dict[str, Any] = {"metrics": tmp_path / "m.json", "plots": tmp_path / "plots"}
     result = run(PARAMS, seed=1, predictions=predictions, shards=shards, **files)
     assert (result["cer"]["high"], result["visual_exact"]["low"]) == (0, 1)
     assert (tmp_path / "plots" / "confusions.csv").read_text(encoding="utf-8") == "kind,reference,prediction,count\n"
@@ -124,7 +124,7 @@ def test_perfect_predictions_confuse_nothing(shards: Path, tmp_path: Path) -> No
 def test_without_typesetting_there_is_no_figure_of_it(shards: Path, tmp_path: Path) -> None:
     """`score.visual: false` is for those in a hurry."""
     predictions = write_predictions(tmp_path / "predictions", shards)
-    files = {"metrics": tmp_path / "m.json", "plots": tmp_path / "plots"}
+    files: dict[str, Any] = {"metrics": tmp_path / "m.json", "plots": tmp_path / "plots"}
     result = run(PARAMS.model_copy(update={"visual": False}), seed=1, predictions=predictions, shards=shards, **files)
     assert "visual" not in result
     assert "renders" not in pq.read_schema(tmp_path / "plots" / "samples.parquet").names
@@ -134,7 +134,7 @@ def test_score_is_the_same_twice(shards: Path, tmp_path: Path) -> None:
     """`dvc repro` compares files by their bytes."""
     predictions = write_predictions(tmp_path / "predictions", shards)
     for name in ("one", "two"):
-        files = {"metrics": tmp_path / name / "score.json", "plots": tmp_path / name}
+        files: dict[str, Any] = {"metrics": tmp_path / name / "score.json", "plots": tmp_path / name}
         run(PARAMS, seed=3, predictions=predictions, shards=shards, **files)
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
     assert len(names) == 11
@@ -143,10 +143,36 @@ def test_score_is_the_same_twice(shards: Path, tmp_path: Path) -> None:
 
 def test_predictions_of_another_normaliser_or_other_shards_are_refused(shards: Path, tmp_path: Path) -> None:
     """Two normalisers differ by points of CER, and other shards may have other writers under the same keys."""
-    files = {"metrics": tmp_path / "m.json", "plots": tmp_path}
+    files: dict[str, Any] = {"metrics": tmp_path / "m.json", "plots": tmp_path}
     old = write_predictions(tmp_path / "old", shards, normalizer_version=-1)
     with pytest.raises(LatexifyError, match=r"normalised by version -1.*latexify predict"):
         run(PARAMS, seed=1, predictions=old, shards=shards, **files)
     make_shards(tmp_path / "shards", num_train=4, num_valid=len(TRUE))
     with pytest.raises(LatexifyError, match="made from another shards"):
         run(PARAMS, seed=1, predictions=write_predictions(tmp_path / "p", shards), shards=tmp_path / "shards", **files)
+
+
+def test_no_key_of_the_metrics_is_called_error(tmp_path: Path, shards: Path) -> None:
+    """DVC takes such a key, at any depth, for a failure, and says so at every `dvc metrics show`."""
+    folder = write_predictions(tmp_path / "predictions", shards)
+    result = run(PARAMS, seed=1, predictions=folder, shards=shards, metrics=tmp_path / "m.json", plots=tmp_path / "p")
+
+    def keys(value: Any) -> set[str]:
+        return set(value) | set().union(*map(keys, value.values())) if isinstance(value, dict) else set()
+
+    assert "ece" in keys(result)
+    assert "error" not in keys(result)
+
+
+def test_the_fields_convention_is_beside_the_strict_figure(tmp_path: Path, shards: Path) -> None:
+    """Papers forgive what we do not; each figure has its name, here and in the tables."""
+    predictions = [r"{x_{1}}^{2}", TRUE[1], TRUE[2], r"\mathrm{abcdefg}"]
+    folder = write_predictions(tmp_path / "predictions", shards, predictions=predictions)
+    plots = tmp_path / "plots"
+    result = run(PARAMS, seed=1, predictions=folder, shards=shards, metrics=tmp_path / "m.json", plots=plots)
+    assert (result["num_exact"], result["num_exact_field"]) == (2, 4)
+    assert result["exact_match_field"]["value"] == 1
+    assert {"exact_match", "exact_match_field", "exact_match_field_low"} <= rows_of(plots / "error_by_length.csv")[
+        0
+    ].keys()
+    assert pq.read_table(plots / "samples.parquet")["field_errors"].to_pylist() == [0, 0, 0, 0]

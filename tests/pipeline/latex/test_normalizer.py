@@ -86,6 +86,39 @@ SAME = [
     (r"\begin{array}{c|c}a&b\end{array}", r"\begin{array}{c|c}a&b\end{array}"),
     (r"\sum_{i\atop j}", r"\sum_{\begin{matrix}i\\j\end{matrix}}"),
     (r"\vtop{\hbox{ab}\hbox{c}}", r"\mathrm{ab}c"),
+    # what is dropped, with all of its arguments
+    (r"a\rule{1cm}{2pt}b", r"ab"),
+    (r"a\rule[1pt]{1cm}{2pt}b", r"ab"),
+    (r"\color[rgb]{1,0,0}x", r"x"),
+    (r"\textcolor[rgb]{1,0,0}{x}", r"x"),
+    (r"\color{red}[x]", r"[x]"),
+    (r"\cfrac[l]{a}{b}", r"\frac{a}{b}"),
+    (r"\cfrac[ab]{c}", r"\frac{[}{a}b]c"),
+    (r"x\tag{1}", r"x"),
+    (r"x\tag*{$1'$}", r"x"),
+    (r"x\phantom yz", r"xz"),
+    # a script behind a space has no base
+    (r"(1-z)^{-b}\,_2F_1(a,b)", r"(1-z)^{-b}{}_{2}F_{1}(a,b)"),
+    (r"\,_2F_1", r"{}_{2}F_{1}"),
+    (r"\sum_{u=1}^N~_{ordinal}", r"\sum_{u=1}^{N}{}_{ordinal}"),
+    (r"x\hspace{1cm}^2", r"x{}^{2}"),
+    (r"f\,'(x)", r"f^{\prime}(x)"),
+    (r"90\ ^{\circ}C", r"90^{\circ}C"),
+    (r"90\,^\circ", r"90^{\circ}"),
+    ("90\\,\u00b0", r"90^{\circ}"),
+    (r"x\,²", r"x{}^{2}"),
+    (r"x _2", r"x_{2}"),
+    (r"\int\!\limits_0^1", r"\int_{0}^{1}"),
+    (r"\sum\displaystyle_i", r"\sum_{i}"),
+    (r"x\vphantom{X}^2", r"x^{2}"),
+    # MathJax sees a script of the last item inside, too
+    (r"\boldsymbol{c'}^T", r"{\boldsymbol{c^{\prime}}}^{T}"),
+    (r"\boldsymbol{c}^T", r"\boldsymbol{c}^{T}"),
+    (r"\boldsymbol{c_1}^T", r"\boldsymbol{c_{1}}^{T}"),
+    # languages of their own
+    (r"\ce{2H2 + O2 -> 2H2O}", r"\ce{2H2 + O2 -> 2H2O}"),
+    (r"$x = \ce{Ca^2+}^2$", r"x=\ce{Ca^2+}^{2}"),
+    (r"\pu {123 kJ/mol}", r"\pu{123 kJ/mol}"),
     # text that is not a formula is kept
     (r"\lim _ {z \rightarrow 1}} (z - 1)", r"\lim_{z\rightarrow1}}(z-1)"),
     (r"x^{2_1", r"x^{2_{1}"),
@@ -122,6 +155,11 @@ DIFFERENT = [
     (r"\{a\}", r"{a}"),
     (r"\frac{1}{2", r"\frac{1}{2}"),
     (r"a\\b", r"ab"),
+    (r"\ce{A + B}", r"\ce{A+ B}"),
+    (r"\ce{Ca^2+}", r"\ce{Ca^{2}+}"),
+    (r"x\,_2F", r"x_2F"),
+    (r"90^{\circ}", r"90\circ"),
+    ("x\u00b2", r"x2"),
 ]
 
 
@@ -143,7 +181,9 @@ _PIECES = r"""
     \frac \sqrt \hat \not \mathrm \mathbf \mathbb \mathbb{R} \text \mbox \rm \bf \over \choose \atop \left \right
     \left( \right) \left. \big \middle \limits \displaystyle \hspace \kern 2em [2pt] \begin \end \begin{matrix}
     \end{matrix} \begin{array} {cc} {c|c} \end{array} \begin{pmatrix*} \end{pmatrix*} \substack \operatorname*
-    \ltN \unknown \prime \mathop \textcolor \overset \xrightarrow \cr \sp = \in é π
+    \ltN \unknown \prime \mathop \textcolor \overset \xrightarrow \cr \sp = \in é π \begin{align} \end{align} \, \,
+    \begin{gather*} \end{gather*} \begin{eqnarray} \end{eqnarray} {rl} {rcl} \ce{ \ce \rule [rgb] \tag \cfrac [l]
+    \boldsymbol \begin{alignat} \phantom \limits \degree ² ₁ ½ ° ‴
 """
 LATEX_LIKE = st.lists(st.tuples(st.sampled_from(_PIECES.split()), st.sampled_from(["", "", " "])), max_size=14).map(
     lambda pieces: "".join(piece + space for piece, space in pieces)
@@ -156,7 +196,7 @@ def test_normalising_twice_changes_nothing_for_broken_latex(text: str) -> None:
     """Any prediction must be comparable with a label, so normalizing must be idempotent."""
     once = normalize(text)
     assert normalize(once) == once
-    assert join_tokens(token for token in tokenize(once) if token != " ") == once
+    assert "\\ce{" in once or join_tokens(token for token in tokenize(once) if token != " ") == once
 
 
 @pytest.mark.parametrize(

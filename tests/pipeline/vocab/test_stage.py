@@ -274,13 +274,20 @@ def test_a_base_without_tokenizer_is_refused_in_one_sentence(
     assert not (tmp_path / "tokenizer/manifest.json").exists()
 
 
-def test_inks_must_be_there_and_hold_training_labels(tmp_path: Path) -> None:
+def test_inks_must_be_there(tmp_path: Path) -> None:
     """An empty vocabulary must not be written silently."""
     with pytest.raises(LatexifyError, match="run `latexify ingest` first"):
         run(VocabParams(), base="scratch", inks=tmp_path, out=tmp_path / "out", metrics=tmp_path / "m.json")
-    inks = write_inks(tmp_path / "inks", {"test": ["x"]})
-    with pytest.raises(LatexifyError, match="has no training labels"):
-        run(VocabParams(), base="scratch", inks=inks, out=tmp_path / "out", metrics=tmp_path / "m.json")
+
+
+def test_without_training_labels_the_others_make_the_tokenizer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Test inks alone can be drawn and evaluated; nothing can be trained with this tokenizer."""
+    inks = write_inks(tmp_path / "inks", {"test": ["x", "x+y"], "valid": ["z"]})
+    result = run(VocabParams(), base="scratch", inks=inks, out=tmp_path / "out", metrics=tmp_path / "m.json")
+    assert result["size"] == 4 + len("x+yz")
+    assert "there are no training labels" in capsys.readouterr().err
 
 
 def test_a_new_tokenizer_leaves_nothing_of_the_old_one(tmp_path: Path) -> None:

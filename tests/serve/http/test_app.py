@@ -1,6 +1,7 @@
 """The HTTP service in this process: every route, every format and every error message."""
 
 import base64
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,6 +44,10 @@ def test_the_same_ink_reads_the_same_in_every_form(client: TestClient, model: Pa
             "calibrated": False,
             "alternatives": [],
         }
+    elements = [{"type": "freedraw", "x": 0, "y": 0, "points": stroke.tolist()} for stroke in strokes()]
+    drawing = {"type": "excalidraw", "elements": [*elements, {"type": "text"}]}
+    for answer in (client.post("/recognize", json=drawing), client.post("/recognize", content=json.dumps(drawing))):
+        assert (answer.json()["latex"], answer.json()["left_out"]) == (expected.latex, {"text": 1})
     photo = recognizer.read([recognizer.picture_of(PHOTO)])[0]
     for answer in (
         client.post("/recognize", content=PHOTO, headers={"content-type": "image/jpeg"}),
@@ -65,6 +70,20 @@ def test_the_symbols_of_an_answer_can_be_limited(client: TestClient) -> None:
     too_long = client.post("/recognize", params={"only": "x" * 2_001}, json=STROKES)
     assert too_long.status_code == 422
     assert "query.only" in too_long.json()["error"]
+
+
+def test_formats_are_sent_on_request(client: TestClient, model: Path) -> None:
+    """One request gives the LaTeX that is compared and the form that is shown."""
+    recognizer = Recognizer(model, device="cpu")
+    expected = recognizer.read([recognizer.draw(strokes())])[0]
+    wanted = {"pretty": expected.to_format("pretty"), "typst": expected.to_format("typst")}
+    answer = client.post("/recognize?formats=pretty&formats=typst", json=STROKES).json()
+    assert (answer["latex"], answer["formats"]) == (expected.latex, wanted)
+    several = client.post("/recognize?formats=pretty&formats=typst", json=[STROKES, STROKES]).json()["results"]
+    assert [one["formats"] for one in several] == [wanted, wanted]
+    refused = client.post("/recognize?formats=word", json=STROKES)
+    assert refused.status_code == 422
+    assert "'latex', 'pretty', 'display', 'mathml' or 'typst'" in refused.json()["error"]
 
 
 def test_a_list_is_answered_in_order_and_a_bad_item_does_not_affect_the_others(client: TestClient) -> None:

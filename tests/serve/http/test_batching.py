@@ -23,7 +23,10 @@ class SlowRecognizer:
         self.gate = threading.Event()
         self.gate.set()
 
-    def read(self, pictures: Sequence[Picture], *, num_beams: int, only: str | None) -> list[Recognition]:
+    def read(
+        self, pictures: Sequence[Picture], *, num_beams: int, num_drawings: int, only: str | None
+    ) -> list[Recognition]:
+        assert num_drawings == 1
         numbers = [int(picture[0, 0]) for picture in pictures]
         self.batches.append((num_beams, numbers))
         self.symbols.append(only)

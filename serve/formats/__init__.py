@@ -1,0 +1,1 @@
+"""Formats of an answer: LaTeX for scores and for people, MathML, Typst."""

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
 
-from latexify.common.section import Section
+from latexify.common.section import Later, Section
 
 TRAINED_HERE = "data/model"
 """Value of `predict.model` for the model that the project trains."""
@@ -31,6 +31,9 @@ class PredictParams(Section):
     """Upper limit of generated tokens, end token included."""
     constrained: bool = True
     """Whether the search is kept to well-formed LaTeX. Needs LaTeX tokens (``vocab.tokenizer: latex``)."""
+    only: Annotated[str | None, Later()] = None
+    """The symbols that may be written, divided by spaces: `digits`, `letters`, or LaTeX. None: all. Needs
+    `constrained`."""
 
 
 class ScoreParams(Section):

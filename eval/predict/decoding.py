@@ -54,7 +54,12 @@ class DecodedSample:
 def open_predictor(params: PredictParams, *, model: Path, device: str | None) -> Predictor:
     """Open a model folder; `device` is torch's name of a device, None chooses the best one. Raises LatexifyError."""
     trained = open_model(model, device=device)
-    constraint = constraint_for(model) if params.constrained else None
+    constraint = constraint_for(model, only=params.only) if params.constrained else None
+    if params.only is not None and constraint is None:
+        raise LatexifyError(
+            "predict.only limits the symbols of constrained search: set predict.constrained to true, and choose a "
+            "model whose tokens are LaTeX tokens"
+        )
     return Predictor(trained=trained, constraint=constraint, params=params)
 
 

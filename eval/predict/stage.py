@@ -107,7 +107,7 @@ def calibration_of(predictor: Predictor, *, model: Path) -> Calibration | None:
 def predictions_manifest(predictor: Predictor, predictions: Predictions, *, inputs: Mapping[str, str]) -> Manifest:
     """Make the manifest of predictions; `inputs` are the fingerprints of what the samples come from, by kind."""
     # where a model lies does not shape its predictions; its fingerprint is among the inputs
-    params = predictor.params.model_dump(mode="json", exclude={"model"})
+    params = {name: value for name, value in predictor.params.identity().items() if name != "model"}
     return Manifest(
         kind=PREDICTIONS.kind,
         version=VERSION,

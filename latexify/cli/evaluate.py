@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from latexify.artifacts.location import location_of
-from latexify.cli.options import Device, Drawings, Workspace, chosen_model, extra_needed
+from latexify.cli.options import Device, Drawings, Only, Workspace, chosen_model, extra_needed
 from latexify.pipeline.config import LABEL_ANNOTATIONS
 
 
@@ -38,6 +38,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one parameter per option
         ),
     ] = None,
     split: Annotated[Literal["valid", "test"], typer.Option(help="Split of shards or inks.")] = "test",
+    only: Only = None,
     constrained: Annotated[bool, typer.Option(help="Restrict predictions to well-formed LaTeX.")] = True,
     visual: Annotated[bool, typer.Option(help="Typeset the formulas and compare their looks.")] = True,
     device: Device = None,
@@ -67,7 +68,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one parameter per option
         inks=workspace.inks,
     )
     settings = EvaluationSettings(
-        predict=PredictParams(split=split, num_beams=beams, num_drawings=drawings, constrained=constrained),
+        predict=PredictParams(split=split, num_beams=beams, num_drawings=drawings, constrained=constrained, only=only),
         score=params.score.model_copy(update={"visual": visual}),
         report=params.report,
         seed=params.seed,

@@ -108,7 +108,7 @@ def _folders(models: Sequence[Path]) -> dict[str, str]:
 
 def _manifest(settings: EvaluationSettings, *, models: Sequence[Path], test_set: EvaluationSet) -> Manifest:
     params = {
-        "predict": settings.predict.model_dump(mode="json", exclude={"model"}),
+        "predict": {name: value for name, value in settings.predict.identity().items() if name != "model"},
         "score": settings.score.model_dump(mode="json"),
         "report": settings.report.model_dump(mode="json"),
         "seed": settings.seed,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -13,6 +14,7 @@ from latexify.artifacts.manifest import Manifest, read_manifest
 from latexify.artifacts.names import PREDICTIONS
 from latexify.common.errors import LatexifyError
 from latexify.eval.config import PredictParams
+from latexify.eval.predict.decoding import open_predictor
 from latexify.eval.predict.stage import PREDICTION_SCHEMA, run
 from latexify.pipeline.latex import normalize
 from latexify.shards.format.index import open_split
@@ -102,3 +104,21 @@ def test_a_split_that_is_not_there_is_named(model: Path, shards: Path, tmp_path:
     params = PARAMS.model_copy(update={"split": "test"})
     with pytest.raises(LatexifyError, match="no split 'test'"):
         run(params, model=model, shards=shards, out=tmp_path / "out", device="cpu")
+
+
+def test_predictions_hold_only_the_chosen_symbols(model: Path, shards: Path, tmp_path: Path) -> None:
+    """So that the gain of knowing which symbols there are can be measured. Without it, the manifest is as before."""
+    limited = PARAMS.model_copy(update={"only": "x 2"})
+    predictor = open_predictor(limited, model=model, device="cpu")
+    assert predictor.constraint is not None
+    writable = np.flatnonzero(
+        (predictor.constraint.table[1:] == 0).any(axis=0)
+    ).tolist()  # row 0 is for what is complete
+    assert predictor.trained.texts([[token_id] for token_id in writable]) == ["", "x", "2"]
+    run(limited, model=model, shards=shards, out=tmp_path / "limited", device="cpu")
+    assert read_manifest(tmp_path / "limited", PREDICTIONS).params["only"] == "x 2"
+    run(PARAMS, model=model, shards=shards, out=tmp_path / "all", device="cpu")
+    assert "only" not in read_manifest(tmp_path / "all", PREDICTIONS).params
+    for wrong, message in (({"only": "x q"}, "cannot write q"), ({"only": "x", "constrained": False}, "predict.only")):
+        with pytest.raises(LatexifyError, match=message):
+            run(PARAMS.model_copy(update=wrong), model=model, shards=shards, out=tmp_path / "no", device="cpu")

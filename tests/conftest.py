@@ -35,10 +35,12 @@ SLOW = (
     "tests/trainer/inference/test_constraint.py",
     "tests/trainer/inference/test_from_transformers.py",
     "tests/trainer/inference/test_model.py",
+    "tests/trainer/inference/test_well_formed.py",
     "tests/trainer/loop/test_loop.py",
     "tests/trainer/loop/test_ranks.py",
     "tests/trainer/loop/test_resume.py",
     "tests/trainer/loop/test_step.py",
+    "tests/trainer/loop/test_validation.py",
     "tests/trainer/model/test_trocr_family.py",
 )
 """Files and folders whose tests take more than 15 seconds together; `make test-quick` leaves them out."""

@@ -129,7 +129,7 @@ def test_each_allowance_has_an_example() -> None:
     assert learn("a~b").allowances.names == {"spaces"}
 
 
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(texts=st.lists(FORMULAS, min_size=1, max_size=3))
 def test_every_label_that_was_learnt_from_is_written(texts: list[str]) -> None:
     """A label that is trained on and then forbidden makes the model fail in silence."""

@@ -131,7 +131,7 @@ def _search_of_predict(params: "PredictParams") -> str:
     beams = f"predict.num_beams is {params.num_beams}" if params.num_beams > 1 else ""
     free = "" if params.constrained else "predict.constrained is false"
     differences = " and ".join(filter(None, (beams, free)))
-    return f"latexify: train validates by constrained greedy search, but {differences}" if differences else ""
+    return f"latexify: train validates by greedy search, constrained; {differences}" if differences else ""
 
 
 def predict(context: typer.Context, device: Device = None) -> None:

@@ -119,16 +119,6 @@ class Constraint:
                 stack = self.after(stack, ids[length])
         return [*ids[:best], *best_closing]
 
-    def fit(self, ids: Sequence[int]) -> list[int]:
-        """Return a sentence, without its end token: tokens that are not allowed are left out, the rest is closed."""
-        stack, kept = self.start, list[int]()
-        for token in ids:
-            following = self.after(stack, token)
-            if following is not None and following[3] <= self._max_symbols:
-                stack = following
-                kept.append(token)
-        return self.close(kept)
-
     def _closing_tokens_of(self, stack: Stack) -> list[int] | None:
         """Return the tokens that close everything open, without the end token; None where content is missing."""
         closing: list[int] = []

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from latexify.cli.stages import _search_of_predict
+from latexify.eval.config import PredictParams
+
 STAGES = ["source", "ingest", "vocab", "rasterize", "train", "predict", "score", "report"]
 
 
@@ -112,3 +115,12 @@ def test_a_file_of_answers_is_scored_anywhere(tmp_path: Path) -> None:
     wrong = latexify("score", "answers.csv", folder=tmp_path)
     assert wrong.returncode == 1
     assert "truth" in wrong.stderr
+
+
+def test_train_says_how_predict_will_search_differently() -> None:
+    """Figures of the validation and of `predict` that differ for this reason look like a fault."""
+    assert _search_of_predict(PredictParams()) == ""
+    assert _search_of_predict(PredictParams(num_beams=3, constrained=False)) == (
+        "latexify: train validates by greedy search, constrained; "
+        "predict.num_beams is 3 and predict.constrained is false"
+    )

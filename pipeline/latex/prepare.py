@@ -45,17 +45,18 @@ class _Preparation:
             token = tokens[self._at]
             self._at += 1
             if token in _PLAIN:
-                if token in _MARKS:
+                if self._gap == len(out):
                     self._write_base(token)
                 out.append(token)
             elif (replacement := REPLACEMENTS.get(token)) is not None:
-                if token in tables.SPACES:
+                if replacement:
+                    if self._gap == len(out):
+                        self._write_base(replacement[0])
+                    out.extend(replacement)
+                elif token in tables.SPACES:
                     self._gap = len(out)
                 elif token in _LIMITS:
                     self._gap = -1
-                elif not _MARKS.isdisjoint(replacement):
-                    self._write_base(replacement[0])
-                out.extend(replacement)
             else:
                 self._take(token)
         return [token for token in out if token]
@@ -109,17 +110,17 @@ class _Preparation:
         if token == "\\degree":
             self._write_degree()
             return
-        if token in _MARKS:
-            self._write_base(token)
+        self._write_base(token)
         self._out.append(token)
 
-    def _write_base(self, mark: str) -> None:
+    def _write_base(self, token: str) -> None:
         r"""Write the empty base of a script behind a space, which would otherwise join what stands before the space.
 
         Primes and degrees belong to what stands before them all the same (``f\,'``, ``90\ ^\circ``).
         """
-        is_degree = mark == "^" and next((t for t in self._tokens[self._at :] if t not in {" ", "{"}), "") in _DEGREES
-        if self._gap == len(self._out) and not is_degree:
+        if self._gap != len(self._out) or token not in _MARKS:
+            return
+        if token == "_" or next((sign for sign in self._tokens[self._at :] if sign not in " {"), "") not in _DEGREES:
             self._out.extend("{}")
 
     def _write_degree(self) -> None:

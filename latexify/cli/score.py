@@ -28,12 +28,15 @@ def score(  # noqa: PLR0913, PLR0917  # one parameter per option
         str, typer.Option(help="Column of the sample keys; without it, rows are matched in order (with FILES).")
     ] = "key",
     normalize: Annotated[bool, typer.Option(help="Normalise both columns first (with FILES).")] = True,
-    compact: Annotated[bool, typer.Option(help="Remove the spaces between tokens first (with FILES).")] = False,
+    compact: Annotated[
+        bool, typer.Option("--compact", help="Remove the spaces between tokens first (with FILES).")
+    ] = False,
     mathwriting: Annotated[
         bool,
         typer.Option(
+            "--mathwriting",
             help="Count as MathWriting does: its tokens to the letter, nothing normalised. Without FILES, the labels "
-            "as found and the predictions as decoded, of data/predictions."
+            "as found and the predictions as decoded, of data/predictions.",
         ),
     ] = False,
     visual: Annotated[

@@ -58,7 +58,7 @@ def _guarded_entity(match: re.Match[str]) -> str:
 
 def _guard_rows(tokens: list[str]) -> list[str]:
     r"""Insert ``{}`` where a star or bracket would be an option of what stands before it, a ``\\`` or ``\begin``."""
-    if not any(token[0] == "\\" and token in _TAKES_OPTION for token in tokens):
+    if _TAKES_OPTION.isdisjoint(tokens):
         return tokens
     guarded: list[str] = []
     for token, following in zip(tokens, [*tokens[1:], ""], strict=True):

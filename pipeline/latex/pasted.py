@@ -68,12 +68,14 @@ SIGNS: dict[str, str] = {command: sign for sign, command in reversed(_PAIRS)}
 
 
 @lru_cache(maxsize=4096)
-def spelling(character: str) -> tuple[str, ...] | None:
-    r"""Return the LaTeX tokens of a pasted sign that is no script; None if it is not known.
+def spelling(token: str) -> tuple[str, ...] | None:
+    r"""Return the LaTeX tokens of a pasted sign that is no script; None if it is none, or not known.
 
     A degree becomes ``\degree``, which `latexify.pipeline.latex.prepare` raises.
     """
-    character = unicodedata.normalize("NFC", character)  # the signs of ohm and angstrom are letters
+    if len(token) != 1 or token.isascii():
+        return None
+    character = unicodedata.normalize("NFC", token)  # the signs of ohm and angstrom are letters
     if known := _SPELLINGS.get(character):
         return known
     if "\uff01" <= character <= "\uff5e":  # full-width ASCII, of Chinese and Japanese keyboards
@@ -98,11 +100,13 @@ def _letter(character: str) -> tuple[str, ...] | None:
 
 
 @lru_cache(maxsize=512)
-def script(character: str) -> tuple[str, tuple[str, ...]] | None:
+def script(token: str) -> tuple[str, tuple[str, ...]] | None:
     """Return mark and content of a raised or lowered sign (``²``, ``₁``); None if it is neither."""
-    kind, _, codes = unicodedata.decomposition(character).partition(" ")
+    if len(token) != 1 or token.isascii():
+        return None
+    kind, _, codes = unicodedata.decomposition(token).partition(" ")
     mark = {"<super>": "^", "<sub>": "_"}.get(kind)
-    if mark is None or " " in codes or character in _SPELLINGS or character == "ª":
+    if mark is None or " " in codes or token in _SPELLINGS or token == "ª":
         return None
     plain = chr(int(codes, 16))
     content = (plain,) if plain.isascii() else spelling(plain)

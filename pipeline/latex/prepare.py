@@ -5,6 +5,7 @@ as they are, since spaces are significant there.
 """
 
 import re
+from itertools import dropwhile
 
 from latexify.pipeline.latex import pasted, tables
 from latexify.pipeline.latex.tables import REPLACEMENTS
@@ -44,17 +45,18 @@ class _Preparation:
             token = tokens[self._at]
             self._at += 1
             if token in _PLAIN:
-                if token in _MARKS:
+                if self._gap == len(out):
                     self._write_base(token)
                 out.append(token)
             elif (replacement := REPLACEMENTS.get(token)) is not None:
-                if token in tables.SPACES:
+                if replacement:
+                    if self._gap == len(out):
+                        self._write_base(replacement[0])
+                    out.extend(replacement)
+                elif token in tables.SPACES:
                     self._gap = len(out)
                 elif token in _LIMITS:
                     self._gap = -1
-                elif not _MARKS.isdisjoint(replacement):
-                    self._write_base(replacement[0])
-                out.extend(replacement)
             else:
                 self._take(token)
         return [token for token in out if token]
@@ -98,27 +100,27 @@ class _Preparation:
                 self._at += 3
         elif fused := _FUSED.fullmatch(token):
             self._out.extend(["<" if fused[1] == "lt" else ">", *fused[2]])
-        elif found := _pasted_script(token):
+        elif found := pasted.script(token):
             self._write_scripts(found[0])
         else:
-            for spelt in _pasted_sign(token) or (token,):
+            for spelt in pasted.spelling(token) or (token,):
                 self._write_sign(spelt)
 
     def _write_sign(self, token: str) -> None:
         if token == "\\degree":
             self._write_degree()
             return
-        if token in _MARKS:
-            self._write_base(token)
+        self._write_base(token)
         self._out.append(token)
 
-    def _write_base(self, mark: str) -> None:
+    def _write_base(self, token: str) -> None:
         r"""Write the empty base of a script behind a space, which would otherwise join what stands before the space.
 
         Primes and degrees belong to what stands before them all the same (``f\,'``, ``90\ ^\circ``).
         """
-        is_degree = mark == "^" and next((t for t in self._tokens[self._at :] if t not in {" ", "{"}), "") in _DEGREES
-        if self._gap == len(self._out) and not is_degree:
+        if self._gap != len(self._out) or token not in _MARKS:
+            return
+        if token == "_" or next((sign for sign in self._tokens[self._at :] if sign not in " {"), "") not in _DEGREES:
             self._out.extend("{}")
 
     def _write_degree(self) -> None:
@@ -132,7 +134,7 @@ class _Preparation:
         """Write a run of raised or lowered signs (``x⁻¹``) as one script; behind a mark, as its argument."""
         content: list[str] = []
         self._at -= 1
-        while self._at < len(self._tokens) and (found := _pasted_script(self._tokens[self._at])) and found[0] == mark:
+        while self._at < len(self._tokens) and (found := pasted.script(self._tokens[self._at])) and found[0] == mark:
             content.extend(found[1])
             self._at += 1
         self._write_base(mark)
@@ -167,7 +169,7 @@ class _Preparation:
         if sign in tables.DELIMITERS:
             spelt = [tables.DELIMITERS[sign]]
         else:
-            spelt = list(REPLACEMENTS.get(sign, _pasted_sign(sign) or (sign,)))
+            spelt = list(REPLACEMENTS.get(sign, pasted.spelling(sign) or (sign,)))
             if not spelt or spelt[0] not in _DELIMITER_SIGNS:
                 sign, spelt = "", []
         self._at += bool(sign)
@@ -183,8 +185,12 @@ class _Preparation:
     def _copy_text(self, token: str) -> None:
         self._skip_spaces()
         end = self._end_of_group()
-        self._out += [token, *self._tokens[self._at : end]]
-        self._at = end
+        argument, self._at = self._tokens[self._at : end], end
+        inside = list(dropwhile(lambda sign: sign == " ", argument[1:-1]))
+        if inside and (spelt := pasted.spelling(inside[0]) or ("",))[0] == "\\degree":  # a unit of mathematics
+            self._write_degree()
+            argument = ["{", *spelt[1:], *inside[1:], "}"]
+        self._out += [token, *argument]
 
     def _take_environment(self, token: str) -> None:
         r"""Write ``\begin { matrix* }`` as one token, and drop environments without meaning."""
@@ -261,14 +267,6 @@ class _Preparation:
             if depth <= 0:
                 return index + 1 if index > self._at else self._at
         return self._at
-
-
-def _pasted_script(token: str) -> tuple[str, tuple[str, ...]] | None:
-    return None if len(token) != 1 or token.isascii() else pasted.script(token)
-
-
-def _pasted_sign(token: str) -> tuple[str, ...] | None:
-    return None if len(token) != 1 or token.isascii() else pasted.spelling(token)
 
 
 def _resolve_dollars(tokens: list[str]) -> list[str]:

@@ -263,7 +263,10 @@ def _aligned(items: Items) -> ET.Element:
         return _table(items, displaystyle="true")
     sides = " ".join(islice(cycle(("right", "left")), num_columns))
     gaps = " ".join(islice(cycle(("0", "2em")), num_columns - 1))
-    return _table(items, columnalign=sides, columnspacing=gaps, displaystyle="true")
+    table = _table(items, columnalign=sides, columnspacing=gaps, displaystyle="true")
+    for number, cell in ((number, cell) for row in table for number, cell in enumerate(row)):
+        cell.set("style", f"{cell.get('style')}; padding-{'left' if number % 2 else 'right'}: 0")
+    return table
 
 
 def _array(item: Environment) -> ET.Element:
@@ -277,12 +280,12 @@ def _array(item: Environment) -> ET.Element:
 
 
 def _table(items: Items, **attributes: str) -> ET.Element:
-    """Write rows and cells. Browsers align cells by their style, other readers by `columnalign`."""
+    """Write rows and cells. Chromium and Safari align cells by this style, others by `columnalign`."""
     sides = attributes.get("columnalign", "").split()
     rows = []
     for row in rows_of(items):
         cells = [_element("mtd", _row(cell)) for cell in row]
         for cell, side in zip(cells, sides * len(cells) if len(sides) == 1 else sides, strict=False):
-            cell.set("style", f"text-align: {side}")
+            cell.set("style", f"text-align: -webkit-{side}")
         rows.append(_element("mtr", cells))
     return _element("mtable", rows, **attributes)

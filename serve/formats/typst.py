@@ -10,7 +10,6 @@ from latexify.serve.formats.layout import (
     cells_of,
     crossed,
     fences_of,
-    is_tall,
     number_at,
     rows_of,
     sign_of,
@@ -87,11 +86,9 @@ def _with_delimiters(items: Items) -> dict[int, list[str]]:
             written[fence.begin + 1] = []
             matrix = _matrix(only, delimiter=MATRIX_DELIMITERS[left, right])
             written[fence.end] = [matrix + _scripts(items[fence.end])]
-        elif left in BARS and is_tall(inside):
+        elif left in BARS:
             written[fence.begin] = [f"lr({opening}"]
             written[fence.end] = [f"{closing})" + _scripts(items[fence.end])]
-        elif left in BARS:
-            continue
         else:
             written[fence.begin] = [opening]
             written[fence.end] = [closing + _scripts(items[fence.end])]
@@ -154,16 +151,16 @@ _LIMITS = frozenset(["\\overbrace", "\\underbrace", "\\overbracket", "\\underbra
 
 
 def _scripts(item: Item) -> str:
-    """Write the scripts of an item, if it has any."""
-    text = ""
+    """Write the scripts of an item, if it has any. Primes come first, or they would belong to the subscript."""
+    primes, scripts = "", ""
     for mark, content in item.scripts if isinstance(item, Scripted) else []:
         rest = list(content or [])
         while mark == "^" and rest and rest[0] == "\\prime":
-            text += "'"
+            primes += "'"
             del rest[0]
         if rest:
-            text += f"{mark}({_inside(rest)})"
-    return text
+            scripts += f"{mark}({_inside(rest)})"
+    return primes + scripts
 
 
 def _command(item: Command) -> str:
@@ -253,5 +250,6 @@ def _matrix(item: Environment, *, delimiter: str) -> str:
 
 
 def _cases(item: Environment) -> str:
-    rows = [" & ".join(row) or _EMPTY for row in _rows(item.items)]
+    gap = " & " if item.name == "aligned" else " & quad "
+    rows = [gap.join(row) or _EMPTY for row in _rows(item.items)]
     return f"cases({', '.join(rows)})"

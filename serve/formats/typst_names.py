@@ -14,7 +14,7 @@ def _table(text: str) -> dict[str, str]:
 SIGNS = (
     PASTED_SIGNS
     | _table(r"""
-        bot ⊥ surd "√" backslash \\ bigtriangleup △ centerdot ⋅ smallsetminus ∖ shortmid ∣ lvertneqq ≨ prime ′
+        bot ⊥ surd \√ backslash \\ bigtriangleup △ centerdot ⋅ smallsetminus ∖ shortmid ∣ lvertneqq ≨ prime ′
         varnothing ∅ % % # \# $ \$ & \& _ \_ { { } } bmod mod
     """)
     | {"\\|": "‖", "\\nleqq": "≦\u0338"}

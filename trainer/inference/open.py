@@ -90,6 +90,10 @@ def open_model(
             return TrainedModel(inference=inference, texts=texts, geometry=geometry, manifest=manifest)
     except LatexifyError:
         raise
+    except PermissionError as error:
+        raise LatexifyError(
+            f"{error.filename} cannot be read by this user (permission denied): change its mode, such as chmod a+r"
+        ) from None
     except (OSError, ValueError, KeyError) as error:
         raise LatexifyError(f"{folder} is not a complete model ({first_line(error)}): run `{producer}` again") from None
     return _open_by_transformers(folder, device, manifest)

@@ -1,6 +1,7 @@
 """Writing a model folder: plain Hugging Face files that load without this project, and our manifest."""
 
 import json
+import stat
 from pathlib import Path
 
 import torch
@@ -41,8 +42,20 @@ def export_model(
         write_grammar(out, loaded.allowances)
     _image_processor(loaded).save_pretrained(out)
     write_json(out / GEOMETRY_NAME, loaded.geometry.to_dict())
+    _let_others_read(out)
     write_history(out, rows)
     write_manifest(out, manifest)
+
+
+def _let_others_read(out: Path) -> None:
+    """Give all files the mode that the umask asks for, as the geometry's has: safetensors lets nobody else read.
+
+    A container or another user of the machine could not open the model.
+    """
+    mode = stat.S_IMODE((out / GEOMETRY_NAME).stat().st_mode)
+    for path in out.iterdir():
+        if path.is_file():
+            path.chmod(mode)
 
 
 @torch.no_grad()

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from latexify.cli.stages import _search_of_predict
@@ -124,3 +126,26 @@ def test_train_says_how_predict_will_search_differently() -> None:
         "latexify: train validates by greedy search, constrained; "
         "predict.num_beams is 3 and predict.constrained is false"
     )
+
+
+def test_spaces_between_tokens_are_reported_on_stderr(tmp_path: Path) -> None:
+    """Other systems' files give half of their error rate; the line names the option that mends it."""
+    (tmp_path / "answers.tsv").write_text("reference\tprediction\n\\frac { a } { b }\t\\frac { a } { c }\n", "utf-8")
+    spaced = latexify("score", "answers.tsv", "--no-normalize", folder=tmp_path)
+    assert "with --compact" in spaced.stderr
+    assert "token error rate         7.7%" in spaced.stdout
+    compact = latexify("score", "answers.tsv", "--no-normalize", "--compact", folder=tmp_path)
+    assert compact.stderr == ""
+    assert "token error rate        14.3%" in compact.stdout
+
+
+def test_mathwritings_figure_is_one_command(tmp_path: Path) -> None:
+    """Of the predictions of the pipeline: the labels as found, and what the model wrote, in MathWriting's tokens."""
+    columns = {"key": ["a"], "label": [r"\begin{Bmatrix}x"], "prediction_raw": [r"\begin{Bmatrix}y"]}
+    columns |= {"reference": ["x"], "prediction": ["x"]}
+    (tmp_path / "data/predictions").mkdir(parents=True)
+    pq.write_table(pa.table(columns), tmp_path / "data/predictions/predictions.parquet")
+    result = latexify("score", "--mathwriting", folder=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "tokens as MathWriting defines them" in result.stdout
+    assert "token error rate         9.1%" in result.stdout, "one of eleven tokens"

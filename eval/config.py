@@ -2,20 +2,31 @@
 
 from typing import Annotated, Literal
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 
 from latexify.common.section import Section
 
+TRAINED_HERE = "data/model"
+"""Value of `predict.model` for the model that the project trains."""
+
+
+MAX_DRAWINGS = 7
+"""As many as `latexify.trainer.inference.voting` makes."""
+
 
 class PredictParams(Section):
-    """How the model decodes."""
+    """Which model predicts, and how it decodes."""
 
+    model: str = TRAINED_HERE
+    """Folder of the model, or an installed model (`models/NAME`); only its canvas must fit that of ``rasterize``."""
     split: Literal["valid", "test"] = "test"
     """Split whose inks are predicted."""
     batch_size: Annotated[int, Ge(1)] = 64
     """Pictures in a batch. More need more memory; the predictions do not depend on it."""
     num_beams: Annotated[int, Ge(1)] = 1
     """Beam width; 1 is greedy search, the fastest."""
+    num_drawings: Annotated[int, Ge(1), Le(MAX_DRAWINGS)] = 1
+    """Drawings of each picture, slanted, stretched or turned a little, whose answers vote. Time grows in proportion."""
     max_new_tokens: Annotated[int, Ge(1)] = 256
     """Upper limit of generated tokens, end token included."""
     constrained: bool = True

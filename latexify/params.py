@@ -51,7 +51,7 @@ class Params(DatasetParams):
         return self
 
 
-def _combination_problems(params: Params) -> list[str]:
+def _combination_problems(params: Params) -> list[str]:  # noqa: C901  # a list of independent checks
     canvas, problems = params.rasterize, []
     if params.vocab.tokenizer == "base" and params.model.base == "scratch":
         problems.append("vocab.tokenizer: `base` needs a base model, but model.base is `scratch`: use `latex`")
@@ -65,6 +65,8 @@ def _combination_problems(params: Params) -> list[str]:
         problems.append("rasterize.variants: all variants are equal without rasterize.variation or stroke_dropout")
     if 2 * canvas.margin_px + canvas.widest_pen_px >= min(canvas.height_px, canvas.width_px):
         problems.append("rasterize.margin_px: two margins and the pen leave no room on the canvas")
+    if canvas.width_step_px is not None and canvas.width_px % canvas.width_step_px:
+        problems.append("rasterize.width_step_px: does not divide rasterize.width_px")
     if params.train.warmup_steps > params.train.max_steps:
         problems.append("train.warmup_steps: larger than train.max_steps")
     if params.model.base == "scratch" and (params.train.freeze or params.train.layerwise_lr_decay < 1):

@@ -2,14 +2,15 @@
 
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Le, Lt, MinLen
+from annotated_types import Ge, Gt, Le, Lt, MinLen, MultipleOf
 
-from latexify.common.section import Section
+from latexify.common.section import Later, Section
 
 DatasetName = Literal["synthetic", "mathwriting", "mathwriting-excerpt", "crohme", "inkml"]
 Fraction = Annotated[float, Ge(0), Lt(1)]
 
 MAX_PEN_CHANGE = 0.3  # fraction by which variants of an ink may widen or narrow the pen
+LABEL_ANNOTATIONS = ("normalizedLabel", "truth", "label")  # annotation types that hold the label by default
 # default limits of one InkML file
 MAX_FILE_BYTES = 8_000_000
 MAX_POINTS = 200_000
@@ -27,6 +28,9 @@ class SyntheticParams(Section):
     max_tokens: Annotated[int, Ge(1), Le(200)] = 12
     max_depth: Annotated[int, Ge(0), Le(4)] = 2
     """Maximum nesting of fractions, roots, scripts and matrices."""
+    several_lines: Annotated[float, Ge(0), Le(1), Later()] = 0.0
+    """Fraction of inks of two to four lines: equations one under another, systems, cases and matrices. `min_tokens` to
+    `max_tokens` then hold for each line."""
 
 
 class MathWritingParams(Section):
@@ -40,7 +44,8 @@ class MathWritingParams(Section):
 class CrohmeParams(Section):
     """CROHME: folders or archives of InkML for each split. Paths are relative to `raw`."""
 
-    train: Annotated[list[str], MinLen(1)] = ["crohme/train.tar.xz"]
+    train: list[str] = ["crohme/train.tar.xz"]
+    """May be empty, to evaluate a model on the test inks alone."""
     valid: list[str] = []
     test: Annotated[list[str], MinLen(1)] = ["crohme/test2014.tar.xz"]
     valid_fraction: Fraction = 0.05
@@ -51,7 +56,7 @@ class InkmlParams(Section):
     """Other InkML: folders or archives, relative to `raw`."""
 
     paths: Annotated[list[str], MinLen(1)] = ["inkml"]
-    label_annotations: Annotated[list[str], MinLen(1)] = ["normalizedLabel", "truth", "label"]
+    label_annotations: Annotated[list[str], MinLen(1)] = list(LABEL_ANNOTATIONS)
     """Annotation types that may hold the label; the first that an ink has wins."""
     writer_annotations: list[str] = ["writer"]
     split_by: Literal["annotation", "folder", "writer", "label"] = "label"
@@ -77,6 +82,8 @@ class LabelShares(Section):
     """The lists in `formulas`, if any."""
     boxes: Annotated[float, Ge(0)] = 2.0
     """The formulas in `box_files`, if any."""
+    several_lines: Annotated[float, Ge(0), Later()] = 0.0
+    """Two to four lines, each from one of the parts above: equations one under another, systems, cases, matrices."""
 
 
 class ComposedParams(Section):
@@ -142,6 +149,9 @@ class RasterizeParams(Section):
     pen_width_px: Annotated[float, Gt(0)] = 1.5
     max_stroke_px: Annotated[float, Gt(0)] | None = 20.0
     """Maximum size of an ink's median stroke; None lets every ink fill the canvas."""
+    width_step_px: Annotated[int, Ge(2), MultipleOf(2)] | None = None
+    """Cut every picture to the width that its ink needs, in steps of so many pixels, up to `width_px`. Short formulas
+    then cost less, and long ones can have a wide canvas. None: all pictures are `width_px` wide."""
     max_tokens: Annotated[int, Ge(1), Le(4096)] = 256
     """Longer labels are rejected from training and counted; evaluation splits keep them."""
     samples_per_shard: Annotated[int, Ge(1)] = 1000

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from latexify.common.package_data import MODELS
 from latexify.eval.metrics.typeset import typeset
 from latexify.pipeline.config import IngestParams
 from latexify.pipeline.inkml.document import parse_inkml
-from latexify.serve.recognizer import SHIPPED, Recognizer
+from latexify.serve.recognizer import Recognizer
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 WIDTH_PX, HEIGHT_PX, GAP_PX = 980, 150, 20
@@ -71,7 +72,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=REPOSITORY / "docs/images/ink-to-latex.svg")
     arguments = parser.parse_args()
     data = arguments.ink.read_bytes()
-    recognizer = Recognizer(SHIPPED / "crohme-small")
+    recognizer = Recognizer(MODELS / "crohme-small")
     [recognition] = recognizer.read([recognizer.picture_of(data)], num_beams=3)
     limits = IngestParams()
     parsed = parse_inkml(data, max_file_bytes=limits.max_file_bytes, max_points=limits.max_points)

@@ -9,22 +9,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from latexify.artifacts.names import MANIFEST_NAME, MODEL
 from latexify.common.errors import LatexifyError
-from latexify.common.package_data import MODELS
+from latexify.common.package_data import default_model
 from latexify.eval.predict.calibration import confidence_of, read_calibration
-from latexify.eval.predict.latex_grammar import constraint_for
+from latexify.pipeline.config import MAX_FILE_BYTES, MAX_POINTS
 from latexify.pipeline.drawing.draw import Canvas, draw_ink
 from latexify.pipeline.inks.ink import Stroke
 from latexify.pipeline.latex import normalize
+from latexify.pipeline.strokes.content import InkFile
+from latexify.pipeline.strokes.ink_file import looks_like_ink, read_ink_file
 from latexify.serve.formats.formats import Format, convert, convert_to_each
+from latexify.shards.reading.plan import batches_by_width
+from latexify.trainer.inference.constraint import Constraint
 from latexify.trainer.inference.open import choose_runtime, open_model
 from latexify.trainer.inference.runtime import Runtime
 from latexify.trainer.inference.search import Hypothesis
+from latexify.trainer.inference.well_formed import read_vocabulary
 
 MAX_TOKENS = 256  # maximum number of tokens of an answer; the longest labels of CROHME and MathWriting have about 100
 BATCH_SIZE = 16  # pictures in a batch
-SHIPPED = MODELS  # folder of the models that are part of the package
 Picture = npt.NDArray[np.uint8]
 
 
@@ -114,8 +117,8 @@ class Recognizer:
         folder = default_model() if model is None else model
         self.runtime = choose_runtime(folder, runtime)
         self._trained = open_model(folder, device=device, runtime=self.runtime, num_threads=num_threads)
-        self._constraint = None if constrained is False else constraint_for(folder)
-        if constrained and self._constraint is None:
+        self._vocabulary = None if constrained is False else read_vocabulary(folder)
+        if constrained and self._vocabulary is None:
             raise LatexifyError(
                 f"the tokens of {folder} are pieces of text, not LaTeX tokens, so its answers cannot be constrained to "
                 "well-formed LaTeX: leave --constrained out"
@@ -128,6 +131,7 @@ class Recognizer:
             margin_px=geometry.margin_px,
             pen_width_px=geometry.pen_width_px,
             max_stroke_px=geometry.max_stroke_px,
+            width_step_px=geometry.width_step_px,
         )
 
     @property
@@ -151,36 +155,61 @@ class Recognizer:
         Raises:
             LatexifyError: If the content is neither, empty, damaged or too large.
         """
-        if looks_like_markup(data):
-            from latexify.pipeline.config import IngestParams  # noqa: PLC0415  # only where it is needed
-
-            limits = IngestParams()
-            return self.draw(read_strokes(data, max_file_bytes=limits.max_file_bytes, max_points=limits.max_points))
+        if looks_like_ink(data):
+            return self.draw(read_ink(data).strokes)
         from latexify.serve.image.trace import picture_of  # noqa: PLC0415  # only where it is needed
 
         return picture_of(data, self.canvas)
 
-    def read(self, pictures: Sequence[Picture], *, num_beams: int = 1) -> list[Recognition]:
-        """Recognise pictures that :meth:`draw` or :meth:`picture_of` made, in their order.
+    def read(
+        self, pictures: Sequence[Picture], *, num_beams: int = 1, num_drawings: int = 1, only: str | None = None
+    ) -> list[Recognition]:
+        r"""Recognise pictures that :meth:`draw` or :meth:`picture_of` made, in their order.
 
-        The beam width 1 is greedy search, the fastest, which has no alternatives.
+        Args:
+            pictures: uint8 [height, width] of the canvas, or narrower, see `Canvas`.
+            num_beams: Beam width; 1 is greedy search, the fastest.
+            num_drawings: Drawings of each picture, up to 7, slanted, stretched or turned a little, whose answers vote.
+                The time grows in proportion. A greedy search of one drawing has no alternatives.
+            only: The symbols that may be written: `digits`, `letters` and LaTeX tokens, divided by spaces, such as
+                ``digits +-= \frac``; None for all.
+
+        Raises:
+            LatexifyError: If the model does not know a symbol of `only`, or is not constrained.
         """
+        constraint = self.constraint(only)
         # the more ink, the longer the formula, roughly; a batch takes as long as its longest
-        order = sorted(range(len(pictures)), key=lambda i: np.count_nonzero(pictures[i] < 128))
+        order = np.argsort([np.count_nonzero(picture < 128) for picture in pictures], kind="stable")
+        widths_px = np.array([picture.shape[1] for picture in pictures], dtype=np.int32)
         recognitions: dict[int, Recognition] = {}
-        for start in range(0, len(order), BATCH_SIZE):
-            batch = order[start : start + BATCH_SIZE]
-            recognitions |= zip(batch, self._read_batch([pictures[i] for i in batch], num_beams), strict=True)
+        for rows in batches_by_width(order, widths_px, size=BATCH_SIZE):
+            batch = rows.tolist()
+            answers = self._read_batch(
+                [pictures[i] for i in batch], num_beams=num_beams, num_drawings=num_drawings, constraint=constraint
+            )
+            recognitions |= zip(batch, answers, strict=True)
         return [recognitions[i] for i in range(len(pictures))]
 
-    def _read_batch(self, pictures: list[Picture], num_beams: int) -> list[Recognition]:
+    def constraint(self, only: str | None = None) -> Constraint | None:
+        """Return the constraint of the search; see :meth:`read` for `only` and the errors."""
+        if only is not None and self._vocabulary is None:
+            raise LatexifyError(
+                "the symbols can only be limited where answers are constrained to well-formed LaTeX: leave out `only`, "
+                "or --no-constrained, or choose a model whose tokens are LaTeX tokens"
+            )
+        return None if self._vocabulary is None else self._vocabulary.constraint(only=only)
+
+    def _read_batch(
+        self, pictures: list[Picture], *, num_beams: int, num_drawings: int, constraint: Constraint | None
+    ) -> list[Recognition]:
         started = time.perf_counter()
         hypotheses = self._trained.inference.generate(
             np.stack(pictures),
             max_tokens=MAX_TOKENS,
             num_beams=num_beams,
-            num_best=num_beams,
-            constraint=self._constraint,
+            num_best=max(num_beams, num_drawings),
+            num_drawings=num_drawings,
+            constraint=constraint,
         )
         formulas = [self._to_latex(of_picture) for of_picture in hypotheses]
         elapsed_s = (time.perf_counter() - started) / len(pictures)
@@ -212,35 +241,11 @@ def _as_stroke(points: npt.ArrayLike, number: int) -> Stroke:
     return stroke
 
 
-def read_strokes(data: bytes, *, max_file_bytes: int, max_points: int) -> list[Stroke]:
-    """Parse InkML. Raises LatexifyError if it is damaged, empty or exceeds the limits."""
-    # XML is parsed only where it is needed
-    from latexify.pipeline.inkml.document import parse_inkml  # noqa: PLC0415
-    from latexify.pipeline.inkml.xml import UnusableInkError  # noqa: PLC0415
+def read_ink(data: bytes, *, max_file_bytes: int = MAX_FILE_BYTES, max_points: int = MAX_POINTS) -> InkFile:
+    """Read an ink of any format. Raises LatexifyError if it is damaged, empty or exceeds the limits."""
+    from latexify.pipeline.inkml.xml import UnusableInkError  # noqa: PLC0415  # XML is parsed only where it is needed
 
     try:
-        return parse_inkml(data, max_file_bytes=max_file_bytes, max_points=max_points).strokes
+        return read_ink_file(data, max_file_bytes=max_file_bytes, max_points=max_points)
     except UnusableInkError as error:
         raise LatexifyError(f"the ink cannot be read ({error.reason}: {error.detail})") from None
-
-
-def looks_like_markup(data: bytes) -> bool:
-    """Whether the content of a file begins like XML, in UTF-8 or UTF-16, or is empty."""
-    beginning = data[:256].removeprefix(b"\xef\xbb\xbf").replace(b"\0", b"").lstrip(b"\xff\xfe \t\r\n")
-    return beginning[:1] in {b"<", b""}
-
-
-def default_model(*, trained_here: Path | None = None) -> Path:
-    """Choose the model to use if none is named: that of the package, else the one of the project's own training.
-
-    Raises LatexifyError if there is no model, or more than one to choose from.
-    """
-    shipped = sorted(path.parent for path in SHIPPED.glob(f"*/{MANIFEST_NAME}"))
-    if len(shipped) > 1:
-        raise LatexifyError(f"there are several models ({', '.join(map(str, shipped))}): choose one with --model")
-    if shipped:
-        return shipped[0]
-    if trained_here is not None and (trained_here / MANIFEST_NAME).is_file():
-        return trained_here
-    folders = str(SHIPPED) if trained_here is None else f"{SHIPPED} or {trained_here}"
-    raise LatexifyError(f"there is no model in {folders}: name one with --model, or run `{MODEL.producer}`")

@@ -50,13 +50,17 @@ class TrainParams(Section):
     """Decay of AdamW's mean of squared gradients."""
     layerwise_lr_decay: Annotated[float, Gt(0), Le(1)] = 1.0
     """Factor of the learning rate from each layer of encoder and decoder to the one below it; 1: no difference."""
-    freeze: list[Literal["encoder", "embeddings"]] = ["encoder"]
-    """Parts of `model.base` that are not trained: the whole encoder, or the decoder's token embeddings (and its output,
-    if that shares their weights)."""
+    freeze: list[Literal["encoder", "embeddings", "batch_statistics"]] = ["encoder"]
+    """Parts of `model.base` that are not trained: the whole encoder, the decoder's token embeddings (and its output, if
+    that shares their weights), or the statistics of the encoder's batch norms, whose weights are still trained. With
+    these frozen, batches can hold labels and pictures of like length, which saves time."""
     max_grad_norm: Annotated[float, Gt(0)] = 1.0
     """Gradients with a larger norm are scaled down to it."""
     label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0
     """Fraction of the target probability that is spread over all tokens."""
+    backward_fraction: Annotated[float, Ge(0), Lt(1)] = 0.0
+    """Fraction of the labels that are learned from right to left, other ones in each epoch. A model that has learned
+    both directions rescores its hypotheses backward."""
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
     """Probability of dropout in the residual branches of encoder and decoder."""
     augment_strength: Annotated[float, Ge(0), Le(1)] = 0.0

@@ -1,7 +1,7 @@
 """The train stage: shards and a tokenizer in, a model folder out. The same command again continues where it stopped."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from latexify.artifacts.draft import sole_writer
 from latexify.artifacts.files import write_json
 from latexify.artifacts.location import Location
 from latexify.artifacts.manifest import write_manifest
@@ -83,8 +84,27 @@ def run(trainer: Trainer, *, out: Path, metrics: Path) -> dict[str, Any]:
     """Train, or continue a training, and export the best model; a finished run is only exported again.
 
     Write the model folder `out` and the JSON file `metrics`, and return the content of the latter. Raises LatexifyError
-    if the loss is not finite; and, after writing a checkpoint, for SIGTERM and SIGINT.
+    if another process trains the same run, or the loss is not finite; and, after writing a checkpoint, for SIGTERM and
+    SIGINT.
     """
+    with _sole_trainer(trainer):
+        return _run(trainer, out=out, metrics=metrics)
+
+
+@contextmanager
+def _sole_trainer(trainer: Trainer) -> Iterator[None]:
+    """Hold the lock of the run's folder: two processes would delete each other's checkpoints. Raises on every rank."""
+    inputs = trainer.inputs
+    with ExitStack() as stack:
+        with inputs.ranks.share_errors():
+            if inputs.ranks.is_main:
+                with _folder_errors(inputs.folder):
+                    inputs.folder.parent.mkdir(parents=True, exist_ok=True)
+                    stack.enter_context(sole_writer(inputs.folder))
+        yield
+
+
+def _run(trainer: Trainer, *, out: Path, metrics: Path) -> dict[str, Any]:
     inputs = trainer.inputs
     _write_run_manifest(trainer)
     trainer.resume()
@@ -102,15 +122,21 @@ def run(trainer: Trainer, *, out: Path, metrics: Path) -> dict[str, Any]:
 def _write_run_manifest(trainer: Trainer) -> None:
     """Record what this run is made from. Raises LatexifyError, on every rank, if its folder cannot be written."""
     inputs = trainer.inputs
-    with inputs.ranks.share_errors():
-        try:
-            if inputs.ranks.is_main:
-                write_manifest(inputs.folder, inputs.manifest)
-        except OSError as error:
-            raise LatexifyError(
-                f"{inputs.folder} cannot be written ({error.strerror}): checkpoints go there; fix its permissions, "
-                "free some space, or choose another --root"
-            ) from None
+    with inputs.ranks.share_errors(), _folder_errors(inputs.folder):
+        if inputs.ranks.is_main:
+            write_manifest(inputs.folder, inputs.manifest)
+
+
+@contextmanager
+def _folder_errors(folder: Path) -> Iterator[None]:
+    """Turn errors of the disk into a LatexifyError about the folder of a run."""
+    try:
+        yield
+    except OSError as error:
+        raise LatexifyError(
+            f"{folder} cannot be written ({error.strerror}): checkpoints go there; fix its permissions, free some "
+            "space, or choose another --root"
+        ) from None
 
 
 def _summarise(trainer: Trainer) -> dict[str, Any]:

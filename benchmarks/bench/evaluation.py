@@ -111,9 +111,9 @@ def run(
     rows = [
         (f"{who}: {what}", unit, found[key])
         for who, found in times.items()
-        for key, what, unit in (("inks", "read and judged", "inks/s"), ("cer", "character error rate", "%"))
+        for key, what, unit in (("inks", "recognised and scored", "inks/s"), ("cer", "character error rate", "%"))
     ]
-    rows.append(("inks that both read alike", "%", [100 * _share_alike(answers, out / PREDICTIONS_NAME)]))
+    rows.append(("inks that both recognise alike", "%", [100 * _share_alike(answers, out / PREDICTIONS_NAME)]))
     measured = [
         Measured(part="evaluation", name=name, inks=inks, cores=pools.cores, unit=unit, values=values)
         for name, unit, values in rows

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from benchmarks.machine import describe
 from latexify.common.errors import LatexifyError
+from latexify.common.package_data import default_model
 from latexify.common.progress import Progress
 from latexify.eval.compare.columns import Pairs
 from latexify.eval.config import ScoreParams
@@ -17,7 +18,6 @@ from latexify.eval.metrics.edits import Edits, count_edits
 from latexify.eval.metrics.reliability import calibration_error, reliability
 from latexify.eval.metrics.visual import VisualScorer, measure_appearance
 from latexify.eval.predict.calibration import confidence_of, read_calibration
-from latexify.eval.predict.latex_grammar import constraint_for
 from latexify.eval.score.summary import System, summarize
 from latexify.eval.score.tables import build_tables
 from latexify.params import Params
@@ -27,10 +27,10 @@ from latexify.pipeline.inkml.document import parse_inkml
 from latexify.pipeline.inputs.archives import iter_members
 from latexify.pipeline.inputs.inputs import is_inkml_name
 from latexify.pipeline.latex import normalize
-from latexify.serve.recognizer import default_model
 from latexify.trainer.inference.model import TrainedModel
 from latexify.trainer.inference.open import open_model
 from latexify.trainer.inference.search import Hypothesis
+from latexify.trainer.inference.well_formed import constraint_for
 
 MAX_TOKENS = 256
 BATCH_SIZE = 64
@@ -60,7 +60,7 @@ def measure(archive: Path) -> dict[str, Any]:
         JSON values: `model`, `test_set`, `measured` (date, commit and machine), `decodings` (the figures of
         ``latexify score``, by decoding), and `slices` (tables of the default decoding).
     """
-    folder = default_model(trained_here=Path("data/model"))
+    folder = default_model()
     model = open_model(folder)
     inks = load_inks(archive, model)
     calibration = read_calibration(folder, fingerprint=model.manifest.fingerprint)

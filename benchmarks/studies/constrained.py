@@ -21,7 +21,6 @@ from benchmarks.machine import describe
 from benchmarks.studies.wellformed import flaw_of
 from latexify.common.errors import LatexifyError
 from latexify.eval.metrics.edits import count_edits
-from latexify.eval.predict.latex_grammar import constraint_for
 from latexify.pipeline.latex import normalize
 from latexify.shards.format.index import open_split
 from latexify.shards.reading.reader import SampleReader
@@ -30,6 +29,7 @@ from latexify.trainer.inference.model import TrainedModel
 from latexify.trainer.inference.open import open_model
 from latexify.trainer.inference.runtime import Pixels
 from latexify.trainer.inference.search import Hypothesis
+from latexify.trainer.inference.well_formed import constraint_for
 
 BATCH_SIZE = 64
 MAX_TOKENS = 256

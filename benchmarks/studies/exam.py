@@ -8,7 +8,8 @@ from typing import Any
 
 from benchmarks.bench.inks import CROHME_ARCHIVES, RawInk, write_files
 from latexify.artifacts.manifest import read_manifest, write_manifest
-from latexify.artifacts.names import CALIBRATION_NAME, GEOMETRY_NAME, MANIFEST_NAME, MODEL, TOKENIZER
+from latexify.artifacts.names import CALIBRATION_NAME, GEOMETRY_NAME, MODEL, TOKENIZER
+from latexify.common.package_data import MODELS, list_models
 from latexify.pipeline.config import CrohmeParams, IngestParams, RasterizeParams, SyntheticParams, VocabParams
 from latexify.pipeline.engine.engine import Engine
 from latexify.pipeline.ingest import stage as ingest
@@ -17,7 +18,6 @@ from latexify.pipeline.inputs.inputs import is_inkml_name, key_of
 from latexify.pipeline.rasterize import stage as rasterize
 from latexify.pipeline.source import stage as source
 from latexify.pipeline.vocab import stage as vocab
-from latexify.serve.recognizer import SHIPPED
 from latexify.shards.format.index import open_split
 from latexify.trainer import train
 from latexify.trainer.config import ModelParams, TrainParams
@@ -54,7 +54,7 @@ def prepare(folder: Path, *, raw: Path | None, amount: Amount, jobs: int) -> Exa
     raw: folder of real data, for CROHME's test set of 2014. Of synthetic inks there are as many to learn from as to
     read. The model is the one that comes with the project, else one of the preset `tiny`, trained a little.
     """
-    shipped = sorted(path.parent for path in SHIPPED.glob(f"*/{MANIFEST_NAME}"))
+    shipped = list_models(MODELS)
     folder.mkdir(parents=True)
     archive = _ingest(folder, raw=raw, num_inks=amount.num_inks, jobs=jobs)
     base, model = (VocabParams(tokenizer="base"), shipped[0]) if shipped else (VocabParams(), None)

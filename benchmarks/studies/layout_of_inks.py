@@ -20,7 +20,17 @@ from latexify.pipeline.synthesis.composed.filling import align, measured, pieces
 from latexify.pipeline.synthesis.composed.formula import UnsupportedFormulaError, leaves, tree_of
 from latexify.pipeline.synthesis.composed.gathering import TrainingInk, gather
 from latexify.pipeline.synthesis.composed.hand import BIG, INTEGRALS, LIMITS
-from latexify.pipeline.synthesis.formulas.expression import Fenced, Fraction, Matrix, Node, Root, Row, Scripts, Symbol
+from latexify.pipeline.synthesis.formulas.expression import (
+    Fenced,
+    Fraction,
+    Lines,
+    Matrix,
+    Node,
+    Root,
+    Row,
+    Scripts,
+    Symbol,
+)
 from latexify.pipeline.synthesis.typeset.layout import atoms_of
 
 
@@ -88,8 +98,8 @@ class Ruler:
                 self._note("bracket_gap", inner.left - left.right, left.line)
                 self._note("bracket_gap", right.left - inner.right, left.line)
                 return _around([left, inner, right])
-            case Matrix(rows):
-                return _around([self._part(cell) for cells in rows for cell in cells])
+            case Matrix(rows) | Lines(_, rows):
+                return _around([self._part(cell) for cells in rows for cell in cells if cell is not None])
 
     def _row(self, items: tuple[Node, ...]) -> Part:
         parts = [self._part(item) for item in items]

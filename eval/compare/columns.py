@@ -13,6 +13,9 @@ import pyarrow.parquet
 
 from latexify.common.errors import LatexifyError, one_line
 
+OF_RECOGNIZE = {"prediction": "latex", "key": "file"}
+"""What ``latexify recognize --json`` calls these columns."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnNames:
@@ -35,12 +38,14 @@ class Pairs:
 def read_pairs(path: Path, *, names: ColumnNames) -> Pairs:
     """Read a .parquet, .csv, .tsv, .json (an array of objects), .jsonl or .ndjson file.
 
-    A null prediction is a sample that failed and counts as empty. Keys are read as text. Raises LatexifyError if a
-    column is missing or is not text, a reference is null, or a key is null or repeated.
+    The output of ``latexify recognize --json`` is read, too. A null prediction is a sample that failed and counts as
+    empty. Keys are read as text. Raises LatexifyError if a column is missing or is not text, a reference is null, or a
+    key is null or repeated.
     """
     table = _read_table(path, names)
     if table.num_rows == 0:
         raise LatexifyError(f"{path} has no samples")
+    names = _present(names, table)
     references = _strings(table, names.reference, path)
     predictions = _strings(table, names.prediction, path)
     if None in references:
@@ -50,6 +55,15 @@ def read_pairs(path: Path, *, names: ColumnNames) -> Pairs:
         predictions=[text or "" for text in predictions],
         keys=_keys(table, names.key, path) if names.key in table.column_names else None,
     )
+
+
+def _present(names: ColumnNames, table: pa.Table) -> ColumnNames:
+    """Return the names of the columns that the table has, which may be those of ``latexify recognize --json``."""
+    prediction, key = (
+        OF_RECOGNIZE[name] if name not in table.column_names and OF_RECOGNIZE.get(name) in table.column_names else name
+        for name in (names.prediction, names.key)
+    )
+    return ColumnNames(reference=names.reference, prediction=prediction, key=key)
 
 
 def _read_table(path: Path, names: ColumnNames) -> pa.Table:

@@ -71,10 +71,12 @@ def score_files(  # noqa: PLR0913  # all but the first are keyword-only
         if systems:
             first = systems[0].pairs
             require_same_references(first.references, pairs.references, keys=first.keys, names=both)
-        appearance = measure_appearance(pairs.references, pairs.predictions, scorer=scorer) if visual else None
+        appearance = None
+        if visual:
+            appearance = measure_appearance(pairs.references, pairs.predictions, scorer=scorer, jobs=jobs)
         systems.append(System(name=name, pairs=pairs, edits=edits, appearance=appearance, form=form))
     resampling: dict[str, Any] = {"num_resamples": params.bootstrap_samples, "seed": seed}
-    result = _result(systems, resampling)
+    result = compare_systems(systems, resampling)
     if out is not None:
         write_json(out / "score.json", result)
         if len(systems) == 1:
@@ -140,7 +142,11 @@ def _count_block(
     return references, predictions, count_edits(references, predictions, lexer=form.lexer)
 
 
-def _result(systems: Sequence[System], resampling: Mapping[str, Any]) -> dict[str, Any]:
+def compare_systems(systems: Sequence[System], resampling: Mapping[str, Any]) -> dict[str, Any]:
+    """Summarise systems on the same samples, in the same order: the result of :func:`score_files`.
+
+    `resampling` holds the keyword arguments `num_resamples` and `seed`.
+    """
     summaries = {system.name: summarize(system, **resampling) for system in systems}
     first, *others = systems
     if not others:

@@ -9,11 +9,13 @@ import numpy.typing as npt
 from latexify.eval.metrics.edits import Edits
 from latexify.eval.metrics.rates import measure_rates
 from latexify.eval.metrics.registry import METRICS
-from latexify.eval.metrics.structure import STRUCTURES, structures_of_each
+from latexify.eval.metrics.structure import STRUCTURES, num_lines, structures_of_each
 
 LENGTH_BINS = ((0, 0), (1, 5), (6, 10), (11, 15), (16, 20), (21, 30), (31, 40), (41, 60), (61, None))
 """First and last number of reference symbols in each bin; the last bin is open."""
 MOST_ERRORS_SHOWN = 10
+MOST_LINES_SHOWN = 5
+NUM_LINES = range(1, MOST_LINES_SHOWN + 1)
 UNKNOWN = "unknown"
 
 
@@ -36,6 +38,14 @@ def error_by_structure(
     structures = structures_of_each(references)
     groups = ((name, np.array([name in names for names in structures], dtype=np.bool_)) for name in STRUCTURES)
     return _rows(edits, groups, column="structure", num_resamples=num_resamples, seed=seed)
+
+
+def error_by_lines(edits: Edits, references: Sequence[str], *, num_resamples: int, seed: int) -> list[dict[str, Any]]:
+    """Build one row for each number of lines that occurs (rows of a matrix count); the last row holds all above."""
+    counts = {latex: min(num_lines(latex), MOST_LINES_SHOWN) for latex in set(references)}
+    lines = np.array([counts[latex] for latex in references], dtype=np.int64)
+    groups = ((_bin_name(count, None if count == MOST_LINES_SHOWN else count), lines == count) for count in NUM_LINES)
+    return _rows(edits, groups, column="lines", num_resamples=num_resamples, seed=seed)
 
 
 def error_by_group(

@@ -69,6 +69,20 @@ def script_depth(tokens: Sequence[str]) -> int:
     return deepest
 
 
+def num_lines(latex: str) -> int:
+    r"""Count the lines of a formula: the most rows, divided by ``\\``, of one environment, group or the whole."""
+    rows, most = [1], 1
+    for token in tokenize(latex):
+        if token == "{" or token.startswith("\\begin{"):
+            rows.append(1)
+        elif (token == "}" or token.startswith("\\end{")) and len(rows) > 1:
+            rows.pop()
+        elif token == "\\\\":
+            rows[-1] += 1
+            most = max(most, rows[-1])
+    return most
+
+
 def structures_of_each(references: Iterable[str]) -> list[set[str]]:
     """Return the structures of each formula; repeated formulas are analysed once."""
     cache: dict[str, set[str]] = {}

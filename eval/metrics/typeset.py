@@ -7,6 +7,7 @@ rectangles are kept of the drawing, never a colour, a link or other text of the 
 
 import re
 import xml.etree.ElementTree as ET
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from latex2mathml import exceptions as translation_errors
@@ -15,6 +16,7 @@ from ziamath.operators import names as NAMES  # noqa: N812  # a constant there t
 from ziamath.tex import tex2mml
 from ziamath.zmath import Math
 
+from latexify.eval.metrics.parallel import for_each_formula
 from latexify.pipeline.latex import tokenize
 
 MAX_CHARS = 2000
@@ -66,10 +68,25 @@ class Typesetter:
     The drawings refer to glyphs by id, so the page that shows them must include :meth:`glyphs` once.
     """
 
-    _symbols: dict[str, ET.Element] = field(default_factory=dict)
+    _symbols: dict[str, ET.Element] = field(default_factory=dict)  # those of the formulas drawn so far
+    _prepared: dict[str, tuple[TypesetFormula, list[ET.Element]]] = field(default_factory=dict)
+    num_glyph_bytes: int = 0  # of their markup
+
+    def prepare(self, formulas: Iterable[str], *, jobs: int) -> None:
+        """Typeset formulas in `jobs` processes, so that :meth:`draw` only has to look them up."""
+        missing = [latex for latex in formulas if latex not in self._prepared]
+        self._prepared |= for_each_formula(_draw_each, missing, jobs=jobs)
 
     def draw(self, latex: str) -> TypesetFormula:
         """Typeset a formula (without dollar signs). Never raises because of the formula; failures have a `reason`."""
+        if latex not in self._prepared:
+            return self._draw(latex)
+        formula, symbols = self._prepared[latex]
+        for symbol in symbols:
+            self._add(symbol)
+        return formula
+
+    def _draw(self, latex: str) -> TypesetFormula:
         try:
             drawing = typeset(latex).svgxml()
         except TypesetError as error:
@@ -102,12 +119,29 @@ class Typesetter:
                 self._copy_into(ET.SubElement(target, element.tag, dict(sorted(kept.items()))), element)
 
     def _keep_symbol(self, element: ET.Element) -> None:
-        name = _glyph_id(element.attrib["id"])
+        symbol = ET.Element("symbol", {"id": _glyph_id(element.attrib["id"]), "viewBox": element.attrib["viewBox"]})
+        for path in element.iter("path"):
+            ET.SubElement(symbol, "path", {"d": path.attrib["d"]})
+        self._add(symbol)
+
+    def _add(self, symbol: ET.Element) -> None:
+        name = symbol.attrib["id"]
         if name not in self._symbols:
-            symbol = ET.Element("symbol", {"id": name, "viewBox": element.attrib["viewBox"]})
-            for path in element.iter("path"):
-                ET.SubElement(symbol, "path", {"d": path.attrib["d"]})
             self._symbols[name] = symbol
+            self.num_glyph_bytes += len(ET.tostring(symbol, encoding="unicode"))
+
+    def glyphs_used(self) -> list[ET.Element]:
+        """Return the elements of all glyphs that the drawings so far refer to."""
+        return list(self._symbols.values())
+
+
+def _draw_each(formulas: Sequence[str]) -> dict[str, tuple[TypesetFormula, list[ET.Element]]]:
+    """Typeset formulas (runs in a worker); each comes with the glyphs that it refers to."""
+    drawn = {}
+    for latex in formulas:
+        typesetter = Typesetter()
+        drawn[latex] = typesetter.draw(latex), typesetter.glyphs_used()
+    return drawn
 
 
 def typeset(latex: str) -> Math:

@@ -8,7 +8,7 @@ differences.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +18,7 @@ from scipy.optimize import linear_sum_assignment
 from latexify.common.progress import Progress
 from latexify.eval.metrics.bootstrap import Column
 from latexify.eval.metrics.layout import Layout, lay_out
+from latexify.eval.metrics.parallel import for_each_formula
 from latexify.eval.metrics.structure import symbols_of
 from latexify.eval.metrics.typeset import TypesetError
 
@@ -36,6 +37,7 @@ OTHER_SIZE = 1.1  # ratio from which two font sizes count as different; that of 
 MIN_BLOCK, MAX_BLOCKS = 3, 2
 """Minimum number of symbols that must move together to count as a moved part, and the maximum number of such parts."""
 MAX_LAYOUTS = 100_000
+PAIRS_AT_ONCE = 500  # pairs whose formulas are laid out in several processes before they are compared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +83,13 @@ class VisualScorer:
             self._layouts[latex] = layout
         return layout
 
+    def prepare(self, formulas: Iterable[str], *, jobs: int) -> None:
+        """Lay out formulas in `jobs` processes, as :meth:`layout` would one by one."""
+        while len(self._layouts) > MAX_LAYOUTS:
+            del self._layouts[next(iter(self._layouts))]
+        missing = [latex for latex in formulas if latex not in self._layouts]
+        self._layouts |= for_each_formula(_lay_out_each, missing, jobs=jobs)
+
     def score(self, reference: str, prediction: str) -> float | None:
         """Compare two formulas: 0 to 1.
 
@@ -96,12 +105,25 @@ class VisualScorer:
         return 0.0 if isinstance(predicted, str) else similarity(expected, predicted)
 
 
-def measure_appearance(references: Sequence[str], predictions: Sequence[str], *, scorer: VisualScorer) -> Appearance:
-    """Typeset every reference and prediction, and compare how they look. Takes some milliseconds per pair."""
+def _lay_out_each(formulas: Sequence[str]) -> dict[str, Layout | str]:
+    scorer = VisualScorer()
+    return {latex: scorer.layout(latex) for latex in formulas}
+
+
+def measure_appearance(
+    references: Sequence[str], predictions: Sequence[str], *, scorer: VisualScorer, jobs: int = 1
+) -> Appearance:
+    """Typeset every reference and prediction, and compare how they look. Takes some milliseconds per pair.
+
+    The result does not depend on `jobs`, the number of processes that typeset.
+    """
     renders, reference_renders = (np.zeros(len(references), dtype=np.bool_) for _ in range(2))
     visual = np.full(len(references), np.nan)
     with Progress("score", total=len(references), unit="formulas") as progress:
         for row, (reference, prediction) in enumerate(zip(references, predictions, strict=True)):
+            if jobs > 1 and row % PAIRS_AT_ONCE == 0:
+                block = slice(row, row + PAIRS_AT_ONCE)
+                scorer.prepare([*references[block], *predictions[block]], jobs=jobs)
             renders[row] = not isinstance(scorer.layout(prediction), str)
             reference_renders[row] = not isinstance(scorer.layout(reference), str)
             score = scorer.score(reference, prediction)

@@ -12,6 +12,8 @@ from latexify.eval.config import PredictParams
 from latexify.eval.metrics.edits import count_edits
 from latexify.eval.predict.calibration import Calibration, fit_line, write_calibration
 from latexify.eval.predict.decoding import decode, open_predictor
+from latexify.eval.predict.fit import require_canvas
+from latexify.eval.predict.samples import ShardSamples
 from latexify.pipeline.latex import NORMALIZER_VERSION
 from latexify.shards.format.index import open_split
 
@@ -28,16 +30,17 @@ def run(model: Path, *, shards: Location, seed: int, device: str | None) -> Cali
     there are more. `device` is torch's name of a device; None chooses the best one.
 
     Raises:
-        LatexifyError: If the model is incomplete, or does not fit the shards.
+        LatexifyError: If the model is incomplete, or needs other pictures than the shards hold.
     """
     shards_manifest = read_manifest(shards, SHARDS)
     index = open_split(shards, PARAMS.split)
-    predictor = open_predictor(PARAMS, model=model, shards=shards_manifest, device=device)
+    predictor = open_predictor(PARAMS, model=model, device=device)
+    require_canvas(predictor.trained, shards_manifest, model=model)
     # raw bits: NumPy guarantees their stream, but not that of `permutation` (NEP 19)
     raw = np.random.Philox(np.random.SeedSequence(seed)).random_raw(len(index))
     rows = np.sort(np.argsort(raw, kind="stable")[:MAX_SAMPLES])
-    with Progress("calibrate", total=len(rows), unit="inks") as progress:
-        batches = decode(predictor, index, rows, progress=progress)
+    with ShardSamples(index) as samples, Progress("calibrate", total=len(rows), unit="inks") as progress:
+        batches = decode(predictor, samples, rows, progress=progress)
         # unfinished predictions always have confidence 0
         finished = [sample for batch in batches for sample in batch if sample.finished]
     edits = count_edits([sample.reference for sample in finished], [sample.prediction for sample in finished])

@@ -1,34 +1,29 @@
-"""A model's predictions for the samples of a split."""
+"""A model's predictions for samples."""
 
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from latexify.artifacts.manifest import Manifest
-from latexify.artifacts.names import MODEL
 from latexify.common.errors import LatexifyError
 from latexify.common.progress import Progress
 from latexify.eval.config import PredictParams
-from latexify.eval.predict.latex_grammar import constraint_for
+from latexify.eval.predict.samples import EvaluationSample, EvaluationSamples
 from latexify.pipeline.latex import normalize
-from latexify.shards.format.index import SplitIndex
-from latexify.shards.format.sample import Sample
-from latexify.shards.reading.reader import SampleReader
+from latexify.shards.reading.plan import batches_by_width
 from latexify.trainer.inference.constraint import Constraint
 from latexify.trainer.inference.decoder import StepDecoder
 from latexify.trainer.inference.model import TrainedModel
 from latexify.trainer.inference.open import open_model
 from latexify.trainer.inference.threads import run_in_threads
-from latexify.trainer.model.canvas import Geometry
+from latexify.trainer.inference.well_formed import constraint_for
 
-_Batch = list[tuple[int, Sample, dict[str, Any]]]  # row of the index, sample, and its JSON
+_Batch = list[tuple[int, EvaluationSample]]  # row, sample
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +39,7 @@ class Predictor:
 class DecodedSample:
     """The prediction for a sample; fields with the names of columns of predictions.parquet hold their values."""
 
-    row: int  # of the index
+    row: int
     key: str
     label: str
     reference: str
@@ -56,54 +51,28 @@ class DecodedSample:
     seconds: float
 
 
-def open_predictor(params: PredictParams, *, model: Path, shards: Manifest, device: str | None) -> Predictor:
-    """Open a model folder. Raises LatexifyError if the model and the shards of this manifest do not fit each other."""
+def open_predictor(params: PredictParams, *, model: Path, device: str | None) -> Predictor:
+    """Open a model folder; `device` is torch's name of a device, None chooses the best one. Raises LatexifyError."""
     trained = open_model(model, device=device)
-    _require_fit(trained, shards, where=model)
     constraint = constraint_for(model) if params.constrained else None
     return Predictor(trained=trained, constraint=constraint, params=params)
 
 
-def _require_fit(trained: TrainedModel, shards: Manifest, *, where: Path) -> None:
-    """Raise LatexifyError unless canvas and tokenizer of the shards are those of the model in the folder `where`."""
-    geometry = Geometry.from_params(shards.params)
-    if trained.geometry != geometry:
-        raise LatexifyError(
-            f"{where} needs pictures of {_describe(trained.geometry)}, the shards hold {_describe(geometry)}: "
-            f"set `rasterize` as it was, or run `{MODEL.producer}` again"
-        )
-    trained_with, made_with = trained.manifest.inputs.get("tokenizer"), shards.inputs.get("tokenizer")
-    if trained_with != made_with:
-        raise LatexifyError(
-            f"{where} was trained with another tokenizer ({trained_with}) than the shards were made with "
-            f"({made_with}): run `{MODEL.producer}` again"
-        )
-
-
-def _describe(geometry: Geometry) -> str:
-    return (
-        f"{geometry.height_px}x{geometry.width_px} px (margin {geometry.margin_px:g} px, "
-        f"pen {geometry.pen_width_px:g} px)"
-    )
-
-
 def decode(
-    predictor: Predictor, index: SplitIndex, rows: npt.NDArray[np.int64], *, progress: Progress
+    predictor: Predictor, samples: EvaluationSamples, rows: npt.NDArray[np.int64], *, progress: Progress
 ) -> Iterator[list[DecodedSample]]:
-    """Predict the samples in these rows of the index, and yield them a batch at a time, the longest first.
+    """Predict the samples of these rows, and yield them a batch at a time, the longest first.
 
     Raises LatexifyError if a batch does not fit into the device's memory.
     """
     # Samples of similar length share a batch, which takes as long as its longest member. This only affects speed: the
     # prediction for a sample does not depend on the others in its batch.
-    order = rows[np.argsort(index.num_tokens[rows], kind="stable")[::-1]]
-    with SampleReader(index) as reader:
-        batch_size = predictor.params.batch_size
-        starts = range(0, len(order), batch_size)
-        batches = (_read_batch(reader, order[start : start + batch_size]) for start in starts)
-        for decoded in run_in_threads(partial(_decode_batch, predictor), batches, num_threads=_num_threads(predictor)):
-            yield decoded
-            progress.advance(len(decoded))
+    order = rows[np.argsort(samples.num_tokens[rows], kind="stable")[::-1]]
+    parts = batches_by_width(order, samples.widths_px, size=predictor.params.batch_size)
+    batches = (_read_batch(samples, part) for part in parts)
+    for decoded in run_in_threads(partial(_decode_batch, predictor), batches, num_threads=_num_threads(predictor)):
+        yield decoded
+        progress.advance(len(decoded))
 
 
 def _num_threads(predictor: Predictor) -> int:
@@ -113,8 +82,8 @@ def _num_threads(predictor: Predictor) -> int:
     return torch.get_num_threads() if is_torch and is_cpu else 1
 
 
-def _read_batch(reader: SampleReader, rows: npt.NDArray[np.int64]) -> _Batch:
-    return list(zip(rows.tolist(), reader.read(rows), reader.describe(rows), strict=True))
+def _read_batch(samples: EvaluationSamples, rows: npt.NDArray[np.int64]) -> _Batch:
+    return list(zip(rows.tolist(), samples.read(rows), strict=True))
 
 
 def _decode_batch(predictor: Predictor, batch: _Batch) -> list[DecodedSample]:
@@ -122,9 +91,10 @@ def _decode_batch(predictor: Predictor, batch: _Batch) -> list[DecodedSample]:
     trained, params = predictor.trained, predictor.params
     try:
         hypotheses = trained.inference.generate(
-            np.stack([sample.pixels for _, sample, _ in batch]),
+            np.stack([sample.pixels for _, sample in batch]),
             max_tokens=params.max_new_tokens,
             num_beams=params.num_beams,
+            num_drawings=params.num_drawings,
             constraint=predictor.constraint,
         )
     except torch.OutOfMemoryError:
@@ -139,8 +109,8 @@ def _decode_batch(predictor: Predictor, batch: _Batch) -> list[DecodedSample]:
         DecodedSample(
             row=row,
             key=sample.key,
-            label=description["label"],
-            reference=sample.label,
+            label=sample.label,
+            reference=sample.reference,
             prediction=normalize(text),
             prediction_raw=text,
             probability=hypothesis.confidence,
@@ -148,5 +118,5 @@ def _decode_batch(predictor: Predictor, batch: _Batch) -> list[DecodedSample]:
             num_tokens=len(hypothesis.ids) + hypothesis.finished,
             seconds=elapsed_s,
         )
-        for (row, sample, description), text, hypothesis in zip(batch, texts, best, strict=True)
+        for (row, sample), text, hypothesis in zip(batch, texts, best, strict=True)
     ]

@@ -1,7 +1,8 @@
-"""The ``predict`` stage: predict the LaTeX of every picture of a split with the trained model."""
+"""The ``predict`` stage: predict the LaTeX of every picture of a split."""
 
 import time
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from latexify.common.progress import Progress
 from latexify.eval.config import PredictParams
 from latexify.eval.predict.calibration import Calibration, confidence_of, read_calibration
 from latexify.eval.predict.decoding import DecodedSample, Predictor, decode, open_predictor
+from latexify.eval.predict.fit import require_canvas, require_tokens
+from latexify.eval.predict.samples import EvaluationSamples, ShardSamples
 from latexify.pipeline.latex import NORMALIZER_VERSION
-from latexify.shards.format.index import SplitIndex, open_split
+from latexify.shards.format.index import open_split
 
 VERSION = 2
 
@@ -37,57 +40,96 @@ PREDICTION_SCHEMA = pa.schema(
 )
 
 
-def run(params: PredictParams, *, model: Path, shards: Location, out: Path, device: str | None) -> dict[str, Any]:
+def run(  # noqa: PLR0913  # the stage's contract
+    params: PredictParams, *, model: Path, shards: Location, out: Path, device: str | None, is_named: bool = False
+) -> dict[str, Any]:
     """Predict a split of the shards in float32, and write `out`/predictions.parquet in the order of the index.
 
-    `device` is torch's name of a device; None chooses the best one. Returns {"num_samples", "num_unfinished",
-    "is_constrained", "is_calibrated", "seconds"}. Unfinished predictions were cut off because they were too long or
-    looped.
+    Args:
+        params: The section ``predict`` of params.yaml.
+        model: Folder of the model.
+        shards: Folder of the shards.
+        out: Folder to write to.
+        device: torch's name of a device; None chooses the best one.
+        is_named: Whether the user named the model, which may then be of another training: only its canvas must fit.
+
+    Returns:
+        {"num_samples", "num_unfinished", "is_constrained", "is_calibrated", "seconds"}. Unfinished predictions were cut
+        off because they were too long or looped.
 
     Raises:
         LatexifyError: If model and shards do not fit each other, or a batch does not fit into the device's memory.
     """
     shards_manifest = read_manifest(shards, SHARDS)
     index = open_split(shards, params.split)
-    predictor = open_predictor(params, model=model, shards=shards_manifest, device=device)
-    trained = predictor.trained.manifest
-    calibration = read_calibration(model, fingerprint=trained.fingerprint)
-    started = time.perf_counter()
-    samples = _decode_all(predictor, index)
-    elapsed_s = time.perf_counter() - started
+    predictor = open_predictor(params, model=model, device=device)
+    require_canvas(predictor.trained, shards_manifest, model=model)
+    if not is_named:
+        require_tokens(predictor.trained, shards_manifest, index=index, model=model)
+    with ShardSamples(index) as samples:
+        predictions = predict(predictor, samples, calibration=calibration_of(predictor, model=model))
     out.mkdir(parents=True, exist_ok=True)
     (out / MANIFEST_NAME).unlink(missing_ok=True)
-    pq.write_table(_make_table(samples, calibration), out / PREDICTIONS_NAME, compression="zstd")
+    pq.write_table(predictions.table, out / PREDICTIONS_NAME, compression="zstd")
+    manifest = predictions_manifest(predictor, predictions, inputs={SHARDS.kind: shards_manifest.fingerprint})
+    write_manifest(out, manifest)
+    return predictions.summary
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictions:
+    """The predictions for all samples: a table of PREDICTION_SCHEMA, and the summary that `run` returns."""
+
+    table: pa.Table
+    summary: dict[str, Any]
+
+
+def predict(predictor: Predictor, samples: EvaluationSamples, *, calibration: Calibration | None) -> Predictions:
+    """Predict all samples, in their order. Raises LatexifyError if a batch does not fit into the device's memory."""
+    started = time.perf_counter()
+    decoded = _decode_all(predictor, samples)
+    elapsed_s = time.perf_counter() - started
     summary = {
-        "num_samples": len(samples),
-        "num_unfinished": sum(not sample.finished for sample in samples),
+        "num_samples": len(decoded),
+        "num_unfinished": sum(not sample.finished for sample in decoded),
         "is_constrained": predictor.constraint is not None,
         "is_calibrated": calibration is not None,
         "seconds": round(elapsed_s, 2),
     }
-    manifest = Manifest(
+    return Predictions(table=_make_table(decoded, calibration), summary=summary)
+
+
+def calibration_of(predictor: Predictor, *, model: Path) -> Calibration | None:
+    """Read the calibration of the predictor's model; None if it has none."""
+    return read_calibration(model, fingerprint=predictor.trained.manifest.fingerprint)
+
+
+def predictions_manifest(predictor: Predictor, predictions: Predictions, *, inputs: Mapping[str, str]) -> Manifest:
+    """Make the manifest of predictions; `inputs` are the fingerprints of what the samples come from, by kind."""
+    # where a model lies does not shape its predictions; its fingerprint is among the inputs
+    params = predictor.params.model_dump(mode="json", exclude={"model"})
+    return Manifest(
         kind=PREDICTIONS.kind,
         version=VERSION,
-        params={**params.model_dump(mode="json"), "normalizer_version": NORMALIZER_VERSION},
-        inputs={MODEL.kind: trained.fingerprint, SHARDS.kind: shards_manifest.fingerprint},
-        content=summary,
+        params={**params, "normalizer_version": NORMALIZER_VERSION},
+        inputs={MODEL.kind: predictor.trained.manifest.fingerprint, **inputs},
+        content=predictions.summary,
     )
-    write_manifest(out, manifest)
-    return summary
 
 
-def _decode_all(predictor: Predictor, index: SplitIndex) -> list[DecodedSample]:
-    """Predict every row of the index, in its order."""
-    samples: dict[int, DecodedSample] = {}
-    with Progress("predict", total=len(index), unit="inks") as progress:
+def _decode_all(predictor: Predictor, samples: EvaluationSamples) -> list[DecodedSample]:
+    """Predict every sample, in their order."""
+    decoded: dict[int, DecodedSample] = {}
+    num_samples = len(samples.num_tokens)
+    with Progress("predict", total=num_samples, unit="inks") as progress:
         if predictor.params.constrained and predictor.constraint is None:
             progress.message(
                 "predict.constrained has no effect: the model's tokens are pieces of text, not LaTeX tokens "
                 "(vocab.tokenizer: base)"
             )
-        for batch in decode(predictor, index, np.arange(len(index)), progress=progress):
-            samples |= {sample.row: sample for sample in batch}
-    return [samples[row] for row in range(len(index))]
+        for batch in decode(predictor, samples, np.arange(num_samples), progress=progress):
+            decoded |= {sample.row: sample for sample in batch}
+    return [decoded[row] for row in range(num_samples)]
 
 
 def _make_table(samples: list[DecodedSample], calibration: Calibration | None) -> pa.Table:

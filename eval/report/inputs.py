@@ -40,9 +40,10 @@ class ReportInputs:
     manifests: Mapping[str, Manifest]  # of predictions, model and shards, by kind
     rows: pa.Table  # the predictions with their columns of samples.parquet (`visual`, `renders` if they were typeset)
     score: Mapping[str, Any]  # metrics/score.json
-    stages: Mapping[str, Mapping[str, Any]]  # metrics of the earlier stages, by stage
+    stages: Mapping[str, Mapping[str, Any]]  # metrics of the earlier stages that led to these predictions, by stage
     tables: Mapping[str, Sequence[CsvRow]]  # of `latexify score` by name, cells as in the CSV files
     history: Sequence[CsvRow]  # rows of history.csv
+    how_to_list: Sequence[str] = ("latexify inspect data/inks", "latexify inspect data/shards")  # the rejections
 
     @property
     def split(self) -> str:
@@ -50,8 +51,13 @@ class ReportInputs:
         return str(self.manifests[PREDICTIONS.kind].params["split"])
 
 
-def read_inputs(predictions: Path, *, shards: Location, model: Path, plots: Path, metrics_folder: Path) -> ReportInputs:
-    """Read all inputs. Raises LatexifyError if one is missing, or belongs to another run than the rest."""
+def read_inputs(  # noqa: PLR0913  # all are named
+    predictions: Path, *, shards: Location, model: Path, plots: Path, metrics_folder: Path, is_named: bool = False
+) -> ReportInputs:
+    """Read all inputs; a model that the user named (`is_named`) comes without the metrics of a training.
+
+    Raises LatexifyError if one is missing, or belongs to another run than the rest.
+    """
     predicted = read_manifest(predictions, PREDICTIONS)
     drawn = read_manifest(shards, SHARDS)
     trained = read_manifest(model, MODEL)
@@ -60,14 +66,26 @@ def read_inputs(predictions: Path, *, shards: Location, model: Path, plots: Path
     score = read_metrics(metrics_folder, "score")
     if score.get("predictions") != predicted.fingerprint:
         raise LatexifyError(f"{metrics_folder / 'score.json'} belongs to other predictions: run `latexify score` again")
+    stages = [name for name in COUNTED_STAGES if not (is_named and name == "train")]
     return ReportInputs(
         manifests={PREDICTIONS.kind: predicted, MODEL.kind: trained, SHARDS.kind: drawn},
-        rows=_read_rows(predictions / PREDICTIONS_NAME, plots / SAMPLES_NAME),
+        rows=read_rows(predictions / PREDICTIONS_NAME, plots / SAMPLES_NAME),
         score=score,
-        stages={name: read_metrics(metrics_folder, name) for name in COUNTED_STAGES},
-        tables={name: read_table(plots / f"{name}.csv", columns) for name, columns in TABLES.items()},
-        history=read_table(model / HISTORY_NAME, ("step",), producer=MODEL.producer),
+        stages={name: read_metrics(metrics_folder, name) for name in stages},
+        tables=read_tables(plots),
+        history=read_history(model, needed=not is_named),
     )
+
+
+def read_tables(plots: Path) -> dict[str, list[CsvRow]]:
+    """Read the tables that ``latexify score`` wrote. Raises LatexifyError if one is missing or of another version."""
+    return {name: read_table(plots / f"{name}.csv", columns) for name, columns in TABLES.items()}
+
+
+def read_history(model: Path, *, needed: bool) -> list[CsvRow]:
+    """Read the learning curves of a model. Raises LatexifyError if they are missing but `needed`."""
+    path = model / HISTORY_NAME
+    return read_table(path, ("step",), producer=MODEL.producer) if needed or path.is_file() else []
 
 
 def read_metrics(folder: Path, stage: str) -> dict[str, Any]:
@@ -99,8 +117,8 @@ def read_table(path: Path, columns: Sequence[str], *, producer: str = "latexify 
     return rows
 
 
-def _read_rows(predictions: Path, samples: Path) -> pa.Table:
-    """The predictions joined with the columns of samples.parquet."""
+def read_rows(predictions: Path, samples: Path) -> pa.Table:
+    """Join the predictions with the columns of samples.parquet. Raises LatexifyError if they do not fit together."""
     rows = pq.read_table(predictions)
     try:
         scored = pq.read_table(samples)

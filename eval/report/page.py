@@ -18,7 +18,7 @@ from latexify.eval.metrics.structure import STRUCTURES
 from latexify.eval.report.cards import Card
 from latexify.eval.report.figures import draw_figures
 from latexify.eval.report.gallery import GROUPS, GalleryItem
-from latexify.eval.report.inputs import COUNTED_STAGES, ReportInputs
+from latexify.eval.report.inputs import ReportInputs
 from latexify.eval.report.previous_run import NoPreviousRun, PreviousRun, changes, differences, flatten, obstacles
 
 CONFUSIONS_SHOWN = 20  # maximum number for each kind
@@ -70,7 +70,8 @@ def render(  # noqa: PLR0913  # all are named
         group_names=GROUPS,
         page_size=CARDS_ON_A_PAGE,
         losses=_losses(inputs.stages),
-        stages={name: flatten(inputs.stages[name]) for name in COUNTED_STAGES},
+        how_to_list=inputs.how_to_list,
+        stages={name: flatten(content) for name, content in inputs.stages.items()},
         parameters=flatten(parameters),
         manifests=inputs.manifests,
         script=Markup(script),  # noqa: S704  # our own file
@@ -162,9 +163,9 @@ def _comparison(
         "parameters": differences(previous.parameters, parameters)[:DIFFERENCES_SHOWN],
         "stages": [
             row
-            for name in COUNTED_STAGES
+            for name in inputs.stages
+            if previous.stages.get(name)
             for row in differences({name: previous.stages[name]}, {name: inputs.stages[name]})
-            if previous.stages[name]
         ][:DIFFERENCES_SHOWN],
     }
 
@@ -173,10 +174,11 @@ def _losses(stages: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Inputs that did not become samples: rows of (stage, reason, count)."""
     rows = [
         (stage, reason, count)
-        for stage in ("ingest", "rasterize")
-        for reason, count in sorted(stages[stage].get("rejected", {}).items(), key=lambda item: (-item[1], item[0]))
+        for stage, content in stages.items()
+        for reason, count in sorted(content.get("rejected", {}).items(), key=lambda item: (-item[1], item[0]))
     ]
-    return {"rows": rows, "inputs": stages["ingest"].get("inputs"), "samples": stages["rasterize"].get("samples", {})}
+    merged = {name: value for content in stages.values() for name, value in content.items()}
+    return {"rows": rows, "inputs": merged.get("inputs"), "samples": merged.get("samples", {})}
 
 
 def percent(value: float | None) -> str:

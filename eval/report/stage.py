@@ -1,9 +1,11 @@
 """The ``report`` stage: writes one self-contained HTML file to read, send and print."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from jinja2 import Environment
 
 from latexify.artifacts.files import write_atomically
@@ -17,12 +19,14 @@ from latexify.eval.report.cards import Card, make_card
 from latexify.eval.report.gallery import GalleryCandidate, GalleryItem, fill_gallery, gallery_order
 from latexify.eval.report.inputs import COUNTED_STAGES, ReportInputs, read_inputs
 from latexify.eval.report.page import card_bytes, confusions_shown, environment, render
-from latexify.eval.report.previous_run import find_previous_run
+from latexify.eval.report.previous_run import NoPreviousRun, PreviousRun, find_previous_run
 from latexify.shards.format.index import open_split
 from latexify.shards.reading.reader import SampleReader
 
 MAX_BYTES = 5_000_000  # maximum size of the file: small enough for mail and phones
 MAX_GALLERY_BYTES = 4_000_000
+
+Pixels = npt.NDArray[np.uint8]
 
 
 def run(  # noqa: PLR0913  # the stage's contract
@@ -37,6 +41,8 @@ def run(  # noqa: PLR0913  # the stage's contract
     params_path: Path,
     parameters: Mapping[str, Any],
     out: Path,
+    is_named: bool = False,
+    jobs: int = 1,
 ) -> Path:
     """Write `out`/report.html, of at most MAX_BYTES bytes, and return its path.
 
@@ -51,27 +57,75 @@ def run(  # noqa: PLR0913  # the stage's contract
         params_path: The parameter file, whose earlier versions are read from git.
         parameters: All current parameters, to be shown.
         out: Folder to write to.
+        is_named: Whether the user named the model, so that it has no training here to report.
+        jobs: Processes that typeset formulas. The page does not depend on it.
 
     Raises:
         LatexifyError: If predictions, shards, model and score do not belong together.
     """
-    inputs = read_inputs(predictions, shards=shards, model=model, plots=plots, metrics_folder=metrics_folder)
+    inputs = read_inputs(
+        predictions, shards=shards, model=model, plots=plots, metrics_folder=metrics_folder, is_named=is_named
+    )
     previous = find_previous_run(
         metrics_folder, params_path=params_path, revision=params.compare_with, score=inputs.score, stages=COUNTED_STAGES
     )
-    typesetter, templates = Typesetter(), environment()
-    gallery = _gallery(inputs, params, seed=seed, shards=shards, typesetter=typesetter, templates=templates)
-    glyphs = typesetter.glyphs()
-    html = render(
-        inputs, templates=templates, previous=previous, gallery=gallery, glyphs=glyphs, parameters=parameters
-    ).encode()
-    if len(html) > MAX_BYTES:
-        raise LatexifyError(
-            f"the report would have {len(html):,} bytes, more than {MAX_BYTES:,}: lower report.num_samples in "
-            f"{params_path}"
+    index = open_split(shards, inputs.split)
+    row_of = {key: row for row, key in enumerate(index.keys.to_pylist())}
+    with SampleReader(index) as reader:
+        html = build_page(
+            inputs,
+            params,
+            seed=seed,
+            pixels_of=lambda key: reader.read([row_of[key]])[0].pixels,
+            previous=previous,
+            parameters=parameters,
+            jobs=jobs,
         )
     write_atomically(out / REPORT_NAME, html)
     return out / REPORT_NAME
+
+
+def build_page(  # noqa: PLR0913  # all but two are named
+    inputs: ReportInputs,
+    params: ReportParams,
+    *,
+    seed: int,
+    pixels_of: Callable[[str], Pixels],
+    previous: PreviousRun | NoPreviousRun,
+    parameters: Mapping[str, Any],
+    jobs: int,
+) -> bytes:
+    """Build the page, of at most MAX_BYTES bytes.
+
+    Args:
+        inputs: What it shows.
+        params: The section ``report`` of params.yaml.
+        seed: Random seed that chooses the random part of the gallery.
+        pixels_of: Returns the picture of the sample with a key, uint8 [height, width].
+        previous: The run to compare with.
+        parameters: All parameters, to be shown.
+        jobs: Processes that typeset formulas. The page does not depend on it.
+
+    Raises:
+        LatexifyError: If the page would be larger.
+    """
+    typesetter, templates = Typesetter(), environment()
+    gallery = _gallery(
+        inputs, params, seed=seed, pixels_of=pixels_of, typesetter=typesetter, templates=templates, jobs=jobs
+    )
+    html = render(
+        inputs,
+        templates=templates,
+        previous=previous,
+        gallery=gallery,
+        glyphs=typesetter.glyphs(),
+        parameters=parameters,
+    ).encode()
+    if len(html) > MAX_BYTES:
+        raise LatexifyError(
+            f"the report would have {len(html):,} bytes, more than {MAX_BYTES:,}: lower report.num_samples"
+        )
+    return html
 
 
 def _gallery(  # noqa: PLR0913  # all are named
@@ -79,32 +133,32 @@ def _gallery(  # noqa: PLR0913  # all are named
     params: ReportParams,
     *,
     seed: int,
-    shards: Location,
+    pixels_of: Callable[[str], Pixels],
     typesetter: Typesetter,
     templates: Environment,
+    jobs: int,
 ) -> list[GalleryItem[Card]]:
-    """The gallery's samples, with pictures read from the shards."""
-    index = open_split(shards, inputs.split)
-    row_of = {key: row for row, key in enumerate(index.keys.to_pylist())}
+    """The gallery's samples."""
     records = inputs.rows.to_pylist()
     pairs = confusions_shown(inputs)
-    order = gallery_order([_candidate(record) for record in records], seed=seed)
+    order = list(gallery_order([_candidate(record) for record in records], seed=seed))
+    first = [records[row] for row in list(dict.fromkeys(row for _, row in order))[: params.num_samples]]
+    typesetter.prepare([record[name] for record in first for name in ("reference", "prediction")], jobs=jobs)
     num_glyph_bytes = 0
-    with SampleReader(index) as reader:
 
-        def make(row: int) -> Card:
-            pixels = reader.read([row_of[records[row]["key"]]])[0].pixels
-            return make_card(records[row], pixels, typesetter=typesetter, confusions=pairs)
+    def make(row: int) -> Card:
+        record = records[row]
+        return make_card(record, pixels_of(record["key"]), typesetter=typesetter, confusions=pairs)
 
-        def size_of(card: Card) -> int:
-            """Size that a further card adds to the page: the card, and glyphs that no card before it used."""
-            nonlocal num_glyph_bytes
-            before, num_glyph_bytes = num_glyph_bytes, len(typesetter.glyphs())
-            return card_bytes(card, templates=templates) + num_glyph_bytes - before
+    def size_of(card: Card) -> int:
+        """Size that a further card adds to the page: the card, and glyphs that no card before it used."""
+        nonlocal num_glyph_bytes
+        before, num_glyph_bytes = num_glyph_bytes, typesetter.num_glyph_bytes
+        return card_bytes(card, templates=templates) + num_glyph_bytes - before
 
-        items = fill_gallery(
-            order, make=make, size_of=size_of, num_samples=params.num_samples, max_bytes=MAX_GALLERY_BYTES
-        )
+    items = fill_gallery(
+        iter(order), make=make, size_of=size_of, num_samples=params.num_samples, max_bytes=MAX_GALLERY_BYTES
+    )
     return list(items.values())
 
 

@@ -1,6 +1,8 @@
 """The ``score`` stage: computes metrics with 95 % intervals, and tables, from predictions."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +30,13 @@ from latexify.shards.reading.reader import SampleReader
 
 
 def run(  # noqa: PLR0913  # the stage's contract
-    params: ScoreParams, *, seed: int, predictions: Path, shards: Location, metrics: Path, plots: Path
+    params: ScoreParams, *, seed: int, predictions: Path, shards: Location, metrics: Path, plots: Path, jobs: int = 1
 ) -> dict[str, Any]:
     """Score the predictions that ``latexify predict`` made from these shards, and return the metrics.
 
     `metrics` is the JSON file for them. The folder `plots` gets the tables of `latexify.eval.score.tables`, and
-    samples.parquet with one row for each sample in the order of the predictions (docs/reference/metrics.md).
+    samples.parquet with one row for each sample in the order of the predictions (docs/reference/metrics.md). `jobs`
+    processes typeset formulas.
 
     Raises:
         LatexifyError: If the predictions have another normaliser version or come from other shards, or every reference
@@ -45,19 +48,71 @@ def run(  # noqa: PLR0913  # the stage's contract
             f"{predictions} was normalised by version {manifest.params.get('normalizer_version')}, this is version "
             f"{latex.NORMALIZER_VERSION}: run `{PREDICTIONS.producer}` again"
         )
+    scored = score_predictions(
+        params,
+        seed=seed,
+        predictions=predictions,
+        manifest=manifest,
+        writers_of=partial(_writers, shards, manifest=manifest, predictions=predictions),
+        jobs=jobs,
+    )
+    scored.write(metrics=metrics, plots=plots)
+    return scored.result
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """Predictions with their figures."""
+
+    system: System
+    result: dict[str, Any]  # content of score.json
+    tables: Mapping[str, Table]  # by file name
+    samples: pa.Table  # content of samples.parquet
+
+    def write(self, *, metrics: Path, plots: Path) -> None:
+        """Write the JSON file `metrics`, and the tables into the folder `plots`."""
+        write_tables(plots, self.tables)
+        write_parquet(plots / SAMPLES_NAME, self.samples)
+        write_json(metrics, self.result)
+
+
+def score_predictions(  # noqa: PLR0913  # all but the first are named
+    params: ScoreParams,
+    *,
+    seed: int,
+    predictions: Path,
+    manifest: Manifest,
+    writers_of: Callable[[Sequence[str]], Sequence[str | None]],
+    name: str = "",
+    jobs: int = 1,
+) -> Scored:
+    """Score a folder of predictions.
+
+    Args:
+        params: The section ``score`` of params.yaml.
+        seed: Random seed of the bootstrap.
+        predictions: The folder.
+        manifest: Its manifest.
+        writers_of: Returns the writers of the samples with these keys; None if unknown.
+        name: What comparisons call the predictions; empty: the folder.
+        jobs: Processes that typeset formulas. The figures do not depend on it.
+
+    Raises:
+        LatexifyError: If the table is damaged, or every reference is empty.
+    """
     pairs = read_pairs(predictions / PREDICTIONS_NAME, names=ColumnNames())
     if pairs.keys is None:
         raise LatexifyError(
             f"{predictions} does not name its samples (no column 'key'): run `{PREDICTIONS.producer}` again"
         )
     keys: list[str] = pairs.keys.to_pylist()
-    writers = _writers(shards, keys, manifest=manifest, predictions=predictions)
+    writers = writers_of(keys)
     edits = count_edits(pairs.references, pairs.predictions)
     calibration, reliability_table = _measure_calibration(predictions, edits, manifest)
     appearance = None
     if params.visual:
-        appearance = measure_appearance(pairs.references, pairs.predictions, scorer=VisualScorer())
-    system = System(name=str(predictions), pairs=pairs, edits=edits, appearance=appearance)
+        appearance = measure_appearance(pairs.references, pairs.predictions, scorer=VisualScorer(), jobs=jobs)
+    system = System(name=name or str(predictions), pairs=pairs, edits=edits, appearance=appearance)
     resampling: dict[str, Any] = {"num_resamples": params.bootstrap_samples, "seed": seed}
     result = {
         "split": manifest.params["split"],
@@ -65,10 +120,12 @@ def run(  # noqa: PLR0913  # the stage's contract
         "calibration": calibration,
         "predictions": manifest.fingerprint,
     }
-    write_tables(plots, {"reliability": reliability_table, **build_tables(system, writers=writers, **resampling)})
-    write_parquet(plots / SAMPLES_NAME, samples_table(system, keys=keys, writers=writers))
-    write_json(metrics, result)
-    return result
+    return Scored(
+        system=system,
+        result=result,
+        tables={"reliability": reliability_table, **build_tables(system, writers=writers, **resampling)},
+        samples=samples_table(system, keys=keys, writers=writers),
+    )
 
 
 def _measure_calibration(predictions: Path, edits: Edits, manifest: Manifest) -> tuple[dict[str, Any], Table]:

@@ -11,6 +11,7 @@ from latexify.eval.metrics.confusion import confusion_rows, count_confusions, sy
 from latexify.eval.metrics.slices import (
     error_by_group,
     error_by_length,
+    error_by_lines,
     error_by_structure,
     error_distribution,
     source_of,
@@ -33,6 +34,7 @@ def build_tables(
     tables = {
         "error_by_length": error_by_length(edits, **resampling),
         "error_by_structure": error_by_structure(edits, pairs.references, **resampling),
+        "error_by_lines": error_by_lines(edits, pairs.references, **resampling),
         "token_errors": error_distribution(edits),
         "symbols": symbol_rows(confusions),
         "confusions": confusion_rows(confusions)[:CONFUSIONS_SHOWN],

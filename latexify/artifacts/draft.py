@@ -35,7 +35,7 @@ def draft_of(out: Location, *, build_key: str) -> Iterator[Location]:
             out.parent.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
             raise LatexifyError(f"{out} cannot be made: {out.parent} is not a folder") from None
-        with _sole_writer(out), _draft_beside(out, build_key=build_key) as draft:
+        with sole_writer(out), _draft_beside(out, build_key=build_key) as draft:
             yield draft
     else:
         with store_trouble(out):
@@ -72,8 +72,11 @@ def keep_only(folder: Location, names: Collection[str]) -> None:
 
 
 @contextmanager
-def _sole_writer(out: Path) -> Iterator[None]:
-    """Hold the lock of `out`. The system releases it when the process ends, however that happens."""
+def sole_writer(out: Path) -> Iterator[None]:
+    """Hold the lock of the folder `out`. The system releases it when the process ends, however that happens.
+
+    Raises LatexifyError if another process holds it. The folder that `out` is in must exist.
+    """
     path = out.with_name(f".{out.name}.lock")
     with path.open("w") as file:
         try:

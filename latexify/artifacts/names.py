@@ -17,8 +17,9 @@ TOKENIZER = Artifact("tokenizer", "latexify vocab")
 SHARDS = Artifact("shards", "latexify rasterize")
 MODEL = Artifact("model", "latexify train")
 PREDICTIONS = Artifact("predictions", "latexify predict")
+EVALUATION = Artifact("evaluation", "latexify evaluate")
 
-ARTIFACTS = {artifact.kind: artifact for artifact in (SOURCE, INKS, TOKENIZER, SHARDS, MODEL, PREDICTIONS)}
+ARTIFACTS = {artifact.kind: artifact for artifact in (SOURCE, INKS, TOKENIZER, SHARDS, MODEL, PREDICTIONS, EVALUATION)}
 
 CALIBRATE = "latexify calibrate"  # the command that adds `CALIBRATION_NAME` to a model folder
 EXPORT_ONNX = "latexify export-onnx"  # the command that makes a model folder with `ENCODER_NAME` and `DECODER_NAME`
@@ -33,6 +34,7 @@ REJECTS_NAME = "rejects.parquet"
 INDEX_NAME = "index.parquet"
 # tokenizer and model
 TOKENIZER_NAME = "tokenizer.json"
+GRAMMAR_NAME = "grammar.json"  # what the labels need beyond the strict grammar
 # model
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"

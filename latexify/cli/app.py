@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from latexify.artifacts.location import store_errors
-from latexify.cli import compose, inspect, publish, recipe, recognize, score, serve, stages
+from latexify.cli import compose, evaluate, inspect, publish, recipe, recognize, score, serve, stages
 from latexify.cli.options import Workspace
 from latexify.common.errors import LatexifyError, one_line
 from latexify.version import VERSION
@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Recognise handwritten mathematics as LaTeX, and train the models that do it.\n\n"
-    "`latexify recognize FILE` prints the LaTeX of an ink or a picture with the installed model. The pipeline commands "
+    "`latexify recognize FILE` prints the LaTeX of an ink or a picture. The pipeline commands "
     "are the stages of dvc.yaml: `dvc repro` runs those whose inputs changed. Parameters that change results are set "
     "in params.yaml; most options here (jobs, backends, devices, files) do not change them.",
 )
@@ -41,7 +41,7 @@ COMMANDS: dict[str, list[Callable[..., Any]]] = {
         stages.report,
     ],
     "Parameters and data": [recipe.recipe, compose.compose, inspect.inspect, inspect.verify],
-    "Evaluate": [score.calibrate],
+    "Evaluate": [evaluate.evaluate, score.calibrate],
     "Publish and deploy": [publish.publish, publish.export_onnx, recipe.sagemaker_train],
 }
 for _panel, _commands in COMMANDS.items():

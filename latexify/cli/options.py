@@ -1,5 +1,6 @@
 """Options and folders that several commands share."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from latexify.artifacts.location import Location, is_local, location_of
+from latexify.common.errors import LatexifyError
 from latexify.common.extras import Extra, missing_extra
+from latexify.common.package_data import default_model, is_model, list_models, resolve_base
+from latexify.eval.config import MAX_DRAWINGS, TRAINED_HERE
 from latexify.params import Params, load_params
 
 if TYPE_CHECKING:
@@ -41,6 +45,14 @@ Constrained = Annotated[
         show_default=False,
     ),
 ]
+Only = Annotated[
+    str | None,
+    typer.Option(
+        help="Symbols that may be written, divided by spaces: digits, letters, or LaTeX, such as 'digits +-= \\frac'. "
+        "Default: all.",
+        show_default=False,
+    ),
+]
 RuntimeOption = Annotated[
     Literal["torch", "onnx"] | None,
     typer.Option(
@@ -49,12 +61,23 @@ RuntimeOption = Annotated[
         show_default=False,
     ),
 ]
+Drawings = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        max=MAX_DRAWINGS,
+        help="Drawings of each picture, slanted, stretched or turned a little, whose answers vote: more accurate, and "
+        "as many times slower.",
+    ),
+]
 Threads = Annotated[int, typer.Option(min=1, help="CPU threads; more than 1 only helps large models.")]
 Host = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all interfaces.")]
 ModelFolder = Annotated[
-    Path | None, typer.Option(help="Model folder. Default: the installed model, else data/model.", show_default=False)
+    Path | None,
+    typer.Option(
+        help="Model folder. Default: data/model, the one trained here, else the installed model.", show_default=False
+    ),
 ]
-TrainedFolder = Annotated[Path | None, typer.Option(help="Model folder. Default: data/model.", show_default=False)]
 
 
 @dataclass
@@ -92,6 +115,24 @@ class Workspace:
         """Folder of the shards."""
         return location_of(self.shards_location) if self.shards_location else self.data("shards")
 
+    @property
+    def predict_model(self) -> Path:
+        """Folder of the model that `predict.model` names. Raises LatexifyError if another one is missing."""
+        named = self.params.predict.model
+        if not self.is_model_named:
+            return self.data("model")
+        folder = Path(resolve_base(named, parameter="predict.model"))
+        if not is_model(folder):
+            raise LatexifyError(
+                f"predict.model: {folder} holds no model: correct it, or set it to {TRAINED_HERE}, the one trained here"
+            )
+        return folder
+
+    @property
+    def is_model_named(self) -> bool:
+        """Whether `predict.model` is another one than the model that the project trains."""
+        return self.params.predict.model != TRAINED_HERE
+
     def data(self, name: str) -> Path:
         """Return the folder of one artifact."""
         return self.root / "data" / name
@@ -99,6 +140,21 @@ class Workspace:
     def metrics(self, stage: str) -> Path:
         """Return the metrics file of one stage."""
         return self.root / "metrics" / f"{stage}.json"
+
+
+def chosen_model(workspace: Workspace, named: Path | None) -> Path:
+    """Return the model folder to use: the named one, else the one trained here, else the installed one.
+
+    Where both of the latter exist and none was named, one line on stderr says which is used.
+    """
+    if named is not None:
+        return named
+    folder = default_model(trained_here=workspace.data("model"))
+    installed = [path for path in list_models() if path != folder]
+    if folder == workspace.data("model") and installed:
+        others = ", ".join(map(str, installed))
+        print(f"latexify: using {folder}, which was trained here (installed: --model {others})", file=sys.stderr)
+    return folder
 
 
 @contextmanager

@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from latexify.cli.options import ModelFolder, TrainedFolder, Workspace, extra_needed
+from latexify.cli.options import ModelFolder, Workspace, chosen_model, extra_needed
 from latexify.common.errors import LatexifyError
 
 
 def publish(  # noqa: PLR0913, PLR0917  # one parameter per option
     context: typer.Context,
     repo: Annotated[str, typer.Argument(help="Hub repository, NAME or NAMESPACE/NAME; created if it does not exist.")],
-    model: TrainedFolder = None,
+    model: ModelFolder = None,
     public: Annotated[
         bool, typer.Option("--public", help="Make a newly created repository public; the default is private.")
     ] = False,
@@ -41,7 +41,7 @@ def publish(  # noqa: PLR0913, PLR0917  # one parameter per option
         from latexify.serve.hub.facts import check_model, read_facts
 
     hub.check_repo_name(repo)
-    folder = model or workspace.data("model")
+    folder = chosen_model(workspace, model)
     check_model(folder)
     card_path = card or folder / CARD_NAME
     if card_path.is_file():
@@ -82,10 +82,9 @@ def export_onnx(
     """Export a model as ONNX graphs for onnxruntime, after checking that they compute what torch computes."""
     workspace: Workspace = context.obj
     with extra_needed("onnx"):
-        from latexify.serve.recognizer import default_model
         from latexify.trainer.inference.onnx import export
 
-    folder = model or default_model(trained_here=workspace.data("model"))
+    folder = chosen_model(workspace, model)
     done = export.export_onnx(folder, out=out or workspace.data("onnx"))
     print(done.comparison)
     for name, num_bytes in done.num_bytes.items():

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from latexify.cli.options import Constrained, Device, ModelFolder, RuntimeOption, Threads, Workspace, extra_needed
+from latexify.cli.options import (
+    Constrained,
+    Device,
+    Drawings,
+    ModelFolder,
+    Only,
+    RuntimeOption,
+    Threads,
+    Workspace,
+    chosen_model,
+    extra_needed,
+)
 from latexify.common.errors import LatexifyError
 from latexify.serve.formats.formats import Format
 
@@ -18,10 +29,12 @@ if TYPE_CHECKING:
 def recognize(  # noqa: PLR0913, PLR0917  # one parameter per option
     context: typer.Context,
     paths: Annotated[
-        list[str], typer.Argument(help="InkML files, images of any kind, folders of them, or - for stdin.")
+        list[str],
+        typer.Argument(help="Ink files (InkML, JSON, SVG, Excalidraw), images, folders of them, or - for stdin."),
     ],
     model: ModelFolder = None,
     beams: Annotated[int, typer.Option(min=1, max=32, help="Beam width; values above 1 also return alternatives.")] = 1,
+    drawings: Drawings = 1,
     target: Annotated[
         Format,
         typer.Option(
@@ -36,6 +49,7 @@ def recognize(  # noqa: PLR0913, PLR0917  # one parameter per option
     image_out: Annotated[
         Path | None, typer.Option(help="Write each picture that the model reads into this folder, as PNG.")
     ] = None,
+    only: Only = None,
     constrained: Constrained = None,
     device: Device = None,
     runtime: RuntimeOption = None,
@@ -48,18 +62,25 @@ def recognize(  # noqa: PLR0913, PLR0917  # one parameter per option
     workspace: Workspace = context.obj
     with extra_needed("recognize"):
         from latexify.serve.files import FileFailure, answer_files, list_sources
-        from latexify.serve.recognizer import Recognizer, default_model
+        from latexify.serve.recognizer import Recognizer
 
-    folder = model or default_model(trained_here=workspace.data("model"))
+    sources = list_sources(paths)
+    folder = chosen_model(workspace, model)
     with extra_needed("recognize"):
         recognizer = Recognizer(folder, device=device, runtime=runtime, constrained=constrained, num_threads=threads)
     with_names = len(paths) > 1 or Path(paths[0]).is_dir()
     any_failed = False
-    for number, answer in enumerate(answer_files(recognizer, list_sources(paths), num_beams=beams), start=1):
+    if sources.others:
+        _say(sources.notice())
+    answers = answer_files(recognizer, sources.names, num_beams=beams, num_drawings=drawings, only=only)
+    for number, answer in enumerate(answers, start=1):
         if isinstance(answer, FileFailure):
             any_failed = True
-            print(f"latexify: {answer.name}: {answer.reason}", file=sys.stderr, flush=True)
+            _say(f"{answer.name}: {answer.reason}")
             continue
+        if answer.left_out:
+            others = ", ".join(f"{count:,} {kind}" for kind, count in sorted(answer.left_out.items()))
+            _say(f"{answer.name}: left out, because they are no strokes: {others}")
         if image_out is not None:
             _write_picture(image_out, number, answer)
         if as_json:
@@ -70,11 +91,15 @@ def recognize(  # noqa: PLR0913, PLR0917  # one parameter per option
             text = answer.recognition.to_format(target)
         except LatexifyError as error:
             any_failed = True
-            print(f"latexify: {answer.name}: {error}", file=sys.stderr, flush=True)
+            _say(f"{answer.name}: {error}")
             continue
         print(f"{answer.name}\t{text}" if with_names else text, flush=True)
     if any_failed:
         raise typer.Exit(1)
+
+
+def _say(text: str) -> None:
+    print(f"latexify: {text}", file=sys.stderr, flush=True)
 
 
 def _write_picture(folder: Path, number: int, answer: "FileAnswer") -> None:

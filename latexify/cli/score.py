@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from latexify.artifacts.names import PREDICTIONS_NAME
-from latexify.cli.options import Device, TrainedFolder, Workspace, extra_needed
+from latexify.cli.options import Device, Workspace, extra_needed
+from latexify.common.errors import LatexifyError
+from latexify.common.package_data import is_model
 
 
 def score(  # noqa: PLR0913, PLR0917  # one parameter per option
@@ -51,6 +53,7 @@ def score(  # noqa: PLR0913, PLR0917  # one parameter per option
         with extra_needed("evaluate"):
             from latexify.eval.score import stage
             from latexify.eval.score.summary import format_summary
+            from latexify.pipeline.engine.engine import usable_cpus
 
         params = workspace.params
         result = stage.run(
@@ -60,6 +63,7 @@ def score(  # noqa: PLR0913, PLR0917  # one parameter per option
             shards=workspace.shards,
             metrics=workspace.metrics("score"),
             plots=workspace.data("plots"),
+            jobs=usable_cpus(),
         )
         print(format_summary(result))
         return
@@ -88,13 +92,27 @@ def score(  # noqa: PLR0913, PLR0917  # one parameter per option
     print(format_result(result))
 
 
-def calibrate(context: typer.Context, model: TrainedFolder = None, device: Device = None) -> None:
+def calibrate(
+    context: typer.Context,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="Model folder, which is changed. Default: data/model, the one trained here.", show_default=False
+        ),
+    ] = None,
+    device: Device = None,
+) -> None:
     """Calibrate a model's confidences on the validation inks. `train` already does this."""
     workspace: Workspace = context.obj
     with extra_needed("evaluate"):
         from latexify.eval.predict import calibrate as command
 
     folder = model or workspace.data("model")
+    if model is None and not is_model(folder):
+        raise LatexifyError(
+            f"{folder} holds no model to calibrate: run `latexify train`, or name one with --model (the installed one "
+            "is calibrated already and stays as it is)"
+        )
     fit = command.run(folder, shards=workspace.shards, seed=workspace.params_or_defaults.seed, device=device)
     num_right = f"{fit.num_right} of {fit.num_samples} validation inks right"
     print(f"{folder}: {num_right}; log-odds x {fit.slope} + {fit.offset}")

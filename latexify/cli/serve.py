@@ -6,7 +6,17 @@ from typing import Annotated
 
 import typer
 
-from latexify.cli.options import Constrained, Device, Host, ModelFolder, RuntimeOption, Threads, Workspace, extra_needed
+from latexify.cli.options import (
+    Constrained,
+    Device,
+    Host,
+    ModelFolder,
+    RuntimeOption,
+    Threads,
+    Workspace,
+    chosen_model,
+    extra_needed,
+)
 
 SAGEMAKER_MODEL = Path("/opt/ml/model")  # where SageMaker puts the model of an endpoint
 
@@ -18,7 +28,7 @@ def serve(  # noqa: PLR0913, PLR0917  # one parameter per option
     model: Annotated[
         Path | None,
         typer.Option(
-            help="Model folder. Default: /opt/ml/model if it holds one, else the installed model, else data/model.",
+            help="Model folder. Default: /opt/ml/model if it holds one, else data/model, else the installed model.",
             show_default=False,
         ),
     ] = None,
@@ -38,12 +48,11 @@ def serve(  # noqa: PLR0913, PLR0917  # one parameter per option
         from latexify.artifacts.names import MANIFEST_NAME
         from latexify.serve.http import server
         from latexify.serve.http.worker import ServiceSettings
-        from latexify.serve.recognizer import default_model
 
     if model is None and (SAGEMAKER_MODEL / MANIFEST_NAME).is_file():
         model = SAGEMAKER_MODEL
     settings = ServiceSettings(
-        model=model or default_model(trained_here=workspace.data("model")),
+        model=chosen_model(workspace, model),
         device=device,
         constrained=constrained,
         runtime=runtime,
@@ -70,10 +79,9 @@ def demo(  # noqa: PLR0913, PLR0917  # one parameter per option
     with extra_needed("demo"):
         from latexify.serve.demo import server
         from latexify.serve.demo.state import DemoSettings
-        from latexify.serve.recognizer import default_model
 
     settings = DemoSettings(
-        model=model or default_model(trained_here=workspace.data("model")),
+        model=chosen_model(workspace, model),
         device=device,
         runtime=runtime,
         threads=threads,

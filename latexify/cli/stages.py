@@ -1,11 +1,15 @@
 """The commands of the pipeline: one per stage of dvc.yaml, and `params`."""
 
 import os
-from typing import Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from latexify.cli.options import Address, Backend, Device, Jobs, Workspace, absolute, engine_for, extra_needed
+
+if TYPE_CHECKING:
+    from latexify.eval.config import PredictParams
 
 
 def params(context: typer.Context) -> None:
@@ -113,6 +117,8 @@ def train(
         if dry_run:
             print(estimate.dry_run(trainer))
             return
+        if (note := _search_of_predict(params.predict)) and trainer.inputs.ranks.is_main:
+            print(note, file=sys.stderr, flush=True)
         stage.run(trainer, out=out, metrics=workspace.metrics("train"))
     if os.environ.get("RANK", "0") == "0":  # torchrun starts several processes, and rank 0 wrote the model
         from latexify.eval.predict import calibrate
@@ -120,8 +126,16 @@ def train(
         calibrate.run(out, shards=workspace.shards, seed=params.seed, device=device)
 
 
+def _search_of_predict(params: "PredictParams") -> str:
+    """Say how the search of `predict` differs from that of validations; empty if it does not."""
+    beams = f"predict.num_beams is {params.num_beams}" if params.num_beams > 1 else ""
+    free = "" if params.constrained else "predict.constrained is false"
+    differences = " and ".join(filter(None, (beams, free)))
+    return f"latexify: train validates by constrained greedy search, but {differences}" if differences else ""
+
+
 def predict(context: typer.Context, device: Device = None) -> None:
-    """Predict the LaTeX of the evaluation inks with the trained model."""
+    """Predict the LaTeX of the evaluation inks with the trained model, or with the one that predict.model names."""
     workspace: Workspace = context.obj
     params = workspace.params
     with extra_needed("evaluate"):
@@ -129,10 +143,11 @@ def predict(context: typer.Context, device: Device = None) -> None:
 
     stage.run(
         params.predict,
-        model=workspace.data("model"),
+        model=workspace.predict_model,
         shards=workspace.shards,
         out=workspace.data("predictions"),
         device=device,
+        is_named=workspace.is_model_named,
     )
 
 
@@ -142,17 +157,20 @@ def report(context: typer.Context) -> None:
     params = workspace.params
     with extra_needed("evaluate"):
         from latexify.eval.report import stage
+        from latexify.pipeline.engine.engine import usable_cpus
 
     path = stage.run(
         params.report,
         seed=params.seed,
         predictions=workspace.data("predictions"),
         shards=workspace.shards,
-        model=workspace.data("model"),
+        model=workspace.predict_model,
         plots=workspace.data("plots"),
         metrics_folder=workspace.root / "metrics",
         params_path=workspace.params_path,
         parameters=params.model_dump(mode="json"),
         out=workspace.data("report"),
+        is_named=workspace.is_model_named,
+        jobs=usable_cpus(),
     )
     print(path)

@@ -24,8 +24,34 @@ def list_models(folder: Path = MODELS) -> list[Path]:
     return sorted(path.parent for path in folder.glob(f"*/{_MANIFEST_NAME}"))
 
 
-def resolve_base(base: str) -> str:
-    """Return where `model.base` is.
+def is_model(folder: Path) -> bool:
+    """Whether a folder holds a model that is complete, as far as its manifest tells."""
+    return (folder / _MANIFEST_NAME).is_file()
+
+
+def default_model(*, trained_here: Path | None = None, installed: Path = MODELS) -> Path:
+    """Choose the model folder to use where none is named.
+
+    Args:
+        trained_here: Folder of the model that the project trains. It is taken if it holds a model.
+        installed: Folder of the installed models.
+
+    Raises:
+        LatexifyError: If there is no model, or there are several installed ones and none was trained here.
+    """
+    if trained_here is not None and is_model(trained_here):
+        return trained_here
+    models = list_models(installed)
+    if len(models) > 1:
+        raise LatexifyError(f"there are several models ({', '.join(map(str, models))}): choose one with --model")
+    if models:
+        return models[0]
+    folders = str(installed) if trained_here is None else f"{trained_here} or {installed}"
+    raise LatexifyError(f"there is no model in {folders}: name one with --model, or run `latexify train`")
+
+
+def resolve_base(base: str, *, parameter: str = "model.base") -> str:
+    """Return where the model is that a parameter names.
 
     A name such as `models/crohme-small` means the folder below the current one or, where there is none (outside a
     clone), the installed model of that name; LatexifyError if there is neither. Everything else is returned unchanged.
@@ -36,4 +62,4 @@ def resolve_base(base: str) -> str:
     if folder.parent == MODELS and (folder / _MANIFEST_NAME).is_file():
         return str(folder)
     names = ", ".join(f"models/{path.name}" for path in list_models()) or "none"
-    raise LatexifyError(f"model.base: no model {base}, neither here nor installed with latexify (installed: {names})")
+    raise LatexifyError(f"{parameter}: no model {base}, neither here nor installed with latexify (installed: {names})")

@@ -64,3 +64,8 @@ class Progress:
         line = f"{self._stage}: {self._done}{of_total} {self._unit} in {elapsed_s:.0f} s, {rate:.1f}/s{left}{note}"
         print(line, file=sys.stderr, flush=True)
         self._last_line = now
+
+
+def notice(text: str) -> None:
+    """Print a line about something that is no error but must not go unnoticed; stdout is for results."""
+    print(text, file=sys.stderr, flush=True)

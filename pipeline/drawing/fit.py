@@ -28,10 +28,12 @@ Counts = npt.NDArray[np.integer]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Canvas:
-    """The picture to draw on. Raises LatexifyError if margins and pen leave no room.
+    """The picture to draw on. Raises LatexifyError if margins and pen leave no room, or the steps do not fit.
 
     max_stroke_px: largest size of an ink's usual stroke (the median of the strokes' longer sides, without dots), so
     that a single letter is not drawn much larger than those of a long formula; None: every ink fills the canvas.
+    width_step_px: steps of the width; the picture of an ink is as narrow as its steps allow, and `width_px` at most.
+    None: every picture is `width_px` wide.
     """
 
     height_px: int
@@ -39,12 +41,19 @@ class Canvas:
     margin_px: float  # paper left free on every side
     pen_width_px: float  # diameter of the round pen
     max_stroke_px: float | None = None
+    width_step_px: int | None = None
 
     def __post_init__(self) -> None:
         if min(self.height_px, self.width_px) <= 2 * self.margin_px + self.pen_width_px:
             raise LatexifyError(
                 f"a canvas of {self.height_px} x {self.width_px} px has no room within margins of {self.margin_px} px "
                 f"for a pen of {self.pen_width_px} px: choose a larger canvas, a smaller margin or a thinner pen"
+            )
+        step = self.width_step_px
+        if step is not None and (step < 2 or step % 2 or self.width_px % step):
+            raise LatexifyError(
+                f"a canvas of {self.width_px} px cannot be cut in steps of {step} px: choose an even number that "
+                "divides its width"
             )
 
 
@@ -65,6 +74,7 @@ class FittedInks:
     stroke_lengths: Counts  # points of each stroke, [num_strokes], at least 1
     num_strokes: Counts  # strokes of each ink, [num_inks], at least 1
     pen_widths_px: Floats  # [num_inks]
+    widths_px: Counts  # of each ink's picture, [num_inks]
     finite: npt.NDArray[np.bool_]  # whether all coordinates of an ink are finite, [num_inks]; others cannot be drawn
 
 
@@ -101,10 +111,17 @@ def fit_inks(
             limits = canvas.max_stroke_px * scales.strokes / _usual_strokes(x, y, stroke_lengths, num_strokes)
         taken_px = 2 * canvas.margin_px + pen_widths_px
         x, y = _fit(x, y, ink_lengths, (canvas.width_px - taken_px, canvas.height_px - taken_px), limits)
+        widths_px = _picture_widths(x, starts, taken_px, canvas)
         x, y = x + canvas.width_px / 2, y + canvas.height_px / 2
         x, y, simplified = simplify(x, y, stroke_lengths)
     return FittedInks(
-        x_px=x, y_px=y, stroke_lengths=simplified, num_strokes=num_strokes, pen_widths_px=pen_widths_px, finite=finite
+        x_px=x,
+        y_px=y,
+        stroke_lengths=simplified,
+        num_strokes=num_strokes,
+        pen_widths_px=pen_widths_px,
+        widths_px=widths_px,
+        finite=finite,
     )
 
 
@@ -143,6 +160,20 @@ def _fit(
     scale = np.minimum(1 / np.maximum(widest, least / np.minimum(room_x_px, room_y_px)), limits)
     middle_x, middle_y, scale = np.repeat([(low_x + high_x) / 2, (low_y + high_y) / 2, scale], ink_lengths, axis=1)
     return (x - middle_x) * scale, (y - middle_y) * scale
+
+
+def _picture_widths(x: Floats, starts: Counts, taken_px: Floats, canvas: Canvas) -> Counts:
+    """Return the width of each ink's picture, int [num_inks]: the fewest steps that hold the ink, margins and pen.
+
+    x: centred coordinates of all points in pixels; starts: first point of each ink; taken_px: margins and pen.
+    """
+    step = canvas.width_step_px
+    if step is None:
+        return np.full(len(starts), canvas.width_px)
+    needed_px = np.maximum.reduceat(x, starts) - np.minimum.reduceat(x, starts) + taken_px
+    # an ink that fills a picture to the last digit must not need another step for a rounding error
+    steps = np.ceil(np.nan_to_num(needed_px, nan=0, posinf=0) / step - 1e-6)
+    return np.clip(steps.astype(np.intp), 1, canvas.width_px // step) * step
 
 
 def simplify(x: Floats, y: Floats, stroke_lengths: Counts) -> tuple[Floats, Floats, Counts]:

@@ -9,8 +9,8 @@ from pathlib import Path
 from latexify.artifacts.files import write_json
 from latexify.artifacts.location import Location
 from latexify.pipeline.inks.ink import Reason, Rejection
-from latexify.pipeline.inputs.archives import Member, iter_members
-from latexify.pipeline.inputs.inputs import SourceInput, SourcePlan, changed_since, is_input, resolve_input
+from latexify.pipeline.inputs.archives import Member, is_ink, iter_members
+from latexify.pipeline.inputs.inputs import SourceInput, SourcePlan, changed_since, resolve_input
 
 # a chunk ends at whichever limit comes first, which bounds a worker's memory
 MEMBERS_PER_CHUNK = 1024
@@ -75,7 +75,7 @@ def _iter_inputs(item: SourceInput, *, base: Path, max_bytes: int | None, in_pla
     """Yield the InkML members of one input, then check their number and size against what `source` saw."""
     num_inputs, num_bytes = 0, 0
     for member in iter_members(resolve_input(item, base=base), max_bytes=max_bytes, in_place=in_place):
-        if is_input(member.name, rule=item.rule):
+        if is_ink(member) and item.rule.selects(member.name):
             num_inputs += 1
             num_bytes += member.num_bytes
             yield member

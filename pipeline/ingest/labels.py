@@ -45,7 +45,8 @@ def read_label(
     """Return the label as it is and normalised. Raises UnusableInkError: NO_LABEL or BAD_LABEL."""
     label = _first(annotations, names)
     if label is None:
-        raise UnusableInkError(Reason.NO_LABEL, f"no annotation {' or '.join(names)}")
+        present = ", ".join(sorted(annotations)) or "no annotation"
+        raise UnusableInkError(Reason.NO_LABEL, f"no annotation {' or '.join(names)}; the ink has {present}")
     if len(label) > max_label_chars:
         raise UnusableInkError(Reason.BAD_LABEL, f"{len(label)} characters, at most {max_label_chars} are allowed")
     normalized_label = normalize(label)

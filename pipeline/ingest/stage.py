@@ -22,7 +22,7 @@ from latexify.artifacts.location import Location, is_local
 from latexify.artifacts.manifest import Manifest, read_manifest, write_manifest
 from latexify.artifacts.names import INKS, MANIFEST_NAME, REJECTS_NAME, SOURCE
 from latexify.common.errors import LatexifyError
-from latexify.common.progress import Progress
+from latexify.common.progress import Progress, notice
 from latexify.pipeline.config import IngestParams
 from latexify.pipeline.engine.engine import Call, Engine
 from latexify.pipeline.ingest import dedup
@@ -44,7 +44,7 @@ def run(params: IngestParams, *, source: Path, out: Location, metrics: Location,
     An interrupted run continues from its draft (`latexify.artifacts.draft`) and ends with the same bytes. The counts
     are `inputs`, `rows` by split and `rejected` by reason. Raises LatexifyError if the source is missing, changed or
     damaged, if more than `params.max_reject_fraction` of the inputs are rejected (the message names the
-    ``rejects.parquet`` that lists them), or if there is nothing to train on.
+    ``rejects.parquet`` that lists them), or if no row is left. Without training inks, a line on stderr says so.
     """
     made_from = read_manifest(source, SOURCE)
     plan = SourcePlan.from_content(made_from.content, where=source / MANIFEST_NAME)
@@ -119,7 +119,7 @@ def _calls(
 
 
 def _require_sound(counts: Mapping[str, Any], *, params: IngestParams, out: Location) -> None:
-    """Raise LatexifyError if there are too many rejections, or no training inks."""
+    """Raise LatexifyError if there are too many rejections, or no inks; say so if there are none to train on."""
     faulty = Counter({reason: number for reason, number in counts["rejected"].items() if reason not in _DUPLICATES})
     fraction = faulty.total() / counts["inputs"]
     if fraction > params.max_reject_fraction:
@@ -131,10 +131,12 @@ def _require_sound(counts: Mapping[str, Any], *, params: IngestParams, out: Loca
             f"{', '.join(f'{reason} ({number})' for reason, number in faulty.most_common(3))}; "
             f"such as {first['source']}: {first['detail']}; {out / REJECTS_NAME} lists them all"
         )
+    if not any(counts["rows"].values()):
+        raise LatexifyError(f"no ink is left of {counts['inputs']} inputs: {out / REJECTS_NAME} lists the reasons")
     if not counts["rows"]["train"]:
-        raise LatexifyError(
-            f"no ink is in the training split ({counts['rows']}): look at {out / REJECTS_NAME} and at how params.yaml "
-            "splits the dataset"
+        notice(
+            f"ingest: no ink is in the training split ({counts['rows']}), so models can be evaluated (predict.model), "
+            "but not trained: if that is not wanted, look at how params.yaml splits the dataset"
         )
 
 

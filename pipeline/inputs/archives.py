@@ -22,7 +22,16 @@ from upath import UPath
 
 from latexify.artifacts.location import Location, is_local
 from latexify.common.errors import LatexifyError
-from latexify.pipeline.inputs.inputs import SourceInput, changed_since, kind_of, resolve_input
+from latexify.pipeline.inkml.root import SNIFFED_BYTES, root_name
+from latexify.pipeline.inputs.inputs import (
+    SourceInput,
+    changed_since,
+    is_inkml_name,
+    is_xml_name,
+    kind_of,
+    resolve_input,
+)
+from latexify.pipeline.inputs.walk import walk_files
 
 FETCHED_AT_ONCE = 64  # files from an object store; one at a time, each would wait for the one before
 _DECOMPRESSORS: tuple[tuple[bytes, Callable[[IO[bytes]], object]], ...] = (
@@ -55,6 +64,7 @@ class Member:
     data: bytes | None  # None if it is not a regular file, is larger than the limit, or was not asked for
     is_file: bool  # False for links and devices
     offset: int | None = None  # of the content in the archive; None in folders, and where it is compressed or in pieces
+    is_inkml_xml: bool = False  # whether it is a file ``.xml`` in a folder on this machine that holds InkML
 
 
 def iter_members(path: Location, *, max_bytes: int | None, in_place: bool = False) -> Iterator[Member]:
@@ -87,11 +97,12 @@ def _archive_members(path: Location, *, max_bytes: int | None, in_place: bool) -
 
 
 def _folder_members(folder: Path, *, max_bytes: int | None) -> Iterator[Member]:
-    for name in _relative_paths(folder):
+    for name in walk_files(folder):
         file = folder / name
         num_bytes = file.stat().st_size
         data = file.read_bytes() if max_bytes is not None and num_bytes <= max_bytes else None
-        yield Member(name=name, num_bytes=num_bytes, data=data, is_file=True)
+        is_inkml = is_xml_name(name) and _holds_inkml(file)
+        yield Member(name=name, num_bytes=num_bytes, data=data, is_file=True, is_inkml_xml=is_inkml)
 
 
 def _stored_members(folder: UPath, *, max_bytes: int | None) -> Iterator[Member]:
@@ -108,16 +119,15 @@ def _stored_members(folder: UPath, *, max_bytes: int | None) -> Iterator[Member]
             yield Member(name=name, num_bytes=sizes[name], data=data, is_file=True)
 
 
-def _relative_paths(folder: Path) -> list[str]:
-    """List regular files, including linked ones (the folder is the user's own); linked folders are not entered."""
+def is_ink(member: Member) -> bool:
+    """Whether a member is InkML: by its name, or for ``.xml`` in a folder by its content."""
+    return is_inkml_name(member.name) or member.is_inkml_xml
 
-    def stop(error: OSError) -> None:
-        raise LatexifyError(f"{folder} cannot be listed ({error}): check its permissions") from error
 
-    paths = []
-    for parent, _, files in os.walk(folder, onerror=stop):
-        paths += [Path(parent, file).relative_to(folder).as_posix() for file in files if Path(parent, file).is_file()]
-    return sorted(paths)
+def _holds_inkml(file: Path) -> bool:
+    """Whether the root element of an XML file is that of InkML."""
+    with file.open("rb") as opened:
+        return root_name(opened.read(SNIFFED_BYTES)) == "ink"
 
 
 def _zip_members(file: IO[bytes], *, max_bytes: int | None) -> Iterator[Member]:

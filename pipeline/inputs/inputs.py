@@ -12,10 +12,12 @@ from latexify.artifacts.location import Location, location_of
 from latexify.common.errors import LatexifyError
 from latexify.common.section import Section
 from latexify.pipeline.inputs.splits import SplitRule, path_parts
+from latexify.pipeline.inputs.walk import is_hidden
 
 Kind = Literal["archive", "folder"]
 
 INKML_SUFFIX = ".inkml"
+XML_SUFFIX = ".xml"
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.~/+=,-]*")  # names in which only dots need percent-encoding
 
@@ -88,15 +90,14 @@ def changed_since(item: SourceInput) -> LatexifyError:
     return LatexifyError(f"{item.name} has changed since `latexify source` looked at it: run `latexify source` again")
 
 
-def is_input(name: str, *, rule: SplitRule) -> bool:
-    """Return whether the member `name` counts: every such member becomes an ink or a rejection."""
-    return is_inkml_name(name) and rule.selects(name)
-
-
 def is_inkml_name(name: str) -> bool:
     """Return whether a member is named like an InkML file. Hidden files, such as those macOS adds, do not count."""
-    folder, _, base = name.rpartition("/")
-    return base.lower().endswith(INKML_SUFFIX) and not base.startswith(".") and "__MACOSX" not in folder.split("/")
+    return name.lower().endswith(INKML_SUFFIX) and not is_hidden(name)
+
+
+def is_xml_name(name: str) -> bool:
+    """Return whether a member may be InkML under the suffix that Microsoft's programs give it; its content decides."""
+    return name.lower().endswith(XML_SUFFIX) and not is_hidden(name)
 
 
 def key_of(name: str) -> str:

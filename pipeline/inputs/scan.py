@@ -11,8 +11,9 @@ from typing import cast
 
 from latexify.artifacts.location import Location, is_local
 from latexify.common.errors import LatexifyError
-from latexify.pipeline.inputs.archives import iter_members
-from latexify.pipeline.inputs.inputs import Kind, SourceInput, is_input, key_of, kind_of
+from latexify.common.progress import notice
+from latexify.pipeline.inputs.archives import is_ink, iter_members
+from latexify.pipeline.inputs.inputs import Kind, SourceInput, is_xml_name, key_of, kind_of, printable
 from latexify.pipeline.inputs.splits import SplitRule
 
 HASHED_AT_ONCE_BYTES = 1 << 24  # larger files of a folder are hashed in pieces
@@ -46,7 +47,7 @@ def scan_inputs(specs: Sequence[InputSpec], *, base: Path) -> list[SourceInput]:
     if repeated:
         raise LatexifyError(f"{repeated[0]} is named twice in params.yaml: name each folder or archive once")
     listings = [_scan(spec) for spec in specs]
-    prefixes = _key_prefixes(specs, listings)
+    prefixes = key_prefixes([spec.path.name for spec in specs], [listing.names for listing in listings])
     return [
         SourceInput(
             path=_relative(spec.path, base=base),
@@ -75,21 +76,36 @@ def _scan(spec: InputSpec) -> _Listing:
 
 
 def _scan_archive(spec: InputSpec) -> _Listing:
-    members = iter_members(spec.path, max_bytes=None) if spec.listed else ()
-    names = [member.name for member in members if is_input(member.name, rule=spec.rule)]
+    names, left_out = [], []
+    for member in iter_members(spec.path, max_bytes=None) if spec.listed else ():
+        if is_ink(member) and spec.rule.selects(member.name):
+            names.append(member.name)
+        elif is_xml_name(member.name):
+            left_out.append(member.name)
+    _name_left_out(spec, left_out, why="in an archive")
     sha256 = _digest(spec.path).hex()
     return _Listing(kind="archive", names=names, num_bytes=spec.path.stat().st_size, sha256=sha256)
 
 
 def _scan_folder(spec: InputSpec) -> _Listing:
-    names, num_bytes, digest = [], 0, hashlib.sha256()
+    names, left_out, num_bytes, digest = [], [], 0, hashlib.sha256()
     for member in iter_members(spec.path, max_bytes=HASHED_AT_ONCE_BYTES):
-        if is_input(member.name, rule=spec.rule):
+        if not is_ink(member) and is_xml_name(member.name):
+            left_out.append(member.name)
+        elif is_ink(member) and spec.rule.selects(member.name):
             content = _digest(spec.path / member.name) if member.data is None else hashlib.sha256(member.data).digest()
             digest.update(member.name.encode("utf-8", "surrogateescape") + b"\0" + content)
             names.append(member.name)
             num_bytes += member.num_bytes
+    _name_left_out(spec, left_out, why="no InkML")
     return _Listing(kind="folder", names=names, num_bytes=num_bytes, sha256=digest.hexdigest())
+
+
+def _name_left_out(spec: InputSpec, names: Sequence[str], *, why: str) -> None:
+    """Say which files of a suffix that may be InkML are not looked at; a folder's are, if they are InkML."""
+    names = [name for name in names if spec.rule.selects(name)]
+    if names:
+        notice(f"source: {spec.name}: {len(names):,} .xml files are left out ({why}), such as {printable(names[0])}")
 
 
 def _digest(file: Location) -> bytes:
@@ -97,11 +113,14 @@ def _digest(file: Location) -> bytes:
         return hashlib.file_digest(cast("io.BufferedReader", opened), "sha256").digest()
 
 
-def _key_prefixes(specs: Sequence[InputSpec], listings: Sequence[_Listing]) -> list[str]:
-    """Return empty prefixes if no key is in two inputs, otherwise the inputs' own names, made unique."""
-    keys = [frozenset(map(key_of, listing.names)) for listing in listings]
+def key_prefixes(inputs: Sequence[str], members: Sequence[Sequence[str]]) -> list[str]:
+    """Return the prefix of the keys of each input: empty if no key is in two inputs, else made of the input's own name.
+
+    `inputs` are the file names of folders and archives, `members` the names of the members of each.
+    """
+    keys = [frozenset(map(key_of, names)) for names in members]
     if len(frozenset().union(*keys)) == sum(map(len, keys)):
-        return [""] * len(specs)
-    stems = [key_of(spec.path.name.partition(".")[0] or spec.path.name) for spec in specs]
+        return [""] * len(inputs)
+    stems = [key_of(name.partition(".")[0] or name) for name in inputs]
     repeated = {stem for stem, count in Counter(stems).items() if count > 1}
     return [f"{stem}-{number}/" if stem in repeated else f"{stem}/" for number, stem in enumerate(stems, start=1)]

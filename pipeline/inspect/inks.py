@@ -20,8 +20,8 @@ from latexify.pipeline.inkml.document import parse_inkml
 from latexify.pipeline.inkml.xml import UnusableInkError
 from latexify.pipeline.inks.ink import Reason, Stroke
 from latexify.pipeline.inks.table import inks_of, read_inks_manifest
-from latexify.pipeline.inputs.archives import Member, iter_members
-from latexify.pipeline.inputs.inputs import SourcePlan, is_inkml_name, is_input, key_of, printable, resolve_input
+from latexify.pipeline.inputs.archives import Member, is_ink, iter_members
+from latexify.pipeline.inputs.inputs import SourcePlan, is_inkml_name, key_of, printable, resolve_input
 from latexify.pipeline.inspect.entry import Entry, Picture, num_latex_tokens
 from latexify.pipeline.latex import normalize
 from latexify.pipeline.rasterize.worker import extents_of
@@ -99,7 +99,7 @@ def members_of(path: Location) -> Iterator[Member]:
         yield Member(name=path.name, num_bytes=num_bytes, data=data, is_file=True)
         return
     for member in iter_members(path, max_bytes=LIMITS.max_file_bytes):
-        if is_inkml_name(member.name):
+        if is_ink(member):
             yield member
 
 
@@ -170,5 +170,5 @@ def _members(folder: Path, sources: set[str]) -> Iterator[tuple[str, Member]]:
     for item in SourcePlan.from_content(content, where=folder / MANIFEST_NAME).inputs:
         if any(source.startswith(f"{item.name}/") for source in sources):
             for member in members_of(resolve_input(item, base=folder)):
-                if is_input(member.name, rule=item.rule):
+                if is_ink(member) and item.rule.selects(member.name):
                     yield f"{item.name}/{printable(member.name)}", member

@@ -78,6 +78,8 @@ def _manifest(params: RasterizeParams, *, seed: int, inks: Location, tokenizer: 
     require_input(tokenizer_manifest, inks_manifest, where=tokenizer)
     inputs = {manifest.kind: manifest.fingerprint for manifest in (inks_manifest, tokenizer_manifest)}
     shaping = params.model_dump() | ({"seed": seed} if params.variants > 1 else {})
+    if params.width_step_px is None:
+        del shaping["width_step_px"]  # shards of one width are the same as before there were others
     return Manifest(kind=SHARDS.kind, version=FORMAT_VERSION, params=shaping, inputs=inputs)
 
 

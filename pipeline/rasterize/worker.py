@@ -67,7 +67,13 @@ def draw_shard(index: int, task: ShardTask, *, draft: Location, settings: Render
             f"a worker has {', '.join(unlike)}: install the same on every machine, as requirements.lock says"
         )
     require_draft(draft, build_key=settings.build_key)
-    record, rows = write_shard(draft, split=task.split, number=task.number, samples=_samples(task, draft, settings))
+    record, rows = write_shard(
+        draft,
+        split=task.split,
+        number=task.number,
+        samples=_samples(task, draft, settings),
+        with_widths=settings.canvas.width_step_px is not None,
+    )
     write_record(draft, record, rows, build_key=settings.build_key)
     return index, record
 

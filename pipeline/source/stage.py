@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from latexify.artifacts.draft import sole_writer
 from latexify.artifacts.files import write_json
 from latexify.artifacts.location import Location
 from latexify.artifacts.manifest import Manifest, read_manifest, write_manifest
@@ -31,9 +32,23 @@ def run(  # noqa: PLR0913  # parameters of all stages: section, locations, engin
 
     `section` is that of the dataset; its paths are relative to `raw`, or URLs. `jobs` workers generate inks. `composed`
     inks are made of those of the training split. Raises LatexifyError if data is missing, damaged, or cannot be
-    downloaded.
+    downloaded, or if another run is writing the folder.
     """
     out.mkdir(parents=True, exist_ok=True)
+    with sole_writer(out):
+        _write(section, dataset=dataset, seed=seed, raw=raw, out=out, jobs=jobs, composed=composed)
+
+
+def _write(  # noqa: PLR0913  # parameters of the stage
+    section: Section,
+    *,
+    dataset: DatasetName,
+    seed: int,
+    raw: Location,
+    out: Path,
+    jobs: int,
+    composed: ComposedParams | None,
+) -> None:
     for name in (MANIFEST_NAME, COMPOSED_NAME, COUNTS_NAME):
         (out / name).unlink(missing_ok=True)
     listing = DATASETS[dataset].list_inputs(section, Context(seed=seed, raw=raw, out=out, jobs=jobs))
@@ -43,10 +58,10 @@ def run(  # noqa: PLR0913  # parameters of all stages: section, locations, engin
         writer_annotations=list(listing.writers),
     )
     uses_seed = DATASETS[dataset].uses_seed or any(isinstance(spec.rule, HashSplit) for spec in listing.inputs)
-    params = {"dataset": dataset, **section.model_dump()} | ({"seed": seed} if uses_seed else {})
+    params = {"dataset": dataset, **section.identity()} | ({"seed": seed} if uses_seed else {})
     if composed is not None and composed.num_inks:
         plan = _with_composed(plan, composed, seed=seed, raw=raw, out=out, jobs=jobs)
-        params |= {"seed": seed, "composed": composed.model_dump()}
+        params |= {"seed": seed, "composed": composed.identity()}
     inputs = {item.name: item.sha256 for item in plan.inputs}
     content = plan.model_dump()
     manifest = Manifest(kind=SOURCE.kind, version=SOURCE_VERSION, params=params, inputs=inputs, content=content)

@@ -16,8 +16,9 @@ from latexify.pipeline.inkml.writer import RECORDED, inkml, write_archive
 from latexify.pipeline.inks.ink import SPLITS
 from latexify.pipeline.synthesis.fonts.hand import FontHand, ImaginaryWriter
 from latexify.pipeline.synthesis.fonts.pen import record
-from latexify.pipeline.synthesis.formulas.expression import label
+from latexify.pipeline.synthesis.formulas.expression import Node, label
 from latexify.pipeline.synthesis.formulas.generator import expression
+from latexify.pipeline.synthesis.formulas.lines import several_lines
 from latexify.pipeline.synthesis.typeset.layout import typeset
 
 EVALUATION_WRITERS_SHARE = 0.1
@@ -73,6 +74,15 @@ def split_writers(num_writers: int) -> dict[str, range]:
     return {"train": range(train), "valid": range(train, train + each), "test": range(train + each, num_writers)}
 
 
+def _formula(params: SyntheticParams, rng: Random) -> Node:
+    def line() -> Node:
+        return expression(rng, min_tokens=params.min_tokens, max_tokens=params.max_tokens, max_depth=params.max_depth)
+
+    if params.several_lines and rng.random() < params.several_lines:
+        return several_lines(rng, line)
+    return line()
+
+
 def write_inks(task: Task, params: SyntheticParams, *, seed: int) -> list[tuple[str, bytes]]:
     """Member name and InkML of every ink of a task, in order of index."""
     writer = ImaginaryWriter(seed, task.writer)
@@ -80,7 +90,7 @@ def write_inks(task: Task, params: SyntheticParams, *, seed: int) -> list[tuple[
     for index in range(task.start, task.stop):
         digest = hashlib.sha256(f"{seed}/{task.split}/{index}".encode()).digest()
         sample_id, rng = digest.hex()[:16], Random(digest)
-        tree = expression(rng, min_tokens=params.min_tokens, max_tokens=params.max_tokens, max_depth=params.max_depth)
+        tree = _formula(params, rng)
         box = typeset(tree, FontHand(writer, rng))
         points, lengths = record(box.glyphs, writer.style, np.random.default_rng(list(digest)))
         annotations = {

@@ -13,10 +13,11 @@ from transformers import PreTrainedTokenizerBase
 from latexify.artifacts.files import write_json
 from latexify.artifacts.location import Location
 from latexify.artifacts.manifest import Manifest, write_manifest
-from latexify.artifacts.names import MANIFEST_NAME
+from latexify.artifacts.names import INKS, MANIFEST_NAME
 from latexify.common.errors import LatexifyError
-from latexify.common.progress import Progress
+from latexify.common.progress import Progress, notice
 from latexify.pipeline.config import VocabParams
+from latexify.pipeline.grammar.allowances import LearntGrammar, learn_grammar, write_grammar
 from latexify.pipeline.inks.ink import SPLITS
 from latexify.pipeline.inks.table import read_batches, read_inks_manifest
 from latexify.pipeline.latex import NORMALIZER_VERSION, normalize, tokenize
@@ -28,6 +29,8 @@ from latexify.pipeline.vocab.tokenizer import (
 )
 
 FORMAT_VERSION = 1
+NUM_LISTED = 3  # labels that a warning shows
+MAX_STORED = 100  # labels that the manifest lists
 
 
 @dataclass(kw_only=True)
@@ -50,23 +53,27 @@ def run(params: VocabParams, *, base: str, inks: Location, out: Path, metrics: P
     """Make the tokenizer folder `out` for the labels of an inks folder.
 
     `base` is the base model, for `params.tokenizer` = `base`. Returns the metrics, which `metrics` (JSON) holds, too:
-    `size`, and `splits` with the coverage of each. Raises LatexifyError if the inks are missing or have no training
-    labels, or the base tokenizer cannot be loaded.
+    `size`, `splits` with the coverage of each, and for LaTeX tokens `grammar`: what the training labels need beyond the
+    strict grammar (`allowances`), and how many distinct ones cannot be written even so (`num_refused`).
+
+    Raises LatexifyError if the inks are missing, or the base tokenizer cannot be loaded.
     """
     inks_manifest = read_inks_manifest(inks)
     labels = _read_labels(inks)
-    if not labels["train"]:
-        raise LatexifyError(f"{inks} has no training labels to make a tokenizer from: check the splits")
+    if not any(labels.values()):
+        raise LatexifyError(f"{inks} has no labels to make a tokenizer from: run `{INKS.producer}` again")
     facts: dict[str, Any] = {"tokenizer": params.tokenizer, "normalizer_version": NORMALIZER_VERSION}
     if params.tokenizer == "latex":
-        tokenizer = build_latex_tokenizer(_vocabulary(labels["train"], min_count=params.min_count))
+        tokenizer = build_latex_tokenizer(_vocabulary(_labels_to_learn(labels), min_count=params.min_count))
         facts["min_count"] = params.min_count
     else:
         tokenizer = load_base_tokenizer(base)
         # a hub name or folder may later hold another tokenizer
         facts |= {"base": base, "sha256": hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()}
-    coverage = _measure_all(tokenizer, labels)
+    coverage, grammar = _measure_all(tokenizer, labels, params=params)
     _save(tokenizer, out)
+    if grammar is not None:
+        write_grammar(out, grammar.allowances)
     content = {
         "size": len(tokenizer),
         **special_facts(tokenizer),
@@ -74,6 +81,10 @@ def run(params: VocabParams, *, base: str, inks: Location, out: Path, metrics: P
         "unknown": {split: dict(each.unknown.most_common(20)) for split, each in coverage.items()},
     }
     result = {"size": content["size"], "splits": content["coverage"]}
+    if grammar is not None:
+        facts_of_grammar = _grammar_facts(grammar)
+        content["grammar"] = facts_of_grammar
+        result["grammar"] = {name: facts_of_grammar[name] for name in ("allowances", "num_refused")}
     write_json(metrics, result)
     inputs = {"inks": inks_manifest.fingerprint}
     manifest = Manifest(kind="tokenizer", version=FORMAT_VERSION, params=facts, inputs=inputs, content=content)
@@ -122,6 +133,14 @@ def _read_labels(inks: Location) -> dict[str, Counter[str]]:
     return labels
 
 
+def _labels_to_learn(labels: dict[str, Counter[str]]) -> Counter[str]:
+    """Return the training labels; all labels where there are none, since no model can be trained with them then."""
+    if labels["train"]:
+        return labels["train"]
+    notice("vocab: there are no training labels, so the tokenizer has the tokens of the other splits")
+    return sum(labels.values(), Counter())
+
+
 def _vocabulary(labels: Counter[str], *, min_count: int) -> list[str]:
     """Return the LaTeX tokens of the labels, most frequent first, ties by code point."""
     counts: Counter[str] = Counter()
@@ -132,14 +151,37 @@ def _vocabulary(labels: Counter[str], *, min_count: int) -> list[str]:
     return sorted((token for token in counts if counts[token] >= min_count), key=lambda token: (-counts[token], token))
 
 
-def _measure_all(tokenizer: PreTrainedTokenizerBase, labels: dict[str, Counter[str]]) -> dict[str, Coverage]:
+def _measure_all(
+    tokenizer: PreTrainedTokenizerBase, labels: dict[str, Counter[str]], *, params: VocabParams
+) -> tuple[dict[str, Coverage], LearntGrammar | None]:
+    """Measure what the tokenizer loses, and learn the grammar of the training labels; None without LaTeX tokens."""
     splits = [split for split in labels if labels[split]]
     with Progress("vocab", total=sum(len(labels[split]) for split in splits), unit="distinct labels") as progress:
         coverage = {split: _measure(tokenizer, labels[split], progress) for split in splits}
         for split, each in coverage.items():
             if each.num_edits or each.unknown:
                 progress.message(_warning(split, each))
-    return coverage
+        if params.tokenizer != "latex":
+            return coverage, None
+        words = set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens)
+        grammar = learn_grammar(sorted(labels["train"]), vocabulary=words)
+        if grammar.refused:
+            progress.message(_refusal(grammar))
+    return coverage, grammar
+
+
+def _refusal(grammar: LearntGrammar) -> str:
+    listed = ", ".join(repr(label[:80]) for label in grammar.refused[:NUM_LISTED])
+    return (
+        f"warning: constrained search cannot write {len(grammar.refused):,} of the distinct training labels, such as "
+        f"{listed}: mend them (braces and environments in pairs, an argument for each command and script), or set "
+        "predict.constrained to false"
+    )
+
+
+def _grammar_facts(grammar: LearntGrammar) -> dict[str, Any]:
+    names = sorted(grammar.allowances.names)
+    return {"allowances": names, "num_refused": len(grammar.refused), "refused": grammar.refused[:MAX_STORED]}
 
 
 def _warning(split: str, coverage: Coverage) -> str:

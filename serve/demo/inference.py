@@ -1,7 +1,8 @@
 """Recognition for all visitors: drawing in the visitor's thread, the model in a thread of its own."""
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -15,10 +16,11 @@ from latexify.trainer.inference.runtime import Runtime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoResult:
-    """A recognition, and the picture that the model received."""
+    """A recognition, the picture that the model received, and what was left out of the file, by kind."""
 
     picture: Picture
     recognition: Recognition
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +68,11 @@ class SharedRecognizer:
     def read(self, item: RequestItem, *, num_beams: int) -> DemoResult | DemoFailure:
         """Recognise one ink or image; a beam width above 1 also returns alternatives."""
         try:
-            picture = draw_item(item, recognizer=self._recognizer, limits=self.limits)
+            drawn = draw_item(item, recognizer=self._recognizer, limits=self.limits)
         except HttpError as error:
             return DemoFailure(reason=str(error))
-        return DemoResult(picture=picture, recognition=self._recognize(picture, num_beams=num_beams))
+        recognition = self._recognize(drawn.picture, num_beams=num_beams)
+        return DemoResult(picture=drawn.picture, recognition=recognition, left_out=drawn.left_out)
 
     def _recognize(self, picture: Picture, *, num_beams: int) -> Recognition:
         work = self._thread.submit(partial(self._recognizer.read, [picture], num_beams=num_beams))

@@ -10,7 +10,7 @@ import streamlit as st
 from latexify.serve.demo.examples import DemoExample
 from latexify.serve.demo.inference import DemoFailure, DemoResult, SharedRecognizer
 from latexify.serve.demo.widgets import STATIC, candidates, sheet
-from latexify.serve.files import SUFFIXES
+from latexify.serve.files import BY_CONTENT, SUFFIXES
 from latexify.serve.http.limits import MAX_BEAMS
 from latexify.serve.http.requests import RequestItem
 
@@ -75,8 +75,8 @@ def _write(recognizer: SharedRecognizer, examples: Sequence[DemoExample], num_be
 def _read_files(recognizer: SharedRecognizer, num_beams: int) -> None:
     limits = recognizer.limits
     uploaded = st.file_uploader(
-        f"Photographs, scans or InkML files with one formula each, at most {limits.max_body_bytes // 1_000_000} MB",
-        type=[suffix.removeprefix(".") for suffix in SUFFIXES],
+        f"Photographs, scans or ink files with one formula each, at most {limits.max_body_bytes // 1_000_000} MB",
+        type=[suffix.removeprefix(".") for suffix in (*SUFFIXES, *BY_CONTENT)],
         accept_multiple_files=True,
         key="files",
     )
@@ -87,6 +87,10 @@ def _read_files(recognizer: SharedRecognizer, num_beams: int) -> None:
         if isinstance(result, DemoFailure):
             st.error(f"**{_escape(file.name)}**: {_escape(result.reason)}")
             continue
+        if result.left_out:
+            st.warning(
+                f"{_escape(file.name)}: left out, because they are no strokes: {_escape(', '.join(result.left_out))}"
+            )
         with st.container(border=True):
             st.markdown(f"**{_escape(file.name)}**")
             candidates(result, key=f"file-{i}")

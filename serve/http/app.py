@@ -13,10 +13,12 @@ from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Res
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
+from latexify.eval.config import MAX_DRAWINGS
 from latexify.serve.formats.formats import Format
 from latexify.serve.http import schemas
+from latexify.serve.http.batching import SearchOptions
 from latexify.serve.http.http_errors import CLIENT_GONE, HttpError, busy
-from latexify.serve.http.limits import MAX_BEAMS
+from latexify.serve.http.limits import MAX_BEAMS, MAX_ONLY_CHARS
 from latexify.serve.http.metrics import RequestCounter, ServiceMetrics
 from latexify.serve.http.request_body import BodyReceiver, wait_for_disconnect
 from latexify.serve.http.worker import ServiceSettings, Worker
@@ -30,6 +32,14 @@ Formats = Annotated[
     list[Format], Query(description="Formats in which the answer is wanted beside the LaTeX; may be repeated.")
 ]
 Beams = Annotated[int, Query(ge=1, le=MAX_BEAMS, description="Beam width; above 1, alternatives are returned too.")]
+Drawings = Annotated[
+    int,
+    Query(ge=1, le=MAX_DRAWINGS, description="Drawings of each picture whose answers vote: accurate, but slower."),
+]
+Only = Annotated[
+    str | None,
+    Query(max_length=MAX_ONLY_CHARS, description="The symbols that may be written: digits, letters, LaTeX tokens."),
+]
 STATIC = Path(__file__).resolve().parent / "static"
 
 
@@ -76,13 +86,20 @@ def make_app(settings: ServiceSettings, *, on_failure: Callable[[BaseException],
 def _add_recognition(app: FastAPI, worker: Worker, bodies: BodyReceiver) -> None:
     limits = worker.settings.limits
 
-    async def recognize(request: Request, beams: Beams = 1, formats: Formats = []) -> JSONResponse:  # noqa: B006
+    async def recognize(
+        request: Request,
+        beams: Beams = 1,
+        drawings: Drawings = 1,
+        only: Only = None,
+        formats: Formats = [],  # noqa: B006  # FastAPI copies it
+    ) -> JSONResponse:
         """Recognise an image, an InkML file or strokes; or several, as a form of files or a JSON list."""
         worker.require_ready()
         async with bodies.receive(request.receive, request.headers) as body:
             content_type = request.headers.get("content-type", "")
+            options = SearchOptions(num_beams=beams, num_drawings=drawings, only=only)
             work = asyncio.ensure_future(
-                worker.answer(body, content_type=content_type, num_beams=beams, formats=formats)
+                worker.answer(body, content_type=content_type, options=options, formats=formats)
             )
             gone = asyncio.ensure_future(wait_for_disconnect(request.receive))
             try:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from latexify.serve.http.http_errors import busy, too_large
 from latexify.serve.recognizer import Picture, Recognition
@@ -14,8 +14,18 @@ from latexify.serve.recognizer import Picture, Recognition
 class BatchRecognizer(Protocol):
     """The part of a recogniser that the batcher needs."""
 
-    def read(self, pictures: Sequence[Picture], *, num_beams: int) -> list[Recognition]:
+    def read(
+        self, pictures: Sequence[Picture], *, num_beams: int, num_drawings: int, only: str | None
+    ) -> list[Recognition]:
         """Recognise pictures, in their order."""
+
+
+class SearchOptions(NamedTuple):
+    """How to search; pictures of one batch have the same."""
+
+    num_beams: int = 1
+    num_drawings: int = 1
+    only: str | None = None  # see `Recognizer.read`
 
 
 class ItemSlots:
@@ -71,7 +81,7 @@ class Batcher:
         self._max_batch = max_batch
         self._max_wait_s = max_wait_s
         self._on_batch = on_batch
-        self._queue: dict[asyncio.Future[Recognition], tuple[Picture, int]] = {}  # picture and beam width
+        self._queue: dict[asyncio.Future[Recognition], tuple[Picture, SearchOptions]] = {}
         self._arrived = asyncio.Event()
         self._last_size, self._last_end_s = 0, 0.0
 
@@ -80,10 +90,10 @@ class Batcher:
         """Number of pictures in no batch yet."""
         return len(self._queue)
 
-    async def read(self, picture: Picture, *, num_beams: int) -> Recognition:
+    async def read(self, picture: Picture, options: SearchOptions) -> Recognition:
         """Queue a picture and wait for its recognition. Cancelling this removes it from the queue at once."""
         future: asyncio.Future[Recognition] = asyncio.get_running_loop().create_future()
-        self._queue[future] = (picture, num_beams)
+        self._queue[future] = (picture, options)
         self._arrived.set()
         try:
             return await future
@@ -95,12 +105,15 @@ class Batcher:
         loop = asyncio.get_running_loop()
         while True:
             await self._wait_for_pictures()
-            batch, num_beams = self._take_batch()
+            batch, options = self._take_batch()
             if not batch:
                 continue
             started_s = loop.time()
             pictures = list(batch.values())
-            work = loop.run_in_executor(self._thread, partial(self._recognizer.read, pictures, num_beams=num_beams))
+            work = loop.run_in_executor(
+                self._thread,
+                partial(self._recognizer.read, pictures, **options._asdict()),
+            )
             await asyncio.wait({work})
             _set_results(list(batch), work)
             self._last_size, self._last_end_s = len(batch), loop.time()
@@ -123,11 +136,11 @@ class Batcher:
         except TimeoutError:
             return
 
-    def _take_batch(self) -> tuple[dict[asyncio.Future[Recognition], Picture], int]:
-        """Take the first pictures that have the same beam width, if there are any; return them and the width."""
-        _, num_beams = next(iter(self._queue.values()), (None, 0))
-        alike = [future for future, (_, beams) in self._queue.items() if beams == num_beams]
-        return {future: self._queue.pop(future)[0] for future in alike[: self._max_batch]}, num_beams
+    def _take_batch(self) -> tuple[dict[asyncio.Future[Recognition], Picture], SearchOptions]:
+        """Take the first pictures that have the same options, if there are any; return them and the options."""
+        _, options = next(iter(self._queue.values()), (None, SearchOptions()))
+        alike = [future for future, (_, others) in self._queue.items() if others == options]
+        return {future: self._queue.pop(future)[0] for future in alike[: self._max_batch]}, options
 
 
 def _set_results(futures: Sequence[asyncio.Future[Recognition]], work: "asyncio.Future[list[Recognition]]") -> None:

@@ -3,21 +3,32 @@
 import io
 import struct
 import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 
 from PIL import Image, UnidentifiedImageError
 
 from latexify.common.errors import LatexifyError
+from latexify.pipeline.strokes.ink_file import looks_like_ink
 from latexify.serve.http.http_errors import HttpError, too_large, unsupported, unusable
 from latexify.serve.http.limits import Limits
 from latexify.serve.http.requests import RequestItem
-from latexify.serve.recognizer import Picture, Recognizer, looks_like_markup, read_strokes
+from latexify.serve.recognizer import Picture, Recognizer, read_ink
 
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 """Pillow's names of the accepted formats. Others are rare for photographs, and some start programs (EPS)."""
 
 
-def draw_item(item: RequestItem, *, recognizer: Recognizer, limits: Limits) -> Picture:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnItem:
+    """The picture of an item, and the elements of its file that are no strokes, by kind."""
+
+    picture: Picture
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+
+def draw_item(item: RequestItem, *, recognizer: Recognizer, limits: Limits) -> DrawnItem:
     """Draw an item as `Recognizer.draw` and `Recognizer.picture_of` do.
 
     Raises:
@@ -25,25 +36,25 @@ def draw_item(item: RequestItem, *, recognizer: Recognizer, limits: Limits) -> P
     """
     try:
         if item.strokes is not None:
-            return recognizer.draw(item.strokes)
+            return DrawnItem(picture=recognizer.draw(item.strokes), left_out=item.left_out)
         assert item.file is not None
-        if looks_like_markup(item.file):
-            return _draw_inkml(item.file, recognizer, limits)
+        if looks_like_ink(item.file):
+            return _draw_ink(item.file, recognizer, limits)
         _check_image(item.file, limits)
-        return recognizer.picture_of(item.file)
+        return DrawnItem(picture=recognizer.picture_of(item.file))
     except HttpError:
         raise
     except LatexifyError as error:
         raise unusable(str(error)) from None
 
 
-def _draw_inkml(data: bytes, recognizer: Recognizer, limits: Limits) -> Picture:
+def _draw_ink(data: bytes, recognizer: Recognizer, limits: Limits) -> DrawnItem:
     if len(data) > limits.max_ink_bytes:
-        raise too_large(f"the InkML has {len(data)} bytes, the limit is {limits.max_ink_bytes}: send a smaller file")
-    strokes = read_strokes(data, max_file_bytes=limits.max_ink_bytes, max_points=limits.max_points)
-    if len(strokes) > limits.max_strokes:
-        raise unusable(f"{len(strokes)} strokes, the limit is {limits.max_strokes}: send less")
-    return recognizer.draw(strokes)
+        raise too_large(f"the ink has {len(data)} bytes, the limit is {limits.max_ink_bytes}: send a smaller file")
+    ink = read_ink(data, max_file_bytes=limits.max_ink_bytes, max_points=limits.max_points)
+    if len(ink.strokes) > limits.max_strokes:
+        raise unusable(f"{len(ink.strokes)} strokes, the limit is {limits.max_strokes}: send less")
+    return DrawnItem(picture=recognizer.draw(ink.strokes), left_out=ink.left_out)
 
 
 @cache

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 MAX_BEAMS = 8  # largest beam width of a request. The time of the model grows with it.
+MAX_ONLY_CHARS = 2_000  # longest list of symbols that a request limits its answers to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

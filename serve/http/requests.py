@@ -3,15 +3,17 @@
 import base64
 import binascii
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-import numpy as np
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from latexify.pipeline.inks.ink import Stroke
+from latexify.pipeline.inkml.xml import UnusableInkError
+from latexify.pipeline.inks.ink import Reason, Stroke
+from latexify.pipeline.strokes.excalidraw import matches as is_excalidraw
+from latexify.pipeline.strokes.json_file import read_value
 from latexify.serve.http.http_errors import HttpError, malformed, too_large, unsupported, unusable
 from latexify.serve.http.limits import Limits
 
@@ -25,10 +27,11 @@ KINDS = ("strokes", "inkml", "image")  # names that a JSON object may have
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestItem:
-    """One ink or image; exactly one of the two fields is given."""
+    """One ink or image; exactly one of the first two fields is given."""
 
     file: bytes | None = None  # content of an InkML or image file
     strokes: Sequence[Stroke] | None = None  # each float32 [num_points, 2], x to the right, y downward
+    left_out: Mapping[str, int] = field(default_factory=dict)  # beside the strokes: elements that are none, by kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,11 +129,13 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _parse_item(content: Any, prefix: str) -> RequestItem:
+    if is_excalidraw(content):
+        return _parse_strokes(content, prefix)
     if not isinstance(content, dict) or len(content) != 1 or next(iter(content)) not in KINDS:
         raise malformed(f"{prefix}expected an object with exactly one of {', '.join(KINDS)}")
     ((kind, value),) = content.items()
     if kind == "strokes":
-        return RequestItem(strokes=_parse_strokes(value, prefix))
+        return _parse_strokes(value, prefix)
     if not isinstance(value, str):
         raise malformed(f"{prefix}{kind} is not a string: send {'base64' if kind == 'image' else 'the XML'}")
     try:
@@ -141,18 +146,15 @@ def _parse_item(content: Any, prefix: str) -> RequestItem:
         raise malformed(f"{prefix}image is not base64 ({error})") from None
 
 
-def _parse_strokes(value: Any, prefix: str) -> list[Stroke]:
-    """Check that all values are numbers; `_parse_json` reads integers as floats."""
-    if not isinstance(value, list):
-        raise unusable(f"{prefix}strokes is not a list of strokes, each a list of points [x, y]")
-    for i, stroke in enumerate(value):
-        is_valid = isinstance(stroke, list) and all(
-            type(point) is list and len(point) == 2 and type(point[0]) is type(point[1]) is float for point in stroke
-        )
-        if not is_valid:
-            raise unusable(f"{prefix}stroke {i} is not a list of points [x, y] of two numbers")
-    with np.errstate(over="ignore"):  # values beyond float32 become infinite; drawing refuses them
-        return [np.array(stroke, dtype=np.float32).reshape(-1, 2) for stroke in value]
+def _parse_strokes(value: Any, prefix: str) -> RequestItem:
+    """Read strokes in any of the forms of `latexify.pipeline.strokes`."""
+    try:
+        ink = read_value(value if is_excalidraw(value) else {"strokes": value})
+    except UnusableInkError as error:
+        if error.reason == Reason.NO_STROKES and not is_excalidraw(value):
+            return RequestItem(strokes=[])  # an error of this item when it is drawn, not of the whole request
+        raise unusable(f"{prefix}{error.detail}") from None
+    return RequestItem(strokes=ink.strokes, left_out=ink.left_out)
 
 
 def _check_size(items: Sequence[RequestItem], limits: Limits) -> Sequence[RequestItem]:

@@ -30,6 +30,10 @@ class AnswerSchema(BaseModel):
     )
     calibrated: bool
     alternatives: list[AlternativeSchema] = Field(description="Best first; empty if beams is 1.")
+    left_out: dict[str, int] | None = Field(
+        default=None,
+        description="Elements of a drawing that are no strokes, such as texts, by kind; only if there are any.",
+    )
     formats: dict[str, str | None] | None = Field(
         default=None,
         description="Only if formats were wanted: the text in each, null if it cannot express the formula.",
@@ -72,9 +76,10 @@ def request_body(limits: Limits) -> dict[str, Any]:
     points = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
     one = {
         "type": "object",
-        "description": "Exactly one of the three. Strokes are lists of points [x, y], x to the right, y downward.",
+        "description": "Exactly one of the three. Strokes are lists of points [x, y], x to the right, y downward; the "
+        "forms of ML Kit and Mathpix are read, too.",
         "properties": {
-            "strokes": {"type": "array", "items": {"type": "array", "items": points}},
+            "strokes": {"anyOf": [{"type": "array", "items": {"type": "array", "items": points}}, {}]},
             "inkml": {"type": "string"},
             "image": {"type": "string", "format": "byte"},
         },

@@ -4,13 +4,15 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from latexify.common.errors import LatexifyError
 from latexify.serve.formats.formats import Format
-from latexify.serve.http.batching import Batcher, ItemSlots
+from latexify.serve.http.batching import Batcher, ItemSlots, SearchOptions
 from latexify.serve.http.drawing import draw_item
-from latexify.serve.http.http_errors import HttpError, busy
+from latexify.serve.http.http_errors import HttpError, busy, unusable
 from latexify.serve.http.limits import Limits
 from latexify.serve.http.metrics import ServiceMetrics
 from latexify.serve.http.requests import RequestItem, parse_request
@@ -87,40 +89,49 @@ class Worker:
             return
 
     async def answer(
-        self, body: bytes, *, content_type: str, num_beams: int, formats: Sequence[Format] = ()
+        self, body: bytes, *, content_type: str, options: SearchOptions, formats: Sequence[Format] = ()
     ) -> dict[str, Any]:
         """Recognise all items of a body: an answer, or, for a list, `results` with an answer or error for each item.
 
         Answers have `formats` if any are wanted (`Recognition.to_answer`).
 
         Raises:
-            HttpError: If the body or its only item cannot be read, or the queue is full.
+            HttpError: If the body or its only item cannot be read, the options do not suit the model, or the queue is
+                full.
         """
         limits = self.settings.limits
         with self.slots.take(1):
+            if options.only is not None:
+                await self._in_thread(lambda: self._check(options))
             request = await self._in_thread(lambda: parse_request(body, content_type=content_type, limits=limits))
             with self.slots.take(len(request.items) - 1, already_taken=1):
                 if not request.is_list:
-                    return await self._read(request.items[0], num_beams, formats)
-                results = await asyncio.gather(
-                    *(self._read_or_error(item, num_beams, formats) for item in request.items)
-                )
+                    return await self._read(request.items[0], options, formats)
+                results = await asyncio.gather(*(self._read_or_error(item, options, formats) for item in request.items))
                 return {"results": results}
 
-    async def _read(self, item: RequestItem, num_beams: int, formats: Sequence[Format]) -> dict[str, Any]:
+    def _check(self, options: SearchOptions) -> None:
+        assert self._recognizer is not None
+        try:
+            self._recognizer.constraint(options.only)
+        except LatexifyError as error:
+            raise unusable(f"only: {error}") from None
+
+    async def _read(self, item: RequestItem, options: SearchOptions, formats: Sequence[Format]) -> dict[str, Any]:
         recognizer, batcher, limits = self._recognizer, self.batcher, self.settings.limits
         assert recognizer is not None
         assert batcher is not None
-        picture = await self._in_thread(lambda: draw_item(item, recognizer=recognizer, limits=limits))
-        recognition = await batcher.read(picture, num_beams=num_beams)
-        is_calibrated = recognizer.is_calibrated
-        if not formats:
-            return recognition.to_answer(is_calibrated=is_calibrated)
-        return await self._in_thread(lambda: recognition.to_answer(is_calibrated=is_calibrated, formats=formats))
+        drawn = await self._in_thread(lambda: draw_item(item, recognizer=recognizer, limits=limits))
+        recognition = await batcher.read(drawn.picture, options)
+        answer = partial(recognition.to_answer, is_calibrated=recognizer.is_calibrated)
+        result = await self._in_thread(lambda: answer(formats=formats)) if formats else answer()
+        return result | ({"left_out": dict(drawn.left_out)} if drawn.left_out else {})
 
-    async def _read_or_error(self, item: RequestItem, num_beams: int, formats: Sequence[Format]) -> dict[str, Any]:
+    async def _read_or_error(
+        self, item: RequestItem, options: SearchOptions, formats: Sequence[Format]
+    ) -> dict[str, Any]:
         try:
-            return await self._read(item, num_beams, formats)
+            return await self._read(item, options, formats)
         except HttpError as error:
             self._metrics.failures.labels(str(error.status)).inc()
             return {"error": str(error), "status": error.status}

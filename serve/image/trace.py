@@ -52,7 +52,9 @@ def _traced_size_fraction(strokes: list[Stroke], mask: npt.NDArray[np.bool_], wi
 
 def _is_model_input(grey: npt.NDArray[np.uint8], canvas: Canvas) -> bool:
     """Whether the image has the canvas's size, clean margins and ink inside."""
-    if grey.shape != (canvas.height_px, canvas.width_px):
+    height_px, width_px = grey.shape
+    step_px = canvas.width_step_px or canvas.width_px
+    if height_px != canvas.height_px or width_px % step_px or width_px > canvas.width_px:
         return False
     margin = int(canvas.margin_px)
     edges = grey.copy()

@@ -41,6 +41,10 @@ INDEX_SCHEMA = pa.schema(
     ]
 )
 
+WIDTHS_INDEX_SCHEMA = INDEX_SCHEMA.append(pa.field("width_px", pa.int32(), nullable=False))
+"""The schema of shards whose pictures differ in width."""
+SCHEMAS = (INDEX_SCHEMA, WIDTHS_INDEX_SCHEMA)
+
 _NUMBERS = [field.name for field in INDEX_SCHEMA if pa.types.is_integer(field.type)]
 
 
@@ -54,7 +58,8 @@ class SplitIndex:
     folder: Location
     split: str
     height_px: int  # of every picture
-    width_px: int
+    width_px: int  # of the widest pictures
+    width_step_px: int | None  # in what steps widths differ; None if they do not
     shards: list[str]  # file names in `folder`
     shard_bytes: list[int]
     shard_sha256: list[str]
@@ -70,9 +75,14 @@ class SplitIndex:
     json_bytes: npt.NDArray[np.int64]
     sample_crc32: npt.NDArray[np.uint32]  # uint32 [n], of the PNG followed by the ids
     json_crc32: npt.NDArray[np.uint32]  # uint32 [n]
+    widths_px: npt.NDArray[np.int32]  # int32 [n], of each picture
 
     def __len__(self) -> int:
         return len(self.num_tokens)
+
+    def widest_px(self, rows: Sequence[int] | npt.NDArray[np.integer[Any]]) -> int:
+        """Return the width of the widest picture among these rows, or of all if there are none."""
+        return int(self.widths_px[np.asarray(rows, dtype=np.int64)].max()) if len(rows) else self.width_px
 
 
 def open_split(folder: Location, split: str) -> SplitIndex:
@@ -99,11 +109,16 @@ def _open_split(folder: Location, split: str) -> SplitIndex:
     table = _read_table(folder / INDEX_NAME, split)
     # rows of other splits that stand between those of this one get no shard id
     shard_ids = pc.index_in(table["shard"], pa.array([shard["name"] for shard in shards], pa.string()))
+    height_px, width_px = manifest.params["height_px"], manifest.params["width_px"]
+    width_step_px = manifest.params.get("width_step_px")
+    has_widths = "width_px" in table.column_names
+    widths_px = table["width_px"].to_numpy() if has_widths else np.full(len(table), width_px, dtype=np.int32)
     index = SplitIndex(
         folder=folder,
         split=split,
-        height_px=manifest.params["height_px"],
-        width_px=manifest.params["width_px"],
+        height_px=height_px,
+        width_px=width_px,
+        width_step_px=width_step_px,
         shards=[shard["name"] for shard in shards],
         shard_bytes=[shard["num_bytes"] for shard in shards],
         shard_sha256=[shard["sha256"] for shard in shards],
@@ -111,8 +126,10 @@ def _open_split(folder: Location, split: str) -> SplitIndex:
         keys=table["key"].combine_chunks(),
         labels=table["label"].combine_chunks(),
         **{name: table[name].to_numpy() for name in _NUMBERS},
+        widths_px=widths_px,
     )
-    if len(index) != splits[split]["num_samples"] or not _lies_within(index):
+    is_complete = len(index) == splits[split]["num_samples"] and has_widths == (width_step_px is not None)
+    if not is_complete or not _lies_within(index):
         problem = "does not match the manifest beside it"
         raise LatexifyError(f"{folder / INDEX_NAME} {problem}: run `{SHARDS.producer}` again")
     return index
@@ -151,7 +168,8 @@ def _read_table(path: Location, split: str) -> pa.Table:
         with open_parquet(path, dictionaries=("split", "shard")) as file:
             if not set(INDEX_SCHEMA.names) <= set(file.schema_arrow.names):
                 raise LatexifyError(f"{path} was written by an older latexify: run `{SHARDS.producer}` again")
-            table = file.read(columns=INDEX_SCHEMA.names)
+            names = [name for name in WIDTHS_INDEX_SCHEMA.names if name in file.schema_arrow.names]
+            table = file.read(columns=names)
     except (FileNotFoundError, pa.ArrowInvalid) as error:
         raise LatexifyError(f"{path} cannot be read ({error}): run `{SHARDS.producer}` again") from None
     # each split is contiguous, and a slice copies nothing, while a filter would copy all the strings
@@ -161,7 +179,7 @@ def _read_table(path: Location, split: str) -> pa.Table:
 
 def _lies_within(index: SplitIndex) -> bool:
     """Whether the members of every sample are in order and within a shard of the manifest."""
-    if index.shard_ids.min() < 0:
+    if index.shard_ids.min() < 0 or index.widths_px.min() < 1 or index.widths_px.max() > index.width_px:
         return False
     shard_bytes = np.array(index.shard_bytes, dtype=np.int64)[index.shard_ids]
     starts = (index.png_offset, index.ids_offset, index.json_offset)

@@ -20,6 +20,7 @@ from PIL import Image
 from zlib_ng import zlib_ng
 
 MAX_SIDE_PX = 4096  # largest height and width that are decoded; also the limit of the parameters of `rasterize`
+PAPER = 255  # grey of a pixel without ink
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _ZLIB_HEADER = b"\x78\x01"  # deflate, a window of 32 KiB, no dictionary, the fastest level
 _GREY = bytes((8, 0, 0, 0, 0))  # bit depth 8, colour type 0 (grey), deflate, adaptive filtering, no interlace
@@ -70,6 +71,12 @@ def decode_png(data: bytes | memoryview) -> npt.NDArray[np.uint8]:
     pixels = np.empty((height, width), dtype=np.uint8)
     decode_png_into(data, pixels)
     return pixels
+
+
+def png_width(data: bytes | memoryview) -> int:
+    """Return the width that the header of a PNG gives, in pixels."""
+    (width,) = struct.unpack_from(">I", data, 16)
+    return int(width)
 
 
 def decode_png_into(data: bytes | memoryview, pixels: npt.NDArray[np.uint8]) -> None:

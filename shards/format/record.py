@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import itertools
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
@@ -15,7 +16,7 @@ from latexify.artifacts.draft import RECORDS_NAME
 from latexify.artifacts.files import atomic_file, open_parquet
 from latexify.artifacts.location import Location, is_local
 from latexify.artifacts.names import INDEX_NAME
-from latexify.shards.format.index import INDEX_SCHEMA
+from latexify.shards.format.index import SCHEMAS
 from latexify.shards.format.writer import ShardRecord
 
 _SUFFIX = ".parquet"
@@ -58,7 +59,7 @@ def find_finished(folder: Location, name: str, *, build_key: str) -> ShardRecord
         same_key = entry["recipe"] == build_key
     except (OSError, pa.ArrowInvalid, ValueError, KeyError, TypeError):  # pyarrow raises OSError for a damaged page
         return None
-    matches = same_key and rows.schema.equals(INDEX_SCHEMA) and len(rows) == record.num_samples
+    matches = same_key and any(map(rows.schema.equals, SCHEMAS)) and len(rows) == record.num_samples
     return record if matches and _is_intact(folder / name, record) else None
 
 
@@ -69,8 +70,10 @@ def write_index_from_records(folder: Location, names: Iterable[str]) -> dict[str
     """
     with atomic_file(folder / INDEX_NAME) as file:
         hashed = _HashedFile(file)
-        with pq.ParquetWriter(hashed, INDEX_SCHEMA, compression="zstd") as writer:
-            for group in _groups(_rows(folder, name).replace_schema_metadata(None) for name in names):
+        groups = _groups(_rows(folder, name).replace_schema_metadata(None) for name in names)
+        first = next(groups)
+        with pq.ParquetWriter(hashed, first.schema, compression="zstd") as writer:
+            for group in itertools.chain([first], groups):
                 writer.write_table(group, row_group_size=len(group))
                 pa.default_memory_pool().release_unused()  # otherwise Arrow keeps the memory of each group
     return {"num_bytes": hashed.tell(), "sha256": hashed.sha256.hexdigest()}

@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from latexify.artifacts.files import atomic_file
 from latexify.artifacts.location import Location
-from latexify.shards.format.index import INDEX_SCHEMA
+from latexify.shards.format.index import INDEX_SCHEMA, WIDTHS_INDEX_SCHEMA
+from latexify.shards.format.png import png_width
 from latexify.shards.format.sample import IDS_SUFFIX, JSON_SUFFIX, PNG_SUFFIX, EncodedSample, check_key, encode_ids
 from latexify.shards.format.tar import TarWriter
 
@@ -34,16 +35,21 @@ def shard_name(split: str, number: int) -> str:
 
 
 def write_shard(
-    folder: Location, *, split: str, number: int, samples: Iterable[EncodedSample]
+    folder: Location, *, split: str, number: int, samples: Iterable[EncodedSample], with_widths: bool = False
 ) -> tuple[ShardRecord, pa.Table]:
     """Write the samples into one tar in `folder`, atomically and in the order given.
 
-    Returns its facts, and its rows of the index (`INDEX_SCHEMA`). Raises LatexifyError if a key cannot name a member.
+    Returns its facts, and its rows of the index: `INDEX_SCHEMA`, or `WIDTHS_INDEX_SCHEMA` if pictures differ in width
+    (`with_widths`). Raises LatexifyError if a key cannot name a member.
     """
     name = shard_name(split, number)
     with atomic_file(folder / name) as file:
         tar = TarWriter(file)
-        rows = [{"split": split, "shard": name, **_write_sample(tar, sample)} for sample in samples]
+        rows = []
+        for sample in samples:
+            rows.append({"split": split, "shard": name, **_write_sample(tar, sample)})
+            if with_widths:
+                rows[-1]["width_px"] = png_width(sample.png)
         tar.finish()
     record = ShardRecord(
         name=name,
@@ -52,7 +58,7 @@ def write_shard(
         num_bytes=tar.num_bytes,
         sha256=tar.sha256.hexdigest(),
     )
-    return record, pa.Table.from_pylist(rows, schema=INDEX_SCHEMA)
+    return record, pa.Table.from_pylist(rows, schema=WIDTHS_INDEX_SCHEMA if with_widths else INDEX_SCHEMA)
 
 
 def _write_sample(tar: TarWriter, sample: EncodedSample) -> dict[str, Any]:

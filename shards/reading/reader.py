@@ -17,7 +17,7 @@ from latexify.artifacts.location import Location, is_local
 from latexify.artifacts.names import SHARDS
 from latexify.common.errors import LatexifyError
 from latexify.shards.format.index import SplitIndex
-from latexify.shards.format.png import decode_png_into
+from latexify.shards.format.png import PAPER, decode_png_into
 from latexify.shards.format.sample import Sample, decode_ids
 from latexify.shards.reading.cache import ShardCache
 from latexify.shards.reading.prefetch import Prefetcher
@@ -39,6 +39,7 @@ class _Entry(NamedTuple):
     ids_bytes: int
     num_tokens: int
     sample_crc32: int
+    width_px: int
     key: str
     label: str
 
@@ -94,12 +95,13 @@ class SampleReader:
     ) -> list[Sample | DamagedSampleError]:
         """Read samples as :meth:`read` does, but return an error in place of a damaged sample.
 
-        If given, `pixels`, uint8 [len(rows), height, width], is decoded into; the samples' pictures are views of it,
-        and those of damaged samples are undefined. Raises LatexifyError if a shard is missing or truncated.
+        Pictures are as wide as the widest of them; narrower ones have paper on both sides. If given, `pixels`, uint8
+        [len(rows), height, width] of at least that width, is decoded into. The samples' pictures are views of it, and
+        those of damaged samples are undefined. Raises LatexifyError if a shard is missing or truncated.
         """
         self._open_all(rows)
         if pixels is None:
-            pixels = np.empty((len(rows), self._index.height_px, self._index.width_px), dtype=np.uint8)
+            pixels = np.empty((len(rows), self._index.height_px, self._index.widest_px(rows)), dtype=np.uint8)
         # fetch all samples before decoding, because pictures displace everything else from the processor's caches
         return [self._decode(sample, target) for sample, target in zip(self._fetch(rows), pixels, strict=True)]
 
@@ -124,8 +126,9 @@ class SampleReader:
     def _entries(self, rows: Rows) -> Iterator[_Entry]:
         """Look up rows column by column: a single value costs as much as reading a sample from a shard."""
         index, rows = self._index, np.asarray(rows, dtype=np.int64)
-        columns = (index.shard_ids, index.png_offset, index.png_bytes, index.ids_offset, index.ids_bytes)
-        numbers = (column[rows].tolist() for column in (*columns, index.num_tokens, index.sample_crc32))
+        offsets = (index.png_offset, index.png_bytes, index.ids_offset, index.ids_bytes)
+        columns = (index.shard_ids, *offsets, index.num_tokens, index.sample_crc32, index.widths_px)
+        numbers = (column[rows].tolist() for column in columns)
         strings = (column.take(pa.array(rows)).to_pylist() for column in (index.keys, index.labels))
         return map(_Entry._make, zip(*numbers, *strings, strict=True))
 
@@ -155,8 +158,11 @@ class SampleReader:
         if isinstance(sample, DamagedSampleError):
             return sample
         entry = sample.entry
+        left = (pixels.shape[1] - entry.width_px) // 2
+        right = left + entry.width_px
+        pixels[:, :left], pixels[:, right:] = PAPER, PAPER
         try:
-            decode_png_into(sample.png, pixels)
+            decode_png_into(sample.png, pixels[:, left:right])
         except ValueError as error:
             return self._damaged(entry.shard_id, entry.key, error)
         return Sample(key=entry.key, label=entry.label, pixels=pixels, token_ids=sample.token_ids)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from latexify.artifacts.location import Location
 from latexify.artifacts.names import INDEX_NAME
 from latexify.common.errors import first_line
-from latexify.shards.format.index import INDEX_SCHEMA
+from latexify.shards.format.index import SCHEMAS
 from latexify.shards.verify.shard import Finding, ListedShard
 
 _VARIANT = r"@\d+$"  # end of a variant's key; `@` in a key means nothing else, see docs/reference/shards.md
@@ -33,7 +33,7 @@ def read_index(folder: Location, *, sha256: str | None) -> tuple[pa.Table | None
     problems = []
     if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
         problems.append("is not the one of the manifest (its SHA-256 is another)")
-    if not index.schema.equals(INDEX_SCHEMA):
+    if not any(map(index.schema.equals, SCHEMAS)):
         return None, [*problems, "has other columns; samples cannot be told apart"]
     return index, problems
 

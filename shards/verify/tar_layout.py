@@ -37,6 +37,7 @@ class IndexRow:
     json_bytes: int
     sample_crc32: int
     json_crc32: int
+    width_px: int | None = None  # only in an index of pictures that differ in width
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

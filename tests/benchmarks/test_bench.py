@@ -314,7 +314,7 @@ def test_both_evaluations_read_the_same(tmp_path: Path, pools: Pools, monkeypatc
     amount = exam.Amount(num_inks=20, num_steps=1, repeats=1)
     measured, targets = evaluation.run(tmp_path / "new", raw=None, inks="synthetic", amount=amount, pools=pools)
     found = {row.name: row.median for row in measured}
-    assert found["inks that both read alike"] == 100
+    assert found["inks that both recognise alike"] == 100
     assert found["baseline: character error rate"] == pytest.approx(found["latexify: character error rate"], rel=0.1)
     assert min(found.values()) > 0
     assert [target.limit for target in targets] == [3]
@@ -326,7 +326,7 @@ def test_a_model_that_comes_along_is_evaluated(tmp_path: Path, monkeypatch: pyte
     trained = exam.prepare(tmp_path / "trained", raw=None, amount=amount, jobs=1)
     (tmp_path / "models").mkdir()
     trained.model.rename(tmp_path / "models" / "one")
-    monkeypatch.setattr(exam, "SHIPPED", tmp_path / "models")
+    monkeypatch.setattr(exam, "MODELS", tmp_path / "models")
     shipped = exam.prepare(tmp_path / "shipped", raw=None, amount=amount, jobs=1)
     assert not (tmp_path / "shipped" / "runs").exists()
     monkeypatch.setattr(evaluation, "MAX_TOKENS", 6)

@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
@@ -49,7 +51,15 @@ class Project:
         with path.open("w", encoding="utf-8") as file:
             yaml.dump(params, file)
 
-    def dvc(self, *arguments: str, timeout_s: float = 300) -> str:
+    def set_top(self, name: str, value: object) -> None:
+        """Change a parameter of no section."""
+        path, yaml = self.folder / "params.yaml", YAML()
+        params = yaml.load(path.read_text(encoding="utf-8"))
+        params[name] = value
+        with path.open("w", encoding="utf-8") as file:
+            yaml.dump(params, file)
+
+    def dvc(self, *arguments: str, timeout_s: float = 300, code: int = 0) -> str:
         """Run dvc, with this interpreter's commands first on the path; returns what it printed."""
         binaries = str(Path(sys.executable).parent)
         environment = {**os.environ, "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}", "OMP_NUM_THREADS": "2"}
@@ -63,7 +73,7 @@ class Project:
             check=False,
             timeout=timeout_s,
         )
-        assert result.returncode == 0, result.stdout + result.stderr
+        assert (result.returncode != 0) == (code != 0), result.stdout + result.stderr
         return result.stdout + result.stderr
 
     def stages_to_run(self) -> list[str]:
@@ -126,6 +136,50 @@ def test_a_changed_parameter_runs_its_stage_and_what_follows(
         assert project.stages_to_run()[0] == first
     finally:
         (project.folder / "params.yaml").write_text(before, encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_a_named_model_is_evaluated_without_a_training(project: Project, repository: Path, tmp_path: Path) -> None:
+    """DVC runs predict for another model, also one outside the project, and again when its files change."""
+    before = (project.folder / "params.yaml").read_text(encoding="utf-8")
+    outside = tmp_path / "elsewhere" / "theirs"
+    shutil.copytree(repository / "models" / "crohme-small", outside)
+    figures: list[dict[str, Any]] = []
+    try:
+        for model in ("models/crohme-small", str(outside)):
+            project.set({"predict": {"model": model}})
+            assert project.stages_to_run() == ["predict", "report"]  # score, too, once its inputs have changed
+            project.dvc("repro", "report")
+            assert project.stages_to_run() == []
+            figures.append(json.loads((project.folder / "metrics" / "score.json").read_text(encoding="utf-8")))
+        (outside / "calibration.json").unlink()
+        assert project.stages_to_run()[0] == "predict"
+        project.set({"predict": {"model": "data/model"}})
+        assert project.stages_to_run()[0] == "predict"
+    finally:
+        (project.folder / "params.yaml").write_text(before, encoding="utf-8")
+        project.dvc("repro")
+    assert figures[0] == figures[1]
+    own = json.loads((project.folder / "metrics" / "score.json").read_text(encoding="utf-8"))
+    assert own["cer"] != figures[0]["cer"]
+
+
+@pytest.mark.slow
+def test_test_inks_alone_are_evaluated_by_dvc(repository: Path, tmp_path: Path) -> None:
+    """Without training inks there is a report on another model, and one line where `train` is run."""
+    project = Project(tmp_path, repository)
+    inks = project.folder / "data" / "raw" / "mine" / "test"
+    inks.mkdir(parents=True)
+    for number, label in enumerate(("x", "x+y", "2")):
+        ink = f'<ink><annotation type="truth">{label}</annotation><trace>0 0, 9 {number}, 5 20</trace></ink>'
+        (inks / f"{number}.inkml").write_text(ink, encoding="utf-8")
+    project.set({"crohme": {"train": [], "test": ["mine/test"]}, "predict": {"model": "models/crohme-small"}})
+    project.set_top("dataset", "crohme")
+    project.dvc("repro", "report")
+    assert json.loads((project.folder / "metrics/score.json").read_text(encoding="utf-8"))["num_samples"] == 3
+    failed = project.dvc("repro", "train", code=1)
+    assert "has no training samples, so there is nothing to learn from" in failed
+    assert "Traceback" not in failed
 
 
 @pytest.mark.slow

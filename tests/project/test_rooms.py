@@ -15,7 +15,7 @@ BASE = {"common", "artifacts", "fast", "version"}
 ALLOWED = {
     "shards": set(),
     "pipeline": {"shards"},
-    "trainer": {"shards"},
+    "trainer": {"shards", "pipeline"},
     "eval": {"shards", "trainer", "pipeline"},
     "serve": {"shards", "trainer", "pipeline", "eval"},
     "common": set(),
@@ -78,6 +78,15 @@ def test_eval_imports_only_latex_from_the_pipeline() -> None:
     allowed = ("latexify.pipeline.latex", "latexify.pipeline.engine")
     names = {found.name for module in modules_of("eval") for found in imports_of(module)}
     assert not {name for name in names if name.startswith("latexify.pipeline") and not name.startswith(allowed)}
+
+
+def test_the_trainer_imports_only_the_grammar_from_the_pipeline() -> None:
+    """It must know which labels can be written, not how inks are read and drawn."""
+    names = {found.name for module in modules_of("trainer") for found in imports_of(module)}
+    allowed = ("latexify.pipeline.grammar", "latexify.pipeline.latex")
+    used = {name for name in names if name.startswith("latexify.pipeline")}
+    assert used
+    assert not {name for name in used if not name.startswith(allowed)}
 
 
 @pytest.mark.parametrize("package", ["pipeline", "shards", "common", "artifacts", "fast"])

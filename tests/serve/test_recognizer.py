@@ -14,10 +14,14 @@ from typer.testing import CliRunner
 
 from latexify.cli.app import app
 from latexify.common.errors import LatexifyError
+from latexify.eval.compare.files import score_files
+from latexify.eval.config import ScoreParams
+from latexify.eval.metrics.edits import count_edits
+from latexify.pipeline.strokes.ink_file import looks_like_ink
 from latexify.serve import recognizer as recognizer_module
 from latexify.serve.files import FileAnswer, FileFailure, answer_files, list_sources
 from latexify.serve.formats.formats import Format
-from latexify.serve.recognizer import Recognition, Recognizer, default_model, looks_like_markup
+from latexify.serve.recognizer import Recognition, Recognizer
 from tests.support.handwriting import encoded, ink, inkml, strokes
 from tests.support.reading_models import export_folder, make_loaded
 from tests.support.repository import REPOSITORY
@@ -91,10 +95,65 @@ def test_good_files_are_answered_in_order_and_bad_ones_named(model: Path, files:
         assert len({line["latex"], *(other["latex"] for other in line["alternatives"])}) == 1 + len(
             line["alternatives"]
         )
-    complaints = done.stderr.decode().splitlines()
+    others, *complaints = done.stderr.decode().splitlines()
+    assert others == "latexify: files of other kinds are left out: .txt (1)"
     bad = [*sorted(map(str, files.rglob("*bad*"))), "gone.png"]
     assert [complaint.split(": ")[1] for complaint in complaints] == bad
     assert len(list((tmp_path / "seen").glob("*.png"))) == len(good)
+
+
+def test_labels_of_inks_are_in_the_json_and_score_reads_them(model: Path, tmp_path: Path) -> None:
+    """The only way to score a copied model on other inks was a program of one's own that joined both."""
+    for number, label in enumerate(("x", "$y^2$", "x+y")):
+        annotation = f'<annotation type="truth">{label}</annotation>'.encode()
+        (tmp_path / f"{number}.inkml").write_bytes(inkml().replace(b"<trace>", annotation + b"<trace>", 1))
+    done = recognize("--model", model, "--json", tmp_path, folder=tmp_path)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["reference"] for line in lines] == ["x", "$y^2$", "x+y"]
+    (tmp_path / "x.jsonl").write_bytes(done.stdout)
+    scored = score_files(ScoreParams(bootstrap_samples=100), files=[tmp_path / "x.jsonl"], seed=1)
+    assert scored["num_samples"] == 3
+    expected = count_edits(["x", "y^{2}", "x+y"], [line["latex"] for line in lines])
+    assert scored["char_errors"] == expected.totals()["char_errors"]
+
+
+def test_files_of_a_folder_that_are_left_out_are_counted(model: Path, tmp_path: Path) -> None:
+    """Half of the photos of a phone were left out without a word; what macOS adds is no error."""
+    for name in ("a.inkml", "b.xml", "__MACOSX/c.inkml", ".d.inkml"):
+        (tmp_path / "notes" / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / "notes" / name).write_bytes(inkml())
+    (tmp_path / "notes" / "e.JFIF").write_bytes(encoded(255 - 255 * ink(), "JPEG"))
+    for name in ("f.heic", "g.HEIC", "h.pdf", "README", "package.json", "other.xml"):
+        (tmp_path / "notes" / name).write_bytes(b"{}")
+    done = recognize("--model", model, "notes", folder=tmp_path)
+    assert done.returncode == 0
+    assert [line.split("\t")[0] for line in done.stdout.decode().splitlines()] == [
+        "notes/a.inkml",
+        "notes/b.xml",
+        "notes/e.JFIF",
+    ]
+    expected = "files of other kinds are left out: .heic (2), .json (1), .pdf (1), .xml (1), README (1)"
+    assert done.stderr.decode() == f"latexify: {expected}\n"
+
+
+def test_an_empty_name_is_refused(tmp_path: Path) -> None:
+    """An unset variable would recognise the whole current folder."""
+    done = recognize("", folder=tmp_path)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.startswith(b"latexify: a file name is empty: is a variable unset?")
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_elements_that_are_no_strokes_are_named(model: Path, tmp_path: Path) -> None:
+    """The text beside an ink is not read, but the user sees it in the same picture."""
+    content = {
+        "type": "excalidraw",
+        "elements": [{"type": "freedraw", "x": 0, "y": 0, "points": [[0, 0], [9, 9]]}, {"type": "text"}],
+    }
+    (tmp_path / "a.excalidraw").write_text(json.dumps(content), encoding="utf-8")
+    done = recognize("--model", model, "a.excalidraw", folder=tmp_path)
+    assert done.returncode == 0
+    assert done.stderr == b"latexify: a.excalidraw: left out, because they are no strokes: 1 text\n"
 
 
 def test_one_file_is_one_line_of_latex(model: Path, files: Path) -> None:
@@ -107,6 +166,16 @@ def test_one_file_is_one_line_of_latex(model: Path, files: Path) -> None:
     assert piped.stdout == single.stdout
     both = recognize("--model", model, files / "a-good.inkml", "-", folder=files, data=inkml())
     assert both.stdout == f"{files / 'a-good.inkml'}\t".encode() + single.stdout + b"-\t" + single.stdout
+
+
+def test_the_symbols_can_be_limited(model: Path, files: Path) -> None:
+    """A symbol that the model does not know ends the command in one line, before any answer."""
+    done = recognize("--model", model, "--only", "x 2", files / "a-good.inkml", folder=files)
+    assert done.returncode == 0
+    assert set(done.stdout.decode().strip()) <= set("x2")
+    wrong = recognize("--model", model, "--only", "x \\fracc", files / "a-good.inkml", folder=files)
+    assert (wrong.returncode, wrong.stdout) == (1, b"")
+    assert wrong.stderr.decode() == "latexify: the model cannot write \\fracc (nearest: \\frac)\n"
 
 
 @pytest.mark.parametrize("target", ["pretty", "display", "mathml", "typst"])
@@ -134,29 +203,12 @@ def test_an_answer_that_a_format_cannot_express_is_named(
     assert r"\foo" in done.stderr
 
 
-def test_without_a_model_one_line_says_what_to_do(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_model_one_line_says_what_to_do(files: Path, tmp_path: Path) -> None:
     """The first command that a newcomer tries."""
-    monkeypatch.setattr(recognizer_module, "SHIPPED", tmp_path / "models")
-    with pytest.raises(LatexifyError, match="name one with --model, or run `latexify train`"):
-        default_model(trained_here=tmp_path / "data" / "model")
     done = recognize("--model", tmp_path, files / "a-good.inkml", folder=tmp_path)
     assert done.returncode == 1
     assert done.stderr.count(b"\n") == 1
     assert b"latexify train" in done.stderr
-
-
-def test_the_model_that_comes_along_is_taken_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The README promises this for a fresh clone."""
-    monkeypatch.setattr(recognizer_module, "SHIPPED", tmp_path / "models")
-    here = tmp_path / "data" / "model"
-    for folder in (here, tmp_path / "models" / "one", tmp_path / "models" / "two"):
-        folder.mkdir(parents=True)
-        (folder / "manifest.json").write_text("{}")
-        expected = here if folder == here else folder
-        if folder.name != "two":
-            assert default_model(trained_here=here) == expected
-    with pytest.raises(LatexifyError, match="choose one with --model"):
-        default_model(trained_here=here)
 
 
 @pytest.mark.parametrize("num_beams", [1, 3])
@@ -200,7 +252,7 @@ def test_an_unfinished_answer_has_confidence_0(recognizer: Recognizer, monkeypat
 
 def test_files_are_read_a_few_at_a_time(recognizer: Recognizer, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """100,000 photos do not fit into memory; chunks must not change names, order or answers."""
-    sources = list(list_sources([str(files)]))
+    sources = list_sources([str(files)]).names
     whole = list(answer_files(recognizer, sources))
     monkeypatch.setattr("latexify.serve.files.CHUNK_SIZE", 2)
     parts = list(answer_files(recognizer, sources))
@@ -213,10 +265,10 @@ def test_files_are_read_a_few_at_a_time(recognizer: Recognizer, files: Path, mon
 
 def test_what_is_not_a_file_is_a_line(recognizer: Recognizer, tmp_path: Path) -> None:
     """Missing files and folders without pictures."""
-    sources = list(list_sources([str(tmp_path), str(tmp_path / "gone.inkml")]))
+    sources = list_sources([str(tmp_path), str(tmp_path / "gone.inkml")]).names
     failures = [answer for answer in answer_files(recognizer, sources) if isinstance(answer, FileFailure)]
     assert [failure.reason for failure in failures] == [
-        "the folder holds neither InkML nor images",
+        "the folder holds neither inks nor images",
         "it cannot be read (No such file or directory)",
     ]
     assert sources[1] == str(tmp_path / "gone.inkml")
@@ -234,4 +286,4 @@ def test_what_is_not_a_file_is_a_line(recognizer: Recognizer, tmp_path: Path) ->
 )
 def test_inks_are_distinguished_from_images_by_content(data: bytes, expected: bool) -> None:  # noqa: FBT001  # a table
     """Names may be wrong, and standard input has none."""
-    assert looks_like_markup(data) is expected
+    assert looks_like_ink(data) is expected

@@ -1,6 +1,11 @@
 """The train stage as a user runs it: what it leaves, what it says, and what it exports."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +25,8 @@ from latexify.trainer.loop.loop import Trainer
 from latexify.trainer.loop.step import Stepper, StepResult
 from latexify.trainer.loop.validation import Validation, Validator
 from latexify.trainer.model.model import LoadedModel, load_model
+from tests.support.repository import REPOSITORY
+from tests.support.small_project import make_project
 from tests.support.trainer_data import (
     history,
     train,
@@ -120,7 +127,7 @@ def test_batches_are_mixed_for_batch_norm_only(
         asked.append(by_length)
         return plan_epoch(*arguments, by_length=by_length, **options)
 
-    monkeypatch.setattr("latexify.trainer.loop.loop.has_batch_norm", lambda _model: batch_norm)
+    monkeypatch.setattr("latexify.trainer.loop.optim.has_batch_norm", lambda _model: batch_norm)
     monkeypatch.setattr("latexify.trainer.data.specs.plan_epoch", plan)
     train(training_data, tmp_path, max_steps=2, warmup_steps=0, loader_workers=0)
     assert asked
@@ -132,3 +139,27 @@ def test_a_run_folder_that_cannot_be_written_is_one_line(training_data: Path, tm
     (tmp_path / "runs").write_text("a file")
     with pytest.raises(LatexifyError, match=r"runs/\w+ cannot be written \(.*\): checkpoints go there; fix"):
         train(training_data, tmp_path)
+
+
+@pytest.mark.slow
+def test_of_two_trainings_at_once_the_second_is_refused_in_one_line(tmp_path: Path) -> None:
+    """Each deleted checkpoints of the other, and one of them ended with a traceback."""
+    make_project(tmp_path)
+    with (tmp_path / "params.yaml").open("a", encoding="utf-8") as file:
+        file.write("train: {max_steps: 100000, checkpoint_steps: 1, num_threads: 1, loader_workers: 0}\n")
+    command = [sys.executable, "-m", "latexify", "train", "--device", "cpu"]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE) as first:
+        deadline_s = time.monotonic() + 120
+        while not list(tmp_path.glob("runs/*/step-*.pt")):
+            assert time.monotonic() < deadline_s
+            assert first.poll() is None
+            time.sleep(0.1)
+        second = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert first.poll() is None, "the first must still be training"
+        assert second.returncode == 1
+        [run] = [path.name for path in (tmp_path / "runs").iterdir() if path.is_dir()]
+        assert second.stderr == f"latexify: another run is writing runs/{run}: wait until it is done, or stop it\n"
+        first.send_signal(signal.SIGTERM)
+        first.communicate(timeout=120)
+    assert not list((tmp_path / "runs").glob("*.lock"))

@@ -7,13 +7,16 @@ from latexify.artifacts.location import Location
 from latexify.artifacts.manifest import Manifest, read_manifest, require_input
 from latexify.artifacts.names import MODEL, SHARDS, TOKENIZER
 from latexify.common.errors import LatexifyError
+from latexify.pipeline.grammar.allowances import read_grammar
 from latexify.shards.format.index import SplitIndex, open_split
 from latexify.trainer.config import ModelParams, TrainParams
 from latexify.trainer.loop.checkpoint import CHECKPOINT_VERSION
+from latexify.trainer.loop.optim import learns_batch_statistics
 from latexify.trainer.loop.precision import Precision
 from latexify.trainer.model.canvas import Geometry
-from latexify.trainer.model.model import LoadedModel, has_batch_norm, load_tokenizer, make_model, max_positions
+from latexify.trainer.model.model import LoadedModel, load_tokenizer, make_model, max_positions
 from latexify.trainer.model.pretrained import base_version
+from latexify.trainer.model.widths import take_narrow_pictures
 
 OPERATIONAL = {"checkpoint_minutes", "checkpoint_steps", "keep_checkpoints", "resume_changes", "resume_from"} | {
     "compile",
@@ -42,6 +45,11 @@ def open_inputs(shards: Location, tokenizer: Path) -> TrainInputs:
     tokenizer_manifest = read_manifest(tokenizer, TOKENIZER)
     shards_manifest = read_manifest(shards, SHARDS)
     require_input(shards_manifest, tokenizer_manifest, where=shards)
+    if not shards_manifest.content["splits"].get("train", {}).get("num_samples"):
+        raise LatexifyError(
+            f"{shards} has no training samples, so there is nothing to learn from: name inks to train on in "
+            "params.yaml, or evaluate another model on these (predict.model, or `latexify evaluate`)"
+        )
     return TrainInputs(
         shards=shards_manifest,
         tokenizer=tokenizer_manifest,
@@ -57,13 +65,16 @@ def load_network(params: TrainParams, model: ModelParams, *, seed: int, inputs: 
     tokenizer = load_tokenizer(inputs.tokenizer_folder, producer=TOKENIZER.producer)
     canvas = {"height_px": geometry.height_px, "width_px": geometry.width_px}
     network = make_model(model, tokenizer=tokenizer, **canvas, dropout=params.dropout, seed=seed)
+    if geometry.width_step_px is not None:
+        take_narrow_pictures(network, step_px=geometry.width_step_px)
     longest = int(inputs.train_index.num_tokens.max())
     if longest >= max_positions(network):
         raise LatexifyError(
             f"the longest training label has {longest} tokens, but the model has {max_positions(network)} positions: "
             "set rasterize.max_tokens below that"
         )
-    return LoadedModel(model=network, tokenizer=tokenizer, geometry=geometry, fingerprint="")
+    allowances = read_grammar(inputs.tokenizer_folder)
+    return LoadedModel(model=network, tokenizer=tokenizer, geometry=geometry, fingerprint="", allowances=allowances)
 
 
 def run_manifest(  # noqa: PLR0913  # all that shapes a run; all but two are named
@@ -77,8 +88,10 @@ def run_manifest(  # noqa: PLR0913  # all that shapes a run; all but two are nam
 ) -> Manifest:
     """Make the manifest of the model that a run will export; its fingerprint names the run."""
     origin = {} if params.resume_from is None else {"run": read_manifest(Path(params.resume_from), MODEL).fingerprint}
-    operational = OPERATIONAL if has_batch_norm(network.model) else OPERATIONAL | {"micro_batch"}
+    operational = OPERATIONAL if learns_batch_statistics(network.model, params) else OPERATIONAL | {"micro_batch"}
     shaping = params.model_dump(mode="json", exclude=operational) | {"precision": precision.name}
+    if not params.backward_fraction:
+        del shaping["backward_fraction"]  # as before it existed, so that runs resume
     base = {"base": model.base, "base_version": base_version(model.base)}
     return Manifest(
         kind=MODEL.kind,

@@ -1,44 +1,27 @@
 """Search constrained by a grammar: at every step only tokens are allowed that still lead to one of its sentences.
 
-What must still be written is a stack of symbols. The kind of the next token determines which symbols replace the top of
-the stack (a simple grammar, Korenjak & Hopcroft 1966). So what may follow depends on the top symbol, on the number of
-tokens left and on whether the stack is full. These are few cases: each has a row in a table over the vocabulary, which
-is computed once.
+What must still be written is a stack of symbols (`latexify.pipeline.grammar.token_grammar`). So what may follow depends
+on the top symbol, on the number of tokens left and on whether the stack is full. These are few cases: each has a row in
+a table over the vocabulary, which is computed once.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 
+from latexify.pipeline.grammar.token_grammar import TokenGrammar
 from latexify.trainer.inference.runtime import Floats, Ints
 
 FORBIDDEN = -1e9
 """Added to the logits of forbidden tokens; finite, so that sums stay numbers."""
-MAX_SYMBOLS = 32
-"""Maximum height of a stack: one for each level of nesting, two where an argument must follow (CROHME nests 7 deep)."""
 
 Stack: TypeAlias = tuple[int, "Stack", int, int] | None
 """Top symbol, the stack below it, the fewest tokens that complete the stack, and its height.
 
 None for a complete sentence. A bare tuple, because one is made for nearly every token of every row.
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenGrammar:
-    """A language over kinds of tokens.
-
-    `rules` has for each symbol and kind of token the symbols that replace it, the first to be written first. Kinds that
-    are missing are not allowed there.
-    """
-
-    rules: Mapping[str, Mapping[str, tuple[str, ...]]]
-    start: str  # the symbol of a whole sentence
-    kinds: Sequence[str | None]  # the kind of every token id; None for tokens that no sentence contains
-    closing_kinds: Mapping[str, str]  # for symbols that may end without further content, the kind that ends them
 
 
 class Constraint:
@@ -68,7 +51,9 @@ class Constraint:
             options = [rules[kind] if kind in rules and number.keys() >= set(rules[kind]) else None for kind in kinds]
             row = [None if option is None else tuple(number[s] for s in reversed(option)) for option in options]
             self._replacements.append([*row, None])  # None for tokens that no sentence contains
-        self._kind_of_token = [len(kinds) if kind is None else kinds.index(kind) for kind in grammar.kinds]
+        number_of_kind = {kind: i for i, kind in enumerate(kinds)}
+        self._kind_of_token = [len(kinds) if kind is None else number_of_kind[kind] for kind in grammar.kinds]
+        self._max_symbols = grammar.max_symbols
         self._closing_tokens = [token_of_kind.get(grammar.closing_kinds.get(symbol, "")) for symbol in symbols]
         self.start: Stack = self._push(None, (number[grammar.start],))
         # for each symbol and kind, how many tokens more than the shortest completion it takes
@@ -80,7 +65,7 @@ class Constraint:
         self.table = self._make_table(excess)
 
     def _make_table(self, excess: list[list[int | None]]) -> Floats:
-        rows = [[True] * len(self._kind_of_token)]
+        rows = [[True] * len(self._replacements[0])]  # the last kind is that of tokens that no sentence contains
         for replacements, extras in zip(self._replacements, excess, strict=True):
             for is_full in (False, True):
                 for room in range(self._num_rooms):
@@ -89,8 +74,10 @@ class Constraint:
                         extra is not None and extra <= room and (not is_full or extra == 0 or len(new or ()) <= 1)
                         for new, extra in zip(replacements, extras, strict=True)
                     ]
-                    rows.append([allowed[kind] for kind in self._kind_of_token])
-        return np.where(np.array(rows), 0.0, FORBIDDEN).astype(np.float32)
+                    rows.append(allowed)
+        by_kind = np.where(np.array(rows), np.float32(0), np.float32(FORBIDDEN))
+        table: Floats = by_kind.take(self._kind_of_token, axis=1)
+        return table
 
     def case_of(self, stack: Stack, room: int) -> int:
         """Return the row of `table` for the next token. room: tokens that may still be written, end token included."""
@@ -98,7 +85,7 @@ class Constraint:
             return 0
         symbol, _, cost, size = stack
         spare = max(0, min(room - cost, self._num_rooms - 1))
-        return 1 + (2 * symbol + (size >= MAX_SYMBOLS)) * self._num_rooms + spare
+        return 1 + (2 * symbol + (size >= self._max_symbols)) * self._num_rooms + spare
 
     def after(self, stack: Stack, token: int) -> Stack:
         """Return the stack after a token; None (complete) also after a token that is not allowed."""
@@ -131,6 +118,16 @@ class Constraint:
             if length < len(ids):
                 stack = self.after(stack, ids[length])
         return [*ids[:best], *best_closing]
+
+    def fit(self, ids: Sequence[int]) -> list[int]:
+        """Return a sentence, without its end token: tokens that are not allowed are left out, the rest is closed."""
+        stack, kept = self.start, list[int]()
+        for token in ids:
+            following = self.after(stack, token)
+            if following is not None and following[3] <= self._max_symbols:
+                stack = following
+                kept.append(token)
+        return self.close(kept)
 
     def _closing_tokens_of(self, stack: Stack) -> list[int] | None:
         """Return the tokens that close everything open, without the end token; None where content is missing."""

@@ -168,11 +168,14 @@ class TorchScorer:
         self._penalties = penalties
 
     @torch.inference_mode()
-    def best_tokens(self, logits: torch.Tensor, cases: Sequence[int] | None) -> tuple[Ints, Floats]:
-        """Return the most likely allowed token of each row, and its log-probability without the constraint."""
-        allowed = logits if cases is None else logits + self._rows(cases)
-        best, tokens = allowed.max(dim=-1)  # `best` is the token's own logit: the penalty of what is allowed is 0
-        return tokens.cpu().numpy(), (best - logits.logsumexp(dim=-1)).cpu().numpy()
+    def best_tokens(self, logits: torch.Tensor, cases: Sequence[int] | None) -> tuple[Ints, Floats, Ints]:
+        """Return the most likely allowed token of each row, its log-probability, and the most likely token of all."""
+        best, favourites = logits.max(dim=-1)
+        tokens = favourites
+        if cases is not None:
+            best, tokens = (logits + self._rows(cases)).max(dim=-1)  # the penalty of what is allowed is 0
+        log_probabilities = best - logits.logsumexp(dim=-1)
+        return tokens.cpu().numpy(), log_probabilities.cpu().numpy(), favourites.cpu().numpy()
 
     @torch.inference_mode()
     def best_extensions(

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from latexify.trainer.inference.decoder import ACTIVATIONS
 from latexify.trainer.inference.layers import Convolution, Linear, Norm, Weights
+from latexify.trainer.model.positions import middle_columns, pair
 
 BATCH_NORM_EPSILON = 1e-5
 """The default of torch, which transformers' ResNet keeps."""
@@ -32,7 +33,7 @@ def make_encoder(config: Mapping[str, Any], weights: Weights, *, packed: bool = 
     if config["hidden_act"] not in ACTIVATIONS:
         return None
     if config["model_type"] in {"vit", "deit"}:
-        return _Transformer(config, weights, embed=_Patches(weights, packed=packed), packed=packed)
+        return _Transformer(config, weights, embed=_Patches(config, weights, packed=packed), packed=packed)
     if config["model_type"] == "dpt" and config["is_hybrid"] and _is_plain_resnet(config["backbone_config"]):
         return _Transformer(config, weights, embed=_Hybrid(config, weights, packed=packed), packed=packed)
     return None
@@ -86,28 +87,33 @@ class _Layer:
 
 
 class _Positions:
-    """Put special tokens before the patches, and add a position to each."""
+    """Put special tokens before the patches, and add a position to each.
 
-    def __init__(self, special: torch.Tensor, positions: torch.Tensor) -> None:
-        num_special = special.shape[1]  # [1, specials, size]; positions: [1, specials + patches, size]
+    Pictures narrower than the canvas have the positions of its middle columns, as in `latexify.trainer.model.widths`.
+    """
+
+    def __init__(self, special: torch.Tensor, positions: torch.Tensor, *, columns: int) -> None:
+        num_special = special.shape[1]  # [1, specials, size]; positions: [1, specials + rows * columns, size]
         self._special = special + positions[:, :num_special]
-        self._positions = positions[:, num_special:]
+        grid = positions[0, num_special:].reshape(-1, columns, positions.shape[2])
+        self._positions = grid.permute(2, 0, 1).contiguous()  # [size, rows, columns]
 
     def __call__(self, patches: torch.Tensor) -> torch.Tensor:
         """patches: [batch, size, rows, columns]; returns [batch, specials + rows * columns, size]."""
-        sequence = patches.flatten(2).transpose(1, 2) + self._positions
+        sequence = (patches + middle_columns(self._positions, patches.shape[-1])).flatten(2).transpose(1, 2)
         return torch.cat([self._special.expand(sequence.shape[0], -1, -1), sequence], dim=1)
 
 
 class _Patches:
     """A linear projection of each patch, as in ViT; DeiT has a second special token."""
 
-    def __init__(self, weights: Weights, *, packed: bool) -> None:
+    def __init__(self, config: Mapping[str, Any], weights: Weights, *, packed: bool) -> None:
         names = ("embeddings.cls_token", "embeddings.distillation_token")
         special = torch.cat([weights[name] for name in names if name in weights], dim=1)
-        self._add_positions = _Positions(special, weights["embeddings.position_embeddings"])
         name = "embeddings.patch_embeddings.projection"
         weight = weights[f"{name}.weight"]
+        columns = pair(config["image_size"])[1] // weight.shape[3]
+        self._add_positions = _Positions(special, weights["embeddings.position_embeddings"], columns=columns)
         self._project = Convolution(
             weight.sum(dim=1, keepdim=True), weights.get(f"{name}.bias"), stride=weight.shape[2:], packed=packed
         )
@@ -131,7 +137,7 @@ class _Hybrid:
         self._project = Convolution(weights[f"{projection}.weight"], weights.get(f"{projection}.bias"), packed=packed)
         rows, columns = config["backbone_featmap_shape"][-2:]
         positions = _resize_positions(weights["embeddings.position_embeddings"], rows=rows, columns=columns)
-        self._add_positions = _Positions(weights["embeddings.cls_token"], positions)
+        self._add_positions = _Positions(weights["embeddings.cls_token"], positions, columns=columns)
 
     def __call__(self, grey: torch.Tensor) -> torch.Tensor:
         hidden = functional.max_pool2d(self._stem.relu(grey), kernel_size=3, stride=2, padding=1)

@@ -27,7 +27,9 @@ def encode_pictures(encoder: Encoder, device: torch.device, pixels: Pixels) -> t
 
 
 def load_weights(folder: Path, *, device: torch.device) -> dict[str, torch.Tensor]:
-    """Load model.safetensors in float32. Raises ValueError if it is damaged."""
+    """Load model.safetensors in float32. Raises ValueError if it is damaged, OSError if it cannot be read."""
+    with (folder / WEIGHTS_NAME).open("rb"):
+        pass  # safetensors takes a file that it may not read for one that does not exist
     try:
         weights = load_file(folder / WEIGHTS_NAME, device=str(device))
     except SafetensorError as error:

@@ -7,8 +7,10 @@ from typing import Any
 from latexify.artifacts.manifest import Manifest
 from latexify.trainer.inference.beams import beam_search
 from latexify.trainer.inference.constraint import Constraint
+from latexify.trainer.inference.rescore import rescore
 from latexify.trainer.inference.runtime import Pixels, TokenDecoder
 from latexify.trainer.inference.search import Hypothesis, Search, greedy_search
+from latexify.trainer.inference.voting import redraw, vote
 from latexify.trainer.model.canvas import Geometry
 
 ENCODER_BATCH_SIZE = 8
@@ -27,6 +29,7 @@ class InferenceModel:
     device: str  # that computes, as torch writes it
     start_id: int  # every sequence begins with it
     end_id: int  # every sequence ends with it
+    backward_start_id: int | None = None  # what labels from right to left begin with; None: the model has learned none
 
     def generate(  # noqa: PLR0913  # all but the pictures are named
         self,
@@ -35,25 +38,47 @@ class InferenceModel:
         max_tokens: int,
         num_beams: int = 1,
         num_best: int = 1,
+        num_drawings: int = 1,
         stop_loops: bool = True,
         constraint: Constraint | None = None,
     ) -> list[list[Hypothesis]]:
         """Find the best token sequences of each picture, best first. Other pictures in the batch change no result.
 
-        pixels: uint8 [batch, height, width], ink 0, paper 255. `Search` explains the other arguments; `max_tokens` is
-        also limited to the decoder's positions, and `num_best` to `num_beams`.
+        A model that has learned both directions judges the hypotheses of a beam search from right to left as well.
+
+        Args:
+            pixels: uint8 [batch, height, width], ink 0, paper 255.
+            max_tokens: As in `Search`, and limited to the decoder's positions.
+            num_beams: As in `Search`.
+            num_best: Hypotheses to return for each picture; there may be fewer.
+            num_drawings: Drawings of each picture that are searched and vote, see `latexify.trainer.inference.voting`.
+            stop_loops: As in `Search`.
+            constraint: As in `Search`.
         """
         search = Search(
             start_id=self.start_id,
             end_id=self.end_id,
             max_tokens=min(max_tokens, self.decoder.max_positions - 1),  # the start token takes the first position
             num_beams=num_beams,
-            num_best=min(num_best, num_beams),
+            num_best=min(num_best, num_beams) if num_drawings == 1 and not self._rescores(num_beams) else num_beams,
             stop_loops=stop_loops,
             constraint=constraint,
         )
-        find = greedy_search if num_beams == 1 else beam_search
-        return find(self.decoder, self.encode(pixels), search)
+        found = [self._find(redraw(pixels, number), search) for number in range(num_drawings)]
+        ranked = found[0] if num_drawings == 1 else vote(found)
+        return [hypotheses[:num_best] for hypotheses in ranked]
+
+    def _rescores(self, num_beams: int) -> bool:
+        return num_beams > 1 and self.backward_start_id is not None
+
+    def _find(self, pixels: Pixels, search: Search) -> list[list[Hypothesis]]:
+        encoded = self.encode(pixels)
+        if search.num_beams == 1:
+            return greedy_search(self.decoder, encoded, search)
+        found = beam_search(self.decoder, encoded, search)
+        if self.backward_start_id is None:
+            return found
+        return rescore(self.decoder, encoded, found, start_id=self.backward_start_id, end_id=self.end_id)
 
 
 @dataclass(frozen=True, kw_only=True)

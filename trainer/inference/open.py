@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -84,13 +85,24 @@ def open_model(
         else:
             inference = _open_weights(folder, config, device, num_threads, packed=packed)
         if inference is not None:
+            inference = replace(inference, backward_start_id=_backward_start_id(config, manifest))
             texts = _open_tokenizer(folder)
             return TrainedModel(inference=inference, texts=texts, geometry=geometry, manifest=manifest)
     except LatexifyError:
         raise
+    except PermissionError as error:
+        raise LatexifyError(
+            f"{error.filename} cannot be read by this user (permission denied): change its mode, such as chmod a+r"
+        ) from None
     except (OSError, ValueError, KeyError) as error:
         raise LatexifyError(f"{folder} is not a complete model ({first_line(error)}): run `{producer}` again") from None
     return _open_by_transformers(folder, device, manifest)
+
+
+def _backward_start_id(config: Config, manifest: Manifest) -> int | None:
+    """Return the start token, if the model has learned that labels from right to left begin with it."""
+    has_learned = manifest.params.get("train", {}).get("backward_fraction", 0) > 0
+    return int(config["bos_token_id"]) if has_learned else None
 
 
 def _open_graphs(
@@ -140,5 +152,6 @@ def _open_by_transformers(folder: Path, device: str | None, manifest: Manifest) 
 
     loaded = load_model(folder)
     loaded.model.to(choose_device(device))
-    inference = make_inference_model(loaded)
+    backward_start_id = _backward_start_id(loaded.model.config.to_dict(), manifest)
+    inference = replace(make_inference_model(loaded), backward_start_id=backward_start_id)
     return TrainedModel(inference=inference, texts=loaded.texts, geometry=loaded.geometry, manifest=manifest)

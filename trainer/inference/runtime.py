@@ -32,10 +32,10 @@ class Scorer(Protocol):
     `cases` are rows of the constraint's table of penalties, one for each row of the logits; None without a constraint.
     """
 
-    def best_tokens(self, logits: Any, cases: Sequence[int] | None) -> tuple[Ints, Floats]:
-        """Return the most likely allowed token of each row, [rows], and its log-probability, [rows].
+    def best_tokens(self, logits: Any, cases: Sequence[int] | None) -> tuple[Ints, Floats, Ints]:
+        """Return the most likely allowed token of each row, its log-probability, and the most likely token of all.
 
-        The log-probability is the model's own, without the constraint.
+        All are [rows]. The log-probability is the model's own, without the constraint.
         """
         ...
 

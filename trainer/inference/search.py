@@ -27,7 +27,8 @@ class Hypothesis:
     Attributes:
         ids: Token ids without start, end and padding.
         confidence: 0 to 1, the geometric mean of the probabilities of the tokens, end token included, so that long
-            formulas are not penalised. They are the model's own probabilities, also under a constraint.
+            formulas are not penalised. They are the model's own probabilities, also under a constraint. Of a sequence
+            that was closed where the model wanted to end, the token counts that it would have had to write instead.
         finished: False if the length limit was reached before the end token or the tokens looped; under a constraint
             also if the end token was the last one that fitted.
     """
@@ -83,6 +84,8 @@ def loop_start(ids: Sequence[int]) -> int | None:
 def greedy_search(decoder: TokenDecoder[C], encoded: Any, search: Search) -> list[list[Hypothesis]]:
     """Take the most likely token at every step; return one hypothesis for each sample.
 
+    Where the most likely token is the end token and the constraint forbids it, the sequence is cut off there.
+
     encoded: pictures, floating [samples, ...], from the decoder's runtime.
     """
     scorer = decoder.scorer(search.penalties)
@@ -106,7 +109,8 @@ class _GreedyBatch:
         self._alive = np.ones(num_samples, np.bool_)  # for each of `_rows`
         self._ids = np.full((num_samples, search.max_tokens), search.end_id)
         self._log_probabilities = np.zeros((num_samples, search.max_tokens), np.float32)
-        self._cut = np.full(num_samples, search.max_tokens)  # where a loop ends the sequence
+        self._cut = np.full(num_samples, search.max_tokens)  # where a sequence ends that is cut off
+        self._is_stuck = np.zeros(num_samples, np.bool_)  # whether it wanted to end there, but might not
         self._length = 0
         self.constraint = ConstraintState(search.constraint, num_samples, search.max_tokens)
         self.tokens: Ints = np.full(num_samples, search.start_id)
@@ -115,14 +119,20 @@ class _GreedyBatch:
     def is_growing(self) -> bool:
         return len(self._rows) > 0 and self._length < self._search.max_tokens
 
-    def extend(self, tokens: Ints, log_probabilities: Floats) -> None:
-        """Append a token to each sequence."""
+    def extend(self, tokens: Ints, log_probabilities: Floats, favourites: Ints) -> None:
+        """Append a token to each sequence. favourites: the tokens that would be appended without the constraint."""
+        end_id = self._search.end_id
+        # A model that may not end where it wants to has nothing left to write: it would go on for hundreds of tokens.
+        is_stuck = self._alive & (favourites == end_id) & (tokens != end_id)
+        self._cut[self._rows[is_stuck]] = self._length
+        self._is_stuck[self._rows[is_stuck]] = True
+        self._alive &= ~is_stuck
         self.tokens = tokens
         self._ids[self._rows, self._length] = tokens
         self._log_probabilities[self._rows, self._length] = log_probabilities
         self._length += 1
         self.constraint.append(tokens)
-        self._alive &= tokens != self._search.end_id
+        self._alive &= tokens != end_id
         if self._search.stop_loops and is_loop_check_due(self._length):
             self._stop_loops()
 
@@ -149,14 +159,15 @@ class _GreedyBatch:
         search = self._search
         sums = self._log_probabilities.cumsum(axis=1, dtype=np.float64).astype(np.float32).tolist()
         results = []
-        for ids, total, cut in zip(self._ids.tolist(), sums, self._cut.tolist(), strict=True):
+        facts = zip(self._ids.tolist(), sums, self._cut.tolist(), self._is_stuck.tolist(), strict=True)
+        for ids, total, cut, is_stuck in facts:
             end = ids.index(search.end_id) if search.end_id in ids[:cut] else cut
-            count = min(end + 1, cut)
             is_ended = end < cut
+            count = end + 1 if is_ended or is_stuck else cut
             hypothesis = Hypothesis(
                 ids=ids[:end] if is_ended else search.repair(ids[:cut]),
                 confidence=min(1.0, math.exp(total[count - 1] / count)),
-                finished=is_ended and search.is_finished(count),
+                finished=(is_ended or is_stuck) and search.is_finished(count),
             )
             results.append([hypothesis])
         return results

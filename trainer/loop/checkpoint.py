@@ -45,6 +45,8 @@ class RunState:
     window: RowWindow = field(default_factory=RowWindow)  # since the last row of the history
     rows: list[HistoryRow] = field(default_factory=list)  # the history
     seconds: float = 0.0  # spent on the steps of `rows`
+    # of the grammar that validations keep to (JSON values); None: to none, as in checkpoints of earlier versions
+    allowances: dict[str, Any] | None = None
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> "RunState":

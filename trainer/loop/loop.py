@@ -20,15 +20,15 @@ from latexify.trainer.data.specs import plan
 from latexify.trainer.loop.checkpoint import Best, CheckpointFolder, RunState
 from latexify.trainer.loop.history import make_row
 from latexify.trainer.loop.memory import explain_full_memory
-from latexify.trainer.loop.optim import learning_rate
+from latexify.trainer.loop.optim import learning_rate, learns_batch_statistics
 from latexify.trainer.loop.precision import Precision
 from latexify.trainer.loop.ranks import Ranks
 from latexify.trainer.loop.reporting import Reporter
 from latexify.trainer.loop.resume import find_checkpoint
 from latexify.trainer.loop.signals import StopSignals
 from latexify.trainer.loop.step import NonFiniteError, Stepper, StepResult
-from latexify.trainer.loop.validation import Validation, Validator
-from latexify.trainer.model.model import LoadedModel, has_batch_norm
+from latexify.trainer.loop.validation import Validation, Validator, allowances_of, describe_search
+from latexify.trainer.model.model import LoadedModel
 
 MAX_SKIPPED = 30
 """fp16 steps that may be skipped in a row; after that many, the loss scale has fallen from 65,536 below 1e-4."""
@@ -62,7 +62,8 @@ class Trainer:
         self.validator = Validator(
             inputs.valid_index, inputs.params, seed=inputs.seed, precision=inputs.precision, ranks=inputs.ranks
         )
-        self.state = RunState()
+        self.state = RunState(allowances=allowances_of(inputs.loaded))
+        self.validator.keep_to(self.state.allowances, inputs.loaded)
         self._notices: list[str] = []
         self._saved_at_s = time.monotonic()
 
@@ -83,6 +84,7 @@ class Trainer:
         if loaded is None:
             return
         self.state = loaded.state
+        self.validator.keep_to(self.state.allowances, self.inputs.loaded)  # one run, one measure
         for name, part in self._parts.items():
             part.load_state_dict(loaded.tensors[name])
         if loaded.source is not None:
@@ -108,6 +110,7 @@ class Trainer:
                     f"train: {precision.name} on {precision.device}; "
                     f"{self.padding_waste:.1%} of the label slots are padding"
                 )
+                self._notices.append(describe_search(self.state.allowances, self.inputs.loaded))
                 for notice in self._notices:
                     reporter.log(notice)
                 self._train_until_done(batches, signals, reporter)
@@ -156,7 +159,7 @@ class Trainer:
 
     @property
     def _by_length(self) -> bool:
-        return not has_batch_norm(self.inputs.loaded.model)
+        return not learns_batch_statistics(self.inputs.loaded.model, self._params)
 
     def open_loader(self) -> DataLoader[MicroBatch | LatexifyError]:
         """Open this rank's micro-batches from the current position; end iterators over it with `close_loader`."""

@@ -22,10 +22,15 @@ class LabelPart(NamedTuple):
 
     rows: torch.Tensor | None  # which samples, int64 [n]; None for all
     labels: torch.Tensor  # int64 [n, longest], padded with `IGNORE_INDEX`
+    backward: torch.Tensor | None = None  # which labels run from right to left, bool [n]; None: none do
 
 
-def split_labels(labels: torch.Tensor) -> list[LabelPart]:
-    """Cut a batch into parts of like length, if much of it is padding. labels: int64 [batch, longest].
+def split_labels(labels: torch.Tensor, backward: torch.Tensor | None = None) -> list[LabelPart]:
+    """Cut a batch into parts of like length, if much of it is padding.
+
+    Args:
+        labels: int64 [batch, longest].
+        backward: Which of them run from right to left, bool [batch]; None: none do.
 
     The encoder of a model with batch norms needs all lengths in a batch. Without parts, the decoder would then spend as
     many steps on a short label as on the longest.
@@ -33,9 +38,16 @@ def split_labels(labels: torch.Tensor) -> list[LabelPart]:
     lengths = (labels != IGNORE_INDEX).sum(dim=1)
     num_parts = min(MAX_PARTS, len(labels) // MIN_PART)
     if num_parts < 2 or int(lengths.sum()) > (1 - MIN_WASTE) * labels.numel():
-        return [LabelPart(rows=None, labels=labels)]
+        return [LabelPart(rows=None, labels=labels, backward=backward)]
     parts = lengths.argsort(stable=True).tensor_split(num_parts)
-    return [LabelPart(rows=rows, labels=labels[rows, : int(lengths[rows].max())]) for rows in parts]
+    return [
+        LabelPart(
+            rows=rows,
+            labels=labels[rows, : int(lengths[rows].max())],
+            backward=None if backward is None else backward[rows],
+        )
+        for rows in parts
+    ]
 
 
 class TokenLoss(nn.Module):
@@ -49,19 +61,21 @@ class TokenLoss(nn.Module):
         """Return the loss, float32 [], computed in float32. pixels: uint8 [batch, height, width]."""
         inputs = model_input(pixels, self.model)
         if parts[0].rows is None:
-            return self._decode(parts[0].labels, pixel_values=inputs)
+            return self._decode(parts[0], pixel_values=inputs)
         memory = self.model.encoder(pixel_values=inputs).last_hidden_state
-        losses = [self._decode(part.labels, encoder_outputs=(memory[part.rows],)) for part in parts]
+        losses = [self._decode(part, encoder_outputs=(memory[part.rows],)) for part in parts]
         return torch.stack(losses).sum()
 
-    def _decode(self, labels: torch.Tensor, **picture: object) -> torch.Tensor:
+    def _decode(self, part: LabelPart, **picture: object) -> torch.Tensor:
         """Return the sum over these labels. picture: the encoder's input or output, as an argument of the model.
 
         We shift the labels and compute the loss ourselves: transformers' loss shifts twice in versions 4.50 to 4.57,
         and averages over each micro-batch.
         """
-        config = self.model.config
+        config, labels = self.model.config, part.labels
         start = labels.new_full((len(labels), 1), config.decoder_start_token_id)
+        if part.backward is not None:
+            start = start.masked_fill(part.backward[:, None], config.bos_token_id)
         # padding follows the label, where the causal mask hides it from every position that counts
         previous = labels[:, :-1].masked_fill(labels[:, :-1] == IGNORE_INDEX, config.pad_token_id)
         ids = torch.cat([start, previous], dim=1)
@@ -78,10 +92,7 @@ class TokenLoss(nn.Module):
 def on_device(parts: Sequence[LabelPart], device: torch.device) -> list[LabelPart]:
     """Move parts to a device."""
     return [
-        LabelPart(
-            rows=None if part.rows is None else part.rows.to(device, non_blocking=True),
-            labels=part.labels.to(device, non_blocking=True),
-        )
+        LabelPart._make(None if value is None else value.to(device, non_blocking=True) for value in part)
         for part in parts
     ]
 

@@ -12,6 +12,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from transformers import VisionEncoderDecoderModel
 
 from latexify.trainer.config import TrainParams
+from latexify.trainer.model.model import has_batch_norm
 
 WSD_DECAY_FRACTION = 0.2
 """Fraction of all steps over which the schedule `wsd` (warm-up, stable, decay) falls to zero."""
@@ -39,10 +40,19 @@ def freeze(model: VisionEncoderDecoderModel, params: TrainParams) -> None:
 
 
 def set_training(model: VisionEncoderDecoderModel, params: TrainParams) -> None:
-    """Switch dropout and batch norm statistics on, except in a frozen encoder."""
+    """Switch dropout and batch norm statistics on, except in what is frozen."""
     model.train()
     if "encoder" in params.freeze:
         model.encoder.eval()
+    if "batch_statistics" in params.freeze:
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+
+
+def learns_batch_statistics(model: VisionEncoderDecoderModel, params: TrainParams) -> bool:
+    """Whether batches must be like all of the data, since training keeps statistics of them."""
+    return has_batch_norm(model) and "batch_statistics" not in params.freeze
 
 
 def make_optimizer(model: VisionEncoderDecoderModel, params: TrainParams) -> torch.optim.AdamW:

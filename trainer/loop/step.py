@@ -13,8 +13,9 @@ from transformers import VisionEncoderDecoderModel
 from latexify.trainer.config import TrainParams
 from latexify.trainer.data.augment import Augmentation
 from latexify.trainer.data.batches import MicroBatch
+from latexify.trainer.data.directions import choose_reversed, reverse_labels
 from latexify.trainer.data.specs import MicroBatchSpec
-from latexify.trainer.loop.loss import TokenLoss, on_device, split_labels
+from latexify.trainer.loop.loss import LabelPart, TokenLoss, on_device, split_labels
 from latexify.trainer.loop.optim import WeightEma, freeze, make_optimizer, set_training
 from latexify.trainer.loop.precision import Precision
 from latexify.trainer.loop.ranks import SINGLE_RANK, Ranks
@@ -110,13 +111,21 @@ class Stepper:
         seed_dropout(self._seed, micro.spec)
         pixels = micro.pixels.to(self._precision.device, non_blocking=True)
         pixels = self._augment(pixels, rows=micro.spec.rows, epoch=micro.spec.position.epoch)
-        parts = on_device(split_labels(micro.labels), self._precision.device)
+        parts = on_device(self._parts(micro), self._precision.device)
         with self._precision.autocast():
             loss: torch.Tensor = self._loss(pixels, parts)
         # DDP averages gradients over ranks, and we want the sum
         scaled = loss * (self._ranks.world_size / micro.spec.global_tokens)
         self.scaler.scale(scaled).backward()  # type: ignore[no-untyped-call]
         return loss.detach()
+
+    def _parts(self, micro: MicroBatch) -> list[LabelPart]:
+        fraction = self._params.backward_fraction
+        if not fraction:
+            return split_labels(micro.labels)
+        epoch = micro.spec.position.epoch
+        backward = choose_reversed(micro.spec.rows, fraction=fraction, seed=self._seed, epoch=epoch)
+        return split_labels(reverse_labels(micro.labels, backward), backward)
 
     def _exchange(self, *, is_last: bool) -> contextlib.AbstractContextManager[object]:
         if is_last or not isinstance(self._shared, nn.parallel.DistributedDataParallel):

@@ -3,16 +3,21 @@
 from dataclasses import dataclass
 from itertools import chain
 from operator import attrgetter
+from typing import Any
 
 import numpy as np
 import torch
 
 from latexify.common.edit_counts import edit_counts
+from latexify.pipeline.grammar.allowances import STRICT, Allowances
 from latexify.shards.format.index import SplitIndex
+from latexify.shards.reading.plan import batches_by_width
 from latexify.shards.reading.reader import SampleReader
 from latexify.trainer.config import TrainParams
 from latexify.trainer.data.collate import IGNORE_INDEX, collate
+from latexify.trainer.inference.constraint import Constraint
 from latexify.trainer.inference.from_transformers import make_inference_model
+from latexify.trainer.inference.well_formed import Vocabulary
 from latexify.trainer.loop.loss import token_loss
 from latexify.trainer.loop.precision import Precision
 from latexify.trainer.loop.ranks import Ranks
@@ -45,6 +50,38 @@ class _BatchScore:
     example: tuple[str, str]  # reference and prediction of the first sample
 
 
+def allowances_of(loaded: LoadedModel) -> dict[str, Any] | None:
+    """Return the JSON values of the grammar that `predict` keeps a model to; None if its tokens are pieces of text."""
+    is_latex = _constraint_of(loaded, STRICT) is not None
+    return (loaded.allowances or STRICT).to_dict() if is_latex else None
+
+
+def describe_search(allowances: dict[str, Any] | None, loaded: LoadedModel) -> str:
+    """Say in one line how validations search, and why not as `predict` does. allowances: see `Validator.keep_to`."""
+    expected = allowances_of(loaded)
+    kind = "unconstrained" if allowances is None else "constrained"
+    line = f"train: validation is {kind} greedy search"
+    if expected is None:
+        return f"{line}: the model's tokens are pieces of text, not LaTeX tokens"
+    if allowances != expected:
+        return f"{line}, as when the run began; `predict` keeps to the grammar of the tokenizer as it is now"
+    if loaded.allowances is None:
+        return f"{line}, by the strict grammar: run `latexify vocab` again to learn what the labels need besides"
+    return f"{line}, as `predict` by default"
+
+
+def _constraint_of(loaded: LoadedModel, allowances: Allowances) -> Constraint | None:
+    if not loaded.tokenizer.is_fast:
+        return None
+    vocabulary = Vocabulary(
+        tokenizer=loaded.tokenizer.backend_tokenizer.to_str(),
+        num_ids=int(loaded.model.config.decoder.vocab_size),
+        end_id=int(loaded.model.config.eos_token_id),
+        allowances=allowances,
+    )
+    return vocabulary.constraint()
+
+
 class Validator:
     """Validates on the same inks every time: a random part of the split, chosen by the seed, divided among ranks."""
 
@@ -57,13 +94,20 @@ class Validator:
         # batches of like length have little padding, and short ones need few decoding steps
         rows = chosen[np.argsort(index.num_tokens[chosen], kind="stable")]
         size = params.micro_batch_size
-        self._batches = [rows[start : start + size] for start in range(0, len(rows), size)]
+        self._batches = batches_by_width(rows, index.widths_px, size=size)
         self._limit = int(index.num_tokens[rows].max() * MAX_LENGTH_FACTOR) + 1
         self._reader = SampleReader(index)
         self._precision, self._ranks = precision, ranks
+        self._constraint: Constraint | None = None
+
+    def keep_to(self, allowances: dict[str, Any] | None, loaded: LoadedModel) -> None:
+        """Keep further validations to a grammar. allowances: its JSON values; None for no constraint."""
+        self._constraint = None if allowances is None else _constraint_of(loaded, Allowances.from_dict(allowances))
 
     def validate(self, loaded: LoadedModel) -> Validation:
-        """Score the model by greedy search, the same on every rank; leaves it in evaluation mode.
+        """Score the model by greedy search under the constraint of :meth:`keep_to`, as `predict` does by default.
+
+        The result is the same on every rank. The model is left in evaluation mode.
 
         Raises LatexifyError, on every rank, if a rank meets a damaged sample.
         """
@@ -86,7 +130,9 @@ class Validator:
         labels = labels[:, : max_positions(loaded.model) - 1]
         with self._precision.autocast():
             loss_sum = token_loss(loaded.model, pixels, labels).item()
-            decoded = make_inference_model(loaded).generate(pixels.numpy(), max_tokens=self._limit)
+            decoded = make_inference_model(loaded).generate(
+                pixels.numpy(), max_tokens=self._limit, constraint=self._constraint
+            )
         references = [sample.label for sample in samples]
         predictions = loaded.texts([hypotheses[0].ids for hypotheses in decoded])
         num_characters, num_edits = edit_counts(references, predictions)

@@ -18,6 +18,7 @@ class Geometry:
     margin_px: float
     pen_width_px: float
     max_stroke_px: float | None = None  # upper limit of an ink's median stroke; None: every ink fills the canvas
+    width_step_px: int | None = None  # pictures are as wide as their ink needs, in such steps; None: all are equal
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Self:
@@ -26,7 +27,10 @@ class Geometry:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return asdict(self)
+        values = asdict(self)
+        if self.width_step_px is None:
+            del values["width_step_px"]  # as before there were steps, so that fingerprints stay
+        return values
 
 
 def read_geometry(model: Path) -> Geometry:

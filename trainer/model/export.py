@@ -1,6 +1,7 @@
 """Writing a model folder: plain Hugging Face files that load without this project, and our manifest."""
 
 import json
+import stat
 from pathlib import Path
 
 import torch
@@ -9,8 +10,9 @@ from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPi
 
 from latexify.artifacts.files import write_atomically, write_json
 from latexify.artifacts.manifest import Manifest, write_manifest
-from latexify.artifacts.names import CALIBRATION_NAME, CONFIG_NAME, GEOMETRY_NAME, MANIFEST_NAME
+from latexify.artifacts.names import CALIBRATION_NAME, CONFIG_NAME, GEOMETRY_NAME, GRAMMAR_NAME, MANIFEST_NAME
 from latexify.common.errors import LatexifyError
+from latexify.pipeline.grammar.allowances import write_grammar
 from latexify.trainer.loop.history import HistoryRow, write_history
 from latexify.trainer.model.model import LoadedModel
 from latexify.trainer.model.pretrained import without_progress_bars
@@ -19,7 +21,7 @@ from latexify.trainer.model.pretrained import without_progress_bars
 def export_model(
     loaded: LoadedModel, out: Path, *, manifest: Manifest, rows: list[HistoryRow], dtype: torch.dtype = torch.float32
 ) -> None:
-    """Write model, tokenizer, image processor, geometry and history, and the manifest last.
+    """Write model, tokenizer, grammar, image processor, geometry and history, and the manifest last.
 
     `VisionEncoderDecoderModel`, `AutoTokenizer` and `AutoImageProcessor` load it by `from_pretrained(out)`; the
     processor turns a shard's PNG, as RGB, into exactly what the model was trained on.
@@ -30,15 +32,30 @@ def export_model(
     _round_weights(loaded.model, dtype)
     out.mkdir(parents=True, exist_ok=True)
     (out / MANIFEST_NAME).unlink(missing_ok=True)
-    (out / CALIBRATION_NAME).unlink(missing_ok=True)  # belongs to the previous model
+    for name in (CALIBRATION_NAME, GRAMMAR_NAME):  # belong to the previous model
+        (out / name).unlink(missing_ok=True)
     with without_progress_bars():
         loaded.model.save_pretrained(out)
     _set_loading_dtype(out)
     loaded.tokenizer.save_pretrained(out)
+    if loaded.allowances is not None:
+        write_grammar(out, loaded.allowances)
     _image_processor(loaded).save_pretrained(out)
     write_json(out / GEOMETRY_NAME, loaded.geometry.to_dict())
+    _let_others_read(out)
     write_history(out, rows)
     write_manifest(out, manifest)
+
+
+def _let_others_read(out: Path) -> None:
+    """Give all files the mode that the umask asks for, as the geometry's has: safetensors lets nobody else read.
+
+    A container or another user of the machine could not open the model.
+    """
+    mode = stat.S_IMODE((out / GEOMETRY_NAME).stat().st_mode)
+    for path in out.iterdir():
+        if path.is_file():
+            path.chmod(mode)
 
 
 @torch.no_grad()

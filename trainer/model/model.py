@@ -11,11 +11,13 @@ from transformers import AutoTokenizer, GenerationConfig, PreTrainedTokenizerBas
 from latexify.artifacts.manifest import read_manifest
 from latexify.artifacts.names import MODEL
 from latexify.common.errors import LatexifyError, first_line
+from latexify.pipeline.grammar.allowances import Allowances, read_grammar
 from latexify.trainer.config import ModelParams
 from latexify.trainer.model.architecture import build
 from latexify.trainer.model.canvas import Geometry, read_geometry
 from latexify.trainer.model.pixels import grey_of
 from latexify.trainer.model.pretrained import load_base, without_progress_bars
+from latexify.trainer.model.widths import take_narrow_pictures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +28,7 @@ class LoadedModel:
     tokenizer: PreTrainedTokenizerBase
     geometry: Geometry
     fingerprint: str  # of the model's manifest
+    allowances: Allowances | None = None  # what its labels need beyond the strict grammar; None: not known
 
     @property
     def height_px(self) -> int:
@@ -133,5 +136,13 @@ def load_model(folder: Path) -> LoadedModel:
         raise LatexifyError(
             f"{folder} is not a complete model ({first_line(error)}): run `{MODEL.producer}` again"
         ) from None
+    if geometry.width_step_px is not None:
+        take_narrow_pictures(model, step_px=geometry.width_step_px)
     tokenizer = load_tokenizer(folder, producer=MODEL.producer)
-    return LoadedModel(model=model.eval(), tokenizer=tokenizer, geometry=geometry, fingerprint=manifest.fingerprint)
+    return LoadedModel(
+        model=model.eval(),
+        tokenizer=tokenizer,
+        geometry=geometry,
+        fingerprint=manifest.fingerprint,
+        allowances=read_grammar(folder, producer=MODEL.producer),
+    )

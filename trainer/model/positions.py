@@ -30,20 +30,63 @@ def grid_sinusoids(rows: int, columns: int, size: int) -> torch.Tensor:
     return torch.cat([across[None].expand(rows, -1, -1), down[:, None].expand(-1, columns, -1)], dim=-1)
 
 
+def extend_columns(grid: torch.Tensor, columns: int) -> torch.Tensor:
+    """Give learned positions of a grid more columns, or fewer, on both sides alike: float32 [rows, columns, size].
+
+    The middle stays as it is. Further columns continue the sinusoids that the grid began with, and deviate from them as
+    much as the column at that side does.
+
+    Args:
+        grid: Learned positions, float32 [rows, old columns, size], which began as :func:`grid_sinusoids`.
+        columns: Their new number, even if the old one is even.
+    """
+    _, old, size = grid.shape
+    if columns <= old:
+        return middle_columns(grid.permute(2, 0, 1), columns).permute(1, 2, 0)
+    side = (columns - old) // 2
+    wavelengths = torch.from_numpy(np.geomspace(SHORTEST, max(2.0 * old, 2 * SHORTEST), size // 4))
+    columns_of = torch.arange(-side, old + side)
+    angles = columns_of[:, None] * (2 * math.pi / wavelengths)[None]
+    across = torch.cat([angles.sin(), angles.cos()], dim=1).float()  # [columns, size / 2]
+    nearest_column = columns_of.clamp(0, old - 1)
+    extended = grid[:, nearest_column].clone()
+    nearest = across[side : side + old][nearest_column]
+    extended[:, :, : size // 2] += (across - nearest)[None]
+    return extended
+
+
 def stretched(grid: torch.Tensor, *, side: int) -> torch.Tensor:
     """Return the square grid that becomes `grid` when it is resized bilinearly: float32 [side, side, size].
 
-    A least-squares solution, clamped to [-2, 2] (sinusoids stay within [-1, 1]); without the clamp it is exact if
-    `side` is at least the larger of rows and columns. grid: float32 [rows, columns, size].
+    A least-squares solution, exact if `side` is at least the larger of rows and columns. With fewer, it is clamped to
+    [-2, 2] (sinusoids stay within [-1, 1]). grid: float32 [rows, columns, size].
     """
     down, across = (torch.linalg.pinv(_resizing(side, count)) for count in grid.shape[:2])
-    return torch.einsum("ih,hwd,jw->ijd", down, grid.double(), across).clamp(-2, 2).float()
+    square = torch.einsum("ih,hwd,jw->ijd", down, grid.double(), across)
+    return (square if side >= max(grid.shape[:2]) else square.clamp(-2, 2)).float()
+
+
+def unstretched(square: torch.Tensor, *, rows: int, columns: int) -> torch.Tensor:
+    """Resize a square of positions [side, side, size] bilinearly, as DPT does: float32 [rows, columns, size]."""
+    channels = square.permute(2, 0, 1)[None]
+    return nn.functional.interpolate(channels, size=(rows, columns), mode="bilinear")[0].permute(1, 2, 0)
 
 
 def _resizing(old: int, new: int) -> torch.Tensor:
     """Return linear resizing of `old` values to `new` (`torch.nn.functional.interpolate`) as a matrix [new, old]."""
     basis = torch.eye(old, dtype=torch.float64)[:, None]
     return nn.functional.interpolate(basis, size=new, mode="linear")[:, 0].T
+
+
+def middle_columns(grid: torch.Tensor, count: int) -> torch.Tensor:
+    """Return the `count` middle columns of a grid [..., rows, columns]; there must be as many on both sides."""
+    left = (grid.shape[-1] - count) // 2
+    return grid[..., left : left + count]
+
+
+def pair(size: int | list[int] | tuple[int, int]) -> tuple[int, int]:
+    """Return a size in a transformers configuration, which may be one number, as height and width."""
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
 
 
 def square_grid(rows: int, columns: int, *, width_px: int) -> tuple[int, int] | None:

@@ -18,6 +18,7 @@ from transformers.utils import logging as transformers_logging
 
 from latexify.common.errors import LatexifyError, first_line
 from latexify.common.package_data import resolve_base
+from latexify.trainer.model.positions import extend_columns, pair, square_grid, stretched, unstretched
 
 RESIZABLE_ENCODERS = ("vit", "deit")
 """Encoders whose positions are a grid of learned vectors that can be interpolated."""
@@ -135,10 +136,13 @@ def fit_canvas(model: VisionEncoderDecoderModel, *, base: str, height_px: int, w
     canvases need not be square.
     """
     config = model.config.encoder
-    old_height, old_width = _pair(config.image_size)
+    old_height, old_width = pair(config.image_size)
     if (old_height, old_width) == (height_px, width_px):
         return
-    patch_height, patch_width = _pair(config.patch_size)
+    if config.model_type == "dpt" and config.is_hybrid and old_height == height_px:
+        _widen_hybrid(model, base=base, width_px=width_px)
+        return
+    patch_height, patch_width = pair(config.patch_size)
     if config.model_type not in RESIZABLE_ENCODERS:
         raise LatexifyError(
             f"the encoder of model.base `{base}` ({config.model_type}) reads pictures of "
@@ -161,6 +165,33 @@ def fit_canvas(model: VisionEncoderDecoderModel, *, base: str, height_px: int, w
     embeddings.patch_embeddings.num_patches = new_grid[0] * new_grid[1]
 
 
+@torch.no_grad()
+def _widen_hybrid(model: VisionEncoderDecoderModel, *, base: str, width_px: int) -> None:
+    """Give our own presets another width, see `extend_columns`; the height stays.
+
+    Inks are drawn in the middle of the canvas at a size that does not depend on its width, unless they fill it.
+    """
+    config, embeddings = model.config.encoder, model.encoder.embeddings
+    height_px, old_width_px = pair(config.image_size)
+    cell = pair(config.patch_size)[0]
+    rows, old_columns, columns = height_px // cell, old_width_px // cell, width_px // cell
+    square = square_grid(rows, columns, width_px=width_px)
+    if width_px % cell or (columns - old_columns) % 2 or square is None:
+        raise LatexifyError(
+            f"the encoder of model.base `{base}` cannot take pictures of {height_px}x{width_px}: make "
+            f"rasterize.width_px a power of two, or {old_width_px}"
+        )
+    side, cell_width = square
+    positions = embeddings.position_embeddings.detach()
+    old_side = round((positions.shape[1] - 1) ** 0.5)
+    grid = unstretched(positions[0, 1:].unflatten(0, (old_side, old_side)), rows=rows, columns=old_columns)
+    new = stretched(extend_columns(grid, columns), side=side).flatten(0, 1)
+    embeddings.position_embeddings = nn.Parameter(torch.cat([positions[:, :1], new[None]], dim=1))
+    embeddings.image_size = config.image_size = [height_px, width_px]
+    config.patch_size = [cell, cell_width]
+    config.backbone_featmap_shape = [1, config.backbone_featmap_shape[1], rows, columns]
+
+
 def interpolate_positions(
     positions: torch.Tensor, old_grid: tuple[int, int], new_grid: tuple[int, int]
 ) -> torch.Tensor:
@@ -173,10 +204,6 @@ def interpolate_positions(
     grid = positions[:, num_special:].reshape(1, *old_grid, -1).permute(0, 3, 1, 2)
     grid = nn.functional.interpolate(grid, size=new_grid, mode="bicubic", align_corners=False)
     return torch.cat([positions[:, :num_special], grid.permute(0, 2, 3, 1).flatten(1, 2)], dim=1)
-
-
-def _pair(size: int | list[int] | tuple[int, int]) -> tuple[int, int]:
-    return (size, size) if isinstance(size, int) else (size[0], size[1])
 
 
 @torch.no_grad()

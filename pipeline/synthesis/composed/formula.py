@@ -9,7 +9,17 @@ from latexify.pipeline.latex.parser import TooDeepError, parse
 from latexify.pipeline.latex.prepare import prepare
 from latexify.pipeline.latex.tree import Command, Environment, Group, Item, Items, Scripted
 from latexify.pipeline.synthesis.formulas import expression
-from latexify.pipeline.synthesis.formulas.expression import Fenced, Fraction, Matrix, Node, Root, Row, Scripts, Symbol
+from latexify.pipeline.synthesis.formulas.expression import (
+    Fenced,
+    Fraction,
+    Lines,
+    Matrix,
+    Node,
+    Root,
+    Row,
+    Scripts,
+    Symbol,
+)
 from latexify.pipeline.synthesis.formulas.symbols import CLOSINGS, FRACTION_BAR, OPENINGS, RADICAL
 
 CLOSING_OF = dict(zip(OPENINGS, CLOSINGS, strict=True))
@@ -119,7 +129,9 @@ def leaves(node: Node) -> list[Leaf]:
     return list(_iter_leaves(node, 0, itertools.count(1)))
 
 
-def _iter_leaves(node: Node, line: int, lines: Iterator[int]) -> Iterator[Leaf]:  # noqa: C901 (one branch for each kind of node)
+def _iter_leaves(  # noqa: C901, PLR0912 (one branch for each kind of node)
+    node: Node, line: int, lines: Iterator[int]
+) -> Iterator[Leaf]:
     """Yield the leaves of a node on `line`; `lines` gives new lines their index."""
     children: Iterable[Node | None] = ()  # each on a line of its own
     match node:
@@ -145,6 +157,10 @@ def _iter_leaves(node: Node, line: int, lines: Iterator[int]) -> Iterator[Leaf]:
             yield Leaf(right, line)
         case Matrix(rows):
             children = itertools.chain.from_iterable(rows)
+        case Lines(environment, lines_of_cells):
+            if environment == "cases":
+                yield Leaf("\\{", line)
+            children = itertools.chain.from_iterable(lines_of_cells)
     for child in children:
         if child is not None:
             yield from _iter_leaves(child, next(lines), lines)

@@ -79,6 +79,16 @@ HABITS = {
 }
 
 
+LINE_HABITS = {
+    # CROHME has no lines to measure; these are judged by eye
+    "line_gap": Habit(0.65, 0.35, 0.20),
+    "line_indent": Habit(0.0, 0.0, 0.25, relative=False),
+    "line_slope": Habit(0.0, 0.008, 0.012, relative=False),
+    "line_anchor": Habit(0.10, 0.25, 0.05, relative=False),
+}
+"""Of formulas of several lines: the space between them, the shift and slope of each, and how far they are centred."""
+
+
 class Habits:
     """The measures of one writer in one ink. variation: 0 gives medians, 1 the variation of people."""
 
@@ -88,9 +98,11 @@ class Habits:
         self.limits_beside = writer.random() < 0.12
         self.integral_limits_beside = writer.random() < 0.6
         self.bar_first = writer.random() < 0.4
+        # drawn last, so that the other habits do not depend on them
+        self._own |= {name: writer.gauss(0, habit.between_writers) for name, habit in LINE_HABITS.items()}
 
     def __getitem__(self, name: str) -> float:
-        habit = HABITS[name]
+        habit = HABITS.get(name) or LINE_HABITS[name]
         # more than two standard deviations would be a slip of the pen
         here = min(2.0, max(-2.0, self._ink.gauss(0, 1))) * habit.within
         change = self._variation * (self._own[name] + here)

@@ -4,7 +4,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from random import Random
 from typing import NamedTuple
 
@@ -15,11 +15,16 @@ from latexify.pipeline.synthesis.composed.formula import UnsupportedFormulaError
 from latexify.pipeline.synthesis.composed.recombining import Recombiner
 from latexify.pipeline.synthesis.formulas.expression import Node, label
 from latexify.pipeline.synthesis.formulas.generator import expression
+from latexify.pipeline.synthesis.formulas.lines import several_lines
 
 MOST_TRIES = 50
 """Unusable labels in a row before another part of the mix is tried for an ink."""
 MAX_DEPTH = 2
 """Nesting of the grammar's formulas."""
+MOST_LINES = 4
+"""Parts that the tokens of a formula of several lines are divided into."""
+_OTHER_PARTS = frozenset(["boxes", "several_lines"])
+"""Parts of the mix that give no tree of one line."""
 
 
 class DrawnLabel(NamedTuple):
@@ -65,7 +70,7 @@ class LabelSource:
     def weights(self) -> Mapping[str, float]:
         """Cumulative weights of the parts of the mix that have something to draw from."""
         counts = dict.fromkeys(("copied", "exchanged", "recombined"), len(self.training))
-        counts |= {"grammar": 1, "listed": len(self.listed), "boxes": len(self.boxed)}
+        counts |= {"grammar": 1, "listed": len(self.listed), "boxes": len(self.boxed), "several_lines": 1}
         weights = {name: weight for name, weight in self.label_mix.model_dump().items() if weight > 0 and counts[name]}
         return dict(zip(weights, itertools.accumulate(weights.values()), strict=True))
 
@@ -82,17 +87,33 @@ class LabelSource:
         return None
 
     def _make(self, origin: str, rng: Random) -> Node | BoxedFormula:
+        if origin == "boxes":
+            return self.boxed[rng.randrange(len(self.boxed))]
+        if origin == "several_lines":
+            return several_lines(rng, partial(self._short_line, rng))
+        return self._one_line(origin, rng)
+
+    def _one_line(self, origin: str, rng: Random) -> Node:
         rules, training = self.rules, self.training
         if origin == "grammar":
             return expression(rng, min_tokens=rules.min_tokens, max_tokens=rules.max_tokens, max_depth=MAX_DEPTH)
         if origin == "listed":
             return tree_of(rng.choice(self.listed))
-        if origin == "boxes":
-            return self.boxed[rng.randrange(len(self.boxed))]
         tree = training.drawn(rng)
         if origin == "recombined":
             tree = training.recombined(tree, rng)
         return tree if origin == "copied" else training.exchanged(tree, rng)
+
+    def _short_line(self, rng: Random) -> Node:
+        """Draw one line of several, of a length that leaves room for the others."""
+        shares = {name: getattr(self.label_mix, name) for name in self.weights if name not in _OTHER_PARTS}
+        parts, weights = list(shares) or ["grammar"], list(shares.values()) or [1.0]
+        most = max(1, self.rules.max_tokens // MOST_LINES)
+        for _ in range(MOST_TRIES):
+            line = self._one_line(rng.choices(parts, weights)[0], rng)
+            if sum(token != " " for token in tokenize(label(line))) <= most:
+                return line
+        return expression(rng, min_tokens=1, max_tokens=most, max_depth=MAX_DEPTH)
 
 
 def _described(layout: Node | BoxedFormula) -> tuple[str, Iterable[str]]:

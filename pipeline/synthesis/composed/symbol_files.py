@@ -1,6 +1,7 @@
 """Symbols of files (detexify: label, strokes; MathWriting: strokes of the dataset's inks), and of the stroke font.
 
-Formats: one JSON object per line. Detexify: `label`, `strokes` as lists of `[x, y]`, y downward. MathWriting
+Formats: one JSON object per line. Detexify: `label`, `strokes` as lists of `[x, y]`, y downward, and perhaps `source`,
+a path whose folder names the writers. MathWriting
 (`symbols.jsonl`): `sourceSampleId`, `strokeIndices`, `label`.
 """
 
@@ -64,11 +65,10 @@ def read_symbol_files(paths: Sequence[Location]) -> SymbolFiles:
     """
     files = SymbolFiles()
     for path in paths:
-        writer = Writer(name=path.name, folder=path.name)
         for number, line in enumerate(read_lines(path), start=1):
             if line.strip():
                 try:
-                    _take(json.loads(line), writer, files)
+                    _take(json.loads(line), files, path=path)
                 except (ValueError, KeyError, TypeError) as error:
                     raise LatexifyError(
                         f"{path}, line {number}: not a symbol ({type(error).__name__}: {error}): it must be a JSON "
@@ -77,14 +77,16 @@ def read_symbol_files(paths: Sequence[Location]) -> SymbolFiles:
     return files
 
 
-def _take(entry: Mapping[str, Any], writer: Writer, files: SymbolFiles) -> None:
+def _take(entry: Mapping[str, Any], files: SymbolFiles, *, path: Location) -> None:
     token = normalize(entry["label"])
     if len(tokenize(token)) != 1:
         return
     if "strokes" in entry:
         strokes = [np.array(stroke, np.float32).reshape(-1, 2) for stroke in entry["strokes"] if stroke]
         if strokes and all(np.isfinite(stroke).all() for stroke in strokes):
-            files.symbols.append(LooseSymbol(writer, token, strokes))
+            # the files of a contributor together: one alone holds too few symbols to write formulas with
+            name = str(entry.get("source", "")).rpartition("/")[0] or path.name
+            files.symbols.append(LooseSymbol(Writer(name=name, folder=path.name), token, strokes))
         return
     numbers = [int(number) for number in entry["strokeIndices"]]
     files.divisions.setdefault(str(entry["sourceSampleId"]), []).append((token, numbers))

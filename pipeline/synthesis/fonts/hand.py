@@ -18,6 +18,10 @@ _MEASURES = {"axis": AXIS, "limit_shift": 0.0, "limit_gap": 0.16, "index_scale":
 """Measures that all writers share; `_GAPS` are between neighbours, beyond the gap of letters."""
 
 
+_OF_EACH_LINE = {"line_indent": 0.15, "line_slope": 0.012}
+"""Standard deviations of measures that differ from line to line, in capital heights, and in y per x."""
+
+
 class Style:
     """The habits of one writer, drawn by `rng`. Lengths are in capital heights unless the name says otherwise."""
 
@@ -50,6 +54,9 @@ class Style:
         self.rule_overhang = uniform(0.04, 0.22)
         self.operator_scale = uniform(1.15, 1.6)
         self.limits_beside = bool(rng.random() < 0.2)
+        # several lines; drawn last, so that the rest does not depend on them
+        self.line_gap = uniform(0.35, 1.2)
+        self.line_anchor = float(rng.choice([0.0, 0.0, 0.5]))
 
 
 class ImaginaryWriter:
@@ -106,6 +113,7 @@ class FontHand:
             "bar_gap": 0.8 * style.letter_gap,
             "binary_gap": style.binary_gap,
             "relation_gap": style.relation_gap,
+            "line_anchor": style.line_anchor,
         }
 
     def _glyph(self, token: str) -> Glyph:
@@ -133,6 +141,10 @@ class FontHand:
         return Placed(glyph, 0.0, y, width, tall).box
 
     def __getitem__(self, name: str) -> float:
+        if name in _OF_EACH_LINE:
+            return self._rng.gauss(0.0, _OF_EACH_LINE[name])
+        if name == "line_gap":
+            return self._style.line_gap * self._rng.uniform(0.8, 1.2)
         return self._measures[name]
 
     def gap(self, name: str, size: float) -> float:

@@ -1,6 +1,6 @@
 """Expression trees: made by the grammar or from a label, spelled as a label, and typeset."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from latexify.pipeline.latex import join_tokens
@@ -61,7 +61,15 @@ class Matrix:
     rows: "tuple[tuple[Node, ...], ...]"
 
 
-Node = Symbol | Row | Scripts | Fraction | Root | Fenced | Matrix
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Lines one under another: `aligned` at the relation that begins the second cell, `gathered`, or `cases`."""
+
+    environment: str
+    rows: "tuple[tuple[Node | None, ...], ...]"  # None for a cell without content
+
+
+Node = Symbol | Row | Scripts | Fraction | Root | Fenced | Matrix | Lines
 
 
 def row(*parts: Node) -> Node:
@@ -95,6 +103,8 @@ def rebuilt(node: Node, change: Callable[[Node], Node]) -> Node:  # noqa: PLR091
             return Fenced(left, change(body), right)
         case Matrix(rows):
             return Matrix(tuple(tuple(map(change, cells)) for cells in rows))
+        case Lines(environment, rows):
+            return Lines(environment, tuple(tuple(cell and change(cell) for cell in cells) for cells in rows))
 
 
 def tokens(node: Node) -> list[str]:  # noqa: PLR0911 (one for each kind of node)
@@ -114,14 +124,20 @@ def tokens(node: Node) -> list[str]:  # noqa: PLR0911 (one for each kind of node
         case Fenced(left, body, right):
             return [left, *tokens(body), right]
         case Matrix(rows):
-            spelled = [[token for cell in cells for token in ("&", *tokens(cell))][1:] for cells in rows]
-            grid = [token for cells in spelled for token in ("\\\\", *cells)][1:]
-            return ["\\begin{matrix}", *grid, "\\end{matrix}"]
+            return _grid("matrix", rows)
+        case Lines(environment, rows):
+            return _grid(environment, rows)
 
 
 def label(node: Node) -> str:
     """The LaTeX of a tree, in the normaliser's compact form."""
     return join_tokens(tokens(node))
+
+
+def _grid(environment: str, rows: Sequence[Sequence[Node | None]]) -> list[str]:
+    spelled = [[token for cell in cells for token in ("&", *(tokens(cell) if cell else ()))][1:] for cells in rows]
+    grid = [token for cells in spelled for token in ("\\\\", *cells)][1:]
+    return [f"\\begin{{{environment}}}", *grid, f"\\end{{{environment}}}"]
 
 
 def _braced(node: Node) -> list[str]:

@@ -9,9 +9,20 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple, Protocol
 
-from latexify.pipeline.synthesis.formulas.expression import Fenced, Fraction, Matrix, Node, Root, Row, Scripts, Symbol
+from latexify.pipeline.synthesis.formulas.expression import (
+    Fenced,
+    Fraction,
+    Lines,
+    Matrix,
+    Node,
+    Root,
+    Row,
+    Scripts,
+    Symbol,
+)
 from latexify.pipeline.synthesis.formulas.symbols import ATOMS, Atom
 from latexify.pipeline.synthesis.typeset.boxes import Box, Placed, beside, overlay
+from latexify.pipeline.synthesis.typeset.stacking import stack
 
 
 class ScriptLayout(NamedTuple):
@@ -107,6 +118,8 @@ class _Typesetter:
                 return beside([brackets[0], body, brackets[1]], gaps)
             case Matrix(rows):
                 return self._matrix(rows, size)
+            case Lines(environment, rows):
+                return self._lines(environment, rows, size)
 
     def _size(self, part: str, size: float) -> float:
         return max(size * self._hand[f"{part}_scale"], self._hand.smallest)
@@ -182,6 +195,14 @@ class _Typesetter:
         rise = y / 2 + self._hand["axis"] * size
         glyphs = overlay(*parts).moved(0.0, -rise)
         return Box(lefts[-2] + widths[-1], rise, y - rise, glyphs)
+
+    def _lines(self, environment: str, rows: tuple[tuple[Node | None, ...], ...], size: float) -> Box:
+        grid = [[None if cell is None else self.set(cell, size) for cell in cells] for cells in rows]
+        box = stack(grid, environment, self._hand, size)
+        if environment != "cases":
+            return box
+        brace = self._hand.bracket("\\{", box, size)
+        return beside([brace, box], [2 * self._hand["bracket_gap"] * size])
 
 
 def atoms_of(items: tuple[Node, ...]) -> list[Atom]:

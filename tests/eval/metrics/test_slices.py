@@ -3,7 +3,13 @@
 import pytest
 
 from latexify.eval.metrics.edits import count_edits
-from latexify.eval.metrics.slices import error_by_group, error_by_length, error_by_structure, source_of
+from latexify.eval.metrics.slices import (
+    error_by_group,
+    error_by_length,
+    error_by_lines,
+    error_by_structure,
+    source_of,
+)
 
 
 def test_slices_are_scores_of_their_samples() -> None:
@@ -18,6 +24,25 @@ def test_slices_are_scores_of_their_samples() -> None:
     lengths = {row["symbols"]: row for row in error_by_length(edits, num_resamples=100, seed=1)}
     assert lengths["0"]["cer"] is lengths["0"]["cer_low"] is None
     assert sum(row["num_samples"] for row in lengths.values()) == 4
+
+
+def test_lines_are_counted_where_they_are_written() -> None:
+    """Who trains on several lines wants to see whether the model reads the second one."""
+    references = [
+        "a",
+        r"a\\b",
+        r"\begin{cases}a\\b\\c\end{cases}",
+        r"x\begin{matrix}a\\b\end{matrix}\begin{matrix}c\\d\end{matrix}",
+    ]
+    references.append(r"\\" * 7)
+    edits = count_edits(references, ["a", r"a\\b", "a", "a", "a"])
+    rows = error_by_lines(edits, references, num_resamples=100, seed=1)
+    assert [(row["lines"], row["num_samples"], row["exact_match"]) for row in rows] == [
+        ("1", 1, 1.0),
+        ("2", 2, 0.5),
+        ("3", 1, 0.0),
+        ("5+", 1, 0.0),
+    ]
 
 
 def test_groups_are_named_and_the_largest_comes_first() -> None:

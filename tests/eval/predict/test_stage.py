@@ -78,21 +78,23 @@ def test_batch_size_changes_no_prediction(model: Path, shards: Path, tmp_path: P
     assert answers[0] == answers[1]
 
 
-@pytest.mark.parametrize(
-    ("geometry", "tokenizer", "message"),
-    [
-        ({**GEOMETRY, "pen_width_px": 3.0}, tokenizer_manifest().fingerprint, r"pen 3 px\), the shards hold 16x64 px"),
-        (GEOMETRY, "0123456789abcdef", "trained with another tokenizer"),
-    ],
-)
-def test_a_model_of_other_pictures_or_tokens_is_refused(
-    shards: Path, tmp_path: Path, geometry: Mapping[str, Any], tokenizer: str, message: str
-) -> None:
+@pytest.mark.parametrize("is_named", [False, True])
+def test_a_model_of_other_pictures_is_refused(shards: Path, tmp_path: Path, is_named: bool) -> None:  # noqa: FBT001
     """It would predict nonsense without an error."""
-    other = export(tmp_path / "model", scratch=tmp_path, geometry=geometry, tokenizer=tokenizer)
-    with pytest.raises(LatexifyError, match=message):
-        run(PARAMS, model=other, shards=shards, out=tmp_path / "out", device="cpu")
+    geometry = {**GEOMETRY, "pen_width_px": 3.0}
+    other = export(tmp_path / "model", scratch=tmp_path, geometry=geometry, tokenizer="")
+    with pytest.raises(LatexifyError, match=r"pen 3 px\), the shards hold 16x64 px"):
+        run(PARAMS, model=other, shards=shards, out=tmp_path / "out", device="cpu", is_named=is_named)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_copied_model_is_taken(model: Path, shards: Path, tmp_path: Path) -> None:
+    """Trained on another dataset, with the same tokens: it was refused for the inks of its tokenizer."""
+    copy = export(tmp_path / "model", scratch=tmp_path, geometry=GEOMETRY, tokenizer="0123456789abcdef")
+    for name, folder in (("own", model), ("copy", copy)):
+        run(PARAMS, model=folder, shards=shards, out=tmp_path / name, device="cpu")
+    own, copied = (pq.read_table(tmp_path / name / "predictions.parquet")["prediction"] for name in ("own", "copy"))
+    assert own.equals(copied)
 
 
 def test_a_split_that_is_not_there_is_named(model: Path, shards: Path, tmp_path: Path) -> None:

@@ -88,6 +88,7 @@ def test_stage_writes_metrics_and_tables(shards: Path, tmp_path: Path) -> None:
     assert [int(row["num_samples"]) for row in rows_of(plots / "token_errors.csv")][:3] == [2, 1, 1]
     structures = {row["structure"]: row["num_samples"] for row in rows_of(plots / "error_by_structure.csv")}
     assert structures == {"fraction": "1", "scripts 0 deep": "3", "scripts 1 deep": "1"}
+    assert [(row["lines"], row["num_samples"]) for row in rows_of(plots / "error_by_lines.csv")] == [("1", "4")]
     assert [(row["source"], row["num_samples"]) for row in rows_of(plots / "error_by_source.csv")] == [("valid", "4")]
     assert [row["writer"] for row in rows_of(plots / "error_by_writer.csv")] == ["unknown"]
     assert rows_of(plots / "confusions.csv")[-1] == {
@@ -114,7 +115,7 @@ def test_samples_are_there_one_by_one_for_the_report(shards: Path, tmp_path: Pat
 def test_perfect_predictions_confuse_nothing(shards: Path, tmp_path: Path) -> None:
     """A table without rows must still be a table that DVC can read."""
     predictions = write_predictions(tmp_path / "predictions", shards, predictions=TRUE)
-    files = {"metrics": tmp_path / "m.json", "plots": tmp_path / "plots"}
+    files: dict[str, Any] = {"metrics": tmp_path / "m.json", "plots": tmp_path / "plots"}
     result = run(PARAMS, seed=1, predictions=predictions, shards=shards, **files)
     assert (result["cer"]["high"], result["visual_exact"]["low"]) == (0, 1)
     assert (tmp_path / "plots" / "confusions.csv").read_text(encoding="utf-8") == "kind,reference,prediction,count\n"
@@ -123,7 +124,7 @@ def test_perfect_predictions_confuse_nothing(shards: Path, tmp_path: Path) -> No
 def test_without_typesetting_there_is_no_figure_of_it(shards: Path, tmp_path: Path) -> None:
     """`score.visual: false` is for those in a hurry."""
     predictions = write_predictions(tmp_path / "predictions", shards)
-    files = {"metrics": tmp_path / "m.json", "plots": tmp_path / "plots"}
+    files: dict[str, Any] = {"metrics": tmp_path / "m.json", "plots": tmp_path / "plots"}
     result = run(PARAMS.model_copy(update={"visual": False}), seed=1, predictions=predictions, shards=shards, **files)
     assert "visual" not in result
     assert "renders" not in pq.read_schema(tmp_path / "plots" / "samples.parquet").names
@@ -133,16 +134,16 @@ def test_score_is_the_same_twice(shards: Path, tmp_path: Path) -> None:
     """`dvc repro` compares files by their bytes."""
     predictions = write_predictions(tmp_path / "predictions", shards)
     for name in ("one", "two"):
-        files = {"metrics": tmp_path / name / "score.json", "plots": tmp_path / name}
+        files: dict[str, Any] = {"metrics": tmp_path / name / "score.json", "plots": tmp_path / name}
         run(PARAMS, seed=3, predictions=predictions, shards=shards, **files)
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
-    assert len(names) == 10
+    assert len(names) == 11
     assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in names)
 
 
 def test_predictions_of_another_normaliser_or_other_shards_are_refused(shards: Path, tmp_path: Path) -> None:
     """Two normalisers differ by points of CER, and other shards may have other writers under the same keys."""
-    files = {"metrics": tmp_path / "m.json", "plots": tmp_path}
+    files: dict[str, Any] = {"metrics": tmp_path / "m.json", "plots": tmp_path}
     old = write_predictions(tmp_path / "old", shards, normalizer_version=-1)
     with pytest.raises(LatexifyError, match=r"normalised by version -1.*latexify predict"):
         run(PARAMS, seed=1, predictions=old, shards=shards, **files)

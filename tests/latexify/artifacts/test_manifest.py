@@ -56,5 +56,5 @@ def test_an_artifact_made_from_another_input_is_refused(tmp_path: Path) -> None:
 
 def test_every_kind_has_its_producer() -> None:
     """`require_input` looks the producer up by the kind in a manifest."""
-    assert list(ARTIFACTS) == ["source", "inks", "tokenizer", "shards", "model", "predictions"]
+    assert list(ARTIFACTS) == ["source", "inks", "tokenizer", "shards", "model", "predictions", "evaluation"]
     assert all(artifact.producer.startswith("latexify ") for artifact in ARTIFACTS.values())

@@ -70,7 +70,7 @@ import pathlib
 from latexify.cli.app import main
 real = pathlib.Path.open
 def full(self, mode="r", *rest, **named):
-    return real(pathlib.Path("/dev/full") if "w" in mode else self, mode, *rest, **named)
+    return real(pathlib.Path("/dev/full") if "w" in mode and self.suffix != ".lock" else self, mode, *rest, **named)
 pathlib.Path.open = full
 main()
 """

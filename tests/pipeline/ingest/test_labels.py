@@ -47,7 +47,8 @@ def test_a_placeholder_is_not_a_writer() -> None:
 @pytest.mark.parametrize(
     ("annotations", "reason", "detail"),
     [
-        ({}, Reason.NO_LABEL, "no annotation normalizedLabel or label"),
+        ({}, Reason.NO_LABEL, "no annotation normalizedLabel or label; the ink has split"),
+        ({"Label": "x"}, Reason.NO_LABEL, "no annotation normalizedLabel or label; the ink has Label, split"),
         ({"label": "x" * 10}, Reason.BAD_LABEL, "10 characters, at most 9 are allowed"),
         ({"label": "$ $"}, Reason.BAD_LABEL, "nothing is left of '$ $'"),
         ({"label": "x", "split": "tset"}, Reason.NO_SPLIT, "no annotation split names a split"),

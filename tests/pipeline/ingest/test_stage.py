@@ -166,12 +166,37 @@ def test_too_many_rejections_stop_the_stage(tmp_path: Path) -> None:
     assert not (tmp_path / "inks").exists()
 
 
-def test_nothing_to_train_on_is_an_error(tmp_path: Path) -> None:
-    """A misnamed folder would otherwise show up as a crash three stages later."""
+def test_test_inks_alone_are_taken_and_one_line_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A test set is enough to evaluate a model; a misnamed folder would otherwise show up three stages later."""
     put(tmp_path / "raw/inkml", {"test/a.inkml": inkml(1)})
     run_source(InkmlParams(split_by="folder"), tmp_path)
-    with pytest.raises(LatexifyError, match="no ink is in the training split"):
-        run(tmp_path)
+    assert run(tmp_path)["rows"] == {"train": 0, "valid": 0, "test": 1}
+    [line] = [line for line in capsys.readouterr().err.splitlines() if "training split" in line]
+    assert "can be evaluated (predict.model), but not trained" in line
+
+
+def test_a_dataset_of_test_inks_alone(tmp_path: Path) -> None:
+    """CROHME's test set without its training inks."""
+    put(tmp_path / "raw/test", {"a.inkml": inkml(1)})
+    run_source(CrohmeParams(train=[], test=["test"]), tmp_path, dataset="crohme")
+    assert run(tmp_path)["rows"] == {"train": 0, "valid": 0, "test": 1}
+
+
+def test_inkml_of_office_and_linked_folders_become_rows(tmp_path: Path) -> None:
+    """What `source` counts, `ingest` must read."""
+    put(tmp_path / "elsewhere", {"b.inkml": inkml(2)})
+    put(tmp_path / "raw/inkml", {"a.xml": inkml(1), "other.xml": b"<other/>"})
+    (tmp_path / "raw/inkml/more").symlink_to(tmp_path / "elsewhere")
+    run_source(InkmlParams(valid_fraction=0, test_fraction=0), tmp_path)
+    assert run(tmp_path)["rows"] == {"train": 2, "valid": 0, "test": 0}
+
+
+def test_no_ink_at_all_is_an_error(tmp_path: Path) -> None:
+    """There is nothing to go on with."""
+    put(tmp_path / "raw/inkml", {"test/a.inkml": b""})
+    run_source(InkmlParams(split_by="folder"), tmp_path)
+    with pytest.raises(LatexifyError, match="no ink is left of 1 inputs"):
+        run(tmp_path, params=IngestParams(max_reject_fraction=1))
 
 
 def test_duplicates_and_leaks(tmp_path: Path) -> None:

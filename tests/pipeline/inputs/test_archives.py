@@ -109,7 +109,7 @@ def test_links_and_devices_are_reported_and_not_followed(tmp_path: Path) -> None
     assert (member.is_file, member.data) == (False, None)
 
 
-def test_linked_folders_and_pipes_in_a_folder_are_skipped(tmp_path: Path) -> None:
+def test_circles_and_pipes_in_a_folder_are_skipped(tmp_path: Path) -> None:
     """A link to the parent folder would never end, a pipe would never answer. Linked files are intended."""
     (tmp_path / "real").write_bytes(b"1")
     (tmp_path / "folder").mkdir()

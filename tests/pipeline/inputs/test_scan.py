@@ -75,3 +75,27 @@ def test_an_input_that_changed_is_refused(folder: Path, tmp_path: Path) -> None:
     archive.write_bytes(archive.read_bytes() + b"\0")
     with pytest.raises(LatexifyError, match=r"inks\.tar has changed since"):
         resolve_input(item, base=tmp_path)
+
+
+def test_inkml_under_the_suffix_of_office_is_taken_from_folders(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """OneNote's files end in .xml; other XML is left out, and one line says so."""
+    (folder / "train" / "c.xml").write_bytes(b'<?xml version="1.0"?><inkml:ink xmlns:inkml="x"/>')
+    for name in ("settings.xml", "other.xml"):
+        (folder / name).write_bytes(b"<settings/>")
+    (item,) = scan_inputs([InputSpec(path=folder, name="inks", rule=TRAIN)], base=tmp_path / "source")
+    assert item.num_inputs == 3
+    [line] = capsys.readouterr().err.splitlines()
+    assert line == "source: inks: 2 .xml files are left out (no InkML), such as other.xml"
+    (item,) = scan_inputs([InputSpec(path=pack(folder), name="inks.tar", rule=TRAIN)], base=tmp_path / "source")
+    assert item.num_inputs == 2
+    assert "inks.tar: 3 .xml files are left out (in an archive)" in capsys.readouterr().err
+
+
+def test_linked_folders_belong_to_the_dataset(folder: Path, tmp_path: Path) -> None:
+    """A dataset put together from links was silently empty."""
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "inks").symlink_to(folder)
+    (item,) = scan_inputs([InputSpec(path=tmp_path / "linked", name="linked", rule=TRAIN)], base=tmp_path / "source")
+    assert item.num_inputs == 2

@@ -1,8 +1,12 @@
 """Stage source: the plan, its fingerprint, and errors for missing data."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 import tarfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +20,7 @@ from latexify.pipeline.config import CrohmeParams, DatasetName, InkmlParams, Mat
 from latexify.pipeline.inputs.inputs import SourcePlan, resolve_input
 from latexify.pipeline.source import datasets
 from latexify.pipeline.source import stage as source
+from tests.support.repository import REPOSITORY
 
 INK = b"<ink><annotation type='truth'>x</annotation><trace>1 2</trace></ink>"
 
@@ -184,3 +189,23 @@ def test_plan_of_another_version_is_refused(tmp_path: Path) -> None:
     del content["inputs"][0]["rule"]
     with pytest.raises(LatexifyError, match="run `latexify source` again"):
         SourcePlan.from_content(content, where=tmp_path)
+
+
+def test_of_two_runs_at_once_the_second_is_refused_in_one_line(tmp_path: Path) -> None:
+    """Both would write the same archives: the slower one ended with a traceback about a temporary file."""
+    (tmp_path / "params.yaml").write_text("synthetic: {num_train: 3000}\n", encoding="utf-8")
+    command = [sys.executable, "-m", "latexify", "source", "--jobs", "1"]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE) as first:
+        deadline_s = time.monotonic() + 60
+        while not (tmp_path / "data/.source.lock").exists():
+            assert time.monotonic() < deadline_s
+            time.sleep(0.05)
+        second = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert first.poll() is None, "the first must still be running"
+        assert second.returncode == 1
+        assert second.stderr == "latexify: another run is writing data/source: wait until it is done, or stop it\n"
+        first.communicate(timeout=120)
+    assert first.returncode == 0
+    assert not (tmp_path / "data/.source.lock").exists()
+    assert read_manifest(tmp_path / "data/source", SOURCE)

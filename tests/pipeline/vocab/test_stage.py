@@ -20,6 +20,7 @@ from latexify.artifacts import names
 from latexify.artifacts.manifest import Manifest, read_manifest, write_manifest
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.config import VocabParams
+from latexify.pipeline.grammar.allowances import Allowances, read_grammar
 from latexify.pipeline.inks.ink import INK_SCHEMA
 from latexify.pipeline.latex import join_tokens, normalize, tokenize
 from latexify.pipeline.vocab.encoder import read_encoder
@@ -53,6 +54,53 @@ def run_vocab(tmp_path: Path, *, base: str = "scratch", **params: Any) -> tuple[
     out = tmp_path / "tokenizer"
     metrics = run(VocabParams(**params), base=base, inks=inks, out=out, metrics=tmp_path / "metrics/vocab.json")
     return out, metrics
+
+
+def run_on(labels: list[str], tmp_path: Path, **params: Any) -> tuple[Path, dict[str, Any]]:
+    """Run the stage on these training labels; the tokenizer folder and the metrics."""
+    inks = write_inks(tmp_path / "inks", {"train": labels})
+    out = tmp_path / "tokenizer"
+    metrics = run(VocabParams(**params), base="scratch", inks=inks, out=out, metrics=tmp_path / "metrics/vocab.json")
+    return out, metrics
+
+
+def test_what_labels_need_of_the_grammar_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Labels of two lines, or with blanks, are trained on: without this, no answer could be like them."""
+    out, metrics = run_on([r"ox\\l1", r"\frac{}{2}", "x"], tmp_path)
+    grammar = read_grammar(out)
+    assert grammar is not None
+    assert grammar.names == {"cells at top level", "empty argument"}
+    assert metrics["grammar"] == {"allowances": ["cells at top level", "empty argument"], "num_refused": 0}
+    assert "warning" not in capsys.readouterr().err
+
+
+def test_labels_that_cannot_be_written_are_counted_and_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A user must learn it before the training, not from a score."""
+    out, metrics = run_on(["a", r"\frac{a", "a}", "a}", "b"], tmp_path)
+    assert metrics["grammar"] == {"allowances": [], "num_refused": 2}
+    assert read_manifest(out, names.TOKENIZER).content["grammar"]["refused"] == [r"\frac{a", "a}"]
+    warning = capsys.readouterr().err
+    assert "warning: constrained search cannot write 2 of the distinct training labels, such as" in warning
+    assert "'a}'" in warning
+
+
+def test_a_base_tokenizer_has_no_grammar(tmp_path: Path) -> None:
+    """Its tokens are pieces of text: no search with them is constrained."""
+    out, metrics = run_vocab(tmp_path, base=str(save_byte_bpe(tmp_path / "base")), tokenizer="base")
+    assert "grammar" not in metrics
+    assert not (out / names.GRAMMAR_NAME).exists()
+
+
+def test_a_tokenizer_made_anew_keeps_nothing_of_the_last(tmp_path: Path) -> None:
+    """The grammar is that of the labels at hand."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    out, _ = run_on(["a", r"a\\b"], tmp_path / "a")
+    inks = write_inks(tmp_path / "b/inks", {"train": ["a", "b"]})
+    run(VocabParams(), base="scratch", inks=inks, out=out, metrics=tmp_path / "m.json")
+    assert read_grammar(out) == Allowances()
 
 
 def test_tokenizer_loads_where_this_project_is_not_installed(tmp_path: Path) -> None:
@@ -226,13 +274,20 @@ def test_a_base_without_tokenizer_is_refused_in_one_sentence(
     assert not (tmp_path / "tokenizer/manifest.json").exists()
 
 
-def test_inks_must_be_there_and_hold_training_labels(tmp_path: Path) -> None:
+def test_inks_must_be_there(tmp_path: Path) -> None:
     """An empty vocabulary must not be written silently."""
     with pytest.raises(LatexifyError, match="run `latexify ingest` first"):
         run(VocabParams(), base="scratch", inks=tmp_path, out=tmp_path / "out", metrics=tmp_path / "m.json")
-    inks = write_inks(tmp_path / "inks", {"test": ["x"]})
-    with pytest.raises(LatexifyError, match="has no training labels"):
-        run(VocabParams(), base="scratch", inks=inks, out=tmp_path / "out", metrics=tmp_path / "m.json")
+
+
+def test_without_training_labels_the_others_make_the_tokenizer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Test inks alone can be drawn and evaluated; nothing can be trained with this tokenizer."""
+    inks = write_inks(tmp_path / "inks", {"test": ["x", "x+y"], "valid": ["z"]})
+    result = run(VocabParams(), base="scratch", inks=inks, out=tmp_path / "out", metrics=tmp_path / "m.json")
+    assert result["size"] == 4 + len("x+yz")
+    assert "there are no training labels" in capsys.readouterr().err
 
 
 def test_a_new_tokenizer_leaves_nothing_of_the_old_one(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,9 +23,9 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """The model reads only while the gate is open."""
     gate, read = threading.Event(), Recognizer.read
 
-    def wait_and_read(self: Recognizer, pictures: Sequence[Picture], *, num_beams: int = 1) -> list[Recognition]:
+    def wait_and_read(self: Recognizer, pictures: Sequence[Picture], **options: Any) -> list[Recognition]:
         gate.wait(timeout=10)
-        return read(self, pictures, num_beams=num_beams)
+        return read(self, pictures, **options)
 
     gate.set()
     monkeypatch.setattr(Recognizer, "read", wait_and_read)

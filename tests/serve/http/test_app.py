@@ -1,6 +1,7 @@
 """The HTTP service in this process: every route, every format and every error message."""
 
 import base64
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,12 +44,32 @@ def test_the_same_ink_reads_the_same_in_every_form(client: TestClient, model: Pa
             "calibrated": False,
             "alternatives": [],
         }
+    elements = [{"type": "freedraw", "x": 0, "y": 0, "points": stroke.tolist()} for stroke in strokes()]
+    drawing = {"type": "excalidraw", "elements": [*elements, {"type": "text"}]}
+    for answer in (client.post("/recognize", json=drawing), client.post("/recognize", content=json.dumps(drawing))):
+        assert (answer.json()["latex"], answer.json()["left_out"]) == (expected.latex, {"text": 1})
     photo = recognizer.read([recognizer.picture_of(PHOTO)])[0]
     for answer in (
         client.post("/recognize", content=PHOTO, headers={"content-type": "image/jpeg"}),
         client.post("/recognize", json={"image": base64.b64encode(PHOTO).decode()}),
     ):
         assert answer.json()["latex"] == photo.latex
+
+
+def test_the_symbols_of_an_answer_can_be_limited(client: TestClient) -> None:
+    """A form field for numbers wants digits alone; a symbol that the model does not know is one line."""
+    answer = client.post("/recognize", params={"only": "x 2", "beams": 2}, json=STROKES)
+    assert answer.status_code == 200
+    readings = [answer.json(), *answer.json()["alternatives"]]
+    assert all(set(reading["latex"]) <= set("x2") for reading in readings)
+    several = client.post("/recognize", params={"only": "x 2"}, json=[STROKES, {"inkml": inkml().decode()}]).json()
+    assert all(set(result["latex"]) <= set("x2") for result in several["results"])
+    unknown = client.post("/recognize", params={"only": "x fract"}, json=STROKES)
+    assert unknown.status_code == 422
+    assert unknown.json()["error"].startswith("only: the model cannot write a (nothing is like it), c")
+    too_long = client.post("/recognize", params={"only": "x" * 2_001}, json=STROKES)
+    assert too_long.status_code == 422
+    assert "query.only" in too_long.json()["error"]
 
 
 def test_formats_are_sent_on_request(client: TestClient, model: Path) -> None:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from latexify.serve.http.batching import Batcher, ItemSlots
+from latexify.serve.http.batching import Batcher, ItemSlots, SearchOptions
 from latexify.serve.http.http_errors import HttpError
 from latexify.serve.recognizer import Picture, Recognition
 
@@ -19,12 +19,17 @@ class SlowRecognizer:
 
     def __init__(self) -> None:
         self.batches: list[tuple[int, list[int]]] = []
+        self.symbols: list[str | None] = []  # that each batch is limited to
         self.gate = threading.Event()
         self.gate.set()
 
-    def read(self, pictures: Sequence[Picture], *, num_beams: int) -> list[Recognition]:
+    def read(
+        self, pictures: Sequence[Picture], *, num_beams: int, num_drawings: int, only: str | None
+    ) -> list[Recognition]:
+        assert num_drawings == 1
         numbers = [int(picture[0, 0]) for picture in pictures]
         self.batches.append((num_beams, numbers))
+        self.symbols.append(only)
         self.gate.wait(timeout=10)
         if 99 in numbers:
             raise RuntimeError("out of memory")
@@ -71,9 +76,9 @@ def test_waiting_pictures_are_read_together_and_answered_separately() -> None:
 
     async def scene(batcher: Batcher) -> None:
         slow.gate.clear()
-        first = asyncio.create_task(batcher.read(picture(1), num_beams=1))
+        first = asyncio.create_task(batcher.read(picture(1), SearchOptions()))
         await started(slow, 1)
-        others = [asyncio.create_task(batcher.read(picture(number), num_beams=1)) for number in range(2, 7)]
+        others = [asyncio.create_task(batcher.read(picture(number), SearchOptions())) for number in range(2, 7)]
         await asyncio.sleep(0)
         assert batcher.num_waiting == 5
         slow.gate.set()
@@ -85,21 +90,26 @@ def test_waiting_pictures_are_read_together_and_answered_separately() -> None:
     assert slow.batches == [(1, [1]), (1, [2, 3, 4, 5]), (1, [6])]
 
 
-def test_searches_of_different_width_are_not_mixed() -> None:
-    """A batch has one beam width; pictures with another one wait for a later batch, but not forever."""
+def test_searches_of_different_width_or_symbols_are_not_mixed() -> None:
+    """A batch has one search; pictures that need another one wait for a later batch, but not forever."""
     slow = SlowRecognizer()
 
     async def scene(batcher: Batcher) -> None:
         slow.gate.clear()
-        first = asyncio.create_task(batcher.read(picture(0), num_beams=1))
+        first = asyncio.create_task(batcher.read(picture(0), SearchOptions()))
         await started(slow, 1)
-        others = [asyncio.create_task(batcher.read(picture(n), num_beams=1 + n % 2)) for n in range(1, 5)]
+        others = [
+            asyncio.create_task(batcher.read(picture(n), SearchOptions(num_beams=1 + n % 2))) for n in range(1, 5)
+        ]
+        digits = asyncio.create_task(batcher.read(picture(5), SearchOptions(only="digits")))
         await asyncio.sleep(0)
         slow.gate.set()
-        assert [answer.latex for answer in await asyncio.gather(first, *others)] == ["0", "1", "2", "3", "4"]
+        answers = await asyncio.gather(first, *others, digits)
+        assert [answer.latex for answer in answers] == ["0", "1", "2", "3", "4", "5"]
 
     with_batcher(slow, scene)
-    assert slow.batches == [(1, [0]), (2, [1, 3]), (1, [2, 4])]
+    assert slow.batches == [(1, [0]), (2, [1, 3]), (1, [2, 4]), (1, [5])]
+    assert slow.symbols == [None, None, None, "digits"]
 
 
 def test_a_cancelled_picture_is_not_read() -> None:
@@ -108,10 +118,10 @@ def test_a_cancelled_picture_is_not_read() -> None:
 
     async def scene(batcher: Batcher) -> None:
         slow.gate.clear()
-        first = asyncio.create_task(batcher.read(picture(1), num_beams=1))
+        first = asyncio.create_task(batcher.read(picture(1), SearchOptions()))
         await started(slow, 1)
-        leaving = asyncio.create_task(batcher.read(picture(2), num_beams=1))
-        staying = asyncio.create_task(batcher.read(picture(3), num_beams=1))
+        leaving = asyncio.create_task(batcher.read(picture(2), SearchOptions()))
+        staying = asyncio.create_task(batcher.read(picture(3), SearchOptions()))
         await asyncio.sleep(0)
         leaving.cancel()
         first.cancel()  # while it is being read
@@ -130,8 +140,8 @@ def test_a_failure_reaches_only_the_clients_of_its_batch() -> None:
 
     async def scene(batcher: Batcher) -> None:
         with pytest.raises(RuntimeError, match="out of memory"):
-            await batcher.read(picture(99), num_beams=1)
-        assert (await batcher.read(picture(1), num_beams=1)).latex == "1"
+            await batcher.read(picture(99), SearchOptions())
+        assert (await batcher.read(picture(1), SearchOptions())).latex == "1"
 
     with_batcher(slow, scene)
 
@@ -143,22 +153,22 @@ def test_a_batch_waits_for_more_only_after_a_batch_of_several() -> None:
     async def scene(batcher: Batcher) -> None:
         for number in range(3):
             started_s = time.perf_counter()
-            await batcher.read(picture(number), num_beams=1)
+            await batcher.read(picture(number), SearchOptions())
             assert time.perf_counter() - started_s < 0.4
         slow.gate.clear()
-        first = asyncio.create_task(batcher.read(picture(3), num_beams=1))
+        first = asyncio.create_task(batcher.read(picture(3), SearchOptions()))
         await started(slow, 4)
-        pair = [asyncio.create_task(batcher.read(picture(number), num_beams=1)) for number in (4, 5)]
+        pair = [asyncio.create_task(batcher.read(picture(number), SearchOptions())) for number in (4, 5)]
         await asyncio.sleep(0)
         slow.gate.set()
         await asyncio.gather(first, *pair)
-        early = asyncio.create_task(batcher.read(picture(6), num_beams=1))
+        early = asyncio.create_task(batcher.read(picture(6), SearchOptions()))
         await asyncio.sleep(0.05)
         assert len(slow.batches) == 5  # the picture waits
-        late = asyncio.create_task(batcher.read(picture(7), num_beams=1))
+        late = asyncio.create_task(batcher.read(picture(7), SearchOptions()))
         await asyncio.gather(early, late)
         assert slow.batches[-1] == (1, [6, 7])
-        await batcher.read(picture(8), num_beams=1)  # the wait ends by itself
+        await batcher.read(picture(8), SearchOptions())  # the wait ends by itself
 
     with_batcher(slow, scene, max_wait_s=0.5)
 

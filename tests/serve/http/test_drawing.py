@@ -1,5 +1,6 @@
 """One item of a request becomes a picture, or an error with the right status."""
 
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
@@ -26,7 +27,7 @@ LIMITS = Limits()
 
 def draw(**content: Any) -> np.ndarray:
     """Draw an item with the default limits."""
-    return draw_item(RequestItem(**content), recognizer=RECOGNIZER, limits=LIMITS)
+    return draw_item(RequestItem(**content), recognizer=RECOGNIZER, limits=LIMITS).picture
 
 
 def test_strokes_and_inkml_give_the_same_picture() -> None:
@@ -34,6 +35,18 @@ def test_strokes_and_inkml_give_the_same_picture() -> None:
     expected = draw_ink(strokes(), CANVAS)
     assert np.array_equal(draw(strokes=strokes()), expected)
     assert np.array_equal(draw(file=inkml()), expected)
+
+
+def test_files_of_strokes_are_drawn_and_say_what_they_leave_out() -> None:
+    """A form upload of a drawing program's file."""
+    lists = [stroke.tolist() for stroke in strokes()]
+    elements = [{"type": "freedraw", "x": 0, "y": 0, "points": points} for points in lists]
+    file = {"type": "excalidraw", "elements": [*elements, {"type": "text"}]}
+    for content, left_out in ((lists, {}), (file, {"text": 1})):
+        item = RequestItem(file=json.dumps(content).encode())
+        drawn = draw_item(item, recognizer=RECOGNIZER, limits=LIMITS)
+        assert np.array_equal(drawn.picture, draw_ink(strokes(), CANVAS))
+        assert drawn.left_out == left_out
 
 
 def test_an_image_is_traced() -> None:

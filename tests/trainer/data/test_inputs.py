@@ -38,6 +38,16 @@ def test_an_empty_split_is_refused(training_data: Path, tmp_path: Path) -> None:
         train(training_data, tmp_path, shards=tmp_path / "shards")
 
 
+def test_test_inks_alone_are_refused(training_data: Path, tmp_path: Path) -> None:
+    """They are enough to evaluate a model, and one line says how."""
+    shutil.copytree(training_data / "shards", tmp_path / "shards")
+    manifest = read_manifest(tmp_path / "shards", SHARDS)
+    splits = manifest.content["splits"] | {"train": {"num_samples": 0, "shards": []}}
+    write_manifest(tmp_path / "shards", replace(manifest, content={"splits": splits}))
+    with pytest.raises(LatexifyError, match=r"no training samples, .* \(predict\.model, or `latexify evaluate`\)"):
+        train(training_data, tmp_path, shards=tmp_path / "shards")
+
+
 def test_labels_longer_than_the_decoder_has_positions_are_refused(training_data: Path, tmp_path: Path) -> None:
     """Beyond its positions the decoder indexes into nothing, in the middle of the first epoch."""
     base = make_base(tmp_path / "base", make_tokenizer(tmp_path / "tokenizer"), positions=7)

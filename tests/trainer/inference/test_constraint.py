@@ -1,6 +1,5 @@
 """Constrained search: every answer is well formed, and what is well formed without it stays the same."""
 
-import json
 import lzma
 from dataclasses import dataclass
 from itertools import chain, islice, pairwise
@@ -14,18 +13,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.studies.wellformed import flaw_of
-from latexify.common.errors import LatexifyError
 from latexify.eval.metrics.typeset import typeset
-from latexify.eval.predict.latex_grammar import END, constraint_for, grammar_of, kind_of
+from latexify.pipeline.grammar.kinds import END, kind_of
+from latexify.pipeline.grammar.latex import grammar_of
 from latexify.pipeline.latex import join_tokens, normalize, tokenize
-from latexify.serve.recognizer import Recognizer
 from latexify.trainer.inference.beams import beam_search
 from latexify.trainer.inference.constraint import Constraint
 from latexify.trainer.inference.decoder import TorchScorer
 from latexify.trainer.inference.onnx.runtime import NumpyScorer
 from latexify.trainer.inference.runtime import Floats, Ints, Scorer
 from latexify.trainer.inference.search import Hypothesis, Search, greedy_search
-from tests.support.reading_models import export_folder, make_loaded, random_pictures
 
 TOKENS = (
     *"abclrxyz0123+-=(),.|*<'~",
@@ -270,29 +267,44 @@ def test_confidence_is_the_models_own() -> None:
     assert best.confidence < 0.01
 
 
-def test_the_vocabulary_of_a_model_folder(tmp_path: Path) -> None:
-    """Tokens that are pieces of text cannot be constrained: no constraint, or an error if one was asked for."""
-    folder = export_folder(make_loaded("hybrid", tmp_path), tmp_path / "model")
-    constraint = constraint_for(folder)
-    assert constraint is not None
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    assert constraint.table.shape[1] == config["decoder"]["vocab_size"]
-    pictures = list(random_pictures(9).numpy())
-    answers = Recognizer(folder, device="cpu", constrained=True).read(pictures, num_beams=2)
-    assert [flaw_of(answer.latex) for answer in answers] == [""] * 9
-    free = Recognizer(folder, device="cpu", constrained=False).read(pictures)
-    assert any(flaw_of(answer.latex) for answer in free)
+@pytest.mark.parametrize("by_torch", [True, False])
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (r"\begin{matrix}a&b", r"\begin{matrix}a&b\end{matrix}"),
+        ("x_{a", "x_{a}"),
+        (r"a+\frac", "a+"),
+        ("a+b", "a+b"),
+    ],
+)
+def test_greedy_search_stops_where_the_model_wants_to_end(written: str, expected: str, *, by_torch: bool) -> None:
+    """A model that may not end writes hundreds of tokens more: what it has written is closed instead."""
+    tokens = list(TOKENS)
+    words = tokenize(written)
+    logits = torch.zeros(1, 90, len(tokens) + 1)
+    logits[0, :, tokens.index("a") + 1] = 5
+    for step, word in enumerate(words):
+        logits[0, step, tokens.index(word) + 1] = 20
+    logits[0, len(words) :, END_ID] = 20
+    best = search(logits, constraint_of(tokens), by_torch=by_torch)[0][0]
+    assert text_of(best, tokens) == expected
+    assert best.finished
+    # what was closed is less certain: the model wanted to write nothing more
+    assert (best.confidence > 0.99) == (written == expected)
 
-    path = folder / "tokenizer.json"
-    whole = json.loads(path.read_text(encoding="utf-8"))
-    words = {**whole["model"]["vocab"], "fra": 99}
-    path.write_text(json.dumps({**whole, "model": {**whole["model"], "vocab": words}}), encoding="utf-8")
-    assert constraint_for(folder) is None
-    with pytest.raises(LatexifyError, match="pieces of text"):
-        Recognizer(folder, device="cpu", constrained=True)
-    path.write_text(json.dumps({"model": {"type": "WordLevel"}}), encoding="utf-8")
-    with pytest.raises(LatexifyError, match="no usable vocabulary"):
-        constraint_for(folder)
+
+def test_a_stopped_sample_changes_no_other() -> None:
+    """The row of a sample that was stopped stays in the batch for some steps."""
+    tokens = list(TOKENS)
+    logits = random_logits(5, samples=16, steps=40, vocabulary=len(tokens) + 1, end=4.0)
+    constraint = constraint_of(tokens)
+    together = search(logits, constraint)
+    alone = [search(one[None], constraint)[0] for one in logits]
+    assert [[h.ids for h in hypotheses] for hypotheses in together] == [[h.ids for h in one] for one in alone]
+    assert [h.confidence for (h,) in together] == pytest.approx([h.confidence for (h,) in alone])
+    free = [hypothesis.ids for (hypothesis,) in search(logits, None)]
+    assert 3 < sum(hypothesis.ids != ids for (hypothesis,), ids in zip(together, free, strict=True)) < 16
+    assert [flaw_of(text_of(hypothesis, tokens)) for (hypothesis,) in together] == [""] * 16
 
 
 @pytest.mark.real

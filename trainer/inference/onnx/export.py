@@ -3,6 +3,7 @@
 import importlib
 import json
 import logging
+import re
 import shutil
 import tempfile
 import warnings
@@ -147,6 +148,7 @@ def _write_graphs(source: _Source, folder: Path, *, geometry: Geometry, shared: 
     length = torch.export.Dim("length", max=int(decoder["max_position_embeddings"]) - 1)
     # at least two of everything that varies: from one, the exporter would conclude that it is always one
     pixels = torch.zeros(2, geometry.height_px, geometry.width_px, dtype=torch.uint8)
+    width, patches = _varying_widths(geometry)
     encoder = EncoderGraph(
         source.make_encoder,
         decoder,
@@ -165,8 +167,8 @@ def _write_graphs(source: _Source, folder: Path, *, geometry: Geometry, shared: 
         folder / ENCODER_NAME,
         inputs=["pixels"],
         outputs=memory_names,
-        varying=({0: samples},),
-        names=["samples"],
+        varying=({0: samples, **width},),
+        names=["samples", *(["steps"] if width else [])],
         shared=shared,
     )
     past = [torch.zeros(2, 3, heads, 4, size) for _ in past_names]
@@ -176,10 +178,24 @@ def _write_graphs(source: _Source, folder: Path, *, geometry: Geometry, shared: 
         folder / DECODER_NAME,
         inputs=["tokens", *memory_names, *past_names],
         outputs=["logits", *present_names],
-        varying=({0: samples, 1: beams}, [{0: samples}] * len(memory), [{0: samples, 1: beams, 3: length}] * len(past)),
-        names=["samples", "beams", "length"],
+        varying=(
+            {0: samples, 1: beams},
+            [{0: samples, **patches[number % 2]} for number in range(len(memory))],
+            [{0: samples, 1: beams, 3: length}] * len(past),
+        ),
+        names=["samples", "beams", "length", *(["patches"] if width else [])],
         shared=shared,
     )
+
+
+def _varying_widths(geometry: Geometry) -> tuple[dict[int, Any], list[dict[int, Any]]]:
+    """Return which dimension of pictures, and of keys and values in memory, varies with the width; empty if none."""
+    step = geometry.width_step_px
+    if step is None or step == geometry.width_px:
+        return {}, [{}, {}]
+    steps = torch.export.Dim("steps", min=1, max=geometry.width_px // step)
+    patches = torch.export.Dim("patches")
+    return {2: step * steps}, [{3: patches}, {2: patches}]
 
 
 def _write(  # noqa: PLR0913  # what a graph is; all are named
@@ -217,7 +233,8 @@ def _write(  # noqa: PLR0913  # what a graph is; all are named
             reason = one_line(error.__cause__ or error)[:200]
             raise LatexifyError(f"{path.name}: this kind of model cannot be exported ({reason})") from error
     assert program is not None
-    kept = {str(size) for value in program.model.graph.inputs for size in value.shape or ()}
+    sizes = " ".join(str(size) for value in program.model.graph.inputs for size in value.shape or ())
+    kept = set(re.findall(r"[a-z]+", sizes))  # a size may be a multiple, such as 64*steps
     for name in names:
         if name not in kept:  # the exporter silently gives in if a model treats a size as a constant
             raise LatexifyError(f"{path.name}: this kind of model cannot be exported (the number of {name} is fixed)")

@@ -3,7 +3,6 @@
 All arrays are NumPy's, whatever device onnxruntime computes on.
 """
 
-import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -64,15 +63,18 @@ class OnnxDecoder:
     def __init__(self, session: Any, *, max_positions: int) -> None:
         self._session = session
         shapes = {port.name: port.shape for port in session.get_inputs()}  # dimensions that vary have names, not sizes
-        self._memory = {name: shape[1:] for name, shape in shapes.items() if name.startswith("memory_")}
+        self._memory = {
+            name: [size if isinstance(size, int) else -1 for size in shape[1:]]
+            for name, shape in shapes.items()
+            if name.startswith("memory_")
+        }
         self._past = {name: shape[2:] for name, shape in shapes.items() if name.startswith("past_")}
         self.max_positions = max_positions
 
     def start(self, encoded: Floats) -> OnnxCache:
         """Begin a batch. encoded: float32 [samples, numbers], as `_encode_pictures` returns it."""
         samples = len(encoded)
-        ends = np.cumsum([math.prod(shape) for shape in self._memory.values()])
-        parts = np.split(encoded, ends[:-1], axis=1)
+        parts = np.split(encoded, len(self._memory), axis=1)  # keys and values of all layers have as many numbers
         memory = {
             name: np.ascontiguousarray(part.reshape(samples, *shape))
             for (name, shape), part in zip(self._memory.items(), parts, strict=True)
@@ -102,11 +104,12 @@ class NumpyScorer:
     def __init__(self, penalties: Floats | None) -> None:
         self._penalties = penalties
 
-    def best_tokens(self, logits: Floats, cases: Sequence[int] | None) -> tuple[Ints, Floats]:
-        """Return the most likely allowed token of each row, and its log-probability without the constraint."""
-        tokens = self._penalised(logits, cases).argmax(axis=1)
+    def best_tokens(self, logits: Floats, cases: Sequence[int] | None) -> tuple[Ints, Floats, Ints]:
+        """Return the most likely allowed token of each row, its log-probability, and the most likely token of all."""
+        favourites = logits.argmax(axis=1)
+        tokens = favourites if cases is None else self._penalised(logits, cases).argmax(axis=1)
         best = np.take_along_axis(logits, tokens[:, None], axis=1)
-        return tokens, (best - _log_sum_exp(logits))[:, 0]
+        return tokens, (best - _log_sum_exp(logits))[:, 0], favourites
 
     def best_extensions(
         self, logits: Floats, cases: Sequence[int] | None, *, sums: Floats, count: int

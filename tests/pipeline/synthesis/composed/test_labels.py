@@ -5,6 +5,7 @@ from random import Random
 
 import pytest
 
+from latexify.eval.metrics.structure import num_lines
 from latexify.pipeline.config import LabelShares
 from latexify.pipeline.synthesis.composed.boxed import BoxedFormulas, write_boxed
 from latexify.pipeline.synthesis.composed.formula import leaves, tree_of
@@ -54,6 +55,25 @@ def test_the_weights_of_the_mix_are_kept(tmp_path_factory: pytest.TempPathFactor
     found = Counter(drawn.origin for seed in range(600) if (drawn := source.draw(Random(seed), Counter())))
     assert set(found) == {"copied", "listed"}
     assert 2.2 < found["copied"] / found["listed"] < 4.2
+
+
+def test_several_lines_are_drawn_only_if_asked_for(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The lines come from the other parts of the mix, and the whole label keeps the limits."""
+    known = frozenset(leaf.token for text in [*TRAINING, "z=3", "w_{1}^{2}"] for leaf in leaves(tree_of(text))) | {
+        "\\{"
+    }
+    rules = LabelRules(min_tokens=1, max_tokens=60, symbols=known, forbidden=frozenset())
+    source = source_of(LabelShares(several_lines=4, boxes=0), rules, tmp_path_factory)
+    found = [drawn for seed in range(300) if (drawn := source.draw(Random(seed), Counter()))]
+    stacked = [drawn.label for drawn in found if drawn.origin == "several_lines"]
+    assert 60 < len(stacked) < 180
+    assert all(num_lines(text) in {2, 3, 4} for text in stacked)
+    assert any("z&=3" in text or "z=3" in text for text in stacked)
+    assert "several_lines" not in source_of(LabelShares(), rules, tmp_path_factory).weights
+    nothing_else = LabelShares(copied=0, exchanged=0, recombined=0, grammar=0, listed=0, boxes=0, several_lines=1)
+    alone = source_of(nothing_else, rules, tmp_path_factory)
+    drawn_alone = [alone.draw(Random(seed), Counter()) for seed in range(20)]
+    assert {drawn.origin for drawn in drawn_alone if drawn} == {"several_lines"}
 
 
 def test_a_list_is_filtered_with_reasons() -> None:

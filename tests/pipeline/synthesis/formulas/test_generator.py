@@ -11,6 +11,7 @@ from latexify.pipeline.latex import normalize, tokenize
 from latexify.pipeline.synthesis.formulas.expression import (
     Fenced,
     Fraction,
+    Lines,
     Matrix,
     Node,
     Root,
@@ -40,8 +41,8 @@ def parts(node: Node) -> tuple[Node, ...]:  # noqa: PLR0911 (one for each kind o
             return (radicand,) if index is None else (radicand, index)
         case Fenced(_, body, _):
             return (body,)
-        case Matrix(rows):
-            return tuple(cell for cells in rows for cell in cells)
+        case Matrix(rows) | Lines(_, rows):
+            return tuple(cell for cells in rows for cell in cells if cell is not None)
 
 
 def nesting(node: Node) -> int:

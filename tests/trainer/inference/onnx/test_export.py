@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from latexify.common.errors import LatexifyError
+from latexify.pipeline.grammar.allowances import read_grammar
 from latexify.serve.http.worker import ServiceSettings, _load
 from latexify.serve.recognizer import Recognizer
 from latexify.trainer.inference.model import InferenceModel
@@ -54,6 +55,15 @@ def require_equal_answers(actual: InferenceModel, expected: InferenceModel) -> N
             )
             num_tokens = max(num_tokens, *(len(each[0].ids) for each in ours))
     assert num_tokens > 32 or num_tokens >= expected.decoder.max_positions - 2
+
+
+def test_the_grammar_is_exported(model: Path, exported: Path) -> None:
+    """Without it, a light installation could not write what the model was trained on."""
+    assert read_grammar(exported) == read_grammar(model)
+    assert read_grammar(exported) is not None
+    pictures = list(random_pictures(9).numpy())
+    by_torch, by_onnx = (Recognizer(folder, device="cpu").read(pictures) for folder in (model, exported))
+    assert [answer.latex for answer in by_onnx] == [answer.latex for answer in by_torch]
 
 
 def test_onnxruntime_gives_what_torch_gives(model: Path, exported: Path) -> None:

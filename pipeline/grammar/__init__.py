@@ -1,0 +1,1 @@
+"""The grammar of labels: which tokens may follow which in well-formed LaTeX."""

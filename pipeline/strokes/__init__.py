@@ -1,0 +1,1 @@
+"""Inks in files of any format that is read."""

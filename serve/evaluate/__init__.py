@@ -1,0 +1,1 @@
+"""Evaluate models on labelled inks or shards: the command `latexify evaluate`."""

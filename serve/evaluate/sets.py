@@ -1,0 +1,210 @@
+"""Test sets: where the samples come from, drawn as the model at hand needs them."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from latexify.artifacts.location import Location
+from latexify.artifacts.manifest import Manifest, canonical_json, read_manifest
+from latexify.artifacts.names import ARTIFACTS, INKS, MANIFEST_NAME, SHARDS
+from latexify.common.errors import LatexifyError
+from latexify.eval.metrics.structure import symbols_of
+from latexify.eval.predict.fit import describe
+from latexify.eval.predict.samples import EvaluationSample, EvaluationSamples, Rows, ShardSamples
+from latexify.pipeline.drawing.draw import Canvas, draw_coverage
+from latexify.pipeline.drawing.fit import fit_inks
+from latexify.pipeline.inks.ink import Ink, StrokeColumns
+from latexify.pipeline.inks.table import content_hashes, read_inks
+from latexify.serve.evaluate.account import Account
+from latexify.serve.evaluate.inks import read_labelled_inks
+from latexify.shards.format.index import SplitIndex, open_split
+from latexify.shards.reading.reader import SampleReader
+from latexify.trainer.model.canvas import Geometry
+
+DRAWN_AT_ONCE = 64
+
+
+class EvaluationSet(Protocol):
+    """A test set."""
+
+    @property
+    def account(self) -> Account:
+        """What became of its inputs."""
+
+    @property
+    def inputs(self) -> Mapping[str, str]:
+        """Fingerprints of what it consists of, by kind."""
+
+    def writers(self, keys: Sequence[str]) -> list[str | None]:
+        """Return the writers of samples; None if unknown."""
+
+    def samples(self, geometry: Geometry) -> AbstractContextManager[EvaluationSamples]:
+        """Open its samples, as a model of this canvas needs them. Raises LatexifyError if they cannot be drawn so."""
+
+
+class DrawnInks:
+    """Samples drawn in memory, as the stage rasterize draws them, a batch at a time."""
+
+    def __init__(self, inks: Sequence[Ink], geometry: Geometry) -> None:
+        self._inks = inks
+        self._canvas = Canvas(**geometry.to_dict())
+        lengths = [len(symbols_of(ink.normalized_label)) + 1 for ink in inks]  # the end token is one more
+        self._num_tokens = np.array(lengths, dtype=np.int32)
+        self._widths_px = np.full(len(inks), geometry.width_px, dtype=np.int32)
+        if geometry.width_step_px is not None:
+            columns = StrokeColumns.of([ink.strokes for ink in inks])
+            fitted = fit_inks(columns.points, columns.stroke_lengths, columns.num_strokes, self._canvas)
+            self._widths_px = fitted.widths_px.astype(np.int32)
+
+    @property
+    def num_tokens(self) -> npt.NDArray[np.int32]:
+        """See `EvaluationSamples`."""
+        return self._num_tokens
+
+    @property
+    def widths_px(self) -> npt.NDArray[np.int32]:
+        """See `EvaluationSamples`."""
+        return self._widths_px
+
+    def read(self, rows: Rows) -> list[EvaluationSample]:
+        """See `EvaluationSamples`."""
+        inks = [self._inks[int(row)] for row in rows]
+        columns = StrokeColumns.of([ink.strokes for ink in inks])
+        pictures = draw_coverage(columns.points, columns.stroke_lengths, columns.num_strokes, self._canvas)
+        return [
+            EvaluationSample(key=ink.key, label=ink.label, reference=ink.normalized_label, pixels=~coverage)
+            for ink, coverage in zip(inks, pictures, strict=True)
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InkSet:
+    """Inks in memory, which can be drawn for any model."""
+
+    inks: Sequence[Ink]  # in the order of their keys
+    account: Account
+    inputs: Mapping[str, str]
+
+    def writers(self, keys: Sequence[str]) -> list[str | None]:
+        """See `EvaluationSet`."""
+        writers = {ink.key: ink.writer for ink in self.inks}
+        return [writers[key] for key in keys]
+
+    def samples(self, geometry: Geometry) -> AbstractContextManager[EvaluationSamples]:
+        """See `EvaluationSet`."""
+        return nullcontext(DrawnInks(self.inks, geometry))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardSet:
+    """One split of a folder of shards; its inks, if they are at hand, are drawn for models of another canvas."""
+
+    folder: Location
+    manifest: Manifest
+    index: SplitIndex
+    inks: Sequence[Location]  # folders that may hold the inks
+
+    @property
+    def account(self) -> Account:
+        """See `EvaluationSet`."""
+        return Account(num_scored=len(self.index))
+
+    @property
+    def inputs(self) -> Mapping[str, str]:
+        """See `EvaluationSet`."""
+        return {SHARDS.kind: self.manifest.fingerprint}
+
+    def writers(self, keys: Sequence[str]) -> list[str | None]:
+        """See `EvaluationSet`."""
+        row_of = {key: row for row, key in enumerate(self.index.keys.to_pylist())}
+        with SampleReader(self.index) as reader:
+            return [description.get("writer") for description in reader.describe([row_of[key] for key in keys])]
+
+    @contextmanager
+    def samples(self, geometry: Geometry) -> Iterator[EvaluationSamples]:
+        """See `EvaluationSet`."""
+        drawn = Geometry.from_params(self.manifest.params)
+        if drawn == geometry:
+            with ShardSamples(self.index) as samples:
+                yield samples
+            return
+        keys = self.index.keys.to_pylist()
+        found = next((folder for folder in self.inks if self._is_origin(folder)), None)
+        if found is None:
+            raise LatexifyError(
+                f"{self.folder} holds pictures of {describe(drawn)}, the model needs {describe(geometry)}, and its "
+                f"inks are not in {' or '.join(map(str, self.inks))} to draw them anew: name the InkML instead"
+            )
+        wanted = frozenset(keys)
+        inks = {ink.key: ink for ink in read_inks(found) if ink.split == self.index.split and ink.key in wanted}
+        yield DrawnInks([inks[key] for key in keys], geometry)
+
+    def _is_origin(self, folder: Location) -> bool:
+        """Whether the shards were drawn from the inks in this folder."""
+        if not (folder / MANIFEST_NAME).is_file():
+            return False
+        return read_manifest(folder, INKS).fingerprint == self.manifest.inputs.get(INKS.kind)
+
+
+def open_set(
+    paths: Sequence[Location], *, names: Sequence[str], labels: Sequence[str], split: str, inks: Location
+) -> EvaluationSet:
+    """Open the test set that paths name: one folder of shards or of ingested inks, or any ink files.
+
+    Args:
+        paths: What is named.
+        names: The same, as the user wrote it.
+        labels: Annotation types that may hold the label of an ink.
+        split: Which split of shards or ingested inks.
+        inks: Folder of this project's inks, for shards that must be drawn anew.
+
+    Raises:
+        LatexifyError: If a path is missing or damaged, shards are named together with others, or nothing has a label.
+    """
+    artifacts = [name for path, name in zip(paths, names, strict=True) if _kind(path) in ARTIFACTS]
+    if not artifacts:
+        read = read_labelled_inks(names, labels=labels, split=split)
+        return InkSet(inks=read.inks, account=read.account, inputs={INKS.kind: _fingerprint(read.inks)})
+    if len(paths) > 1:
+        raise LatexifyError(f"{artifacts[0]} is a folder of this project's data: name it without others")
+    [folder] = paths
+    if _kind(folder) == INKS.kind:
+        return _ink_set(folder, split=split)
+    return ShardSet(
+        folder=folder,
+        manifest=read_manifest(folder, SHARDS),
+        index=open_split(folder, split),
+        inks=list(dict.fromkeys([folder.parent / INKS.kind, inks])),
+    )
+
+
+def _ink_set(folder: Location, *, split: str) -> InkSet:
+    """Open one split of a folder that the stage ingest wrote. Raises LatexifyError if it has no ink of it."""
+    manifest = read_manifest(folder, INKS)
+    inks = sorted((ink for ink in read_inks(folder) if ink.split == split), key=lambda ink: ink.key)
+    if not inks:
+        raise LatexifyError(f"{folder} has no ink of the split {split!r}: name another with --split")
+    return InkSet(inks=inks, account=Account(num_scored=len(inks)), inputs={INKS.kind: manifest.fingerprint})
+
+
+def _kind(folder: Location) -> str:
+    """Return the kind of artifact that a folder holds, as its manifest says; empty if it has none of ours."""
+    path = folder / MANIFEST_NAME
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    except ValueError:  # a manifest of something else
+        return ""
+    return str(manifest.get("kind", "")) if isinstance(manifest, dict) else ""
+
+
+def _fingerprint(inks: Sequence[Ink]) -> str:
+    """Return a hash of what is evaluated: keys, labels and strokes."""
+    hashes = content_hashes(StrokeColumns.of([ink.strokes for ink in inks]))
+    facts = [[ink.key, ink.label, strokes] for ink, strokes in zip(inks, hashes, strict=True)]
+    return hashlib.sha256(canonical_json(facts).encode()).hexdigest()[:16]

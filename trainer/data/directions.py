@@ -1,0 +1,37 @@
+"""Labels from right to left: some of those that a model learns, so that it can judge its own hypotheses backward.
+
+A sequence from left to right begins with the end token, as TrOCR was trained, one from right to left with the start
+token, which nothing else uses. Both end with the end token. After Zhao et al. 2021 (BTTR).
+"""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from latexify.trainer.data.collate import IGNORE_INDEX
+
+
+def choose_reversed(rows: npt.NDArray[np.int64], *, fraction: float, seed: int, epoch: int) -> torch.Tensor:
+    """Choose the samples whose labels are reversed, from (seed, epoch, row) alone: bool [batch].
+
+    rows: of the split's index, [batch].
+    """
+    seeds = (np.random.SeedSequence((seed, epoch, int(row), 2)) for row in rows)
+    raw = np.array([seed.generate_state(1)[0] for seed in seeds])
+    return torch.from_numpy(raw < fraction * 2.0**32)
+
+
+def reverse_labels(labels: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+    """Reverse the chosen labels up to their end token, which stays at the end.
+
+    Args:
+        labels: int64 [batch, longest], padded with `IGNORE_INDEX`.
+        chosen: bool [batch].
+
+    Returns:
+        New labels of the same shape.
+    """
+    position = torch.arange(labels.shape[1])[None]
+    last = (labels != IGNORE_INDEX).sum(dim=1, keepdim=True) - 1  # where the end token is
+    source = torch.where(chosen[:, None] & (position < last), last - 1 - position, position)
+    return labels.gather(1, source)

@@ -1,6 +1,6 @@
 r"""The kinds of LaTeX tokens: tokens of one kind may stand in the same places."""
 
-from latexify.pipeline.latex import tables
+from latexify.pipeline.latex import pasted, tables
 from latexify.pipeline.latex.prepare import prepare
 
 END = "end"
@@ -14,7 +14,8 @@ NO_LETTERS = frozenset("\\{}$&#^_%~")
 def kind_of(token: str) -> str:  # noqa: C901, PLR0911 (one branch for each kind)
     r"""Return the kind of a LaTeX token. ``\begin{x}`` is its own kind.
 
-    `odd` and `odd sign` are tokens that the normal form has at most inside a text.
+    `odd` and `odd sign` are tokens that the normal form has at most inside a text. ``\degree`` and pasted signs, which
+    it has not, are signs: models of an older version of it write them, and their answers are normalised.
     """
     if token in STRUCTURE:
         return token
@@ -30,14 +31,20 @@ def kind_of(token: str) -> str:  # noqa: C901, PLR0911 (one branch for each kind
         return "text"
     if token in tables.ARITY:
         return f"command {tables.ARITY[token]}{' [' if token in tables.OPTIONAL_ARGUMENT else ''}"
-    if token.startswith("\\mathbb{"):
+    if token.startswith("\\mathbb{") or token == "\\degree":
         return "symbol"
     if prepare([token]) != [token]:
         if len(token) > 1:
             return "odd"
-        return "letter" if token.isprintable() and token not in NO_LETTERS else "odd sign"
+        return _kind_of_odd_sign(token)
     if token.startswith(("\\begin{", "\\end{")):
         return "odd" if token.endswith("*}") else token
     if len(token) == 1 or token in ESCAPED:
         return {"l": "column", "c": "column", "r": "column", "|": "rule"}.get(token, "sign")
     return "symbol"
+
+
+def _kind_of_odd_sign(token: str) -> str:
+    if pasted.spelling(token) or pasted.script(token):
+        return "sign"
+    return "letter" if token.isprintable() and token not in NO_LETTERS else "odd sign"

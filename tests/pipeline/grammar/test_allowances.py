@@ -278,3 +278,11 @@ def test_every_documented_form_of_mathwriting_is_written() -> None:
     )
     labels = [normalize(form) for form in forms]
     assert not learn(*labels).refused
+
+
+@pytest.mark.parametrize(
+    "token", [r"\degree", "\N{RIGHTWARDS DOUBLE ARROW}", "\N{SUPERSCRIPT TWO}", "\N{VULGAR FRACTION ONE HALF}"]
+)
+def test_signs_of_an_older_normal_form_may_still_be_written(token: str) -> None:
+    """A model that was trained on them would never write them again, without a word."""
+    assert kind_of(token) in {"sign", "symbol"}

@@ -8,6 +8,7 @@ the model reads right as inks, so what is missing was lost with the picture.
 import io
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,6 +20,7 @@ from benchmarks.bench.inks import CROHME_ARCHIVES, real_data
 from benchmarks.studies.picture_kinds import KINDS, THICK_KINDS, Kind
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.inks.ink import Ink
+from latexify.pipeline.latex import normalize
 from latexify.serve.evaluate.inks import read_labelled_inks
 from latexify.serve.recognizer import Recognizer
 
@@ -31,14 +33,17 @@ def chosen_inks(inks: Sequence[Ink], *, half: str, num_inks: int, is_short: bool
     """Inks of one half of the writers that the model reads right, at most one for a label, in an arbitrary order."""
     wanted = ("choose", "report").index(half)
     pool = [ink for ink in inks if ink.writer and zlib.crc32(ink.writer.encode()) % 2 == wanted]
-    pool = [ink for ink in pool if (len(ink.label) <= SHORT) == is_short]
-    first = {pool[index].label: pool[index] for index in np.random.default_rng(1).permutation(len(pool)).tolist()[::-1]}
-    taken: list[Ink] = []
-    labels = list(first)[::-1]
+    first: dict[str, Ink] = {}
+    for index in np.random.default_rng(1).permutation(len(pool)).tolist():
+        label = normalize(pool[index].label)
+        if label and (len(label) <= SHORT) == is_short:
+            first.setdefault(label, pool[index])
+    labels, taken = list(first), list[Ink]()
     for start in range(0, len(labels), BATCH_SIZE):
         some = [first[label] for label in labels[start : start + BATCH_SIZE]]
         answers = recognizer.read([recognizer.draw(ink.strokes) for ink in some])
-        taken += [ink for ink, answer in zip(some, answers, strict=True) if answer.latex == ink.label]
+        pairs = zip(labels[start : start + BATCH_SIZE], some, answers, strict=True)
+        taken += [replace(ink, label=label) for label, ink, answer in pairs if answer.latex == label]
         if len(taken) >= num_inks:
             break
     return taken[:num_inks]

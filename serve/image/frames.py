@@ -24,16 +24,18 @@ def remove_frames(ink: Mask) -> Mask:
     lines that touch it from outside, such as those of a table, go with it.
     """
     for _ in range(MAX_FRAMES):
-        smaller = _without_frame(ink)
+        # gaps are closed only where needed, because closing them joins the frame and ink nearby
+        smaller = _without_frame(ink, reach=0)
+        if smaller is None:
+            smaller = _without_frame(ink, reach=max(1, round(GAP_FRACTION * max(ink.shape))))
         if smaller is None:
             return ink
         ink = smaller
     return ink
 
 
-def _without_frame(ink: Mask) -> Mask | None:
-    """The ink without its outermost frame, or None if it has none."""
-    reach = max(1, round(GAP_FRACTION * max(ink.shape)))
+def _without_frame(ink: Mask, *, reach: int) -> Mask | None:
+    """The ink without a frame, or None if it has none. reach: half the width of the gaps that are closed, in pixels."""
     closed = ndimage.maximum_filter(ink, size=2 * reach + 1)
     holes, count = ndimage.label(~closed)
     if count < 2:

@@ -25,6 +25,7 @@ SUFFIXES = (
 """Suffixes of the files that are taken from a folder."""
 BY_CONTENT = (".json", ".svg", ".xml")
 """Suffixes of files that are taken if they hold an ink."""
+DOUBTFUL = 0.05  # answers of less confidence are doubtful
 CHUNK_SIZE = 64  # files that are drawn before the first of them is answered: enough to sort by length, and a short wait
 
 
@@ -82,6 +83,11 @@ class FileAnswer:
     recognition: Recognition
     is_calibrated: bool
     elapsed_s: float  # time to read, draw and recognise it
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the answer is almost certainly wrong, as for a page of print. Without calibration nobody knows."""
+        return self.is_calibrated and self.recognition.confidence < DOUBTFUL
 
     def to_dict(self, *, formats: Sequence[Format] = ()) -> dict[str, Any]:
         """Return plain JSON values, as `latexify recognize --json` prints them."""

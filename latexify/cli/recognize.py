@@ -57,7 +57,8 @@ def recognize(  # noqa: PLR0913, PLR0917  # one parameter per option
 ) -> None:
     """Recognise handwritten mathematics: prints one line per ink or picture, in the order given.
 
-    If a file cannot be read, stderr says why, the other files are still recognised, and the exit code is 1.
+    If a file cannot be read, stderr says why, the other files are still recognised, and the exit code is 1. stderr also
+    names files whose answers have a confidence under 5 %.
     """
     workspace: Workspace = context.obj
     with extra_needed("recognize"):
@@ -81,6 +82,9 @@ def recognize(  # noqa: PLR0913, PLR0917  # one parameter per option
         if answer.left_out:
             others = ", ".join(f"{count:,} {kind}" for kind, count in sorted(answer.left_out.items()))
             _say(f"{answer.name}: left out, because they are no strokes: {others}")
+        if answer.is_doubtful:
+            percent = 100 * answer.recognition.confidence
+            _say(f"{answer.name}: probably not a formula, or not cropped to one (confidence {percent:.0f} %)")
         if image_out is not None:
             _write_picture(image_out, number, answer)
         if as_json:

@@ -1,4 +1,4 @@
-"""Find the ink on a grey picture: everything that is thin and differs from its surroundings."""
+"""Find the ink on a grey picture: everything that differs from the paper and is thin enough for a stroke."""
 
 import numpy as np
 import numpy.typing as npt
@@ -6,13 +6,13 @@ from PIL import Image, ImageFilter
 
 from latexify.common.errors import LatexifyError
 from latexify.serve.image.components import ConnectedComponents, label_components
+from latexify.serve.image.frames import remove_frames
+from latexify.serve.image.paper import NARROW, WIDE, even_contrast, local_contrast, otsu_threshold
 from latexify.serve.image.ruled_lines import remove_ruled_lines
 
 Mask = npt.NDArray[np.bool_]
 Grey = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
-WINDOW_DIVISOR = 24  # longest side of the picture divided by the widest stroke; anything wider counts as background
-MIN_WINDOW_PX = 9
 SMALL_PX = 800  # pictures whose longest side is at most half of this are enlarged
 BLUR_SIGMA_PX = 0.8  # standard deviation of the blur that all other pictures get
 MIN_CONTRAST = 14.0  # of 255: a picture without anything of more contrast is blank
@@ -24,7 +24,8 @@ MIN_PEAK_CONTRAST = 0.7
 """As a fraction of typical ink's darkest contrast: a component that is nowhere as dark is not ink."""
 MIN_SPECK_AREA = 0.3
 """As a fraction of the squared stroke width: smaller components are dust. A dot of the pen covers 0.8."""
-MIN_PAPER_BRIGHTNESS = 0.4  # as a fraction of the brightest paper's: paper in the shade is not darker than this
+MIN_THICK_FRACTION = 0.6  # strokes are thick for a window that they fill by more than this fraction
+MIN_THICK_CONTRAST = 0.85  # as a fraction of the contrast of thin ink: thick strokes have at least as much
 MIN_INK_PIXELS = 12
 MAX_RULE_AREA = 4.0  # times stroke width times length: a component from edge to edge with less area is a ruled line
 
@@ -36,9 +37,8 @@ def binarize(grey: Grey) -> tuple[Mask, float]:
     the picture is blank.
     """
     smooth = _smooth(Image.fromarray(grey))
-    dark = 255 - smooth if _is_light_on_dark(smooth) else smooth
-    contrast = _contrast(dark)
-    components = label_components(remove_ruled_lines(_threshold(contrast)))
+    contrast = _contrast(smooth)
+    components = label_components(remove_frames(remove_ruled_lines(remove_frames(_ink(contrast)))))
     components = components.select(components.areas >= MIN_INK_PIXELS // 2)
     if not components.count:
         raise _blank()
@@ -76,66 +76,36 @@ def _is_light_on_dark(grey: Grey) -> bool:
     return bool((deviations**3).mean() > 0)
 
 
-def _contrast(dark: Grey) -> Floats:
-    """How much darker each pixel is than the paper around it, 0 to 255, corrected for uneven light.
-
-    The paper is estimated by a morphological closing, which ignores what is thinner than its window and follows
-    shadows.
-    """
-    window = max(MIN_WINDOW_PX, max(dark.shape) // WINDOW_DIVISOR) | 1  # odd: as wide on both sides
-    paper = 255 - _dilate(255 - _dilate(dark, window), window)
-    # the dark area around a sheet is not paper in the shade: do not amplify its noise
-    lit = np.maximum(paper, MIN_PAPER_BRIGHTNESS * np.percentile(paper, 90)).astype(np.float32)
-    contrast = (paper - dark.astype(np.float32)) * (255 / np.maximum(lit, 1))
-    return (contrast - np.median(contrast)).astype(np.float32)
+def _contrast(smooth: Grey) -> Floats:
+    """How much each pixel stands out from the paper as ink does, 0 to 255."""
+    even = even_contrast(smooth)
+    if even is not None:
+        return even
+    dark = 255 - smooth if _is_light_on_dark(smooth) else smooth
+    narrow, wide = local_contrast(dark, NARROW), local_contrast(dark, WIDE)
+    return wide if _is_thick(narrow, wide) else narrow
 
 
-def _dilate(grey: Grey, window: int) -> Grey:
-    """The brightest pixel in a square window around each pixel, computed from windows that double in size."""
-    for axis in (0, 1):
-        pad = [(0, 0), (0, 0)]
-        pad[axis] = (window // 2, (window - 1) // 2)
-        length, brightest = grey.shape[axis], np.pad(grey, pad, mode="edge")
-        reach = 1
-        while reach < window:
-            step = min(reach, window - reach)
-            count = brightest.shape[axis] - step
-            brightest = np.maximum(_part(brightest, axis, 0, count), _part(brightest, axis, step, count))
-            reach += step
-        grey = _part(brightest, axis, 0, length)
-    return grey
+def _is_thick(narrow: Floats, wide: Floats) -> bool:
+    """Whether the strokes are too thick for the narrow window. In the wide one they are as dark, a shadow is not."""
+    ink, thin_ink = _ink(wide), _ink(narrow)
+    if not ink.any():
+        return False
+    width_px, side = label_components(ink).stroke_width(), max(ink.shape)
+    if not MIN_THICK_FRACTION * side / NARROW < width_px < side / WIDE:
+        return False
+    return not thin_ink.any() or bool(np.median(wide[ink]) > MIN_THICK_CONTRAST * np.median(narrow[thin_ink]))
 
 
-def _part(values: Grey, axis: int, start: int, count: int) -> Grey:
-    return values[start : start + count] if axis == 0 else values[:, start : start + count]
-
-
-def _threshold(contrast: Floats) -> Mask:
-    """Mask of the pixels with the contrast of ink. Raises LatexifyError if there are none."""
+def _ink(contrast: Floats) -> Mask:
+    """Mask of the pixels with the contrast of ink."""
     noise = _noise(contrast)
     visible = contrast[contrast > max(NOISE_FACTOR * noise, MIN_CONTRAST)]
     if visible.size < MIN_INK_PIXELS:
-        raise _blank()
+        return np.zeros(contrast.shape, np.bool_)
     # ruled lines, folds and the grain of a table are visible too, and may cover more area, but ink is darker
-    ink = visible[visible > _otsu_threshold(visible)]
+    ink = visible[visible > otsu_threshold(visible)]
     return contrast > max(MIN_INK_CONTRAST * float(np.median(ink)), MIN_CONTRAST)
-
-
-def _otsu_threshold(values: Floats) -> float:
-    """The value that splits the values into two groups with the largest variance between them.
-
-    N. Otsu, "A threshold selection method from gray-level histograms", IEEE Trans. Syst., Man, Cybern. 9(1), 1979.
-    """
-    low, high = float(values.min()), float(values.max())
-    if high - low < 1:
-        return low - 1  # one group
-    counts, edges = np.histogram(values, bins=128)
-    middles = (edges[1:] + edges[:-1]) / 2
-    below, sums = np.cumsum(counts)[:-1], np.cumsum(counts * middles)[:-1]
-    above, total = values.size - below, float((counts * middles).sum())
-    # neither group is empty, since the first and last bins of a histogram never are
-    between = below * above * (sums / below - (total - sums) / above) ** 2
-    return float(edges[1 + int(between.argmax())])
 
 
 def _noise(contrast: Floats) -> float:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -248,6 +249,26 @@ def test_an_unfinished_answer_has_confidence_0(recognizer: Recognizer, monkeypat
     monkeypatch.setattr(recognizer_module, "MAX_TOKENS", 1)
     answer = recognizer.read([recognizer.draw(strokes())])[0]
     assert answer.confidence == 0 or answer.latex == ""
+
+
+@pytest.mark.parametrize(("offset", "is_doubtful"), [(-8.0, True), (8.0, False)])
+def test_a_picture_without_a_formula_is_named(
+    model: Path,
+    tmp_path: Path,
+    offset: float,
+    is_doubtful: bool,  # noqa: FBT001  # a table
+) -> None:
+    """A page of print gave a line of nonsense, as if it were an answer."""
+    folder = shutil.copytree(model, tmp_path / "model")
+    fingerprint = Recognizer(model, device="cpu")._trained.manifest.fingerprint
+    facts = {"slope": 0.0, "offset": offset, "model": fingerprint, "num_samples": 9, "num_right": 5}
+    (folder / "calibration.json").write_text(json.dumps({**facts, "normalizer_version": 1}), encoding="utf-8")
+    (tmp_path / "page.png").write_bytes(encoded(255 - 255 * ink()))
+    done = recognize("--model", folder, "--json", "page.png", folder=tmp_path)
+    assert done.returncode == 0
+    confidence = json.loads(done.stdout)["confidence"]
+    line = b"latexify: page.png: probably not a formula, or not cropped to one (confidence 0 %)\n"
+    assert done.stderr == (line if is_doubtful or confidence == 0 else b"")
 
 
 def test_files_are_read_a_few_at_a_time(recognizer: Recognizer, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,3 +79,47 @@ def test_a_blank_picture_is_an_error(picture: np.ndarray) -> None:
     """A formula made of noise would be worse."""
     with pytest.raises(LatexifyError, match="blank"):
         binarize(picture.clip(0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize("pen_px", [20, 36, 50])
+@pytest.mark.parametrize("is_light", [False, True])
+def test_thick_strokes_on_even_paper_are_found_whole(pen_px: float, is_light: bool) -> None:  # noqa: FBT001
+    """A marker on a small canvas became a cloud of dots."""
+    pen = ink(pen_px=pen_px)
+    mask, width_px = binarize((255 * (pen if is_light else 1 - pen)).astype(np.uint8))
+    assert overlap(mask, cropped(pen)) > 0.95
+    assert width_px == pytest.approx(pen_px, rel=0.15)
+
+
+@pytest.mark.parametrize("pen_px", [20, 36])
+def test_thick_strokes_in_uneven_light_are_found_whole(pen_px: float) -> None:
+    """A photographed poster or whiteboard."""
+    pen = ink(pen_px=pen_px)
+    mask, _ = binarize(photo(pen, paper=80 + 150 * COLUMNS / WIDTH_PX))
+    assert overlap(mask, cropped(pen)) > 0.95
+
+
+def test_a_thick_bar_alone_is_found() -> None:
+    """A minus sign: nothing else says how thick the pen is."""
+    bar = np.zeros((120, 280))
+    bar[48:72, 30:250] = 1
+    assert binarize((255 * (1 - bar)).astype(np.uint8))[0].all()
+
+
+def test_a_shadow_is_not_thick_ink() -> None:
+    """The shadow of a hand is as wide as a marker's stroke, but not as dark as the ink."""
+    pen = ink(pen_px=6)
+    shadow = np.where(abs(COLUMNS - 350) < 30, 0.7, 1.0)
+    mask, width_px = binarize(photo(pen, paper=220 * shadow))
+    assert width_px == pytest.approx(6, rel=0.3)
+    assert overlap(mask, cropped(pen)) > 0.75
+
+
+def test_a_frame_is_not_ink() -> None:
+    """Around ink that is found by its surroundings as well as on even paper."""
+    pen = ink(margin_px=110)
+    framed = pen.copy()
+    framed[70:-70, 60:-60] = 1
+    framed[75:-75, 65:-65] = pen[75:-75, 65:-65]
+    for paper in (220.0, 80 + 150 * COLUMNS / WIDTH_PX):
+        assert overlap(binarize(photo(framed, paper=paper))[0], binarize(photo(pen, paper=paper))[0]) > 0.97

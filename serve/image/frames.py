@@ -59,11 +59,12 @@ def _without_frame(ink: Mask, *, reach: int) -> Mask | None:
 
 def _between_sides(hole: Mask) -> Mask | None:
     """The area between four straight lines along the sides of a hole, or None if its sides are not straight."""
-    sides = [_side(view) for view in (hole, hole[::-1], hole.T, hole.T[::-1])]
-    if any(line is None for line in sides):
+    found = (_side(view) for view in (hole, hole[::-1], hole.T, hole.T[::-1]))
+    sides = [line for line in found if line is not None]
+    if len(sides) < 4:
         return None
-    top, bottom, left, right = (line for line in sides if line is not None)
-    rows, columns = np.indices(hole.shape, sparse=True)
+    top, bottom, left, right = sides
+    rows, columns = np.ogrid[: hole.shape[0], : hole.shape[1]]
     height, width = hole.shape
     inside: Mask = (
         (rows >= _at(top, columns))
@@ -116,4 +117,5 @@ def _select(ink: Mask, content: Mask) -> Mask | None:
     width, height = (int(np.ptp(np.flatnonzero(inside.any(axis=axis)))) + 1 for axis in (0, 1))
     if width < MIN_CONTENT * (columns.stop - columns.start) and height < MIN_CONTENT * (rows.stop - rows.start):
         return None
-    return inside | outside
+    kept: Mask = inside | outside
+    return kept

@@ -25,7 +25,7 @@ class PredictParams(Section):
     """Pictures in a batch. More need more memory; the predictions do not depend on it."""
     num_beams: Annotated[int, Ge(1)] = 1
     """Beam width; 1 is greedy search, the fastest."""
-    num_drawings: Annotated[int, Ge(1), Le(MAX_DRAWINGS)] = 1
+    num_drawings: Annotated[int, Ge(1), Le(MAX_DRAWINGS), Later()] = 1
     """Drawings of each picture, slanted, stretched or turned a little, whose answers vote. Time grows in proportion."""
     max_new_tokens: Annotated[int, Ge(1)] = 256
     """Upper limit of generated tokens, end token included."""

@@ -149,7 +149,7 @@ class RasterizeParams(Section):
     pen_width_px: Annotated[float, Gt(0)] = 1.5
     max_stroke_px: Annotated[float, Gt(0)] | None = 20.0
     """Maximum size of an ink's median stroke; None lets every ink fill the canvas."""
-    width_step_px: Annotated[int, Ge(2), MultipleOf(2)] | None = None
+    width_step_px: Annotated[Annotated[int, Ge(2), MultipleOf(2)] | None, Later()] = None
     """Cut every picture to the width that its ink needs, in steps of so many pixels, up to `width_px`. Short formulas
     then cost less, and long ones can have a wide canvas. None: all pictures are `width_px` wide."""
     max_tokens: Annotated[int, Ge(1), Le(4096)] = 256

@@ -6,7 +6,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
-from latexify.common.section import Section
+from latexify.common.section import Later, Section
 from latexify.trainer.model.presets import PRESETS
 
 
@@ -58,7 +58,7 @@ class TrainParams(Section):
     """Gradients with a larger norm are scaled down to it."""
     label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0
     """Fraction of the target probability that is spread over all tokens."""
-    backward_fraction: Annotated[float, Ge(0), Lt(1)] = 0.0
+    backward_fraction: Annotated[float, Ge(0), Lt(1), Later()] = 0.0
     """Fraction of the labels that are learned from right to left, other ones in each epoch. A model that has learned
     both directions rescores its hypotheses backward."""
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.0

@@ -77,9 +77,7 @@ def _manifest(params: RasterizeParams, *, seed: int, inks: Location, tokenizer: 
     tokenizer_manifest = read_manifest(tokenizer, TOKENIZER)
     require_input(tokenizer_manifest, inks_manifest, where=tokenizer)
     inputs = {manifest.kind: manifest.fingerprint for manifest in (inks_manifest, tokenizer_manifest)}
-    shaping = params.model_dump() | ({"seed": seed} if params.variants > 1 else {})
-    if params.width_step_px is None:
-        del shaping["width_step_px"]  # shards of one width are the same as before there were others
+    shaping = params.identity() | ({"seed": seed} if params.variants > 1 else {})
     return Manifest(kind=SHARDS.kind, version=FORMAT_VERSION, params=shaping, inputs=inputs)
 
 

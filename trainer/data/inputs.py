@@ -89,9 +89,8 @@ def run_manifest(  # noqa: PLR0913  # all that shapes a run; all but two are nam
     """Make the manifest of the model that a run will export; its fingerprint names the run."""
     origin = {} if params.resume_from is None else {"run": read_manifest(Path(params.resume_from), MODEL).fingerprint}
     operational = OPERATIONAL if learns_batch_statistics(network.model, params) else OPERATIONAL | {"micro_batch"}
-    shaping = params.model_dump(mode="json", exclude=operational) | {"precision": precision.name}
-    if not params.backward_fraction:
-        del shaping["backward_fraction"]  # as before it existed, so that runs resume
+    shaping = {name: value for name, value in params.identity().items() if name not in operational}
+    shaping["precision"] = precision.name
     base = {"base": model.base, "base_version": base_version(model.base)}
     return Manifest(
         kind=MODEL.kind,

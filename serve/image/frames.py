@@ -45,7 +45,7 @@ def _without_frame(ink: Mask, *, reach: int) -> Mask | None:
     rim = np.concatenate([holes[0], holes[-1], holes[:, 0], holes[:, -1]])
     areas[np.unique(rim)] = 0
     hole = int(areas.argmax())
-    [box] = ndimage.find_objects((holes == hole).astype(np.int8))
+    box = ndimage.find_objects((holes == hole).astype(np.int8))[0]
     if not areas[hole] or min(side.stop - side.start for side in box) < MIN_SIDE_FRACTION * max(ink.shape):
         return None
     inside = _between_sides(holes[box] == hole)
@@ -63,7 +63,7 @@ def _between_sides(hole: Mask) -> Mask | None:
     if any(line is None for line in sides):
         return None
     top, bottom, left, right = (line for line in sides if line is not None)
-    rows, columns = np.indices(hole.shape, sparse=True)
+    rows, columns = np.ogrid[: hole.shape[0], : hole.shape[1]]
     height, width = hole.shape
     inside: Mask = (
         (rows >= _at(top, columns))
@@ -105,7 +105,7 @@ def _select(ink: Mask, content: Mask) -> Mask | None:
     edge = ndimage.maximum_filter(content, size=3) & ~content
     is_frame = np.zeros(int(labels.max()) + 1, np.bool_)
     is_frame[labels[edge & ink]] = True
-    [(rows, columns)] = ndimage.find_objects(content.astype(np.int8))
+    rows, columns = ndimage.find_objects(content.astype(np.int8))[0]
     for number, (other_rows, other_columns) in enumerate(ndimage.find_objects(labels), start=1):
         if other_rows.start < rows.start and other_rows.stop > rows.stop:
             is_frame[number] |= other_columns.start < columns.start and other_columns.stop > columns.stop
@@ -116,4 +116,5 @@ def _select(ink: Mask, content: Mask) -> Mask | None:
     width, height = (int(np.ptp(np.flatnonzero(inside.any(axis=axis)))) + 1 for axis in (0, 1))
     if width < MIN_CONTENT * (columns.stop - columns.start) and height < MIN_CONTENT * (rows.stop - rows.start):
         return None
-    return inside | outside
+    left: Mask = inside | outside
+    return left

@@ -20,7 +20,7 @@ def num_pieces(mask: np.ndarray) -> int:
 
 def disc(row: int, column: int, radius: float) -> np.ndarray:
     """A filled circle."""
-    return np.hypot(ROWS - row, COLUMNS - column) <= radius
+    return np.asarray(np.hypot(ROWS - row, COLUMNS - column) <= radius)
 
 
 def test_thin_strokes_are_unchanged() -> None:

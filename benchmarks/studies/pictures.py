@@ -76,7 +76,7 @@ def _files(kind: Kind, inks: Sequence[Ink]) -> Iterator[tuple[Ink, bytes]]:
 
 def main(
     half: Annotated[Literal["choose", "report"], typer.Option(help="Half of the writers.")] = "report",
-    num_short: Annotated[int, typer.Option(help="Number of short formulas.")] = 116,
+    num_short: Annotated[int, typer.Option(help="Number of short formulas.")] = 58,
     num_inks: Annotated[int, typer.Option(help="Number of other formulas.")] = 24,
     only: Annotated[str, typer.Option(help="Part of the names of the kinds to draw.")] = "",
     out: Annotated[Path | None, typer.Option(help="Folder for the pictures and what the model sees.")] = None,

@@ -4,6 +4,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from latexify.serve.image.components import label_components
+
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 GAP_FRACTION = 0.004  # of the longest side: gaps of a frame that is drawn by hand are closed up to twice this
@@ -23,7 +25,7 @@ def remove_frames(ink: Mask) -> Mask:
     A frame encloses most of the other ink, and its sides are straight. Ink that touches it is cut off there. Other
     lines that touch it from outside, such as those of a table, go with it.
     """
-    for _ in range(MAX_FRAMES):
+    for _ in range(MAX_FRAMES if _may_have_frame(ink) else 0):
         # gaps are closed only where needed, because closing them joins the frame and ink nearby
         smaller = _without_frame(ink, reach=0)
         if smaller is None:
@@ -32,6 +34,20 @@ def remove_frames(ink: Mask) -> Mask:
             return ink
         ink = smaller
     return ink
+
+
+def _may_have_frame(ink: Mask) -> bool:
+    """Whether the box of a piece of ink is large and holds much of the ink. Quick, and false for most pictures."""
+    if not ink.any():
+        return False
+    pieces = label_components(ink)
+    boxes, total = pieces.boxes, int(pieces.areas.sum())
+    is_large = (boxes[:, 2:] - boxes[:, :2]).min(axis=1) >= MIN_SIDE_FRACTION * max(ink.shape)
+    for box in boxes[is_large]:
+        is_inside = (boxes[:, :2] >= box[:2]).all(axis=1) & (boxes[:, 2:] <= box[2:]).all(axis=1)
+        if pieces.areas[is_inside].sum() >= MIN_INSIDE / 2 * total:  # a frame with gaps is in several pieces
+            return True
+    return False
 
 
 def _without_frame(ink: Mask, *, reach: int) -> Mask | None:

@@ -5,11 +5,13 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from latexify.common.errors import LatexifyError
+from latexify.common.extras import missing_extra
 from latexify.pipeline.config import LABEL_ANNOTATIONS
 from latexify.pipeline.inputs.walk import is_hidden, walk_files
 from latexify.pipeline.strokes.ink_file import holds_ink, looks_like_ink
@@ -23,6 +25,8 @@ SUFFIXES = (
     *(".jpg", ".jpx", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
 )
 """Suffixes of the files that are taken from a folder."""
+HEIF_SUFFIXES = {".heic", ".heif"}
+"""Suffixes of pictures that are taken if the extra `heic` is installed."""
 BY_CONTENT = (".json", ".svg", ".xml")
 """Suffixes of files that are taken if they hold an ink."""
 DOUBTFUL = 0.05  # answers of less confidence are doubtful
@@ -39,7 +43,10 @@ class Sources:
     def notice(self) -> str:
         """Say in one line what is left out; empty if nothing is."""
         kinds = ", ".join(f"{suffix} ({count:,})" for suffix, count in sorted(self.others.items()))
-        return f"files of other kinds are left out: {kinds}" if kinds else ""
+        notice = f"files of other kinds are left out: {kinds}" if kinds else ""
+        if HEIF_SUFFIXES & self.others.keys():
+            notice += f"; {missing_extra('heic', package='pillow-heif', needed_by='HEIC')}"
+        return notice
 
 
 def list_sources(paths: Sequence[str]) -> Sources:
@@ -63,6 +70,8 @@ def list_sources(paths: Sequence[str]) -> Sources:
 def _is_taken(file: Path) -> bool:
     """Whether a file of a folder is to be recognised."""
     suffix = file.suffix.lower()
+    if suffix in HEIF_SUFFIXES:
+        return find_spec("pillow_heif") is not None
     if suffix not in BY_CONTENT:
         return suffix in SUFFIXES
     try:

@@ -175,12 +175,12 @@ def _image(grey: Floats) -> Image.Image:
 THICK_KINDS: dict[str, Kind] = {
     **{f"pen {percent} %": partial(thick, percent=percent) for percent in PEN_PERCENT},
     "pen 6 %, light on dark": partial(thick, percent=6, is_light=True),
+    "marker, in the shade": partial(photo, shade=True, pen_px=50),
 }
 """Short formulas."""
 KINDS: dict[str, Kind] = {
     "plain": photo,
     "in the shade": partial(photo, shade=True),
-    "marker, in the shade": partial(photo, shade=True, pen_px=50),
     "pencil": partial(photo, contrast=0.4, pen_px=4, noise=5),
     "sticky note": partial(photo, paper=200, shade=True),
     "ruled": partial(photo, pattern=ruled),

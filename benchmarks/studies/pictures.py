@@ -20,12 +20,12 @@ from benchmarks.bench.inks import CROHME_ARCHIVES, real_data
 from benchmarks.studies.picture_kinds import KINDS, THICK_KINDS, Kind
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.inks.ink import Ink
-from latexify.pipeline.latex import normalize
+from latexify.pipeline.latex import normalize, tokenize
 from latexify.serve.evaluate.inks import read_labelled_inks
 from latexify.serve.recognizer import Recognizer
 
 BATCH_SIZE = 32
-SHORT = 6  # characters of a short formula, at most
+SHORT = 3  # symbols of a short formula, at most: longer ones run together where the pen is thick
 LABELS = ("normalizedLabel", "truth", "label")
 
 
@@ -36,7 +36,8 @@ def chosen_inks(inks: Sequence[Ink], *, half: str, num_inks: int, is_short: bool
     first: dict[str, Ink] = {}
     for index in np.random.default_rng(1).permutation(len(pool)).tolist():
         label = normalize(pool[index].label)
-        if label and (len(label) <= SHORT) == is_short:
+        num_symbols = sum(token not in {"{", "}", "^", "_"} for token in tokenize(label))
+        if label and (num_symbols <= SHORT) == is_short:
             first.setdefault(label, pool[index])
     labels, taken = list(first), list[Ink]()
     for start in range(0, len(labels), BATCH_SIZE):
@@ -75,7 +76,7 @@ def _files(kind: Kind, inks: Sequence[Ink]) -> Iterator[tuple[Ink, bytes]]:
 
 def main(
     half: Annotated[Literal["choose", "report"], typer.Option(help="Half of the writers.")] = "report",
-    num_short: Annotated[int, typer.Option(help="Number of short formulas.")] = 116,
+    num_short: Annotated[int, typer.Option(help="Number of short formulas.")] = 58,
     num_inks: Annotated[int, typer.Option(help="Number of other formulas.")] = 24,
     only: Annotated[str, typer.Option(help="Part of the names of the kinds to draw.")] = "",
     out: Annotated[Path | None, typer.Option(help="Folder for the pictures and what the model sees.")] = None,

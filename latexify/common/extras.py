@@ -5,7 +5,18 @@ from typing import Literal
 from latexify.common.errors import LatexifyError
 
 Extra = Literal[
-    "rasterize", "recognize", "train", "evaluate", "publish", "serve", "demo", "onnx", "cluster", "s3", "tensorboard"
+    "rasterize",
+    "recognize",
+    "heic",
+    "train",
+    "evaluate",
+    "publish",
+    "serve",
+    "demo",
+    "onnx",
+    "cluster",
+    "s3",
+    "tensorboard",
 ]
 
 

@@ -2,17 +2,20 @@
 
 import io
 import warnings
+from importlib.util import find_spec
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from latexify.common.errors import LatexifyError, one_line
+from latexify.common.extras import missing_extra
 
 MAX_PIXELS = 100_000_000
 """Larger images are refused by their header alone: this many pixels take 400 MB. Phones take 50 million."""
 WORKING_PX = 1600  # images are reduced to this longest side; a pen stroke is then still several pixels wide
 MAX_ASPECT_RATIO = 100  # no formula is this elongated
+HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}
 Grey = npt.NDArray[np.uint8]
 
 
@@ -24,11 +27,13 @@ def decode_image(data: bytes) -> Grey:
     most `WORKING_PX` a side.
 
     Raises:
-        LatexifyError: If the data is not an image, damaged, or too large.
+        LatexifyError: If the data is not an image, damaged, or too large, or a package is needed to read it.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of oddities that it can handle
+            if is_heif(data):
+                _enable_heif()
             with Image.open(io.BytesIO(data)) as image:
                 _check_size(image)
                 image.draft("L", (WORKING_PX, WORKING_PX))  # decodes a JPEG at a fraction of its size
@@ -43,6 +48,23 @@ def decode_image(data: bytes) -> Grey:
             raise
         # each of Pillow's plug-ins has its own exception for a damaged file
         raise LatexifyError(f"the image is damaged ({one_line(error)})") from None
+
+
+def is_heif(data: bytes) -> bool:
+    """Whether a file is in the format of iPhones, HEIF with HEVC, by the brands in its first box."""
+    if data[4:8] != b"ftyp":
+        return False
+    length = min(int.from_bytes(data[:4], "big"), 256)
+    brands = {data[8:12], *(data[start : start + 4] for start in range(16, length - 3, 4))}
+    return bool(brands & HEIF_BRANDS)
+
+
+def _enable_heif() -> None:
+    if find_spec("pillow_heif") is None:
+        raise missing_extra("heic", package="pillow-heif", needed_by="HEIC, the format of this picture,")
+    from pillow_heif import register_heif_opener  # noqa: PLC0415  # only where it is needed
+
+    register_heif_opener(thumbnails=False)
 
 
 def _check_size(image: Image.Image) -> None:

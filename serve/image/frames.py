@@ -4,6 +4,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from latexify.serve.image.components import label_components
+
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 GAP_FRACTION = 0.004  # of the longest side: gaps of a frame that is drawn by hand are closed up to twice this
@@ -23,7 +25,7 @@ def remove_frames(ink: Mask) -> Mask:
     A frame encloses most of the other ink, and its sides are straight. Ink that touches it is cut off there. Other
     lines that touch it from outside, such as those of a table, go with it.
     """
-    for _ in range(MAX_FRAMES):
+    for _ in range(MAX_FRAMES if _may_have_frame(ink) else 0):
         # gaps are closed only where needed, because closing them joins the frame and ink nearby
         smaller = _without_frame(ink, reach=0)
         if smaller is None:
@@ -32,6 +34,20 @@ def remove_frames(ink: Mask) -> Mask:
             return ink
         ink = smaller
     return ink
+
+
+def _may_have_frame(ink: Mask) -> bool:
+    """Whether the box of a piece of ink is large and holds much of the ink. Quick, and false for most pictures."""
+    if not ink.any():
+        return False
+    pieces = label_components(ink)
+    boxes, total = pieces.boxes, int(pieces.areas.sum())
+    is_large = (boxes[:, 2:] - boxes[:, :2]).min(axis=1) >= MIN_SIDE_FRACTION * max(ink.shape)
+    for box in boxes[is_large]:
+        is_inside = (boxes[:, :2] >= box[:2]).all(axis=1) & (boxes[:, 2:] <= box[2:]).all(axis=1)
+        if pieces.areas[is_inside].sum() >= MIN_INSIDE / 2 * total:  # a frame with gaps is in several pieces
+            return True
+    return False
 
 
 def _without_frame(ink: Mask, *, reach: int) -> Mask | None:
@@ -45,7 +61,7 @@ def _without_frame(ink: Mask, *, reach: int) -> Mask | None:
     rim = np.concatenate([holes[0], holes[-1], holes[:, 0], holes[:, -1]])
     areas[np.unique(rim)] = 0
     hole = int(areas.argmax())
-    [box] = ndimage.find_objects((holes == hole).astype(np.int8))
+    box = ndimage.find_objects((holes == hole).astype(np.int8))[0]
     if not areas[hole] or min(side.stop - side.start for side in box) < MIN_SIDE_FRACTION * max(ink.shape):
         return None
     inside = _between_sides(holes[box] == hole)
@@ -106,7 +122,7 @@ def _select(ink: Mask, content: Mask) -> Mask | None:
     edge = ndimage.maximum_filter(content, size=3) & ~content
     is_frame = np.zeros(int(labels.max()) + 1, np.bool_)
     is_frame[labels[edge & ink]] = True
-    [(rows, columns)] = ndimage.find_objects(content.astype(np.int8))
+    rows, columns = ndimage.find_objects(content.astype(np.int8))[0]
     for number, (other_rows, other_columns) in enumerate(ndimage.find_objects(labels), start=1):
         if other_rows.start < rows.start and other_rows.stop > rows.stop:
             is_frame[number] |= other_columns.start < columns.start and other_columns.stop > columns.stop

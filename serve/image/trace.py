@@ -14,6 +14,7 @@ from latexify.serve.image.binarize import binarize
 from latexify.serve.image.components import label_components
 from latexify.serve.image.decode import decode_image
 from latexify.serve.image.skeleton import skeletonize
+from latexify.serve.image.slim import slim
 
 PAPER = 255
 
@@ -30,7 +31,7 @@ def picture_of(data: bytes, canvas: Canvas) -> npt.NDArray[np.uint8]:
     grey = decode_image(data)
     if _is_model_input(grey, canvas):
         return grey
-    mask, width_px = binarize(grey)
+    mask, width_px = slim(*binarize(grey))
     strokes = skeletonize(mask, width_px=width_px)
     if canvas.max_stroke_px is not None:
         factor = _traced_size_fraction(strokes, mask, width_px)

@@ -124,7 +124,7 @@ def test_files_of_a_folder_that_are_left_out_are_counted(model: Path, tmp_path: 
         (tmp_path / "notes" / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / "notes" / name).write_bytes(inkml())
     (tmp_path / "notes" / "e.JFIF").write_bytes(encoded(255 - 255 * ink(), "JPEG"))
-    for name in ("f.heic", "g.HEIC", "h.pdf", "README", "package.json", "other.xml"):
+    for name in ("h.pdf", "README", "package.json", "other.xml"):
         (tmp_path / "notes" / name).write_bytes(b"{}")
     done = recognize("--model", model, "notes", folder=tmp_path)
     assert done.returncode == 0
@@ -133,8 +133,21 @@ def test_files_of_a_folder_that_are_left_out_are_counted(model: Path, tmp_path: 
         "notes/b.xml",
         "notes/e.JFIF",
     ]
-    expected = "files of other kinds are left out: .heic (2), .json (1), .pdf (1), .xml (1), README (1)"
+    expected = "files of other kinds are left out: .json (1), .pdf (1), .xml (1), README (1)"
     assert done.stderr.decode() == f"latexify: {expected}\n"
+
+
+def test_heic_of_a_folder_is_taken_if_it_can_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise every photo of an iPhone would be an error, or be left out although it could be read."""
+    (tmp_path / "a.HEIC").write_bytes(b"")
+    for can_read in (True, False):
+        monkeypatch.setattr("latexify.serve.files.find_spec", lambda _, can=can_read: can or None)
+        sources = list_sources([str(tmp_path)])
+        assert sources.names == [str(tmp_path / "a.HEIC" if can_read else tmp_path)]
+        if can_read:
+            assert sources.notice() == ""
+        else:
+            assert sources.notice().startswith("files of other kinds are left out: .heic (1); HEIC needs the package ")
 
 
 def test_an_empty_name_is_refused(tmp_path: Path) -> None:

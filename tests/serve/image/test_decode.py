@@ -1,11 +1,13 @@
 """Image files of any kind become upright grey pixels of a bounded size."""
 
+import io
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from latexify.common.errors import LatexifyError
-from latexify.serve.image.decode import MAX_PIXELS, WORKING_PX, decode_image
+from latexify.serve.image.decode import MAX_PIXELS, WORKING_PX, decode_image, is_heif
 from tests.support.handwriting import HEIGHT_PX, WIDTH_PX, encoded, ink, photographs, png_without_pixels
 
 
@@ -49,3 +51,41 @@ def test_unusable_files_are_refused(data: bytes, message: str) -> None:
     """A decompression bomb must not take all memory."""
     with pytest.raises(LatexifyError, match=message):
         decode_image(data)
+
+
+HEIC_HEAD = b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic" + bytes(50)
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (HEIC_HEAD, True),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", True),
+        (b"\0\0\0\x18ftypavif\0\0\0\0mif1avif", False),
+        (b"\0\0\0\x18ftypheic"[:7], False),
+        (encoded(255 - 255 * ink()), False),
+    ],
+)
+def test_heic_is_known_by_its_brand(data: bytes, expected: bool) -> None:  # noqa: FBT001  # a table
+    """Phones and mail programs change suffixes."""
+    assert is_heif(data) == expected
+
+
+def test_heic_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the photos people bring are HEIC."""
+    monkeypatch.setattr("latexify.serve.image.decode.find_spec", lambda _: None)
+    with pytest.raises(LatexifyError, match=r"pillow-heif: run pip install -e '\.\[heic\]'"):
+        decode_image(HEIC_HEAD)
+
+
+def test_heic_is_read_where_its_package_is_installed() -> None:
+    """The extra `heic` is all that is needed."""
+    pillow_heif = pytest.importorskip("pillow_heif")
+    picture = Image.fromarray((255 * (1 - ink())).astype(np.uint8)).convert("RGB")
+    buffer = io.BytesIO()
+    pillow_heif.from_pillow(picture).save(buffer, quality=90)
+    pixels = decode_image(buffer.getvalue())
+    assert pixels.shape == (HEIGHT_PX, WIDTH_PX)
+    assert np.abs(pixels.astype(float) - np.asarray(picture.convert("L"))).mean() < 5
+    with pytest.raises(LatexifyError, match=r"damaged|not an image"):
+        decode_image(buffer.getvalue()[:300])

@@ -106,7 +106,8 @@ def _convert_one(ink: TraceTexts, *, max_points: int) -> StrokeColumns:
     except (UnusableInkError, UnicodeEncodeError):
         x_at, y_at = _declared_positions(ink)
         meaning = Meaning(num_channels=len(ink.channels) or 2, x_at=x_at, y_at=y_at)
-        return _columns([TraceTexts(texts=plain_texts(ink.texts, meaning), channels=[])], max_points=max_points)
+        plain = TraceTexts(texts=plain_texts(ink.texts, meaning, max_points=max_points), channels=[])
+        return _columns([plain], max_points=max_points)
 
 
 def _columns(inks: Sequence[TraceTexts], *, max_points: int) -> StrokeColumns:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from latexify.pipeline.inkml.contexts import Contexts, Meaning
-from latexify.pipeline.inkml.values import MAX_VALUES_PER_POINT, Value, decode_points
+from latexify.pipeline.inkml.values import MAX_VALUES_PER_POINT, Value, decode_points, too_many_points
 from latexify.pipeline.inkml.views import Piece, join_continued, shown_pieces
 from latexify.pipeline.inkml.xml import UnusableInkError, contradictory
 from latexify.pipeline.inks.ink import Reason
@@ -32,7 +32,8 @@ def plain_traces(root: Any, *, max_points: int) -> list[str]:
     meanings = contexts.meanings()
     pieces = [piece for piece in shown_pieces(root, contexts) if not is_pen_up(piece.trace)]
     traces = list(dict.fromkeys(piece.trace for piece in pieces))
-    points = dict(zip(traces, _decode_all(traces, [meanings[trace] for trace in traces]), strict=True))
+    decoded = _decode_all(traces, [meanings[trace] for trace in traces], max_points=max_points)
+    points = dict(zip(traces, decoded, strict=True))
     texts: list[str] = []
     num_points = 0
     for stroke in join_continued(pieces, refer=contexts.refer):
@@ -43,17 +44,18 @@ def plain_traces(root: Any, *, max_points: int) -> list[str]:
             runs += others
         num_points += sum(map(len, runs))
         if num_points > max_points:
-            raise UnusableInkError(Reason.TOO_LARGE, f"more than {max_points} points")
+            raise too_many_points(max_points)
         texts += [_write_points(run) for run in runs if run]
     return texts
 
 
-def plain_texts(texts: Sequence[str], meaning: Meaning) -> list[str]:
+def plain_texts(texts: Sequence[str], meaning: Meaning, *, max_points: int) -> list[str]:
     """Decode the texts of traces that all have one meaning, and write x and y as plain numbers.
 
-    Raises UnusableInkError (BAD_POINTS).
+    Raises UnusableInkError (BAD_POINTS, TOO_LARGE).
     """
-    return [_write_points(run) for points in _decode(texts, meaning) for run in _runs(points, meaning)]
+    traces = _decode(texts, meaning, max_points=max_points)
+    return [_write_points(run) for points in traces for run in _runs(points, meaning)]
 
 
 def is_pen_up(trace: Any) -> bool:
@@ -65,20 +67,35 @@ def _write_points(points: Sequence[Point]) -> str:
     return ",".join(f"{x} {y}" for x, y in points)
 
 
-def _decode_all(traces: Sequence[Any], meanings: Sequence[Meaning]) -> list[Points]:
+def _decode_all(traces: Sequence[Any], meanings: Sequence[Meaning], *, max_points: int) -> list[Points]:
     texts = ["".join(trace.itertext()) for trace in traces]
     if len(set(meanings)) == 1:
-        return _decode(texts, meanings[0])
-    return [_check_lengths(decode_points(text), meaning) for text, meaning in zip(texts, meanings, strict=True)]
+        return _decode(texts, meanings[0], max_points=max_points)
+    decoded = _decode_texts(texts, [meaning.num_channels for meaning in meanings], max_points=max_points)
+    return [_check_lengths(points, meaning) for points, meaning in zip(decoded, meanings, strict=True)]
 
 
-def _decode(texts: Sequence[str], meaning: Meaning) -> list[Points]:
+def _decode_texts(texts: Sequence[str], widths: Sequence[int], *, max_points: int) -> list[Points]:
+    """Decode traces; stop as soon as they hold too many points: decoding takes microseconds a value."""
+    decoded: list[Points] = []
+    num_points = 0
+    for text, width in zip(texts, widths, strict=True):
+        points = decode_points(text, max_points=max_points, num_channels=width)
+        decoded.append(points)
+        # without commas, the values of all points are in one
+        num_points += len(points) if len(points) > 1 else sum(map(len, points)) // width
+        if num_points > max_points:
+            raise too_many_points(max_points)
+    return decoded
+
+
+def _decode(texts: Sequence[str], meaning: Meaning, *, max_points: int) -> list[Points]:
     """Decode traces. Drafts of InkML of 2003 and 2004 separate points by spaces only.
 
     An ink is taken for such a draft if no trace has a comma, each has the values of whole points, and one has several.
     """
-    traces = [decode_points(text) for text in texts]
     width = meaning.num_channels
+    traces = _decode_texts(texts, [width] * len(texts), max_points=max_points)
     lengths = [len(points[0]) for points in traces if points]
     has_commas = any("," in text for text in texts)
     if not has_commas and max(lengths, default=0) > width and not any(length % width for length in lengths):

@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from latexify.pipeline.config import MAX_POINTS
 from latexify.pipeline.inkml.xml import UnusableInkError
 from latexify.pipeline.inks.ink import Reason
 
@@ -77,13 +78,15 @@ class _Channel:
         return self._last
 
 
-def decode_points(text: str) -> list[Sequence[Value]]:
+def decode_points(text: str, *, max_points: int = MAX_POINTS, num_channels: int = 2) -> list[Sequence[Value]]:
     """Return the values of each point of a trace. Points without any value, between two commas, are left out.
 
     Differences are added exactly, so a trace of differences equals its plain twin.
 
-    Raises UnusableInkError (BAD_POINTS) if the text does not follow the Recommendation's grammar.
+    Raises UnusableInkError: BAD_POINTS if the text does not follow the Recommendation's grammar; TOO_LARGE as soon as
+    there are more points, or without commas more values, than `max_points` points of `num_channels` values have.
     """
+    max_values = max(max_points * num_channels, MAX_VALUES_PER_POINT)
     channels: list[_Channel] = []
     points: list[Sequence[Value]] = []
     for part in text.split(","):
@@ -94,11 +97,20 @@ def decode_points(text: str) -> list[Sequence[Value]]:
                 channels.append(_Channel())
             values.append(channels[len(values)].decode(match))
             at = match.end()
+            if len(values) > max_values:
+                raise too_many_points(max_points)
         if part[at:].strip():
             raise _bad(f"not numbers, they hold {part[at : at + 20].strip()!r}")
         if values:
             points.append(values)
+        if len(points) > max_points:
+            raise too_many_points(max_points)
     return points
+
+
+def too_many_points(max_points: int) -> UnusableInkError:
+    """Return the error of an ink with more points."""
+    return UnusableInkError(Reason.TOO_LARGE, f"more than {max_points} points")
 
 
 def _number(match: re.Match[str]) -> Decimal:

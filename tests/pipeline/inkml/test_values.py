@@ -1,11 +1,13 @@
 """Coded values of traces."""
 
+import time
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from latexify.pipeline.inkml.document import parse_inkml
 from latexify.pipeline.inkml.values import MAX_NUMBER_CHARS, decode_points
 from latexify.pipeline.inkml.xml import UnusableInkError
 
@@ -57,3 +59,20 @@ def test_what_is_no_value_is_refused(text: str) -> None:
     """Two numbers out of a damaged one would shift all channels behind it."""
     with pytest.raises(UnusableInkError, match="number"):
         decode_points(text)
+
+
+@pytest.mark.parametrize("text", ["1 1 " * 1_000_000, "1" + "-1" * 1_000_000, "1 1," * 1_000_000])
+def test_too_many_points_are_refused_early(text: str) -> None:
+    """Decoding takes microseconds a value, and a file of the size that is allowed may hold millions."""
+    started = time.process_time()
+    with pytest.raises(UnusableInkError, match="more than 1000 points"):
+        decode_points(text, max_points=1000)
+    assert time.process_time() - started < 0.5
+
+
+def test_traces_count_together() -> None:
+    """An ink of many small traces costs as much as one of a large one."""
+    ink = "<ink>" + "<trace>" + "</trace><trace>".join(["1 1 " * 4] * 1000) + "</trace></ink>"
+    with pytest.raises(UnusableInkError, match="more than 3000 points"):
+        parse_inkml(ink.encode(), max_file_bytes=10**6, max_points=3000)
+    assert len(parse_inkml(ink.encode(), max_file_bytes=10**6, max_points=4000).strokes) == 1000

@@ -84,6 +84,9 @@ class LabelShares(Section):
     """The formulas in `box_files`, if any."""
     several_lines: Annotated[float, Ge(0), Later()] = 0.0
     """Two to four lines, each from one of the parts above: equations one under another, systems, cases, matrices."""
+    symbols: Annotated[float, Ge(0), Later()] = 0.0
+    """One symbol alone: half of them as often as in training labels, half each symbol of the other parts equally
+    often."""
 
 
 class ComposedParams(Section):
@@ -93,6 +96,8 @@ class ComposedParams(Section):
     """Number of inks added to the training split."""
     symbol_files: list[str] = []
     """More symbols: `detexify.jsonl.xz`, or MathWriting's `symbols.jsonl`, which divides the dataset's own inks."""
+    held_out_writers: Annotated[Fraction, Later()] = 0.0
+    """Fraction of the writers of `symbol_files` whose symbols are left out, so that a model can be tested on them."""
     stroke_font: bool = False
     """Whether to set tokens that nobody wrote in the stroke font of the synthetic dataset."""
     box_files: list[str] = []

@@ -1,5 +1,6 @@
 """The symbols that people wrote, by token and writer, as glyphs on the common scale of `measuring`."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -53,6 +54,11 @@ class Bank:
         for index, (token, writer) in enumerate(zip(self.token.tolist(), self.writer.tolist(), strict=True)):
             glyphs.setdefault(self.tokens[token], {}).setdefault(writer, []).append(index)
         return glyphs
+
+    @cached_property
+    def glyphs_by_token(self) -> Mapping[str, Sequence[int]]:
+        """The glyphs of each token, by all writers."""
+        return {token: [*itertools.chain(*by_writer.values())] for token, by_writer in self.glyphs_of.items()}
 
     @cached_property
     def _stroke_ends(self) -> Ints:

@@ -45,7 +45,8 @@ def compose(  # noqa: PLR0913  # what, from what, where to, how
     or a folder unless its name ends in `.tar`. Returns counts: inks by the part of the label mix, symbols, writers, and
     refused formulas by reason. Raises LatexifyError if data is missing or damaged, or if there is nothing to compose.
     """
-    files = read_symbol_files([resolve_path(path, raw=raw) for path in params.symbol_files])
+    symbol_files = [resolve_path(path, raw=raw) for path in params.symbol_files]
+    files = read_symbol_files(symbol_files, held_out_writers=params.held_out_writers)
     material = gather(plan, base=base, divisions=files.divisions, engine=engine)
     refused, origins = Counter[str](), Counter[str]()
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -60,8 +60,7 @@ class Composer:
         digest = hashlib.sha256(f"{self.seed}/composed/{index}".encode()).digest()
         sample_id, rng = digest.hex()[:16], Random(digest)
         drawn = self._label(rng)
-        authors, weights = self._authors
-        author = rng.choices(authors, cum_weights=weights)[0]
+        author = self._author(drawn, rng)
         writer = self.bank.writers[author]
         writer_digest = hashlib.sha256(f"{self.seed}/writer/{writer.folder}/{writer.name}".encode()).digest()
         hand = ComposedHand(self.bank, author, rng, Habits(Random(writer_digest), rng, variation=self.variation))
@@ -77,6 +76,12 @@ class Composer:
             "inkCreationMethod": METHOD,
         }
         return ComposedInk(sample_id, inkml(points, lengths, annotations, COMPACT), drawn.origin)
+
+    def _author(self, drawn: DrawnLabel, rng: Random) -> int:
+        if drawn.origin == "symbols":  # by anyone who wrote it, so that lone symbols are as varied as the bank
+            return int(self.bank.writer[rng.choice(self.bank.glyphs_by_token[drawn.label])])
+        authors, weights = self._authors
+        return rng.choices(authors, cum_weights=weights)[0]
 
     def _label(self, rng: Random) -> DrawnLabel:
         for _ in range(_MOST_LABELS):

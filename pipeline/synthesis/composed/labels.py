@@ -13,9 +13,10 @@ from latexify.pipeline.latex import normalize, tokenize
 from latexify.pipeline.synthesis.composed.boxed import BoxedFormula, BoxedFormulas
 from latexify.pipeline.synthesis.composed.formula import UnsupportedFormulaError, leaves, tree_of
 from latexify.pipeline.synthesis.composed.recombining import Recombiner
-from latexify.pipeline.synthesis.formulas.expression import Node, label
+from latexify.pipeline.synthesis.formulas.expression import Node, Symbol, label
 from latexify.pipeline.synthesis.formulas.generator import expression
 from latexify.pipeline.synthesis.formulas.lines import several_lines
+from latexify.pipeline.synthesis.formulas.symbols import FRACTION_BAR, RADICAL
 
 MOST_TRIES = 50
 """Unusable labels in a row before another part of the mix is tried for an ink."""
@@ -23,8 +24,14 @@ MAX_DEPTH = 2
 """Nesting of the grammar's formulas."""
 MOST_LINES = 4
 """Parts that the tokens of a formula of several lines are divided into."""
-_OTHER_PARTS = frozenset(["boxes", "several_lines"])
-"""Parts of the mix that give no tree of one line."""
+_COMMON = 10
+"""Occurrences in labels from which a symbol is written alone, too."""
+_TRAINING_SYMBOLS = 0.5
+"""Fraction of the lone symbols that are drawn from training labels, as often as they occur there."""
+_OTHER_PARTS = frozenset(["boxes", "several_lines", "symbols"])
+"""Parts of the mix that no line of several is drawn from."""
+_NEVER_ALONE = frozenset([FRACTION_BAR, RADICAL])
+"""Glyphs that are no formula by themselves."""
 
 
 class DrawnLabel(NamedTuple):
@@ -70,13 +77,17 @@ class LabelSource:
     def weights(self) -> Mapping[str, float]:
         """Cumulative weights of the parts of the mix that have something to draw from."""
         counts = dict.fromkeys(("copied", "exchanged", "recombined"), len(self.training))
-        counts |= {"grammar": 1, "listed": len(self.listed), "boxes": len(self.boxed), "several_lines": 1}
+        counts |= {"grammar": 1, "listed": len(self.listed), "boxes": len(self.boxed)}
+        counts |= {"several_lines": 1, "symbols": bool(self.label_mix.symbols and self._lone_symbols)}
         weights = {name: weight for name, weight in self.label_mix.model_dump().items() if weight > 0 and counts[name]}
         return dict(zip(weights, itertools.accumulate(weights.values()), strict=True))
 
     def draw(self, rng: Random, refused: Counter[str]) -> DrawnLabel | None:
         """Draw a formula; None if too many in a row could not be used, for reasons counted in `refused`."""
         origin = rng.choices(list(self.weights), cum_weights=list(self.weights.values()))[0]
+        if origin == "symbols":  # no formulas that could be known by heart, so never held out
+            symbol = self._symbol(rng)
+            return DrawnLabel(origin, symbol.token, symbol)
         for _ in range(MOST_TRIES):
             layout = self._make(origin, rng)
             text, symbols = _described(layout)
@@ -103,6 +114,21 @@ class LabelSource:
         if origin == "recombined":
             tree = training.recombined(tree, rng)
         return tree if origin == "copied" else training.exchanged(tree, rng)
+
+    @cached_property
+    def _lone_symbols(self) -> Sequence[Symbol]:
+        """The symbols of the other parts: symbol files have hundreds more that look like these, and are hardly used."""
+        counts = Counter(token for text in (*self.training.labels, *self.listed) for token in tokenize(text))
+        common = {token for token, count in counts.items() if count >= _COMMON} or set(counts)
+        usable = (self.rules.symbols & common) - _NEVER_ALONE
+        return [Symbol(token) for token in sorted(usable) if normalize(token) == token]
+
+    def _symbol(self, rng: Random) -> Symbol:
+        if len(self.training) and rng.random() < _TRAINING_SYMBOLS:
+            written = Symbol(rng.choice(leaves(self.training.drawn(rng))).token)
+            if written in self._lone_symbols:
+                return written
+        return rng.choice(self._lone_symbols)
 
     def _short_line(self, rng: Random) -> Node:
         """Draw one line of several, of a length that leaves room for the others."""

@@ -7,7 +7,17 @@ from contextlib import suppress
 from random import Random
 
 from latexify.pipeline.synthesis.composed.formula import UnsupportedFormulaError, leaves, tree_of
-from latexify.pipeline.synthesis.formulas.expression import Fenced, Fraction, Node, Root, Row, Scripts, Symbol, rebuilt
+from latexify.pipeline.synthesis.formulas.expression import (
+    Fenced,
+    Fraction,
+    Node,
+    Root,
+    Row,
+    Scripts,
+    Symbol,
+    label,
+    rebuilt,
+)
 
 ALIKE = (
     tuple("0123456789"),
@@ -41,6 +51,11 @@ class Recombiner:
         for kind, part in itertools.chain.from_iterable(iter_parts(tree) for tree, _ in self._trees):
             self._parts[kind].append(part)
         self._alike = _symbol_weights(self._trees)
+
+    @property
+    def labels(self) -> Iterator[str]:
+        """Each of the formulas, as often as it occurs."""
+        return itertools.chain.from_iterable(itertools.repeat(label(tree), count) for tree, count in self._trees)
 
     def __len__(self) -> int:
         return len(self._trees)

@@ -1,12 +1,13 @@
 """Symbols of files (detexify: label, strokes; MathWriting: strokes of the dataset's inks), and of the stroke font.
 
 Formats: one JSON object per line. Detexify: `label`, `strokes` as lists of `[x, y]`, y downward, and perhaps `source`,
-a path whose folder names the writers. MathWriting
-(`symbols.jsonl`): `sourceSampleId`, `strokeIndices`, `label`.
+a path whose folder names the contributor and whose file is about one writer's. MathWriting (`symbols.jsonl`):
+`sourceSampleId`, `strokeIndices`, `label`.
 """
 
 import bz2
 import gzip
+import hashlib
 import json
 import lzma
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -58,8 +59,20 @@ def read_lines(path: Location) -> Iterator[str]:
         ) from error
 
 
-def read_symbol_files(paths: Sequence[Location]) -> SymbolFiles:
-    """Read symbol files; symbols whose label is not one token are skipped.
+def is_held_out(source: str, fraction: float) -> bool:
+    """Whether the symbols of this `source` are among the fraction of writers whose symbols are left out.
+
+    Decided by the file and its folder: UNIPEN's sections hold files of one name by one writer. Symbols without a writer
+    of their own are never held out.
+    """
+    writer = "/".join(source.split("/")[-2:])
+    if not fraction or not writer:
+        return False
+    return int.from_bytes(hashlib.sha256(writer.encode()).digest()[:8]) < fraction * 2**64
+
+
+def read_symbol_files(paths: Sequence[Location], *, held_out_writers: float = 0.0) -> SymbolFiles:
+    """Read symbol files; symbols whose label is not one token are skipped, and those of held-out writers.
 
     Raises LatexifyError if a file cannot be read, or with the number of a line that is bad.
     """
@@ -68,7 +81,7 @@ def read_symbol_files(paths: Sequence[Location]) -> SymbolFiles:
         for number, line in enumerate(read_lines(path), start=1):
             if line.strip():
                 try:
-                    _take(json.loads(line), files, path=path)
+                    _take(json.loads(line), files, path=path, held_out_writers=held_out_writers)
                 except (ValueError, KeyError, TypeError) as error:
                     raise LatexifyError(
                         f"{path}, line {number}: not a symbol ({type(error).__name__}: {error}): it must be a JSON "
@@ -77,7 +90,9 @@ def read_symbol_files(paths: Sequence[Location]) -> SymbolFiles:
     return files
 
 
-def _take(entry: Mapping[str, Any], files: SymbolFiles, *, path: Location) -> None:
+def _take(entry: Mapping[str, Any], files: SymbolFiles, *, path: Location, held_out_writers: float) -> None:
+    if is_held_out(str(entry.get("source", "")), held_out_writers):
+        return
     token = normalize(entry["label"])
     if len(tokenize(token)) != 1:
         return

@@ -1,5 +1,6 @@
 """The label mix of composed inks."""
 
+import dataclasses
 from collections import Counter
 from random import Random
 
@@ -74,6 +75,20 @@ def test_several_lines_are_drawn_only_if_asked_for(tmp_path_factory: pytest.Temp
     alone = source_of(nothing_else, rules, tmp_path_factory)
     drawn_alone = [alone.draw(Random(seed), Counter()) for seed in range(20)]
     assert {drawn.origin for drawn in drawn_alone if drawn} == {"several_lines"}
+
+
+def test_lone_symbols_are_common_ones_and_never_held_out(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """People write one symbol first. Every symbol must come, and none that no formula holds or nobody wrote."""
+    labels = {**TRAINING, "x": 10, "1": 10, "q+\\heartsuit": 10}
+    written = frozenset(leaf.token for text in labels for leaf in leaves(tree_of(text))) - {"q"} | {"\\Bowtie"}
+    rules = LabelRules(min_tokens=2, max_tokens=5, symbols=written, forbidden=frozenset("x"))
+    shares = LabelShares(copied=0, exchanged=0, recombined=0, grammar=0, listed=0, boxes=0, symbols=1)
+    source = dataclasses.replace(source_of(shares, rules, tmp_path_factory), training=Recombiner(labels))
+    drawn = [source.draw(Random(seed), Counter()) for seed in range(300)]
+    found = Counter(each.label for each in drawn if each)
+    assert set(found) == {"x", "1", "+", "\\heartsuit"}  # "\\frac" and rarer ones are left out
+    assert min(found.values()) > 30
+    assert "symbols" not in source_of(LabelShares(), rules, tmp_path_factory).weights
 
 
 def test_a_list_is_filtered_with_reasons() -> None:

@@ -3,6 +3,7 @@
 import json
 import lzma
 import tarfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from latexify.pipeline.config import ComposedParams, CrohmeParams, IngestParams,
 from latexify.pipeline.engine.engine import Engine
 from latexify.pipeline.ingest import stage as ingest
 from latexify.pipeline.inks.table import read_inks
+from latexify.pipeline.latex import tokenize
 from latexify.pipeline.source import stage as source
 from latexify.pipeline.synthesis.composed.boxed import BoxedFormulas, read_boxed, write_boxed
 from latexify.pipeline.synthesis.composed.compose import compose
-from latexify.pipeline.synthesis.composed.symbol_files import read_symbol_files
+from latexify.pipeline.synthesis.composed.symbol_files import is_held_out, read_symbol_files
 from tests.support.composing_data import write_dataset
 
 HERE = Engine(backend="sequential", jobs=1)
@@ -112,6 +114,31 @@ def test_symbol_files_add_symbols(raw: Path, tmp_path: Path) -> None:
     assert {ink.normalized_label for ink in inks_in(tmp_path / "c.tar", tmp_path)} == {"\\heartsuit+\\heartsuit"}
     files = read_symbol_files([raw / "drawn.jsonl.xz"])
     assert [symbol.token for symbol in files.symbols] == ["\\heartsuit"]
+
+
+def test_writers_are_held_out_by_their_file(raw: Path, tmp_path: Path) -> None:
+    """A model is tested on the symbols of people whom it never saw, so all files of a person must be on one side."""
+    drawn = [
+        {"label": "\\heartsuit", "strokes": [[[0, 0], [5, number + 1]]], "source": f"s{section}/who/w{number}.dat"}
+        for number in range(60)
+        for section in range(2)
+    ]
+    path = raw / "by-writer.jsonl"
+    path.write_text("".join(json.dumps(each) + "\n" for each in drawn), encoding="utf-8")
+    held_out = [each for each in drawn if is_held_out(str(each["source"]), 0.3)]
+    assert 20 < len(held_out) < 52
+    writers = Counter(str(each["source"]).partition("/")[2] for each in held_out)
+    assert set(writers.values()) == {2}
+    files = read_symbol_files([path], held_out_writers=0.3)
+    assert len(files.symbols) == len(drawn) - len(held_out)
+    assert not is_held_out("", 0.999)
+    only_symbols = ONLY_LISTED.model_copy(update={"listed": 0.0, "symbols": 1.0})
+    params = {"symbol_files": ["by-writer.jsonl"], "held_out_writers": 0.3, "formulas": ["list.txt"]}
+    counts = composed(raw, tmp_path, label_mix=only_symbols, **params)
+    assert counts["inks"] == {"symbols": 12}
+    assert {len(tokenize(ink.normalized_label)) for ink in inks_in(tmp_path / "c.tar", tmp_path)} == {1}
+    without = composed(raw, tmp_path, label_mix=only_symbols, **{**params, "held_out_writers": 0.0})
+    assert without["symbols"] - counts["symbols"] == len(held_out)
 
 
 def test_the_stroke_font_stands_in_if_asked(raw: Path, tmp_path: Path) -> None:

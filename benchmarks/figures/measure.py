@@ -1,7 +1,7 @@
-"""Measurement of the shipped model on a test set of InkML: constrained or not, greedy or with 3 beams."""
+"""Measurement of the shipped model on a test set of InkML: constrained or not, greedy, with beams, with drawings."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ from latexify.pipeline.inkml.document import parse_inkml
 from latexify.pipeline.inputs.archives import iter_members
 from latexify.pipeline.inputs.inputs import is_inkml_name
 from latexify.pipeline.latex import normalize
+from latexify.shards.reading.plan import batches_by_width
+from latexify.trainer.inference.constraint import Constraint
 from latexify.trainer.inference.model import TrainedModel
 from latexify.trainer.inference.open import open_model
 from latexify.trainer.inference.search import Hypothesis
@@ -35,19 +37,34 @@ from latexify.trainer.inference.well_formed import constraint_for
 MAX_TOKENS = 256
 BATCH_SIZE = 64
 BEAMS = 3
-DECODINGS = {
-    "constrained, greedy": (True, 1),
-    f"constrained, {BEAMS} beams": (True, BEAMS),
-    "unconstrained, greedy": (False, 1),
-    f"unconstrained, {BEAMS} beams": (False, BEAMS),
-}
-"""Whether the search is constrained, and its number of beams. The first is what the commands do by default."""
+DRAWINGS = 7
 CONFUSIONS_SHOWN = 12
 
 
 @dataclass(frozen=True, kw_only=True)
+class Decoding:
+    """How answers are searched for."""
+
+    is_constrained: bool
+    num_beams: int
+    num_drawings: int = 1
+
+
+DECODINGS = {
+    "constrained, greedy": Decoding(is_constrained=True, num_beams=1),
+    f"constrained, {BEAMS} beams": Decoding(is_constrained=True, num_beams=BEAMS),
+    f"constrained, {BEAMS} beams, {DRAWINGS} drawings": Decoding(
+        is_constrained=True, num_beams=BEAMS, num_drawings=DRAWINGS
+    ),
+    "unconstrained, greedy": Decoding(is_constrained=False, num_beams=1),
+    f"unconstrained, {BEAMS} beams": Decoding(is_constrained=False, num_beams=BEAMS),
+}
+"""By name. The first is what the commands do by default."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TestInks:
-    """Pictures, uint8 [height, width], and their normalised labels."""
+    """Pictures, uint8 [height, width] of the canvas, or narrower, see `Canvas`; and their normalised labels."""
 
     pictures: Sequence[npt.NDArray[np.uint8]]
     references: Sequence[str]
@@ -67,9 +84,9 @@ def measure(archive: Path) -> dict[str, Any]:
     scorer = VisualScorer()
     decodings: dict[str, Any] = {}
     slices: dict[str, Any] = {}
-    for name, (is_constrained, num_beams) in DECODINGS.items():
-        constraint = constraint_for(folder) if is_constrained else None
-        hypotheses = _recognize(model, inks.pictures, name=name, num_beams=num_beams, constraint=constraint)
+    for name, decoding in DECODINGS.items():
+        constraint = constraint_for(folder) if decoding.is_constrained else None
+        hypotheses = _recognize(model, inks.pictures, name=name, decoding=decoding, constraint=constraint)
         predictions = [normalize(text) for text in model.texts([hypothesis.ids for hypothesis in hypotheses])]
         edits = count_edits(inks.references, predictions)
         params, seed = ScoreParams(), Params().seed
@@ -78,8 +95,7 @@ def measure(archive: Path) -> dict[str, Any]:
         pairs = Pairs(references=list(inks.references), predictions=predictions, keys=None)
         system = System(name=name, pairs=pairs, edits=edits, appearance=appearance)
         decodings[name] = {
-            "is_constrained": is_constrained,
-            "num_beams": num_beams,
+            **asdict(decoding),
             **summarize(system, **resampling),
             "num_unfinished": sum(not hypothesis.finished for hypothesis in hypotheses),
             "calibration": {
@@ -122,17 +138,27 @@ def load_inks(archive: Path, model: TrainedModel) -> TestInks:
 
 
 def _recognize(
-    model: TrainedModel, pictures: Sequence[npt.NDArray[np.uint8]], *, name: str, num_beams: int, constraint: Any
+    model: TrainedModel,
+    pictures: Sequence[npt.NDArray[np.uint8]],
+    *,
+    name: str,
+    decoding: Decoding,
+    constraint: Constraint | None,
 ) -> list[Hypothesis]:
     """The best hypothesis for each picture. Those with much ink, which take longest, share batches."""
-    order = sorted(range(len(pictures)), key=lambda i: -np.count_nonzero(pictures[i] < 128))
+    order = np.argsort([-np.count_nonzero(picture < 128) for picture in pictures], kind="stable")
+    widths_px = np.array([picture.shape[1] for picture in pictures], dtype=np.int32)
     hypotheses: dict[int, Hypothesis] = {}
     with Progress(name, total=len(pictures), unit="inks") as progress:
-        for start in range(0, len(order), BATCH_SIZE):
-            batch = order[start : start + BATCH_SIZE]
+        for rows in batches_by_width(order, widths_px, size=BATCH_SIZE):
+            batch = rows.tolist()
             pixels = np.stack([pictures[i] for i in batch])
             results = model.inference.generate(
-                pixels, max_tokens=MAX_TOKENS, num_beams=num_beams, constraint=constraint
+                pixels,
+                max_tokens=MAX_TOKENS,
+                num_beams=decoding.num_beams,
+                num_drawings=decoding.num_drawings,
+                constraint=constraint,
             )
             hypotheses |= {i: best for i, (best, *_) in zip(batch, results, strict=True)}
             progress.advance(len(batch))

@@ -21,7 +21,7 @@ from latexify.pipeline.strokes.ink_file import looks_like_ink, read_ink_file
 from latexify.serve.formats.formats import Format, convert, convert_to_each
 from latexify.shards.reading.plan import batches_by_width
 from latexify.trainer.inference.constraint import Constraint
-from latexify.trainer.inference.open import choose_runtime, open_model
+from latexify.trainer.inference.open import choose_runtime, open_model, quickest_runtime
 from latexify.trainer.inference.runtime import Runtime
 from latexify.trainer.inference.search import Hypothesis
 from latexify.trainer.inference.well_formed import read_vocabulary
@@ -106,7 +106,8 @@ class Recognizer:
         Args:
             model: Model folder; None for the model that is part of the package.
             device: torch's name of a device, such as `cpu`; None chooses the best one that the runtime supports.
-            runtime: `torch` or `onnx`. None chooses torch if it is installed and the folder has weights for it.
+            runtime: `torch` or `onnx`. None chooses onnxruntime where it is installed, the folder has graphs for it
+                (`export-onnx`) and there is no GPU that torch could use; otherwise torch.
             constrained: Return well-formed LaTeX only; None: if the model's tokens are LaTeX tokens.
             num_threads: CPU threads of an operator; None: the runtime's default.
 
@@ -115,7 +116,7 @@ class Recognizer:
                 constrained.
         """
         folder = default_model() if model is None else model
-        self.runtime = choose_runtime(folder, runtime)
+        self.runtime = choose_runtime(folder, runtime) if runtime else quickest_runtime(folder, device=device)
         self._trained = open_model(folder, device=device, runtime=self.runtime, num_threads=num_threads)
         self._vocabulary = None if constrained is False else read_vocabulary(folder)
         if constrained and self._vocabulary is None:

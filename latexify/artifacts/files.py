@@ -8,12 +8,13 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING, BinaryIO
 
 from latexify.artifacts.location import Location, is_local
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
 _BUFFER_BYTES = 1 << 18  # larger than the default, because every system call costs time
 
@@ -69,29 +70,34 @@ def write_json(path: Location, value: object) -> None:
     write_atomically(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
 
 
-def write_parquet(path: Location, table: pa.Table, *, floats: Sequence[str] = ()) -> None:
+def write_parquet(path: Location, table: "pa.Table", *, floats: Sequence[str] = ()) -> None:
     """Write a table as Parquet (zstd), atomically; it is encoded in memory first.
 
     `floats` are columns of floats (``name.list.element`` for those in lists) that make up most of the table. Their
     bytes are then split by position and no column gets a dictionary, which makes CROHME's inks 4 % smaller in two
     thirds of the time.
     """
+    import pyarrow as pa  # noqa: PLC0415  # JSON files, which most commands read, need no pyarrow
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
     buffer = pa.BufferOutputStream()
     options = {"use_dictionary": False, "use_byte_stream_split": list(floats)} if floats else {}
     pq.write_table(table, buffer, compression="zstd", **options)
     write_atomically(path, memoryview(buffer.getvalue()))
 
 
-def read_parquet(path: Location, *, columns: Sequence[str] | None = None) -> pa.Table:
+def read_parquet(path: Location, *, columns: Sequence[str] | None = None) -> "pa.Table":
     """Read a table, or the named columns of it. Raises FileNotFoundError or, if it is damaged, pyarrow.ArrowInvalid."""
     with open_parquet(path) as file:
         return file.read(columns=columns)
 
 
-def open_parquet(path: Location, *, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
+def open_parquet(path: Location, *, dictionaries: Sequence[str] = ()) -> "pq.ParquetFile":
     """Open a Parquet file to read it in pieces; close it, or use it as a context manager. Raises as `read_parquet`.
 
     `dictionaries` are columns of few different strings, to read as Arrow dictionaries, which is faster.
     """
+    import pyarrow.parquet as pq  # noqa: PLC0415  # see `write_parquet`
+
     place, filesystem = (path, None) if is_local(path) else (path.path, path.fs)
     return pq.ParquetFile(place, filesystem=filesystem, read_dictionary=list(dictionaries))

@@ -10,13 +10,18 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from typing_extensions import TypeIs
-from upath import UPath
 
 from latexify.common.errors import LatexifyError, one_line
 
-Location = Path | UPath
+if TYPE_CHECKING:
+    from upath import UPath
+
+    Location = Path | UPath
+else:
+    Location = Path  # `upath` imports fsspec, which takes longer than the rest of a command that needs neither
 
 # exceptions of the packages of object stores that are not OSErrors
 _ERRORS_OF_STORES = (
@@ -37,6 +42,8 @@ def location_of(text: str) -> Location:
     """
     if "://" not in text:
         return Path(text)
+    from upath import UPath  # noqa: PLC0415  # see `Location`
+
     try:
         # a cached listing would miss what other processes have written since
         location = UPath(text, use_listings_cache=False)

@@ -56,8 +56,8 @@ Only = Annotated[
 RuntimeOption = Annotated[
     Literal["torch", "onnx"] | None,
     typer.Option(
-        help="Compute with torch, or with onnxruntime on the graphs of `export-onnx`. Default: torch if it is "
-        "installed and the model folder has weights.",
+        help="Compute with torch, or with onnxruntime on the graphs of `export-onnx`. Default: whichever gives the "
+        "first answer sooner, which is onnxruntime on a CPU.",
         show_default=False,
     ),
 ]

@@ -178,7 +178,7 @@ def _numbers(text: bytes, *, lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.f
         len(lengths), pa.py_buffer(offsets), pa.py_buffer(text.translate(None, _NO_NUMERALS))
     )
     try:
-        values = pc.cast(numerals, pa.float32()).to_numpy(zero_copy_only=False)
+        values = np.from_dlpack(pc.cast(numerals, pa.float32()))  # `to_numpy` would import pandas
     except pa.ArrowInvalid as error:
         raise UnusableInkError(Reason.BAD_POINTS, str(error)) from None
     if not np.isfinite(values).all():

@@ -93,7 +93,7 @@ def batches_by_width(order: Rows, widths_px: npt.NDArray[np.int32], *, size: int
         size: Samples in a batch.
     """
     widths = widths_px[order]
-    groups = (order[widths == width] for width in np.unique(widths)[::-1])
+    groups = (order[widths == width] for width in sorted(set(widths.tolist()), reverse=True))
     return [group[start : start + size] for group in groups for start in range(0, len(group), size)]
 
 

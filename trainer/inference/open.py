@@ -22,9 +22,13 @@ ONNX_CONTENT = "onnx"
 """Key in the manifest of a folder with graphs for onnxruntime: the size in bytes of each of their files, by name."""
 
 
-def _has_torch() -> bool:
+GPU_DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/kfd"), Path("/dev/dxg"))
+"""Devices by which torch reaches GPUs: of NVIDIA, of AMD, and of either in Windows' subsystem for Linux."""
+
+
+def _has_package(name: str) -> bool:
     try:
-        return find_spec("torch") is not None
+        return find_spec(name) is not None
     except (ImportError, ValueError):
         return False
 
@@ -36,7 +40,7 @@ def choose_runtime(folder: Path, runtime: Runtime | None = None) -> Runtime:
     """
     manifest = read_manifest(folder, MODEL)
     has_weights, has_graphs = any(folder.glob("*.safetensors")), ONNX_CONTENT in manifest.content
-    has_torch = _has_torch()
+    has_torch = _has_package("torch")
     if runtime is None:
         runtime = "onnx" if has_graphs and not (has_weights and has_torch) else "torch"
     if runtime == "onnx" and not has_graphs:
@@ -50,6 +54,23 @@ def choose_runtime(folder: Path, runtime: Runtime | None = None) -> Runtime:
         mend = "leave out --runtime torch" if has_graphs else f"run `{EXPORT_ONNX} --model {folder}` where torch is"
         raise LatexifyError(f"torch is not installed, which {folder} needs: install it, or {mend}")
     return runtime
+
+
+def quickest_runtime(folder: Path, *, device: str | None = None) -> Runtime:
+    """Choose the runtime that gives the first answer soonest, of those that the folder and the machine allow.
+
+    On a CPU it is onnxruntime, which also answers single pictures sooner (docs/log/performance.md): importing torch
+    takes longer than everything else. Where torch might use a GPU (`device` names one, or is None and a driver is
+    there), it is torch. Raises as :func:`choose_runtime`, to which the choice falls if there is only one.
+    """
+    has_graphs = ONNX_CONTENT in read_manifest(folder, MODEL).content
+    can_use_gpu = _has_package("torch") and (_has_gpu_driver() if device is None else device != "cpu")
+    return choose_runtime(folder, "onnx" if has_graphs and _has_package("onnxruntime") and not can_use_gpu else None)
+
+
+def _has_gpu_driver() -> bool:
+    """Whether the machine may have a GPU that torch can use; asking torch itself would take a second."""
+    return any(path.exists() for path in GPU_DRIVERS)
 
 
 def open_model(

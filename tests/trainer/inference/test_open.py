@@ -9,9 +9,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from latexify.common.errors import LatexifyError
+from latexify.common.package_data import default_model
 from latexify.trainer.inference import open as open_module
 from latexify.trainer.inference.from_transformers import make_inference_model
-from latexify.trainer.inference.open import choose_runtime, open_model
+from latexify.trainer.inference.open import choose_runtime, open_model, quickest_runtime
 from latexify.trainer.model.model import LoadedModel
 from tests.support.reading_models import (
     KINDS,
@@ -79,9 +80,34 @@ def test_opening_a_folder_needs_no_transformers(tmp_path: Path, repository: Path
 def test_without_torch_a_folder_of_weights_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The line says what to install or to run."""
     folder = export_folder(make_loaded("hybrid", tmp_path), tmp_path / "model")
-    monkeypatch.setattr(open_module, "_has_torch", lambda: False)
+    monkeypatch.setattr(open_module, "_has_package", lambda name: name != "torch")
     with pytest.raises(LatexifyError, match=r"torch is not installed.*latexify export-onnx --model"):
         choose_runtime(folder)
+
+
+@pytest.mark.parametrize(
+    ("missing", "drivers", "device", "expected"),
+    [
+        ("", (), None, "onnx"),
+        ("", (Path("/dev/null"),), "cpu", "onnx"),
+        ("torch", (Path("/dev/null"),), None, "onnx"),
+        ("onnxruntime", (), None, "torch"),
+        ("", (Path("/dev/null"),), None, "torch"),  # only torch finds out whether the GPU can be used
+        ("", (), "cuda:1", "torch"),
+    ],
+)
+def test_the_quickest_runtime_is_that_of_the_device(
+    monkeypatch: pytest.MonkeyPatch, missing: str, drivers: tuple[Path, ...], device: str | None, expected: str
+) -> None:
+    """A first answer without the import of torch, but not at the price of the GPU."""
+    monkeypatch.setattr(open_module, "_has_package", lambda name: name != missing)
+    monkeypatch.setattr(open_module, "GPU_DRIVERS", drivers)
+    assert quickest_runtime(default_model(), device=device) == expected
+
+
+def test_a_folder_without_graphs_is_run_by_torch(tmp_path: Path) -> None:
+    """A model that was just trained has none."""
+    assert quickest_runtime(export_folder(make_loaded("hybrid", tmp_path), tmp_path / "model")) == "torch"
 
 
 @pytest.mark.parametrize(

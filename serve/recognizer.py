@@ -94,7 +94,7 @@ class Recognizer:
 
     def __init__(
         self,
-        model: Path | None = None,
+        model: Path | str | None = None,
         *,
         device: str | None = None,
         runtime: Runtime | None = None,
@@ -104,7 +104,8 @@ class Recognizer:
         """Load a model.
 
         Args:
-            model: Model folder; None for the model that is part of the package.
+            model: Model folder, or a plain TrOCR of transformers: a folder, or a name on the hub. None for the model
+                that is part of the package.
             device: torch's name of a device, such as `cpu`; None chooses the best one that the runtime supports.
             runtime: `torch` or `onnx`. None chooses onnxruntime where it is installed, the folder has graphs for it
                 (`export-onnx`) and there is no GPU that torch could use; otherwise torch.
@@ -115,7 +116,7 @@ class Recognizer:
             LatexifyError: If the model is incomplete, the device or the runtime cannot be used, or the model cannot be
                 constrained.
         """
-        folder = default_model() if model is None else model
+        folder = default_model() if model is None else Path(model)
         self.runtime = choose_runtime(folder, runtime) if runtime else quickest_runtime(folder, device=device)
         self._trained = open_model(folder, device=device, runtime=self.runtime, num_threads=num_threads)
         self._vocabulary = None if constrained is False else read_vocabulary(folder)
@@ -153,11 +154,17 @@ class Recognizer:
     def picture_of(self, data: bytes) -> Picture:
         """Draw the content of an InkML file, or trace that of an image of any kind, to a picture as :meth:`draw` does.
 
+        For a plain TrOCR an image is not traced, but resized by the model's own image processor.
+
         Raises:
             LatexifyError: If the content is neither, empty, damaged or too large.
         """
         if looks_like_ink(data):
             return self.draw(read_ink(data).strokes)
+        if self._trained.resize is not None:
+            from latexify.serve.image.decode import decode_image  # noqa: PLC0415  # only where it is needed
+
+            return self._trained.resize(decode_image(data))
         from latexify.serve.image.trace import picture_of  # noqa: PLC0415  # only where it is needed
 
         return picture_of(data, self.canvas)

@@ -19,8 +19,8 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one parameter per option
     model: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Model folder. Repeat it to compare others with the first. Default: data/model, the one trained here, "
-            "else the installed model.",
+            help="Model folder, or a TrOCR on the hub. Repeat it to compare others with the first. Default: "
+            "data/model, the one trained here, else the installed model.",
             show_default=False,
         ),
     ] = None,

@@ -80,6 +80,15 @@ ModelFolder = Annotated[
 ]
 
 
+UsedModel = Annotated[
+    Path | None,
+    typer.Option(
+        help="Model folder, or a TrOCR on the hub. Default: data/model, trained here, else the installed model.",
+        show_default=False,
+    ),
+]
+
+
 @dataclass
 class Workspace:
     """The parameter file of a command and the folders of its project."""

@@ -1,5 +1,6 @@
 """Files that are installed with the code: recipes and trained models."""
 
+import re
 from pathlib import Path
 
 from latexify.common.errors import LatexifyError
@@ -9,6 +10,8 @@ RECIPES = PACKAGE / "recipes"
 MODELS = PACKAGE / "models"
 
 _MANIFEST_NAME = "manifest.json"
+_OUR_FILES = (_MANIFEST_NAME, "latexify.json")
+_OWN_FOLDERS = frozenset([".", "..", "models", "data", "runs"])
 
 
 def list_recipes(folder: Path = RECIPES) -> list[Path]:
@@ -27,6 +30,18 @@ def list_models(folder: Path = MODELS) -> list[Path]:
 def is_model(folder: Path) -> bool:
     """Whether a folder holds a model that is complete, as far as its manifest tells."""
     return (folder / _MANIFEST_NAME).is_file()
+
+
+def is_plain_trocr(model: Path) -> bool:
+    """Whether this is a model as transformers saves it: a folder without a manifest, or a name on the hub.
+
+    A name is taken for a folder that is missing if its first part is a folder here, or one that the project makes.
+    """
+    if model.is_dir():
+        is_ours = any((model / name).exists() for name in _OUR_FILES)
+        return (model / "config.json").is_file() and not is_ours
+    is_name = re.fullmatch(r"[\w.-]+/[\w.-]+", str(model)) is not None and model.parts[0] not in _OWN_FOLDERS
+    return is_name and not model.exists() and not model.parent.is_dir()
 
 
 def default_model(*, trained_here: Path | None = None, installed: Path = MODELS) -> Path:

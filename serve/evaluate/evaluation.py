@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from latexify.artifacts.draft import draft_of
 from latexify.artifacts.files import write_atomically, write_json, write_parquet
-from latexify.artifacts.manifest import Manifest, read_manifest, write_manifest
+from latexify.artifacts.manifest import Manifest, write_manifest
 from latexify.artifacts.names import (
     EVALUATION,
     MODEL,
@@ -21,7 +21,7 @@ from latexify.artifacts.names import (
     SCORE_NAME,
 )
 from latexify.common.errors import LatexifyError
-from latexify.common.package_data import is_model
+from latexify.common.package_data import is_model, is_plain_trocr
 from latexify.eval.compare.files import MAX_FILES, compare_systems
 from latexify.eval.config import PredictParams, ReportParams, ScoreParams
 from latexify.eval.predict.decoding import open_predictor
@@ -34,6 +34,7 @@ from latexify.eval.score.stage import Scored, score_predictions
 from latexify.pipeline.inks.table import rejects_table
 from latexify.pipeline.latex import NORMALIZER_VERSION
 from latexify.serve.evaluate.sets import EvaluationSet
+from latexify.trainer.inference.open import manifest_of
 
 VERSION = 1
 
@@ -85,7 +86,7 @@ def check_models(models: Sequence[Path]) -> None:
     """Raise LatexifyError, before anything is read, if a model is missing or named twice, or there are too many."""
     _folders(models)
     for model in models:
-        if not is_model(model):
+        if not (is_model(model) or is_plain_trocr(model)):
             raise LatexifyError(f"{model} holds no model: correct --model, or run `{MODEL.producer}`")
 
 
@@ -115,8 +116,7 @@ def _manifest(settings: EvaluationSettings, *, models: Sequence[Path], test_set:
         "normalizer_version": NORMALIZER_VERSION,
     }
     fingerprints = {
-        f"{MODEL.kind}-{number}": read_manifest(model, MODEL).fingerprint
-        for number, model in enumerate(models, start=1)
+        f"{MODEL.kind}-{number}": manifest_of(model).fingerprint for number, model in enumerate(models, start=1)
     }
     inputs = {**test_set.inputs, **fingerprints}
     content = {"models": list(map(str, models)), **test_set.account.metrics(settings.predict.split)}

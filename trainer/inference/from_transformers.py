@@ -25,7 +25,11 @@ def make_inference_model(loaded: LoadedModel) -> InferenceModel:
 
 def encode_by_transformers(model: VisionEncoderDecoderModel, grey: torch.Tensor) -> torch.Tensor:
     """Encode with the encoder of a model, as an `Encoder` does."""
-    pictures = grey.expand(-1, model.config.encoder.num_channels, -1, -1)
+    return encode_inputs(model, grey.expand(-1, model.config.encoder.num_channels, -1, -1))
+
+
+def encode_inputs(model: VisionEncoderDecoderModel, pictures: torch.Tensor) -> torch.Tensor:
+    """Encode pictures, float32 [batch, channels, height, width], as the decoder takes them."""
     encoded: torch.Tensor = model.encoder(pixel_values=pictures).last_hidden_state
     # where encoder and decoder differ in size and cross-attention does not map between them
     return model.enc_to_dec_proj(encoded) if hasattr(model, "enc_to_dec_proj") else encoded

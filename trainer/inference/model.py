@@ -89,3 +89,5 @@ class TrainedModel:
     texts: Callable[[Sequence[list[int]]], list[str]]  # token ids to text
     geometry: Geometry  # the canvas that the model was trained on
     manifest: Manifest
+    # fits a whole image to the canvas, both uint8 [height, width]; None: images are traced, and drawn like ink
+    resize: Callable[[Pixels], Pixels] | None = None

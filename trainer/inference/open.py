@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 from latexify.artifacts.manifest import Manifest, read_manifest
 from latexify.artifacts.names import CONFIG_NAME, EXPORT_ONNX, MODEL, TOKENIZER_NAME, WEIGHTS_NAME
 from latexify.common.errors import LatexifyError, first_line
+from latexify.common.package_data import is_plain_trocr
 from latexify.trainer.inference.model import InferenceModel, TrainedModel
 from latexify.trainer.inference.runtime import Runtime
 from latexify.trainer.model.canvas import read_geometry
@@ -38,6 +39,10 @@ def choose_runtime(folder: Path, runtime: Runtime | None = None) -> Runtime:
 
     Raises LatexifyError if it is not a model folder, or files or packages are missing.
     """
+    if is_plain_trocr(folder):
+        if runtime == "onnx":
+            raise LatexifyError(f"{folder} is a plain TrOCR, which torch runs: leave out --runtime")
+        return "torch"
     manifest = read_manifest(folder, MODEL)
     has_weights, has_graphs = any(folder.glob("*.safetensors")), ONNX_CONTENT in manifest.content
     has_torch = _has_package("torch")
@@ -63,7 +68,7 @@ def quickest_runtime(folder: Path, *, device: str | None = None) -> Runtime:
     takes longer than everything else. Where torch might use a GPU (`device` names one, or is None and a driver is
     there), it is torch. Raises as :func:`choose_runtime`, to which the choice falls if there is only one.
     """
-    has_graphs = ONNX_CONTENT in read_manifest(folder, MODEL).content
+    has_graphs = not is_plain_trocr(folder) and ONNX_CONTENT in read_manifest(folder, MODEL).content
     can_use_gpu = _has_package("torch") and (_has_gpu_driver() if device is None else device != "cpu")
     return choose_runtime(folder, "onnx" if has_graphs and _has_package("onnxruntime") and not can_use_gpu else None)
 
@@ -81,12 +86,12 @@ def open_model(
     num_threads: int | None = None,
     packed: bool = True,
 ) -> TrainedModel:
-    """Open a folder that `latexify train` or `latexify export-onnx` wrote, for inference in float32.
+    """Open a folder that `latexify train` or `latexify export-onnx` wrote, or a plain TrOCR, for inference in float32.
 
     Most models need no transformers, whose import takes longer than recognising a page; it runs the others.
 
     Args:
-        folder: Model folder.
+        folder: Model folder, or the name of a plain TrOCR on the hub, see `is_plain_trocr`.
         device: torch's name of a device; None chooses the best one that the runtime supports.
         runtime: See :func:`choose_runtime`.
         num_threads: CPU threads of an operator. None leaves torch as it is; onnxruntime then takes one for each CPU.
@@ -96,6 +101,8 @@ def open_model(
         LatexifyError: If the folder is missing, incomplete or damaged, or the runtime cannot run it.
     """
     runtime = choose_runtime(folder, runtime)
+    if is_plain_trocr(folder):
+        return _open_plain_trocr(folder, device, num_threads)
     manifest = read_manifest(folder, MODEL)
     producer = EXPORT_ONNX if runtime == "onnx" else MODEL.producer
     try:
@@ -162,11 +169,36 @@ def _open_tokenizer(folder: Path) -> Callable[[Sequence[list[int]]], list[str]]:
     return lambda sequences: tokenizer.decode_batch(list(sequences), skip_special_tokens=True)
 
 
-def _open_by_transformers(folder: Path, device: str | None, manifest: Manifest) -> TrainedModel:
+def manifest_of(model: Path) -> Manifest:
+    """Read the manifest of a model folder, or describe a plain TrOCR. Raises LatexifyError if it cannot be read."""
+    if not is_plain_trocr(model):
+        return read_manifest(model, MODEL)
+    _require_transformers(model)
+    from latexify.trainer.inference.plain_trocr import plain_manifest  # noqa: PLC0415  # takes seconds
+
+    return plain_manifest(model)
+
+
+def _open_plain_trocr(model: Path, device: str | None, num_threads: int | None) -> TrainedModel:
+    _require_transformers(model)
+    import torch  # noqa: PLC0415
+
+    from latexify.trainer.inference.plain_trocr import open_plain_trocr  # noqa: PLC0415  # takes seconds
+
+    if num_threads is not None:
+        torch.set_num_threads(num_threads)
+    return open_plain_trocr(model, device=device)
+
+
+def _require_transformers(model: Path) -> None:
     try:
         import transformers  # noqa: F401, PLC0415
     except ModuleNotFoundError:
-        raise LatexifyError(f"transformers is not installed, which the model in {folder} needs: install it") from None
+        raise LatexifyError(f"transformers is not installed, which the model {model} needs: install it") from None
+
+
+def _open_by_transformers(folder: Path, device: str | None, manifest: Manifest) -> TrainedModel:
+    _require_transformers(folder)
     from latexify.trainer.inference.from_transformers import make_inference_model  # noqa: PLC0415  # takes seconds
     from latexify.trainer.loop.precision import choose_device  # noqa: PLC0415
     from latexify.trainer.model.model import load_model  # noqa: PLC0415

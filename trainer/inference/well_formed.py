@@ -8,6 +8,7 @@ from typing import Any
 
 from latexify.artifacts.names import CONFIG_NAME, MODEL, TOKENIZER_NAME
 from latexify.common.errors import LatexifyError
+from latexify.common.package_data import is_plain_trocr
 from latexify.pipeline.grammar.allowances import STRICT, Allowances, read_grammar
 from latexify.pipeline.grammar.kinds import END, kind_of
 from latexify.pipeline.grammar.latex import grammar_of
@@ -52,12 +53,13 @@ def constraint_for(folder: Path, *, only: str | None = None) -> Constraint | Non
 
 
 def read_vocabulary(folder: Path) -> Vocabulary | None:
-    """Read the vocabulary of a model folder; None if its tokens are pieces of text, not LaTeX tokens.
+    """Read the vocabulary of a model; None if its tokens are pieces of text, not LaTeX tokens, or it is a plain TrOCR.
 
     A folder without `grammar.json` has the strict grammar. Raises LatexifyError if files cannot be read, or no formula
     can be made of the vocabulary.
     """
-    if not (folder / TOKENIZER_NAME).is_file():  # a base model's own, in another format
+    # a base model's own tokenizer may be in another format
+    if is_plain_trocr(folder) or not (folder / TOKENIZER_NAME).is_file():
         return None
     allowances = read_grammar(folder, producer=MODEL.producer)
     try:

@@ -20,6 +20,8 @@ from latexify.common.errors import LatexifyError, first_line
 from latexify.common.package_data import resolve_base
 from latexify.trainer.model.positions import extend_columns, pair, square_grid, stretched, unstretched
 
+ROLE = "model.base"
+"""What a base is called in errors."""
 RESIZABLE_ENCODERS = ("vit", "deit")
 """Encoders whose positions are a grid of learned vectors that can be interpolated."""
 DROPOUT_NAMES = ("dropout", "hidden_dropout_prob")
@@ -36,41 +38,48 @@ def load_base(
     The result is in float32, on the CPU. Raises LatexifyError if the base cannot be loaded, is not a
     VisionEncoderDecoderModel, lacks weights, or cannot take the canvas.
     """
-    model = _load_weights(base, dropout=dropout)
+    model = load_weights(base, dropout=dropout)
     store_positions(model)
     fit_canvas(model, base=base, height_px=height_px, width_px=width_px)
-    fit_vocabulary(model, tokenizer, base_tokenizer=_fetch(AutoTokenizer, base, "tokenizer"))
+    fit_vocabulary(model, tokenizer, base_tokenizer=fetch(AutoTokenizer, base, "tokenizer"))
     return model
 
 
-def _load_weights(base: str, *, dropout: float) -> VisionEncoderDecoderModel:
-    config = _fetch(AutoConfig, base, "configuration")
+def load_weights(base: str, *, dropout: float, role: str = ROLE) -> VisionEncoderDecoderModel:
+    """Load a model as it is, in float32 on the CPU; `role` is what errors call it. Raises LatexifyError."""
+    config = fetch(AutoConfig, base, "configuration", role=role)
     if not isinstance(config, Config):
         raise LatexifyError(
-            f"model.base `{base}` is not a VisionEncoderDecoderModel: "
+            f"{role} `{base}` is not a VisionEncoderDecoderModel: "
             "name a TrOCR, such as microsoft/trocr-base-handwritten"
         )
     for part in (config.encoder, config.decoder):
         for name in DROPOUT_NAMES:
             if hasattr(part, name):
                 setattr(part, name, dropout)
-    model, loading = _fetch(
-        VisionEncoderDecoderModel, base, "model", config=config, output_loading_info=True, dtype=torch.float32
+    model, loading = fetch(
+        VisionEncoderDecoderModel,
+        base,
+        "weights",
+        role=role,
+        config=config,
+        output_loading_info=True,
+        dtype=torch.float32,
     )
     # the hub's TrOCR checkpoints lack weights of the pooler, which inference never uses
     missing = sorted(name for name in loading["missing_keys"] if ".pooler." not in name)
     if missing or loading["mismatched_keys"]:
         names = missing or sorted(str(key) for key in loading["mismatched_keys"])
-        raise LatexifyError(f"model.base `{base}` lacks {len(names)} weights, such as {names[0]}: it is incomplete")
+        raise LatexifyError(f"{role} `{base}` lacks {len(names)} weights, such as {names[0]}: it is incomplete")
     assert isinstance(model, VisionEncoderDecoderModel)
     return model
 
 
-def base_version(base: str) -> str | None:
+def base_version(base: str, *, role: str = ROLE) -> str | None:
     """Return the version of `base`: a hash of the folder's files, or the commit on the hub; None for `scratch`."""
     if base == "scratch":
         return None
-    config = _fetch(AutoConfig, base, "configuration")
+    config = fetch(AutoConfig, base, "configuration", role=role)
     folder = Path(resolve_base(base)).expanduser()
     if not folder.is_dir():
         return str(config._commit_hash)  # noqa: SLF001  # transformers has no public name for it
@@ -94,20 +103,20 @@ def without_progress_bars() -> Iterator[None]:
             transformers_logging.enable_progress_bar()
 
 
-def _fetch(auto_class: Any, base: str, what: str, **options: object) -> Any:
-    """Load one part of `base`; errors of transformers become one line."""
+def fetch(auto_class: Any, base: str, what: str, *, role: str = ROLE, **options: object) -> Any:
+    """Load one part of `base`; errors of transformers become one line, in which `role` is what `base` is for."""
     base = resolve_base(base)
     looks_local = base.startswith((".", "/", "~")) or Path(base).is_dir()
     folder = Path(base).expanduser()
     if looks_local and not folder.is_dir():
-        raise LatexifyError(f"model.base `{base}` is not a folder: correct it, or use `scratch` or a name on the hub")
+        raise LatexifyError(f"{role} `{base}` is not a folder: correct it, or use `scratch` or a name on the hub")
     try:
         with without_progress_bars() if looks_local else contextlib.nullcontext():
             return auto_class.from_pretrained(str(folder) if looks_local else base, **options)
     except (OSError, ValueError, KeyError) as error:
         reason = first_line(error)
         fix = "correct the folder" if looks_local else "check the name and the network, or name a folder that holds it"
-        raise LatexifyError(f"the {what} of model.base `{base}` cannot be loaded ({reason}): {fix}") from None
+        raise LatexifyError(f"the {what} of {role} `{base}` cannot be loaded ({reason}): {fix}") from None
 
 
 @torch.no_grad()

@@ -21,6 +21,7 @@ from latexify.artifacts.manifest import Manifest, write_manifest
 from latexify.artifacts.names import CONFIG_NAME, DECODER_NAME, ENCODER_NAME, MANIFEST_NAME, WEIGHTS_NAME
 from latexify.common.errors import LatexifyError, one_line
 from latexify.common.extras import missing_extra
+from latexify.common.package_data import is_plain_trocr
 from latexify.trainer.inference.encoder import Encoder, make_encoder
 from latexify.trainer.inference.from_torch import weights_below
 from latexify.trainer.inference.from_transformers import encode_by_transformers
@@ -76,6 +77,10 @@ def export_onnx(model: Path, *, out: Path) -> Export:
             compute something else.
     """
     _require_packages()
+    if is_plain_trocr(model):
+        raise LatexifyError(
+            f"{model} is a plain TrOCR: train from it (model.base), or export it by transformers' own tools"
+        )
     is_same = out.resolve() == model.resolve()
     if not is_same and any(out.glob("*.safetensors")):
         raise LatexifyError(f"{out} holds weights of its own: choose another --out")

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from latexify.common.errors import LatexifyError
 from latexify.common.package_data import default_model
-from latexify.eval.predict.calibration import confidence_of, read_calibration
+from latexify.eval.predict.calibration import confidence_of, read_calibration, share_rest
 from latexify.pipeline.config import MAX_FILE_BYTES, MAX_POINTS
 from latexify.pipeline.drawing.draw import Canvas, draw_ink
 from latexify.pipeline.inks.ink import Stroke
@@ -35,9 +35,10 @@ Picture = npt.NDArray[np.uint8]
 class LatexHypothesis:
     """One possible LaTeX of an input, normalised (`latexify.pipeline.latex`).
 
-    The confidence is 0 to 1. If the model is calibrated, it is the fraction of such answers that are right. If not, it
-    is the geometric mean of the probabilities of the tokens, end token included: for n tokens, the n-th root of the
-    probability of the whole. It is 0 if the search was cut off.
+    The confidence is 0 to 1. If the model is calibrated, it is the fraction of such answers that are right. If not,
+    that of the best answer is the geometric mean of the probabilities of the tokens, end token included: for n tokens,
+    the n-th root of the probability of the whole. Alternatives share what the best one leaves, so that the sum is at
+    most 1. It is 0 if the search was cut off.
     """
 
     latex: str
@@ -227,16 +228,18 @@ class Recognizer:
         ]
 
     def _to_latex(self, hypotheses: list[Hypothesis]) -> list[LatexHypothesis]:
-        """Convert to LaTeX; of those that are the same formula, the most likely is kept."""
+        """Convert to LaTeX, the best first; hypotheses that are the same formula become one, with their sum."""
         texts = self._trained.texts([hypothesis.ids for hypothesis in hypotheses])
-        formulas: dict[str, LatexHypothesis] = {}
+        probabilities: dict[str, float] = {}
         for text, hypothesis in zip(texts, hypotheses, strict=True):
             latex = normalize(text)
-            confidence = confidence_of(
-                hypothesis.confidence, finished=hypothesis.finished, calibration=self._calibration
-            )
-            formulas.setdefault(latex, LatexHypothesis(latex=latex, confidence=confidence))
-        return list(formulas.values())
+            probabilities[latex] = probabilities.get(latex, 0.0) + hypothesis.probability
+        best = confidence_of(hypotheses[0].confidence, finished=hypotheses[0].finished, calibration=self._calibration)
+        confidences = [best, *share_rest(best, list(probabilities.values()))]
+        formulas = [
+            LatexHypothesis(latex=text, confidence=c) for text, c in zip(probabilities, confidences, strict=True)
+        ]
+        return sorted(formulas, key=lambda formula: -formula.confidence)
 
 
 def _as_stroke(points: npt.ArrayLike, number: int) -> Stroke:

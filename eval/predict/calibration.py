@@ -51,6 +51,26 @@ def confidence_of(probability: float, *, finished: bool, calibration: Calibratio
     return probability if calibration is None else calibration.confidence(probability)
 
 
+def share_rest(best: float, probabilities: Sequence[float]) -> list[float]:
+    """Return the confidences of the further answers to an input, of which one at most is right.
+
+    They share what the confidence of the first leaves, in proportion to what the model gives them: if the first is
+    wrong, another is right with its probability over that of all that the first is not. None exceeds the first, which
+    has all that the search knows in its favour. So all confidences together are at most 1.
+
+    Args:
+        best: Confidence of the first answer, 0 to 1.
+        probabilities: Of the whole answers, the first included, by the model: the product over the tokens, not their
+            mean; 0 where the search was cut off.
+
+    Returns:
+        A confidence for each answer but the first.
+    """
+    first, *others = probabilities
+    rest = max(1 - first, sum(others))
+    return [min(best, (1 - best) * other / rest) if other else 0.0 for other in others]
+
+
 def fit_line(probabilities: Sequence[float], is_right: Sequence[bool]) -> tuple[float, float]:
     """Fit slope and offset to at least one prediction by maximum likelihood.
 

@@ -15,7 +15,12 @@ class AlternativeSchema(BaseModel):
     """Another candidate of the beam search."""
 
     latex: str = Field(examples=["\\times"])
-    confidence: float = Field(ge=0, le=1, examples=[0.31])
+    confidence: float = Field(
+        ge=0,
+        le=1,
+        examples=[0.31],
+        description="Its share of what the best candidate leaves: all are at most 1 together.",
+    )
 
 
 class AnswerSchema(BaseModel):

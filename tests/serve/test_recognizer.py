@@ -257,6 +257,16 @@ def test_strokes_and_their_file_are_the_same_ink(recognizer: Recognizer) -> None
         recognizer.draw([np.array([[0, np.nan]])])
 
 
+@pytest.mark.parametrize("num_drawings", [1, 3])
+def test_the_confidences_of_a_picture_are_at_most_1_together(recognizer: Recognizer, num_drawings: int) -> None:
+    """They exclude each other; they are shown side by side, the best first."""
+    [answer] = recognizer.read([recognizer.draw(strokes())], num_beams=8, num_drawings=num_drawings)
+    confidences = [answer.confidence, *(other.confidence for other in answer.alternatives)]
+    assert len(confidences) > 1
+    assert sum(confidences) <= 1
+    assert confidences == sorted(confidences, reverse=True)
+
+
 def test_an_unfinished_answer_has_confidence_0(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Models are most confident in loops."""
     monkeypatch.setattr(recognizer_module, "MAX_TOKENS", 1)

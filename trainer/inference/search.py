@@ -37,6 +37,11 @@ class Hypothesis:
     confidence: float
     finished: bool
 
+    @property
+    def probability(self) -> float:
+        """The probability of the whole sequence: the product over its tokens; 0 if it is not finished."""
+        return self.confidence ** (len(self.ids) + 1) if self.finished else 0.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:

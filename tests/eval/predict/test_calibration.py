@@ -17,7 +17,14 @@ from latexify.eval.config import PredictParams
 from latexify.eval.metrics.reliability import calibration_error, reliability
 from latexify.eval.predict import calibrate
 from latexify.eval.predict import stage as predict
-from latexify.eval.predict.calibration import Calibration, confidence_of, fit_line, read_calibration, write_calibration
+from latexify.eval.predict.calibration import (
+    Calibration,
+    confidence_of,
+    fit_line,
+    read_calibration,
+    share_rest,
+    write_calibration,
+)
 from latexify.eval.report.charts import Dot, reliability_chart
 from latexify.serve.recognizer import Recognizer
 from tests.support.reading_models import export_folder, make_loaded, random_pictures
@@ -90,6 +97,26 @@ def test_all_confidences_are_equal_if_probable_predictions_are_wrong_more_often(
     fitted = calibration(slope=slope, offset=offset)
     assert slope == 0
     assert fitted.confidence(0.9) == pytest.approx(0.25, abs=0.05)
+
+
+@given(
+    st.floats(0, 1),
+    st.lists(st.floats(0, 1), min_size=1, max_size=8).map(lambda found: [p / max(1.0, sum(found)) for p in found]),
+)
+def test_readings_that_exclude_each_other_are_not_sure_together(best: float, probabilities: list[float]) -> None:
+    """The readings of a page stood there with 53, 50, 50 and 47 %."""
+    others = share_rest(best, probabilities)
+    assert len(others) == len(probabilities) - 1
+    assert all(0 <= other <= best for other in others)
+    assert best + sum(others) <= 1 + 1e-9
+
+
+def test_further_readings_share_what_the_first_leaves() -> None:
+    """If the first is wrong, the others are right as often as the model says among what is left."""
+    assert share_rest(0.8, [0.5, 0.25, 0.125]) == pytest.approx([0.2 * 0.25 / 0.5, 0.2 * 0.125 / 0.5])
+    assert share_rest(0.2, [0.5, 0.4, 0.0]) == [0.2, 0.0], "no further reading is likelier than the first"
+    assert share_rest(0.9, [1.0]) == []
+    assert share_rest(0.5, [1.0, 0.0]) == [0.0]
 
 
 def test_unfinished_predictions_have_confidence_0() -> None:

@@ -163,10 +163,10 @@ class Recognizer:
         if looks_like_ink(data):
             return self.draw(read_ink(data).strokes)
         if self._trained.resize is not None:
-            from latexify.serve.image.decode import decode_image  # noqa: PLC0415  # only where it is needed
+            from latexify.pipeline.image.decode import decode_image  # noqa: PLC0415  # only where it is needed
 
             return self._trained.resize(decode_image(data))
-        from latexify.serve.image.trace import picture_of  # noqa: PLC0415  # only where it is needed
+        from latexify.pipeline.image.trace import picture_of  # noqa: PLC0415  # only where it is needed
 
         return picture_of(data, self.canvas)
 

@@ -1,8 +1,8 @@
 """Counts which kinds of pictures are read right, on pictures drawn from CROHME's training inks.
 
 ``python -m benchmarks.studies.pictures --half report`` with LATEXIFY_REAL_DATA (CONTRIBUTING.md). The numbers in
-`latexify.serve.image` were chosen on one half of the writers; the other half is for reporting. All inks are ones that
-the model reads right as inks, so what is missing was lost with the picture.
+`latexify.pipeline.image` were chosen on one half of the writers; the other half is for reporting. All inks are ones
+that the model reads right as inks, so what is missing was lost with the picture.
 """
 
 import io

@@ -21,7 +21,7 @@ ENTRIES = {
         "latexify.pipeline.inspect.inspect",
         "latexify.shards.verify.verify",
     ],
-    "recognize": ["latexify.serve.recognizer", "latexify.serve.files", "latexify.serve.image.trace"],
+    "recognize": ["latexify.serve.recognizer", "latexify.serve.files", "latexify.pipeline.image.trace"],
     "train": ["latexify.trainer.train", "latexify.eval.predict.calibrate"],
     "evaluate": [
         "latexify.eval.predict.stage",

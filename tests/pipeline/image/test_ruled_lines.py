@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from latexify.serve.image.ruled_lines import remove_ruled_lines
+from latexify.pipeline.image.ruled_lines import remove_ruled_lines
 
 HEIGHT, WIDTH = 200, 400
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from latexify.common.errors import LatexifyError
-from latexify.serve.image.binarize import binarize
+from latexify.pipeline.image.binarize import binarize
 from tests.support.handwriting import HEIGHT_PX, WIDTH_PX, Floats, ink
 
 ROWS, COLUMNS = np.mgrid[0:HEIGHT_PX, 0:WIDTH_PX]

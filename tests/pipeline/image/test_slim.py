@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import ndimage
 
-from latexify.serve.image.slim import slim
+from latexify.pipeline.image.slim import slim
 from tests.support.handwriting import ink
 
 ROWS, COLUMNS = np.mgrid[0:300, 0:400]

@@ -12,8 +12,8 @@ from PIL import Image, ImageFilter
 
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.drawing.draw import draw_ink
-from latexify.serve.image.decode import MAX_PIXELS
-from latexify.serve.image.trace import picture_of
+from latexify.pipeline.image.decode import MAX_PIXELS
+from latexify.pipeline.image.trace import picture_of
 from tests.support.handwriting import CANVAS, encoded, ink, inkml, photographs, png_without_pixels, strokes
 
 PHOTOGRAPHS = photographs()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from latexify.serve.image.frames import remove_frames
+from latexify.pipeline.image.frames import remove_frames
 from tests.support.handwriting import HEIGHT_PX, WIDTH_PX, ink
 
 PEN = ink(margin_px=110) > 0.5

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from latexify.serve.image.components import label_components
+from latexify.pipeline.image.components import label_components
 
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from latexify.serve.image.paper import NARROW, even_contrast, local_contrast
+from latexify.pipeline.image.paper import NARROW, even_contrast, local_contrast
 from tests.support.handwriting import HEIGHT_PX, WIDTH_PX, ink
 
 COLUMNS = np.mgrid[0:HEIGHT_PX, 0:WIDTH_PX][1]

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from latexify.serve.image.skeleton import skeletonize
+from latexify.pipeline.image.skeleton import skeletonize
 
 
 def canvas(*boxes: tuple[int, int, int, int]) -> np.ndarray:

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from latexify.pipeline.drawing.draw import Canvas, draw_ink
+from latexify.pipeline.image.binarize import binarize
+from latexify.pipeline.image.components import label_components
+from latexify.pipeline.image.decode import decode_image
+from latexify.pipeline.image.skeleton import skeletonize
+from latexify.pipeline.image.slim import slim
 from latexify.pipeline.inks.ink import Stroke
-from latexify.serve.image.binarize import binarize
-from latexify.serve.image.components import label_components
-from latexify.serve.image.decode import decode_image
-from latexify.serve.image.skeleton import skeletonize
-from latexify.serve.image.slim import slim
 
 PAPER = 255
 

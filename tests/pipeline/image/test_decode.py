@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from latexify.common.errors import LatexifyError
-from latexify.serve.image.decode import MAX_PIXELS, WORKING_PX, decode_image, is_heif
+from latexify.pipeline.image.decode import MAX_PIXELS, WORKING_PX, decode_image, is_heif
 from tests.support.handwriting import HEIGHT_PX, WIDTH_PX, encoded, ink, photographs, png_without_pixels
 
 
@@ -73,7 +73,7 @@ def test_heic_is_known_by_its_brand(data: bytes, expected: bool) -> None:  # noq
 
 def test_heic_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half of the photos people bring are HEIC."""
-    monkeypatch.setattr("latexify.serve.image.decode.find_spec", lambda _: None)
+    monkeypatch.setattr("latexify.pipeline.image.decode.find_spec", lambda _: None)
     with pytest.raises(LatexifyError, match=r"pillow-heif: run pip install -e '\.\[heic\]'"):
         decode_image(HEIC_HEAD)
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from latexify.serve.image.components import ConnectedComponents, label_components
+from latexify.pipeline.image.components import ConnectedComponents, label_components
 
 MASKS = arrays.arrays(np.bool_, st.tuples(st.integers(1, 12), st.integers(1, 12)))
 

@@ -5,10 +5,10 @@ import numpy.typing as npt
 from PIL import Image, ImageFilter
 
 from latexify.common.errors import LatexifyError
-from latexify.serve.image.components import ConnectedComponents, label_components
-from latexify.serve.image.frames import remove_frames
-from latexify.serve.image.paper import NARROW, WIDE, even_contrast, local_contrast, otsu_threshold
-from latexify.serve.image.ruled_lines import remove_ruled_lines
+from latexify.pipeline.image.components import ConnectedComponents, label_components
+from latexify.pipeline.image.frames import remove_frames
+from latexify.pipeline.image.paper import NARROW, WIDE, even_contrast, local_contrast, otsu_threshold
+from latexify.pipeline.image.ruled_lines import remove_ruled_lines
 
 Mask = npt.NDArray[np.bool_]
 Grey = npt.NDArray[np.uint8]

@@ -13,6 +13,7 @@ from typing import Any
 from latexify.common.errors import LatexifyError
 from latexify.common.extras import missing_extra
 from latexify.pipeline.config import LABEL_ANNOTATIONS
+from latexify.pipeline.image.formats import picture_suffixes
 from latexify.pipeline.inputs.walk import is_hidden, walk_files
 from latexify.pipeline.strokes.ink_file import holds_ink, looks_like_ink
 from latexify.serve.formats.formats import Format
@@ -20,11 +21,8 @@ from latexify.serve.recognizer import Picture, Recognition, Recognizer, read_ink
 
 STDIN = "-"
 MAX_FILE_BYTES = 200_000_000  # larger than any photo or ink. Files are read whole, so they must fit into memory.
-SUFFIXES = (
-    *(".apng", ".avif", ".bmp", ".dib", ".excalidraw", ".gif", ".inkml", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg"),
-    *(".jpg", ".jpx", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
-)
-"""Suffixes of the files that are taken from a folder."""
+INK_SUFFIXES = (".excalidraw", ".inkml")
+"""Suffixes of ink files that are taken from a folder, besides those of pictures."""
 HEIF_SUFFIXES = {".heic", ".heif"}
 """Suffixes of pictures that are taken if the extra `heic` is installed."""
 BY_CONTENT = (".json", ".svg", ".xml")
@@ -73,7 +71,7 @@ def _is_taken(file: Path) -> bool:
     if suffix in HEIF_SUFFIXES:
         return find_spec("pillow_heif") is not None
     if suffix not in BY_CONTENT:
-        return suffix in SUFFIXES
+        return suffix in INK_SUFFIXES or suffix in picture_suffixes()
     try:
         with file.open("rb") as opened:
             return holds_ink(opened.read(MAX_FILE_BYTES))

@@ -1,4 +1,4 @@
-"""Draws an ink as the pictures that people bring: thick pens, papers, boards, frames, desks, turned sheets."""
+"""Draws an ink as the pictures that people bring: thick pens, papers, boards, frames."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -85,46 +85,6 @@ def inverted(strokes: Strokes, _: np.random.Generator) -> Image.Image:
     return _image(255 * coverage(strokes, longest_px=500, pen_px=4, margin_px=20))
 
 
-def desk(strokes: Strokes, random: np.random.Generator, *, share: float, degrees: float = 3.0) -> Image.Image:
-    """A sheet on a dark desk with grain. share: of the picture's area that the sheet covers."""
-    sheet = np.asarray(photo(strokes, random, pen_px=6), dtype=np.float64)
-    height, width = (round(side / share**0.5) for side in sheet.shape)
-    alpha = np.zeros((height, width))
-    content = np.zeros((height, width))
-    top, left = (height - sheet.shape[0]) // 2, (width - sheet.shape[1]) // 2
-    alpha[top : top + sheet.shape[0], left : left + sheet.shape[1]] = 255
-    content[top : top + sheet.shape[0], left : left + sheet.shape[1]] = sheet
-    turned = [
-        np.asarray(_image(layer).rotate(degrees, Image.Resampling.BICUBIC), dtype=np.float64)
-        for layer in (content, alpha)
-    ]
-    grain = 70 + 12 * np.sin(np.arange(height)[:, None] / 9 + random.normal(0, 0.4, (height, 1)))
-    table = grain + random.normal(0, 5, (height, width))
-    return _image(turned[0] + table * (1 - turned[1] / 255))
-
-
-def turned(strokes: Strokes, random: np.random.Generator, *, degrees: float) -> Image.Image:
-    """A picture that was taken askew; the paper fills it."""
-    image = photo(strokes, random, noise=0.0)
-    return image.rotate(degrees, Image.Resampling.BICUBIC, expand=True, fillcolor=round(PAPER))
-
-
-def aside(strokes: Strokes, random: np.random.Generator) -> Image.Image:
-    """A sheet that was taken from aside: the far side is a quarter shorter."""
-    image = photo(strokes, random, noise=0.0, margin_px=120.0)
-    width, height = image.size
-    source = [(0, 0), (width, 0), (width, height), (0, height)]
-    target = [(0, 0), (width, height / 8), (width, height * 7 / 8), (0, height)]
-    rows, values = [], []
-    for (x, y), (u, v) in zip(target, source, strict=True):
-        rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
-        values += [u, v]
-    data = np.linalg.solve(np.array(rows, dtype=np.float64), np.array(values, dtype=np.float64)).tolist()
-    return image.transform(
-        image.size, Image.Transform.PERSPECTIVE, data, Image.Resampling.BICUBIC, fillcolor=round(PAPER)
-    )
-
-
 def ruled(rows: Floats, _: Floats) -> Floats:
     """Lines of a writing pad."""
     return (rows % 60 < 2).astype(np.float64)
@@ -135,9 +95,12 @@ def squared(rows: Floats, columns: Floats) -> Floats:
     return ((rows % 50 < 2) | (columns % 50 < 2)).astype(np.float64)
 
 
-def dotted(rows: Floats, columns: Floats) -> Floats:
-    """Dots of a bullet journal."""
-    return 1.5 * (np.hypot(rows % 40 - 20, columns % 40 - 20) < 2.5).astype(np.float64)
+def dotted(
+    rows: Floats, columns: Floats, *, pitch_px: int = 40, radius_px: float = 2.5, darkness: float = 1.5
+) -> Floats:
+    """Dots of a bullet journal. darkness: of the dots, as a multiple of that of ruled lines; 2.8 is as dark as ink."""
+    middle = pitch_px // 2
+    return darkness * (np.hypot(rows % pitch_px - middle, columns % pitch_px - middle) < radius_px).astype(np.float64)
 
 
 def frame(pen: Floats, *, distance_px: int = 25, width_px: int = 5, degrees: float = 0.0) -> Floats:
@@ -151,12 +114,13 @@ def frame(pen: Floats, *, distance_px: int = 25, width_px: int = 5, degrees: flo
     return np.asarray(_image(255 * box).rotate(degrees, Image.Resampling.BICUBIC), dtype=np.float64) / 255
 
 
-def answer_line(pen: Floats) -> Floats:
-    """A line below the ink."""
+def answer_line(pen: Floats, *, reach_px: int = 10, degrees: float = 0.0) -> Floats:
+    """A line below the ink. reach_px: by which it is longer than the ink on both sides."""
     bottom = np.flatnonzero(pen.max(axis=1))[-1]
+    left, right = np.flatnonzero(pen.max(axis=0))[[0, -1]]
     line = np.zeros(pen.shape)
-    line[bottom + 30 : bottom + 34, 60:-60] = 1
-    return line
+    line[bottom + 30 : bottom + 34, max(0, left - reach_px) : right + 1 + reach_px] = 1
+    return np.asarray(_image(255 * line).rotate(degrees, Image.Resampling.BICUBIC), dtype=np.float64) / 255
 
 
 def corner(pen: Floats) -> Floats:
@@ -187,6 +151,8 @@ KINDS: dict[str, Kind] = {
     "ruled, in the shade": partial(photo, pattern=ruled, shade=True),
     "squared": partial(photo, pattern=squared),
     "dot grid": partial(photo, pattern=dotted),
+    "dark dot grid": partial(photo, pattern=partial(dotted, radius_px=4, darkness=2.7)),
+    "wide dot grid, in the shade": partial(photo, pattern=partial(dotted, pitch_px=70, radius_px=5), shade=True),
     "blackboard": board,
     "transparent": transparent,
     "inverted": inverted,
@@ -197,8 +163,8 @@ KINDS: dict[str, Kind] = {
     "frame on squared paper, in the shade": partial(photo, mark=frame, pattern=squared, shade=True),
     "two sides of a frame": partial(photo, mark=corner),
     "answer line": partial(photo, mark=answer_line),
-    **{f"sheet on {100 - percent} % desk": partial(desk, share=percent / 100) for percent in (80, 60, 40, 20)},
-    **{f"turned {degrees}°": partial(turned, degrees=degrees) for degrees in (5, 10)},
-    "from aside": aside,
+    "answer line, shorter": partial(photo, mark=partial(answer_line, reach_px=-60)),
+    "answer line, longer, turned 1°": partial(photo, mark=partial(answer_line, reach_px=60, degrees=1), margin_px=120),
+    "answer line on squared paper": partial(photo, mark=answer_line, pattern=squared),
 }
 """Formulas of any length."""

@@ -18,6 +18,7 @@ from PIL import Image
 
 from benchmarks.bench.inks import CROHME_ARCHIVES, real_data
 from benchmarks.studies.picture_kinds import KINDS, THICK_KINDS, Kind
+from benchmarks.studies.picture_sheets import SHEETS
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.inks.ink import Ink
 from latexify.pipeline.latex import normalize, tokenize
@@ -80,8 +81,10 @@ def main(
     num_inks: Annotated[int, typer.Option(help="Number of other formulas.")] = 24,
     only: Annotated[str, typer.Option(help="Part of the names of the kinds to draw.")] = "",
     out: Annotated[Path | None, typer.Option(help="Folder for the pictures and what the model sees.")] = None,
+    before: Annotated[Path | None, typer.Option(help="The table of another commit, to stand beside.")] = None,
 ) -> None:
     """Print a table of kinds and right answers."""
+    earlier = {} if before is None else read_table(before.read_text(encoding="utf-8"))
     raw = real_data()
     if raw is None:
         raise SystemExit("LATEXIFY_REAL_DATA is not set: see CONTRIBUTING.md")
@@ -89,15 +92,23 @@ def main(
     inks = read_labelled_inks([str(raw / CROHME_ARCHIVES[0])], labels=LABELS, split="train").inks
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-    print("| kind | right | of |\n|---|---:|---:|")
-    for kinds, is_short, count in ((THICK_KINDS, True, num_short), (KINDS, False, num_inks)):
+    columns = "right | of" if before is None else "right before | right after | of"
+    print(f"| kind | {columns} |\n|---|{'---:|' * (columns.count('|') + 1)}")
+    for kinds, is_short, count in ((THICK_KINDS, True, num_short), (KINDS | SHEETS, False, num_inks)):
         wanted = {name: kind for name, kind in kinds.items() if only in name}
         if not wanted:
             continue
         chosen = chosen_inks(inks, half=half, num_inks=count, is_short=is_short, recognizer=recognizer)
         for name, kind in wanted.items():
             num_right = count_right(kind, chosen, recognizer, out=out, name=name)
-            print(f"| {name} | {num_right} | {len(chosen)} |", flush=True)
+            counts = f"{num_right}" if before is None else f"{earlier.get(name, '–')} | {num_right}"
+            print(f"| {name} | {counts} | {len(chosen)} |", flush=True)
+
+
+def read_table(text: str) -> dict[str, str]:
+    """Read the counts of a table that `main` printed, by kind; of two columns, the second."""
+    rows = [[cell.strip() for cell in line.split("|")] for line in text.splitlines() if line.startswith("|")]
+    return {row[1]: row[-3] for row in rows if row[-3].isdigit()}
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from latexify.common.errors import LatexifyError
 from latexify.pipeline.image.components import ConnectedComponents, label_components
 from latexify.pipeline.image.frames import remove_frames
 from latexify.pipeline.image.paper import NARROW, WIDE, even_contrast, local_contrast, otsu_threshold
+from latexify.pipeline.image.printed import is_answer_line, is_grid_dot
 from latexify.pipeline.image.ruled_lines import remove_ruled_lines
 
 Mask = npt.NDArray[np.bool_]
@@ -40,6 +41,7 @@ def binarize(grey: Grey) -> tuple[Mask, float]:
     contrast = _contrast(smooth)
     components = label_components(remove_frames(remove_ruled_lines(remove_frames(_ink(contrast)))))
     components = components.select(components.areas >= MIN_INK_PIXELS // 2)
+    components = components.select(~is_grid_dot(components))
     if not components.count:
         raise _blank()
     # the tip of a shadow is as thin as ink, but not as dark
@@ -50,6 +52,7 @@ def binarize(grey: Grey) -> tuple[Mask, float]:
     components = components.select(~_is_ruled_line(components, width_px) & ~is_speck)
     if not components.count or components.areas.sum() < MIN_INK_PIXELS:
         raise _blank()
+    components = components.select(~is_answer_line(components, components.stroke_width()))
     return components.mask(), components.stroke_width()
 
 

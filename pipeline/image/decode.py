@@ -10,6 +10,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from latexify.common.errors import LatexifyError, one_line
 from latexify.common.extras import missing_extra
+from latexify.pipeline.image.formats import NOT_PICTURES
 
 MAX_PIXELS = 100_000_000
 """Larger images are refused by their header alone: this many pixels take 400 MB. Phones take 50 million."""
@@ -35,6 +36,8 @@ def decode_image(data: bytes) -> Grey:
             if is_heif(data):
                 _enable_heif()
             with Image.open(io.BytesIO(data)) as image:
+                if image.format in NOT_PICTURES:
+                    raise LatexifyError(f"{image.format} is not a format that can be read: save it as PNG or JPEG")
                 _check_size(image)
                 image.draft("L", (WORKING_PX, WORKING_PX))  # decodes a JPEG at a fraction of its size
                 image.load()

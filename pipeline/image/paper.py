@@ -79,14 +79,24 @@ def local_contrast(dark: Grey, divisor: int) -> Floats:
     shadows. divisor: the longest side over the window.
     """
     window = max(MIN_WINDOW_PX, max(dark.shape) // divisor) | 1  # odd: as wide on both sides
-    paper = 255 - _dilate(255 - _dilate(dark, window), window)
+    paper = 255 - dilate(255 - dilate(dark, window), window)
     # the dark area around a sheet is not paper in the shade: do not amplify its noise
     lit = np.maximum(paper, MIN_PAPER_BRIGHTNESS * np.percentile(paper, 90)).astype(np.float32)
     contrast = (paper - dark.astype(np.float32)) * (255 / np.maximum(lit, 1))
     return (contrast - np.median(contrast)).astype(np.float32)
 
 
-def _dilate(grey: Grey, window: int) -> Grey:
+def paper_within(grey: Grey, area: Mask, window: int) -> Grey:
+    """Return the brightness of the paper, uint8 [height, width], inside of an area; 0 outside.
+
+    Like the closing of `local_contrast`, but nothing outside of the area counts. window: wider than strokes, in pixels.
+    """
+    window = max(MIN_WINDOW_PX, window) | 1
+    lit = dilate(np.where(area, grey, 0).astype(np.uint8), window)
+    return np.where(area, 255 - dilate(np.where(area, 255 - lit, 0).astype(np.uint8), window), 0).astype(np.uint8)
+
+
+def dilate(grey: Grey, window: int) -> Grey:
     """The brightest pixel in a square window around each pixel, computed from windows that double in size."""
     for axis in (0, 1):
         pad = [(0, 0), (0, 0)]

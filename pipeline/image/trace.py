@@ -12,6 +12,8 @@ from latexify.pipeline.drawing.draw import Canvas, draw_ink
 from latexify.pipeline.image.binarize import binarize
 from latexify.pipeline.image.components import label_components
 from latexify.pipeline.image.decode import decode_image
+from latexify.pipeline.image.rectify import cut_out
+from latexify.pipeline.image.sheet import find_sheet
 from latexify.pipeline.image.skeleton import skeletonize
 from latexify.pipeline.image.slim import slim
 from latexify.pipeline.inks.ink import Stroke
@@ -31,7 +33,8 @@ def picture_of(data: bytes, canvas: Canvas) -> npt.NDArray[np.uint8]:
     grey = decode_image(data)
     if _is_model_input(grey, canvas):
         return grey
-    mask, width_px = slim(*binarize(grey))
+    sheet = find_sheet(grey)
+    mask, width_px = slim(*binarize(grey if sheet is None else cut_out(grey, sheet)))
     strokes = skeletonize(mask, width_px=width_px)
     if canvas.max_stroke_px is not None:
         factor = _traced_size_fraction(strokes, mask, width_px)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import streamlit as st
 
+from latexify.pipeline.image.formats import picture_suffixes
 from latexify.serve.demo.examples import DemoExample
 from latexify.serve.demo.inference import DemoFailure, DemoResult, SharedRecognizer
 from latexify.serve.demo.widgets import STATIC, candidates, sheet
-from latexify.serve.files import BY_CONTENT, SUFFIXES
+from latexify.serve.files import BY_CONTENT, INK_SUFFIXES
 from latexify.serve.http.limits import MAX_BEAMS
 from latexify.serve.http.requests import RequestItem
 
@@ -76,7 +77,7 @@ def _read_files(recognizer: SharedRecognizer, num_beams: int) -> None:
     limits = recognizer.limits
     uploaded = st.file_uploader(
         f"Photographs, scans or ink files with one formula each, at most {limits.max_body_bytes // 1_000_000} MB",
-        type=[suffix.removeprefix(".") for suffix in (*SUFFIXES, *BY_CONTENT)],
+        type=[suffix.removeprefix(".") for suffix in (*sorted(picture_suffixes()), *INK_SUFFIXES, *BY_CONTENT)],
         accept_multiple_files=True,
         key="files",
     )

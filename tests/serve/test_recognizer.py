@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from typer.testing import CliRunner
 
 from latexify.cli.app import app
@@ -18,6 +19,7 @@ from latexify.common.errors import LatexifyError
 from latexify.eval.compare.files import score_files
 from latexify.eval.config import ScoreParams
 from latexify.eval.metrics.edits import count_edits
+from latexify.pipeline.image.decode import decode_image
 from latexify.pipeline.strokes.ink_file import looks_like_ink
 from latexify.serve import recognizer as recognizer_module
 from latexify.serve.files import FileAnswer, FileFailure, answer_files, list_sources
@@ -135,6 +137,26 @@ def test_files_of_a_folder_that_are_left_out_are_counted(model: Path, tmp_path: 
     ]
     expected = "files of other kinds are left out: .json (1), .pdf (1), .xml (1), README (1)"
     assert done.stderr.decode() == f"latexify: {expected}\n"
+
+
+def test_pictures_of_every_format_are_taken_from_a_folder(tmp_path: Path) -> None:
+    """A suffix that nobody thought of was left out, though the file could be read by its name."""
+    picture = Image.fromarray((255 - 255 * ink()).astype(np.uint8))
+    taken = set()
+    for suffix, kind in Image.registered_extensions().items():
+        if kind in Image.SAVE and kind in Image.OPEN and kind not in {"BUFR", "EPS", "GRIB", "HDF5", "WMF"}:
+            mode = "1" if kind in {"MSP", "XBM"} else "P" if kind == "GIF" else "RGBA" if kind == "BLP" else "L"
+            mode = {"QOI": "RGB", "PALM": "P", "BLP": "P"}.get(kind, mode)
+            picture.convert(mode).save(tmp_path / f"a{suffix}", kind)
+            taken.add(str(tmp_path / f"a{suffix}"))
+    for suffix in (".eps", ".pdf", ".mpg"):
+        (tmp_path / f"a{suffix}").write_bytes(b"")
+    sources = list_sources([str(tmp_path)])
+    assert set(sources.names) == taken
+    assert len(taken) > 30
+    assert sources.notice() == "files of other kinds are left out: .eps (1), .mpg (1), .pdf (1)"
+    for name in sources.names:
+        assert decode_image(Path(name).read_bytes()).shape[0] > 100, name
 
 
 def test_heic_of_a_folder_is_taken_if_it_can_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,6 +53,12 @@ def test_unusable_files_are_refused(data: bytes, message: str) -> None:
         decode_image(data)
 
 
+def test_formats_that_are_programs_are_refused() -> None:
+    """Pillow decodes EPS by running Ghostscript on it, which a stranger's file must not make it do."""
+    with pytest.raises(LatexifyError, match="EPS is not a format that can be read"):
+        decode_image(encoded(Image.new("L", (50, 50), 255), "EPS"))
+
+
 HEIC_HEAD = b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic" + bytes(50)
 
 

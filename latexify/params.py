@@ -74,8 +74,12 @@ def _combination_problems(params: Params) -> list[str]:  # noqa: C901  # a list 
             "train.freeze, train.layerwise_lr_decay: need a base model, but model.base is `scratch`: "
             "set freeze to [] and layerwise_lr_decay to 1"
         )
-    if params.inkml.valid_fraction + params.inkml.test_fraction >= 1:
-        problems.append("inkml.valid_fraction: with inkml.test_fraction leaves nothing to train on")
+    for name in ("inkml", "images"):
+        section = getattr(params, name)
+        if section.valid_fraction + section.test_fraction >= 1:
+            problems.append(f"{name}.valid_fraction: with {name}.test_fraction leaves nothing to train on")
+    if params.dataset == "images" and params.composed.num_inks:
+        problems.append("composed.num_inks: inks are composed of inks, and `dataset: images` has none: set it to 0")
     return problems
 
 

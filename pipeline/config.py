@@ -6,7 +6,7 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen, MultipleOf
 
 from latexify.common.section import Later, Section
 
-DatasetName = Literal["synthetic", "mathwriting", "mathwriting-excerpt", "crohme", "inkml"]
+DatasetName = Literal["synthetic", "mathwriting", "mathwriting-excerpt", "crohme", "inkml", "images"]
 Fraction = Annotated[float, Ge(0), Lt(1)]
 
 MAX_PEN_CHANGE = 0.3  # fraction by which variants of an ink may widen or narrow the pen
@@ -67,6 +67,37 @@ class InkmlParams(Section):
     test_fraction: Fraction = 0.1
 
 
+class ImagesParams(Section):
+    """Pictures with a list of labels: folders or archives, relative to `raw`."""
+
+    paths: Annotated[list[str], MinLen(1)] = ["images"]
+    labels: list[str] = []
+    """Lists of labels, relative to `raw`: CSV, TSV, JSON lines or Parquet with columns for file name and LaTeX, lines
+    of a name and a label, or the files of im2latex or pix2tex. Empty: they are looked for among the pictures."""
+    name_column: str | None = None
+    """Column of the file names; None: one with a usual name, such as `file_name` or `image`."""
+    label_column: str | None = None
+    """Column of the LaTeX; None: one with a usual name, such as `latex` or `label`."""
+    writer_column: str = "writer"
+    encoding: str | None = None
+    """Encoding of the lists, such as `latin-1`; None: UTF-8, or UTF-16 where the file says so."""
+    split_by: Literal["column", "file", "folder", "writer", "label"] = "label"
+    """`column`: by the value of `split_column`. `file`: by the names of `split_files`, or else of the lists of labels.
+    `folder`: by a path component named train, valid or test. `writer` and `label`: by a hash of it."""
+    split_column: str = "split"
+    split_files: list[str] = []
+    """Lists of file names, relative to `raw`, whose own names hold train, valid or test."""
+    valid_fraction: Fraction = 0.05
+    """Fraction of the writers or labels held out for validation. Otherwise of the training labels, where the split has
+    no picture for validation."""
+    test_fraction: Fraction = 0.1
+    """The same for the test split, for `split_by: writer` or `label`."""
+    trace: bool = True
+    """Whether pictures are traced to strokes and drawn like ink, or fitted to the canvas as they are."""
+    max_file_bytes: Annotated[int, Gt(0)] = 50_000_000
+    """Larger pictures are rejected."""
+
+
 class LabelShares(Section):
     """Where the formulas of composed inks come from, as relative weights."""
 
@@ -124,6 +155,7 @@ class DatasetParams(Section):
     mathwriting: MathWritingParams = MathWritingParams()
     crohme: CrohmeParams = CrohmeParams()
     inkml: InkmlParams = InkmlParams()
+    images: ImagesParams = ImagesParams()
 
 
 class IngestParams(Section):

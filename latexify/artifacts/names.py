@@ -28,6 +28,7 @@ MANIFEST_NAME = "manifest.json"
 # source
 COMPOSED_NAME = "composed.tar"
 COUNTS_NAME = "composed.json"
+LABELS_NAME = "labels.parquet"  # of pictures
 # inks and shards
 REJECTS_NAME = "rejects.parquet"
 # shards

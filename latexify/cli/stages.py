@@ -19,7 +19,7 @@ def params(context: typer.Context) -> None:
 
 
 def source(context: typer.Context, jobs: Jobs = 0) -> None:
-    """Get the InkML files: generate (synthetic), download (mathwriting) or list them (crohme, inkml)."""
+    """Get the InkML or pictures: generate (synthetic), download (mathwriting) or list them (crohme, inkml, images)."""
     workspace: Workspace = context.obj
     params = workspace.params
     with extra_needed("rasterize"):
@@ -39,7 +39,7 @@ def source(context: typer.Context, jobs: Jobs = 0) -> None:
 
 
 def ingest(context: typer.Context, jobs: Jobs = 0, backend: Backend = "loky", address: Address = None) -> None:
-    """Parse the InkML files into data/inks. Each input becomes a row or a rejection with a reason."""
+    """Read the InkML or pictures into data/inks. Each input becomes a row or a rejection with a reason."""
     workspace: Workspace = context.obj
     params = workspace.params
     with extra_needed("rasterize"):

@@ -4,12 +4,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
-from latexify.common.errors import LatexifyError
 from latexify.pipeline.image.components import ConnectedComponents, label_components
+from latexify.pipeline.image.errors import PictureError
 from latexify.pipeline.image.frames import remove_frames
 from latexify.pipeline.image.paper import NARROW, WIDE, even_contrast, local_contrast, otsu_threshold
 from latexify.pipeline.image.printed import is_answer_line, is_grid_dot
 from latexify.pipeline.image.ruled_lines import remove_ruled_lines
+from latexify.pipeline.inks.ink import Reason
 
 Mask = npt.NDArray[np.bool_]
 Grey = npt.NDArray[np.uint8]
@@ -34,7 +35,7 @@ MAX_RULE_AREA = 4.0  # times stroke width times length: a component from edge to
 def binarize(grey: Grey) -> tuple[Mask, float]:
     """Find the ink of a picture, uint8 [height, width]: dark on light paper or the reverse. Light may be uneven.
 
-    Returns the ink, bool [height, width] cropped to it, and the width of its strokes in pixels. Raises LatexifyError if
+    Returns the ink, bool [height, width] cropped to it, and the width of its strokes in pixels. Raises PictureError if
     the picture is blank.
     """
     smooth = _smooth(Image.fromarray(grey))
@@ -65,8 +66,8 @@ def _smooth(picture: Image.Image) -> Grey:
     return np.asarray(picture.filter(ImageFilter.GaussianBlur(BLUR_SIGMA_PX)))
 
 
-def _blank() -> LatexifyError:
-    return LatexifyError("the image is blank: nothing on it has the contrast of ink")
+def _blank() -> PictureError:
+    return PictureError(Reason.BLANK_PICTURE, "the image is blank: nothing on it has the contrast of ink")
 
 
 def _is_light_on_dark(grey: Grey) -> bool:

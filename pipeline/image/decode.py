@@ -8,9 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from latexify.common.errors import LatexifyError, one_line
+from latexify.common.errors import one_line
 from latexify.common.extras import missing_extra
+from latexify.pipeline.image.errors import PictureError
 from latexify.pipeline.image.formats import NOT_PICTURES
+from latexify.pipeline.inks.ink import Reason
 
 MAX_PIXELS = 100_000_000
 """Larger images are refused by their header alone: this many pixels take 400 MB. Phones take 50 million."""
@@ -28,7 +30,7 @@ def decode_image(data: bytes) -> Grey:
     most `WORKING_PX` a side.
 
     Raises:
-        LatexifyError: If the data is not an image, damaged, or too large, or a package is needed to read it.
+        PictureError: If the data is not an image, damaged, or too large, or a package is needed to read it.
     """
     try:
         with warnings.catch_warnings():
@@ -37,20 +39,24 @@ def decode_image(data: bytes) -> Grey:
                 _enable_heif()
             with Image.open(io.BytesIO(data)) as image:
                 if image.format in NOT_PICTURES:
-                    raise LatexifyError(f"{image.format} is not a format that can be read: save it as PNG or JPEG")
+                    problem = f"{image.format} is not a format that can be read: save it as PNG or JPEG"
+                    raise PictureError(Reason.NOT_PICTURE, problem)
                 _check_size(image)
                 image.draft("L", (WORKING_PX, WORKING_PX))  # decodes a JPEG at a fraction of its size
                 image.load()
                 return np.asarray(_to_grey(_reduce(ImageOps.exif_transpose(image))))
     except UnidentifiedImageError:
-        raise LatexifyError("this is not an image (or Pillow does not support its format)") from None
+        problem = "this is not an image (or Pillow does not support its format)"
+        raise PictureError(Reason.NOT_PICTURE, problem) from None
     except Image.DecompressionBombError:
-        raise LatexifyError(f"the image has more than {MAX_PIXELS:,} pixels: make it smaller") from None
+        raise PictureError(
+            Reason.TOO_LARGE, f"the image has more than {MAX_PIXELS:,} pixels: make it smaller"
+        ) from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
-        if isinstance(error, LatexifyError):
+        if isinstance(error, PictureError):
             raise
         # each of Pillow's plug-ins has its own exception for a damaged file
-        raise LatexifyError(f"the image is damaged ({one_line(error)})") from None
+        raise PictureError(Reason.DAMAGED_PICTURE, f"the image is damaged ({one_line(error)})") from None
 
 
 def is_heif(data: bytes) -> bool:
@@ -64,7 +70,8 @@ def is_heif(data: bytes) -> bool:
 
 def _enable_heif() -> None:
     if find_spec("pillow_heif") is None:
-        raise missing_extra("heic", package="pillow-heif", needed_by="HEIC, the format of this picture,")
+        problem = missing_extra("heic", package="pillow-heif", needed_by="HEIC, the format of this picture,")
+        raise PictureError(Reason.UNSUPPORTED_PICTURE, str(problem))
     from pillow_heif import register_heif_opener  # noqa: PLC0415  # only where it is needed
 
     register_heif_opener(thumbnails=False)
@@ -73,9 +80,11 @@ def _enable_heif() -> None:
 def _check_size(image: Image.Image) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
-        raise LatexifyError(f"the image has {width} x {height} pixels, the limit is {MAX_PIXELS:,}: make it smaller")
+        problem = f"the image has {width} x {height} pixels, the limit is {MAX_PIXELS:,}: make it smaller"
+        raise PictureError(Reason.TOO_LARGE, problem)
     if max(width, height) > MAX_ASPECT_RATIO * min(width, height):
-        raise LatexifyError(f"the image is {width} x {height} pixels, too elongated: crop it to the formula")
+        problem = f"the image is {width} x {height} pixels, too elongated: crop it to the formula"
+        raise PictureError(Reason.TOO_LARGE, problem)
 
 
 def _reduce(image: Image.Image) -> Image.Image:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from latexify.pipeline.inkml.document import Document
 from latexify.pipeline.inkml.xml import UnusableInkError
 from latexify.pipeline.inks.ink import Reason
 from latexify.pipeline.inputs.inputs import SourceInput, SourcePlan
@@ -23,13 +22,18 @@ class InkTexts:
 
 
 def read_texts(  # noqa: PLR0913  # all that a label and a split may depend on
-    document: Document, *, path: str, item: SourceInput, plan: SourcePlan, max_label_chars: int, normalize: Normalize
+    annotations: Mapping[str, str],
+    *,
+    path: str,
+    item: SourceInput,
+    plan: SourcePlan,
+    max_label_chars: int,
+    normalize: Normalize,
 ) -> InkTexts:
     """Find label, writer and split of one ink, whose path inside the input `item` is `path`.
 
     Raises UnusableInkError: NO_LABEL, BAD_LABEL or NO_SPLIT.
     """
-    annotations = document.annotations
     label, normalized_label = read_label(
         annotations, plan.label_annotations, max_label_chars=max_label_chars, normalize=normalize
     )

@@ -35,7 +35,9 @@ from latexify.pipeline.latex import NORMALIZER_VERSION
 
 INKS_VERSION = 4
 
-_DUPLICATES = frozenset({Reason.DUPLICATE_KEY.value, Reason.DUPLICATE_INK.value, Reason.LEAKED_INK.value})
+_DUPLICATES = frozenset(
+    reason.value for reason in (Reason.DUPLICATE_ROW, Reason.DUPLICATE_KEY, Reason.DUPLICATE_INK, Reason.LEAKED_INK)
+)
 
 
 def run(params: IngestParams, *, source: Path, out: Location, metrics: Location, engine: Engine) -> dict[str, Any]:
@@ -89,7 +91,7 @@ def _read_all(
     plan: SourcePlan, *, params: IngestParams, source: Path, out: Location, engine: Engine
 ) -> list[ChunkOutcome]:
     """Parse everything that has no record yet; return what became of every chunk, in order."""
-    sizes = [item.num_inputs for item in plan.inputs]
+    sizes = [item.num_inputs for item in plan.inputs] + [plan.pictures.num_rejections if plan.pictures else 0]
     total = None if None in sizes else sum(size for size in sizes if size is not None)
     outcomes: list[ChunkOutcome] = []
     num_rejected = 0

@@ -16,6 +16,7 @@ from latexify.pipeline.config import IngestParams
 from latexify.pipeline.ingest.chunks import Chunk, ChunkRecord, read_record, write_record
 from latexify.pipeline.ingest.dedup import ChunkOutcome, identities_of
 from latexify.pipeline.ingest.labels import InkTexts, Normalize, read_texts
+from latexify.pipeline.ingest.pictures import parse_pictures
 from latexify.pipeline.inkml.document import Document, no_strokes_error, read_document
 from latexify.pipeline.inkml.numbers import TraceTexts, parse_traces
 from latexify.pipeline.inkml.xml import UnusableInkError
@@ -51,7 +52,9 @@ def read_chunk(chunk: Chunk, *, plan: SourcePlan, params: IngestParams, base: Pa
         raise LatexifyError(
             f"a worker cannot see {out}: name a folder that all machines share, or a URL such as s3://bucket/data"
         )
-    inks, rejections = _parse(chunk, plan=plan, params=params, base=base)
+    parse = parse_pictures if chunk.content == "pictures" else _parse
+    inks, rejections = parse(chunk, plan=plan, params=params, base=base)
+    rejections += chunk.rejections
     part = out / part_name(chunk.index)
     if inks.num_rows:
         write_part(part, inks)
@@ -147,7 +150,12 @@ def _candidate(  # noqa: PLR0913  # all that a label and a split may depend on
         return _Candidate(key=key, source=source, unreadable=document)
     try:
         texts = read_texts(
-            document, path=name, item=item, plan=plan, max_label_chars=params.max_label_chars, normalize=normalize
+            document.annotations,
+            path=name,
+            item=item,
+            plan=plan,
+            max_label_chars=params.max_label_chars,
+            normalize=normalize,
         )
     except UnusableInkError as error:
         return _Candidate(key=key, source=source, traces=document.traces, unlabelled=error.untraced())

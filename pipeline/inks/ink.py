@@ -97,11 +97,20 @@ class Reason(StrEnum):
     MALFORMED_JSON = "malformed-json"
     UNKNOWN_FORMAT = "unknown-format"
     FILLED_OUTLINE = "filled-outline"
+    NOT_PICTURE = "not-a-picture"
+    DAMAGED_PICTURE = "damaged-picture"
+    UNSUPPORTED_PICTURE = "unsupported-picture"
+    BLANK_PICTURE = "blank-picture"
+    NESTED_ARCHIVE = "nested-archive"
     NO_STROKES = "no-strokes"
     BAD_POINTS = "bad-points"
     NO_LABEL = "no-label"
     BAD_LABEL = "bad-label"
+    BAD_ROW = "bad-row"
+    NO_PICTURE = "no-picture"
+    CONTRADICTORY_LABEL = "contradictory-label"
     NO_SPLIT = "no-split"
+    DUPLICATE_ROW = "duplicate-row"
     DUPLICATE_KEY = "duplicate-key"
     DUPLICATE_INK = "duplicate-ink"
     LEAKED_INK = "leaked-ink"
@@ -140,5 +149,8 @@ INK_SCHEMA = pa.schema(
         _required("num_points", pa.int32()),
     ]
 )
+
+PICTURE_SCHEMA = INK_SCHEMA.append(_required("stroke_scale", pa.float64()))
+"""Schema of the rows of pictures. `stroke_scale` is the factor of the canvas's largest stroke, see `TracedPicture`."""
 
 REJECT_SCHEMA = pa.schema([_required(name, pa.string()) for name in ("key", "source", "reason", "detail")])

@@ -24,6 +24,7 @@ from latexify.artifacts.location import Location, is_local
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.inkml.root import SNIFFED_BYTES, root_name
 from latexify.pipeline.inputs.inputs import (
+    Content,
     SourceInput,
     changed_since,
     is_inkml_name,
@@ -31,6 +32,7 @@ from latexify.pipeline.inputs.inputs import (
     kind_of,
     resolve_input,
 )
+from latexify.pipeline.inputs.pictures import PictureLabel, is_picture_name
 from latexify.pipeline.inputs.walk import walk_files
 
 FETCHED_AT_ONCE = 64  # files from an object store; one at a time, each would wait for the one before
@@ -65,54 +67,64 @@ class Member:
     is_file: bool  # False for links and devices
     offset: int | None = None  # of the content in the archive; None in folders, and where it is compressed or in pieces
     is_inkml_xml: bool = False  # whether it is a file ``.xml`` in a folder on this machine that holds InkML
+    label: PictureLabel | None = None  # what the lists of labels say of it, if it is a picture
 
 
-def iter_members(path: Location, *, max_bytes: int | None, in_place: bool = False) -> Iterator[Member]:
+def iter_members(
+    path: Location, *, max_bytes: int | None, in_place: bool = False, wanted: Callable[[str], bool] = lambda _: True
+) -> Iterator[Member]:
     """Yield the files of a folder (sorted by path) or of an archive (in its own order, its type found by content).
 
     Members larger than `max_bytes` come without data; None lists all of them without. `in_place` also leaves out the
     data of members that others can read where they are (`MemberReader`): files of a folder, and members of an archive
-    on this machine that have an `offset`. Raises LatexifyError if the archive is damaged, cut short, encrypted, or
-    none.
+    on this machine that have an `offset`. Of files that are not `wanted`, by their name, no data is read. Raises
+    LatexifyError if the archive is damaged, cut short, encrypted, or none.
     """
     if kind_of(path) == "archive":
-        return _archive_members(path, max_bytes=max_bytes, in_place=in_place and is_local(path))
+        return _archive_members(path, max_bytes=max_bytes, in_place=in_place and is_local(path), wanted=wanted)
     max_bytes = None if in_place else max_bytes
-    return _folder_members(path, max_bytes=max_bytes) if is_local(path) else _stored_members(path, max_bytes=max_bytes)
+    if is_local(path):
+        return _folder_members(path, max_bytes=max_bytes, wanted=wanted)
+    return _stored_members(path, max_bytes=max_bytes, wanted=wanted)
 
 
-def _archive_members(path: Location, *, max_bytes: int | None, in_place: bool) -> Iterator[Member]:
+def _archive_members(
+    path: Location, *, max_bytes: int | None, in_place: bool, wanted: Callable[[str], bool]
+) -> Iterator[Member]:
     try:
         with path.open("rb") as file:
             magic = file.read(_MAGIC_BYTES)
             file.seek(0)
             if magic.startswith(_ZIP_MAGIC):
-                yield from _zip_members(file, max_bytes=max_bytes)
+                yield from _zip_members(file, max_bytes=max_bytes, wanted=wanted)
             else:
-                yield from _tar_members(file, magic=magic, max_bytes=max_bytes, in_place=in_place)
+                yield from _tar_members(file, magic=magic, max_bytes=max_bytes, in_place=in_place, wanted=wanted)
     except _DAMAGE as error:
         raise LatexifyError(
             f"{path} cannot be read as a tar or zip archive ({error}): it is damaged or incomplete, fetch it again"
         ) from error
 
 
-def _folder_members(folder: Path, *, max_bytes: int | None) -> Iterator[Member]:
+def _folder_members(folder: Path, *, max_bytes: int | None, wanted: Callable[[str], bool]) -> Iterator[Member]:
     for name in walk_files(folder):
         file = folder / name
         num_bytes = file.stat().st_size
-        data = file.read_bytes() if max_bytes is not None and num_bytes <= max_bytes else None
+        with_data = max_bytes is not None and num_bytes <= max_bytes and wanted(name)
+        data = file.read_bytes() if with_data else None
         is_inkml = is_xml_name(name) and _holds_inkml(file)
         yield Member(name=name, num_bytes=num_bytes, data=data, is_file=True, is_inkml_xml=is_inkml)
 
 
-def _stored_members(folder: UPath, *, max_bytes: int | None) -> Iterator[Member]:
+def _stored_members(folder: UPath, *, max_bytes: int | None, wanted: Callable[[str], bool]) -> Iterator[Member]:
     """Yield the files of a folder in an object store, fetched a few at a time."""
     root = folder.path.rstrip("/") + "/"
     files = folder.fs.find(folder.path, detail=True)
     sizes = {path.removeprefix(root): info["size"] for path, info in files.items() if not path.endswith("/")}
     names = iter(sorted(sizes))
     while batch := list(itertools.islice(names, FETCHED_AT_ONCE)):
-        selected = [folder / name for name in batch if max_bytes is not None and sizes[name] <= max_bytes]
+        selected = [
+            folder / name for name in batch if max_bytes is not None and sizes[name] <= max_bytes and wanted(name)
+        ]
         contents = folder.fs.cat([file.path for file in selected]) if selected else {}
         for name in batch:
             data = contents.get((folder / name).path)
@@ -124,26 +136,33 @@ def is_ink(member: Member) -> bool:
     return is_inkml_name(member.name) or member.is_inkml_xml
 
 
+def is_input(member: Member, content: Content) -> bool:
+    """Whether a member is what an input consists of."""
+    return is_picture_name(member.name) if content == "pictures" else is_ink(member)
+
+
 def _holds_inkml(file: Path) -> bool:
     """Whether the root element of an XML file is that of InkML."""
     with file.open("rb") as opened:
         return root_name(opened.read(SNIFFED_BYTES)) == "ink"
 
 
-def _zip_members(file: IO[bytes], *, max_bytes: int | None) -> Iterator[Member]:
+def _zip_members(file: IO[bytes], *, max_bytes: int | None, wanted: Callable[[str], bool]) -> Iterator[Member]:
     with zipfile.ZipFile(file) as archive:
         for info in archive.infolist():
             if info.is_dir():
                 continue
             is_link = (info.external_attr >> 16) & 0o170000 == 0o120000
-            with_data = max_bytes is not None and info.file_size <= max_bytes and not is_link
             # Some Windows programs separate components by backslashes.
             name = info.filename.replace("\\", "/")
+            with_data = max_bytes is not None and info.file_size <= max_bytes and not is_link and wanted(name)
             data = archive.read(info) if with_data else None
             yield Member(name=name, num_bytes=info.file_size, data=data, is_file=not is_link)
 
 
-def _tar_members(file: IO[bytes], *, magic: bytes, max_bytes: int | None, in_place: bool) -> Iterator[Member]:
+def _tar_members(
+    file: IO[bytes], *, magic: bytes, max_bytes: int | None, in_place: bool, wanted: Callable[[str], bool]
+) -> Iterator[Member]:
     with (
         _decompressed(file, magic=magic) as stream,
         tarfile.TarFile.open(fileobj=stream, mode="r:", tarinfo=_StrictTarInfo) as archive,
@@ -154,7 +173,7 @@ def _tar_members(file: IO[bytes], *, magic: bytes, max_bytes: int | None, in_pla
             if info.isdir():
                 continue
             offset = info.offset_data if stream is file and info.isreg() and not info.issparse() else None
-            with_data = max_bytes is not None and info.isreg() and info.size <= max_bytes
+            with_data = max_bytes is not None and info.isreg() and info.size <= max_bytes and wanted(info.name)
             content = archive.extractfile(info) if with_data and not (in_place and offset is not None) else None
             data = content.read() if content is not None else None
             yield Member(name=info.name, num_bytes=info.size, data=data, is_file=info.isreg(), offset=offset)
@@ -207,7 +226,14 @@ class MemberReader:
         if len(data) != member.num_bytes:
             raise changed_since(item)
         # `dataclasses.replace` takes three times as long
-        return Member(name=member.name, num_bytes=len(data), data=data, is_file=member.is_file, offset=member.offset)
+        return Member(
+            name=member.name,
+            num_bytes=len(data),
+            data=data,
+            is_file=member.is_file,
+            offset=member.offset,
+            label=member.label,
+        )
 
     def _from_folder(self, member: Member, item: SourceInput) -> bytes:
         try:

@@ -15,6 +15,7 @@ from latexify.pipeline.inputs.splits import SplitRule, path_parts
 from latexify.pipeline.inputs.walk import is_hidden
 
 Kind = Literal["archive", "folder"]
+Content = Literal["inkml", "pictures"]
 
 INKML_SUFFIX = ".inkml"
 XML_SUFFIX = ".xml"
@@ -23,7 +24,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.~/+=,-]*")  # names in which only dots need pe
 
 
 class SourceInput(Section):
-    """One folder or archive of InkML."""
+    """One folder or archive of InkML or pictures."""
 
     path: str  # relative to the source folder (so that the project can be moved), with `/`; or a URL
     name: str  # path as the user wrote it; the `source` column begins with it
@@ -33,6 +34,16 @@ class SourceInput(Section):
     num_bytes: int  # of the archive, or total of a folder's InkML files
     sha256: str  # of the archive's bytes, or of a folder's sorted paths and contents
     rule: SplitRule  # assigns its inks to splits
+    content: Content = "inkml"
+
+
+class PicturePlan(Section):
+    """What to do with pictures, whose labels are in ``labels.parquet`` beside the manifest."""
+
+    trace: bool
+    max_file_bytes: int
+    num_rejections: int  # of ``rejects.parquet``, which is there as well
+    labels_sha256: str  # of what the lists of labels say
 
 
 class SourcePlan(Section):
@@ -44,6 +55,7 @@ class SourcePlan(Section):
     inputs: list[SourceInput]
     label_annotations: list[str]
     writer_annotations: list[str]
+    pictures: PicturePlan | None = None  # None if there are none
 
     @classmethod
     def from_content(cls, content: Any, *, where: Path) -> "SourcePlan":

@@ -12,8 +12,8 @@ from typing import cast
 from latexify.artifacts.location import Location, is_local
 from latexify.common.errors import LatexifyError
 from latexify.common.progress import notice
-from latexify.pipeline.inputs.archives import is_ink, iter_members
-from latexify.pipeline.inputs.inputs import Kind, SourceInput, is_xml_name, key_of, kind_of, printable
+from latexify.pipeline.inputs.archives import is_input, iter_members
+from latexify.pipeline.inputs.inputs import Content, Kind, SourceInput, is_xml_name, key_of, kind_of, printable
 from latexify.pipeline.inputs.splits import SplitRule
 
 HASHED_AT_ONCE_BYTES = 1 << 24  # larger files of a folder are hashed in pieces
@@ -26,6 +26,7 @@ class InputSpec:
     path: Location
     name: str  # path as the user wrote it
     rule: SplitRule  # assigns its inks to splits
+    content: Content = "inkml"
     listed: bool = True  # whether to list its files; required if there is more than one input
 
 
@@ -58,6 +59,7 @@ def scan_inputs(specs: Sequence[InputSpec], *, base: Path) -> list[SourceInput]:
             num_bytes=listing.num_bytes,
             sha256=listing.sha256,
             rule=spec.rule,
+            content=spec.content,
         )
         for spec, listing, prefix in zip(specs, listings, prefixes, strict=True)
     ]
@@ -71,16 +73,17 @@ def _scan(spec: InputSpec) -> _Listing:
     kind = kind_of(spec.path)
     listing = _scan_folder(spec) if kind == "folder" else _scan_archive(spec)
     if not listing.names and (spec.listed or kind == "folder"):
-        raise LatexifyError(f"{spec.path} holds no InkML (*.inkml) that the dataset wants: name another path")
+        kinds = "pictures" if spec.content == "pictures" else "InkML (*.inkml)"
+        raise LatexifyError(f"{spec.path} holds no {kinds} that the dataset wants: name another path")
     return listing
 
 
 def _scan_archive(spec: InputSpec) -> _Listing:
     names, left_out = [], []
     for member in iter_members(spec.path, max_bytes=None) if spec.listed else ():
-        if is_ink(member) and spec.rule.selects(member.name):
+        if is_input(member, spec.content) and spec.rule.selects(member.name):
             names.append(member.name)
-        elif is_xml_name(member.name):
+        elif spec.content == "inkml" and is_xml_name(member.name):
             left_out.append(member.name)
     _name_left_out(spec, left_out, why="in an archive")
     sha256 = _digest(spec.path).hex()
@@ -90,9 +93,9 @@ def _scan_archive(spec: InputSpec) -> _Listing:
 def _scan_folder(spec: InputSpec) -> _Listing:
     names, left_out, num_bytes, digest = [], [], 0, hashlib.sha256()
     for member in iter_members(spec.path, max_bytes=HASHED_AT_ONCE_BYTES):
-        if not is_ink(member) and is_xml_name(member.name):
+        if spec.content == "inkml" and not is_input(member, spec.content) and is_xml_name(member.name):
             left_out.append(member.name)
-        elif is_ink(member) and spec.rule.selects(member.name):
+        elif is_input(member, spec.content) and spec.rule.selects(member.name):
             content = _digest(spec.path / member.name) if member.data is None else hashlib.sha256(member.data).digest()
             digest.update(member.name.encode("utf-8", "surrogateescape") + b"\0" + content)
             names.append(member.name)

@@ -113,7 +113,24 @@ class HashSplit(_Rule):
         return "valid" if position < self.test_fraction + self.valid_fraction else "train"
 
 
-SplitRule = Annotated[InputSplit | FolderSplit | AnnotationSplit | HashSplit, Field(discriminator="by")]
+class HeldOutSplit(_Rule):
+    """Split by another rule, and hold out a fraction of its training labels for validation."""
+
+    by: Literal["held-out"] = "held-out"
+    rule: Annotated[FolderSplit | AnnotationSplit, Field(discriminator="by")]
+    held_out: HashSplit
+
+    def selects(self, path: str) -> bool:
+        """Return whether the member at `path` is an input under this rule."""
+        return self.rule.selects(path)
+
+    def split_of(self, ink: InkFacts) -> SplitName | None:
+        """Return the split of an ink, None if the other rule does not give one."""
+        split = self.rule.split_of(ink)
+        return self.held_out.split_of(ink) if split == "train" else split
+
+
+SplitRule = Annotated[InputSplit | FolderSplit | AnnotationSplit | HashSplit | HeldOutSplit, Field(discriminator="by")]
 """The registry of split rules."""
 
 
@@ -121,6 +138,7 @@ def require_split(rule: SplitRule, ink: InkFacts) -> SplitName:
     """Return the split of an ink. Raises UnusableInkError (NO_SPLIT) if the rule does not give one."""
     split = rule.split_of(ink)
     if split is None:
+        rule = rule.rule if isinstance(rule, HeldOutSplit) else rule
         source = f"annotation {rule.annotation}" if isinstance(rule, AnnotationSplit) else rule.decided_by
         raise UnusableInkError(Reason.NO_SPLIT, f"no {source} names a split")
     return split

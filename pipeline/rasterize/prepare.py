@@ -26,19 +26,23 @@ from latexify.artifacts.location import Location
 from latexify.artifacts.names import COMPOSED_NAME
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.config import RasterizeParams
-from latexify.pipeline.inks.ink import INK_SCHEMA, SPLITS, TOKEN_IDS, Reason, Rejection
+from latexify.pipeline.inks.ink import INK_SCHEMA, PICTURE_SCHEMA, SPLITS, TOKEN_IDS, Reason, Rejection
 from latexify.pipeline.rasterize.variants import VARIANT_MARK, variant_key
 
 if TYPE_CHECKING:  # workers that draw do not need tokenizers
     from latexify.pipeline.vocab.encoder import LabelEncoder
 
 _BATCH_INKS = 1024
-_COLUMNS = ("key", "label", "normalized_label", "points", "stroke_lengths", "writer", "source", "num_strokes")
+STROKE_SCALE = "stroke_scale"
+_COLUMNS = (
+    *("key", "label", "normalized_label", "points", "stroke_lengths", "writer", "source", "num_strokes"),
+    STROKE_SCALE,
+)
 _FOLDER_PREFIX = "inks-"
 
-# the columns of `INK_SCHEMA` that drawing needs, and the token ids of the label
+# the columns of `PICTURE_SCHEMA` that drawing needs, and the token ids of the label
 SCRATCH_SCHEMA = pa.schema(
-    [*(INK_SCHEMA.field(name) for name in _COLUMNS), pa.field("token_ids", TOKEN_IDS, nullable=False)]
+    [*(PICTURE_SCHEMA.field(name) for name in _COLUMNS), pa.field("token_ids", TOKEN_IDS, nullable=False)]
 )
 # what decides the order of a sample: the index of its split in `SPLITS`, its ink's row, its variant (0 is the ink as it
 # was written) and a hash of its key that sorts as its bytes do
@@ -103,8 +107,17 @@ def encode_part_into(
 def _read_part(part: Location) -> Iterator[pa.RecordBatch]:
     with open_parquet(part) as file:
         for batch in file.iter_batches(batch_size=_BATCH_INKS):
-            yield batch.cast(INK_SCHEMA)
+            yield with_scales(batch)
             pa.default_memory_pool().release_unused()  # otherwise Arrow keeps the memory that decoding took
+
+
+def with_scales(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return the rows of inks or pictures with all columns of `PICTURE_SCHEMA`."""
+    scales = pa.array(np.ones(len(batch)))
+    if STROKE_SCALE in batch.schema.names:
+        scales = batch[STROKE_SCALE]
+    inks = batch.select(INK_SCHEMA.names).cast(INK_SCHEMA)
+    return pa.RecordBatch.from_arrays([*inks.columns, scales], schema=PICTURE_SCHEMA)
 
 
 def _reject(inks: pa.RecordBatch, num_tokens: npt.NDArray[np.int32], *, max_tokens: int) -> Iterator[Rejection]:
@@ -189,7 +202,7 @@ def _take(piece: Piece, rows: Rows, *, file: BinaryIO | None) -> pa.RecordBatch:
 
 
 def append_inks(file: BinaryIO, inks: pa.RecordBatch, token_ids: pa.ListArray, *, path: Path | None) -> Piece:
-    """Append inks (of `INK_SCHEMA`, at least one) and their token ids to a scratch file positioned at its end."""
+    """Append inks (of `PICTURE_SCHEMA`, at least one) and their token ids to a scratch file positioned at its end."""
     columns = [*(inks[name] for name in _COLUMNS), token_ids]
     message = pa.RecordBatch.from_arrays(columns, schema=SCRATCH_SCHEMA).serialize()
     piece = Piece(path=path, offset=file.tell(), num_bytes=message.size, num_rows=len(inks))

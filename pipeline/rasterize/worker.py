@@ -20,7 +20,7 @@ from latexify.artifacts.manifest import canonical_json
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.drawing.draw import Canvas, Pixels, Scales, draw_coverage, encode_coverage
 from latexify.pipeline.engine.versions import differences, versions
-from latexify.pipeline.rasterize.prepare import ScratchRows
+from latexify.pipeline.rasterize.prepare import STROKE_SCALE, ScratchRows
 from latexify.pipeline.rasterize.variants import Variation, VariedInk, variant_key, vary_ink
 from latexify.shards.format.record import find_finished, write_record
 from latexify.shards.format.sample import EncodedSample
@@ -109,10 +109,12 @@ def _draw_together(inks: pa.RecordBatch, variants: list[int], settings: RenderSe
 
 
 def _draw(inks: pa.RecordBatch, keys: list[str], variants: list[int], settings: RenderSettings) -> Iterator[Pixels]:
+    stroke_scales = inks[STROKE_SCALE].to_numpy()
     if not any(variants):
         num_strokes = np.diff(inks["stroke_lengths"].offsets.to_numpy())
         points, stroke_lengths = _values(inks["points"]).reshape(-1, 2), _values(inks["stroke_lengths"])
-        return draw_coverage(points, stroke_lengths, num_strokes, settings.canvas)
+        scales = Scales(pens=np.ones(len(inks)), strokes=stroke_scales)
+        return draw_coverage(points, stroke_lengths, num_strokes, settings.canvas, scales=scales)
     varied: list[VariedInk] = []
     strokes = zip(_lists(inks["points"]), _lists(inks["stroke_lengths"]), keys, variants, strict=True)
     for coordinates, lengths, key, variant in strokes:
@@ -127,7 +129,8 @@ def _draw(inks: pa.RecordBatch, keys: list[str], variants: list[int], settings: 
         np.array([len(ink.stroke_lengths) for ink in varied]),
         settings.canvas,
         scales=Scales(
-            pens=np.array([ink.pen_scale for ink in varied]), strokes=np.array([ink.stroke_scale for ink in varied])
+            pens=np.array([ink.pen_scale for ink in varied]),
+            strokes=np.array([ink.stroke_scale for ink in varied]) * stroke_scales,
         ),
     )
 

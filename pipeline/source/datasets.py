@@ -11,12 +11,22 @@ from typing import Any
 
 from latexify.artifacts.location import Location, is_local
 from latexify.common.errors import LatexifyError
-from latexify.pipeline.config import CrohmeParams, DatasetName, InkmlParams, MathWritingParams, SyntheticParams
+from latexify.pipeline.config import (
+    CrohmeParams,
+    DatasetName,
+    ImagesParams,
+    InkmlParams,
+    MathWritingParams,
+    SyntheticParams,
+)
 from latexify.pipeline.inks.ink import SPLITS
 from latexify.pipeline.inputs.inputs import resolve_path
+from latexify.pipeline.inputs.pictures import LABEL_ANNOTATION, WRITER_ANNOTATION
 from latexify.pipeline.inputs.scan import InputSpec
 from latexify.pipeline.inputs.splits import SPLIT_NAMES, AnnotationSplit, FolderSplit, HashSplit, InputSplit, SplitRule
+from latexify.pipeline.labels.matching import Matched
 from latexify.pipeline.source.download import fetch
+from latexify.pipeline.source.pictures import read_pictures, split_rule
 
 # MathWriting-2024 as Google publishes it: ``URL/NAME.tgz``, and the size in bytes of each archive. Source: Gervais et
 # al., MathWriting: A Dataset For Handwritten Mathematical Expression Recognition (arXiv:2404.10690), and its readme
@@ -36,12 +46,22 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PictureListing:
+    """The pictures of a dataset: what to do with them, and their labels in the order of the inputs."""
+
+    trace: bool
+    max_file_bytes: int
+    matched: Matched
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
     """The inputs of a dataset, and the annotation types that may hold label and writer; an ink's first one wins."""
 
     inputs: Sequence[InputSpec]
     labels: Sequence[str]
     writers: Sequence[str] = ("writer",)
+    pictures: PictureListing | None = None  # None if there are none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +134,17 @@ def _list_inkml(section: InkmlParams, context: Context) -> Listing:
     return Listing(inputs=inputs, labels=section.label_annotations, writers=section.writer_annotations)
 
 
+def _list_images(section: ImagesParams, context: Context) -> Listing:
+    inputs, matched = read_pictures(section, raw=context.raw)
+    rule = split_rule(section, matched.labels, seed=context.seed)
+    return Listing(
+        inputs=[InputSpec(path=item.path, name=item.name, rule=rule, content="pictures") for item in inputs],
+        labels=[LABEL_ANNOTATION],
+        writers=[WRITER_ANNOTATION],
+        pictures=PictureListing(trace=section.trace, max_file_bytes=section.max_file_bytes, matched=matched),
+    )
+
+
 def _specs(paths: Sequence[str], *, rule: SplitRule, raw: Location) -> list[InputSpec]:
     return [InputSpec(path=resolve_path(path, raw=raw), name=path, rule=rule) for path in paths]
 
@@ -159,6 +190,11 @@ DATASETS: Mapping[DatasetName, Dataset] = {
         section="inkml",
         list_inputs=_list_inkml,
         origin=Origin(title="the publisher's own InkML", terms="as the publisher states", licence=None),
+    ),
+    "images": Dataset(
+        section="images",
+        list_inputs=_list_images,
+        origin=Origin(title="the publisher's own labelled pictures", terms="as the publisher states", licence=None),
     ),
 }
 

@@ -1,19 +1,23 @@
 """Stage ``source``: generate, download or list the InkML of a dataset, and write the plan that ingest follows."""
 
+import hashlib
+from dataclasses import asdict
 from pathlib import Path
 
 from latexify.artifacts.draft import sole_writer
-from latexify.artifacts.files import write_json
+from latexify.artifacts.files import write_json, write_parquet
 from latexify.artifacts.location import Location
-from latexify.artifacts.manifest import Manifest, read_manifest, write_manifest
-from latexify.artifacts.names import COMPOSED_NAME, COUNTS_NAME, MANIFEST_NAME, SOURCE
+from latexify.artifacts.manifest import Manifest, canonical_json, read_manifest, write_manifest
+from latexify.artifacts.names import COMPOSED_NAME, COUNTS_NAME, LABELS_NAME, MANIFEST_NAME, REJECTS_NAME, SOURCE
 from latexify.common.section import Section
 from latexify.pipeline.config import ComposedParams, DatasetName
 from latexify.pipeline.engine.engine import Engine
-from latexify.pipeline.inputs.inputs import SourcePlan
+from latexify.pipeline.inks.table import rejects_table
+from latexify.pipeline.inputs.inputs import PicturePlan, SourcePlan
+from latexify.pipeline.inputs.pictures import write_labels
 from latexify.pipeline.inputs.scan import InputSpec, scan_inputs
-from latexify.pipeline.inputs.splits import HashSplit, InputSplit
-from latexify.pipeline.source.datasets import DATASETS, Context
+from latexify.pipeline.inputs.splits import HashSplit, HeldOutSplit, InputSplit
+from latexify.pipeline.source.datasets import DATASETS, Context, PictureListing
 
 SOURCE_VERSION = 1
 
@@ -49,23 +53,45 @@ def _write(  # noqa: PLR0913  # parameters of the stage
     jobs: int,
     composed: ComposedParams | None,
 ) -> None:
-    for name in (MANIFEST_NAME, COMPOSED_NAME, COUNTS_NAME):
+    for name in (MANIFEST_NAME, COMPOSED_NAME, COUNTS_NAME, LABELS_NAME, REJECTS_NAME):
         (out / name).unlink(missing_ok=True)
     listing = DATASETS[dataset].list_inputs(section, Context(seed=seed, raw=raw, out=out, jobs=jobs))
     plan = SourcePlan(
         inputs=scan_inputs(listing.inputs, base=out),
         label_annotations=list(listing.labels),
         writer_annotations=list(listing.writers),
+        pictures=None if listing.pictures is None else _write_labels(listing.pictures, out=out),
     )
-    uses_seed = DATASETS[dataset].uses_seed or any(isinstance(spec.rule, HashSplit) for spec in listing.inputs)
+    by_hash = any(isinstance(spec.rule, HashSplit | HeldOutSplit) for spec in listing.inputs)
+    uses_seed = DATASETS[dataset].uses_seed or by_hash
     params = {"dataset": dataset, **section.identity()} | ({"seed": seed} if uses_seed else {})
     if composed is not None and composed.num_inks:
         plan = _with_composed(plan, composed, seed=seed, raw=raw, out=out, jobs=jobs)
         params |= {"seed": seed, "composed": composed.identity()}
     inputs = {item.name: item.sha256 for item in plan.inputs}
+    if plan.pictures is not None:
+        inputs[LABELS_NAME] = plan.pictures.labels_sha256
     content = plan.model_dump()
     manifest = Manifest(kind=SOURCE.kind, version=SOURCE_VERSION, params=params, inputs=inputs, content=content)
     write_manifest(out, manifest)
+
+
+def _write_labels(pictures: PictureListing, *, out: Path) -> PicturePlan:
+    """Write the labels of the pictures, and a rejection for each row of a list that is of no picture."""
+    write_parquet(out / REJECTS_NAME, rejects_table(pictures.matched.rejections))
+    write_labels(out / LABELS_NAME, pictures.matched.labels)
+    sha256 = hashlib.sha256()
+    for label in pictures.matched.labels:
+        facts = [label.name, dict(label.annotations), label.reason, label.detail]
+        sha256.update(canonical_json(facts).encode("utf-8", "surrogateescape") + b"\n")
+    for rejection in pictures.matched.rejections:
+        sha256.update(canonical_json(asdict(rejection)).encode() + b"\n")
+    return PicturePlan(
+        trace=pictures.trace,
+        max_file_bytes=pictures.max_file_bytes,
+        labels_sha256=sha256.hexdigest(),
+        num_rejections=len(pictures.matched.rejections),
+    )
 
 
 def read_plan(source: Path) -> SourcePlan:

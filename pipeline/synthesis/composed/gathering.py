@@ -142,7 +142,12 @@ def _read_documents(chunk: Chunk, *, plan: SourcePlan, divisions: Divisions) -> 
             root = parse_xml(member.data)
             document = document_of(root)
             texts = read_texts(
-                document, path=path, item=item, plan=plan, max_label_chars=max_chars, normalize=normalize_once
+                document.annotations,
+                path=path,
+                item=item,
+                plan=plan,
+                max_label_chars=max_chars,
+                normalize=normalize_once,
             )
         except UnusableInkError:
             continue

@@ -3,8 +3,6 @@
 import pytest
 
 from latexify.pipeline.ingest.labels import InkTexts, read_texts
-from latexify.pipeline.inkml.document import Document
-from latexify.pipeline.inkml.numbers import TraceTexts
 from latexify.pipeline.inkml.xml import UnusableInkError
 from latexify.pipeline.inks.ink import Reason
 from latexify.pipeline.inputs.inputs import SourceInput, SourcePlan
@@ -28,8 +26,9 @@ PLAN = SourcePlan(
 
 def read(**annotations: str) -> InkTexts:
     """Read the texts of an ink with these annotations."""
-    document = Document(traces=TraceTexts(texts=[], channels=[]), annotations={"split": "test"} | annotations)
-    return read_texts(document, path="a.inkml", item=ITEM, plan=PLAN, max_label_chars=9, normalize=normalize)
+    return read_texts(
+        {"split": "test"} | annotations, path="a.inkml", item=ITEM, plan=PLAN, max_label_chars=9, normalize=normalize
+    )
 
 
 def test_the_first_annotation_that_an_ink_has_wins() -> None:

@@ -1,0 +1,45 @@
+"""Trace the ink of a grey picture to strokes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from latexify.pipeline.image.binarize import binarize
+from latexify.pipeline.image.components import label_components
+from latexify.pipeline.image.rectify import cut_out
+from latexify.pipeline.image.sheet import find_sheet
+from latexify.pipeline.image.skeleton import skeletonize
+from latexify.pipeline.image.slim import slim
+from latexify.pipeline.inks.ink import Stroke
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracedPicture:
+    """The strokes of a picture, at least one of at least one point, in pixels.
+
+    stroke_scale: factor of the canvas's largest stroke. Traced lines are shorter than the pen's strokes.
+    """
+
+    strokes: list[Stroke]
+    stroke_scale: float
+
+
+def trace_picture(grey: npt.NDArray[np.uint8]) -> TracedPicture:
+    """Trace the ink of a picture, uint8 [height, width]. Raises PictureError if it is blank."""
+    sheet = find_sheet(grey)
+    mask, width_px = slim(*binarize(grey if sheet is None else cut_out(grey, sheet)))
+    strokes = skeletonize(mask, width_px=width_px)
+    return TracedPicture(strokes=strokes, stroke_scale=_traced_size_fraction(strokes, mask, width_px))
+
+
+def _traced_size_fraction(strokes: list[Stroke], mask: npt.NDArray[np.bool_], width_px: float) -> float:
+    """Median size of the traced lines as a fraction of the median size of the pen's strokes.
+
+    Traced lines end where strokes cross. Connected components are closer to what the pen drew in one go.
+    """
+    traced = np.array([np.ptp(stroke, axis=0).max() for stroke in strokes])
+    boxes = label_components(mask).boxes
+    drawn = np.max(boxes[:, 2:] - boxes[:, :2], axis=1) - width_px
+    traced, drawn = traced[traced > 0], drawn[drawn > width_px / 2]
+    return float(np.median(traced) / np.median(drawn)) if len(traced) and len(drawn) else 1.0

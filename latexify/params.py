@@ -51,7 +51,7 @@ class Params(DatasetParams):
         return self
 
 
-def _combination_problems(params: Params) -> list[str]:  # noqa: C901  # a list of independent checks
+def _combination_problems(params: Params) -> list[str]:  # noqa: C901, PLR0912  # a list of independent checks
     canvas, problems = params.rasterize, []
     if params.vocab.tokenizer == "base" and params.model.base == "scratch":
         problems.append("vocab.tokenizer: `base` needs a base model, but model.base is `scratch`: use `latex`")
@@ -78,6 +78,8 @@ def _combination_problems(params: Params) -> list[str]:  # noqa: C901  # a list 
         section = getattr(params, name)
         if section.valid_fraction + section.test_fraction >= 1:
             problems.append(f"{name}.valid_fraction: with {name}.test_fraction leaves nothing to train on")
+    if params.dataset == "images" and not params.images.trace:
+        problems.append("images.trace: pictures can only be traced in this version: set it to true")
     if params.dataset == "images" and params.composed.num_inks:
         problems.append("composed.num_inks: inks are composed of inks, and `dataset: images` has none: set it to 0")
     return problems

@@ -9,6 +9,9 @@ from latexify.common.section import Later, Section
 DatasetName = Literal["synthetic", "mathwriting", "mathwriting-excerpt", "crohme", "inkml", "images"]
 Fraction = Annotated[float, Ge(0), Lt(1)]
 
+SECTIONS = {"mathwriting-excerpt": "mathwriting"}
+"""Datasets whose section has another name."""
+
 MAX_PEN_CHANGE = 0.3  # fraction by which variants of an ink may widen or narrow the pen
 LABEL_ANNOTATIONS = ("normalizedLabel", "truth", "label")  # annotation types that hold the label by default
 # default limits of one InkML file
@@ -16,7 +19,15 @@ MAX_FILE_BYTES = 8_000_000
 MAX_POINTS = 200_000
 
 
-class SyntheticParams(Section):
+class DatasetSection(Section):
+    """The section of a dataset."""
+
+    def raw_paths(self) -> list[str] | None:
+        """Return the files and folders below `raw` that the dataset reads as they are; None: the whole folder."""
+        return None
+
+
+class SyntheticParams(DatasetSection):
     """The built-in dataset: random expressions, typeset with stroke fonts by simulated writers."""
 
     num_train: Annotated[int, Ge(1)] = 12_000
@@ -32,16 +43,24 @@ class SyntheticParams(Section):
     """Fraction of inks of two to four lines: equations one under another, systems, cases and matrices. `min_tokens` to
     `max_tokens` then hold for each line."""
 
+    def raw_paths(self) -> list[str]:
+        """Return what the dataset reads below `raw`, see `DatasetSection`."""
+        return []
 
-class MathWritingParams(Section):
+
+class MathWritingParams(DatasetSection):
     """MathWriting, read from Google's archive without unpacking it."""
 
     archive: str | None = None
     """An archive already on disk, relative to `raw`; None downloads it into `raw`."""
     train_folders: Annotated[list[Literal["train", "synthetic", "symbols"]], MinLen(1)] = ["train"]
 
+    def raw_paths(self) -> list[str]:
+        """Return what the dataset reads below `raw`, see `DatasetSection`."""
+        return [] if self.archive is None else [self.archive]  # what is downloaded has a known size
 
-class CrohmeParams(Section):
+
+class CrohmeParams(DatasetSection):
     """CROHME: folders or archives of InkML for each split. Paths are relative to `raw`."""
 
     train: list[str] = ["crohme/train.tar.xz"]
@@ -51,8 +70,12 @@ class CrohmeParams(Section):
     valid_fraction: Fraction = 0.05
     """Fraction of the training writers held out for validation if `valid` is empty."""
 
+    def raw_paths(self) -> list[str]:
+        """Return what the dataset reads below `raw`, see `DatasetSection`."""
+        return [*self.train, *self.valid, *self.test]
 
-class InkmlParams(Section):
+
+class InkmlParams(DatasetSection):
     """Other InkML: folders or archives, relative to `raw`."""
 
     paths: Annotated[list[str], MinLen(1)] = ["inkml"]
@@ -66,8 +89,12 @@ class InkmlParams(Section):
     valid_fraction: Fraction = 0.05
     test_fraction: Fraction = 0.1
 
+    def raw_paths(self) -> list[str]:
+        """Return what the dataset reads below `raw`, see `DatasetSection`."""
+        return list(self.paths)
 
-class ImagesParams(Section):
+
+class ImagesParams(DatasetSection):
     """Pictures with a list of labels: folders or archives, relative to `raw`."""
 
     paths: Annotated[list[str], MinLen(1)] = ["images"]
@@ -96,6 +123,10 @@ class ImagesParams(Section):
     """Whether pictures are traced to strokes and drawn like ink, or fitted to the canvas as they are."""
     max_file_bytes: Annotated[int, Gt(0)] = 50_000_000
     """Larger pictures are rejected."""
+
+    def raw_paths(self) -> list[str]:
+        """Return what the dataset reads below `raw`, see `DatasetSection`."""
+        return [*self.paths, *self.labels, *self.split_files]
 
 
 class LabelShares(Section):
@@ -142,6 +173,10 @@ class ComposedParams(Section):
     variation: Annotated[float, Ge(0), Le(2)] = 1.0
     """How much spacing, sizes and slant vary; 1 is as much as between people."""
 
+    def raw_paths(self) -> list[str]:
+        """Return the files below `raw` that composing reads."""
+        return [*self.symbol_files, *self.box_files, *self.formulas] if self.num_inks else []
+
 
 class DatasetParams(Section):
     """Top-level parameters that choose a dataset, and the section of each (registry: `pipeline.source.datasets`)."""
@@ -156,6 +191,11 @@ class DatasetParams(Section):
     crohme: CrohmeParams = CrohmeParams()
     inkml: InkmlParams = InkmlParams()
     images: ImagesParams = ImagesParams()
+
+    @property
+    def section_name(self) -> str:
+        """The name of the section of `dataset`."""
+        return SECTIONS.get(self.dataset, self.dataset)
 
 
 class IngestParams(Section):

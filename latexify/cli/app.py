@@ -31,6 +31,7 @@ COMMANDS: dict[str, list[Callable[..., Any]]] = {
     "Use a model": [recognize.recognize, serve.serve, serve.demo],
     "Pipeline": [
         stages.params,
+        stages.inputs,
         stages.source,
         stages.ingest,
         stages.vocab,

@@ -18,15 +18,35 @@ def params(context: typer.Context) -> None:
     print(workspace.params.model_dump_json(indent=2))
 
 
+def inputs(context: typer.Context) -> None:
+    """Note which raw data and which base model params.yaml names, so that DVC sees when they change."""
+    workspace: Workspace = context.obj
+    params = workspace.params
+    from latexify.pipeline.inputs import stage
+
+    stage.run(
+        params,
+        composed=params.composed,
+        base=params.model.base,
+        tokenizer=params.vocab.tokenizer,
+        raw=workspace.raw,
+        out=workspace.data("inputs"),
+        cache=workspace.data(".hashes.json"),
+    )
+
+
 def source(context: typer.Context, jobs: Jobs = 0) -> None:
     """Get the InkML or pictures: generate (synthetic), download (mathwriting) or list them (crohme, inkml, images)."""
     workspace: Workspace = context.obj
     params = workspace.params
     with extra_needed("rasterize"):
         from latexify.pipeline.engine.engine import usable_cpus
+        from latexify.pipeline.inputs.raw_files import fetch_tracked
+        from latexify.pipeline.inputs.stage import raw_locations
         from latexify.pipeline.source import stage
         from latexify.pipeline.source.datasets import section_of
 
+    fetch_tracked(list(raw_locations(params, params.composed, raw=workspace.raw).values()))
     stage.run(
         section_of(params, params.dataset),
         dataset=params.dataset,

@@ -75,7 +75,9 @@ def kind_of(path: Location) -> Kind:
         return "folder"
     if path.is_file():
         return "archive"
-    raise LatexifyError(f"{path} does not exist: put the data there, or name another path in params.yaml")
+    raise LatexifyError(
+        f"{path} does not exist: put the data there (`dvc pull`, if DVC tracks it), or name another path"
+    )
 
 
 def resolve_path(path: str, *, raw: Location) -> Location:

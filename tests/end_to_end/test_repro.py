@@ -1,85 +1,13 @@
 """The whole pipeline through DVC, in a fresh copy of the repository."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
-MINIATURE = {
-    "synthetic": {"num_train": 240, "num_valid": 24, "num_test": 24, "num_writers": 30, "max_tokens": 5},
-    "rasterize": {"samples_per_shard": 100},
-    "train": {"max_steps": 12, "warmup_steps": 2, "validate_steps": 6, "validate_samples": 16, "checkpoint_steps": 6},
-    "predict": {"max_new_tokens": 16},
-    "score": {"bootstrap_samples": 100},
-    "report": {"num_samples": 2},
-}
-
-
-class Project:
-    """A copy of the repository's tracked files under git, with a miniature parameter file."""
-
-    def __init__(self, folder: Path, repository: Path) -> None:
-        self.folder = folder
-        listed = self._git("-C", str(repository), "ls-files", "--cached", "--others", "--exclude-standard", "-z")
-        for name in filter(None, listed.split("\0")):
-            if (repository / name).is_file():
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                (folder / name).write_bytes((repository / name).read_bytes())
-        self.set(MINIATURE)
-        self._git("init", "--quiet")
-        self._git("add", "--all")
-        self._git("-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "--quiet", "-m", "copy")
-
-    def _git(self, *arguments: str) -> str:
-        return subprocess.run(
-            ["git", *arguments], cwd=self.folder, check=True, capture_output=True, text=True, timeout=60
-        ).stdout
-
-    def set(self, changes: Mapping[str, Mapping[str, object]]) -> None:
-        """Change parameters in params.yaml."""
-        path, yaml = self.folder / "params.yaml", YAML()
-        params = yaml.load(path.read_text(encoding="utf-8"))
-        for section, values in changes.items():
-            params[section].update(values)
-        with path.open("w", encoding="utf-8") as file:
-            yaml.dump(params, file)
-
-    def set_top(self, name: str, value: object) -> None:
-        """Change a parameter of no section."""
-        path, yaml = self.folder / "params.yaml", YAML()
-        params = yaml.load(path.read_text(encoding="utf-8"))
-        params[name] = value
-        with path.open("w", encoding="utf-8") as file:
-            yaml.dump(params, file)
-
-    def dvc(self, *arguments: str, timeout_s: float = 300, code: int = 0) -> str:
-        """Run dvc, with this interpreter's commands first on the path; returns what it printed."""
-        binaries = str(Path(sys.executable).parent)
-        environment = {**os.environ, "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}", "OMP_NUM_THREADS": "2"}
-        environment.pop("MAKEFLAGS", None)
-        result = subprocess.run(
-            [f"{binaries}/dvc", *arguments],
-            cwd=self.folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=timeout_s,
-        )
-        assert (result.returncode != 0) == (code != 0), result.stdout + result.stderr
-        return result.stdout + result.stderr
-
-    def stages_to_run(self) -> list[str]:
-        """Stages that `dvc repro` would run now, in order."""
-        lines = self.dvc("repro", "--dry").splitlines()
-        return [line.split("'")[1] for line in lines if line.startswith("Running stage '")]
+from tests.support.dvc_project import MINIATURE, Project
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +90,27 @@ def test_a_named_model_is_evaluated_without_a_training(project: Project, reposit
     assert figures[0] == figures[1]
     own = json.loads((project.folder / "metrics" / "score.json").read_text(encoding="utf-8"))
     assert own["cer"] != figures[0]["cer"]
+
+
+@pytest.mark.slow
+def test_another_base_in_the_same_place_trains_again(project: Project, repository: Path, tmp_path: Path) -> None:
+    """DVC served the model of the old weights where `model.base` lies outside of `models/`."""
+    before = (project.folder / "params.yaml").read_text(encoding="utf-8")
+    base = tmp_path / "mine"
+    shutil.copytree(repository / "models" / "crohme-small", base)
+    try:
+        for tokenizer, first in (("base", "vocab"), ("latex", "train")):
+            project.set({"model": {"base": str(base)}, "vocab": {"tokenizer": tokenizer}})
+            project.dvc("repro", "inputs")
+            project.dvc("commit", "--force")  # as if all had run
+            assert project.stages_to_run() == []
+            (base / "config.json").write_text(f"{tokenizer}", encoding="utf-8")
+            project.dvc("repro", "inputs")
+            assert project.stages_to_run()[0] == first
+    finally:
+        (project.folder / "params.yaml").write_text(before, encoding="utf-8")
+        project.dvc("repro", "inputs")
+        project.dvc("commit", "--force")
 
 
 @pytest.mark.slow

@@ -160,6 +160,7 @@ def dependencies(repository: Path) -> dict[str, list[str]]:
     return {
         name: [dep for dep in stage["deps"] if dep.split("/")[0] in code and not dep.startswith("data/")]
         for name, stage in stages.items()
+        if not stage.get("always_changed")
     }
 
 

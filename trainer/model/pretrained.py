@@ -1,7 +1,6 @@
 """Trained weights to start from: a TrOCR from the hub or a folder, fitted to our canvas and vocabulary."""
 
 import contextlib
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from transformers.models.trocr.modeling_trocr import (
 )
 from transformers.utils import logging as transformers_logging
 
+from latexify.artifacts.base_version import folder_version
 from latexify.common.errors import LatexifyError, first_line
 from latexify.common.package_data import resolve_base
 from latexify.trainer.model.positions import extend_columns, pair, square_grid, stretched, unstretched
@@ -26,8 +26,6 @@ RESIZABLE_ENCODERS = ("vit", "deit")
 """Encoders whose positions are a grid of learned vectors that can be interpolated."""
 DROPOUT_NAMES = ("dropout", "hidden_dropout_prob")
 """Names of the dropout of residual branches in configurations of decoders and encoders."""
-CONTENT_SUFFIXES = (".safetensors", ".bin", ".json", ".txt", ".model")
-"""Suffixes of the files that weights, configuration and tokenizer are read from."""
 
 
 def load_base(
@@ -83,12 +81,7 @@ def base_version(base: str, *, role: str = ROLE) -> str | None:
     folder = Path(resolve_base(base)).expanduser()
     if not folder.is_dir():
         return str(config._commit_hash)  # noqa: SLF001  # transformers has no public name for it
-    digest = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        if path.suffix in CONTENT_SUFFIXES:
-            with path.open("rb") as file:
-                digest.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()[:16]
+    return folder_version(folder)
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ def test_every_name_in_params_yaml_is_registered() -> None:
 def test_every_dataset_has_a_section_and_terms_of_use(name: DatasetName) -> None:
     """Its parameters must be accepted, and a published model must say what it was trained on."""
     assert section_of(DatasetParams(), name).model_dump()
+    assert DatasetParams(dataset=name).section_name == DATASETS[name].section
     assert DATASETS[name].origin.title
     assert DATASETS[name].origin.terms
 

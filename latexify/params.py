@@ -78,8 +78,10 @@ def _combination_problems(params: Params) -> list[str]:  # noqa: C901, PLR0912  
         section = getattr(params, name)
         if section.valid_fraction + section.test_fraction >= 1:
             problems.append(f"{name}.valid_fraction: with {name}.test_fraction leaves nothing to train on")
-    if params.dataset == "images" and not params.images.trace:
-        problems.append("images.trace: pictures can only be traced in this version: set it to true")
+    if params.dataset == "images" and not params.images.trace and canvas.variants > 1:
+        problems.append(
+            "rasterize.variants: pictures that are not traced have none: set it to 1, or images.trace to true"
+        )
     if params.dataset == "images" and params.composed.num_inks:
         problems.append("composed.num_inks: inks are composed of inks, and `dataset: images` has none: set it to 0")
     return problems

@@ -25,6 +25,7 @@ from latexify.trainer.inference.open import choose_runtime, open_model, quickest
 from latexify.trainer.inference.runtime import Runtime
 from latexify.trainer.inference.search import Hypothesis
 from latexify.trainer.inference.well_formed import read_vocabulary
+from latexify.trainer.model.canvas import Geometry
 
 MAX_TOKENS = 256  # maximum number of tokens of an answer; the longest labels of CROHME and MathWriting have about 100
 BATCH_SIZE = 16  # pictures in a batch
@@ -127,15 +128,7 @@ class Recognizer:
                 "well-formed LaTeX: leave --constrained out"
             )
         self._calibration = read_calibration(folder, fingerprint=self._trained.manifest.fingerprint)
-        geometry = self._trained.geometry
-        self.canvas = Canvas(
-            height_px=geometry.height_px,
-            width_px=geometry.width_px,
-            margin_px=geometry.margin_px,
-            pen_width_px=geometry.pen_width_px,
-            max_stroke_px=geometry.max_stroke_px,
-            width_step_px=geometry.width_step_px,
-        )
+        self.canvas = canvas_of(self._trained.geometry)
 
     @property
     def is_calibrated(self) -> bool:
@@ -155,7 +148,8 @@ class Recognizer:
     def picture_of(self, data: bytes) -> Picture:
         """Draw the content of an InkML file, or trace that of an image of any kind, to a picture as :meth:`draw` does.
 
-        For a plain TrOCR an image is not traced, but resized by the model's own image processor.
+        A model that was trained on pictures as they are gets the image fitted to its canvas instead. A plain TrOCR gets
+        the image resized by its own processor.
 
         Raises:
             LatexifyError: If the content is neither, empty, damaged or too large.
@@ -168,7 +162,7 @@ class Recognizer:
             return self._trained.resize(decode_image(data))
         from latexify.pipeline.image.trace import picture_of  # noqa: PLC0415  # only where it is needed
 
-        return picture_of(data, self.canvas)
+        return picture_of(data, self.canvas, is_traced=self._trained.geometry.pictures == "traced")
 
     def read(
         self, pictures: Sequence[Picture], *, num_beams: int = 1, num_drawings: int = 1, only: str | None = None
@@ -240,6 +234,18 @@ class Recognizer:
             LatexHypothesis(latex=text, confidence=c) for text, c in zip(probabilities, confidences, strict=True)
         ]
         return sorted(formulas, key=lambda formula: -formula.confidence)
+
+
+def canvas_of(geometry: Geometry) -> Canvas:
+    """Return the canvas of a model."""
+    return Canvas(
+        height_px=geometry.height_px,
+        width_px=geometry.width_px,
+        margin_px=geometry.margin_px,
+        pen_width_px=geometry.pen_width_px,
+        max_stroke_px=geometry.max_stroke_px,
+        width_step_px=geometry.width_step_px,
+    )
 
 
 def _as_stroke(points: npt.ArrayLike, number: int) -> Stroke:

@@ -66,5 +66,5 @@ def describe(geometry: Geometry) -> str:
     """Return a canvas in words."""
     return (
         f"{geometry.height_px}x{geometry.width_px} px (margin {geometry.margin_px:g} px, "
-        f"pen {geometry.pen_width_px:g} px)"
+        f"pen {geometry.pen_width_px:g} px{', fitted pictures' if geometry.pictures == 'fitted' else ''})"
     )

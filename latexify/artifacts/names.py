@@ -33,6 +33,9 @@ LABELS_NAME = "labels.parquet"  # of pictures
 REJECTS_NAME = "rejects.parquet"
 # shards
 INDEX_NAME = "index.parquet"
+# content of the inks, parameter of the shards, and geometry of the model: whether pictures are fitted instead of traced
+PICTURES_KEY = "pictures"
+FITTED = "fitted"
 # tokenizer and model
 TOKENIZER_NAME = "tokenizer.json"
 GRAMMAR_NAME = "grammar.json"  # what the labels need beyond the strict grammar

@@ -38,10 +38,19 @@ def binarize(grey: Grey) -> tuple[Mask, float]:
     Returns the ink, bool [height, width] cropped to it, and the width of its strokes in pixels. Raises PictureError if
     the picture is blank.
     """
-    smooth = _smooth(Image.fromarray(grey))
-    contrast = _contrast(smooth)
+    contrast = contrast_of(_smooth(Image.fromarray(grey)))
+    components, _ = find_ink(contrast, min_pixels=MIN_INK_PIXELS)
+    return components.mask(), components.stroke_width()
+
+
+def find_ink(contrast: Floats, *, min_pixels: int) -> tuple[ConnectedComponents, float]:
+    """Find the pieces of ink, without frames, ruled lines, dust and shadows, and the width of strokes in pixels.
+
+    contrast: of each pixel, float32 [height, width], see `contrast_of`. min_pixels: pixels of all ink, at least; a
+    piece has half as many. Raises PictureError if there is no ink.
+    """
     components = label_components(remove_frames(remove_ruled_lines(remove_frames(_ink(contrast)))))
-    components = components.select(components.areas >= MIN_INK_PIXELS // 2)
+    components = components.select(components.areas >= min_pixels // 2)
     components = components.select(~is_grid_dot(components))
     if not components.count:
         raise _blank()
@@ -51,10 +60,10 @@ def binarize(grey: Grey) -> tuple[Mask, float]:
     width_px = components.stroke_width()
     is_speck = components.areas < MIN_SPECK_AREA * width_px**2
     components = components.select(~_is_ruled_line(components, width_px) & ~is_speck)
-    if not components.count or components.areas.sum() < MIN_INK_PIXELS:
+    if not components.count or components.areas.sum() < min_pixels:
         raise _blank()
     components = components.select(~is_answer_line(components, components.stroke_width()))
-    return components.mask(), components.stroke_width()
+    return components, width_px
 
 
 def _smooth(picture: Image.Image) -> Grey:
@@ -80,8 +89,8 @@ def _is_light_on_dark(grey: Grey) -> bool:
     return bool((deviations**3).mean() > 0)
 
 
-def _contrast(smooth: Grey) -> Floats:
-    """How much each pixel stands out from the paper as ink does, 0 to 255."""
+def contrast_of(smooth: Grey) -> Floats:
+    """Return how much each pixel stands out from the paper as ink does, 0 to 255, float32 [height, width]."""
     even = even_contrast(smooth)
     if even is not None:
         return even
@@ -102,7 +111,7 @@ def _is_thick(narrow: Floats, wide: Floats) -> bool:
 
 
 def _ink(contrast: Floats) -> Mask:
-    """Mask of the pixels with the contrast of ink."""
+    """Return the mask of the pixels with the contrast of ink."""
     noise = _noise(contrast)
     visible = contrast[contrast > max(NOISE_FACTOR * noise, MIN_CONTRAST)]
     if visible.size < MIN_INK_PIXELS:

@@ -78,6 +78,17 @@ class ConnectedComponents:
         return float(2 * self.areas.sum() / (crossed * np.pi / 4))
 
 
+def usual_size(components: ConnectedComponents, width_px: float) -> float | None:
+    """Return the median longer side of the components, of strokes `width_px` wide, in pixels; None if all are dots.
+
+    The side is that of the pen's course. Connected components are close to what the pen drew in one go.
+    """
+    boxes = components.boxes
+    sizes = np.max(boxes[:, 2:] - boxes[:, :2], axis=1) - width_px
+    sizes = sizes[sizes > width_px / 2]
+    return float(np.median(sizes)) if len(sizes) else None
+
+
 def label_components(mask: Mask) -> ConnectedComponents:
     """Find the connected components of a mask, bool [height, width]."""
     padded = np.pad(mask, ((0, 0), (1, 1)))

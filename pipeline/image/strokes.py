@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from latexify.pipeline.image.binarize import binarize
-from latexify.pipeline.image.components import label_components
+from latexify.pipeline.image.components import label_components, usual_size
 from latexify.pipeline.image.rectify import cut_out
 from latexify.pipeline.image.sheet import find_sheet
 from latexify.pipeline.image.skeleton import skeletonize
@@ -39,7 +39,5 @@ def _traced_size_fraction(strokes: list[Stroke], mask: npt.NDArray[np.bool_], wi
     Traced lines end where strokes cross. Connected components are closer to what the pen drew in one go.
     """
     traced = np.array([np.ptp(stroke, axis=0).max() for stroke in strokes])
-    boxes = label_components(mask).boxes
-    drawn = np.max(boxes[:, 2:] - boxes[:, :2], axis=1) - width_px
-    traced, drawn = traced[traced > 0], drawn[drawn > width_px / 2]
-    return float(np.median(traced) / np.median(drawn)) if len(traced) and len(drawn) else 1.0
+    traced, drawn = traced[traced > 0], usual_size(label_components(mask), width_px)
+    return float(np.median(traced) / drawn) if len(traced) and drawn is not None else 1.0

@@ -9,14 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from latexify.pipeline.drawing.draw import Canvas, draw_ink
+from latexify.pipeline.drawing.pictures import fit_picture
+from latexify.pipeline.image.crop import crop_picture
 from latexify.pipeline.image.decode import decode_image
 from latexify.pipeline.image.strokes import trace_picture
 
 PAPER = 255
 
 
-def picture_of(data: bytes, canvas: Canvas) -> npt.NDArray[np.uint8]:
-    """Turn an image file into a model input.
+def picture_of(data: bytes, canvas: Canvas, *, is_traced: bool = True) -> npt.NDArray[np.uint8]:
+    """Turn an image file into a model input: traced and drawn, or else cropped to its ink and fitted.
 
     The result is uint8 [height, width] of the canvas, ink 0, paper 255. An image that already is such a picture, as in
     the shards, is returned unchanged.
@@ -27,6 +29,8 @@ def picture_of(data: bytes, canvas: Canvas) -> npt.NDArray[np.uint8]:
     grey = decode_image(data)
     if _is_model_input(grey, canvas):
         return grey
+    if not is_traced:
+        return ~fit_picture(crop_picture(grey), canvas)
     traced = trace_picture(grey)
     if canvas.max_stroke_px is not None:
         canvas = replace(canvas, max_stroke_px=canvas.max_stroke_px * traced.stroke_scale)

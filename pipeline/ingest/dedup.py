@@ -173,14 +173,18 @@ def _duplicate_rejects(folder: Location, duplicates: Duplicates, *, parts: _Part
     """Return a rejection for each row to drop, which names the row that it repeats."""
     rows, kept, splits = duplicates.rows, duplicates.kept, parts.identities["split"]
     needed = np.unique(np.concatenate([rows, kept]))
-    names = [pa.table({"key": pa.array([], pa.string()), "source": pa.array([], pa.string())})]
+    empty = pa.array([], pa.string())
+    names = [pa.table({"key": empty, "source": empty, "num_strokes": pa.array([], pa.int32())})]
     for chunk, local in parts.by_chunk(needed):
-        names.append(read_parquet(folder / part_name(chunk), columns=["key", "source"]).take(pa.array(local)))
+        names.append(
+            read_parquet(folder / part_name(chunk), columns=["key", "source", "num_strokes"]).take(pa.array(local))
+        )
     named = pa.concat_tables([table.cast(names[0].schema) for table in names])
     dropped, repeated = named.take(np.searchsorted(needed, rows)), named.take(np.searchsorted(needed, kept))
     split_names = pa.array(SPLITS)
+    same = pc.if_else(pc.equal(repeated["num_strokes"], 0), "same picture as ", "same strokes as ")
     same_strokes = pc.binary_join_element_wise(
-        "same strokes as ", repeated["key"], " (", split_names.take(pa.array(splits[kept])), ")", ""
+        same, repeated["key"], " (", split_names.take(pa.array(splits[kept])), ")", ""
     )
     same_split = splits[rows] == splits[kept]
     reasons = np.where(same_split, Reason.DUPLICATE_INK.value, Reason.LEAKED_INK.value)

@@ -1,21 +1,22 @@
-"""Read the pictures of one chunk: trace each to strokes, and find its label and split."""
+"""Read the pictures of one chunk: trace each to strokes or crop it, and find its label and split."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import pyarrow as pa
 
 from latexify.pipeline.config import IngestParams
+from latexify.pipeline.image.crop import crop_picture
 from latexify.pipeline.image.decode import decode_image
 from latexify.pipeline.image.errors import PictureError
 from latexify.pipeline.image.strokes import TracedPicture, trace_picture
 from latexify.pipeline.ingest.chunks import Chunk
 from latexify.pipeline.ingest.labels import InkTexts, Normalize, read_texts
 from latexify.pipeline.inkml.xml import UnusableInkError
-from latexify.pipeline.inks.ink import PICTURE_SCHEMA, Reason, Rejection, StrokeColumns
-from latexify.pipeline.inks.table import table_of
+from latexify.pipeline.inks.ink import PICTURE_SCHEMA, CroppedPicture, Reason, Rejection, StrokeColumns
+from latexify.pipeline.inks.table import picture_hash, table_of
 from latexify.pipeline.inputs.archives import Member, MemberReader
 from latexify.pipeline.inputs.inputs import SourceInput, SourcePlan, key_of, printable
 from latexify.pipeline.latex import normalize
@@ -26,7 +27,7 @@ class _Row:
     key: str
     source: str
     texts: InkTexts
-    traced: TracedPicture
+    content: TracedPicture | CroppedPicture
 
 
 def parse_pictures(
@@ -47,12 +48,12 @@ def parse_pictures(
             try:
                 # labels first, because they take no time
                 texts = _texts(member, item=item, plan=plan, params=params, normalize=normalize_once)
-                traced = _trace(reader.load(member, item=item), plan=plan, params=params)
+                content = _read(reader.load(member, item=item), plan=plan, params=params)
             except UnusableInkError as error:
                 detail = printable(error.detail)
                 rejections.append(Rejection(key=key, source=source, reason=error.reason, detail=detail))
             else:
-                rows.append(_Row(key=key, source=source, texts=texts, traced=traced))
+                rows.append(_Row(key=key, source=source, texts=texts, content=content))
     return _table(rows), rejections
 
 
@@ -74,8 +75,8 @@ def _texts(
     )
 
 
-def _trace(member: Member, *, plan: SourcePlan, params: IngestParams) -> TracedPicture:
-    """Trace a picture. Raises UnusableInkError if it cannot be read, is blank or too large."""
+def _read(member: Member, *, plan: SourcePlan, params: IngestParams) -> TracedPicture | CroppedPicture:
+    """Trace or crop a picture. Raises UnusableInkError if it cannot be read, is blank or too large."""
     assert plan.pictures is not None, "or the chunk would hold no pictures"
     if not member.is_file:
         raise UnusableInkError(Reason.NOT_PICTURE, "a link or a device, not a file")
@@ -85,7 +86,10 @@ def _trace(member: Member, *, plan: SourcePlan, params: IngestParams) -> TracedP
     if not member.data:
         raise UnusableInkError(Reason.EMPTY_FILE, "the file is empty")
     try:
-        traced = trace_picture(decode_image(member.data))
+        grey = decode_image(member.data)
+        if not plan.pictures.trace:
+            return crop_picture(grey)
+        traced = trace_picture(grey)
     except PictureError as error:
         raise UnusableInkError(error.reason, str(error)) from None
     num_points = sum(map(len, traced.strokes))
@@ -102,6 +106,14 @@ def _table(rows: Sequence[_Row]) -> pa.Table:
         "source": [row.source for row in rows],
         **{name: [getattr(row.texts, name) for row in rows] for name in names},
     }
-    inks = table_of(texts, strokes=StrokeColumns.of([row.traced.strokes for row in rows]))
-    scales = pa.array([row.traced.stroke_scale for row in rows], pa.float64())
-    return inks.append_column(PICTURE_SCHEMA.field("stroke_scale"), scales)
+    traced = [row.content if isinstance(row.content, TracedPicture) else None for row in rows]
+    cropped = [row.content if isinstance(row.content, CroppedPicture) else None for row in rows]
+    strokes = StrokeColumns.of([picture.strokes if picture else [] for picture in traced])
+    # all are traced, or none is
+    hashes = [picture_hash(picture) for picture in cropped if picture is not None] or None
+    columns = table_of(texts, strokes=strokes, hashes=hashes).columns
+    scales = pa.array([picture.stroke_scale if picture else 1.0 for picture in traced], pa.float64())
+    pictures = pa.array(
+        [asdict(picture) if picture else None for picture in cropped], PICTURE_SCHEMA.field("picture").type
+    )
+    return pa.table([*columns, scales, pictures], schema=PICTURE_SCHEMA)

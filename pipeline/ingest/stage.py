@@ -12,7 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import PIL
 import pyarrow as pa
+import scipy
 from joblib import delayed
 from lxml import etree
 
@@ -20,7 +23,7 @@ from latexify.artifacts.draft import BUILD_KEY_NAME, draft_of
 from latexify.artifacts.files import read_parquet, write_json
 from latexify.artifacts.location import Location, is_local
 from latexify.artifacts.manifest import Manifest, read_manifest, write_manifest
-from latexify.artifacts.names import INKS, MANIFEST_NAME, REJECTS_NAME, SOURCE
+from latexify.artifacts.names import FITTED, INKS, MANIFEST_NAME, PICTURES_KEY, REJECTS_NAME, SOURCE
 from latexify.common.errors import LatexifyError
 from latexify.common.progress import Progress, notice
 from latexify.pipeline.config import IngestParams
@@ -58,7 +61,7 @@ def run(params: IngestParams, *, source: Path, out: Location, metrics: Location,
     )
     # workers may have another working directory
     source, out = source.absolute(), out.absolute() if is_local(out) else out
-    with draft_of(out, build_key=_draft_recipe(manifest)) as draft:
+    with draft_of(out, build_key=_draft_recipe(manifest, plan)) as draft:
         final = _interrupted_plan(draft)
         if final is None:
             final = dedup.plan_dedup(draft, _read_all(plan, params=params, source=source, out=draft, engine=engine))
@@ -67,15 +70,17 @@ def run(params: IngestParams, *, source: Path, out: Location, metrics: Location,
         _require_sound(final.counts, params=params, out=draft)
         dedup.apply_plan(final, folder=draft, engine=engine)
         write_json(metrics, final.counts)
-        _finish(draft, replace(manifest, content={**final.counts, "parts": final.parts}))
+        _finish(draft, replace(manifest, content={**final.counts, "parts": final.parts, **_pictures(plan)}))
     return dict(final.counts)
 
 
-def _draft_recipe(manifest: Manifest) -> str:
+def _draft_recipe(manifest: Manifest, plan: SourcePlan) -> str:
     """Return the fingerprint of all that shapes the parts: libraries too, but not `max_reject_fraction`."""
     params = {name: value for name, value in manifest.params.items() if name != "max_reject_fraction"}
     python = list(sys.version_info[:2])  # its Unicode tables
-    versions = {"python": python, "pyarrow": pa.__version__, "libxml2": list(etree.LIBXML_VERSION)}
+    versions: dict[str, Any] = {"python": python, "pyarrow": pa.__version__, "libxml2": list(etree.LIBXML_VERSION)}
+    if plan.pictures is not None:
+        versions |= {"numpy": np.__version__, "pillow": PIL.__version__, "scipy": scipy.__version__}
     return replace(manifest, params={**params, "versions": versions}).fingerprint
 
 
@@ -84,7 +89,13 @@ def _interrupted_plan(draft: Location) -> DedupPlan | None:
     if not (draft / MANIFEST_NAME).is_file():
         return dedup.read_dedup_plan(draft)
     content = dict(read_manifest(draft, INKS).content)
+    content.pop(PICTURES_KEY, None)
     return DedupPlan(parts=content.pop("parts"), counts=content, changes=[])
+
+
+def _pictures(plan: SourcePlan) -> dict[str, str]:
+    """Say in the manifest if there are pictures that are not traced: models must read such pictures, too."""
+    return {PICTURES_KEY: FITTED} if plan.pictures is not None and not plan.pictures.trace else {}
 
 
 def _read_all(

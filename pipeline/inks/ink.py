@@ -16,6 +16,14 @@ Stroke = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CroppedPicture:
+    """A picture that is not traced: cropped to its ink, on paper."""
+
+    png: bytes  # 8-bit grey, 0 = ink, 255 = paper
+    usual_stroke_px: float | None  # median longer side of its connected pieces of ink; None if all are dots
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ink:
     """One handwritten formula."""
 
@@ -26,6 +34,8 @@ class Ink:
     strokes: list[Stroke]  # in writing order, each of at least one point, all finite
     writer: str | None  # None if unknown
     source: str  # archive or folder, and the path in it
+    stroke_scale: float = 1.0  # factor of the canvas's largest stroke, other than 1 for traced pictures
+    picture: CroppedPicture | None = None  # instead of strokes, if it is a picture that is not traced
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +160,15 @@ INK_SCHEMA = pa.schema(
     ]
 )
 
-PICTURE_SCHEMA = INK_SCHEMA.append(_required("stroke_scale", pa.float64()))
-"""Schema of the rows of pictures. `stroke_scale` is the factor of the canvas's largest stroke, see `TracedPicture`."""
+PICTURE_SCHEMA = pa.schema(
+    [
+        *INK_SCHEMA,
+        # factor of the canvas's largest stroke
+        _required("stroke_scale", pa.float64()),
+        # `CroppedPicture`, null if the row has strokes
+        pa.field("picture", pa.struct([_required("png", pa.binary()), pa.field("usual_stroke_px", pa.float64())])),
+    ]
+)
+"""Schema of the rows of pictures. One that is not traced has no strokes."""
 
 REJECT_SCHEMA = pa.schema([_required(name, pa.string()) for name in ("key", "source", "reason", "detail")])

@@ -14,7 +14,8 @@ from latexify.artifacts.files import open_parquet, write_parquet
 from latexify.artifacts.location import Location
 from latexify.artifacts.manifest import Manifest, read_manifest
 from latexify.artifacts.names import INKS
-from latexify.pipeline.inks.ink import INK_SCHEMA, REJECT_SCHEMA, Ink, Rejection, StrokeColumns
+from latexify.pipeline.inks.ink import INK_SCHEMA, REJECT_SCHEMA, CroppedPicture, Ink, Rejection, StrokeColumns
+from latexify.shards.format.png import decode_png
 
 
 def part_name(index: int) -> str:
@@ -54,13 +55,27 @@ def content_hashes(strokes: StrokeColumns) -> list[str]:
     return hashes
 
 
-def table_of(texts: Mapping[str, Sequence[str | None]], *, strokes: StrokeColumns) -> pa.Table:
-    """Return rows of `INK_SCHEMA`: its text columns but the hash, and the strokes of the inks, at least one each."""
+def picture_hash(picture: CroppedPicture) -> str:
+    """Return a hash of a picture that is not traced, 32 hex digits.
+
+    It is the beginning of the SHA-256 of its shape and pixels.
+    """
+    pixels = decode_png(picture.png)
+    return hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest()[:32]
+
+
+def table_of(
+    texts: Mapping[str, Sequence[str | None]], *, strokes: StrokeColumns, hashes: Sequence[str] | None = None
+) -> pa.Table:
+    """Return rows of `INK_SCHEMA`: its text columns but the hash, and the strokes of the inks.
+
+    `hashes` are those of the contents; None: each ink has strokes, whose hash it is.
+    """
     columns = {
         **texts,
         "points": _list_column("points", strokes.points.reshape(-1), lengths=2 * strokes.num_points),
         "stroke_lengths": _list_column("stroke_lengths", strokes.stroke_lengths, lengths=strokes.num_strokes),
-        "content_hash": content_hashes(strokes),
+        "content_hash": content_hashes(strokes) if hashes is None else hashes,
         "num_strokes": strokes.num_strokes,
         "num_points": strokes.num_points,
     }
@@ -74,13 +89,18 @@ def _list_column(name: str, values: npt.NDArray[Any], *, lengths: npt.NDArray[np
 
 
 def inks_of(batch: pa.RecordBatch) -> Iterator[Ink]:
-    """Yield the inks of a record batch that has all columns of `INK_SCHEMA`."""
+    """Yield the inks of a record batch that has all columns of `INK_SCHEMA`, perhaps of `PICTURE_SCHEMA`."""
     texts = batch.select(["key", "split", "label", "normalized_label", "writer", "source"]).to_pylist()
     points, lengths = batch.column("points"), batch.column("stroke_lengths")
+    names = batch.schema.names
+    scales = batch["stroke_scale"].to_pylist() if "stroke_scale" in names else [1.0] * len(batch)
+    pictures = batch["picture"].to_pylist() if "picture" in names else [None] * len(batch)
     for row, text in enumerate(texts):
         ends = np.cumsum(lengths[row].values.to_numpy())
-        strokes = np.split(points[row].values.to_numpy().reshape(-1, 2), ends[:-1])  # views
-        yield Ink(strokes=strokes, **text)
+        strokes = np.split(points[row].values.to_numpy().reshape(-1, 2), ends[:-1]) if len(ends) else []  # views
+        scale, picture = scales[row], pictures[row]
+        cropped = None if picture is None else CroppedPicture(**picture)
+        yield Ink(strokes=strokes, stroke_scale=scale, picture=cropped, **text)
 
 
 def read_inks_manifest(inks: Location) -> Manifest:

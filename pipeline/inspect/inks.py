@@ -15,6 +15,7 @@ from latexify.artifacts.names import INKS, MANIFEST_NAME, SOURCE
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.config import IngestParams, InkmlParams
 from latexify.pipeline.drawing.draw import Canvas, draw_ink
+from latexify.pipeline.drawing.pictures import draw_rows
 from latexify.pipeline.ingest.labels import read_label
 from latexify.pipeline.inkml.document import parse_inkml
 from latexify.pipeline.inkml.xml import UnusableInkError
@@ -26,7 +27,7 @@ from latexify.pipeline.inspect.entry import Entry, Picture, num_latex_tokens
 from latexify.pipeline.latex import normalize
 from latexify.pipeline.rasterize.worker import extents_of
 
-_FACTS = ["key", "source", "split", "normalized_label", "points", "num_strokes", "num_points"]
+_FACTS = ["key", "source", "split", "normalized_label", "points", "num_strokes", "num_points", "picture"]
 
 
 class InkCollection:
@@ -42,8 +43,8 @@ class InkCollection:
         keys = pa.array([entry.key for entry in entries], pa.string())
         drawn: dict[str, Picture] = {}
         for batch in _ink_batches(self._parts, columns=None):
-            for ink in inks_of(batch.filter(pc.is_in(batch["key"], keys))):
-                drawn[ink.key] = draw_ink(ink.strokes, canvas)
+            inks = [*inks_of(batch.filter(pc.is_in(batch["key"], keys)))]
+            drawn |= zip((ink.key for ink in inks), draw_rows(inks, canvas), strict=True)
         return [drawn.get(entry.key) for entry in entries]
 
 
@@ -60,8 +61,9 @@ def _ink_batches(parts: Sequence[Location], *, columns: list[str] | None) -> Ite
 
 
 def _ink_entries(batch: pa.RecordBatch) -> Iterator[Entry]:
-    texts = batch.drop_columns(["points"]).to_pylist()
-    for text, (width, height) in zip(texts, extents_of(batch["points"]), strict=True):
+    unneeded = [name for name in ("points", "stroke_scale", "picture") if name in batch.schema.names]
+    texts = batch.drop_columns(unneeded).to_pylist()
+    for text, (width, height) in zip(texts, extents_of(batch), strict=True):
         label = text.pop("normalized_label")
         yield Entry(label=label, num_tokens=num_latex_tokens(label), extent=(width, height), **text)
 

@@ -33,10 +33,10 @@ if TYPE_CHECKING:  # workers that draw do not need tokenizers
     from latexify.pipeline.vocab.encoder import LabelEncoder
 
 _BATCH_INKS = 1024
-STROKE_SCALE = "stroke_scale"
+STROKE_SCALE, PICTURE = "stroke_scale", "picture"
 _COLUMNS = (
     *("key", "label", "normalized_label", "points", "stroke_lengths", "writer", "source", "num_strokes"),
-    STROKE_SCALE,
+    *(STROKE_SCALE, PICTURE),
 )
 _FOLDER_PREFIX = "inks-"
 
@@ -107,17 +107,16 @@ def encode_part_into(
 def _read_part(part: Location) -> Iterator[pa.RecordBatch]:
     with open_parquet(part) as file:
         for batch in file.iter_batches(batch_size=_BATCH_INKS):
-            yield with_scales(batch)
+            yield with_pictures(batch)
             pa.default_memory_pool().release_unused()  # otherwise Arrow keeps the memory that decoding took
 
 
-def with_scales(batch: pa.RecordBatch) -> pa.RecordBatch:
+def with_pictures(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Return the rows of inks or pictures with all columns of `PICTURE_SCHEMA`."""
-    scales = pa.array(np.ones(len(batch)))
-    if STROKE_SCALE in batch.schema.names:
-        scales = batch[STROKE_SCALE]
-    inks = batch.select(INK_SCHEMA.names).cast(INK_SCHEMA)
-    return pa.RecordBatch.from_arrays([*inks.columns, scales], schema=PICTURE_SCHEMA)
+    if PICTURE in batch.schema.names:
+        return batch.cast(PICTURE_SCHEMA)
+    scales, pictures = pa.array(np.ones(len(batch))), pa.nulls(len(batch), PICTURE_SCHEMA.field(PICTURE).type)
+    return pa.RecordBatch.from_arrays([*batch.cast(INK_SCHEMA).columns, scales, pictures], schema=PICTURE_SCHEMA)
 
 
 def _reject(inks: pa.RecordBatch, num_tokens: npt.NDArray[np.int32], *, max_tokens: int) -> Iterator[Rejection]:
@@ -130,14 +129,15 @@ def _samples_of(inks: pa.RecordBatch, *, variants: int) -> tuple[Samples, pa.Arr
     """Return the samples of some inks (rows counted in the batch), and the keys of those not for training.
 
     Each human-written ink of the training split has `variants` samples, every other ink one; composed inks need no
-    variants, because any number of different ones can be composed. Raises LatexifyError if an ink has an unknown split,
-    or a key that looks like a variant's.
+    variants, because any number of different ones can be composed, and pictures that are not traced have none. Raises
+    LatexifyError if an ink has an unknown split, or a key that looks like a variant's.
     """
     _check_keys(inks, variants=variants)
     splits = pc.index_in(inks["split"], pa.array(SPLITS)).to_numpy()
     is_train = splits == SPLITS.index("train")
     composed = pc.starts_with(inks["source"], f"{COMPOSED_NAME}/").to_numpy(zero_copy_only=False)
-    counts = np.where(is_train & ~composed, variants, 1)
+    is_picture = pc.is_valid(inks[PICTURE]).to_numpy(zero_copy_only=False)
+    counts = np.where(is_train & ~composed & ~is_picture, variants, 1)
     samples = np.empty(counts.sum(), SAMPLE)
     samples["split"] = np.repeat(splits, counts)
     samples["row"] = np.repeat(np.arange(len(inks)), counts)

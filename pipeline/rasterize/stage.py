@@ -20,7 +20,7 @@ from latexify.artifacts.draft import draft_of, keep_only
 from latexify.artifacts.files import write_json, write_parquet
 from latexify.artifacts.location import Location
 from latexify.artifacts.manifest import Manifest, read_manifest, require_input, write_manifest
-from latexify.artifacts.names import INDEX_NAME, INKS, REJECTS_NAME, SHARDS, TOKENIZER
+from latexify.artifacts.names import INDEX_NAME, INKS, PICTURES_KEY, REJECTS_NAME, SHARDS, TOKENIZER
 from latexify.common.progress import Progress
 from latexify.pipeline.config import RasterizeParams
 from latexify.pipeline.drawing.draw import Canvas
@@ -78,6 +78,8 @@ def _manifest(params: RasterizeParams, *, seed: int, inks: Location, tokenizer: 
     require_input(tokenizer_manifest, inks_manifest, where=tokenizer)
     inputs = {manifest.kind: manifest.fingerprint for manifest in (inks_manifest, tokenizer_manifest)}
     shaping = params.identity() | ({"seed": seed} if params.variants > 1 else {})
+    if PICTURES_KEY in inks_manifest.content:
+        shaping[PICTURES_KEY] = inks_manifest.content[PICTURES_KEY]
     return Manifest(kind=SHARDS.kind, version=FORMAT_VERSION, params=shaping, inputs=inputs)
 
 

@@ -13,15 +13,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from latexify.artifacts.draft import require_draft
 from latexify.artifacts.location import Location
 from latexify.artifacts.manifest import canonical_json
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.drawing.draw import Canvas, Pixels, Scales, draw_coverage, encode_coverage
+from latexify.pipeline.drawing.pictures import fit_picture
 from latexify.pipeline.engine.versions import differences, versions
-from latexify.pipeline.rasterize.prepare import STROKE_SCALE, ScratchRows
+from latexify.pipeline.inks.ink import CroppedPicture
+from latexify.pipeline.rasterize.prepare import PICTURE, STROKE_SCALE, ScratchRows
 from latexify.pipeline.rasterize.variants import Variation, VariedInk, variant_key, vary_ink
+from latexify.shards.format.png import png_size
 from latexify.shards.format.record import find_finished, write_record
 from latexify.shards.format.sample import EncodedSample
 from latexify.shards.format.writer import ShardRecord, write_shard
@@ -94,18 +98,33 @@ def _samples(task: ShardTask, draft: Location, settings: RenderSettings) -> Iter
 
 def _draw_together(inks: pa.RecordBatch, variants: list[int], settings: RenderSettings) -> Iterator[EncodedSample]:
     keys = [variant_key(key, variant) for key, variant in zip(inks["key"].to_pylist(), variants, strict=True)]
-    pictures = _draw(inks, keys, variants, settings)
+    pictures = _pictures(inks, keys, variants, settings)
     descriptions = inks.select(DESCRIBED).to_pylist()
     pngs = []  # all of them first, because interleaving drawing with the rest would thrash the processor's caches
     for key in keys:
         with _naming(key):
             pngs.append(encode_coverage(next(pictures)))
-    extents, token_ids = extents_of(inks["points"]), _lists(inks["token_ids"])
+    extents, token_ids = extents_of(inks), _lists(inks["token_ids"])
     facts = zip(keys, pngs, variants, descriptions, extents, token_ids, strict=True)
     for key, png, variant, description, extent, ids in facts:
         description |= {"extent": extent, "variant": variant}
         label = description["normalized_label"]
         yield EncodedSample(key=key, label=label, png=png, token_ids=ids, description=description)
+
+
+def _pictures(inks: pa.RecordBatch, keys: list[str], variants: list[int], settings: RenderSettings) -> Iterator[Pixels]:
+    """Yield the coverage of each row: inks are drawn together, pictures that are not traced are fitted."""
+    is_ink = pc.is_null(inks[PICTURE]).to_numpy(zero_copy_only=False)
+    if is_ink.all():
+        yield from _draw(inks, keys, variants, settings)
+        return
+    drawn: Iterator[Pixels] = iter(())
+    if is_ink.any():
+        rows = np.flatnonzero(is_ink).tolist()
+        own_keys, own_variants = [keys[row] for row in rows], [variants[row] for row in rows]
+        drawn = _draw(inks.filter(pa.array(is_ink)), own_keys, own_variants, settings)
+    for picture in inks[PICTURE].to_pylist():
+        yield next(drawn) if picture is None else fit_picture(CroppedPicture(**picture), settings.canvas)
 
 
 def _draw(inks: pa.RecordBatch, keys: list[str], variants: list[int], settings: RenderSettings) -> Iterator[Pixels]:
@@ -150,8 +169,19 @@ def _lists(column: pa.ListArray) -> list[npt.NDArray[Any]]:
     return [values[start:end] for start, end in pairwise(ends)]
 
 
-def extents_of(points: pa.ListArray) -> list[list[float]]:
-    """Return width and height of every ink (x, y, x, y, …; at least one point each), in its own units."""
+def extents_of(inks: pa.RecordBatch) -> list[list[float]]:
+    """Return width and height of every row, in the units of its ink, or in pixels if it is a picture."""
+    points, pictures = inks["points"], inks[PICTURE].to_pylist() if PICTURE in inks.schema.names else []
+    if any(picture is not None for picture in pictures):
+        extents = iter(_extents(points.filter(pc.is_null(inks[PICTURE]))))
+        return [next(extents) if each is None else [*map(float, png_size(each["png"]))] for each in pictures]
+    return _extents(points)
+
+
+def _extents(points: pa.ListArray) -> list[list[float]]:
+    """Return width and height of inks (x, y, x, y, …; at least one point each)."""
+    if not len(points):
+        return []
     coordinates, starts = _values(points).reshape(-1, 2), np.array(_ends(points)[:-1], np.int64) // 2
     # float32 is exact in float64, so the difference of the ends is that of all points
     widths, heights = (

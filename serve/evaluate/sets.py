@@ -17,12 +17,12 @@ from latexify.common.errors import LatexifyError
 from latexify.eval.metrics.structure import symbols_of
 from latexify.eval.predict.fit import describe
 from latexify.eval.predict.samples import EvaluationSample, EvaluationSamples, Rows, ShardSamples
-from latexify.pipeline.drawing.draw import Canvas, draw_coverage
-from latexify.pipeline.drawing.fit import fit_inks
+from latexify.pipeline.drawing.pictures import draw_rows, widths_of
 from latexify.pipeline.inks.ink import Ink, StrokeColumns
 from latexify.pipeline.inks.table import content_hashes, read_inks
 from latexify.serve.evaluate.account import Account
 from latexify.serve.evaluate.inks import read_labelled_inks
+from latexify.serve.recognizer import canvas_of
 from latexify.shards.format.index import SplitIndex, open_split
 from latexify.shards.reading.reader import SampleReader
 from latexify.trainer.model.canvas import Geometry
@@ -53,14 +53,10 @@ class DrawnInks:
 
     def __init__(self, inks: Sequence[Ink], geometry: Geometry) -> None:
         self._inks = inks
-        self._canvas = Canvas(**geometry.to_dict())
+        self._canvas = canvas_of(geometry)
         lengths = [len(symbols_of(ink.normalized_label)) + 1 for ink in inks]  # the end token is one more
         self._num_tokens = np.array(lengths, dtype=np.int32)
-        self._widths_px = np.full(len(inks), geometry.width_px, dtype=np.int32)
-        if geometry.width_step_px is not None:
-            columns = StrokeColumns.of([ink.strokes for ink in inks])
-            fitted = fit_inks(columns.points, columns.stroke_lengths, columns.num_strokes, self._canvas)
-            self._widths_px = fitted.widths_px.astype(np.int32)
+        self._widths_px = widths_of(inks, self._canvas)
 
     @property
     def num_tokens(self) -> npt.NDArray[np.int32]:
@@ -75,11 +71,9 @@ class DrawnInks:
     def read(self, rows: Rows) -> list[EvaluationSample]:
         """See `EvaluationSamples`."""
         inks = [self._inks[int(row)] for row in rows]
-        columns = StrokeColumns.of([ink.strokes for ink in inks])
-        pictures = draw_coverage(columns.points, columns.stroke_lengths, columns.num_strokes, self._canvas)
         return [
-            EvaluationSample(key=ink.key, label=ink.label, reference=ink.normalized_label, pixels=~coverage)
-            for ink, coverage in zip(inks, pictures, strict=True)
+            EvaluationSample(key=ink.key, label=ink.label, reference=ink.normalized_label, pixels=pixels)
+            for ink, pixels in zip(inks, draw_rows(inks, self._canvas), strict=True)
         ]
 
 

@@ -75,8 +75,13 @@ def decode_png(data: bytes | memoryview) -> npt.NDArray[np.uint8]:
 
 def png_width(data: bytes | memoryview) -> int:
     """Return the width that the header of a PNG gives, in pixels."""
-    (width,) = struct.unpack_from(">I", data, 16)
-    return int(width)
+    return png_size(data)[0]
+
+
+def png_size(data: bytes | memoryview) -> tuple[int, int]:
+    """Return the width and height that the header of a PNG gives, in pixels."""
+    width, height = struct.unpack_from(">II", data, 16)
+    return int(width), int(height)
 
 
 def decode_png_into(data: bytes | memoryview, pixels: npt.NDArray[np.uint8]) -> None:

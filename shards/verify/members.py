@@ -70,7 +70,7 @@ def _field_problems(description: Mapping[str, Any]) -> Iterator[str]:
         "normalized_label": isinstance(description.get("normalized_label"), str),
         "writer": "writer" in description and isinstance(description["writer"], str | None),
         "source": isinstance(description.get("source"), str),
-        "num_strokes": type(description.get("num_strokes")) is int and description["num_strokes"] >= 1,
+        "num_strokes": type(description.get("num_strokes")) is int and description["num_strokes"] >= 0,
         "extent": _is_extent(description.get("extent")),
     }
     wrong = [name for name, is_good in good.items() if not is_good]

@@ -18,7 +18,7 @@ from latexify.pipeline.source import stage as source
 from latexify.pipeline.vocab import stage as vocab
 from tests.support.handwriting import encoded, strokes
 
-CANVAS = RasterizeParams(height_px=48, width_px=128, samples_per_shard=5)
+CANVAS = RasterizeParams(height_px=32, width_px=128, samples_per_shard=5)
 
 
 def picture(number: int) -> bytes:

@@ -4,20 +4,21 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from latexify.artifacts.names import GEOMETRY_NAME
 
 
 @dataclass(frozen=True, kw_only=True)
 class Geometry:
-    """How to draw an ink for a model. All values are in pixels."""
+    """How to draw an ink for a model, and what to do with pictures. All numbers are in pixels."""
 
     height_px: int
     width_px: int
     margin_px: float
     pen_width_px: float
     max_stroke_px: float | None = None  # upper limit of an ink's median stroke; None: every ink fills the canvas
+    pictures: Literal["traced", "fitted"] = "traced"  # whether pictures are traced and drawn, or fitted as they are
     width_step_px: int | None = None  # pictures are as wide as their ink needs, in such steps; None: all are equal
 
     @classmethod
@@ -30,6 +31,8 @@ class Geometry:
         values = asdict(self)
         if self.width_step_px is None:
             del values["width_step_px"]  # as before there were steps, so that fingerprints stay
+        if self.pictures == "traced":
+            del values["pictures"]  # the same
         return values
 
 

@@ -5,13 +5,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from latexify.artifacts.manifest import read_manifest
+from latexify.artifacts.names import SHARDS
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.drawing.draw import Canvas
+from latexify.pipeline.engine.engine import Engine
 from latexify.pipeline.image.strokes import trace_picture
 from latexify.pipeline.image.trace import picture_of
 from latexify.pipeline.ingest import chunks, pictures
 from latexify.shards.format.index import open_split
 from latexify.shards.reading.reader import SampleReader
+from latexify.shards.verify.verify import verify
+from latexify.trainer.model.canvas import Geometry
 from tests.support.picture_data import CANVAS, picture, put, rejects, run_ingest, run_rasterize, run_source, table
 from tests.support.small_project import bytes_of
 
@@ -28,13 +33,18 @@ def dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_traced_picture_is_drawn_as_the_recognizer_draws_it(dataset: Path) -> None:
+@pytest.mark.parametrize("trace", [True, False])
+def test_a_picture_is_drawn_as_the_recognizer_draws_it(dataset: Path, trace: bool) -> None:  # noqa: FBT001
     """A model that is trained on other pictures than it is given reads them worse."""
-    run_source(dataset, split_by="label", valid_fraction=0, test_fraction=0)
+    run_source(dataset, trace=trace, valid_fraction=0, test_fraction=0)
     counts = run_ingest(dataset)
     assert counts["rows"]["train"] == 16
-    assert rejects(dataset)["images/p03.png"] == ("duplicate-ink", "same strokes as again%2Epng (train)")
+    what = "strokes" if trace else "picture"
+    assert rejects(dataset)["images/p03.png"] == ("duplicate-ink", f"same {what} as again%2Epng (train)")
     run_rasterize(dataset)
+    assert verify(dataset / "shards", encode=None, engine=Engine(backend="sequential")).shown == []
+    treatment = Geometry.from_params(read_manifest(dataset / "shards", SHARDS).params).pictures
+    assert treatment == ("traced" if trace else "fitted")
     index = open_split(dataset / "shards", "train")
     geometry = CANVAS.model_dump(include={"height_px", "width_px", "margin_px", "pen_width_px", "max_stroke_px"})
     with SampleReader(index) as reader:
@@ -42,11 +52,11 @@ def test_a_traced_picture_is_drawn_as_the_recognizer_draws_it(dataset: Path) -> 
     assert len(samples) == 16
     for sample in samples:
         name = sample.key.replace("%2E", ".")
-        expected = picture_of((dataset / "raw/images" / name).read_bytes(), Canvas(**geometry))
+        expected = picture_of((dataset / "raw/images" / name).read_bytes(), Canvas(**geometry), is_traced=trace)
         assert np.array_equal(sample.pixels, expected)
 
 
-@pytest.mark.parametrize("trace", [True])
+@pytest.mark.parametrize("trace", [True, False])
 def test_bytes_do_not_depend_on_the_number_of_jobs(dataset: Path, trace: bool) -> None:  # noqa: FBT001
     """Shards that were made on a laptop and on a server must be equal."""
     run_source(dataset, trace=trace)

@@ -26,7 +26,7 @@ from latexify.pipeline.engine.versions import versions
 from latexify.pipeline.inks.ink import INK_SCHEMA, TOKEN_IDS
 from latexify.pipeline.rasterize import worker as render
 from latexify.pipeline.rasterize.plan import find_rows
-from latexify.pipeline.rasterize.prepare import append_inks, scratch_folder, with_scales
+from latexify.pipeline.rasterize.prepare import append_inks, scratch_folder, with_pictures
 from latexify.shards.format import png
 from latexify.shards.format.index import open_split
 from latexify.shards.format.record import find_finished, record_path, recorded_shards
@@ -323,7 +323,7 @@ def test_a_sidecar_that_is_no_sidecar_is_not_believed(rasterize: Rasterize, inks
 def test_memory_does_not_grow_with_the_inks(tmp_path: Path) -> None:
     """Pages of the inks would add up until the main process holds all of them."""
     row = {**ink_row(1, "train", "ab"), "points": [1.0] * 4000, "stroke_lengths": [2000]}
-    batch = with_scales(pa.RecordBatch.from_pylist([row] * 500, schema=INK_SCHEMA))
+    batch = with_pictures(pa.RecordBatch.from_pylist([row] * 500, schema=INK_SCHEMA))
     ids = pa.array([[1, 2, 3]] * len(batch), TOKEN_IDS)
     with scratch_folder(tmp_path) as folder, (folder / "inks").open("wb") as file:
         pieces = [append_inks(file, batch, ids, path=folder / "inks") for _ in range(16)]

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from joblib import Parallel, delayed
-
 T = TypeVar("T")
 
 FORMULAS_AT_ONCE = 32
@@ -18,6 +16,8 @@ def for_each_formula(
 
     `work` gets some formulas at a time, in one of at most `jobs` processes.
     """
+    from joblib import Parallel, delayed  # noqa: PLC0415  # the service typesets single formulas without it
+
     distinct = list(dict.fromkeys(formulas))
     blocks = [distinct[start : start + FORMULAS_AT_ONCE] for start in range(0, len(distinct), FORMULAS_AT_ONCE)]
     num_processes = max(1, min(jobs, len(blocks)))  # starting more than there is work for takes seconds

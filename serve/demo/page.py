@@ -10,7 +10,7 @@ import streamlit as st
 from latexify.pipeline.image.formats import picture_suffixes
 from latexify.serve.demo.examples import DemoExample
 from latexify.serve.demo.inference import DemoFailure, DemoResult, SharedRecognizer
-from latexify.serve.demo.widgets import STATIC, candidates, sheet
+from latexify.serve.demo.widgets import SERVICE_STATIC, candidates, sheet
 from latexify.serve.files import BY_CONTENT, INK_SUFFIXES
 from latexify.serve.http.limits import MAX_BEAMS
 from latexify.serve.http.requests import RequestItem
@@ -20,7 +20,7 @@ BEAMS = 4  # default beam width
 
 def show(recognizer: SharedRecognizer, examples: Sequence[DemoExample], *, model: Path) -> None:
     """Show the page; its footer names the model's folder."""
-    icon = (STATIC / "icon.svg").read_text(encoding="utf-8")
+    icon = (SERVICE_STATIC / "icon.svg").read_text(encoding="utf-8")
     st.set_page_config(page_title="latexify", page_icon=icon, layout="wide")
     st.header("Handwriting to LaTeX", anchor=False)
     body = st.container()

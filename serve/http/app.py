@@ -23,11 +23,25 @@ from latexify.serve.http.metrics import RequestCounter, ServiceMetrics
 from latexify.serve.http.request_body import BodyReceiver, wait_for_disconnect
 from latexify.serve.http.worker import ServiceSettings, Worker
 
-SCRIPTS = ("sheet.js", "clipboard.js", "write.js")
-ROUTES = frozenset(
-    {"/", "/recognize", "/invocations", "/health", "/ready", "/ping", "/metrics", "/openapi.json"}
-    | {f"/{name}" for name in SCRIPTS}
+PAGE_FILES = (
+    "write.css",
+    "sheet.js",
+    "clipboard.js",
+    "formula.js",
+    "readings.js",
+    "files.js",
+    "history.js",
+    "write.js",
 )
+ROUTES = frozenset(
+    {"/", "/recognize", "/invocations", "/typeset", "/health", "/ready", "/ping", "/metrics", "/openapi.json"}
+    | {f"/{name}" for name in PAGE_FILES}
+)
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""Keeps a browser from loading anything from other servers for the page, and other pages from framing it."""
 Formats = Annotated[
     list[Format], Query(description="Formats in which the answer is wanted beside the LaTeX; may be repeated.")
 ]
@@ -118,6 +132,13 @@ def _add_recognition(app: FastAPI, worker: Worker, bodies: BodyReceiver) -> None
             include_in_schema=path == "/recognize",
         )(recognize)
 
+    async def typeset(request: Request) -> JSONResponse:
+        """Draw formulas and write them in each format, for the page."""
+        async with bodies.receive(request.receive, request.headers) as body:
+            return JSONResponse({"results": await worker.typeset(body)})
+
+    app.post("/typeset", include_in_schema=False)(typeset)
+
 
 def _result(work: "asyncio.Future[dict[str, Any]]", *, has_gone: bool, timeout_s: float) -> dict[str, Any]:
     if work.done():
@@ -143,23 +164,23 @@ def _add_other_routes(app: FastAPI, worker: Worker, metrics: ServiceMetrics) -> 
         return Response(metrics.page(), media_type=CONTENT_TYPE_LATEST)
 
     async def page() -> Response:
-        policy = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'unsafe-inline'"
-        return FileResponse(STATIC / "write.html", headers={"Content-Security-Policy": policy})
+        return FileResponse(STATIC / "write.html", headers={"Content-Security-Policy": PAGE_POLICY})
 
     app.get("/health")(health)
     app.get("/ready", responses={503: {"model": schemas.ErrorSchema}})(ready)
     app.get("/ping", include_in_schema=False)(ready)
     app.get("/metrics", response_class=PlainTextResponse)(metrics_page)
     app.get("/", include_in_schema=False)(page)
-    for name in SCRIPTS:
-        app.get(f"/{name}", include_in_schema=False)(_script_route(STATIC / name))
+    app.get("/favicon.ico", include_in_schema=False)(_file_route(STATIC / "icon.svg"))
+    for name in PAGE_FILES:
+        app.get(f"/{name}", include_in_schema=False)(_file_route(STATIC / name))
 
 
-def _script_route(path: Path) -> Callable[[], Awaitable[Response]]:
-    async def script() -> Response:
+def _file_route(path: Path) -> Callable[[], Awaitable[Response]]:
+    async def file() -> Response:
         return FileResponse(path)
 
-    return script
+    return file
 
 
 def _add_error_handlers(app: FastAPI) -> None:

@@ -16,6 +16,7 @@ from latexify.serve.http.http_errors import HttpError, busy, unusable
 from latexify.serve.http.limits import Limits
 from latexify.serve.http.metrics import ServiceMetrics
 from latexify.serve.http.requests import RequestItem, parse_request
+from latexify.serve.http.typesetting import parse_formulas, typeset_formula
 from latexify.serve.recognizer import Recognizer
 from latexify.trainer.inference.runtime import Runtime
 
@@ -109,6 +110,12 @@ class Worker:
                     return await self._read(request.items[0], options, formats)
                 results = await asyncio.gather(*(self._read_or_error(item, options, formats) for item in request.items))
                 return {"results": results}
+
+    async def typeset(self, body: bytes) -> list[dict[str, Any]]:
+        """Typeset the formulas of a body (`latexify.serve.http.typesetting`). Raises HttpError if it cannot be read."""
+        formulas = parse_formulas(body)
+        with self.slots.take(1):
+            return await self._in_thread(lambda: [typeset_formula(formula) for formula in formulas])
 
     def _check(self, options: SearchOptions) -> None:
         assert self._recognizer is not None

@@ -19,7 +19,9 @@ function makeWidget(root) {
 
   function changed(example) {
     clearTimeout(timer);
-    find(".undo").disabled = find(".clear").disabled = sheet.strokes.length === 0;
+    find(".undo").disabled = !sheet.canUndo();
+    find(".redo").disabled = !sheet.canRedo();
+    find(".clear").disabled = sheet.strokes.length === 0;
     find(".hint").hidden = sheet.strokes.length > 0;
     for (const button of root.querySelectorAll(".examples button"))
       button.setAttribute("aria-pressed", String(button.dataset.key === example));
@@ -58,6 +60,11 @@ function makeWidget(root) {
   }
 
   find(".undo").addEventListener("click", sheet.undo);
+  find(".redo").addEventListener("click", sheet.redo);
+  find(".eraser").addEventListener("click", () => {
+    sheet.isErasing = !sheet.isErasing;
+    find(".eraser").setAttribute("aria-pressed", String(sheet.isErasing));
+  });
   find(".clear").addEventListener("click", sheet.clear);
   return widget;
 }

@@ -1,17 +1,26 @@
 "use strict";
 // A sheet to write on, for the service's page and the demo. Records the pen's strokes in CSS pixels.
 const MIN_STEP_PX = 1;
+const ERASER_PX = 12; // how near the eraser must come to a stroke
+const MAX_STEPS = 200; // that can be undone
 
-// onBegin: called when the pen touches the sheet. onEnd: called when it is lifted or strokes were removed;
+// onBegin: called when the pen touches the sheet. onEnd: called when it is lifted or strokes were changed otherwise;
 // `sheet.strokes` is the ink.
 function makeSheet(canvas, { onBegin, onEnd }) {
   const pen = canvas.getContext("2d");
-  let current = null;
+  let current = null; // the pen or finger that writes
+  let past = []; // the inks before each change
+  let future = []; // the inks that were undone
 
   const sheet = {
     strokes: [],
-    undo: () => change(sheet.strokes.slice(0, -1)),
-    clear: () => change([]),
+    isErasing: false, // whether the pen erases
+    canUndo: () => past.length > 0,
+    canRedo: () => future.length > 0,
+    undo: () => step(past, future),
+    redo: () => step(future, past),
+    clear: () => change([]), // can be undone
+    change, // to other strokes, in pixels of the sheet; can be undone
     show, // replaces the ink by strokes in any unit
     draw,
     watch: new ResizeObserver(fit),
@@ -43,14 +52,31 @@ function makeSheet(canvas, { onBegin, onEnd }) {
     pen.stroke();
   }
 
+  function remember() {
+    past = [...past.slice(1 - MAX_STEPS), [...sheet.strokes]];
+    future = [];
+  }
+
   function change(strokes) {
+    if (strokes.length || sheet.strokes.length) remember();
+    set(strokes);
+  }
+
+  function step(from, to) {
+    if (from.length === 0) return;
+    to.push([...sheet.strokes]);
+    set(from.pop());
+  }
+
+  function set(strokes) {
     current = null;
     sheet.strokes = strokes;
-    draw();
+    fit();
     onEnd();
   }
 
   function show(strokes) {
+    remember();
     current = null;
     sheet.strokes = placed(strokes, canvas.clientWidth, canvas.clientHeight);
     draw();
@@ -61,18 +87,35 @@ function makeSheet(canvas, { onBegin, onEnd }) {
     return [event.clientX - box.left - canvas.clientLeft, event.clientY - box.top - canvas.clientTop];
   }
 
+  function erase(place) {
+    const left = sheet.strokes.filter((stroke) => distance(stroke, place) > ERASER_PX);
+    if (left.length === sheet.strokes.length) return;
+    if (!current.hasErased) remember();
+    current.hasErased = true;
+    sheet.strokes = left;
+  }
+
   canvas.addEventListener("pointerdown", (event) => {
-    if (event.button !== 0) return;
+    const isEraser = sheet.isErasing || (event.pointerType === "pen" && event.button === 5); // a pen's other end
+    if (event.button !== 0 && !isEraser) return;
     if (current !== null) {
       // ignore a second finger; a pen replaces the stroke of a resting hand
       if (event.pointerType !== "pen" || current.type === "pen") return;
-      sheet.strokes.pop();
+      if (current.points) {
+        sheet.strokes.pop();
+        past.pop();
+      }
     }
     event.preventDefault();
     canvas.focus({ preventScroll: true, focusVisible: false });
     canvas.setPointerCapture(event.pointerId);
-    current = { id: event.pointerId, type: event.pointerType, points: [positionOf(event)] };
-    sheet.strokes.push(current.points);
+    const place = positionOf(event);
+    current = { id: event.pointerId, type: event.pointerType, points: isEraser ? null : [place], hasErased: false };
+    if (isEraser) erase(place);
+    else {
+      remember();
+      sheet.strokes.push(current.points);
+    }
     onBegin();
     draw();
   });
@@ -80,8 +123,12 @@ function makeSheet(canvas, { onBegin, onEnd }) {
   canvas.addEventListener("pointermove", (event) => {
     if (current === null || event.pointerId !== current.id) return;
     const steps = event.getCoalescedEvents ? event.getCoalescedEvents() : [];
-    for (const step of steps.length ? steps : [event]) {
-      const [x, y] = positionOf(step);
+    for (const each of steps.length ? steps : [event]) {
+      const [x, y] = positionOf(each);
+      if (!current.points) {
+        erase([x, y]);
+        continue;
+      }
       const [lastX, lastY] = current.points[current.points.length - 1];
       if (Math.hypot(x - lastX, y - lastY) >= MIN_STEP_PX) current.points.push([x, y]);
     }
@@ -91,18 +138,28 @@ function makeSheet(canvas, { onBegin, onEnd }) {
   for (const name of ["pointerup", "pointercancel"]) {
     canvas.addEventListener(name, (event) => {
       if (current === null || event.pointerId !== current.id) return;
+      const { points } = current;
       current = null;
+      if (points && isScribble(points)) {
+        const others = sheet.strokes.slice(0, -1);
+        const left = others.filter((stroke) => !isCovered(stroke, points));
+        if (left.length < others.length) sheet.strokes = left; // the scribble crosses them out
+        draw();
+      }
       onEnd();
     });
   }
 
   canvas.addEventListener("keydown", (event) => {
-    const isUndo = event.key === "Backspace" || (event.key === "z" && (event.ctrlKey || event.metaKey));
-    const isClear = event.key === "Delete" || event.key === "Escape";
-    if ((!isUndo && !isClear) || sheet.strokes.length === 0) return;
+    const isCommand = event.ctrlKey || event.metaKey;
+    const key = event.key.toLowerCase();
+    const isRedo = isCommand && (key === "y" || (key === "z" && event.shiftKey));
+    const isUndo = key === "backspace" || (isCommand && key === "z" && !event.shiftKey);
+    const isClear = key === "delete" || key === "escape";
+    const action = isRedo ? sheet.redo : isUndo ? sheet.undo : isClear && sheet.strokes.length ? sheet.clear : null;
+    if (action === null) return;
     event.preventDefault();
-    if (isUndo) sheet.undo();
-    else sheet.clear();
+    action();
   });
 
   sheet.watch.observe(canvas);
@@ -111,11 +168,59 @@ function makeSheet(canvas, { onBegin, onEnd }) {
 
 // Strokes in any unit, scaled to fit the sheet with margins, and centred.
 function placed(strokes, width, height) {
-  const xs = strokes.flatMap((stroke) => stroke.map(([x]) => x));
-  const ys = strokes.flatMap((stroke) => stroke.map(([, y]) => y));
-  const [left, top] = [xs, ys].map((values) => values.reduce((a, b) => Math.min(a, b), Infinity));
-  const [inkWidth, inkHeight] = [xs.reduce((a, b) => Math.max(a, b), left) - left, ys.reduce((a, b) => Math.max(a, b), top) - top];
+  const { left, top, right, bottom } = boxOf(strokes.flat());
+  const [inkWidth, inkHeight] = [right - left, bottom - top];
   const scale = Math.min((0.85 * width) / (inkWidth || 1), (0.7 * height) / (inkHeight || 1));
   const [x0, y0] = [(width - scale * inkWidth) / 2 - scale * left, (height - scale * inkHeight) / 2 - scale * top];
   return strokes.map((stroke) => stroke.map(([x, y]) => [x0 + scale * x, y0 + scale * y]));
+}
+
+function boxOf(points) {
+  const box = { left: Infinity, top: Infinity, right: -Infinity, bottom: -Infinity };
+  for (const [x, y] of points) {
+    box.left = Math.min(box.left, x);
+    box.right = Math.max(box.right, x);
+    box.top = Math.min(box.top, y);
+    box.bottom = Math.max(box.bottom, y);
+  }
+  return box;
+}
+
+// The least distance of a stroke from a place, in pixels.
+function distance(stroke, [x, y]) {
+  let least = Infinity;
+  stroke.forEach(([x1, y1], i) => {
+    const [x2, y2] = stroke[Math.min(i + 1, stroke.length - 1)];
+    const length2 = (x2 - x1) ** 2 + (y2 - y1) ** 2;
+    const share = length2 ? Math.max(0, Math.min(1, ((x - x1) * (x2 - x1) + (y - y1) * (y2 - y1)) / length2)) : 0;
+    least = Math.min(least, Math.hypot(x - x1 - share * (x2 - x1), y - y1 - share * (y2 - y1)));
+  });
+  return least;
+}
+
+// Whether a stroke goes to and fro as nobody writes: it turns back at least five times, each time by a third of its
+// extent, along one axis. A w turns back three times.
+function isScribble(points) {
+  const { left, top, right, bottom } = boxOf(points);
+  return [[0, right - left], [1, bottom - top]].some(([axis, extent]) => extent >= 15 && turnsOf(points, axis, extent / 3) >= 5);
+}
+
+function turnsOf(points, axis, least) {
+  let [turns, direction, extreme] = [0, 0, points[0][axis]];
+  for (const point of points) {
+    const change = point[axis] - extreme;
+    if (direction === 0 ? Math.abs(change) >= least : -direction * change >= least) {
+      if (direction !== 0) turns += 1;
+      direction = Math.sign(change);
+      extreme = point[axis];
+    } else if (direction * change > 0) extreme = point[axis];
+  }
+  return turns;
+}
+
+// Whether most of a stroke lies in the box of the scribble.
+function isCovered(stroke, scribble) {
+  const { left, top, right, bottom } = boxOf(scribble);
+  const inside = stroke.filter(([x, y]) => x >= left && x <= right && y >= top && y <= bottom);
+  return inside.length >= 0.6 * stroke.length;
 }

@@ -126,7 +126,12 @@ def test_a_visitor_who_writes_gets_latex(page: Page, recognizer: Recognizer) -> 
     expect_ink(page, recognizer)
     page.click(first("button.clear"))
     page.wait_for(f"{LATEX}.length === 0")
-    assert page.value(f"{first('button.undo')}.disabled")
+    assert page.value(f"{first('button.clear')}.disabled")
+    page.click(first("button.undo"))  # Clear is one key, which is pressed by mistake
+    assert len(page.value(STROKES)) == 1
+    expect_ink(page, recognizer)
+    page.click(first("button.redo"))
+    page.wait_for(f"{LATEX}.length === 0")
 
     page.click(first(".examples button:nth-child(3)"))
     page.wait_for(first(".label"))

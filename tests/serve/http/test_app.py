@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from latexify.serve.http.app import ROUTES
+from latexify.serve.http.app import PAGE_FILES, ROUTES
 from latexify.serve.recognizer import Recognition, Recognizer
 from tests.support.handwriting import encoded, ink, inkml, png_without_pixels, strokes
 from tests.support.http_service import STROKES, make_service, metric, wait_until
@@ -200,5 +200,11 @@ def test_the_page_uses_routes_that_exist(client: TestClient) -> None:
     assert page.headers["content-type"].startswith("text/html")
     assert script.headers["content-type"].startswith("text/javascript")
     assert 'src="/write.js"' in page.text
-    assert '"/recognize?beams=3"' in script.text
+    assert "/recognize?${QUALITIES" in script.text
+    for name in PAGE_FILES:
+        assert f'"/{name}"' in page.text
+        assert client.get(f"/{name}").status_code == 200
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
     assert "//" not in page.text.replace("<!-- -->", "")

@@ -17,14 +17,16 @@ from latexify.trainer.loop.history import HistoryRow, write_history
 from latexify.trainer.model.model import LoadedModel
 from latexify.trainer.model.pretrained import without_progress_bars
 
+PROCESSOR_NAME = "preprocessor_config.json"
+
 
 def export_model(
     loaded: LoadedModel, out: Path, *, manifest: Manifest, rows: list[HistoryRow], dtype: torch.dtype = torch.float32
 ) -> None:
     """Write model, tokenizer, grammar, image processor, geometry and history, and the manifest last.
 
-    `VisionEncoderDecoderModel`, `AutoTokenizer` and `AutoImageProcessor` load it by `from_pretrained(out)`; the
-    processor turns a shard's PNG, as RGB, into exactly what the model was trained on.
+    `VisionEncoderDecoderModel` and `AutoProcessor` (or `AutoTokenizer` and `AutoImageProcessor`) load it by
+    `from_pretrained(out)`; the processor turns a shard's PNG, as RGB, into exactly what the model was trained on.
 
     The weights of the model itself are rounded to `dtype`, too, so that it equals what is stored. Raises LatexifyError
     if one of them is beyond the range of `dtype`.
@@ -36,11 +38,13 @@ def export_model(
         (out / name).unlink(missing_ok=True)
     with without_progress_bars():
         loaded.model.save_pretrained(out)
-    _set_loading_dtype(out)
+    # in half precision, a CPU is slow, and the output of the image processor would have to be converted as well
+    _add_to_json(out / CONFIG_NAME, dtype="float32")
     loaded.tokenizer.save_pretrained(out)
     if loaded.allowances is not None:
         write_grammar(out, loaded.allowances)
     _image_processor(loaded).save_pretrained(out)
+    _add_to_json(out / PROCESSOR_NAME, processor_class="TrOCRProcessor")  # or AutoProcessor gives the bare tokenizer
     write_json(out / GEOMETRY_NAME, loaded.geometry.to_dict())
     _let_others_read(out)
     write_history(out, rows)
@@ -67,15 +71,10 @@ def _round_weights(model: nn.Module, dtype: torch.dtype) -> None:
             raise LatexifyError(f"the weights {name} do not fit into {dtype}: set train.export_dtype to float32")
 
 
-def _set_loading_dtype(out: Path) -> None:
-    """Make `from_pretrained` load float32, whatever is stored; it takes the format from config.json by default.
-
-    In half precision a CPU is slow, and the output of the image processor would have to be converted as well.
-    """
-    path = out / CONFIG_NAME
-    config = json.loads(path.read_text(encoding="utf-8"))
-    config["dtype"] = "float32"
-    write_atomically(path, (json.dumps(config, indent=2, sort_keys=True) + "\n").encode())
+def _add_to_json(path: Path, **values: str) -> None:
+    """Set values in a file that transformers wrote."""
+    content = json.loads(path.read_text(encoding="utf-8")) | values
+    write_atomically(path, (json.dumps(content, indent=2, sort_keys=True) + "\n").encode())
 
 
 def _image_processor(loaded: LoadedModel) -> ViTImageProcessorPil:

@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
-from transformers import VisionEncoderDecoderModel
+from transformers import AutoProcessor, AutoTokenizer, TrOCRProcessor, VisionEncoderDecoderModel
 
 from latexify.artifacts.manifest import read_manifest
 from latexify.artifacts.names import MODEL
 from latexify.common.errors import LatexifyError
+from latexify.common.package_data import default_model
 from latexify.trainer.inference.open import open_model
 from latexify.trainer.model.model import load_model
 from tests.support.reading_models import export_folder, make_loaded, random_pictures
@@ -43,6 +45,20 @@ def test_half_the_size_reads_alike(
     assert open_model(half, device="cpu").inference.generate(random_pictures(1).numpy(), max_tokens=4)
     manifests = [read_manifest(folder, MODEL).fingerprint for folder in (half, full)]
     assert manifests[0] != manifests[1], "figures of one must not pass for the other's"
+
+
+def test_one_processor_has_both_halves(finished_run: tuple[Path, dict[str, Any]]) -> None:
+    """TrOCR's tutorials begin with `AutoProcessor`; it gave the bare tokenizer, which takes no pictures."""
+    for folder in (finished_run[0] / "model", default_model()):
+        processor = AutoProcessor.from_pretrained(folder)
+        assert isinstance(processor, TrOCRProcessor)
+        size = processor.image_processor.size
+        picture = Image.new("RGB", (size["width"], size["height"]), "white")
+        pixels = processor(images=picture, return_tensors="pt").pixel_values
+        assert pixels.shape[-2:] == (size["height"], size["width"])
+        assert torch.equal(pixels, torch.ones_like(pixels))
+        ids = AutoTokenizer.from_pretrained(folder)("1+1").input_ids
+        assert processor.tokenizer("1+1").input_ids == ids
 
 
 def test_a_weight_beyond_half_precision_is_refused(tmp_path: Path) -> None:

@@ -107,7 +107,8 @@ def _draw_together(inks: pa.RecordBatch, variants: list[int], settings: RenderSe
     extents, token_ids = extents_of(inks), _lists(inks["token_ids"])
     facts = zip(keys, pngs, variants, descriptions, extents, token_ids, strict=True)
     for key, png, variant, description, extent, ids in facts:
-        description |= {"extent": extent, "variant": variant}
+        # no null: libraries that infer types from the first samples could not read the others
+        description |= {"writer": description["writer"] or "", "extent": extent, "variant": variant}
         label = description["normalized_label"]
         yield EncodedSample(key=key, label=label, png=png, token_ids=ids, description=description)
 

@@ -106,7 +106,7 @@ class SampleReader:
         return [self._decode(sample, target) for sample, target in zip(self._fetch(rows), pixels, strict=True)]
 
     def describe(self, rows: Rows) -> list[dict[str, Any]]:
-        """Read the JSON of these rows: label (raw), normalized_label, writer, source, num_strokes, extent.
+        """Read the JSON of these rows: label (raw), normalized_label, writer (or None), source, num_strokes, extent.
 
         Raises as :meth:`read`.
         """
@@ -180,6 +180,8 @@ class SampleReader:
             raise self._damaged(shard_id, key, error) from None
         if not isinstance(description, dict):
             raise self._damaged(shard_id, key, "its JSON is not an object")
+        if not description.get("writer"):
+            description["writer"] = None  # written as an empty text; shards of earlier versions have null
         return description
 
     def _shard(self, shard_id: int) -> Location:

@@ -78,7 +78,7 @@ def make_sample(split: str, number: int, *, content_of: str) -> EncodedSample:
         label=label,
         png=encode_png(draw(symbols)),
         token_ids=ids,
-        description={"label": label},
+        description={"label": label, "writer": f"w{number % 3}"},
     )
 
 

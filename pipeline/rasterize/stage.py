@@ -33,7 +33,7 @@ from latexify.pipeline.rasterize.worker import RenderSettings, ShardTask, draw_s
 from latexify.shards.format.record import recorded_shards, write_index_from_records
 from latexify.shards.format.writer import ShardRecord, shard_name
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 
 def run(  # noqa: PLR0913  # the contract of every stage: parameters, inputs, outputs, and how to run

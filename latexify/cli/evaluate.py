@@ -14,7 +14,10 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one parameter per option
     context: typer.Context,
     paths: Annotated[
         list[str],
-        typer.Argument(help="Labelled InkML (files, folders, archives), or one folder of shards or inks."),
+        typer.Argument(
+            help="Labelled InkML (files, folders, archives), folders or archives of pictures, or one folder of shards "
+            "or inks."
+        ),
     ],
     model: Annotated[
         list[Path] | None,
@@ -29,11 +32,19 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one parameter per option
     out: Annotated[
         Path | None, typer.Option(help="Output folder. Default: data/evaluation.", show_default=False)
     ] = None,
+    labels: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="List of labels of pictures: CSV, TSV, JSON lines, Parquet …; repeat it for several. Default: looked "
+            "for among the pictures.",
+            show_default=False,
+        ),
+    ] = None,
     label: Annotated[
         list[str] | None,
         typer.Option(
-            help=f"Annotation that holds the label; repeat it for several, the first that an ink has wins. Default: "
-            f"{', '.join(LABEL_ANNOTATIONS)}.",
+            help="Annotation (or column of the list) that holds the label; repeat it for several, the first that an "
+            f"ink has wins. Default: {', '.join(LABEL_ANNOTATIONS)}.",
             show_default=False,
         ),
     ] = None,
@@ -43,7 +54,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one parameter per option
     visual: Annotated[bool, typer.Option(help="Typeset the formulas and compare their looks.")] = True,
     device: Device = None,
 ) -> None:
-    """Evaluate models on labelled inks: predictions, scores with intervals, tables and a report.
+    """Evaluate models on labelled inks or pictures: predictions, scores with intervals, tables and a report.
 
     Needs neither params.yaml nor training data. Inks are drawn as each model needs them. What cannot be evaluated is
     counted and named.
@@ -54,7 +65,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one parameter per option
         from latexify.eval.config import PredictParams
         from latexify.pipeline.engine.engine import usable_cpus
     with extra_needed("recognize"):
-        from latexify.serve.evaluate.evaluation import EvaluationSettings, check_models, run
+        from latexify.serve.evaluate.evaluation import EvaluationSettings, check_models, run, treatments_of
         from latexify.serve.evaluate.sets import open_set
 
     params = workspace.params_or_defaults
@@ -63,9 +74,11 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one parameter per option
     test_set = open_set(
         [location_of(path) for path in paths],
         names=paths,
-        labels=label or LABEL_ANNOTATIONS,
+        labels=label,
+        lists=labels or [],
         split=split,
         inks=workspace.inks,
+        treatments=treatments_of(models),
     )
     settings = EvaluationSettings(
         predict=PredictParams(split=split, num_beams=beams, num_drawings=drawings, constrained=constrained, only=only),

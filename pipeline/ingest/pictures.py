@@ -48,7 +48,12 @@ def parse_pictures(
             try:
                 # labels first, because they take no time
                 texts = _texts(member, item=item, plan=plan, params=params, normalize=normalize_once)
-                content = _read(reader.load(member, item=item), plan=plan, params=params)
+                content = read_picture(
+                    reader.load(member, item=item),
+                    trace=plan.pictures.trace,
+                    max_file_bytes=plan.pictures.max_file_bytes,
+                    max_points=params.max_points,
+                )
             except UnusableInkError as error:
                 detail = printable(error.detail)
                 rejections.append(Rejection(key=key, source=source, reason=error.reason, detail=detail))
@@ -75,26 +80,27 @@ def _texts(
     )
 
 
-def _read(member: Member, *, plan: SourcePlan, params: IngestParams) -> TracedPicture | CroppedPicture:
+def read_picture(
+    member: Member, *, trace: bool, max_file_bytes: int, max_points: int
+) -> TracedPicture | CroppedPicture:
     """Trace or crop a picture. Raises UnusableInkError if it cannot be read, is blank or too large."""
-    assert plan.pictures is not None, "or the chunk would hold no pictures"
     if not member.is_file:
         raise UnusableInkError(Reason.NOT_PICTURE, "a link or a device, not a file")
     if member.data is None:
-        problem = f"{member.num_bytes} bytes, at most {plan.pictures.max_file_bytes} are allowed"
+        problem = f"{member.num_bytes} bytes, at most {max_file_bytes} are allowed"
         raise UnusableInkError(Reason.TOO_LARGE, problem)
     if not member.data:
         raise UnusableInkError(Reason.EMPTY_FILE, "the file is empty")
     try:
         grey = decode_image(member.data)
-        if not plan.pictures.trace:
+        if not trace:
             return crop_picture(grey)
         traced = trace_picture(grey)
     except PictureError as error:
         raise UnusableInkError(error.reason, str(error)) from None
     num_points = sum(map(len, traced.strokes))
-    if num_points > params.max_points:
-        problem = f"{num_points} points were traced, at most {params.max_points} are allowed"
+    if num_points > max_points:
+        problem = f"{num_points} points were traced, at most {max_points} are allowed"
         raise UnusableInkError(Reason.TOO_LARGE, problem)
     return traced
 

@@ -16,6 +16,7 @@ class Account:
 
     num_scored: int
     rejections: Sequence[Rejection] = ()
+    noun: str = "inks"  # what the inputs are
     others: Mapping[str, int] = field(default_factory=dict)  # files that are no inks, by suffix
 
     @property
@@ -34,11 +35,11 @@ class Account:
 
     def lines(self) -> list[str]:
         """Describe the account: a line of counts, and one for each reason with an example."""
-        lines = [f"{self.num_scored:,} of {self.num_inputs:,} inks are evaluated"]
+        lines = [f"{self.num_scored:,} of {self.num_inputs:,} {self.noun} are evaluated"]
         for reason, count in self.rejected.items():
             first = next(rejection for rejection in self.rejections if rejection.reason == reason)
             lines.append(f"left out: {count:,} x {reason}, such as {first.source}: {first.detail}")
         if self.others:
             kinds = ", ".join(f"{suffix} ({count:,})" for suffix, count in sorted(self.others.items()))
-            lines.append(f"not looked at, because they are no inks: {kinds}")
+            lines.append(f"not looked at, because they are no {self.noun}: {kinds}")
         return lines

@@ -12,6 +12,7 @@ from latexify.artifacts.files import write_atomically, write_json, write_parquet
 from latexify.artifacts.manifest import Manifest, write_manifest
 from latexify.artifacts.names import (
     EVALUATION,
+    GEOMETRY_NAME,
     MODEL,
     PREDICTIONS,
     PREDICTIONS_NAME,
@@ -20,7 +21,7 @@ from latexify.artifacts.names import (
     SAMPLES_NAME,
     SCORE_NAME,
 )
-from latexify.common.errors import LatexifyError
+from latexify.common.errors import LatexifyError, one_line
 from latexify.common.package_data import is_model, is_plain_trocr
 from latexify.eval.compare.files import MAX_FILES, compare_systems
 from latexify.eval.config import PredictParams, ReportParams, ScoreParams
@@ -33,8 +34,10 @@ from latexify.eval.report.stage import build_page
 from latexify.eval.score.stage import Scored, score_predictions
 from latexify.pipeline.inks.table import rejects_table
 from latexify.pipeline.latex import NORMALIZER_VERSION
+from latexify.serve.evaluate.pictures import Treatments
 from latexify.serve.evaluate.sets import EvaluationSet
 from latexify.trainer.inference.open import manifest_of
+from latexify.trainer.model.canvas import read_geometry
 
 VERSION = 1
 
@@ -88,6 +91,20 @@ def check_models(models: Sequence[Path]) -> None:
     for model in models:
         if not (is_model(model) or is_plain_trocr(model)):
             raise LatexifyError(f"{model} holds no model: correct --model, or run `{MODEL.producer}`")
+
+
+def treatments_of(models: Sequence[Path]) -> Treatments:
+    """Return what models need of pictures. Raises LatexifyError if the geometry of one cannot be read."""
+    needed, whole = set(), None
+    for model in models:
+        if is_plain_trocr(model):
+            whole = str(model)
+            continue
+        try:
+            needed.add(read_geometry(model).pictures)
+        except (OSError, ValueError, TypeError) as error:
+            raise LatexifyError(f"{model / GEOMETRY_NAME} cannot be read ({one_line(error)})") from None
+    return Treatments(traced="traced" in needed, fitted="fitted" in needed, whole=whole)
 
 
 def _folders(models: Sequence[Path]) -> dict[str, str]:

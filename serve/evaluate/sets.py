@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -17,11 +17,13 @@ from latexify.common.errors import LatexifyError
 from latexify.eval.metrics.structure import symbols_of
 from latexify.eval.predict.fit import describe
 from latexify.eval.predict.samples import EvaluationSample, EvaluationSamples, Rows, ShardSamples
+from latexify.pipeline.config import LABEL_ANNOTATIONS
 from latexify.pipeline.drawing.pictures import draw_rows, widths_of
 from latexify.pipeline.inks.ink import Ink, StrokeColumns
-from latexify.pipeline.inks.table import content_hashes, read_inks
+from latexify.pipeline.inks.table import content_hashes, picture_hash, read_inks
 from latexify.serve.evaluate.account import Account
-from latexify.serve.evaluate.inks import read_labelled_inks
+from latexify.serve.evaluate.inks import LabelledInks, read_labelled_inks
+from latexify.serve.evaluate.pictures import Treatments, hold_pictures, read_labelled_pictures
 from latexify.serve.recognizer import canvas_of
 from latexify.shards.format.index import SplitIndex, open_split
 from latexify.shards.reading.reader import SampleReader
@@ -52,11 +54,11 @@ class DrawnInks:
     """Samples drawn in memory, as the stage rasterize draws them, a batch at a time."""
 
     def __init__(self, inks: Sequence[Ink], geometry: Geometry) -> None:
-        self._inks = inks
+        self._inks = [_for_model(ink, geometry) for ink in inks]
         self._canvas = canvas_of(geometry)
         lengths = [len(symbols_of(ink.normalized_label)) + 1 for ink in inks]  # the end token is one more
         self._num_tokens = np.array(lengths, dtype=np.int32)
-        self._widths_px = widths_of(inks, self._canvas)
+        self._widths_px = widths_of(self._inks, self._canvas)
 
     @property
     def num_tokens(self) -> npt.NDArray[np.int32]:
@@ -75,6 +77,17 @@ class DrawnInks:
             EvaluationSample(key=ink.key, label=ink.label, reference=ink.normalized_label, pixels=pixels)
             for ink, pixels in zip(inks, draw_rows(inks, self._canvas), strict=True)
         ]
+
+
+def _for_model(ink: Ink, geometry: Geometry) -> Ink:
+    """Return what a model needs of an ink or picture. Raises LatexifyError if it is a picture that was not traced."""
+    if ink.picture is None or geometry.pictures == "fitted":
+        return ink
+    if not ink.strokes:
+        raise LatexifyError(
+            f"{ink.source} was not traced, and the model needs traced pictures: name the folder of the pictures instead"
+        )
+    return replace(ink, picture=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,24 +159,33 @@ class ShardSet:
         return read_manifest(folder, INKS).fingerprint == self.manifest.inputs.get(INKS.kind)
 
 
-def open_set(
-    paths: Sequence[Location], *, names: Sequence[str], labels: Sequence[str], split: str, inks: Location
+def open_set(  # noqa: PLR0913  # all that may say what a test set is
+    paths: Sequence[Location],
+    *,
+    names: Sequence[str],
+    labels: Sequence[str] | None,
+    lists: Sequence[str],
+    split: str,
+    inks: Location,
+    treatments: Treatments,
 ) -> EvaluationSet:
-    """Open the test set that paths name: one folder of shards or of ingested inks, or any ink files.
+    """Open the test set that paths name: one folder of shards or of ingested inks, or any ink files, or pictures.
 
     Args:
         paths: What is named.
         names: The same, as the user wrote it.
-        labels: Annotation types that may hold the label of an ink.
+        labels: Annotation types that may hold the label of an ink, or the column of a list; None: the usual ones.
+        lists: Lists of labels of pictures. None are needed if they are among the pictures.
         split: Which split of shards or ingested inks.
         inks: Folder of this project's inks, for shards that must be drawn anew.
+        treatments: What the models need of pictures.
 
     Raises:
         LatexifyError: If a path is missing or damaged, shards are named together with others, or nothing has a label.
     """
     artifacts = [name for path, name in zip(paths, names, strict=True) if _kind(path) in ARTIFACTS]
     if not artifacts:
-        read = read_labelled_inks(names, labels=labels, split=split)
+        read = _read(names, labels=labels, lists=lists, split=split, treatments=treatments)
         return InkSet(inks=read.inks, account=read.account, inputs={INKS.kind: _fingerprint(read.inks)})
     if len(paths) > 1:
         raise LatexifyError(f"{artifacts[0]} is a folder of this project's data: name it without others")
@@ -176,6 +198,17 @@ def open_set(
         index=open_split(folder, split),
         inks=list(dict.fromkeys([folder.parent / INKS.kind, inks])),
     )
+
+
+def _read(
+    names: Sequence[str], *, labels: Sequence[str] | None, lists: Sequence[str], split: str, treatments: Treatments
+) -> LabelledInks:
+    if not lists and not hold_pictures(names):
+        return read_labelled_inks(names, labels=labels or LABEL_ANNOTATIONS, split=split)
+    if labels is not None and len(labels) > 1:
+        raise LatexifyError("a list of labels has one column of LaTeX: name one with --label")
+    column = labels[0] if labels else None
+    return read_labelled_pictures(names, lists=lists, label_column=column, split=split, treatments=treatments)
 
 
 def _ink_set(folder: Location, *, split: str) -> InkSet:
@@ -199,6 +232,7 @@ def _kind(folder: Location) -> str:
 
 def _fingerprint(inks: Sequence[Ink]) -> str:
     """Return a hash of what is evaluated: keys, labels and strokes."""
-    hashes = content_hashes(StrokeColumns.of([ink.strokes for ink in inks]))
-    facts = [[ink.key, ink.label, strokes] for ink, strokes in zip(inks, hashes, strict=True)]
+    strokes = iter(content_hashes(StrokeColumns.of([ink.strokes for ink in inks if ink.picture is None])))
+    hashes = [next(strokes) if ink.picture is None else picture_hash(ink.picture) for ink in inks]
+    facts = [[ink.key, ink.label, content] for ink, content in zip(inks, hashes, strict=True)]
     return hashlib.sha256(canonical_json(facts).encode()).hexdigest()[:16]

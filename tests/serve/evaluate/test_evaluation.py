@@ -15,6 +15,7 @@ from latexify.eval.config import PredictParams, ReportParams, ScoreParams
 from latexify.eval.predict import stage as predict
 from latexify.eval.score import stage as score
 from latexify.serve.evaluate.evaluation import EvaluationSettings, run
+from latexify.serve.evaluate.pictures import Treatments
 from latexify.serve.evaluate.sets import EvaluationSet, open_set
 
 LABELS = ["normalizedLabel", "truth", "label"]
@@ -31,7 +32,15 @@ SETTINGS = EvaluationSettings(
 
 def opened(*paths: Path, inks: Path | None = None) -> EvaluationSet:
     """The test set that paths name."""
-    return open_set(paths, names=list(map(str, paths)), labels=LABELS, split="test", inks=inks or Path("nowhere"))
+    return open_set(
+        paths,
+        names=list(map(str, paths)),
+        labels=LABELS,
+        lists=[],
+        split="test",
+        inks=inks or Path("nowhere"),
+        treatments=Treatments(),
+    )
 
 
 def read(path: Path) -> Any:

@@ -59,13 +59,13 @@ def list_sources(paths: Sequence[str]) -> Sources:
     for path in paths:
         inside = walk_files(Path(path)) if Path(path).is_dir() else []
         shown = [Path(path, name) for name in inside if not is_hidden(name)]
-        taken = [file for file in shown if _is_taken(file)]
+        taken = [file for file in shown if is_taken(file)]
         others += Counter(file.suffix.lower() or file.name for file in {*shown} - {*taken})
         names += map(str, taken) if taken else [path]
     return Sources(names=names, others=dict(others))
 
 
-def _is_taken(file: Path) -> bool:
+def is_taken(file: Path) -> bool:
     """Whether a file of a folder is to be recognised."""
     suffix = file.suffix.lower()
     if suffix in HEIF_SUFFIXES:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from latexify.artifacts.location import store_errors
-from latexify.cli import compose, evaluate, inspect, publish, recipe, recognize, score, serve, stages
+from latexify.cli import compose, desktop, evaluate, inspect, publish, recipe, recognize, score, serve, stages
 from latexify.cli.options import Workspace
 from latexify.common.errors import LatexifyError, one_line
 from latexify.version import VERSION
@@ -28,7 +28,7 @@ app = typer.Typer(
 
 # by the panel of the help in which they are listed
 COMMANDS: dict[str, list[Callable[..., Any]]] = {
-    "Use a model": [recognize.recognize, serve.serve, serve.demo],
+    "Use a model": [recognize.recognize, desktop.clip, desktop.watch, serve.serve, serve.demo],
     "Pipeline": [
         stages.params,
         stages.inputs,

@@ -34,11 +34,21 @@ def read_pictures(section: ImagesParams, *, raw: Location) -> tuple[list[Picture
     of labels cannot be read.
     """
     inputs = [list_files(resolve_path(path, raw=raw), name=path) for path in section.paths]
+    _require_pictures(inputs)
     matched = match_pictures(inputs, _settings(section, raw=raw))
     pictures = sum(len(item.pictures) for item in inputs)
     labelled = sum(label.reason is None for label in matched.labels)
     notice(f"source: {labelled:,} of {pictures:,} pictures have a label{_left_out(inputs)}")
     return inputs, matched
+
+
+def _require_pictures(inputs: Sequence[PictureFiles]) -> None:
+    """Raise LatexifyError if an input has no pictures; say so if they are in archives inside."""
+    for item in inputs:
+        if not item.pictures:
+            archives = ", ".join(printable(f"{item.name}/{name}") for name in item.archives[:3])
+            advice = f"name the archives inside in images.paths ({archives})" if archives else "name another path"
+            raise LatexifyError(f"{item.path} holds no pictures: {advice}")
 
 
 def match_pictures(inputs: Sequence[PictureFiles], settings: ListSettings) -> Matched:

@@ -179,3 +179,6 @@ def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
         run_source(tmp_path)
     with pytest.raises(LatexifyError, match="elsewhere does not exist"):
         run_source(tmp_path, paths=["elsewhere"])
+    put(tmp_path / "raw/images", {"pictures.zip": b"PK"})
+    with pytest.raises(LatexifyError, match=r"no pictures: name the archives inside .*images/pictures\.zip"):
+        run_source(tmp_path)

@@ -47,9 +47,11 @@ def _read_parquet(data: bytes, *, source: str, names: ColumnNames) -> list[Label
             if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind)):
                 raise LatexifyError(f"the column {column!r} holds {kind}, not text: name another column")
         table = file.read(columns=list(kept.values()))
+        texts = {place: table[column].cast(pa.string()).to_pylist() for place, column in kept.items()}
+    except UnicodeDecodeError as error:
+        raise LatexifyError(f"a text is no UTF-8 ({first_line(error)}): write the file again") from None
     except (pa.ArrowException, OSError) as error:
         raise LatexifyError(f"it is no Parquet file, or damaged ({first_line(error)})") from None
-    texts = {place: table[column].cast(pa.string()).to_pylist() for place, column in kept.items()}
     rows = []
     for number in range(table.num_rows):
         values: list[str | None] = [None] * len(header)

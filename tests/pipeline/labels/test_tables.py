@@ -96,6 +96,7 @@ def test_columns_are_found_by_usual_names_or_by_those_that_are_given() -> None:
         (b"5", "l.json", {}, "neither a list of objects"),
         (b"PAR1 and no more", "l.parquet", {}, "no Parquet file"),
         (parquet(image=[b"1"], latex=["x"]), "l.parquet", {}, "'image' holds binary, not text"),
+        (parquet(image=pa.array([b"\xfb"]).view(pa.string()), latex=["x"]), "l.parquet", {}, "no UTF-8"),
         (b"image,latex\n", "l.csv", {"encoding": "klingon"}, "klingon"),
     ],
 )

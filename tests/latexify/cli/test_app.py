@@ -11,7 +11,7 @@ import pytest
 from latexify.cli.stages import _search_of_predict
 from latexify.eval.config import PredictParams
 
-STAGES = ["source", "ingest", "vocab", "rasterize", "train", "predict", "score", "report"]
+STAGES = ["inputs", "source", "ingest", "vocab", "rasterize", "train", "predict", "score", "report"]
 
 
 def latexify(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:

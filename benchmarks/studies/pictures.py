@@ -75,7 +75,7 @@ def _files(kind: Kind, inks: Sequence[Ink]) -> Iterator[tuple[Ink, bytes]]:
         yield ink, buffer.getvalue()
 
 
-def main(
+def main(  # noqa: PLR0913, PLR0917  # one parameter per option
     half: Annotated[Literal["choose", "report"], typer.Option(help="Half of the writers.")] = "report",
     num_short: Annotated[int, typer.Option(help="Number of short formulas.")] = 58,
     num_inks: Annotated[int, typer.Option(help="Number of other formulas.")] = 24,
@@ -101,7 +101,7 @@ def main(
         chosen = chosen_inks(inks, half=half, num_inks=count, is_short=is_short, recognizer=recognizer)
         for name, kind in wanted.items():
             num_right = count_right(kind, chosen, recognizer, out=out, name=name)
-            counts = f"{num_right}" if before is None else f"{earlier.get(name, '–')} | {num_right}"
+            counts = f"{num_right}" if before is None else f"{earlier.get(name, '')} | {num_right}"
             print(f"| {name} | {counts} | {len(chosen)} |", flush=True)
 
 

@@ -13,7 +13,8 @@ from latexify.pipeline.image.sheet import Sheet
 Mask = npt.NDArray[np.bool_]
 Grey = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
-RIM = 2  # pixels of the sheet's area: the outermost ones are edge and shadow
+RIM = 3
+"""In pixels of the sheet's area, which is small: the outermost are edge, shadow, and desk that is too narrow to see."""
 PAPER_WINDOWS = 12  # longest side of the area divided by the widest ink on it
 MIN_TURN_DEGREES = 1.0  # a sheet that is turned by less stays as it is
 
@@ -23,7 +24,7 @@ def cut_out(grey: Grey, sheet: Sheet) -> Grey:
 
     If the picture shows all corners, perspective is corrected, otherwise only rotation.
     """
-    inner = ndimage.binary_erosion(sheet.area, iterations=RIM, border_value=1)
+    inner = ndimage.binary_erosion(sheet.area, iterations=RIM)
     if not inner.any():
         return grey
     rows, columns = ndimage.find_objects(inner.astype(np.int8))[0]
@@ -66,7 +67,10 @@ def _between_corners(grey: Grey, corners: Floats) -> Grey:
     """The picture between four corners, float [4, 2] clockwise from the upper left, as a rectangle."""
     sides = np.hypot(*(np.roll(corners, -1, axis=0) - corners).T)
     width, height = (max(2, round(float(sides[i] + sides[i + 2]) / 2)) for i in (0, 1))
-    data = perspective(corners, width, height)
+    # corners may be outside of the picture
+    pad = max(0, round(float(-corners.min())), round(float((corners - grey.shape[::-1]).max()))) + 1
+    grey = np.pad(grey, pad, mode="edge")
+    data = perspective(corners + pad, width, height)
     method, resample = Image.Transform.PERSPECTIVE, Image.Resampling.BICUBIC
     return np.asarray(Image.fromarray(grey).transform((width, height), method, data, resample))
 

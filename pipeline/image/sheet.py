@@ -24,7 +24,9 @@ MIN_SOLIDITY = 0.93  # smallest area of a sheet, as a fraction of its convex hul
 MAX_DESK_BRIGHTNESS = 0.9  # of the paper nearby
 MAX_LIGHT_DESK = 0.5  # largest fraction of the desk that is lighter
 MIN_EDGE_CONTRAST = 20.0  # of 255, between paper and desk
-MIN_SHARP_FRACTION = 0.8  # smallest fraction of the edges with that contrast
+CLEAR_EDGES = 0.5
+"""Of the contrast of the clearest edges found. Of the areas with as much, the one with the longest edges is taken."""
+MIN_SHARP_FRACTION = 0.7  # smallest fraction of each edge with that contrast
 MIN_CONTRAST = 14.0  # of 255, of writing
 BEND = 0.012  # largest distance of a straight edge from its chord, as a fraction of the sheet's size
 MIN_EDGE_FRACTION = 0.08  # of the sheet's perimeter: shorter edges are parts of a curve
@@ -54,6 +56,9 @@ class _Outline:
     ends: Floats  # [num_edges, 2]
     is_free: Mask  # [num_edges]: whether the sheet ends there; elsewhere, the picture does
 
+    def free_length(self) -> float:
+        return float(np.hypot(*(self.ends - self.starts)[self.is_free].T).sum())
+
 
 def find_sheet(grey: Grey) -> Sheet | None:
     """Find the sheet on a picture, uint8 [height, width], or None if there is none or it fills the picture."""
@@ -64,20 +69,22 @@ def find_sheet(grey: Grey) -> Sheet | None:
         return None
     closed = 255 - dilate(255 - dilate(small, RULE_PX), RULE_PX)
     steps = ndimage.maximum_filter(closed, RULE_PX) - ndimage.minimum_filter(closed, RULE_PX)
-    best: tuple[float, Mask, _Outline] | None = None
+    found: list[tuple[float, Mask, _Outline]] = []
     for light in _light_masks(closed, steps):
         area = _largest_area(light)
         outline = None if area is None else _outline(area)
         if area is None or outline is None:
             continue
-        contrast = _edge_contrast(area, steps)
-        if contrast < MIN_EDGE_CONTRAST or (best is not None and contrast <= best[0]):
-            continue
-        if _holds_writing(small, closed, area) and _is_lighter(closed, area):
-            best = (contrast, area, outline)
-    if best is None or (_num_touched(best[1]) > 1 and _is_in_the_light(grey, best[1])):
+        contrast = _edge_contrast(outline, steps)
+        if contrast >= MIN_EDGE_CONTRAST and _holds_writing(small, closed, area) and _is_lighter(closed, area):
+            found.append((contrast, area, outline))
+    if not found:
         return None
-    _, area, outline = best
+    # in uneven light, sheet and desk may look like one area that ends at one edge of the sheet
+    least = CLEAR_EDGES * max(contrast for contrast, _, _ in found)
+    _, area, outline = max((each for each in found if each[0] >= least), key=lambda each: each[2].free_length())
+    if _num_touched(area) > 1 and _is_in_the_light(grey, area):
+        return None
     scale = np.array([grey.shape[1] / size[0], grey.shape[0] / size[1]])
     return Sheet(area=area, corners=_corners(outline, area.shape, scale), degrees=_degrees(outline))
 
@@ -158,10 +165,13 @@ def _simplified(points: Floats, reach: float) -> Floats:
     return points
 
 
-def _edge_contrast(area: Mask, steps: Grey) -> float:
-    """Difference in brightness across most of the edges of an area that are not the picture's."""
-    rim = area & ~ndimage.binary_erosion(area, border_value=1)
-    return float(np.percentile(steps[rim], 100 * (1 - MIN_SHARP_FRACTION))) if rim.any() else 0.0
+def _edge_contrast(outline: _Outline, steps: Grey) -> float:
+    """Difference in brightness across most of the edge with the least, of those that are not the picture's."""
+    contrasts = []
+    for start, end in zip(outline.starts[outline.is_free], outline.ends[outline.is_free], strict=True):
+        points = np.linspace(start, end, max(2, round(float(np.hypot(*(end - start)))))).round().astype(np.intp)
+        contrasts.append(float(np.percentile(steps[points[:, 1], points[:, 0]], 100 * (1 - MIN_SHARP_FRACTION))))
+    return min(contrasts)
 
 
 def _holds_writing(small: Grey, closed: Grey, area: Mask) -> bool:
@@ -194,11 +204,12 @@ def _is_in_the_light(grey: Grey, area: Mask) -> bool:
 
 def _corners(outline: _Outline, shape: tuple[int, ...], scale: Floats) -> Floats | None:
     """Corners of a sheet, float [4, 2], in the picture's pixels; None unless it has four edges and all are seen."""
-    if len(outline.starts) != 4 or not outline.is_free.all():
+    starts, ends = outline.starts[outline.is_free], outline.ends[outline.is_free]
+    if len(starts) != 4:
         return None
     found = []
     for number in range(4):
-        (a, b), (c, d) = ((outline.starts[i], outline.ends[i]) for i in (number - 1, number))
+        (a, b), (c, d) = ((starts[i], ends[i]) for i in (number - 1, number))
         first, second = b - a, d - c
         turn = first[0] * second[1] - first[1] * second[0]
         if abs(turn) < 1e-6:

@@ -44,9 +44,23 @@ def test_the_corners_of_a_sheet_are_found(corners: np.ndarray, desk: float) -> N
     assert np.abs(sheet.corners - corners).max() < 6
 
 
-@pytest.mark.parametrize("corners", [UPRIGHT, TURNED, FROM_ASIDE], ids=["upright", "turned", "from aside"])
+def test_a_sheet_in_uneven_light_is_found_whole() -> None:
+    """The desk in the light is as bright as the paper in the shade."""
+    picture = on_desk(UPRIGHT, desk=120) * np.linspace(0.55, 1, SIZE[0])
+    sheet = find_sheet(picture.astype(np.uint8))
+    assert sheet is not None
+    assert sheet.corners is not None
+    assert np.abs(sheet.corners - UPRIGHT).max() < 6
+
+
+BEYOND = TURNED + np.array([(0, -70), (0, -70), (0, -70), (0, -70)])
+
+
+@pytest.mark.parametrize(
+    "corners", [UPRIGHT, TURNED, FROM_ASIDE, BEYOND], ids=["upright", "turned", "from aside", "a corner outside"]
+)
 def test_a_sheet_is_shown_from_above(corners: np.ndarray) -> None:
-    """Perspective distorts symbols, and the desk is not paper."""
+    """Perspective distorts symbols, and the desk is not paper; nor is what the picture does not show ink."""
     grey = on_desk(corners)
     sheet = find_sheet(grey)
     assert sheet is not None

@@ -1,22 +1,20 @@
-"""Example inks for the page: from the project's test split if it has one, otherwise synthetic."""
+"""Example inks for the page: from the project's test split if it has one, otherwise those that are shipped."""
 
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from latexify.artifacts.location import Location
 from latexify.artifacts.names import MANIFEST_NAME
-from latexify.pipeline.config import SyntheticParams
-from latexify.pipeline.inkml.document import parse_inkml
 from latexify.pipeline.inks.ink import Stroke
 from latexify.pipeline.inks.table import inks_of, read_batches
-from latexify.pipeline.latex import normalize, tokenize
-from latexify.pipeline.synthesis.dataset import plan, write_inks
-from latexify.serve.http.limits import Limits
+from latexify.pipeline.latex import tokenize
+from latexify.serve.examples import example_inks
 
 MAX_TOKENS = 24  # longest label of an example; longer ones do not fit on a phone
 MAX_POINTS = 2_000  # largest example; all examples are sent to the visitor's browser
@@ -34,10 +32,11 @@ class DemoExample:
 def find_examples(inks: Location, *, count: int) -> list[DemoExample]:
     """Choose at most `count` examples, the same each time, from short to long.
 
-    They are generated if the folder of inks is missing or has no test inks. Raises LatexifyError if it is damaged.
+    They are the shipped ones if the folder of inks is missing or has no test inks. Raises LatexifyError if it is
+    damaged.
     """
     examples = _from_test_split(inks, count) if (inks / MANIFEST_NAME).is_file() else []
-    return examples or _generate(count)
+    return examples or _shipped(count)
 
 
 def _from_test_split(inks: Location, count: int) -> list[DemoExample]:
@@ -77,12 +76,10 @@ def _length(label: str) -> int:
     return sum(token != " " for token in tokenize(label))
 
 
-def _generate(count: int) -> list[DemoExample]:
-    limits = Limits()
-    params = SyntheticParams(num_test=count)
-    members = chain.from_iterable(write_inks(task, params, seed=0) for task in plan(params, "test"))
-    examples = []
-    for name, data in members:
-        ink = parse_inkml(data, max_file_bytes=limits.max_ink_bytes, max_points=limits.max_points)
-        examples.append(DemoExample(key=name, label=normalize(ink.annotations["label"]), strokes=ink.strokes))
-    return sorted(examples, key=lambda example: (_length(example.label), example.key))
+def _shipped(count: int) -> list[DemoExample]:
+    return [
+        DemoExample(
+            key=example.name, label=example.latex, strokes=[np.array(stroke, np.float32) for stroke in example.strokes]
+        )
+        for example in example_inks()[:count]
+    ]

@@ -14,6 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
 from latexify.eval.config import MAX_DRAWINGS
+from latexify.serve.examples import EXAMPLES_PATH
 from latexify.serve.formats.formats import Format
 from latexify.serve.http import schemas
 from latexify.serve.http.batching import SearchOptions
@@ -31,10 +32,22 @@ PAGE_FILES = (
     "readings.js",
     "files.js",
     "history.js",
+    "examples.js",
     "write.js",
 )
 ROUTES = frozenset(
-    {"/", "/recognize", "/invocations", "/typeset", "/health", "/ready", "/ping", "/metrics", "/openapi.json"}
+    {
+        "/",
+        "/recognize",
+        "/invocations",
+        "/typeset",
+        "/examples.json",
+        "/health",
+        "/ready",
+        "/ping",
+        "/metrics",
+        "/openapi.json",
+    }
     | {f"/{name}" for name in PAGE_FILES}
 )
 PAGE_POLICY = (
@@ -171,6 +184,7 @@ def _add_other_routes(app: FastAPI, worker: Worker, metrics: ServiceMetrics) -> 
     app.get("/ping", include_in_schema=False)(ready)
     app.get("/metrics", response_class=PlainTextResponse)(metrics_page)
     app.get("/", include_in_schema=False)(page)
+    app.get("/examples.json", include_in_schema=False)(_file_route(EXAMPLES_PATH))
     app.get("/favicon.ico", include_in_schema=False)(_file_route(STATIC / "icon.svg"))
     for name in PAGE_FILES:
         app.get(f"/{name}", include_in_schema=False)(_file_route(STATIC / name))

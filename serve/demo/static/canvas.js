@@ -68,15 +68,3 @@ function makeWidget(root) {
   find(".clear").addEventListener("click", sheet.clear);
   return widget;
 }
-
-function thumbnail(strokes) {
-  const make = (name) => document.createElementNS("http://www.w3.org/2000/svg", name);
-  const [svg, path] = [make("svg"), make("path")];
-  const [width, height] = [120, 56];
-  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  svg.setAttribute("aria-hidden", "true");
-  const lines = placed(strokes, width, height).map((points) => points.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`));
-  path.setAttribute("d", lines.map((points) => `M${points.join("L")}${points.length === 1 ? "h0" : ""}`).join(""));
-  svg.append(path);
-  return svg;
-}

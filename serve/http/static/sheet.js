@@ -224,3 +224,16 @@ function isCovered(stroke, scribble) {
   const inside = stroke.filter(([x, y]) => x >= left && x <= right && y >= top && y <= bottom);
   return inside.length >= 0.6 * stroke.length;
 }
+
+// A small drawing of strokes, as an SVG element.
+function thumbnail(strokes) {
+  const make = (name) => document.createElementNS("http://www.w3.org/2000/svg", name);
+  const [svg, path] = [make("svg"), make("path")];
+  const [width, height] = [120, 56];
+  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  svg.setAttribute("aria-hidden", "true");
+  const lines = placed(strokes, width, height).map((points) => points.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`));
+  path.setAttribute("d", lines.map((points) => `M${points.join("L")}${points.length === 1 ? "h0" : ""}`).join(""));
+  svg.append(path);
+  return svg;
+}

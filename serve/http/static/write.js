@@ -13,6 +13,13 @@ const sheet = makeSheet(find("sheet"), { onBegin: begin, onEnd: end });
 const viewer = makeViewer(find);
 const history_ = makeHistory(find, { onChoose: (latex) => readings.put(latex), keep });
 const readings = makeReadings(find, { onCopy: (latex) => history_.add(latex) });
+offerExamples(find, {
+  onChoose: (strokes) => {
+    viewer.hide();
+    sheet.change(placed(strokes, find("sheet").clientWidth, find("sheet").clientHeight));
+    find("paper").scrollIntoView({ block: "nearest" });
+  },
+});
 watchFiles(find, { onFile: open, onProblem: (text) => say(text, true) });
 
 function keep(key, value) {

@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from latexify.common.package_data import default_model
+from latexify.serve.examples import example_inks
 from scripts.browser import Chromium, Page, find_browser
 from tests.support.handwriting import encoded, ink
 from tests.support.service_process import Service, service
@@ -198,6 +199,16 @@ def test_what_is_no_picture_is_named(page: Page) -> None:
     page.wait_for("find('note').textContent.includes('no picture in the clipboard')")
     assert page.value("sheet.strokes.length") == 2
     page.complaints.clear()  # Chromium reports the service's refusal
+
+
+def test_an_example_is_read(page: Page) -> None:
+    """Whoever has no pen at hand sees what the page does."""
+    examples = example_inks()
+    page.wait_for(f"find('examples').children.length === {len(examples)}")
+    page.click("find('examples').children[0]")
+    page.wait_for(f"readings.latex() === {json.dumps(examples[0].latex)}")
+    page.click("find('undo')")
+    assert page.value("sheet.strokes.length") == 0
 
 
 def test_a_full_storage_is_named(page: Page) -> None:

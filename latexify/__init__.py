@@ -1,7 +1,7 @@
 """Handwritten mathematics to LaTeX.
 
-`Recognizer`, `Recognition`, `open_shards` and `__version__` are the public API. Everything else below `latexify` is
-internal and may change in any version.
+`Recognizer`, `Recognition`, `Callback`, `open_shards` and `__version__` are the public API. Everything else below
+`latexify` is internal and may change in any version.
 """
 
 from importlib import import_module
@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from latexify.serve.recognizer import Recognition as Recognition
     from latexify.serve.recognizer import Recognizer as Recognizer
     from latexify.shards import open_shards as open_shards
+    from latexify.trainer.tracking.callback import Callback as Callback
 
-__all__ = ["Recognition", "Recognizer", "__version__", "open_shards"]
+__all__ = ["Callback", "Recognition", "Recognizer", "__version__", "open_shards"]
 
 _MODULES = {
+    "Callback": "latexify.trainer.tracking.callback",
     "Recognition": "latexify.serve.recognizer",
     "Recognizer": "latexify.serve.recognizer",
     "open_shards": "latexify.shards",

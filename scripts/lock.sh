@@ -15,14 +15,16 @@ import os
 import sys
 import tomllib
 
-NOT_IN_IMAGE = {"cluster", "s3", "dvc", "tensorboard", "dev"}  # extras
+# extras. Each tracker of NOT_LOCKED pins packages that others need in newer versions
+NOT_LOCKED = {"mlflow", "wandb", "dvclive"}
+NOT_IN_IMAGE = {"cluster", "s3", "dvc", "tensorboard", "dev"}
 
 with open("pyproject.toml", "rb") as file:
     project = tomllib.load(file)["project"]
 is_image = sys.argv[1] == "image"
 names = set(project["dependencies"])
 for extra, packages in project["optional-dependencies"].items():
-    if not (is_image and extra in NOT_IN_IMAGE):
+    if extra not in NOT_LOCKED and not (is_image and extra in NOT_IN_IMAGE):
         names.update(packages)
 print(*sorted(name for name in names if not name.startswith("torch>")), sep="\n")
 print("filelock", "fsspec", "jinja2", "networkx", "setuptools", "sympy", "typing-extensions", sep="\n")

@@ -102,6 +102,12 @@ class TrainParams(Section):
     """Longest time between two checkpoints."""
     keep_checkpoints: Annotated[int, Ge(1)] = 2
     """Number of latest checkpoints that are kept."""
+    log_to: Annotated[list[Literal["tensorboard", "mlflow", "wandb", "dvclive"]], Later()] = []
+    """Trackers that get the history, and pictures with their readings at each validation; the extra of each has its
+    name. One that is not installed or fails is left out in one line."""
+    callbacks: Annotated[list[str], Later()] = []
+    """Callbacks of your own, `module:Class`, in an installed module or one in the current folder: subclasses of
+    `latexify.Callback`."""
     max_damaged_fraction: Annotated[float, Ge(0), Le(1)] = 0.001
     """Stop if more than this fraction of the training samples cannot be read; up to it, they are left out."""
     loader_workers: Annotated[int, Ge(0), Le(64)] = 1

@@ -16,6 +16,7 @@ from latexify.artifacts.manifest import write_manifest
 from latexify.common.errors import LatexifyError
 from latexify.trainer.config import ModelParams, TrainParams
 from latexify.trainer.data.inputs import load_network, open_inputs, run_manifest
+from latexify.trainer.loop.history import write_curve
 from latexify.trainer.loop.loop import RunInputs, Trainer
 from latexify.trainer.loop.memory import resolve_micro_batch
 from latexify.trainer.loop.precision import choose_precision, fit_to_device
@@ -34,7 +35,6 @@ def open_trainer(  # noqa: PLR0913  # the stage's contract; all but the first tw
     tokenizer: Path,
     runs: Path,
     device: str | None,
-    board: bool = False,
 ) -> Iterator[Trainer]:
     """Check and load everything for one training. Under torchrun, all ranks train together.
 
@@ -47,7 +47,6 @@ def open_trainer(  # noqa: PLR0913  # the stage's contract; all but the first tw
         runs: Folder of all runs. Checkpoints go to a folder in it named by the fingerprint of everything that shapes
             the result. So a changed parameter starts a new run, and the same command resumes.
         device: torch's name of the device; None for the best available.
-        board: Whether to write for TensorBoard as well.
 
     Raises:
         LatexifyError: On every rank, if inputs do not belong together or the base cannot be loaded.
@@ -75,20 +74,20 @@ def open_trainer(  # noqa: PLR0913  # the stage's contract; all but the first tw
             manifest=manifest,
             folder=runs / manifest.fingerprint,
             ranks=ranks,
-            board=board,
         )
         yield Trainer(run_inputs)
 
 
-def run(trainer: Trainer, *, out: Path, metrics: Path) -> dict[str, Any]:
+def run(trainer: Trainer, *, out: Path, metrics: Path, curve: Path | None = None) -> dict[str, Any]:
     """Train, or continue a training, and export the best model; a finished run is only exported again.
 
-    Write the model folder `out` and the JSON file `metrics`, and return the content of the latter. Raises LatexifyError
+    Write the model folder `out` and the JSON file `metrics`, and return the content of the latter. The file `curve` is
+    kept equal to the history (CSV) while the run trains. Raises LatexifyError
     if another process trains the same run, or the loss is not finite; and, after writing a checkpoint, for SIGTERM and
     SIGINT.
     """
     with _sole_trainer(trainer):
-        return _run(trainer, out=out, metrics=metrics)
+        return _run(trainer, out=out, metrics=metrics, curve=curve)
 
 
 @contextmanager
@@ -104,17 +103,19 @@ def _sole_trainer(trainer: Trainer) -> Iterator[None]:
         yield
 
 
-def _run(trainer: Trainer, *, out: Path, metrics: Path) -> dict[str, Any]:
+def _run(trainer: Trainer, *, out: Path, metrics: Path, curve: Path | None) -> dict[str, Any]:
     inputs = trainer.inputs
     _write_run_manifest(trainer)
     trainer.resume()
-    trainer.train()
+    trainer.train(curve=curve)
     summary = _summarise(trainer)
     if inputs.ranks.is_main:
         trainer.load_best()
         dtype = getattr(torch, inputs.params.export_dtype)
         export_model(trainer.trained, out, manifest=inputs.manifest, rows=trainer.state.rows, dtype=dtype)
         write_json(metrics, summary)
+        if curve is not None:
+            write_curve(curve, trainer.state.rows)
     inputs.ranks.gather(None)  # every rank waits until the model is written
     return summary
 

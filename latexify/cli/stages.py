@@ -114,7 +114,6 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Measure a few steps and estimate time and memory; write nothing.")
     ] = False,
-    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write event files for TensorBoard.")] = False,
 ) -> None:
     """Train on the shards and calibrate the model; resumes a stopped run. Start several ranks with torchrun."""
     workspace: Workspace = context.obj
@@ -132,14 +131,14 @@ def train(
         tokenizer=workspace.data("tokenizer"),
         runs=workspace.root / "runs",
         device=device,
-        board=tensorboard,
     ) as trainer:
         if dry_run:
             print(estimate.dry_run(trainer))
             return
         if (note := _search_of_predict(params.predict)) and trainer.inputs.ranks.is_main:
             print(note, file=sys.stderr, flush=True)
-        stage.run(trainer, out=out, metrics=workspace.metrics("train"))
+        curve = workspace.data("history.csv")
+        stage.run(trainer, out=out, metrics=workspace.metrics("train"), curve=curve)
     if os.environ.get("RANK", "0") == "0":  # torchrun starts several processes, and rank 0 wrote the model
         from latexify.eval.predict import calibrate
 

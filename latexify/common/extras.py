@@ -17,6 +17,9 @@ Extra = Literal[
     "cluster",
     "s3",
     "tensorboard",
+    "mlflow",
+    "wandb",
+    "dvclive",
 ]
 
 

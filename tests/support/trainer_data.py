@@ -196,11 +196,11 @@ def stage_inputs(data: Path, place: Path, *, base: Path | str | None = None, **c
     return {"params": quick_params(**changes), **inputs}
 
 
-def train(data: Path, place: Path, *, board: bool = False, **changes: Any) -> dict[str, Any]:
+def train(data: Path, place: Path, **changes: Any) -> dict[str, Any]:
     """Run the stage into `place`, on what :func:`stage_inputs` takes; returns its metrics."""
     inputs = stage_inputs(data, place, **changes)
-    with open_trainer(**inputs, board=board) as trainer:
-        return run(trainer, out=place / "model", metrics=place / "metrics" / "train.json")
+    with open_trainer(**inputs) as trainer:
+        return run(trainer, out=place / "model", metrics=place / "metrics" / "train.json", curve=place / "history.csv")
 
 
 def history(place: Path) -> list[dict[str, str]]:

@@ -19,9 +19,11 @@ from latexify.trainer.model.pretrained import base_version
 from latexify.trainer.model.widths import take_narrow_pictures
 
 OPERATIONAL = {"checkpoint_minutes", "checkpoint_steps", "keep_checkpoints", "resume_changes", "resume_from"} | {
+    "callbacks",
     "compile",
     "gradient_checkpointing",
     "loader_workers",
+    "log_to",
     "max_damaged_fraction",
     "num_threads",
 }

@@ -90,10 +90,15 @@ def peak_bytes(device: torch.device) -> int:
 
 def write_history(folder: Path, rows: list[HistoryRow]) -> None:
     """Write all rows as CSV and as JSON lines, atomically; a value that was not measured is empty, or null."""
+    write_curve(folder / HISTORY_NAME, rows)
+    lines = [json.dumps({column: row.get(column) for column in COLUMNS}) + "\n" for row in rows]
+    write_atomically(folder / HISTORY_LINES_NAME, "".join(lines).encode())
+
+
+def write_curve(path: Path, rows: list[HistoryRow]) -> None:
+    """Write all rows as CSV, atomically; a value that was not measured is empty."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_atomically(folder / HISTORY_NAME, text.getvalue().encode())
-    lines = [json.dumps({column: row.get(column) for column in COLUMNS}) + "\n" for row in rows]
-    write_atomically(folder / HISTORY_LINES_NAME, "".join(lines).encode())
+    write_atomically(path, text.getvalue().encode())

@@ -29,6 +29,7 @@ from latexify.trainer.loop.signals import StopSignals
 from latexify.trainer.loop.step import NonFiniteError, Stepper, StepResult
 from latexify.trainer.loop.validation import Validation, Validator, allowances_of, describe_search
 from latexify.trainer.model.model import LoadedModel
+from latexify.trainer.tracking.callback import RunFacts
 
 MAX_SKIPPED = 30
 """fp16 steps that may be skipped in a row; after that many, the loss scale has fallen from 65,536 below 1e-4."""
@@ -47,7 +48,6 @@ class RunInputs:
     manifest: Manifest  # of the model to export
     folder: Path  # where checkpoints go; it belongs to this run alone, and all ranks see it
     ranks: Ranks
-    board: bool = False  # whether to write for TensorBoard as well
 
 
 class Trainer:
@@ -90,8 +90,11 @@ class Trainer:
         if loaded.source is not None:
             self._notices.append(f"train: continuing {loaded.source} after step {self.state.step}")
 
-    def train(self) -> None:
-        """Train to the end. Raises LatexifyError, after writing a checkpoint, if a signal asks to stop."""
+    def train(self, *, curve: Path | None = None) -> None:
+        """Train to the end. Raises LatexifyError, after writing a checkpoint, if a signal asks to stop.
+
+        curve: CSV file that is kept equal to the history.
+        """
         if self.state.finished:
             return
         batch = min(self._params.global_batch, len(self.inputs.train_index))
@@ -104,7 +107,7 @@ class Trainer:
                 StopSignals() as signals,
                 Progress("train", total=total, unit="samples", silent=not self._ranks.is_main) as progress,
             ):
-                reporter = Reporter(self.inputs.folder, progress, ranks=self._ranks, board=self.inputs.board)
+                reporter = Reporter(self._facts, progress, ranks=self._ranks, curve=curve)
                 precision = self.inputs.precision
                 reporter.log(
                     f"train: {precision.name} on {precision.device}; "
@@ -113,9 +116,18 @@ class Trainer:
                 self._notices.append(describe_search(self.state.allowances, self.inputs.loaded))
                 for notice in self._notices:
                     reporter.log(notice)
-                self._train_until_done(batches, signals, reporter)
+                reporter.start(self._params, self.state)
+                try:
+                    self._train_until_done(batches, signals, reporter)
+                finally:
+                    reporter.end(self.state)
         finally:
             close_loader(batches)
+
+    @property
+    def _facts(self) -> RunFacts:
+        manifest = self.inputs.manifest
+        return RunFacts(fingerprint=manifest.fingerprint, folder=self.inputs.folder, params=manifest.params)
 
     def _train_until_done(
         self, batches: Iterator[MicroBatch | LatexifyError], signals: StopSignals, reporter: Reporter
@@ -134,7 +146,7 @@ class Trainer:
                     reporter, is_last=batch.time_limit_reached or self.state.step == self._params.max_steps
                 )
             if batch.stop and not self.state.finished:
-                self._save()
+                self._save(reporter)
                 raise LatexifyError(
                     f"stopped by {signals.received or 'a signal'} after step {self.state.step} of "
                     f"{self._params.max_steps}; {self.inputs.folder} holds a checkpoint: "
@@ -178,8 +190,9 @@ class Trainer:
         state, index = self.state, self.inputs.train_index
         reporter.count_damage(batch, state, index=index, max_fraction=self._params.max_damaged_fraction)
         started = time.perf_counter()
+        rate = learning_rate(state.step, self._params)
         try:
-            result = self.stepper.step(batch.micro_batches, learning_rate=learning_rate(state.step, self._params))
+            result = self.stepper.step(batch.micro_batches, learning_rate=rate)
         except NonFiniteError as error:
             raise reporter.failure(batch, str(error), index=index, step=state.step) from None
         elapsed_s = batch.wait_s + time.perf_counter() - started
@@ -188,6 +201,8 @@ class Trainer:
         state.samples_seen += result.num_samples
         state.step += result.applied
         state.num_skipped = 0 if result.applied else state.num_skipped + 1
+        if result.applied:
+            reporter.tell_step(state, result, learning_rate=rate)
         if state.num_skipped > MAX_SKIPPED:
             problem = f"{state.num_skipped} steps in a row overflowed in fp16"
             raise reporter.failure(batch, problem, index=index, step=state.step)
@@ -210,7 +225,7 @@ class Trainer:
         minutes = (time.monotonic() - self._saved_at_s) / 60
         is_due = state.step % params.checkpoint_steps == 0 or minutes >= params.checkpoint_minutes
         if state.finished or improved or is_due:
-            self._save()
+            self._save(reporter)
 
     def _keep_if_best(self, validation: Validation) -> bool:
         best = self.state.best
@@ -240,8 +255,9 @@ class Trainer:
         state.seconds += state.window.elapsed_s
         state.window = type(state.window)()
 
-    def _save(self) -> None:
+    def _save(self, reporter: Reporter) -> None:
         self._saved_at_s = time.monotonic()
         if not self._ranks.is_main:
             return
-        self._checkpoints.save(self.state, {name: part.state_dict() for name, part in self._parts.items()})
+        tensors = {name: part.state_dict() for name, part in self._parts.items()}
+        reporter.tell_checkpoint(self.state, self._checkpoints.save(self.state, tensors))

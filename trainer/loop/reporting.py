@@ -1,28 +1,53 @@
 """What a run prints and writes into its folder besides checkpoints; with several ranks only rank 0 does."""
 
-import importlib
-import shutil
 from pathlib import Path
-from typing import Any
 
 from latexify.artifacts.files import write_json
 from latexify.common.errors import LatexifyError
-from latexify.common.extras import missing_extra
 from latexify.common.progress import Progress
 from latexify.shards.format.index import SplitIndex
+from latexify.trainer.config import TrainParams
 from latexify.trainer.data.batches import GlobalBatch
 from latexify.trainer.loop.checkpoint import RunState
-from latexify.trainer.loop.history import HistoryRow, write_history
+from latexify.trainer.loop.history import write_curve, write_history
 from latexify.trainer.loop.ranks import Ranks
+from latexify.trainer.loop.step import StepResult
 from latexify.trainer.loop.validation import Validation
+from latexify.trainer.tracking.callback import RunFacts
+from latexify.trainer.tracking.callbacks import Callbacks, open_callbacks
 
 
 class Reporter:
-    """Writes into `folder` and to `progress`; with `board`, for TensorBoard as well."""
+    """Writes into the run's folder and to `progress`, the curve to `curve` as well, and calls callbacks."""
 
-    def __init__(self, folder: Path, progress: Progress, *, ranks: Ranks, board: bool) -> None:
-        self._folder, self._progress, self._ranks = folder, progress, ranks
-        self._board = TensorBoardWriter(folder) if board and ranks.is_main else None
+    def __init__(self, run: RunFacts, progress: Progress, *, ranks: Ranks, curve: Path | None) -> None:
+        self._run, self._progress, self._ranks, self._curve = run, progress, ranks, curve
+        self._callbacks = Callbacks({}, log=self.log)
+        self._num_told = 0  # rows that the callbacks know
+
+    def start(self, params: TrainParams, state: RunState) -> None:
+        """Open the callbacks and tell them of the session. Raises LatexifyError, on every rank, if one cannot be made.
+
+        Rows of the history that they have not been told of are told with :meth:`write_rows`.
+        """
+        with self._ranks.share_errors():
+            if self._ranks.is_main:
+                self._callbacks = open_callbacks(params.log_to, params.callbacks, run=self._run, log=self.log)
+        self._callbacks.call("on_start", self._run, state.rows)
+        self._num_told = len(state.rows)
+
+    def end(self, state: RunState) -> None:
+        """Tell the callbacks that the session ends."""
+        self._callbacks.call("on_end", is_finished=state.finished)
+
+    def tell_step(self, state: RunState, result: StepResult, *, learning_rate: float) -> None:
+        """Tell the callbacks of a step that was made with this learning rate."""
+        loss = result.loss_sum / result.num_tokens
+        self._callbacks.call("on_step", state.step, loss=loss, learning_rate=learning_rate)
+
+    def tell_checkpoint(self, state: RunState, path: Path) -> None:
+        """Tell the callbacks of a checkpoint."""
+        self._callbacks.call("on_checkpoint", state.step, path)
 
     def log(self, text: str) -> None:
         """Print one line."""
@@ -35,20 +60,25 @@ class Reporter:
         self._progress.advance(num_samples, note=f"step {state.step}, loss {loss:.3f}")
 
     def write_rows(self, state: RunState) -> None:
-        """Write the whole history, so that no row is ever there twice."""
+        """Write the whole history, so that no row is ever there twice, and tell the callbacks of the new rows."""
         if self._ranks.is_main:
-            write_history(self._folder, state.rows)
-        if self._board is not None:
-            self._board.write(state.rows)
+            write_history(self._run.folder, state.rows)
+            if self._curve is not None:
+                write_curve(self._curve, state.rows)
+        for row in state.rows[self._num_told :]:
+            self._callbacks.call("on_row", row)
+        self._num_told = len(state.rows)
 
     def log_validation(self, validation: Validation, state: RunState, *, improved: bool) -> None:
-        """Print how good the model is, with a few predictions."""
+        """Print how good the model is, with a few predictions, and tell the callbacks."""
         mark = " (best)" if improved else ""
         self.log(f"step {state.step}: valid loss {validation.loss:.3f}, CER {validation.cer:.1%}{mark}")
-        for reference, prediction in validation.examples:
-            self.log(f"    {reference}  read as  {prediction or '(nothing)'}")
+        for example in validation.examples:
+            self.log(f"    {example.reference}  read as  {example.prediction or '(nothing)'}")
         if state.finished and state.num_stale and state.best is not None:
             self.log(f"no validation was better than that of step {state.best.step}, {state.num_stale} in a row")
+        figures = {"loss": validation.loss, "cer": validation.cer, "is_best": improved}
+        self._callbacks.call("on_validation", state.step, **figures, examples=validation.examples)
 
     def count_damage(self, batch: GlobalBatch, state: RunState, *, index: SplitIndex, max_fraction: float) -> None:
         """Log each damaged sample when it is first left out. Raises LatexifyError if there are too many."""
@@ -66,7 +96,7 @@ class Reporter:
 
     def failure(self, batch: GlobalBatch, problem: str, *, index: SplitIndex, step: int) -> LatexifyError:
         """Return the error to raise, after writing the keys of the batch to a file: one of them is the bad sample."""
-        path = self._folder / f"failed-step-{step:08d}.json"
+        path = self._run.folder / f"failed-step-{step:08d}.json"
         if self._ranks.is_main:
             keys = [index.keys[int(row)].as_py() for row in batch.spec.global_rows]
             write_json(path, {"step": step, "problem": problem, "keys": keys})
@@ -74,29 +104,3 @@ class Reporter:
             f"training failed at step {step}: {problem}; the keys of its batch are in {path}: "
             "lower train.learning_rate, or set train.precision to bf16 or fp32"
         )
-
-
-class TensorBoardWriter:
-    """Writes the history as scalars into `folder`/tensorboard. Raises LatexifyError if the package is not installed.
-
-    A new writer writes all rows again from the first, so a resumed run has each point once.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        try:
-            module = importlib.import_module("torch.utils.tensorboard")
-        except ImportError as error:
-            raise missing_extra("tensorboard", package=error.name, needed_by="--tensorboard") from None
-        target = folder / "tensorboard"
-        shutil.rmtree(target, ignore_errors=not target.exists())
-        self._writer: Any = module.SummaryWriter(str(target))
-        self._num_written = 0
-
-    def write(self, rows: list[HistoryRow]) -> None:
-        """Write those of all `rows` that are new."""
-        for row in rows[self._num_written :]:
-            for name, value in row.items():
-                if name != "step" and value is not None:
-                    self._writer.add_scalar(name, value, row["step"])
-        self._num_written = len(rows)
-        self._writer.flush()

@@ -22,6 +22,7 @@ from latexify.trainer.loop.loss import token_loss
 from latexify.trainer.loop.precision import Precision
 from latexify.trainer.loop.ranks import Ranks
 from latexify.trainer.model.model import LoadedModel, max_positions
+from latexify.trainer.tracking.callback import Example
 
 MAX_LENGTH_FACTOR = 1.25
 """Decoding stops at the length of the longest label times this. A model that has not learned to stop only costs time
@@ -35,7 +36,7 @@ class Validation:
 
     loss: float  # mean per label token, without label smoothing
     cer: float  # character edits divided by reference characters
-    examples: list[tuple[str, str]]  # a few references with predictions, from short labels to long
+    examples: list[Example]  # a few, from short labels to long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,7 @@ class _BatchScore:
     num_tokens: int
     num_edits: int
     num_characters: int
-    example: tuple[str, str]  # reference and prediction of the first sample
+    example: Example  # the first sample
 
 
 def allowances_of(loaded: LoadedModel) -> dict[str, Any] | None:
@@ -142,5 +143,5 @@ class Validator:
             num_tokens=int((labels != IGNORE_INDEX).sum()),
             num_edits=int(num_edits.sum()),
             num_characters=int(num_characters.sum()),
-            example=(references[0], predictions[0]),
+            example=Example(references[0], predictions[0], samples[0].pixels),
         )

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 
 from latexify.common.errors import LatexifyError
 from latexify.shards.format.index import open_split
@@ -67,16 +66,3 @@ def test_a_loss_that_is_not_finite_names_its_samples(training_data: Path, tmp_pa
     assert len(report["keys"]) == 8
     assert all(key.startswith("train/") for key in report["keys"])
     assert "keys of its batch" in str(caught.value)
-
-
-def test_tensorboard_has_every_point_once(training_data: Path, tmp_path: Path) -> None:
-    """Points twice, as after a naive resume, draw a curve that runs backwards."""
-    train(training_data, tmp_path, max_steps=6, board=True)
-    origin = str(next((tmp_path / "runs").iterdir()))
-    changes = {"max_steps": 12, "resume_from": origin, "resume_changes": ["max_steps"]}
-    train(training_data, tmp_path, **changes, board=True)
-    folder = next(path / "tensorboard" for path in (tmp_path / "runs").iterdir() if str(path) != origin)
-    events = EventAccumulator(str(folder))
-    events.Reload()
-    assert [event.step for event in events.Scalars("train_loss")] == [2, 4, 6, 8, 10, 12]
-    assert [event.step for event in events.Scalars("valid_cer")] == [6, 12]

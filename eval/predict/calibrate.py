@@ -23,11 +23,12 @@ PARAMS = PredictParams(split="valid", batch_size=16, num_beams=1, max_new_tokens
 NUM_DIGITS = 4  # digits of slope and offset; further ones differ between machines
 
 
-def run(model: Path, *, shards: Location, seed: int, device: str | None) -> Calibration:
-    """Predict up to MAX_SAMPLES validation inks by greedy search, and write the calibration into the model folder.
+def run(model: Path, *, shards: Location, seed: int, device: str | None, max_samples: int = MAX_SAMPLES) -> Calibration:
+    """Predict validation inks by greedy search, and write the calibration into the model folder.
 
-    A prediction is right if it has no wrong token, as for the exact match of ``score``. The seed chooses the inks if
-    there are more. `device` is torch's name of a device; None chooses the best one.
+    A prediction is right if it has no wrong token, as for the exact match of ``score``. At most `max_samples` and
+    MAX_SAMPLES inks are read; the seed chooses them if there are more, as for validations. `device` is
+    torch's name of a device; None chooses the best one.
 
     Raises:
         LatexifyError: If the model is incomplete, or needs other pictures than the shards hold.
@@ -38,7 +39,7 @@ def run(model: Path, *, shards: Location, seed: int, device: str | None) -> Cali
     require_canvas(predictor.trained, shards_manifest, model=model)
     # raw bits: NumPy guarantees their stream, but not that of `permutation` (NEP 19)
     raw = np.random.Philox(np.random.SeedSequence(seed)).random_raw(len(index))
-    rows = np.sort(np.argsort(raw, kind="stable")[:MAX_SAMPLES])
+    rows = np.sort(np.argsort(raw, kind="stable")[: min(max_samples, MAX_SAMPLES)])
     with ShardSamples(index) as samples, Progress("calibrate", total=len(rows), unit="inks") as progress:
         batches = decode(predictor, samples, rows, progress=progress)
         # unfinished predictions always have confidence 0

@@ -142,7 +142,8 @@ def train(
     if os.environ.get("RANK", "0") == "0":  # torchrun starts several processes, and rank 0 wrote the model
         from latexify.eval.predict import calibrate
 
-        calibrate.run(out, shards=workspace.shards, seed=params.seed, device=device)
+        max_samples = params.train.validate_samples  # a calibration must not take longer than a validation
+        calibrate.run(out, shards=workspace.shards, seed=params.seed, device=device, max_samples=max_samples)
 
 
 def _search_of_predict(params: "PredictParams") -> str:

@@ -184,6 +184,16 @@ def test_the_calibration_of_another_model_is_refused(tmp_path: Path) -> None:
         read_calibration(tmp_path, fingerprint="n")
 
 
+def test_a_calibration_reads_no_more_than_it_may(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """After MathWriting's training it read all validation inks, which took longer than a short training."""
+    torch.set_num_threads(1)
+    model = export_folder(make_loaded("hybrid", tmp_path), tmp_path / "model")
+    make_shards(tmp_path / "shards", num_train=2, num_valid=8)
+    fitted = calibrate.run(model, shards=tmp_path / "shards", seed=1, device="cpu", max_samples=3)
+    assert fitted.num_samples <= 3
+    assert "calibrate: 3/3 inks" in capsys.readouterr().err
+
+
 def test_recognize_and_predict_give_calibrated_confidences(tmp_path: Path) -> None:
     """From the command to the number that a user sees; a new model does not inherit a calibration."""
     torch.set_num_threads(1)

@@ -4,7 +4,7 @@ BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup repro test test-quick lint bench bench-scale results results-tables docs damage fuzz kill kill-training container-check lock clean
+.PHONY: help setup repro test test-quick lint bench bench-scale results results-tables docs damage fuzz fuzz-pictures kill kill-training container-check lock clean
 
 help:
 	@echo "make repro          set up, then run the pipeline: data, model, metrics, report"
@@ -18,6 +18,7 @@ help:
 	@echo "make docs           write the generated pages of the documents: commands, parameters, imports"
 	@echo "make damage         set up, then damage shards 1,000 times and see whether anything gets by"
 	@echo "make fuzz           set up, then read 100,000 ruined InkML files (long)"
+	@echo "make fuzz-pictures  set up, then read 20,000 damaged and hostile pictures (long)"
 	@echo "make kill           set up, then kill ingest and rasterize 100 times each (long)"
 	@echo "make kill-training  set up, then kill trainings 50 times (long)"
 	@echo "make container-check  build the container without Docker and run what is in it (root, buildah, mmdebstrap)"
@@ -66,6 +67,9 @@ damage: setup
 
 fuzz: setup
 	@python -m benchmarks.destroy.fuzz
+
+fuzz-pictures: setup
+	@python -m benchmarks.destroy.pictures
 
 kill: setup
 	@python -m benchmarks.destroy.kill

@@ -5,8 +5,9 @@ import resource
 import tempfile
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -27,6 +28,8 @@ FILES_PER_PROCESS = 1000
 COMPANIONS = 100
 """So many files are also read as one chunk, as their numbers are converted together."""
 MAX_COMPANION_BYTES = 200_000
+Work = Callable[[Connection, str, range], None]
+"""What a process does: it reads the files of a kind with some numbers, and sends what became of each."""
 MEMORY_FOLDER = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  # the shared memory of Linux
 
 
@@ -79,17 +82,25 @@ class _Worker:
 
 def fuzz(num_files: int, *, seed: int, sound: Sequence[bytes], jobs: int, lures: Lures) -> dict[str, Tally]:
     """Read `num_files` files in processes of limited memory; what became of them, by kind."""
-    tallies = {kind: Tally() for kind in counts(num_files)}
+    return run_watched(counts(num_files), partial(_read_files, seed=seed, sound=sound, lures=lures), jobs=jobs)
+
+
+def run_watched(num_of_kinds: Mapping[str, int], work: Work, *, jobs: int) -> dict[str, Tally]:
+    """Have all files of all kinds read by `work` in other processes; what became of them, by kind.
+
+    `work` sends, for each number of a kind, what was found and the peak of its process's memory in MiB.
+    """
+    tallies = {kind: Tally() for kind in num_of_kinds}
     waiting = deque(
         (kind, range(start, min(start + FILES_PER_PROCESS, count)))
-        for kind, count in counts(num_files).items()
+        for kind, count in num_of_kinds.items()
         for start in range(0, count, FILES_PER_PROCESS)
     )
     running: list[_Worker] = []
-    with Progress("fuzz", total=sum(counts(num_files).values()), unit="files") as progress:
+    with Progress("fuzz", total=sum(num_of_kinds.values()), unit="files") as progress:
         while waiting or running:
             while waiting and len(running) < jobs:
-                running.append(_start(*waiting.popleft(), seed=seed, sound=sound, lures=lures))
+                running.append(_start(*waiting.popleft(), work))
             ready = set(wait([worker.connection for worker in running], timeout=1))
             for worker in list(running):
                 is_over = worker.connection in ready and not _hear(worker, tallies[worker.kind])
@@ -103,12 +114,11 @@ def fuzz(num_files: int, *, seed: int, sound: Sequence[bytes], jobs: int, lures:
     return tallies
 
 
-def _start(kind: str, numbers: range, *, seed: int, sound: Sequence[bytes], lures: Lures) -> _Worker:
+def _start(kind: str, numbers: range, work: Work) -> _Worker:
     receiver, sender = multiprocessing.Pipe(duplex=False)
-    kwargs = {"seed": seed, "sound": sound, "lures": lures}
     # forked, so that it neither imports nor unpacks anything anew; this process has no threads
     context = multiprocessing.get_context("fork")
-    process = context.Process(target=_read_files, args=(sender, kind, numbers), kwargs=kwargs)
+    process = context.Process(target=work, args=(sender, kind, numbers))
     process.start()
     sender.close()
     return _Worker(kind=kind, numbers=numbers, process=process, connection=receiver)

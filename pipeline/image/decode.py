@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from latexify.common.errors import one_line
 from latexify.common.extras import missing_extra
@@ -14,10 +14,28 @@ from latexify.pipeline.image.errors import PictureError
 from latexify.pipeline.image.formats import NOT_PICTURES
 from latexify.pipeline.inks.ink import Reason
 
-MAX_PIXELS = 100_000_000
-"""Larger images are refused by their header alone: this many pixels take 400 MB. Phones take 50 million."""
+MAX_PIXELS = 80_000_000
+"""Larger images are refused by their header alone: this many pixels take 320 MB. Phones take 50 million."""
+MAX_PIXELS_WHOLE = 40_000_000
+"""The same for coloured images of formats whose decoders hold all of the image in another form as well."""
+WHOLE_FORMATS = {"AVIF", "JPEG2000", "TIFF", "WEBP"}
+MAX_SCAN_PIXELS = 400_000_000  # of a JPEG, times its scans: each scan goes over all pixels, in 5 ns each
+JPEG_SCAN = b"\xff\xda"  # what each scan begins with
+STRIP_BYTES = 16_000_000  # images are reduced by strips of about this size, because a conversion copies them
 WORKING_PX = 1600  # images are reduced to this longest side; a pen stroke is then still several pixels wide
 MAX_ASPECT_RATIO = 100  # no formula is this elongated
+DAMAGED = (OSError, SyntaxError, ValueError, EOFError, RuntimeError, LookupError, TypeError, AttributeError)
+"""What Pillow's plug-ins raise for a damaged file: each has its own exceptions."""
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""How to turn an image upright, by its EXIF orientation."""
 HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}
 Grey = npt.NDArray[np.uint8]
 
@@ -38,13 +56,10 @@ def decode_image(data: bytes) -> Grey:
             if is_heif(data):
                 _enable_heif()
             with Image.open(io.BytesIO(data)) as image:
-                if image.format in NOT_PICTURES:
-                    problem = f"{image.format} is not a format that can be read: save it as PNG or JPEG"
-                    raise PictureError(Reason.NOT_PICTURE, problem)
-                _check_size(image)
+                _check(image, data)
                 image.draft("L", (WORKING_PX, WORKING_PX))  # decodes a JPEG at a fraction of its size
                 image.load()
-                return np.asarray(_to_grey(_reduce(ImageOps.exif_transpose(image))))
+                return np.asarray(_to_grey(_upright(_reduce(image), image)))
     except UnidentifiedImageError:
         problem = "this is not an image (or Pillow does not support its format)"
         raise PictureError(Reason.NOT_PICTURE, problem) from None
@@ -52,10 +67,9 @@ def decode_image(data: bytes) -> Grey:
         raise PictureError(
             Reason.TOO_LARGE, f"the image has more than {MAX_PIXELS:,} pixels: make it smaller"
         ) from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        if isinstance(error, PictureError):
-            raise
-        # each of Pillow's plug-ins has its own exception for a damaged file
+    except PictureError:
+        raise
+    except DAMAGED as error:
         raise PictureError(Reason.DAMAGED_PICTURE, f"the image is damaged ({one_line(error)})") from None
 
 
@@ -77,14 +91,33 @@ def _enable_heif() -> None:
     register_heif_opener(thumbnails=False)
 
 
-def _check_size(image: Image.Image) -> None:
+def _check(image: Image.Image, data: bytes) -> None:
+    if image.format in NOT_PICTURES:
+        problem = f"{image.format} is not a format that can be read: save it as PNG or JPEG"
+        raise PictureError(Reason.NOT_PICTURE, problem)
     width, height = image.size
-    if width * height > MAX_PIXELS:
-        problem = f"the image has {width} x {height} pixels, the limit is {MAX_PIXELS:,}: make it smaller"
-        raise PictureError(Reason.TOO_LARGE, problem)
-    if max(width, height) > MAX_ASPECT_RATIO * min(width, height):
+    is_progressive = image.format in {"JPEG", "MPO"} and "progressive" in image.info
+    is_whole = is_progressive or image.format in WHOLE_FORMATS
+    limit = MAX_PIXELS_WHOLE if is_whole and len(image.getbands()) > 1 else MAX_PIXELS
+    problem = ""
+    if width * height > limit:
+        problem = f"the image has {width} x {height} pixels, the limit is {limit:,}: make it smaller"
+    elif max(width, height) > MAX_ASPECT_RATIO * min(width, height):
         problem = f"the image is {width} x {height} pixels, too elongated: crop it to the formula"
+    elif is_progressive and width * height * data.count(JPEG_SCAN) > MAX_SCAN_PIXELS:
+        problem = f"the image has {data.count(JPEG_SCAN)} scans, too many: save it again as PNG or JPEG"
+    if problem:
         raise PictureError(Reason.TOO_LARGE, problem)
+
+
+def _upright(image: Image.Image, original: Image.Image) -> Image.Image:
+    """Apply the EXIF orientation of the original; EXIF that cannot be read says nothing of it."""
+    try:
+        orientation = original.getexif().get(ExifTags.Base.Orientation)
+    except DAMAGED:
+        orientation = None
+    turn = TURNS.get(orientation) if isinstance(orientation, int) else None
+    return image if turn is None else image.transpose(turn)
 
 
 def _reduce(image: Image.Image) -> Image.Image:
@@ -92,15 +125,41 @@ def _reduce(image: Image.Image) -> Image.Image:
     factor = max(image.size) / WORKING_PX
     if factor <= 1:
         return image
-    if image.mode in {"P", "1", "PA"}:
-        image = image.convert("RGBA")  # palette indices cannot be averaged
+    if factor >= 2:
+        image = _reduce_by(image, int(factor))
+        factor = max(image.size) / WORKING_PX
+    image = _averageable(image)
     size = (max(1, round(image.width / factor)), max(1, round(image.height / factor)))
     return image.resize(size, Image.Resampling.BOX, reducing_gap=None)
+
+
+def _reduce_by(image: Image.Image, factor: int) -> Image.Image:
+    """Average squares of pixels, by strips."""
+    width, height = image.size
+    strip_height = max(1, STRIP_BYTES // (4 * width * factor)) * factor
+    reduced: Image.Image | None = None
+    for top in range(0, height, strip_height):
+        strip = _averageable(image.crop((0, top, width, min(height, top + strip_height)))).reduce(factor)
+        if reduced is None:
+            reduced = Image.new(strip.mode, (strip.width, -(-height // factor)))
+        reduced.paste(strip, (0, top // factor))
+    return image if reduced is None else reduced
+
+
+def _averageable(image: Image.Image) -> Image.Image:
+    """Convert palette indices, which cannot be averaged, and other modes that Pillow cannot reduce."""
+    if image.mode in {"P", "PA"}:
+        return image.convert("RGBA")
+    if image.mode == "1":
+        return image.convert("L")
+    return image.convert("F") if image.mode.startswith("I") else image
 
 
 def _to_grey(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
         return _from_high_depth(image)
+    if image.mode == "LAB":
+        return image.getchannel("L")  # lightness
     if image.has_transparency_data:
         return _on_contrasting_paper(image.convert("RGBA"))
     return image.convert("L")

@@ -42,7 +42,7 @@ def test_ink_has_contrast_in_every_mode(kind: str) -> None:
     [
         (b"E = mc^2, by hand\n", "not an image"),
         (encoded(255 - 255 * ink())[:700], "damaged"),
-        (png_without_pixels(60_000, 60_000), "more than 100,000,000 pixels"),
+        (png_without_pixels(60_000, 60_000), "more than 80,000,000 pixels"),
         (png_without_pixels(11_000, 11_000), f"the limit is {MAX_PIXELS:,}"),
         (encoded(np.full((5, 5000), 255.0)), "crop it to the formula"),
     ],
@@ -57,6 +57,33 @@ def test_formats_that_are_programs_are_refused() -> None:
     """Pillow decodes EPS by running Ghostscript on it, which a stranger's file must not make it do."""
     with pytest.raises(LatexifyError, match="EPS is not a format that can be read"):
         decode_image(encoded(Image.new("L", (50, 50), 255), "EPS"))
+
+
+def test_exif_that_cannot_be_read_does_not_cost_the_picture() -> None:
+    """Programs write such EXIF, and other viewers show the picture."""
+    picture = Image.fromarray((255 * (1 - ink())).astype(np.uint8))
+    data = encoded(picture, "JPEG", exif=b"Exif\0\0 no TIFF at all")
+    assert decode_image(data).shape == (HEIGHT_PX, WIDTH_PX)
+
+
+def test_a_progressive_jpeg_of_many_scans_is_refused() -> None:
+    """A file of 30 KB took 20 s to decode."""
+    data = encoded(Image.new("L", (2000, 2000), 128), "JPEG", progressive=True, quality=5)
+    start = data.rindex(b"\xff\xda")
+    assert decode_image(data).shape == (1600, 1600)
+    with pytest.raises(LatexifyError, match=r"has \d+ scans, too many"):
+        decode_image(data[:start] + data[start:-2] * 1000 + data[-2:])
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "P", "RGB", "RGBA", "LA", "CMYK", "I", "F"])
+def test_large_pictures_of_every_mode_are_reduced_like_small_ones(mode: str) -> None:
+    """They are reduced in strips, so that a conversion does not need as much memory as the picture again."""
+    picture = Image.fromarray((255 * (1 - ink())).astype(np.uint8)).convert("L")
+    large = picture.resize((WIDTH_PX * 7, HEIGHT_PX * 7)).convert("RGB" if mode in {"CMYK", "P"} else "L").convert(mode)
+    expected = np.asarray(picture.resize((1600, 960)), dtype=np.float64)
+    pixels = decode_image(encoded(large, "TIFF"))
+    assert pixels.shape == expected.shape
+    assert np.abs(pixels - expected).mean() < 5
 
 
 HEIC_HEAD = b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic" + bytes(50)

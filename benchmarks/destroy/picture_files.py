@@ -21,6 +21,7 @@ HOSTILE_PX = (64, 400, 1600, 2600)  # longest sides of the pictures of hostile c
 def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
     """The picture as a file."""
     buffer = io.BytesIO()
+    image.info.pop("icc_profile", None)  # Pillow's own profile for LAB holds the time of the day
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of formats that Pillow will drop
         image.save(buffer, kind, **options)

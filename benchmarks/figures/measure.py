@@ -1,5 +1,6 @@
 """Measurement of the shipped model on a test set of InkML: constrained or not, greedy, with beams, with drawings."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -7,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from safetensors import safe_open
 
 from benchmarks.machine import describe
+from latexify.artifacts.names import WEIGHTS_NAME
 from latexify.common.errors import LatexifyError
 from latexify.common.package_data import default_model
 from latexify.common.progress import Progress
@@ -109,7 +112,11 @@ def measure(archive: Path) -> dict[str, Any]:
     machine = describe()
     results: dict[str, Any] = _rounded(
         {
-            "model": {"name": folder.name, "fingerprint": model.manifest.fingerprint},
+            "model": {
+                "name": folder.name,
+                "fingerprint": model.manifest.fingerprint,
+                "num_parameters": count_parameters(folder / WEIGHTS_NAME),
+            },
             "test_set": {"name": "CROHME 2014 test", "num_inks": len(inks.references)},
             "measured": {name: machine[name] for name in ("date", "commit", "cpu", "cpus")},
             "decodings": decodings,
@@ -117,6 +124,12 @@ def measure(archive: Path) -> dict[str, Any]:
         }
     )
     return results
+
+
+def count_parameters(weights: Path) -> int:
+    """Count the numbers in a file of weights; tied ones are stored once."""
+    with safe_open(weights, "np") as file:
+        return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118  # no mapping
 
 
 def load_inks(archive: Path, model: TrainedModel) -> TestInks:

@@ -17,6 +17,8 @@ from latexify.eval.metrics.reliability import expected_error
 RESULTS_PATH = Path("docs/results.json")
 CARD = Path("models/crohme-small/README.md")
 DEFAULT = "constrained, greedy"
+TRAINING = "4.5 hours on 1 to 2 CPU cores"
+"""Of the shipped model: its three rounds, see docs/log/results.md."""
 _BLOCK = re.compile(r"^<!-- results: (?P<name>[\w-]+) -->\n.*?^<!-- /results -->$", re.MULTILINE | re.DOTALL)
 
 Results = Mapping[str, Any]
@@ -64,12 +66,13 @@ def _overview(results: Results) -> Iterator[str]:
     """The README's table."""
     yield "| test data | model | training | decoding | character CER | exact match |"
     yield "|---|---|---|---|---:|---:|"
+    num_parameters = results["model"]["num_parameters"]
     for name, score in results["decodings"].items():
         if score["is_constrained"]:
             yield (
                 f"| {results['test_set']['name']}, {results['test_set']['num_inks']} human-written inks | "
-                f"`models/{results['model']['name']}`, 6.1 M parameters, shipped | 2.7 hours on 2 CPU cores | {name} | "
-                f"{_percent(score['cer']['value'])} | {_percent(score['exact_match']['value'])} |"
+                f"`models/{results['model']['name']}`, {num_parameters / 1e6:.1f} M parameters, shipped | {TRAINING} | "
+                f"{name} | {_percent(score['cer']['value'])} | {_percent(score['exact_match']['value'])} |"
             )
     for row in results["recorded"]:
         yield (

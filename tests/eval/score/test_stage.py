@@ -90,7 +90,7 @@ def test_stage_writes_metrics_and_tables(shards: Path, tmp_path: Path) -> None:
     assert structures == {"fraction": "1", "scripts 0 deep": "3", "scripts 1 deep": "1"}
     assert [(row["lines"], row["num_samples"]) for row in rows_of(plots / "error_by_lines.csv")] == [("1", "4")]
     assert [(row["source"], row["num_samples"]) for row in rows_of(plots / "error_by_source.csv")] == [("valid", "4")]
-    assert [row["writer"] for row in rows_of(plots / "error_by_writer.csv")] == ["unknown"]
+    assert [row["writer"] for row in rows_of(plots / "error_by_writer.csv")] == ["w0", "w1", "w2"]
     assert rows_of(plots / "confusions.csv")[-1] == {
         "kind": "substituted",
         "reference": "b",

@@ -35,7 +35,7 @@ def test_the_command_prints_a_line_for_each(tmp_path: Path) -> None:
             name, _, latex = process.stdout.readline().rstrip("\n").partition("\t")
             assert (name, latex != "") == (str(tmp_path / "a.inkml"), True)
             process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=30) == 0
+            assert process.wait(timeout=120) == 0
             assert process.stderr.read() == ""
         finally:
             process.kill()

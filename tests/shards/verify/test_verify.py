@@ -174,7 +174,7 @@ def described(**changes: Any) -> dict[str, Any]:
         (rewritten(token_ids=np.array([4, 7, 2], np.int32)), "are not those of the label"),
         (rewritten(label="1"), "its label is '1' in the index"),
         (rewritten(description=described(extent=[1.0, float("nan")])), "missing or wrong: extent"),
-        (rewritten(description=described(num_strokes=0, writer=3)), "missing or wrong: writer, num_strokes"),
+        (rewritten(description=described(num_strokes=-1, writer=3)), "missing or wrong: writer, num_strokes"),
         (rewritten(description={"label": "x"}), "missing or wrong: normalized_label, writer, source"),
     ],
 )

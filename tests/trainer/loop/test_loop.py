@@ -106,7 +106,7 @@ def test_another_parameter_is_another_run(
 ) -> None:
     """Resuming a run with other settings mixes two experiments into one curve."""
     shutil.copytree(finished_run[0] / "runs", tmp_path / "runs")
-    monkeypatch.setattr(Trainer, "train", lambda self: (_ for _ in ()).throw(InterruptedRunError(self.state.step)))
+    monkeypatch.setattr(Trainer, "train", lambda self, **_: (_ for _ in ()).throw(InterruptedRunError(self.state.step)))
     for changes in ({"learning_rate": 0.5}, {"precision": "bf16"}):
         with pytest.raises(InterruptedRunError, match=r"^0$"):
             train(training_data, tmp_path, **changes)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.bench.inks import CROHME_ARCHIVES, RawInk, write_files
+from latexify.artifacts.files import write_json
 from latexify.artifacts.manifest import read_manifest, write_manifest
 from latexify.artifacts.names import CALIBRATION_NAME, GEOMETRY_NAME, MODEL, TOKENIZER
 from latexify.common.package_data import MODELS, list_models
@@ -60,7 +61,7 @@ def prepare(folder: Path, *, raw: Path | None, amount: Amount, jobs: int) -> Exa
     base, model = (VocabParams(tokenizer="base"), shipped[0]) if shipped else (VocabParams(), None)
     inks, tokenizer, metrics = folder / "inks", folder / "tokenizer", folder / "metrics.json"
     vocab.run(base, base=str(model), inks=inks, out=tokenizer, metrics=metrics)
-    canvas = geometry_of(model).to_dict() if model else {}
+    canvas = whole_canvas(model).to_dict() if model else {}
     shards, engine = folder / "shards", Engine(jobs=jobs)
     drawing = RasterizeParams.model_validate(canvas)
     rasterize.run(drawing, inks=inks, tokenizer=tokenizer, out=shards, seed=1, metrics=metrics, engine=engine)
@@ -95,6 +96,7 @@ def _ingest(folder: Path, *, raw: Path | None, num_inks: int | None, jobs: int) 
 def _adopt(model: Path, out: Path, *, tokenizer: Path) -> None:
     """Copy a model, and say of the copy that it was trained with the tokenizer that was taken from it."""
     shutil.copytree(model, out, ignore=shutil.ignore_patterns(CALIBRATION_NAME))  # it names the model by its manifest
+    write_json(out / GEOMETRY_NAME, whole_canvas(model).to_dict())
     made = read_manifest(tokenizer, TOKENIZER)
     trained = read_manifest(out, MODEL)
     write_manifest(out, replace(trained, inputs={**trained.inputs, "tokenizer": made.fingerprint}))
@@ -136,6 +138,11 @@ def _exam(folder: Path, archive: Path) -> Exam:
         keys=list(found),
         references=[references[key] for key in found],
     )
+
+
+def whole_canvas(model: Path) -> Geometry:
+    """The canvas of a model, for pictures as wide as it: transformers' own loop takes no others."""
+    return replace(geometry_of(model), width_step_px=None)
 
 
 def geometry_of(model: Path) -> Geometry:

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from latexify.pipeline.latex.tables import command_names
+from latexify.serve.formats.rare_signs import RARE_SIGNS
 
 
 def _table(text: str) -> dict[str, str]:
@@ -17,7 +18,7 @@ def _table(text: str) -> dict[str, str]:
 MORE_SIGNS = _table(r"""
         varnothing ∅ bot ⊥ surd √ backslash \ bigtriangleup △ centerdot ⋅ smallsetminus ∖ shortmid ∣ lvertneqq ≨ prime ′
         % % # # $ $ & & _ _ bmod mod
-    """) | {"\\|": "‖", "\\nleqq": "≦\u0338", "-": "−", "*": "∗"}
+    """) | {**RARE_SIGNS, "\\|": "‖", "\\nleqq": "≦\u0338", "-": "−", "*": "∗"}
 """Signs that `latexify.pipeline.latex.pasted.SIGNS` does not have, or that MathML writes otherwise."""
 
 DELIMITERS = {"\\{": "{", "\\}": "}"}

@@ -3,6 +3,7 @@
 # ruff: noqa: RUF001  # signs that resemble others are Typst's names of them
 
 from latexify.pipeline.latex.pasted import SIGNS as PASTED_SIGNS
+from latexify.serve.formats.rare_signs import RARE_SIGNS
 
 
 def _table(text: str) -> dict[str, str]:
@@ -13,6 +14,7 @@ def _table(text: str) -> dict[str, str]:
 
 SIGNS = (
     PASTED_SIGNS
+    | RARE_SIGNS
     | _table(r"""
         bot ⊥ surd \√ backslash \\ bigtriangleup △ centerdot ⋅ smallsetminus ∖ shortmid ∣ lvertneqq ≨ prime ′
         varnothing ∅ % % # \# $ \$ & \& _ \_ { { } } bmod mod

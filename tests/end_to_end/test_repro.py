@@ -9,6 +9,9 @@ import pytest
 
 from tests.support.dvc_project import MINIATURE, Project
 
+SHIPPED_CANVAS = {"height_px": 64, "width_px": 512, "width_step_px": 64}
+"""Of the shipped model."""
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Project:
@@ -76,6 +79,8 @@ def test_a_named_model_is_evaluated_without_a_training(project: Project, reposit
     shutil.copytree(repository / "models" / "crohme-small", outside)
     figures: list[dict[str, Any]] = []
     try:
+        project.set({"rasterize": SHIPPED_CANVAS})
+        project.dvc("repro")
         for model in ("models/crohme-small", str(outside)):
             project.set({"predict": {"model": model}})
             assert project.stages_to_run() == ["predict", "report"]  # score, too, once its inputs have changed
@@ -125,6 +130,7 @@ def test_test_inks_alone_are_evaluated_by_dvc(repository: Path, tmp_path: Path) 
         ink = f'<ink><annotation type="truth">{label}</annotation><trace>0 0, 9 {number}, 5 20</trace></ink>'
         (inks / f"{number}.inkml").write_text(ink, encoding="utf-8")
     project.set({"crohme": {"train": [], "test": ["mine/test"]}, "predict": {"model": "models/crohme-small"}})
+    project.set({"rasterize": SHIPPED_CANVAS})
     project.set_top("dataset", "crohme")
     project.dvc("repro", "report")
     assert json.loads((project.folder / "metrics/score.json").read_text(encoding="utf-8"))["num_samples"] == 3

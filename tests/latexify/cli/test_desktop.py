@@ -26,6 +26,8 @@ def test_the_command_prints_a_line_for_each(tmp_path: Path) -> None:
     """Also where a file cannot be read; Ctrl-C ends it without a traceback."""
     command = [sys.executable, "-m", "latexify", "watch", str(tmp_path)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    # a job in the background of a script ignores Ctrl-C, and so would its children
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(command, cwd=REPOSITORY, text=True, **pipes) as process:  # type: ignore[call-overload]
         try:
             assert process.stderr.readline() == f"latexify: watching {tmp_path}\n"

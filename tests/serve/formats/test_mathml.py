@@ -68,7 +68,8 @@ def test_every_sign_of_the_shipped_model_is_written() -> None:
     """An answer of the model that ships would have no MathML, or the name of a command in it."""
     vocabulary = json.loads((REPOSITORY / "models/crohme-small/tokenizer.json").read_text(encoding="utf-8"))
     structure = {"<s>", "<pad>", "</s>", "<unk>", "{", "}", "^", "_", "&", r"\\", r"\frac", r"\sqrt", r"\mathrm"}
-    structure |= {r"\begin{matrix}", r"\end{matrix}"}
+    names = ("matrix", "aligned", "gathered", "cases")
+    structure |= {f"\\{side}{{{name}}}" for side in ("begin", "end") for name in names}
     signs = [token for token in vocabulary["model"]["vocab"] if token not in structure]
     assert len(signs) > 200
     texts: dict[str, str] = {}
@@ -81,10 +82,15 @@ def test_every_sign_of_the_shipped_model_is_written() -> None:
     assert sorted(alike) == [
         (r"\cdot", r"\centerdot"),
         (r"\emptyset", r"\varnothing"),
+        (r"\frown", r"\smallfrown"),
         (r"\lneqq", r"\lvertneqq"),
-        (r"\mid", r"\shortmid"),
+        (r"\nparallel", r"\nshortparallel"),
+        (r"\parallel", r"\shortparallel"),
+        (r"\propto", r"\varpropto"),
         (r"\setminus", r"\smallsetminus"),
+        (r"\sim", r"\thicksim"),
         (r"\triangle", r"\bigtriangleup"),
+        (r"\triangledown", r"\bigtriangledown"),
     ]
 
 

@@ -59,7 +59,8 @@ def test_every_token_of_the_shipped_model_is_known() -> None:
     """An answer of the model that ships would have no Typst."""
     vocabulary = json.loads((REPOSITORY / "models/crohme-small/tokenizer.json").read_text(encoding="utf-8"))
     structure = {"<s>", "<pad>", "</s>", "<unk>", "{", "}", "^", "_", "&", r"\\", r"\frac", r"\sqrt", r"\mathrm"}
-    structure |= {r"\begin{matrix}", r"\end{matrix}"}
+    names = ("matrix", "aligned", "gathered", "cases")
+    structure |= {f"\\{side}{{{name}}}" for side in ("begin", "end") for name in names}
     tokens = [token for token in vocabulary["model"]["vocab"] if token not in structure]
     assert len(tokens) > 200
     written = {token: to_typst(token) for token in tokens}
@@ -82,10 +83,15 @@ def test_different_tokens_are_drawn_differently() -> None:
     assert sorted(alike) == [
         (r"\cdot", r"\centerdot"),
         (r"\emptyset", r"\varnothing"),
+        (r"\frown", r"\smallfrown"),
         (r"\lneqq", r"\lvertneqq"),
-        (r"\mid", r"\shortmid"),
+        (r"\nparallel", r"\nshortparallel"),
+        (r"\parallel", r"\shortparallel"),
+        (r"\propto", r"\varpropto"),
         (r"\setminus", r"\smallsetminus"),
+        (r"\sim", r"\thicksim"),
         (r"\triangle", r"\bigtriangleup"),
+        (r"\triangledown", r"\bigtriangledown"),
     ]
 
 
@@ -97,7 +103,8 @@ def test_any_formula_compiles(latex: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "latex", [r"\ce{H2O}", r"\foo{a}", r"\begin{foo}a\end{foo}", r"\not{\alpha\beta}", "x^", r"\sideset{a}{b}", r"\S"]
+    "latex",
+    [r"\ce{H2O}", r"\foo{a}", r"\begin{foo}a\end{foo}", r"\not{\alpha\beta}", "x^", r"\sideset{a}{b}", r"\lrtimes"],
 )
 def test_what_typst_has_no_name_for_is_one_line(latex: str) -> None:
     """A guess would be a wrong formula."""

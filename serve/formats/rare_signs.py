@@ -12,7 +12,7 @@ def _table(text: str) -> dict[str, str]:
 RARE_SIGNS = _table("""
     circledast ⊛ leftrightarrows ⇆ triangleq ≜ varpropto ∝ rightrightarrows ⇉ multimap ⊸ backepsilon ϶ bigtriangledown ▽
     nsubseteq ⊈ thicksim ∼ vartriangleleft ⊲ P ¶ S § amalg ⨿ approxeq ≊ blacktriangleright ▶ divideontimes ⋇ dotplus ∔
-    eqslantless ⪕ gtreqless ⋛ gtreqqless ⪌ gtrless ≷ iiiint ⨌ lesseqgtr ⋚ lesseqqgtr ⪋ lessgtr ≶ lll ⋘ mho ℧ nRightarrow ⇏
-    nshortparallel ∦ rightarrowtail ↣ shortparallel ∥ smallfrown ⌢ trianglelefteq ⊴
+    eqslantless ⪕ gtreqless ⋛ gtreqqless ⪌ gtrless ≷ iiiint ⨌ lesseqgtr ⋚ lesseqqgtr ⪋ lessgtr ≶ lll ⋘ mho ℧
+    nRightarrow ⇏ nshortparallel ∦ rightarrowtail ↣ shortparallel ∥ smallfrown ⌢ trianglelefteq ⊴
 """) | {"\\nleqslant": "⩽\u0338"}
 """By command."""

@@ -104,7 +104,7 @@ def test_any_formula_compiles(latex: str) -> None:
 
 @pytest.mark.parametrize(
     "latex",
-    [r"\ce{H2O}", r"\foo{a}", r"\begin{foo}a\end{foo}", r"\not{\alpha\beta}", "x^", r"\sideset{a}{b}", r"\lrtimes"],
+    [r"\ce{H2O}", r"\foo{a}", r"\begin{foo}a\end{foo}", r"\not{\alpha\beta}", "x^", r"\sideset{a}{b}", r"\Join"],
 )
 def test_what_typst_has_no_name_for_is_one_line(latex: str) -> None:
     """A guess would be a wrong formula."""

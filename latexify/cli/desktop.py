@@ -71,9 +71,10 @@ def watch(  # noqa: PLR0913, PLR0917  # one parameter per option
         raise LatexifyError(f"{folder} is no folder: make it first, or name another")
     with extra_needed("recognize"):
         recognizer = Recognizer(chosen_model(workspace, model), device=device, runtime=runtime, num_threads=threads)
+    files = new_files(folder)
     _say(f"watching {folder}")
     try:
-        for path in new_files(folder):
+        for path in files:
             [answer] = answer_files(recognizer, [str(path)], num_beams=beams)
             if isinstance(answer, FileFailure):
                 _say(f"{path}: {answer.reason}")

@@ -19,16 +19,20 @@ def _sleep() -> None:
 
 
 def new_files(folder: Path, *, wait: Callable[[], None] = _sleep) -> Iterator[Path]:
-    """Yield the files of kinds that are recognised as they appear in a folder or change, at any depth, without end.
+    """Return the files of kinds that are recognised as they appear in a folder or change, at any depth, without end.
 
-    A file is yielded once it has not changed between two looks, `wait` apart. Files that were there before are not.
+    A file is returned once it has not changed between two looks, `wait` apart. Files that were there at the call
+    are not: the folder is looked at before this returns, so no file is missed that is saved afterwards.
 
     Raises:
         LatexifyError: If the folder is missing or cannot be listed.
     """
     if not folder.is_dir():
         raise LatexifyError(f"{folder} is no folder: make it first, or name another")
-    known = _states(folder)
+    return _changed_files(folder, _states(folder), wait)
+
+
+def _changed_files(folder: Path, known: dict[Path, State], wait: Callable[[], None]) -> Iterator[Path]:
     seen_last = dict(known)
     while True:
         wait()

@@ -67,6 +67,8 @@ def _combination_problems(params: Params) -> list[str]:  # noqa: C901, PLR0912  
         problems.append("rasterize.margin_px: two margins and the pen leave no room on the canvas")
     if canvas.width_step_px is not None and canvas.width_px % canvas.width_step_px:
         problems.append("rasterize.width_step_px: does not divide rasterize.width_px")
+    if canvas.height_step_px is not None and canvas.height_px % canvas.height_step_px:
+        problems.append("rasterize.height_step_px: does not divide rasterize.height_px")
     if params.train.warmup_steps > params.train.max_steps:
         problems.append("train.warmup_steps: larger than train.max_steps")
     if params.model.base == "scratch" and (params.train.freeze or params.train.layerwise_lr_decay < 1):

@@ -229,6 +229,8 @@ class RasterizeParams(Section):
     width_step_px: Annotated[Annotated[int, Ge(2), MultipleOf(2)] | None, Later()] = None
     """Cut every picture to the width that its ink needs, in steps of so many pixels, up to `width_px`. Short formulas
     then cost less, and long ones can have a wide canvas. None: all pictures are `width_px` wide."""
+    height_step_px: Annotated[Annotated[int, Ge(2), MultipleOf(2)] | None, Later()] = None
+    """The same for the height, up to `height_px`: fractions and several lines then need not be drawn smaller."""
     max_tokens: Annotated[int, Ge(1), Le(4096)] = 256
     """Longer labels are rejected from training and counted; evaluation splits keep them."""
     samples_per_shard: Annotated[int, Ge(1)] = 1000

@@ -19,7 +19,7 @@ from latexify.pipeline.latex import normalize
 from latexify.pipeline.strokes.content import InkFile
 from latexify.pipeline.strokes.ink_file import looks_like_ink, read_ink_file
 from latexify.serve.formats.formats import Format, convert, convert_to_each
-from latexify.shards.reading.plan import batches_by_width
+from latexify.shards.reading.plan import batches_by_size
 from latexify.trainer.inference.constraint import Constraint
 from latexify.trainer.inference.open import choose_runtime, open_model, quickest_runtime
 from latexify.trainer.inference.runtime import Runtime
@@ -183,9 +183,9 @@ class Recognizer:
         constraint = self.constraint(only)
         # the more ink, the longer the formula, roughly; a batch takes as long as its longest
         order = np.argsort([np.count_nonzero(picture < 128) for picture in pictures], kind="stable")
-        widths_px = np.array([picture.shape[1] for picture in pictures], dtype=np.int32)
+        sizes_px = np.array([picture.shape for picture in pictures], dtype=np.int32)
         recognitions: dict[int, Recognition] = {}
-        for rows in batches_by_width(order, widths_px, size=BATCH_SIZE):
+        for rows in batches_by_size(order, sizes_px, size=BATCH_SIZE):
             batch = rows.tolist()
             answers = self._read_batch(
                 [pictures[i] for i in batch], num_beams=num_beams, num_drawings=num_drawings, constraint=constraint
@@ -245,6 +245,7 @@ def canvas_of(geometry: Geometry) -> Canvas:
         pen_width_px=geometry.pen_width_px,
         max_stroke_px=geometry.max_stroke_px,
         width_step_px=geometry.width_step_px,
+        height_step_px=geometry.height_step_px,
     )
 
 

@@ -30,7 +30,7 @@ from latexify.pipeline.inkml.document import parse_inkml
 from latexify.pipeline.inputs.archives import iter_members
 from latexify.pipeline.inputs.inputs import is_inkml_name
 from latexify.pipeline.latex import normalize
-from latexify.shards.reading.plan import batches_by_width
+from latexify.shards.reading.plan import batches_by_size
 from latexify.trainer.inference.constraint import Constraint
 from latexify.trainer.inference.model import TrainedModel
 from latexify.trainer.inference.open import open_model
@@ -160,10 +160,10 @@ def _recognize(
 ) -> list[Hypothesis]:
     """The best hypothesis for each picture. Those with much ink, which take longest, share batches."""
     order = np.argsort([-np.count_nonzero(picture < 128) for picture in pictures], kind="stable")
-    widths_px = np.array([picture.shape[1] for picture in pictures], dtype=np.int32)
+    sizes_px = np.array([picture.shape for picture in pictures], dtype=np.int32)
     hypotheses: dict[int, Hypothesis] = {}
     with Progress(name, total=len(pictures), unit="inks") as progress:
-        for rows in batches_by_width(order, widths_px, size=BATCH_SIZE):
+        for rows in batches_by_size(order, sizes_px, size=BATCH_SIZE):
             batch = rows.tolist()
             pixels = np.stack([pictures[i] for i in batch])
             results = model.inference.generate(

@@ -15,7 +15,7 @@ from latexify.common.progress import Progress
 from latexify.eval.config import PredictParams
 from latexify.eval.predict.samples import EvaluationSample, EvaluationSamples
 from latexify.pipeline.latex import normalize
-from latexify.shards.reading.plan import batches_by_width
+from latexify.shards.reading.plan import batches_by_size
 from latexify.trainer.inference.constraint import Constraint
 from latexify.trainer.inference.decoder import StepDecoder
 from latexify.trainer.inference.model import TrainedModel
@@ -73,7 +73,7 @@ def decode(
     # Samples of similar length share a batch, which takes as long as its longest member. This only affects speed: the
     # prediction for a sample does not depend on the others in its batch.
     order = rows[np.argsort(samples.num_tokens[rows], kind="stable")[::-1]]
-    parts = batches_by_width(order, samples.widths_px, size=predictor.params.batch_size)
+    parts = batches_by_size(order, samples.sizes_px, size=predictor.params.batch_size)
     batches = (_read_batch(samples, part) for part in parts)
     for decoded in run_in_threads(partial(_decode_batch, predictor), batches, num_threads=_num_threads(predictor)):
         yield decoded

@@ -31,11 +31,11 @@ class EvaluationSamples(Protocol):
         """Length of each reference in tokens, int32 [num_samples]; those of similar length share a batch."""
 
     @property
-    def widths_px(self) -> npt.NDArray[np.int32]:
-        """Width of each picture, int32 [num_samples]; those of one width share a batch."""
+    def sizes_px(self) -> npt.NDArray[np.int32]:
+        """Height and width of each picture, int32 [num_samples, 2]; those of one size share a batch."""
 
     def read(self, rows: Rows) -> list[EvaluationSample]:
-        """Read samples of one width, in the order given. Raises LatexifyError if one cannot be read."""
+        """Read samples of one size, in the order given. Raises LatexifyError if one cannot be read."""
 
 
 class ShardSamples:
@@ -51,9 +51,9 @@ class ShardSamples:
         return self._index.num_tokens
 
     @property
-    def widths_px(self) -> npt.NDArray[np.int32]:
+    def sizes_px(self) -> npt.NDArray[np.int32]:
         """See `EvaluationSamples`."""
-        return self._index.widths_px
+        return self._index.sizes_px
 
     def read(self, rows: Rows) -> list[EvaluationSample]:
         """See `EvaluationSamples`."""

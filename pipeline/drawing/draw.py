@@ -33,7 +33,7 @@ def draw_ink(strokes: Sequence[Stroke], canvas: Canvas) -> Pixels:
 
     The ink is scaled, with its aspect ratio, until it fills the canvas inside the margins or its usual stroke is as
     large as the canvas allows, and centred. A stroke without extent becomes a dot of the pen's width. Returns uint8
-    [height, width], 0 = ink, 255 = paper; see :class:`Canvas` for the width. Raises LatexifyError if there is no point,
+    [height, width], 0 = ink, 255 = paper; see :class:`Canvas` for the size. Raises LatexifyError if there is no point,
     or one that is not finite.
     """
     strokes = [stroke for stroke in strokes if len(stroke)]
@@ -58,8 +58,7 @@ def draw_coverage(
     """Draw many inks as :func:`fit_inks` takes them; faster than one by one, with the same result.
 
     Yields uint8 [height, width], 0 = paper, 255 = ink; the array is reused for the next ink. If the canvas has steps,
-    a picture is as wide as its ink needs. Raises LatexifyError when
-    the turn comes of an ink that cannot be drawn.
+    a picture is as large as its ink needs. Raises LatexifyError when the turn comes of an ink that cannot be drawn.
     """
     fitted = fit_inks(points, stroke_lengths, num_strokes, canvas, scales=scales)
     lines = gather_strokes(fitted.stroke_lengths, fitted.num_strokes)
@@ -68,15 +67,15 @@ def draw_coverage(
     elements = path_data_of(x_px, y_px, lines.starts, lines.lengths)
     surface = _Surface(canvas)
     start = 0
-    facts = (fitted.pen_widths_px, fitted.widths_px, fitted.finite)
+    facts = (fitted.pen_widths_px, fitted.sizes_px, fitted.finite)
     inks = zip(lines.paths, *(column.tolist() for column in facts), strict=True)
-    for path_lengths, pen_width_px, width_px, is_finite in inks:
+    for path_lengths, pen_width_px, (height_px, width_px), is_finite in inks:
         if not is_finite:
             raise LatexifyError("the ink cannot be drawn: a coordinate is not a finite number")
         ends = list(accumulate(path_lengths, initial=start))
         coverage = surface.draw([elements[first:end] for first, end in pairwise(ends)], pen_width_px)
-        left = (canvas.width_px - width_px) // 2
-        yield coverage[:, left : left + width_px]
+        top, left = (canvas.height_px - height_px) // 2, (canvas.width_px - width_px) // 2
+        yield coverage[top : top + height_px, left : left + width_px]
         start = ends[-1]
 
 

@@ -34,6 +34,7 @@ class Canvas:
     that a single letter is not drawn much larger than those of a long formula; None: every ink fills the canvas.
     width_step_px: steps of the width; the picture of an ink is as narrow as its steps allow, and `width_px` at most.
     None: every picture is `width_px` wide.
+    height_step_px: the same for the height, with `height_px`.
     """
 
     height_px: int
@@ -42,6 +43,7 @@ class Canvas:
     pen_width_px: float  # diameter of the round pen
     max_stroke_px: float | None = None
     width_step_px: int | None = None
+    height_step_px: int | None = None
 
     def __post_init__(self) -> None:
         if min(self.height_px, self.width_px) <= 2 * self.margin_px + self.pen_width_px:
@@ -49,12 +51,13 @@ class Canvas:
                 f"a canvas of {self.height_px} x {self.width_px} px has no room within margins of {self.margin_px} px "
                 f"for a pen of {self.pen_width_px} px: choose a larger canvas, a smaller margin or a thinner pen"
             )
-        step = self.width_step_px
-        if step is not None and (step < 2 or step % 2 or self.width_px % step):
-            raise LatexifyError(
-                f"a canvas of {self.width_px} px cannot be cut in steps of {step} px: choose an even number that "
-                "divides its width"
-            )
+        sides = (("width", self.width_px, self.width_step_px), ("height", self.height_px, self.height_step_px))
+        for name, side, step in sides:
+            if step is not None and (step < 2 or step % 2 or side % step):
+                raise LatexifyError(
+                    f"a canvas {name} of {side} px cannot be cut in steps of {step} px: choose an even number that "
+                    f"divides the {name}"
+                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +77,7 @@ class FittedInks:
     stroke_lengths: Counts  # points of each stroke, [num_strokes], at least 1
     num_strokes: Counts  # strokes of each ink, [num_inks], at least 1
     pen_widths_px: Floats  # [num_inks]
-    widths_px: Counts  # of each ink's picture, [num_inks]
+    sizes_px: Counts  # height and width of each ink's picture, [num_inks, 2]
     finite: npt.NDArray[np.bool_]  # whether all coordinates of an ink are finite, [num_inks]; others cannot be drawn
 
 
@@ -111,7 +114,12 @@ def fit_inks(
             limits = canvas.max_stroke_px * scales.strokes / _usual_strokes(x, y, stroke_lengths, num_strokes)
         taken_px = 2 * canvas.margin_px + pen_widths_px
         x, y = _fit(x, y, ink_lengths, (canvas.width_px - taken_px, canvas.height_px - taken_px), limits)
-        widths_px = _picture_widths(x, starts, taken_px, canvas)
+        sizes_px = np.column_stack(
+            [
+                _picture_sides(y, starts, taken_px, side_px=canvas.height_px, step_px=canvas.height_step_px),
+                _picture_sides(x, starts, taken_px, side_px=canvas.width_px, step_px=canvas.width_step_px),
+            ]
+        )
         x, y = x + canvas.width_px / 2, y + canvas.height_px / 2
         x, y, simplified = simplify(x, y, stroke_lengths)
     return FittedInks(
@@ -120,7 +128,7 @@ def fit_inks(
         stroke_lengths=simplified,
         num_strokes=num_strokes,
         pen_widths_px=pen_widths_px,
-        widths_px=widths_px,
+        sizes_px=sizes_px,
         finite=finite,
     )
 
@@ -162,18 +170,32 @@ def _fit(
     return (x - middle_x) * scale, (y - middle_y) * scale
 
 
-def _picture_widths(x: Floats, starts: Counts, taken_px: Floats, canvas: Canvas) -> Counts:
-    """Return the width of each ink's picture, int [num_inks]: the fewest steps that hold the ink, margins and pen.
+def _picture_sides(x: Floats, starts: Counts, taken_px: Floats, *, side_px: int, step_px: int | None) -> Counts:
+    """Return one side of each ink's picture, int [num_inks]: the fewest steps that hold the ink, margins and pen.
 
-    x: centred coordinates of all points in pixels; starts: first point of each ink; taken_px: margins and pen.
+    x: coordinates of all points along that side in pixels, centred; starts: first point of each ink; taken_px: margins
+    and pen; side_px: of the canvas.
     """
-    step = canvas.width_step_px
-    if step is None:
-        return np.full(len(starts), canvas.width_px)
+    if step_px is None:
+        return np.full(len(starts), side_px)
     needed_px = np.maximum.reduceat(x, starts) - np.minimum.reduceat(x, starts) + taken_px
+    return sides_in_steps(needed_px, side_px=side_px, step_px=step_px)
+
+
+def sides_in_steps(needed_px: npt.ArrayLike, *, side_px: int, step_px: int | None) -> Counts:
+    """Return the sides of pictures: the fewest steps that hold what is needed, `side_px` at most.
+
+    Args:
+        needed_px: Pixels that each picture needs, [n].
+        side_px: The canvas's.
+        step_px: None if all pictures have the canvas's side.
+    """
+    needed = np.nan_to_num(np.asarray(needed_px, dtype=np.float64), nan=0, posinf=0)
+    if step_px is None:
+        return np.full(needed.shape, side_px)
     # an ink that fills a picture to the last digit must not need another step for a rounding error
-    steps = np.ceil(np.nan_to_num(needed_px, nan=0, posinf=0) / step - 1e-6)
-    return np.clip(steps.astype(np.intp), 1, canvas.width_px // step) * step
+    steps = np.ceil(needed / step_px - 1e-6)
+    return np.clip(steps.astype(np.intp), 1, side_px // step_px) * step_px
 
 
 def simplify(x: Floats, y: Floats, stroke_lengths: Counts) -> tuple[Floats, Floats, Counts]:

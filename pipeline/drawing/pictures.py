@@ -7,7 +7,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from latexify.pipeline.drawing.draw import Canvas, draw_coverage
-from latexify.pipeline.drawing.fit import Scales, fit_inks
+from latexify.pipeline.drawing.fit import Scales, fit_inks, sides_in_steps
 from latexify.pipeline.inks.ink import CroppedPicture, Ink, StrokeColumns
 from latexify.shards.format.png import decode_png, png_size
 
@@ -30,21 +30,21 @@ def draw_rows(inks: Sequence[Ink], canvas: Canvas) -> Iterator[Pixels]:
         yield ~(next(coverages) if ink.picture is None else fit_picture(ink.picture, canvas))
 
 
-def widths_of(inks: Sequence[Ink], canvas: Canvas) -> npt.NDArray[np.int32]:
-    """Return the widths of the pictures that `draw_rows` yields, in pixels, int32 [num_inks]."""
-    widths = np.full(len(inks), canvas.width_px, np.int32)
-    if canvas.width_step_px is None:
-        return widths
+def sizes_of(inks: Sequence[Ink], canvas: Canvas) -> npt.NDArray[np.int32]:
+    """Return height and width of the pictures that `draw_rows` yields, in pixels, int32 [num_inks, 2]."""
+    sizes = np.tile(np.array([canvas.height_px, canvas.width_px], np.int32), (len(inks), 1))
+    if canvas.width_step_px is None and canvas.height_step_px is None:
+        return sizes
     is_drawn = np.array([ink.picture is None for ink in inks], np.bool_)
     if is_drawn.any():
         drawn = [ink for ink in inks if ink.picture is None]
         columns, scales = StrokeColumns.of([ink.strokes for ink in drawn]), _scales(drawn)
         fitted = fit_inks(columns.points, columns.stroke_lengths, columns.num_strokes, canvas, scales=scales)
-        widths[is_drawn] = fitted.widths_px
+        sizes[is_drawn] = fitted.sizes_px
     for row, ink in enumerate(inks):
         if ink.picture is not None:
-            widths[row] = _fitted_width(_size_on(ink.picture, canvas)[0], canvas)
-    return widths
+            sizes[row] = _fitted_size(_size_on(ink.picture, canvas), canvas)
+    return sizes
 
 
 def _scales(inks: Sequence[Ink]) -> Scales:
@@ -56,7 +56,7 @@ def fit_picture(picture: CroppedPicture, canvas: Canvas) -> Pixels:
 
     As ink is, the picture is scaled, with its aspect ratio, until it fills the canvas inside the margins or its usual
     stroke is as large as the canvas allows, and centred. Pieces of ink that are connected stand in for strokes. A
-    picture of dots alone is as large as the pen is wide. If the canvas has steps, the result is as narrow as they
+    picture of dots alone is as large as the pen is wide. If the canvas has steps, the result is as small as they
     allow. After it is scaled, the darkest pixel is black, so that fine strokes of a large picture stay visible.
     """
     size = _size_on(picture, canvas)
@@ -66,7 +66,7 @@ def fit_picture(picture: CroppedPicture, canvas: Canvas) -> Pixels:
     if darkest:
         levels = (np.arange(256) * 255 // darkest).clip(0, 255).astype(np.uint8)
         resized = levels[resized]
-    fitted = np.zeros((canvas.height_px, _fitted_width(size[0], canvas)), np.uint8)
+    fitted = np.zeros(_fitted_size(size, canvas), np.uint8)
     top, left = (fitted.shape[0] - size[1]) // 2, (fitted.shape[1] - size[0]) // 2
     fitted[top : top + size[1], left : left + size[0]] = resized
     return fitted
@@ -84,9 +84,10 @@ def _size_on(picture: CroppedPicture, canvas: Canvas) -> tuple[int, int]:
     return min(max(round(width * scale), 1), room_width), min(max(round(height * scale), 1), room_height)
 
 
-def _fitted_width(inked_px: int, canvas: Canvas) -> int:
-    step = canvas.width_step_px
-    if step is None:
-        return canvas.width_px
-    steps = int(np.ceil((inked_px + 2 * canvas.margin_px) / step - 1e-6))
-    return min(max(steps, 1), canvas.width_px // step) * step
+def _fitted_size(inked_px: tuple[int, int], canvas: Canvas) -> tuple[int, int]:
+    """Return height and width of the picture of ink of this width and height."""
+    width, height = (side + 2 * canvas.margin_px for side in inked_px)
+    return (
+        int(sides_in_steps(height, side_px=canvas.height_px, step_px=canvas.height_step_px)),
+        int(sides_in_steps(width, side_px=canvas.width_px, step_px=canvas.width_step_px)),
+    )

@@ -20,7 +20,7 @@ PAPER = 255
 def picture_of(data: bytes, canvas: Canvas, *, is_traced: bool = True) -> npt.NDArray[np.uint8]:
     """Turn an image file into a model input: traced and drawn, or else cropped to its ink and fitted.
 
-    The result is uint8 [height, width] of the canvas, ink 0, paper 255. An image that already is such a picture, as in
+    The result is uint8 [height, width], ink 0, paper 255. An image that already is such a picture, as in
     the shards, is returned unchanged.
 
     Raises:
@@ -38,10 +38,10 @@ def picture_of(data: bytes, canvas: Canvas, *, is_traced: bool = True) -> npt.ND
 
 
 def _is_model_input(grey: npt.NDArray[np.uint8], canvas: Canvas) -> bool:
-    """Whether the image has the canvas's size, clean margins and ink inside."""
-    height_px, width_px = grey.shape
-    step_px = canvas.width_step_px or canvas.width_px
-    if height_px != canvas.height_px or width_px % step_px or width_px > canvas.width_px:
+    """Whether the image has a size of the canvas's, clean margins and ink inside."""
+    steps = (canvas.height_step_px or canvas.height_px, canvas.width_step_px or canvas.width_px)
+    sides = zip(grey.shape, (canvas.height_px, canvas.width_px), steps, strict=True)
+    if any(side % step or side > largest for side, largest, step in sides):
         return False
     margin = int(canvas.margin_px)
     edges = grey.copy()

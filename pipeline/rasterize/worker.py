@@ -6,7 +6,7 @@ Separate from `latexify.pipeline.rasterize.stage` so that workers do not import 
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -25,6 +25,7 @@ from latexify.pipeline.engine.versions import differences, versions
 from latexify.pipeline.inks.ink import CroppedPicture
 from latexify.pipeline.rasterize.prepare import PICTURE, STROKE_SCALE, ScratchRows
 from latexify.pipeline.rasterize.variants import Variation, VariedInk, variant_key, vary_ink
+from latexify.shards.format.index import index_schema
 from latexify.shards.format.png import png_size
 from latexify.shards.format.record import find_finished, write_record
 from latexify.shards.format.sample import EncodedSample
@@ -76,7 +77,7 @@ def draw_shard(index: int, task: ShardTask, *, draft: Location, settings: Render
         split=task.split,
         number=task.number,
         samples=_samples(task, draft, settings),
-        with_widths=settings.canvas.width_step_px is not None,
+        schema=index_schema(asdict(settings.canvas)),
     )
     write_record(draft, record, rows, build_key=settings.build_key)
     return index, record

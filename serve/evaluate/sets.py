@@ -18,7 +18,7 @@ from latexify.eval.metrics.structure import symbols_of
 from latexify.eval.predict.fit import describe
 from latexify.eval.predict.samples import EvaluationSample, EvaluationSamples, Rows, ShardSamples
 from latexify.pipeline.config import LABEL_ANNOTATIONS
-from latexify.pipeline.drawing.pictures import draw_rows, widths_of
+from latexify.pipeline.drawing.pictures import draw_rows, sizes_of
 from latexify.pipeline.inks.ink import Ink, StrokeColumns
 from latexify.pipeline.inks.table import content_hashes, picture_hash, read_inks
 from latexify.serve.evaluate.account import Account
@@ -58,7 +58,7 @@ class DrawnInks:
         self._canvas = canvas_of(geometry)
         lengths = [len(symbols_of(ink.normalized_label)) + 1 for ink in inks]  # the end token is one more
         self._num_tokens = np.array(lengths, dtype=np.int32)
-        self._widths_px = widths_of(self._inks, self._canvas)
+        self._sizes_px = sizes_of(self._inks, self._canvas)
 
     @property
     def num_tokens(self) -> npt.NDArray[np.int32]:
@@ -66,9 +66,9 @@ class DrawnInks:
         return self._num_tokens
 
     @property
-    def widths_px(self) -> npt.NDArray[np.int32]:
+    def sizes_px(self) -> npt.NDArray[np.int32]:
         """See `EvaluationSamples`."""
-        return self._widths_px
+        return self._sizes_px
 
     def read(self, rows: Rows) -> list[EvaluationSample]:
         """See `EvaluationSamples`."""

@@ -43,7 +43,17 @@ INDEX_SCHEMA = pa.schema(
 
 WIDTHS_INDEX_SCHEMA = INDEX_SCHEMA.append(pa.field("width_px", pa.int32(), nullable=False))
 """The schema of shards whose pictures differ in width."""
-SCHEMAS = (INDEX_SCHEMA, WIDTHS_INDEX_SCHEMA)
+SIZES_INDEX_SCHEMA = WIDTHS_INDEX_SCHEMA.append(pa.field("height_px", pa.int32(), nullable=False))
+"""The schema of shards whose pictures differ in height, and perhaps in width."""
+SCHEMAS = (INDEX_SCHEMA, WIDTHS_INDEX_SCHEMA, SIZES_INDEX_SCHEMA)
+
+
+def index_schema(params: Mapping[str, Any]) -> pa.Schema:
+    """Return the schema of the index of shards with these parameters of their pictures."""
+    if params.get("height_step_px") is not None:
+        return SIZES_INDEX_SCHEMA
+    return INDEX_SCHEMA if params.get("width_step_px") is None else WIDTHS_INDEX_SCHEMA
+
 
 _NUMBERS = [field.name for field in INDEX_SCHEMA if pa.types.is_integer(field.type)]
 
@@ -57,9 +67,9 @@ class SplitIndex:
 
     folder: Location
     split: str
-    height_px: int  # of every picture
+    height_px: int  # of the highest pictures
     width_px: int  # of the widest pictures
-    width_step_px: int | None  # in what steps widths differ; None if they do not
+    has_sizes: bool  # whether pictures differ in size
     shards: list[str]  # file names in `folder`
     shard_bytes: list[int]
     shard_sha256: list[str]
@@ -75,14 +85,17 @@ class SplitIndex:
     json_bytes: npt.NDArray[np.int64]
     sample_crc32: npt.NDArray[np.uint32]  # uint32 [n], of the PNG followed by the ids
     json_crc32: npt.NDArray[np.uint32]  # uint32 [n]
-    widths_px: npt.NDArray[np.int32]  # int32 [n], of each picture
+    sizes_px: npt.NDArray[np.int32]  # int32 [n, 2], height and width of each picture
 
     def __len__(self) -> int:
         return len(self.num_tokens)
 
-    def widest_px(self, rows: Sequence[int] | npt.NDArray[np.integer[Any]]) -> int:
-        """Return the width of the widest picture among these rows, or of all if there are none."""
-        return int(self.widths_px[np.asarray(rows, dtype=np.int64)].max()) if len(rows) else self.width_px
+    def largest_px(self, rows: Sequence[int] | npt.NDArray[np.integer[Any]]) -> tuple[int, int]:
+        """Return height and width that hold every picture among these rows, or all if there are none."""
+        if not len(rows):
+            return self.height_px, self.width_px
+        height, width = self.sizes_px[np.asarray(rows, dtype=np.int64)].max(axis=0).tolist()
+        return height, width
 
 
 def open_split(folder: Location, split: str) -> SplitIndex:
@@ -110,15 +123,17 @@ def _open_split(folder: Location, split: str) -> SplitIndex:
     # rows of other splits that stand between those of this one get no shard id
     shard_ids = pc.index_in(table["shard"], pa.array([shard["name"] for shard in shards], pa.string()))
     height_px, width_px = manifest.params["height_px"], manifest.params["width_px"]
-    width_step_px = manifest.params.get("width_step_px")
-    has_widths = "width_px" in table.column_names
-    widths_px = table["width_px"].to_numpy() if has_widths else np.full(len(table), width_px, dtype=np.int32)
+    sides = ("height_px", "width_px")
+    sizes_px = np.tile(np.array([height_px, width_px], dtype=np.int32), (len(table), 1))
+    for column, name in enumerate(sides):
+        if name in table.column_names:
+            sizes_px[:, column] = table[name].to_numpy()
     index = SplitIndex(
         folder=folder,
         split=split,
         height_px=height_px,
         width_px=width_px,
-        width_step_px=width_step_px,
+        has_sizes=index_schema(manifest.params) is not INDEX_SCHEMA,
         shards=[shard["name"] for shard in shards],
         shard_bytes=[shard["num_bytes"] for shard in shards],
         shard_sha256=[shard["sha256"] for shard in shards],
@@ -126,9 +141,10 @@ def _open_split(folder: Location, split: str) -> SplitIndex:
         keys=table["key"].combine_chunks(),
         labels=table["label"].combine_chunks(),
         **{name: table[name].to_numpy() for name in _NUMBERS},
-        widths_px=widths_px,
+        sizes_px=sizes_px,
     )
-    is_complete = len(index) == splits[split]["num_samples"] and has_widths == (width_step_px is not None)
+    expected = set(index_schema(manifest.params).names) & {*sides}
+    is_complete = len(index) == splits[split]["num_samples"] and expected == set(table.column_names) & {*sides}
     if not is_complete or not _lies_within(index):
         problem = "does not match the manifest beside it"
         raise LatexifyError(f"{folder / INDEX_NAME} {problem}: run `{SHARDS.producer}` again")
@@ -168,7 +184,7 @@ def _read_table(path: Location, split: str) -> pa.Table:
         with open_parquet(path, dictionaries=("split", "shard")) as file:
             if not set(INDEX_SCHEMA.names) <= set(file.schema_arrow.names):
                 raise LatexifyError(f"{path} was written by an older latexify: run `{SHARDS.producer}` again")
-            names = [name for name in WIDTHS_INDEX_SCHEMA.names if name in file.schema_arrow.names]
+            names = [name for name in SIZES_INDEX_SCHEMA.names if name in file.schema_arrow.names]
             table = file.read(columns=names)
     except (FileNotFoundError, pa.ArrowInvalid) as error:
         raise LatexifyError(f"{path} cannot be read ({error}): run `{SHARDS.producer}` again") from None
@@ -179,7 +195,9 @@ def _read_table(path: Location, split: str) -> pa.Table:
 
 def _lies_within(index: SplitIndex) -> bool:
     """Whether the members of every sample are in order and within a shard of the manifest."""
-    if index.shard_ids.min() < 0 or index.widths_px.min() < 1 or index.widths_px.max() > index.width_px:
+    if index.shard_ids.min() < 0 or index.sizes_px.min() < 1:
+        return False
+    if (index.sizes_px > (index.height_px, index.width_px)).any():
         return False
     shard_bytes = np.array(index.shard_bytes, dtype=np.int64)[index.shard_ids]
     starts = (index.png_offset, index.ids_offset, index.json_offset)

@@ -73,11 +73,6 @@ def decode_png(data: bytes | memoryview) -> npt.NDArray[np.uint8]:
     return pixels
 
 
-def png_width(data: bytes | memoryview) -> int:
-    """Return the width that the header of a PNG gives, in pixels."""
-    return png_size(data)[0]
-
-
 def png_size(data: bytes | memoryview) -> tuple[int, int]:
     """Return the width and height that the header of a PNG gives, in pixels."""
     width, height = struct.unpack_from(">II", data, 16)

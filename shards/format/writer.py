@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from latexify.artifacts.files import atomic_file
 from latexify.artifacts.location import Location
-from latexify.shards.format.index import INDEX_SCHEMA, WIDTHS_INDEX_SCHEMA
-from latexify.shards.format.png import png_width
+from latexify.shards.format.index import INDEX_SCHEMA
+from latexify.shards.format.png import png_size
 from latexify.shards.format.sample import IDS_SUFFIX, JSON_SUFFIX, PNG_SUFFIX, EncodedSample, check_key, encode_ids
 from latexify.shards.format.tar import TarWriter
 
@@ -35,12 +35,12 @@ def shard_name(split: str, number: int) -> str:
 
 
 def write_shard(
-    folder: Location, *, split: str, number: int, samples: Iterable[EncodedSample], with_widths: bool = False
+    folder: Location, *, split: str, number: int, samples: Iterable[EncodedSample], schema: pa.Schema = INDEX_SCHEMA
 ) -> tuple[ShardRecord, pa.Table]:
     """Write the samples into one tar in `folder`, atomically and in the order given.
 
-    Returns its facts, and its rows of the index: `INDEX_SCHEMA`, or `WIDTHS_INDEX_SCHEMA` if pictures differ in width
-    (`with_widths`). Raises LatexifyError if a key cannot name a member.
+    Returns its facts, and its rows of the index in one of its schemas. Raises LatexifyError if a key cannot name a
+    member.
     """
     name = shard_name(split, number)
     with atomic_file(folder / name) as file:
@@ -48,8 +48,8 @@ def write_shard(
         rows = []
         for sample in samples:
             rows.append({"split": split, "shard": name, **_write_sample(tar, sample)})
-            if with_widths:
-                rows[-1]["width_px"] = png_width(sample.png)
+            if schema is not INDEX_SCHEMA:
+                rows[-1]["width_px"], rows[-1]["height_px"] = png_size(sample.png)
         tar.finish()
     record = ShardRecord(
         name=name,
@@ -58,7 +58,7 @@ def write_shard(
         num_bytes=tar.num_bytes,
         sha256=tar.sha256.hexdigest(),
     )
-    return record, pa.Table.from_pylist(rows, schema=WIDTHS_INDEX_SCHEMA if with_widths else INDEX_SCHEMA)
+    return record, pa.Table.from_pylist(rows, schema=schema)
 
 
 def _write_sample(tar: TarWriter, sample: EncodedSample) -> dict[str, Any]:

@@ -82,18 +82,21 @@ def num_micro_batches(global_batch: int, *, micro_batch: int, world_size: int = 
     return per_rank * world_size
 
 
-def batches_by_width(order: Rows, widths_px: npt.NDArray[np.int32], *, size: int) -> list[Rows]:
-    """Cut rows into batches of at most `size`, of one width each, the widest first, and otherwise in this order.
+def batches_by_size(order: Rows, sizes_px: npt.NDArray[np.int32], *, size: int) -> list[Rows]:
+    """Cut rows into batches of at most `size`, with pictures of one size each, the largest first, else in this order.
 
     A model's output depends on the paper around an ink, so that inference must not pad pictures.
 
     Args:
         order: Rows of the index, int64 [n].
-        widths_px: Width of the picture of each row of the index.
+        sizes_px: Height and width of the picture of each row of the index, int32 [num_samples, 2].
         size: Samples in a batch.
     """
-    widths = widths_px[order]
-    groups = (order[widths == width] for width in sorted(set(widths.tolist()), reverse=True))
+    if not len(order):
+        return []
+    sizes, group_of_row = np.unique(sizes_px[order], axis=0, return_inverse=True)
+    largest_first = np.lexsort((sizes[:, 1], sizes.prod(axis=1)))[::-1]
+    groups = (order[group_of_row.ravel() == group] for group in largest_first)
     return [group[start : start + size] for group in groups for start in range(0, len(group), size)]
 
 
@@ -107,7 +110,7 @@ def plan_epoch(  # noqa: PLR0913  # two columns of the index, and the numbers th
     window: int = 8192,
     by_length: bool = True,
     short_first: bool = False,
-    widths_px: npt.NDArray[np.int32] | None = None,
+    sizes_px: npt.NDArray[np.int32] | None = None,
 ) -> EpochPlan:
     """Plan one epoch over the samples of a split; equal arguments give equal plans on every machine.
 
@@ -126,8 +129,9 @@ def plan_epoch(  # noqa: PLR0913  # two columns of the index, and the numbers th
         window: Samples shuffled together; rounded down to whole batches, at least one batch.
         by_length: Whether batches are grouped by length; otherwise a batch holds all lengths.
         short_first: Whether all batches of the epoch run from short labels to long, grouped by length in any case.
-        widths_px: Width of each sample's picture, int32 [num_samples]. Where batches are grouped by length, pictures of
-            one width come together first, because a batch is as wide as its widest picture. None: all are equal.
+        sizes_px: Height and width of each sample's picture, int32 [num_samples, 2]. Where batches are grouped by
+            length, pictures of one size come together first, because a batch has the size of its largest. None: all
+            are equal.
     """
     num_samples = len(num_tokens)
     if num_samples == 0:
@@ -142,7 +146,7 @@ def plan_epoch(  # noqa: PLR0913  # two columns of the index, and the numbers th
         # before grouping by length, because otherwise the longest labels would always be left out
         samples = samples[: len(samples) // batch * batch]
         if by_length or short_first:
-            samples = _by_length(samples, num_tokens, bits, widths_px=widths_px)
+            samples = _by_length(samples, num_tokens, bits, sizes_px=sizes_px)
         windows.append(_shuffled(samples.reshape(-1, batch), bits))
     rows = np.concatenate(windows)
     lengths = num_tokens[rows]
@@ -161,17 +165,18 @@ def _shuffle_shards(shard_ids: npt.NDArray[np.int32], bits: np.random.Philox) ->
 
 
 def _by_length(
-    rows: Rows, num_tokens: npt.NDArray[np.int32], bits: np.random.Philox, *, widths_px: npt.NDArray[np.int32] | None
+    rows: Rows, num_tokens: npt.NDArray[np.int32], bits: np.random.Philox, *, sizes_px: npt.NDArray[np.int32] | None
 ) -> Rows:
-    """Sort rows by width, if widths differ, and then by length, give or take `LENGTH_JITTER`.
+    """Sort rows by height and width, if sizes differ, and then by length, give or take `LENGTH_JITTER`.
 
     With exact sorting a split no larger than the window would give almost the same batches in every epoch.
     """
     jitter = bits.random_raw(len(rows)) * (LENGTH_JITTER / 2.0**64)
     lengths = num_tokens[rows] * (1 + jitter)
-    if widths_px is None:
+    if sizes_px is None:
         return rows[np.argsort(lengths, kind="stable")]
-    return rows[np.lexsort((lengths, widths_px[rows]))]
+    heights, widths = sizes_px[rows].T
+    return rows[np.lexsort((lengths, widths, heights))]
 
 
 def _shuffled(rows: Rows, bits: np.random.Philox) -> Rows:

@@ -39,6 +39,7 @@ class _Entry(NamedTuple):
     ids_bytes: int
     num_tokens: int
     sample_crc32: int
+    height_px: int
     width_px: int
     key: str
     label: str
@@ -95,13 +96,13 @@ class SampleReader:
     ) -> list[Sample | DamagedSampleError]:
         """Read samples as :meth:`read` does, but return an error in place of a damaged sample.
 
-        Pictures are as wide as the widest of them; narrower ones have paper on both sides. If given, `pixels`, uint8
-        [len(rows), height, width] of at least that width, is decoded into. The samples' pictures are views of it, and
+        All have the size that holds every one of them; smaller ones have paper on all sides. If given, `pixels`, uint8
+        [len(rows), height, width] of at least that size, is decoded into. The samples' pictures are views of it, and
         those of damaged samples are undefined. Raises LatexifyError if a shard is missing or truncated.
         """
         self._open_all(rows)
         if pixels is None:
-            pixels = np.empty((len(rows), self._index.height_px, self._index.widest_px(rows)), dtype=np.uint8)
+            pixels = np.empty((len(rows), *self._index.largest_px(rows)), dtype=np.uint8)
         # fetch all samples before decoding, because pictures displace everything else from the processor's caches
         return [self._decode(sample, target) for sample, target in zip(self._fetch(rows), pixels, strict=True)]
 
@@ -127,7 +128,7 @@ class SampleReader:
         """Look up rows column by column: a single value costs as much as reading a sample from a shard."""
         index, rows = self._index, np.asarray(rows, dtype=np.int64)
         offsets = (index.png_offset, index.png_bytes, index.ids_offset, index.ids_bytes)
-        columns = (index.shard_ids, *offsets, index.num_tokens, index.sample_crc32, index.widths_px)
+        columns = (index.shard_ids, *offsets, index.num_tokens, index.sample_crc32, *index.sizes_px.T)
         numbers = (column[rows].tolist() for column in columns)
         strings = (column.take(pa.array(rows)).to_pylist() for column in (index.keys, index.labels))
         return map(_Entry._make, zip(*numbers, *strings, strict=True))
@@ -158,11 +159,12 @@ class SampleReader:
         if isinstance(sample, DamagedSampleError):
             return sample
         entry = sample.entry
-        left = (pixels.shape[1] - entry.width_px) // 2
-        right = left + entry.width_px
-        pixels[:, :left], pixels[:, right:] = PAPER, PAPER
+        top, left = (pixels.shape[0] - entry.height_px) // 2, (pixels.shape[1] - entry.width_px) // 2
+        inside = pixels[top : top + entry.height_px, left : left + entry.width_px]
+        if inside.shape != pixels.shape:
+            pixels[:] = PAPER
         try:
-            decode_png_into(sample.png, pixels[:, left:right])
+            decode_png_into(sample.png, inside)
         except ValueError as error:
             return self._damaged(entry.shard_id, entry.key, error)
         return Sample(key=entry.key, label=entry.label, pixels=pixels, token_ids=sample.token_ids)

@@ -147,7 +147,8 @@ def _content_problems(
     """Yield what is wrong in the members; `data` starts with the first member's header."""
     start = plans[0].begin
     png, ids, description = (bytes(data[plan.offset - start : plan.offset - start + plan.num_bytes]) for plan in plans)
-    in_png = png_problem(png, height_px=task.height_px, width_px=row.width_px or task.width_px)
+    size = {"height_px": row.height_px or task.height_px, "width_px": row.width_px or task.width_px}
+    in_png = png_problem(png, **size)
     in_ids = ids_problem(ids, num_tokens=row.num_tokens, expected=token_ids)
     if zlib.crc32(ids, zlib.crc32(png)) != row.sample_crc32:
         damaged = [name for name, problem in (("picture", in_png), ("token ids", in_ids)) if problem]

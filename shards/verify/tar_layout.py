@@ -37,7 +37,8 @@ class IndexRow:
     json_bytes: int
     sample_crc32: int
     json_crc32: int
-    width_px: int | None = None  # only in an index of pictures that differ in width
+    width_px: int | None = None  # only in an index of pictures that differ in size
+    height_px: int | None = None  # the same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -80,7 +80,7 @@ class _MicroBatches(Dataset[MicroBatch | LatexifyError]):
     def __getitem__(self, spec: MicroBatchSpec) -> MicroBatch | LatexifyError:
         index, rows = self._index, spec.rows
         self._reader.prefetch(spec.shards_ahead)
-        pictures = _empty_pictures(len(rows), index.height_px, index.widest_px(rows))
+        pictures = _empty_pictures(len(rows), *index.largest_px(rows))
         pixels = pictures.numpy()
         try:
             samples = self._reader.read_or_reject(rows, pixels=pixels)

@@ -16,7 +16,7 @@ from latexify.trainer.loop.precision import Precision
 from latexify.trainer.model.canvas import Geometry
 from latexify.trainer.model.model import LoadedModel, load_tokenizer, make_model, max_positions
 from latexify.trainer.model.pretrained import base_version
-from latexify.trainer.model.widths import take_narrow_pictures
+from latexify.trainer.model.sizes import take_smaller_pictures
 
 OPERATIONAL = {"checkpoint_minutes", "checkpoint_steps", "keep_checkpoints", "resume_changes", "resume_from"} | {
     "callbacks",
@@ -67,8 +67,7 @@ def load_network(params: TrainParams, model: ModelParams, *, seed: int, inputs: 
     tokenizer = load_tokenizer(inputs.tokenizer_folder, producer=TOKENIZER.producer)
     canvas = {"height_px": geometry.height_px, "width_px": geometry.width_px}
     network = make_model(model, tokenizer=tokenizer, **canvas, dropout=params.dropout, seed=seed)
-    if geometry.width_step_px is not None:
-        take_narrow_pictures(network, step_px=geometry.width_step_px)
+    take_smaller_pictures(network, geometry)
     longest = int(inputs.train_index.num_tokens.max())
     if longest >= max_positions(network):
         raise LatexifyError(

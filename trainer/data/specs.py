@@ -53,7 +53,7 @@ def plan(index: SplitIndex, params: TrainParams, *, seed: int, epoch: int, by_le
         window=params.shuffle_window,
         by_length=by_length,
         short_first=epoch < params.curriculum_epochs,
-        widths_px=None if index.width_step_px is None else index.widths_px,
+        sizes_px=index.sizes_px if index.has_sizes else None,
     )
 
 

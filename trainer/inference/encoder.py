@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from latexify.trainer.inference.decoder import ACTIVATIONS
 from latexify.trainer.inference.layers import Convolution, Linear, Norm, Weights
-from latexify.trainer.model.positions import middle_columns, pair
+from latexify.trainer.model.positions import middle, pair
 
 BATCH_NORM_EPSILON = 1e-5
 """The default of torch, which transformers' ResNet keeps."""
@@ -89,7 +89,7 @@ class _Layer:
 class _Positions:
     """Put special tokens before the patches, and add a position to each.
 
-    Pictures narrower than the canvas have the positions of its middle columns, as in `latexify.trainer.model.widths`.
+    Pictures smaller than the canvas have the positions of its middle, as in `latexify.trainer.model.sizes`.
     """
 
     def __init__(self, special: torch.Tensor, positions: torch.Tensor, *, columns: int) -> None:
@@ -100,7 +100,7 @@ class _Positions:
 
     def __call__(self, patches: torch.Tensor) -> torch.Tensor:
         """patches: [batch, size, rows, columns]; returns [batch, specials + rows * columns, size]."""
-        sequence = (patches + middle_columns(self._positions, patches.shape[-1])).flatten(2).transpose(1, 2)
+        sequence = (patches + middle(self._positions, *patches.shape[-2:])).flatten(2).transpose(1, 2)
         return torch.cat([self._special.expand(sequence.shape[0], -1, -1), sequence], dim=1)
 
 

@@ -11,7 +11,7 @@ import torch
 from latexify.common.edit_counts import edit_counts
 from latexify.pipeline.grammar.allowances import STRICT, Allowances
 from latexify.shards.format.index import SplitIndex
-from latexify.shards.reading.plan import batches_by_width
+from latexify.shards.reading.plan import batches_by_size
 from latexify.shards.reading.reader import SampleReader
 from latexify.trainer.config import TrainParams
 from latexify.trainer.data.collate import IGNORE_INDEX, collate
@@ -95,7 +95,7 @@ class Validator:
         # batches of like length have little padding, and short ones need few decoding steps
         rows = chosen[np.argsort(index.num_tokens[chosen], kind="stable")]
         size = params.micro_batch_size
-        self._batches = batches_by_width(rows, index.widths_px, size=size)
+        self._batches = batches_by_size(rows, index.sizes_px, size=size)
         self._limit = int(index.num_tokens[rows].max() * MAX_LENGTH_FACTOR) + 1
         self._reader = SampleReader(index)
         self._precision, self._ranks = precision, ranks

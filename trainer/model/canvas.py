@@ -20,6 +20,17 @@ class Geometry:
     max_stroke_px: float | None = None  # upper limit of an ink's median stroke; None: every ink fills the canvas
     pictures: Literal["traced", "fitted"] = "traced"  # whether pictures are traced and drawn, or fitted as they are
     width_step_px: int | None = None  # pictures are as wide as their ink needs, in such steps; None: all are equal
+    height_step_px: int | None = None  # the same for their height
+
+    @property
+    def steps_px(self) -> tuple[int, int]:
+        """Steps of height and width of a picture; where pictures do not differ, the canvas's."""
+        return self.height_step_px or self.height_px, self.width_step_px or self.width_px
+
+    @property
+    def has_sizes(self) -> bool:
+        """Whether pictures may differ in size."""
+        return self.steps_px != (self.height_px, self.width_px)
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Self:
@@ -29,8 +40,9 @@ class Geometry:
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
         values = asdict(self)
-        if self.width_step_px is None:
-            del values["width_step_px"]  # as before there were steps, so that fingerprints stay
+        for name in ("width_step_px", "height_step_px"):
+            if values[name] is None:
+                del values[name]  # as before there were steps, so that fingerprints stay
         if self.pictures == "traced":
             del values["pictures"]  # the same
         return values

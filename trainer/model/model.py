@@ -17,7 +17,7 @@ from latexify.trainer.model.architecture import build
 from latexify.trainer.model.canvas import Geometry, read_geometry
 from latexify.trainer.model.pixels import grey_of
 from latexify.trainer.model.pretrained import load_base, without_progress_bars
-from latexify.trainer.model.widths import take_narrow_pictures
+from latexify.trainer.model.sizes import take_smaller_pictures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,8 +136,7 @@ def load_model(folder: Path) -> LoadedModel:
         raise LatexifyError(
             f"{folder} is not a complete model ({first_line(error)}): run `{MODEL.producer}` again"
         ) from None
-    if geometry.width_step_px is not None:
-        take_narrow_pictures(model, step_px=geometry.width_step_px)
+    take_smaller_pictures(model, geometry)
     tokenizer = load_tokenizer(folder, producer=MODEL.producer)
     return LoadedModel(
         model=model.eval(),

@@ -30,19 +30,30 @@ def grid_sinusoids(rows: int, columns: int, size: int) -> torch.Tensor:
     return torch.cat([across[None].expand(rows, -1, -1), down[:, None].expand(-1, columns, -1)], dim=-1)
 
 
-def extend_columns(grid: torch.Tensor, columns: int) -> torch.Tensor:
-    """Give learned positions of a grid more columns, or fewer, on both sides alike: float32 [rows, columns, size].
+def extend_grid(grid: torch.Tensor, *, rows: int, columns: int) -> torch.Tensor:
+    """Give learned positions of a grid more rows and columns, or fewer, on both sides alike.
 
-    The middle stays as it is. Further columns continue the sinusoids that the grid began with, and deviate from them as
-    much as the column at that side does.
+    The middle stays as it is. Further ones continue the sinusoids that the grid began with, and deviate from them as
+    much as the row or column at that side does.
 
     Args:
-        grid: Learned positions, float32 [rows, old columns, size], which began as :func:`grid_sinusoids`.
-        columns: Their new number, even if the old one is even.
+        grid: Learned positions, float32 [old rows, old columns, size], which began as :func:`grid_sinusoids`.
+        rows: Their new number, even if the old one is even.
+        columns: The same for the columns.
+
+    Returns:
+        float32 [rows, columns, size].
     """
+    half = grid.shape[2] // 2
+    wider = _extend_columns(grid, columns, changing=slice(half))
+    return _extend_columns(wider.transpose(0, 1), rows, changing=slice(half, None)).transpose(0, 1)
+
+
+def _extend_columns(grid: torch.Tensor, columns: int, *, changing: slice) -> torch.Tensor:
+    """changing: the part of a position that tells columns apart."""
     _, old, size = grid.shape
     if columns <= old:
-        return middle_columns(grid.permute(2, 0, 1), columns).permute(1, 2, 0)
+        return middle(grid.movedim(2, 0), grid.shape[0], columns).movedim(0, 2)
     side = (columns - old) // 2
     wavelengths = torch.from_numpy(np.geomspace(SHORTEST, max(2.0 * old, 2 * SHORTEST), size // 4))
     columns_of = torch.arange(-side, old + side)
@@ -51,7 +62,7 @@ def extend_columns(grid: torch.Tensor, columns: int) -> torch.Tensor:
     nearest_column = columns_of.clamp(0, old - 1)
     extended = grid[:, nearest_column].clone()
     nearest = across[side : side + old][nearest_column]
-    extended[:, :, : size // 2] += (across - nearest)[None]
+    extended[:, :, changing] += (across - nearest)[None]
     return extended
 
 
@@ -78,10 +89,10 @@ def _resizing(old: int, new: int) -> torch.Tensor:
     return nn.functional.interpolate(basis, size=new, mode="linear")[:, 0].T
 
 
-def middle_columns(grid: torch.Tensor, count: int) -> torch.Tensor:
-    """Return the `count` middle columns of a grid [..., rows, columns]; there must be as many on both sides."""
-    left = (grid.shape[-1] - count) // 2
-    return grid[..., left : left + count]
+def middle(grid: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+    """Return the middle rows and columns of a grid [..., all rows, all columns]; as many are left out on both sides."""
+    top, left = (grid.shape[-2] - rows) // 2, (grid.shape[-1] - columns) // 2
+    return grid[..., top : top + rows, left : left + columns]
 
 
 def pair(size: int | list[int] | tuple[int, int]) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from transformers.utils import logging as transformers_logging
 from latexify.artifacts.base_version import folder_version
 from latexify.common.errors import LatexifyError, first_line
 from latexify.common.package_data import resolve_base
-from latexify.trainer.model.positions import extend_columns, pair, square_grid, stretched, unstretched
+from latexify.trainer.model.positions import extend_grid, pair, square_grid, stretched, unstretched
 
 ROLE = "model.base"
 """What a base is called in errors."""
@@ -141,8 +141,8 @@ def fit_canvas(model: VisionEncoderDecoderModel, *, base: str, height_px: int, w
     old_height, old_width = pair(config.image_size)
     if (old_height, old_width) == (height_px, width_px):
         return
-    if config.model_type == "dpt" and config.is_hybrid and old_height == height_px:
-        _widen_hybrid(model, base=base, width_px=width_px)
+    if config.model_type == "dpt" and config.is_hybrid:
+        _extend_hybrid(model, base=base, height_px=height_px, width_px=width_px)
         return
     patch_height, patch_width = pair(config.patch_size)
     if config.model_type not in RESIZABLE_ENCODERS:
@@ -168,26 +168,27 @@ def fit_canvas(model: VisionEncoderDecoderModel, *, base: str, height_px: int, w
 
 
 @torch.no_grad()
-def _widen_hybrid(model: VisionEncoderDecoderModel, *, base: str, width_px: int) -> None:
-    """Give our own presets another width, see `extend_columns`; the height stays.
+def _extend_hybrid(model: VisionEncoderDecoderModel, *, base: str, height_px: int, width_px: int) -> None:
+    """Give our own presets another canvas, see `extend_grid`.
 
-    Inks are drawn in the middle of the canvas at a size that does not depend on its width, unless they fill it.
+    Inks are drawn in the middle of the canvas at a size that does not depend on it, unless they fill it.
     """
     config, embeddings = model.config.encoder, model.encoder.embeddings
-    height_px, old_width_px = pair(config.image_size)
+    old_height_px, old_width_px = pair(config.image_size)
     cell = pair(config.patch_size)[0]
-    rows, old_columns, columns = height_px // cell, old_width_px // cell, width_px // cell
+    old_rows, old_columns, rows, columns = (side // cell for side in (old_height_px, old_width_px, height_px, width_px))
     square = square_grid(rows, columns, width_px=width_px)
-    if width_px % cell or (columns - old_columns) % 2 or square is None:
+    is_odd = (rows - old_rows) % 2 or (columns - old_columns) % 2
+    if height_px % cell or width_px % cell or is_odd or square is None:
         raise LatexifyError(
             f"the encoder of model.base `{base}` cannot take pictures of {height_px}x{width_px}: make "
-            f"rasterize.width_px a power of two, or {old_width_px}"
+            f"rasterize.height_px and width_px powers of two, or {old_height_px} and {old_width_px}"
         )
     side, cell_width = square
     positions = embeddings.position_embeddings.detach()
     old_side = round((positions.shape[1] - 1) ** 0.5)
-    grid = unstretched(positions[0, 1:].unflatten(0, (old_side, old_side)), rows=rows, columns=old_columns)
-    new = stretched(extend_columns(grid, columns), side=side).flatten(0, 1)
+    grid = unstretched(positions[0, 1:].unflatten(0, (old_side, old_side)), rows=old_rows, columns=old_columns)
+    new = stretched(extend_grid(grid, rows=rows, columns=columns), side=side).flatten(0, 1)
     embeddings.position_embeddings = nn.Parameter(torch.cat([positions[:, :1], new[None]], dim=1))
     embeddings.image_size = config.image_size = [height_px, width_px]
     config.patch_size = [cell, cell_width]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from latexify.pipeline.drawing.draw import Canvas, draw_ink
-from latexify.pipeline.drawing.pictures import draw_rows, fit_picture, widths_of
+from latexify.pipeline.drawing.pictures import draw_rows, fit_picture, sizes_of
 from latexify.pipeline.inks.ink import CroppedPicture, Ink
 from latexify.shards.format.png import encode_png
 from tests.support.handwriting import strokes
@@ -62,7 +62,7 @@ def test_fine_strokes_stay_black() -> None:
 
 def test_rows_of_any_kind_are_drawn_in_their_order() -> None:
     """Datasets may be mixed."""
-    stepped = replace(CANVAS, width_step_px=20, max_stroke_px=12.0)
+    stepped = replace(CANVAS, width_step_px=20, height_step_px=10, max_stroke_px=12.0)
     facts = {"split": "train", "label": "x", "normalized_label": "x", "writer": None, "source": "s"}
     inks = [
         Ink(key="a", strokes=strokes(), **facts),  # type: ignore[arg-type]
@@ -73,6 +73,7 @@ def test_rows_of_any_kind_are_drawn_in_their_order() -> None:
     assert np.array_equal(drawn[0], draw_ink(strokes(), stepped))
     assert np.array_equal(drawn[1], ~fit_picture(picture(30, 20), stepped))
     assert np.array_equal(drawn[2], draw_ink(strokes(), replace(stepped, max_stroke_px=6.0)))
-    assert [each.shape[1] for each in drawn] == widths_of(inks, stepped).tolist()
+    assert [list(each.shape) for each in drawn] == sizes_of(inks, stepped).tolist()
+    assert len({each.shape[0] for each in drawn}) > 1
     assert len({each.shape[1] for each in drawn}) > 1
-    assert widths_of(inks, CANVAS).tolist() == [100] * 3
+    assert sizes_of(inks, CANVAS).tolist() == [[CANVAS.height_px, CANVAS.width_px]] * 3

@@ -153,7 +153,7 @@ def _write_graphs(source: _Source, folder: Path, *, geometry: Geometry, shared: 
     length = torch.export.Dim("length", max=int(decoder["max_position_embeddings"]) - 1)
     # at least two of everything that varies: from one, the exporter would conclude that it is always one
     pixels = torch.zeros(2, geometry.height_px, geometry.width_px, dtype=torch.uint8)
-    width, patches = _varying_widths(geometry)
+    sides, patches = _varying_sizes(geometry)
     encoder = EncoderGraph(
         source.make_encoder,
         decoder,
@@ -172,8 +172,8 @@ def _write_graphs(source: _Source, folder: Path, *, geometry: Geometry, shared: 
         folder / ENCODER_NAME,
         inputs=["pixels"],
         outputs=memory_names,
-        varying=({0: samples, **width},),
-        names=["samples", *(["steps"] if width else [])],
+        varying=({0: samples, **sides},),
+        names=["samples", *(_SIDES[dimension] for dimension in sides)],
         shared=shared,
     )
     past = [torch.zeros(2, 3, heads, 4, size) for _ in past_names]
@@ -188,19 +188,27 @@ def _write_graphs(source: _Source, folder: Path, *, geometry: Geometry, shared: 
             [{0: samples, **patches[number % 2]} for number in range(len(memory))],
             [{0: samples, 1: beams, 3: length}] * len(past),
         ),
-        names=["samples", "beams", "length", *(["patches"] if width else [])],
+        names=["samples", "beams", "length", *(["patches"] if sides else [])],
         shared=shared,
     )
 
 
-def _varying_widths(geometry: Geometry) -> tuple[dict[int, Any], list[dict[int, Any]]]:
-    """Return which dimension of pictures, and of keys and values in memory, varies with the width; empty if none."""
-    step = geometry.width_step_px
-    if step is None or step == geometry.width_px:
+_SIDES = {1: "rows", 2: "columns"}
+"""What the steps of each dimension of pictures are called in a graph."""
+
+
+def _varying_sizes(geometry: Geometry) -> tuple[dict[int, Any], list[dict[int, Any]]]:
+    """Return which dimensions of pictures, and of keys and values in memory, vary with the size; empty if none."""
+    canvas = (geometry.height_px, geometry.width_px)
+    sides = {
+        dimension: step * torch.export.Dim(name, min=1, max=side // step)
+        for (dimension, name), side, step in zip(_SIDES.items(), canvas, geometry.steps_px, strict=True)
+        if step != side
+    }
+    if not sides:
         return {}, [{}, {}]
-    steps = torch.export.Dim("steps", min=1, max=geometry.width_px // step)
     patches = torch.export.Dim("patches")
-    return {2: step * steps}, [{3: patches}, {2: patches}]
+    return sides, [{3: patches}, {2: patches}]
 
 
 def _write(  # noqa: PLR0913  # what a graph is; all are named

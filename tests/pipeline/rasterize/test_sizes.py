@@ -1,4 +1,4 @@
-"""Pictures as wide as their ink: from the shards through training to the recognizer."""
+"""Pictures as large as their ink: from the shards through training to the recognizer."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -25,17 +25,18 @@ from latexify.trainer.train import open_trainer, run
 from tests.support.rasterize_data import Rasterize, bytes_of, some_rows, write_inks
 from tests.support.trainer_data import quick_params
 
-PARAMS = RasterizeParams(
-    height_px=32, width_px=128, margin_px=1.0, max_stroke_px=12.0, width_step_px=32, samples_per_shard=7
-)
-CANVAS = Canvas(height_px=32, width_px=128, margin_px=1.0, pen_width_px=1.5, max_stroke_px=12.0, width_step_px=32)
+SIDES = {"height_px": 64, "width_px": 256, "height_step_px": 32, "width_step_px": 32}
+PARAMS = RasterizeParams(margin_px=1.0, max_stroke_px=12.0, samples_per_shard=7, **SIDES)
+CANVAS = Canvas(margin_px=1.0, pen_width_px=1.5, max_stroke_px=12.0, **SIDES)
 
 
 def strokes_of(number: int) -> list[np.ndarray]:
-    """An ink of one to nine strokes in a row, so that their widths differ."""
+    """An ink of up to nine strokes in a row, and up to three rows, so that sizes differ."""
     rng = np.random.default_rng(number)
     return [
-        (rng.uniform(0, 40, (4, 2)) + np.array([50 * column, 0])).astype(np.float32) for column in range(1 + number % 9)
+        (rng.uniform(0, 40, (4, 2)) + np.array([50 * column, 50 * row])).astype(np.float32)
+        for row in range(1 + number % 3)
+        for column in range(1 + number % 7)
     ]
 
 
@@ -51,66 +52,84 @@ def rows() -> list[dict[str, Any]]:
 
 @pytest.fixture
 def shards(rasterize: Rasterize, rows: list[dict[str, Any]], tmp_path: Path) -> Path:
-    """Shards of pictures that differ in width."""
+    """Shards of pictures that differ in size."""
     rasterize(write_inks(tmp_path / "wide-inks", rows), params=PARAMS)
     return tmp_path / "out"
 
 
 def test_a_picture_is_the_middle_of_the_whole_canvas(shards: Path) -> None:
-    """Nothing may be cut off, and the ink must be as large as on the whole canvas, or widths would mean something."""
+    """Nothing may be cut off, and the ink must be as large as on the whole canvas, or sizes would mean something."""
     index = open_split(shards, "train")
-    whole = replace(CANVAS, width_step_px=None)
-    widths = set()
+    whole = replace(CANVAS, width_step_px=None, height_step_px=None)
+    sizes = set()
     with SampleReader(index) as reader:
         for row in range(len(index)):
             [sample] = reader.read([row])
             strokes = strokes_of(int(sample.key[-3:]))
             expected = draw_ink(strokes, whole)
-            width_px = sample.pixels.shape[1]
-            left = (128 - width_px) // 2
-            assert np.array_equal(sample.pixels, expected[:, left : left + width_px])
-            assert (expected[:, :left] == 255).all()
-            assert (expected[:, left + width_px :] == 255).all()
+            height_px, width_px = sample.pixels.shape
+            assert np.array_equal(sample.pixels, middle_of(expected, height_px, width_px))
+            assert (sample.pixels < 255).sum() == (expected < 255).sum(), "no ink lies outside"
             assert np.array_equal(sample.pixels, draw_ink(strokes, CANVAS)), "the recognizer draws the same"
-            if width_px > 32:
-                narrower = expected[:, left + 16 : 128 - left - 16]
-                assert (narrower < 255).sum() < (expected < 255).sum() or (narrower[:, [0, -1]] < 255).any()
-            widths.add(width_px)
-            assert index.widths_px[row] == width_px
-    assert widths == {32, 64, 96, 128}
+            # a picture that is a step smaller would cut off ink, margin or pen
+            needed = np.ptp(np.nonzero(expected < 255), axis=1) + 1 + 2 * CANVAS.margin_px + 2
+            assert all(side == 32 or side - 32 < need for side, need in zip(sample.pixels.shape, needed, strict=True))
+            sizes.add((height_px, width_px))
+            assert index.sizes_px[row].tolist() == [height_px, width_px]
+    assert {height for height, _ in sizes} == {32, 64}
+    assert len({width for _, width in sizes}) > 2
 
 
-def test_a_batch_is_as_wide_as_its_widest_picture(shards: Path) -> None:
-    """Batches of short formulas must cost less, and no picture may move when another is wider."""
+def middle_of(picture: np.ndarray, height_px: int, width_px: int) -> np.ndarray:
+    """The middle of a picture on the whole canvas."""
+    top, left = (picture.shape[0] - height_px) // 2, (picture.shape[1] - width_px) // 2
+    return picture[top : top + height_px, left : left + width_px]
+
+
+def test_a_batch_holds_its_largest_pictures(shards: Path) -> None:
+    """Batches of short formulas must cost less, and no picture may move when another is larger."""
     index = open_split(shards, "train")
-    order = np.argsort(index.widths_px, kind="stable")
+    highest, widest = np.argmax(index.sizes_px, axis=0).tolist()
+    smallest = int(np.argmin(index.sizes_px.prod(axis=1)))
+    largest = (index.sizes_px[highest, 0], index.sizes_px[widest, 1])
     with SampleReader(index) as reader:
-        narrow, wide = reader.read(order[[0, -1]])
-        assert narrow.pixels.shape == wide.pixels.shape == (32, 128)
-        [alone] = reader.read(order[:1])
-        left = (128 - alone.pixels.shape[1]) // 2
-        assert np.array_equal(narrow.pixels[:, left : 128 - left], alone.pixels)
-        assert (narrow.pixels[:, :left] == 255).all()
+        small, *others = reader.read([smallest, highest, widest])
+        assert {sample.pixels.shape for sample in (small, *others)} == {largest}
+        [alone] = reader.read([smallest])
+        assert np.array_equal(middle_of(small.pixels, *alone.pixels.shape), alone.pixels)
+        assert (small.pixels < 255).sum() == (alone.pixels < 255).sum()
 
 
 def test_shards_verify_and_webdataset_reads_them(shards: Path) -> None:
     """Other tools see an ordinary WebDataset."""
     verification = verify(shards, encode=None, engine=Engine())
     assert verification.num_findings == 0
-    widths = {sample["pixels"].shape[1] for sample in open_shards(shards, "train")}
-    assert widths == {32, 64, 96, 128}
+    sizes = {sample["pixels"].shape for sample in open_shards(shards, "train")}
+    assert sizes == set(map(tuple, open_split(shards, "train").sizes_px.tolist()))
 
 
-def test_without_steps_shards_stay_as_they_were(
-    rasterize: Rasterize, rows: list[dict[str, Any]], tmp_path: Path
+@pytest.mark.parametrize(
+    ("steps", "columns"),
+    [
+        ({"width_step_px": None, "height_step_px": None}, set()),
+        ({"height_step_px": None}, {"width_px"}),
+        ({"width_step_px": None}, {"width_px", "height_px"}),
+    ],
+)
+def test_the_index_has_the_sizes_that_differ(
+    rasterize: Rasterize, rows: list[dict[str, Any]], tmp_path: Path, steps: dict[str, None], columns: set[str]
 ) -> None:
     """Existing projects keep their shards and what was trained on them."""
-    inks = write_inks(tmp_path / "wide-inks", rows)
-    params = PARAMS.model_copy(update={"width_step_px": None})
-    rasterize(inks, params=params)
+    rasterize(write_inks(tmp_path / "wide-inks", rows), params=PARAMS.model_copy(update=steps))
     names = pq.read_schema(tmp_path / "out" / "index.parquet").names
-    assert "width_px" not in names
-    assert b"width_step_px" not in bytes_of(tmp_path / "out")["manifest.json"]
+    assert {name for name in names if name.endswith("_px")} == columns
+    manifest = bytes_of(tmp_path / "out")["manifest.json"]
+    assert all(name.encode() not in manifest for name in steps)
+    index = open_split(tmp_path / "out", "train")
+    assert index.has_sizes == bool(columns)
+    for (side, name), px in zip(enumerate(("height_step_px", "width_step_px")), (64, 256), strict=True):
+        if name in steps:
+            assert set(index.sizes_px[:, side].tolist()) == {px}
 
 
 def test_training_prediction_and_recognizer_agree(shards: Path, tokenizer: Path, tmp_path: Path) -> None:
@@ -120,8 +139,8 @@ def test_training_prediction_and_recognizer_agree(shards: Path, tokenizer: Path,
     model = ModelParams(base="scratch", preset="tiny")
     with open_trainer(params, model, seed=1, shards=shards, tokenizer=tokenizer, runs=runs, device="cpu") as trainer:
         run(trainer, out=tmp_path / "model", metrics=tmp_path / "train.json")
-        widths = {micro.pixels.shape[2] for micro, _ in zip(trainer.open_loader(), range(12), strict=False)}
-    assert len(widths) > 1, "batches of short formulas are narrow"
+        sizes = {micro.pixels.shape[1:] for micro, _ in zip(trainer.open_loader(), range(12), strict=False)}
+    assert len(sizes) > 1, "batches of short formulas are small"
     predict(
         PredictParams(split="test", constrained=False),
         model=tmp_path / "model",
@@ -141,8 +160,9 @@ def test_training_prediction_and_recognizer_agree(shards: Path, tokenizer: Path,
     assert np.allclose([a.confidence for a in answers], [row["confidence"] for row in predictions], atol=1e-4)
 
 
+@pytest.mark.parametrize("side", ["width_step_px", "height_step_px"])
 @pytest.mark.parametrize("step", [30, 3, 48])
-def test_odd_steps_are_refused(step: int) -> None:
+def test_odd_steps_are_refused(side: str, step: int) -> None:
     """A picture that is not cut in the middle has its ink beside the middle."""
     with pytest.raises(LatexifyError, match="cannot be cut in steps"):
-        replace(CANVAS, width_step_px=step)
+        replace(CANVAS, **{side: step})

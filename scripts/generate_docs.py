@@ -42,12 +42,20 @@ def commands_page() -> str:
     context = typer.Context(group, info_name="latexify")
     lines = ["# Commands", "", NOTE, "", "Options before the command hold for all of them:", ""]
     lines += options_table(group, context)
+    lines += command_sections(group, context)
+    return "\n".join(lines) + "\n"
+
+
+def command_sections(group: TyperGroup, context: typer.Context) -> Iterator[str]:
+    """Yield the lines of a section for each command of a group; those of a group in it follow it."""
     for name in sorted(group.commands):
         command = group.commands[name]
-        assert isinstance(command, TyperCommand)
-        lines += ["", f"## latexify {name}", "", cell(command.help or ""), ""]
-        lines += options_table(command, typer.Context(command, info_name=name, parent=context))
-    return "\n".join(lines) + "\n"
+        assert isinstance(command, (TyperCommand, TyperGroup))
+        here = typer.Context(command, info_name=name, parent=context)
+        yield from ["", f"## {here.command_path}", "", cell(command.help or ""), ""]
+        yield from options_table(command, here)
+        if isinstance(command, TyperGroup):
+            yield from command_sections(command, here)
 
 
 def options_table(command: TyperCommand | TyperGroup, context: typer.Context) -> list[str]:

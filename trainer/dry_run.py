@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from latexify.common.errors import LatexifyError
 from latexify.trainer.data.batches import next_batch
 from latexify.trainer.data.loader_processes import close_loader
+from latexify.trainer.loop.disk import mib
 from latexify.trainer.loop.history import peak_bytes
 from latexify.trainer.loop.loop import Trainer
 from latexify.trainer.loop.memory import explain_full_memory
@@ -75,7 +76,7 @@ def _format_plan(trainer: Trainer, measured: _Measurement) -> str:
     total_s = remaining * measured.step_s + remaining // params.validate_steps * measured.validation_s
     steps_per_epoch = len(inputs.train_index) // batch
     trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-    checkpoint_mib = (model.num_parameters() * (2 if params.ema_decay else 1) + 2 * trained) * 4 / 2**20
+    need = trainer.disk_need
     processes = "one process" if inputs.ranks.world_size == 1 else f"{inputs.ranks.world_size} ranks"
     lines = {
         "run": f"{inputs.folder} ({'from the beginning' if state.step == 0 else f'continues after step {state.step}'})",
@@ -90,7 +91,7 @@ def _format_plan(trainer: Trainer, measured: _Measurement) -> str:
         f"{measured.wait_share:.1%} of it waiting for data ({measured.num_steps} steps measured)",
         "validation": f"{measured.validation_s:.1f} s, every {params.validate_steps} steps",
         "memory": f"{measured.peak_bytes / 2**20:,.0f} MiB at most",
-        "disk": f"{checkpoint_mib:,.0f} MiB a checkpoint, {params.keep_checkpoints} kept, and the best model",
+        "disk": f"{mib(need.checkpoint)} a checkpoint, {need.num_kept} kept; with best models at most {mib(need.peak)}",
         "time": f"about {_duration(total_s)}",
     }
     width = max(map(len, lines))

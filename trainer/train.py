@@ -108,6 +108,7 @@ def _run(trainer: Trainer, *, out: Path, metrics: Path, curve: Path | None) -> d
     _write_run_manifest(trainer)
     trainer.resume()
     trainer.train(curve=curve)
+    trainer.finish()
     summary = _summarise(trainer)
     if inputs.ranks.is_main:
         trainer.load_best()

@@ -97,6 +97,21 @@ def sole_writer(out: Path) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
+def is_being_written(out: Path) -> bool:
+    """Whether a process holds the lock of :func:`sole_writer`; False where the file system has no locks."""
+    try:
+        with out.with_name(f".{out.name}.lock").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+    return False
+
+
 @contextmanager
 def _draft_beside(out: Path, *, build_key: str) -> Iterator[Path]:
     _require_ours(out)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from latexify.artifacts.location import store_errors
-from latexify.cli import compose, desktop, evaluate, inspect, publish, recipe, recognize, score, serve, stages
+from latexify.cli import compose, desktop, evaluate, inspect, publish, recipe, recognize, runs, score, serve, stages
 from latexify.cli.options import Workspace
 from latexify.common.errors import LatexifyError, one_line
 from latexify.version import VERSION
@@ -48,6 +48,7 @@ COMMANDS: dict[str, list[Callable[..., Any]]] = {
 for _panel, _commands in COMMANDS.items():
     for _command in _commands:
         app.command(rich_help_panel=_panel)(_command)
+app.add_typer(runs.app, name="runs", rich_help_panel="Parameters and data")
 
 DISK_ERRORS = {
     errno.ENOSPC: "the disk is full: make room and run the same command again",

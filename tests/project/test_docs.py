@@ -151,7 +151,10 @@ def test_commands_in_the_docs_exist() -> None:
                 wrong += [(page.name, line)] if words[:1] != ["--help"] and words[:1] != ["--version"] else []
                 continue
             command = group.commands[names[0]]
-            assert isinstance(command, TyperCommand)
+            if isinstance(command, TyperGroup):
+                after = words[words.index(names[0]) + 1 :]
+                command = next((command.commands[word] for word in after if word in command.commands), command)
+            assert isinstance(command, (TyperCommand, TyperGroup))
             known = shared | options_of(command) | {"--help"}
             wrong += [(page.name, line) for word in words if word.startswith("--") and word.split("=")[0] not in known]
     assert not wrong

@@ -1,24 +1,29 @@
 """Checkpoints: everything a training needs to continue as if it had not been interrupted."""
 
+import errno
+import json
 import pickle
-import re
 import zipfile
 import zlib
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
-from latexify.artifacts.files import atomic_file
+from latexify.artifacts.files import atomic_file, write_json
 from latexify.common.errors import LatexifyError, first_line
 from latexify.trainer.data.specs import Position
 from latexify.trainer.loop.history import HistoryRow, RowWindow
+from latexify.trainer.runs.files import FINISHED_NAME, best_path, checkpoint_path, checkpoints_in, is_whole, surplus
 
 CHECKPOINT_VERSION = 5
 """Version of a checkpoint's content and of the arithmetic of a step; raised whenever a resumed run would differ."""
 CONTENT = frozenset({"version", "state", "model", "average", "optimizer", "scaler"})
 """Keys of a checkpoint; `average` holds the EMA."""
+FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""Numbers of the errors of a disk, or a quota, that is full."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,66 +69,126 @@ class CheckpointFolder:
         self._keep = keep
 
     def save(self, state: RunState, tensors: dict[str, Any]) -> Path:
-        """Write a checkpoint and delete the oldest. tensors: state dictionaries, by the names in `CONTENT`."""
-        path = self.folder / f"step-{state.step:08d}.pt"
-        _save({"version": CHECKPOINT_VERSION, "state": asdict(state), **tensors}, path)
-        self._prune()
+        """Write a checkpoint and delete the oldest. tensors: state dictionaries, by the names in `CONTENT`.
+
+        Where the disk is full, all checkpoints but the latest are deleted first. Raises OSError if it is still full.
+        """
+        path = checkpoint_path(self.folder, state.step)
+        self._write({"version": CHECKPOINT_VERSION, "state": asdict(state), **tensors}, path)
+        _remove(surplus(self.folder, keep=self._keep))
         return path
 
     @property
     def latest_step(self) -> int | None:
-        """The step of the latest checkpoint; None if there is none."""
-        return max(self._numbered("step"), default=None)
+        """The step of the latest checkpoint, or of a finished run; None if there is neither."""
+        steps = checkpoints_in(self.folder)
+        if steps:
+            return max(steps)
+        finished = self.load_finished()
+        return None if finished is None else finished.step
 
     def load_latest(self) -> tuple[RunState, dict[str, Any]] | None:
         """Read the latest checkpoint onto the CPU; None if there is none. Raises LatexifyError if it is damaged."""
-        paths = self._numbered("step")
+        paths = checkpoints_in(self.folder)
         if not paths:
             return None
         latest = paths[max(paths)]
         content = _load(latest, keys=CONTENT, fix="remove it to continue from the one before")
-        if content.pop("version") != CHECKPOINT_VERSION:
-            raise LatexifyError(f"{latest} was written by another version of latexify: remove {self.folder}")
+        self._check_version(content.pop("version"), latest)
         return RunState.from_dict(content.pop("state")), content
 
     def save_best(self, step: int, weights: dict[str, torch.Tensor]) -> None:
-        """Save the weights of the model of this step."""
-        _save(weights, self._best_path(step))
+        """Save the weights of the model of this step; a full disk is as for :meth:`save`."""
+        self._write(weights, best_path(self.folder, step))
 
     def load_best(self, step: int) -> dict[str, torch.Tensor]:
         """Load the weights of this step. Raises LatexifyError if they are missing or damaged."""
         self.require_best(step)
-        return _load(self._best_path(step), fix=f"put it back, or remove {self.folder} to train anew")
+        return _load(best_path(self.folder, step), fix=f"put it back, or remove {self.folder} to train anew")
 
     def require_best(self, step: int) -> None:
         """Raise LatexifyError if the weights of this step are missing."""
-        if not self._best_path(step).is_file():
+        path = best_path(self.folder, step)
+        if not path.is_file():
             raise LatexifyError(
-                f"{self._best_path(step)}, the best model so far, is missing: put it back, or remove {self.folder} "
-                "to train anew"
+                f"{path}, the best model so far, is missing: put it back, or remove {self.folder} to train anew"
             )
 
-    def _best_path(self, step: int) -> Path:
-        return self.folder / f"best-{step:08d}.pt"
+    def finish(self, state: RunState) -> None:
+        """Note that the run is finished, and keep only its latest checkpoint and its best model."""
+        write_json(self.folder / FINISHED_NAME, {"version": CHECKPOINT_VERSION, "state": asdict(state)})
+        _remove(surplus(self.folder, keep=1))
 
-    def _prune(self) -> None:
-        checkpoints = self._numbered("step")
-        for step in sorted(checkpoints)[: -self._keep]:
-            checkpoints.pop(step).unlink()
-        oldest = min(checkpoints)
-        # the oldest kept checkpoint refers to the last best model before it; no checkpoint refers to earlier ones
-        bests = self._numbered("best")
-        for step in sorted(step for step in bests if step <= oldest)[:-1]:
-            bests[step].unlink()
+    def load_finished(self) -> RunState | None:
+        """Read where a finished run stands; None if it is not finished. Raises LatexifyError if that is damaged."""
+        path = self.folder / FINISHED_NAME
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            version, state = content["version"], RunState.from_dict(content["state"])
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as error:
+            raise LatexifyError(
+                f"{path} is damaged ({first_line(error)}): remove it to go on from the latest checkpoint, or remove "
+                f"{self.folder} to train anew"
+            ) from None
+        self._check_version(version, path)
+        return state
 
-    def _numbered(self, kind: str) -> dict[int, Path]:
-        matches = ((re.fullmatch(rf"{kind}-(\d+)\.pt", path.name), path) for path in self.folder.glob(f"{kind}-*.pt"))
-        return {int(match[1]): path for match, path in matches if match}
+    def _check_version(self, version: object, path: Path) -> None:
+        if version != CHECKPOINT_VERSION:
+            raise LatexifyError(f"{path} was written by another version of latexify: remove {self.folder}")
+
+    def _write(self, content: dict[str, Any], path: Path) -> None:
+        try:
+            _save(content, path)
+        except OSError as error:
+            if error.errno not in FULL_DISK or not self._make_room():
+                raise
+            _save(content, path)
+
+    def _make_room(self) -> bool:
+        """Delete all but the latest checkpoint, if that is whole; return whether there was any other."""
+        steps, others = checkpoints_in(self.folder), surplus(self.folder, keep=1)
+        if not others or not is_whole(steps[max(steps)]):
+            return False
+        _remove(others)
+        return True
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        path.unlink()
+
+
+class _WatchedFile:
+    """A file that remembers why it could not be written, because torch raises an error of its own then."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        self._file.flush()
 
 
 def _save(content: dict[str, Any], path: Path) -> None:
+    """Write tensors to a file, atomically. Raises OSError if that fails."""
     with atomic_file(path) as file:
-        torch.save(content, file)
+        watched = _WatchedFile(file)
+        try:
+            torch.save(content, watched)  # type: ignore[arg-type]  # it asks for `write` and `flush` only
+        except RuntimeError:
+            if watched.error is None:
+                raise
+            raise watched.error from None
 
 
 def _load(path: Path, *, keys: frozenset[str] = frozenset(), fix: str) -> dict[str, Any]:

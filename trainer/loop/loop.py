@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,7 @@ from latexify.trainer.data.batches import GlobalBatch, MicroBatch, next_batch, o
 from latexify.trainer.data.loader_processes import close_loader, explain_dead_workers
 from latexify.trainer.data.specs import plan
 from latexify.trainer.loop.checkpoint import Best, CheckpointFolder, RunState
+from latexify.trainer.loop.disk import DiskNeed, disk_need, explain_full_disk, warn_of_short_disk
 from latexify.trainer.loop.history import make_row
 from latexify.trainer.loop.memory import explain_full_memory
 from latexify.trainer.loop.optim import learning_rate, learns_batch_statistics
@@ -85,8 +87,8 @@ class Trainer:
             return
         self.state = loaded.state
         self.validator.keep_to(self.state.allowances, self.inputs.loaded)  # one run, one measure
-        for name, part in self._parts.items():
-            part.load_state_dict(loaded.tensors[name])
+        for name, tensors in loaded.tensors.items():  # none, if the run is finished
+            self._parts[name].load_state_dict(tensors)
         if loaded.source is not None:
             self._notices.append(f"train: continuing {loaded.source} after step {self.state.step}")
 
@@ -114,7 +116,9 @@ class Trainer:
                     f"{self.padding_waste:.1%} of the label slots are padding"
                 )
                 self._notices.append(describe_search(self.state.allowances, self.inputs.loaded))
-                for notice in self._notices:
+                if self._ranks.is_main:
+                    self._notices.append(warn_of_short_disk(self.inputs.folder, self.disk_need))
+                for notice in filter(None, self._notices):
                     reporter.log(notice)
                 reporter.start(self._params, self.state)
                 try:
@@ -161,6 +165,23 @@ class Trainer:
         """Load the best weights into `trained`, for the export. For the rank that wrote them."""
         assert self.state.best is not None, "the last step is always validated"
         self.trained.model.load_state_dict(self._checkpoints.load_best(self.state.best.step))
+
+    def finish(self) -> None:
+        """Keep of a finished run what exporting and continuing it need."""
+        with self._writing():
+            if self._ranks.is_main:
+                self._checkpoints.finish(self.state)
+
+    @property
+    def disk_need(self) -> DiskNeed:
+        """The room that checkpoints take."""
+        return disk_need(self.stepper, num_kept=self._params.keep_checkpoints)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Raise one clear error, on every rank, if rank 0 finds the disk full."""
+        with self._ranks.share_errors(), explain_full_disk(self._checkpoints):
+            yield
 
     @cached_property
     def padding_waste(self) -> float:
@@ -217,11 +238,11 @@ class Trainer:
             improved = self._keep_if_best(validation)
             state.finished = is_last or 0 < params.early_stopping_patience <= state.num_stale
             self._add_row(validation)
-            reporter.write_rows(state)
+            self._write_rows(reporter)
             reporter.log_validation(validation, state, improved=improved)
         elif state.step % params.log_steps == 0:
             self._add_row(None)
-            reporter.write_rows(state)
+            self._write_rows(reporter)
         minutes = (time.monotonic() - self._saved_at_s) / 60
         is_due = state.step % params.checkpoint_steps == 0 or minutes >= params.checkpoint_minutes
         if state.finished or improved or is_due:
@@ -234,8 +255,9 @@ class Trainer:
             return False
         self.state.num_stale = 0
         self.state.best = Best(step=self.state.step, valid_cer=validation.cer, valid_loss=validation.loss)
-        if self._ranks.is_main:
-            self._checkpoints.save_best(self.state.step, self.trained.model.state_dict())
+        with self._writing():
+            if self._ranks.is_main:
+                self._checkpoints.save_best(self.state.step, self.trained.model.state_dict())
         return True
 
     def _add_row(self, validation: Validation | None) -> None:
@@ -257,7 +279,11 @@ class Trainer:
 
     def _save(self, reporter: Reporter) -> None:
         self._saved_at_s = time.monotonic()
-        if not self._ranks.is_main:
-            return
-        tensors = {name: part.state_dict() for name, part in self._parts.items()}
-        reporter.tell_checkpoint(self.state, self._checkpoints.save(self.state, tensors))
+        with self._writing():
+            if self._ranks.is_main:
+                tensors = {name: part.state_dict() for name, part in self._parts.items()}
+                reporter.tell_checkpoint(self.state, self._checkpoints.save(self.state, tensors))
+
+    def _write_rows(self, reporter: Reporter) -> None:
+        with self._writing():
+            reporter.write_rows(self.state)

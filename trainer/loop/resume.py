@@ -42,7 +42,7 @@ class LoadedCheckpoint(NamedTuple):
     """Where a run stands, and the tensors of its checkpoint by what they belong to."""
 
     state: RunState
-    tensors: dict[str, Any]
+    tensors: dict[str, Any]  # empty if the run is finished: nothing is left to train
     source: Path | None = None  # folder of another run that it comes from; None for the run's own checkpoint
 
 
@@ -94,9 +94,9 @@ def _started_runs(runs: Path) -> Iterator[StartedRun]:
     for path in sorted(runs.glob(f"*/{MANIFEST_NAME}")):
         try:
             manifest = read_manifest(path.parent, MODEL)
+            step = CheckpointFolder(path.parent, keep=1).latest_step
         except LatexifyError:  # a damaged folder among old runs must not keep a new one from starting
             continue
-        step = CheckpointFolder(path.parent, keep=1).latest_step
         if step is not None:
             yield StartedRun(path.parent, _with_current_names(manifest), step)
 
@@ -137,12 +137,20 @@ def find_checkpoint(
 
 
 def _find_own(checkpoints: CheckpointFolder) -> LoadedCheckpoint | None:
-    loaded = checkpoints.load_latest()
+    loaded = _finished_or_latest(checkpoints)
     if loaded is None:
         return None
-    if loaded[0].best is not None:
-        checkpoints.require_best(loaded[0].best.step)  # better now than after days of training
-    return LoadedCheckpoint(*loaded)
+    if loaded.state.best is not None:
+        checkpoints.require_best(loaded.state.best.step)  # better now than after days of training
+    return loaded
+
+
+def _finished_or_latest(checkpoints: CheckpointFolder) -> LoadedCheckpoint | None:
+    finished = checkpoints.load_finished()
+    if finished is not None:
+        return LoadedCheckpoint(finished, {})
+    latest = checkpoints.load_latest()
+    return None if latest is None else LoadedCheckpoint(*latest)
 
 
 def _find_renamed(checkpoints: CheckpointFolder, *, manifest: Manifest, ranks: Ranks) -> LoadedCheckpoint | None:
@@ -150,7 +158,9 @@ def _find_renamed(checkpoints: CheckpointFolder, *, manifest: Manifest, ranks: R
     for run in _started_runs(checkpoints.folder.parent):
         stored = read_manifest(run.folder, MODEL).fingerprint
         if run.manifest.fingerprint == manifest.fingerprint != stored:
-            return _load_from(run.folder, checkpoints, ranks=ranks)
+            loaded = _finished_or_latest(CheckpointFolder(run.folder, keep=1))
+            assert loaded is not None, "a started run has a checkpoint"
+            return _take_over(loaded, run.folder, checkpoints, ranks=ranks)
     return None
 
 
@@ -161,23 +171,25 @@ def _find_origin(
         return None
     folder = Path(params.resume_from)
     check_continues(read_manifest(folder, MODEL), manifest, folder=folder, accepted=params.resume_changes)
-    loaded = _load_from(folder, checkpoints, ranks=ranks)
-    if loaded is None:
-        raise LatexifyError(f"{folder} holds no checkpoint: correct train.resume_from, or remove it")
+    latest = CheckpointFolder(folder, keep=1).load_latest()
+    if latest is None:
+        raise LatexifyError(
+            f"{folder} holds no checkpoint (`latexify runs remove` leaves none of a finished run): start from its "
+            "model instead, with model.base, or correct train.resume_from"
+        )
+    loaded = _take_over(LoadedCheckpoint(*latest), folder, checkpoints, ranks=ranks)
     loaded.state.finished = False
     return loaded
 
 
-def _load_from(folder: Path, checkpoints: CheckpointFolder, *, ranks: Ranks) -> LoadedCheckpoint | None:
-    """Load from the run in `folder`, and copy the best weights that its state refers to into `checkpoints`."""
-    origin = CheckpointFolder(folder, keep=1)
-    loaded = origin.load_latest()
-    if loaded is None:
-        return None
-    best = loaded[0].best
+def _take_over(
+    loaded: LoadedCheckpoint, folder: Path, checkpoints: CheckpointFolder, *, ranks: Ranks
+) -> LoadedCheckpoint:
+    """Copy the best weights that a state of the run in `folder` refers to into `checkpoints`."""
+    best = loaded.state.best
     if best is not None and ranks.is_main:
-        checkpoints.save_best(best.step, origin.load_best(best.step))
-    return LoadedCheckpoint(*loaded, source=folder)
+        checkpoints.save_best(best.step, CheckpointFolder(folder, keep=1).load_best(best.step))
+    return loaded._replace(source=folder)
 
 
 def check_continues(origin: Manifest, planned: Manifest, *, folder: Path, accepted: Collection[str]) -> None:

@@ -1,0 +1,1 @@
+"""The folders of trainings in runs/: what they hold, and what may be removed. Needs no torch."""

@@ -1,15 +1,17 @@
 """The largest micro-batch that fits into memory, by measuring."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from transformers import VisionEncoderDecoderModel
 
 from latexify.common.errors import LatexifyError
 from latexify.shards.format.index import SplitIndex
 from latexify.trainer.config import TrainParams
 from latexify.trainer.loop.loss import token_loss
+from latexify.trainer.loop.optim import prepare, set_training
 from latexify.trainer.loop.precision import Precision
 from latexify.trainer.loop.ranks import Ranks
 from latexify.trainer.model.model import LoadedModel
@@ -25,7 +27,8 @@ def resolve_micro_batch(
 ) -> TrainParams:
     """Replace `micro_batch: auto` by a number, the same on every rank.
 
-    As many samples with the longest label of the split fit beside the gradients and the optimizer's two moments.
+    As many samples with the longest label of the split fit beside what the training keeps (:func:`resident_bytes`) and
+    the logits' gradient.
 
     Raises:
         LatexifyError: If not even one sample fits, or the free memory cannot be measured.
@@ -33,39 +36,73 @@ def resolve_micro_batch(
     if params.micro_batch != "auto":
         return params
     model = network.model
-    weights = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
-    budget = int(free_bytes(precision.device) * SPARE) - 3 * weights
+    prepare(model, params)
+    budget = int(free_bytes(precision.device) * SPARE) - resident_bytes(model, params, world_size=ranks.world_size)
     shape = (network.height_px, network.width_px)
     longest = int(index.num_tokens.max())
 
-    def loss_of(num_samples: int) -> torch.Tensor:
+    def bytes_of(num_samples: int) -> int:
         pixels = torch.full((num_samples, *shape), 255, dtype=torch.uint8)
         labels = torch.full((num_samples, longest), network.tokenizer.eos_token_id)
         with precision.autocast():
-            return token_loss(model, pixels, labels)
+            kept = activation_bytes(lambda: token_loss(model, pixels, labels), resident=_tensors(model))
+        return kept + logits_bytes(model, num_tokens=num_samples * longest, precision=precision)
 
     state = {name: value.clone() for name, value in model.named_buffers()}
-    model.train()
+    set_training(model, params)
     per_rank = -(-min(params.global_batch, len(index)) // ranks.world_size)
-    fitting = fitting_batch(lambda count: activation_bytes(lambda: loss_of(count)), budget=budget, largest=per_rank)
+    fitting = fitting_batch(bytes_of, budget=budget, largest=per_rank)
     for name, buffer in model.named_buffers():
         buffer.copy_(state[name])  # undo what the batch norms learned from white paper
     return params.model_copy(update={"micro_batch": min(ranks.gather(fitting))})
 
 
-def activation_bytes(compute_loss: Callable[[], torch.Tensor]) -> int:
-    """Return the bytes that a forward pass keeps for its backward pass, each storage counted once, on any device."""
+def resident_bytes(model: VisionEncoderDecoderModel, params: TrainParams, *, world_size: int) -> int:
+    """Return the bytes that a training keeps for good besides the weights, which are on the device already.
+
+    These are the gradients and the optimizer's two moments of all that is trained, the EMA of all weights, and with
+    several ranks DistributedDataParallel's buckets, as large as the gradients. model: prepared for the training.
+    """
+    trained = sum(_bytes_of(value) for value in model.parameters() if value.requires_grad)
+    copies = 4 if world_size > 1 else 3
+    return copies * trained + (sum(map(_bytes_of, _tensors(model))) if params.ema_decay else 0)
+
+
+def logits_bytes(model: VisionEncoderDecoderModel, *, num_tokens: int, precision: Precision) -> int:
+    """Return the bytes that the loss needs for a moment, besides what it keeps for the backward pass.
+
+    Before it, these are the logits in the format of the forward pass and in float32; after it, their gradients.
+    """
+    widths = 4 if precision.name == "fp32" else 4 + 2
+    return num_tokens * int(model.config.decoder.vocab_size) * widths
+
+
+def activation_bytes(compute_loss: Callable[[], torch.Tensor], *, resident: Iterable[torch.Tensor] = ()) -> int:
+    """Return the bytes that a forward pass keeps for its backward pass, each storage counted once, on any device.
+
+    Copies of weights in half precision count. resident: tensors that do not count, such as the weights themselves.
+    """
     sizes: dict[int, int] = {}
+    known = {tensor.untyped_storage().data_ptr() for tensor in resident}
 
     def count(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
-        sizes[storage.data_ptr()] = storage.nbytes()
+        if storage.data_ptr() not in known:
+            sizes[storage.data_ptr()] = storage.nbytes()
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
         loss = compute_loss()
     del loss
     return sum(sizes.values())
+
+
+def _bytes_of(tensor: torch.Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
+
+
+def _tensors(model: VisionEncoderDecoderModel) -> list[torch.Tensor]:
+    return [*model.parameters(), *model.buffers()]
 
 
 @contextmanager

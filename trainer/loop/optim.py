@@ -39,6 +39,15 @@ def freeze(model: VisionEncoderDecoderModel, params: TrainParams) -> None:
             table.requires_grad_(False)
 
 
+def prepare(model: VisionEncoderDecoderModel, params: TrainParams) -> None:
+    """Prepare a model for its training: freeze parts of it, and switch on gradient checkpointing. May be repeated."""
+    freeze(model, params)
+    if params.gradient_checkpointing:
+        # newer versions of transformers warn about the older name
+        enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+        enable({"use_reentrant": False})
+
+
 def set_training(model: VisionEncoderDecoderModel, params: TrainParams) -> None:
     """Switch dropout and batch norm statistics on, except in what is frozen."""
     model.train()

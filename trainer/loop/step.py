@@ -16,7 +16,7 @@ from latexify.trainer.data.batches import MicroBatch
 from latexify.trainer.data.directions import choose_reversed, reverse_labels
 from latexify.trainer.data.specs import MicroBatchSpec
 from latexify.trainer.loop.loss import LabelPart, TokenLoss, on_device, split_labels
-from latexify.trainer.loop.optim import WeightEma, freeze, make_optimizer, set_training
+from latexify.trainer.loop.optim import WeightEma, make_optimizer, prepare, set_training
 from latexify.trainer.loop.precision import Precision
 from latexify.trainer.loop.ranks import SINGLE_RANK, Ranks
 
@@ -62,15 +62,11 @@ class Stepper:
         ranks: Ranks = SINGLE_RANK,
     ) -> None:
         self.model = model
-        freeze(model, params)
+        prepare(model, params)
         self.optimizer = make_optimizer(model, params)
         self.ema = WeightEma(model, decay=params.ema_decay)
         self.scaler = torch.amp.GradScaler(precision.device.type, enabled=precision.needs_scaler)
         self._ranks = ranks
-        if params.gradient_checkpointing:
-            # newer versions of transformers warn about the older name
-            enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
-            enable({"use_reentrant": False})
         self._shared = self._ranks.wrap(TokenLoss(model, label_smoothing=params.label_smoothing))
         # lengths differ between batches: without `dynamic` each would be compiled again
         self._loss = torch.compile(self._shared, dynamic=True) if params.compile else self._shared

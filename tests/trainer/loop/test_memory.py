@@ -1,20 +1,32 @@
 """The micro-batch that fits into memory, and the error when one does not."""
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
+from torch import nn
 
 from latexify.common.errors import LatexifyError
 from latexify.shards.format.index import open_split
 from latexify.trainer.config import ModelParams
 from latexify.trainer.data.batches import MicroBatch
 from latexify.trainer.data.inputs import load_network, open_inputs
+from latexify.trainer.data.specs import Position, micro_batch_specs
 from latexify.trainer.loop import memory
 from latexify.trainer.loop.loss import token_loss
-from latexify.trainer.loop.memory import activation_bytes, explain_full_memory, fitting_batch, resolve_micro_batch
+from latexify.trainer.loop.memory import (
+    activation_bytes,
+    explain_full_memory,
+    fitting_batch,
+    logits_bytes,
+    resident_bytes,
+    resolve_micro_batch,
+)
+from latexify.trainer.loop.optim import prepare, set_training
 from latexify.trainer.loop.precision import Precision
 from latexify.trainer.loop.ranks import Ranks
 from latexify.trainer.loop.step import Stepper
@@ -83,6 +95,78 @@ def test_auto_micro_batch_changes_neither_the_run_nor_the_batch_norms(
     )
     assert params.micro_batch == params.global_batch == 8
     assert all(torch.equal(value, before[name]) for name, value in network.model.named_buffers())
+
+
+def peak_bytes(run: Callable[[], object]) -> int:
+    """The most that torch has allocated at a time beyond what was there before, as its profiler counts it."""
+    cpu = torch.profiler.ProfilerActivity.CPU
+    with torch.profiler.profile(activities=[cpu], profile_memory=True) as profile:
+        kept = run()
+    del kept
+    results = profile.profiler
+    assert results is not None
+    events = [event for event in results.kineto_results.events() if event.name() == "[memory]"]
+    events.sort(key=lambda event: event.start_ns())
+    return max(itertools.accumulate(int(event.nbytes()) for event in events))
+
+
+@pytest.mark.parametrize("ema_decay", [0.0, 0.9])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("freeze", [[], ["encoder"]])
+def test_what_is_counted_is_what_a_step_takes(
+    training_data: Path, ema_decay: float, precision: str, freeze: list[str]
+) -> None:
+    """Gradients, moments, EMA, copies in half precision and logits: what is left out is an error after an hour."""
+    inputs = open_inputs(training_data / "shards", training_data / "tokenizer")
+    params = quick_params(ema_decay=ema_decay, freeze=freeze, micro_batch=8)
+    model = load_network(params, ModelParams(base=str(training_data / "base")), seed=1, inputs=inputs).model
+    chosen = Precision(name=precision, device=torch.device("cpu"))
+    pixels, labels = torch.full((8, 16, 64), 255, dtype=torch.uint8), torch.full((8, 30), 4)
+    micro = MicroBatch(
+        pixels=pixels,
+        labels=labels,
+        spec=next(micro_batch_specs(inputs.train_index, params, seed=1, start=Position())),
+    )
+    prepare(model, params)
+    set_training(model, params)
+    with chosen.autocast():
+        kept = activation_bytes(lambda: token_loss(model, pixels, labels), resident=[*model.parameters()])
+    counted = kept + resident_bytes(model, params, world_size=1)
+    counted += logits_bytes(model, num_tokens=labels.numel(), precision=chosen)
+
+    def train_twice() -> Stepper:
+        stepper = Stepper(model, params, precision=chosen, seed=1)
+        for _ in range(2):  # the second begins with the optimizer's moments
+            stepper.step([micro], learning_rate=1e-4)
+        return stepper
+
+    assert 0.9 < counted / peak_bytes(train_twice) < 1.3
+
+
+def test_buckets_of_ranks_are_counted(training_data: Path, tmp_path: Path) -> None:
+    """With two micro-batches a rank has gradients and the buckets that they are sent in."""
+    inputs = open_inputs(training_data / "shards", training_data / "tokenizer")
+    model = load_network(
+        quick_params(), ModelParams(base=str(training_data / "base")), seed=1, inputs=inputs
+    ).model.decoder
+    trained = sum(value.nbytes for value in model.parameters())
+    dist.init_process_group("gloo", init_method=f"file://{tmp_path / 'store'}", rank=0, world_size=1)
+    try:
+
+        def two_micro_batches() -> nn.Module:
+            shared = nn.parallel.DistributedDataParallel(model, gradient_as_bucket_view=True)
+            ids = torch.full((1, 4), 4)
+            with shared.no_sync():
+                shared(input_ids=ids, use_cache=False).logits.sum().backward()
+            shared(input_ids=ids, use_cache=False).logits.sum().backward()
+            return shared
+
+        peak = peak_bytes(two_micro_batches)
+    finally:
+        dist.destroy_process_group()
+    one, two = (resident_bytes(model, quick_params(), world_size=number) for number in (1, 2))
+    assert two - one == trained
+    assert 1.9 * trained < peak < 2.5 * trained
 
 
 def no_memory_on_a_cpu() -> None:

@@ -1,6 +1,9 @@
 """Downloads from a local server that misbehaves like real ones."""
 
+import base64
+import hashlib
 import http.server
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +30,7 @@ class Server(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.honours_range, self.sends_at_most, self.status = honours_range, sends_at_most, status
         self.data = DATA
+        self.headers: dict[str, str] = {}
         self.requests: list[str | None] = []
 
 
@@ -51,6 +55,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(self.server.data) - 1}/{len(self.server.data)}")
+        for name, value in self.server.headers.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body[: self.server.sends_at_most])
 
@@ -73,7 +79,8 @@ def test_download_is_complete_and_done_once(tmp_path: Path) -> None:
         fetch(url, to=to, num_bytes=len(DATA), retry=RETRY)
         fetch(url, to=to, num_bytes=len(DATA), retry=RETRY)
     assert to.read_bytes() == DATA
-    assert list(to.parent.iterdir()) == [to]
+    assert sorted(path.name for path in to.parent.iterdir()) == ["data.tgz", "data.tgz.sha256"]
+    subprocess.run(["sha256sum", "--check", "--quiet", "data.tgz.sha256"], cwd=to.parent, check=True)
     assert server.requests == [None]
 
 
@@ -172,3 +179,50 @@ def test_full_disk_is_noticed_before(tmp_path: Path) -> None:
     """An hour of downloading must not end with a full disk."""
     with pytest.raises(LatexifyError, match="make room"):
         fetch("http://127.0.0.1:9/", to=tmp_path / "f", num_bytes=10**18, retry=RETRY)
+
+
+def md5_of(data: bytes) -> str:
+    """As stores write it."""
+    return base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
+
+
+@pytest.mark.parametrize("header", ["x-goog-hash", "Content-MD5"])
+@pytest.mark.parametrize("is_right", [True, False])
+def test_the_checksum_of_the_server_is_compared(tmp_path: Path, header: str, *, is_right: bool) -> None:
+    """A bit that flips on the way through 3 GB leaves the size as it was."""
+    prefix = "crc32c=AAAAAA==,md5=" if header == "x-goog-hash" else ""
+    with serving() as (url, server):
+        server.headers = {header: prefix + md5_of(DATA if is_right else DATA[1:]), "ETag": '"0123"'}
+        if is_right:
+            fetch(url, to=tmp_path / "f", num_bytes=len(DATA), retry=RETRY)
+        else:
+            with pytest.raises(LatexifyError, match=r"was damaged on its way .* delete .*f\.partial and run again"):
+                fetch(url, to=tmp_path / "f", num_bytes=len(DATA), retry=RETRY)
+    assert (tmp_path / "f").exists() == is_right
+
+
+def test_parts_of_two_files_are_noticed(tmp_path: Path) -> None:
+    """The archive is replaced by another of its size while the connection is broken."""
+    (tmp_path / "f.partial").write_bytes(b"z" * 1000)
+    with serving() as (url, server):
+        server.headers = {"x-goog-hash": f"md5={md5_of(DATA)}", "Content-MD5": md5_of(DATA[1000:])}
+        with pytest.raises(LatexifyError, match="was damaged on its way"):
+            fetch(url, to=tmp_path / "f", num_bytes=len(DATA), retry=RETRY)
+
+
+def test_the_first_download_is_recorded_and_checked_after(tmp_path: Path) -> None:
+    """Google may give no MD5. What was trained on is then known by its own hash."""
+    to = tmp_path / "f"
+    with serving() as (url, server):
+        fetch(url, to=to, num_bytes=len(DATA), retry=RETRY)
+        to.write_bytes(b"z" + DATA[1:])
+        with pytest.raises(LatexifyError, match=r"f is not what was first downloaded \(SHA-256 .*f\.sha256 says"):
+            fetch(url, to=to, num_bytes=len(DATA), retry=RETRY)
+        to.unlink()  # as it says
+        fetch(url, to=to, num_bytes=len(DATA), retry=RETRY)
+        assert to.read_bytes() == DATA
+        to.unlink()
+        server.data = b"z" + DATA[1:]
+        with pytest.raises(LatexifyError, match=r"f\.partial is not what was first downloaded"):
+            fetch(url, to=to, num_bytes=len(DATA), retry=RETRY)
+    assert not to.exists()

@@ -2,7 +2,7 @@
 
 import difflib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import ValidationError, model_validator
 from ruamel.yaml import YAML
@@ -19,7 +19,8 @@ from latexify.trainer.config import ModelParams, TrainParams
 class Params(DatasetParams):
     """All of ``params.yaml``; the defaults are those of the committed file.
 
-    One default depends on another parameter: a model from scratch freezes nothing, since its parts are untrained.
+    Two defaults depend on other parameters: a model from scratch freezes nothing, since its parts are untrained, and
+    where `datasets` names several, `dataset` is null.
     """
 
     composed: ComposedParams = ComposedParams()
@@ -31,6 +32,13 @@ class Params(DatasetParams):
     predict: PredictParams = PredictParams()
     score: ScoreParams = ScoreParams()
     report: ReportParams = ReportParams()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_no_dataset_beside_several(cls, raw: Any) -> Any:
+        if isinstance(raw, dict) and raw.get("datasets") and "dataset" not in raw:
+            return {**raw, "dataset": None}
+        return raw
 
     @model_validator(mode="before")
     @classmethod
@@ -52,7 +60,7 @@ class Params(DatasetParams):
 
 
 def _combination_problems(params: Params) -> list[str]:  # noqa: C901, PLR0912  # a list of independent checks
-    canvas, problems = params.rasterize, []
+    canvas, problems, sections = params.rasterize, _dataset_problems(params), params.sections
     if params.vocab.tokenizer == "base" and params.model.base == "scratch":
         problems.append("vocab.tokenizer: `base` needs a base model, but model.base is `scratch`: use `latex`")
     if params.synthetic.min_tokens > params.synthetic.max_tokens:
@@ -80,12 +88,26 @@ def _combination_problems(params: Params) -> list[str]:  # noqa: C901, PLR0912  
         section = getattr(params, name)
         if section.valid_fraction + section.test_fraction >= 1:
             problems.append(f"{name}.valid_fraction: with {name}.test_fraction leaves nothing to train on")
-    if params.dataset == "images" and not params.images.trace and canvas.variants > 1:
+    if list(sections) == ["images"] and not params.images.trace and canvas.variants > 1:
         problems.append(
             "rasterize.variants: pictures that are not traced have none: set it to 1, or images.trace to true"
         )
-    if params.dataset == "images" and params.composed.num_inks:
+    if list(sections) == ["images"] and params.composed.num_inks:
         problems.append("composed.num_inks: inks are composed of inks, and `dataset: images` has none: set it to 0")
+    return problems
+
+
+def _dataset_problems(params: Params) -> list[str]:
+    """Check that one dataset is named, or several, each once."""
+    names = [item.name for item in params.datasets]
+    if params.dataset is None and not names:
+        return ["dataset: name one, or several in datasets"]
+    problems = [f"datasets: names `{name}` twice" for name in dict.fromkeys(names) if names.count(name) > 1]
+    if names and params.dataset is not None and set(names) != {params.dataset}:
+        problems.append(
+            f"dataset: names `{params.dataset}`, and datasets names {', '.join(f'`{name}`' for name in names)}: "
+            "set dataset to null, or datasets to []"
+        )
     return problems
 
 
@@ -137,8 +159,10 @@ def _describe(item: Any) -> list[str]:
 def _sibling_names(location: tuple[Any, ...]) -> list[str]:
     """Return the names of the parameters that are allowed at this location."""
     model: type[Section] = Params
-    for part in location[:-1]:
+    for part in (part for part in location[:-1] if isinstance(part, str)):
         annotation = model.model_fields[part].annotation
+        if get_origin(annotation) is list:
+            [annotation] = get_args(annotation)
         assert isinstance(annotation, type)
         assert issubclass(annotation, Section)
         model = annotation

@@ -1,8 +1,9 @@
 """Sections of ``params.yaml`` that belong to the pipeline."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen, MultipleOf
+from pydantic import Field
 
 from latexify.common.section import Later, Section
 
@@ -178,10 +179,21 @@ class ComposedParams(Section):
         return [*self.symbol_files, *self.box_files, *self.formulas] if self.num_inks else []
 
 
-class DatasetParams(Section):
-    """Top-level parameters that choose a dataset, and the section of each (registry: `pipeline.source.datasets`)."""
+class WeightedDataset(Section):
+    """One of several datasets of a training."""
 
-    dataset: DatasetName = "synthetic"
+    name: DatasetName
+    weight: Annotated[float, Gt(0), Le(1000), Field(allow_inf_nan=False)] = 1.0
+    """How often each of its training samples comes in an epoch, on average."""
+
+
+class DatasetParams(Section):
+    """Top-level parameters that choose datasets, and the section of each (registry: `pipeline.source.datasets`)."""
+
+    dataset: DatasetName | None = "synthetic"
+    datasets: list[WeightedDataset] = []
+    """Several datasets in one training, each once, such as `[{name: crohme, weight: 1}, {name: images, weight: 0.5}]`;
+    `dataset` is then null. The weight says how often each training sample of it comes in an epoch, on average."""
     seed: Annotated[int, Ge(0)] = 1
     """Random seed of every stage."""
     raw: str = "data/raw"
@@ -193,16 +205,24 @@ class DatasetParams(Section):
     images: ImagesParams = ImagesParams()
 
     @property
-    def section_name(self) -> str:
-        """The name of the section of `dataset`."""
-        return SECTIONS.get(self.dataset, self.dataset)
+    def sections(self) -> dict[DatasetName, DatasetSection]:
+        """The section of each dataset in use. Their order does not depend on that in params.yaml."""
+        used = {self.dataset, *(item.name for item in self.datasets)}
+        return {name: getattr(self, SECTIONS.get(name, name)) for name in get_args(DatasetName) if name in used}
+
+    @property
+    def weights(self) -> dict[str, float] | None:
+        """The weight of each dataset; None if there is only one."""
+        weights = {item.name: item.weight for item in self.datasets}
+        return {name: weights[name] for name in self.sections} if len(weights) > 1 else None
 
 
 class IngestParams(Section):
     """Limits of ingest."""
 
     max_reject_fraction: Annotated[float, Ge(0), Le(1)] = 0.02
-    """Stop if more than this fraction of all inputs is rejected (duplicates do not count)."""
+    """Stop if more than this fraction of all inputs, or of those of one of several datasets, is rejected (duplicates do
+    not count)."""
     max_file_bytes: Annotated[int, Gt(0)] = MAX_FILE_BYTES
     max_points: Annotated[int, Gt(0)] = MAX_POINTS
     max_label_chars: Annotated[int, Gt(0)] = 4_000

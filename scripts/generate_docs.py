@@ -143,9 +143,15 @@ def type_name(kind: object) -> str:
         return " or ".join(type_name(part) for part in typing.get_args(kind))
     if origin in {tuple, list}:
         return f"list of {type_name(typing.get_args(kind)[0])}"
-    if kind is type(None):
-        return "`null`"
-    names: dict[object, str] = {int: "integer", float: "number", bool: "`true`, `false`", str: "text"}
+    if isinstance(kind, type) and issubclass(kind, Section):
+        return "; ".join(f"`{name}`: {values_of(field)}" for name, field in kind.model_fields.items())
+    names: dict[object, str] = {
+        type(None): "`null`",
+        int: "integer",
+        float: "number",
+        bool: "`true`, `false`",
+        str: "text",
+    }
     return names.get(kind) or str(getattr(kind, "__name__", kind))
 
 

@@ -4,8 +4,10 @@ import time
 from dataclasses import dataclass
 
 from latexify.common.errors import LatexifyError
+from latexify.shards.reading.mixture import Mixture
 from latexify.trainer.data.batches import next_batch
 from latexify.trainer.data.loader_processes import close_loader
+from latexify.trainer.data.specs import samples_per_batch
 from latexify.trainer.loop.disk import mib
 from latexify.trainer.loop.history import peak_bytes
 from latexify.trainer.loop.loop import Trainer
@@ -71,17 +73,18 @@ def _format_plan(trainer: Trainer, measured: _Measurement) -> str:
     """Format the plan and the measurements as a table for people."""
     inputs, params, state = trainer.inputs, trainer.inputs.params, trainer.state
     model = trainer.trained.model
-    batch = min(params.global_batch, len(inputs.train_index))
+    batch = samples_per_batch(inputs.train_index, params, inputs.mixture)
     remaining = params.max_steps - state.step
     total_s = remaining * measured.step_s + remaining // params.validate_steps * measured.validation_s
-    steps_per_epoch = len(inputs.train_index) // batch
+    steps_per_epoch = (len(inputs.train_index) if inputs.mixture is None else inputs.mixture.smallest_epoch) // batch
     trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     need = trainer.disk_need
     processes = "one process" if inputs.ranks.world_size == 1 else f"{inputs.ranks.world_size} ranks"
     lines = {
         "run": f"{inputs.folder} ({'from the beginning' if state.step == 0 else f'continues after step {state.step}'})",
         "model": f"{model.num_parameters():,} parameters, {trained:,} of them trained",
-        "data": f"{len(inputs.train_index):,} training inks, {len(inputs.valid_index):,} for validation, "
+        "data": f"{len(inputs.train_index):,} training inks{_mixture(inputs.mixture)}, "
+        f"{len(inputs.valid_index):,} for validation, "
         f"{inputs.loaded.height_px} x {inputs.loaded.width_px} px",
         "steps": f"{remaining:,} of {params.max_steps:,}, {batch} inks each: "
         f"{params.max_steps / steps_per_epoch:.1f} epochs of {steps_per_epoch:,} steps",
@@ -96,6 +99,14 @@ def _format_plan(trainer: Trainer, measured: _Measurement) -> str:
     }
     width = max(map(len, lines))
     return "\n".join(f"{name:<{width}}  {text}" for name, text in lines.items())
+
+
+def _mixture(mixture: Mixture | None) -> str:
+    """Say how often the samples of each of several datasets come in an epoch."""
+    if mixture is None:
+        return ""
+    parts = [f"{name} {size:,} x {float(mixture.weights[name]):g}" for name, size in mixture.sizes.items()]
+    return f" (in an epoch {' + '.join(parts)})"
 
 
 def _duration(seconds: float) -> str:

@@ -1,6 +1,6 @@
 """The train stage: shards and a tokenizer in, a model folder out. The same command again continues where it stopped."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -35,6 +35,7 @@ def open_trainer(  # noqa: PLR0913  # the stage's contract; all but the first tw
     tokenizer: Path,
     runs: Path,
     device: str | None,
+    weights: Mapping[str, float] | None = None,
 ) -> Iterator[Trainer]:
     """Check and load everything for one training. Under torchrun, all ranks train together.
 
@@ -47,6 +48,7 @@ def open_trainer(  # noqa: PLR0913  # the stage's contract; all but the first tw
         runs: Folder of all runs. Checkpoints go to a folder in it named by the fingerprint of everything that shapes
             the result. So a changed parameter starts a new run, and the same command resumes.
         device: torch's name of the device; None for the best available.
+        weights: Weight of each dataset, if there are several.
 
     Raises:
         LatexifyError: On every rank, if inputs do not belong together or the base cannot be loaded.
@@ -55,7 +57,7 @@ def open_trainer(  # noqa: PLR0913  # the stage's contract; all but the first tw
         if params.num_threads:
             torch.set_num_threads(params.num_threads)
         with ranks.share_errors():
-            inputs = open_inputs(shards, tokenizer)
+            inputs = open_inputs(shards, tokenizer, weights=weights)
             network = load_network(params, model, seed=seed, inputs=inputs)
         make_manifest = partial(run_manifest, model=model, seed=seed, inputs=inputs, network=network)
         precision = common_precision(choose_precision(params.precision, device=chosen), ranks=ranks)
@@ -68,6 +70,7 @@ def open_trainer(  # noqa: PLR0913  # the stage's contract; all but the first tw
             params=params,
             loaded=replace(network, fingerprint=manifest.fingerprint),
             train_index=inputs.train_index,
+            mixture=inputs.mixture,
             valid_index=inputs.valid_index,
             precision=precision,
             seed=seed,

@@ -36,6 +36,9 @@ INDEX_NAME = "index.parquet"
 # content of the inks, parameter of the shards, and geometry of the model: whether pictures are fitted instead of traced
 PICTURES_KEY = "pictures"
 FITTED = "fitted"
+# content of the inks and shards: the names of the datasets, if there are several
+DATASETS_KEY = "datasets"
+COMPOSED_DATASET = "composed"  # what composed inks are called among several datasets
 # tokenizer and model
 TOKENIZER_NAME = "tokenizer.json"
 GRAMMAR_NAME = "grammar.json"  # what the labels need beyond the strict grammar

@@ -44,12 +44,10 @@ def source(context: typer.Context, jobs: Jobs = 0) -> None:
         from latexify.pipeline.inputs.raw_files import fetch_tracked
         from latexify.pipeline.inputs.stage import raw_locations
         from latexify.pipeline.source import stage
-        from latexify.pipeline.source.datasets import section_of
 
     fetch_tracked(list(raw_locations(params, params.composed, raw=workspace.raw).values()))
-    stage.run(
-        section_of(params, params.dataset),
-        dataset=params.dataset,
+    stage.run_datasets(
+        params.sections,
         seed=params.seed,
         raw=workspace.raw,
         out=workspace.data("source"),
@@ -131,6 +129,7 @@ def train(
         tokenizer=workspace.data("tokenizer"),
         runs=workspace.root / "runs",
         device=device,
+        weights=params.weights,
     ) as trainer:
         if dry_run:
             print(estimate.dry_run(trainer))

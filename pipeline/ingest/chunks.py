@@ -39,6 +39,11 @@ class Chunk:
         return self.members[0][0].content if self.members else "inkml"
 
     @property
+    def dataset(self) -> str | None:
+        """Return the dataset of all members; None if there is only one, or no member."""
+        return self.members[0][0].dataset if self.members else None
+
+    @property
     def identity(self) -> str:
         """Return the first 32 hex digits of the SHA-256 of the members' names and sizes."""
         names = "".join(f"{item.name}\0{member.name}\0{member.num_bytes}\n" for item, member in self.members)
@@ -75,7 +80,7 @@ def iter_chunks(plan: SourcePlan, *, base: Path, max_file_bytes: int, read_by_wo
 def _groups(
     plan: SourcePlan, *, base: Path, max_file_bytes: int, in_place: bool
 ) -> Iterator[list[tuple[SourceInput, Member]]]:
-    """Yield the members of each chunk, which are all inks or all pictures."""
+    """Yield the members of each chunk, which are all inks or all pictures, and of one dataset."""
     labels = read_labels(base / LABELS_NAME) if plan.pictures is not None else iter(())
     members: list[tuple[SourceInput, Member]] = []
     num_bytes = 0
@@ -84,7 +89,7 @@ def _groups(
         if item.content == "pictures":
             assert plan.pictures is not None, "as the stage source writes it"
             limit, most, most_bytes = plan.pictures.max_file_bytes, PICTURES_PER_CHUNK, PICTURE_BYTES_PER_CHUNK
-        if members and members[0][0].content != item.content:
+        if members and (members[0][0].content, members[0][0].dataset) != (item.content, item.dataset):
             yield members
             members, num_bytes = [], 0
         for member in _iter_inputs(item, base=base, max_bytes=limit, in_place=in_place):

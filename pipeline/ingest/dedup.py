@@ -22,7 +22,7 @@ from latexify.artifacts.location import Location
 from latexify.artifacts.names import REJECTS_NAME
 from latexify.pipeline.engine.engine import Engine
 from latexify.pipeline.ingest.chunks import read_record
-from latexify.pipeline.inks.ink import REJECT_SCHEMA, SPLITS, Reason
+from latexify.pipeline.inks.ink import REJECT_SCHEMA, SPLITS, Reason, dataset_of
 from latexify.pipeline.inks.table import part_name, rejects_table, write_part
 
 DEDUP_PLAN_NAME = "decision.json"
@@ -42,6 +42,7 @@ class ChunkOutcome:
     index: int
     num_rejected: int
     identities: Identities
+    dataset: str | None = None  # whose rows they are, if there are several
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,8 @@ class PartChange:
 class DedupPlan:
     """The final contents of the inks folder."""
 
-    counts: Mapping[str, Any]  # `inputs`, `rows` by split, `rejected` by reason
+    # `inputs`, `rows` by split, `rejected` by reason; if there are several, the same of each in `datasets`
+    counts: Mapping[str, Any]
     parts: Sequence[Mapping[str, Any]]  # `name` and `num_rows` of each part that remains
     changes: Sequence[PartChange]  # to the parts as the workers wrote them
 
@@ -138,6 +140,7 @@ class _Parts:
     chunks: Sequence[int]
     starts: Rows  # first row of each part, and the number of rows, [num_parts + 1]
     identities: Identities
+    datasets: Sequence[str | None]  # of each part
 
     @classmethod
     def of(cls, outcomes: Sequence[ChunkOutcome]) -> "_Parts":
@@ -146,6 +149,7 @@ class _Parts:
             chunks=[outcome.index for outcome in filled],
             starts=np.cumsum([0, *(len(outcome.identities) for outcome in filled)]),
             identities=np.concatenate([np.empty(0, IDENTITY), *(outcome.identities for outcome in filled)]),
+            datasets=[outcome.dataset for outcome in filled],
         )
 
     def by_chunk(self, rows: Rows) -> Iterator[tuple[int, Rows]]:
@@ -156,15 +160,18 @@ class _Parts:
                 yield chunk, rows[bounds[index] : bounds[index + 1]] - self.starts[index]
 
 
-def plan_dedup(folder: Location, outcomes: Sequence[ChunkOutcome]) -> DedupPlan:
-    """Find duplicates among the parts of all chunks, in their order; write the rejections, then the plan."""
+def plan_dedup(folder: Location, outcomes: Sequence[ChunkOutcome], *, datasets: Sequence[str] = ()) -> DedupPlan:
+    """Find duplicates among the parts of all chunks, in their order; write the rejections, then the plan.
+
+    `datasets` are the names of several, which are also counted each by itself.
+    """
     rejects = [rejects_table(read_record(folder, outcome.index).rejections) for outcome in outcomes]
     parts = _Parts.of(outcomes)
     duplicates = find_duplicates(parts.identities)
     rejects.append(_duplicate_rejects(folder, duplicates, parts=parts))
     rejected = pa.concat_tables(rejects).combine_chunks()
     write_parquet(folder / REJECTS_NAME, rejected)
-    plan = _plan(duplicates, parts=parts, rejected=rejected)
+    plan = _plan(duplicates, parts=parts, rejected=rejected, datasets=datasets)
     write_json(folder / DEDUP_PLAN_NAME, asdict(plan))
     return plan
 
@@ -197,19 +204,31 @@ def _duplicate_rejects(folder: Location, duplicates: Duplicates, *, parts: _Part
     return pa.table(columns, schema=REJECT_SCHEMA)
 
 
-def _plan(duplicates: Duplicates, *, parts: _Parts, rejected: pa.Table) -> DedupPlan:
+def _plan(duplicates: Duplicates, *, parts: _Parts, rejected: pa.Table, datasets: Sequence[str]) -> DedupPlan:
     num_rows = dict(zip(parts.chunks, np.diff(parts.starts).tolist(), strict=True))
     dropped = {chunk: rows.tolist() for chunk, rows in parts.by_chunk(duplicates.rows)}
     kept = {chunk: count - len(dropped.get(chunk, [])) for chunk, count in num_rows.items()}
-    rows = np.bincount(np.delete(parts.identities["split"], duplicates.rows), minlength=len(SPLITS)).tolist()
-    counts = {
-        "inputs": sum(kept.values()) + rejected.num_rows,
-        "rows": dict(zip(SPLITS, rows, strict=True)),
-        "rejected": dict(sorted(Counter(rejected["reason"].to_pylist()).items())),
-    }
+    splits, reasons = np.delete(parts.identities["split"], duplicates.rows), rejected["reason"].to_pylist()
+    counts = _counts(splits, reasons)
+    if datasets:
+        owners = np.delete(np.repeat(np.array(parts.datasets), np.diff(parts.starts)), duplicates.rows)
+        rejected_of: dict[str, list[str]] = {name: [] for name in datasets}
+        for key, reason in zip(rejected["key"].to_pylist(), reasons, strict=True):
+            rejected_of[dataset_of(key)].append(reason)
+        counts["datasets"] = {name: _counts(splits[owners == name], rejected_of[name]) for name in datasets}
     remaining = [{"name": part_name(chunk), "num_rows": count} for chunk, count in kept.items() if count]
     changes = [PartChange(name=part_name(chunk), num_rows=num_rows[chunk], dropped=dropped[chunk]) for chunk in dropped]
     return DedupPlan(counts=counts, parts=remaining, changes=changes)
+
+
+def _counts(splits: npt.NDArray[np.uint8], reasons: Sequence[str]) -> dict[str, Any]:
+    """Count rows and rejections."""
+    rows = np.bincount(splits, minlength=len(SPLITS)).tolist()
+    return {
+        "inputs": len(splits) + len(reasons),
+        "rows": dict(zip(SPLITS, rows, strict=True)),
+        "rejected": dict(sorted(Counter(reasons).items())),
+    }
 
 
 def apply_plan(plan: DedupPlan, *, folder: Location, engine: Engine) -> None:

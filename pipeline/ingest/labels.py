@@ -34,10 +34,11 @@ def read_texts(  # noqa: PLR0913  # all that a label and a split may depend on
 
     Raises UnusableInkError: NO_LABEL, BAD_LABEL or NO_SPLIT.
     """
+    names = plan.names_for(item.dataset)
     label, normalized_label = read_label(
-        annotations, plan.label_annotations, max_label_chars=max_label_chars, normalize=normalize
+        annotations, names.labels, max_label_chars=max_label_chars, normalize=normalize
     )
-    writer = known_writer(_first(annotations, plan.writer_annotations))
+    writer = known_writer(_first(annotations, names.writers))
     facts = InkFacts(path=path, annotations=annotations, writer=writer, normalized_label=normalized_label)
     split = require_split(item.rule, facts)
     return InkTexts(split=split, label=label, normalized_label=normalized_label, writer=writer)

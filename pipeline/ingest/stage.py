@@ -32,7 +32,7 @@ from latexify.pipeline.ingest import dedup
 from latexify.pipeline.ingest.chunks import iter_chunks, read_record, record_name, require_unchanged
 from latexify.pipeline.ingest.dedup import DEDUP_PLAN_NAME, ChunkOutcome, DedupPlan
 from latexify.pipeline.ingest.worker import read_chunk, recall_chunk
-from latexify.pipeline.inks.ink import Reason
+from latexify.pipeline.inks.ink import Reason, dataset_of
 from latexify.pipeline.inputs.inputs import SourcePlan
 from latexify.pipeline.latex import NORMALIZER_VERSION
 
@@ -47,9 +47,10 @@ def run(params: IngestParams, *, source: Path, out: Location, metrics: Location,
     """Parse all inputs of a source folder into an inks folder; return the counts, which also go into `metrics`.
 
     An interrupted run continues from its draft (`latexify.artifacts.draft`) and ends with the same bytes. The counts
-    are `inputs`, `rows` by split and `rejected` by reason. Raises LatexifyError if the source is missing, changed or
-    damaged, if more than `params.max_reject_fraction` of the inputs are rejected (the message names the
-    ``rejects.parquet`` that lists them), or if no row is left. Without training inks, a line on stderr says so.
+    are `inputs`, `rows` by split and `rejected` by reason, and the same of each in `datasets` if there are several.
+    Raises LatexifyError if the source is missing, changed or damaged, if more than `params.max_reject_fraction` of the
+    inputs of a dataset are rejected (the message names the ``rejects.parquet`` that lists them), if no row is left, or
+    if one of several datasets has no training inks. Without any training inks, a line on stderr says so.
     """
     made_from = read_manifest(source, SOURCE)
     plan = SourcePlan.from_content(made_from.content, where=source / MANIFEST_NAME)
@@ -64,7 +65,8 @@ def run(params: IngestParams, *, source: Path, out: Location, metrics: Location,
     with draft_of(out, build_key=_draft_recipe(manifest, plan)) as draft:
         final = _interrupted_plan(draft)
         if final is None:
-            final = dedup.plan_dedup(draft, _read_all(plan, params=params, source=source, out=draft, engine=engine))
+            outcomes = _read_all(plan, params=params, source=source, out=draft, engine=engine)
+            final = dedup.plan_dedup(draft, outcomes, datasets=list(plan.datasets))
         else:
             require_unchanged(plan, base=source)
         _require_sound(final.counts, params=params, out=draft)
@@ -126,30 +128,48 @@ def _calls(
     chunks = iter_chunks(plan, base=source, max_file_bytes=params.max_file_bytes, read_by_workers=read_by_workers)
     for chunk in chunks:
         if record_name(chunk.index) in recorded and read_record(out, chunk.index).identity == chunk.identity:
-            yield delayed(recall_chunk)(chunk.index, out=out)
+            yield delayed(recall_chunk)(chunk.index, dataset=chunk.dataset, out=out)
         else:
             yield delayed(read_chunk)(chunk, plan=plan, params=params, base=source, out=out)
 
 
 def _require_sound(counts: Mapping[str, Any], *, params: IngestParams, out: Location) -> None:
     """Raise LatexifyError if there are too many rejections, or no inks; say so if there are none to train on."""
-    faulty = Counter({reason: number for reason, number in counts["rejected"].items() if reason not in _DUPLICATES})
-    fraction = faulty.total() / counts["inputs"]
-    if fraction > params.max_reject_fraction:
-        rejects = read_parquet(out / REJECTS_NAME).to_pylist()
-        first = next(row for row in rejects if row["reason"] not in _DUPLICATES)
-        raise LatexifyError(
-            f"{faulty.total()} of {counts['inputs']} inputs are unusable ({fraction:.1%}, ingest.max_reject_fraction "
-            f"allows {params.max_reject_fraction:.1%}), mostly "
-            f"{', '.join(f'{reason} ({number})' for reason, number in faulty.most_common(3))}; "
-            f"such as {first['source']}: {first['detail']}; {out / REJECTS_NAME} lists them all"
-        )
+    of_each: Mapping[str, Mapping[str, Any]] = counts.get("datasets", {"": counts})
+    for name, own in of_each.items():
+        _require_few_rejections(own, name=name, params=params, out=out)
     if not any(counts["rows"].values()):
         raise LatexifyError(f"no ink is left of {counts['inputs']} inputs: {out / REJECTS_NAME} lists the reasons")
     if not counts["rows"]["train"]:
         notice(
             f"ingest: no ink is in the training split ({counts['rows']}), so models can be evaluated (predict.model), "
             "but not trained: if that is not wanted, look at how params.yaml splits the dataset"
+        )
+        return
+    for name, own in of_each.items():
+        if not own["rows"]["train"]:
+            raise LatexifyError(
+                f"{name} has no ink in the training split ({own['rows']}), so its weight has no effect: change how "
+                "params.yaml splits it, or leave it out of `datasets` and test on it by `latexify evaluate`"
+            )
+
+
+def _require_few_rejections(counts: Mapping[str, Any], *, name: str, params: IngestParams, out: Location) -> None:
+    """Raise LatexifyError if too many inputs of a dataset are rejected; `name` is empty if there is only one."""
+    if not counts["inputs"]:
+        return
+    faulty = Counter({reason: number for reason, number in counts["rejected"].items() if reason not in _DUPLICATES})
+    fraction = faulty.total() / counts["inputs"]
+    if fraction > params.max_reject_fraction:
+        rejects = read_parquet(out / REJECTS_NAME).to_pylist()
+        own = (row for row in rejects if not name or dataset_of(row["key"]) == name)
+        first = next(row for row in own if row["reason"] not in _DUPLICATES)
+        of = f" of {name}" if name else ""
+        raise LatexifyError(
+            f"{faulty.total()} of {counts['inputs']} inputs{of} are unusable ({fraction:.1%}, "
+            f"ingest.max_reject_fraction allows {params.max_reject_fraction:.1%}), mostly "
+            f"{', '.join(f'{reason} ({number})' for reason, number in faulty.most_common(3))}; "
+            f"such as {first['source']}: {first['detail']}; {out / REJECTS_NAME} lists them all"
         )
 
 

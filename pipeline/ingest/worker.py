@@ -62,19 +62,23 @@ def read_chunk(chunk: Chunk, *, plan: SourcePlan, params: IngestParams, base: Pa
         part.unlink(missing_ok=True)
     record = ChunkRecord(identity=chunk.identity, num_rows=inks.num_rows, rejections=rejections)
     write_record(out, chunk.index, record)
-    outcome = ChunkOutcome(index=chunk.index, num_rejected=len(rejections), identities=identities_of(inks))
+    identities = identities_of(inks)
+    outcome = ChunkOutcome(
+        index=chunk.index, num_rejected=len(rejections), identities=identities, dataset=chunk.dataset
+    )
     del inks
     pa.default_memory_pool().release_unused()  # Arrow would keep the memory of the largest chunk
     return outcome
 
 
-def recall_chunk(index: int, *, out: Location) -> ChunkOutcome:
-    """Return what an interrupted run made of chunk `index`, from its record and its part in `out`."""
+def recall_chunk(index: int, *, dataset: str | None, out: Location) -> ChunkOutcome:
+    """Return what an interrupted run made of chunk `index`, of `dataset`, from its record and its part in `out`."""
     record = read_record(out, index)
     rows = INK_SCHEMA.empty_table()
     if record.num_rows:
         rows = read_parquet(out / part_name(index), columns=["key", "split", "content_hash"])
-    return ChunkOutcome(index=index, num_rejected=len(record.rejections), identities=identities_of(rows))
+    num_rejected = len(record.rejections)
+    return ChunkOutcome(index=index, num_rejected=num_rejected, identities=identities_of(rows), dataset=dataset)
 
 
 def _parse(chunk: Chunk, *, plan: SourcePlan, params: IngestParams, base: Path) -> tuple[pa.Table, list[Rejection]]:

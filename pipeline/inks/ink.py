@@ -11,6 +11,12 @@ import pyarrow as pa
 
 SPLITS = ("train", "valid", "test")
 
+
+def dataset_of(key: str) -> str:
+    """Return the dataset of an ink or sample among those of several datasets: its key begins with the name."""
+    return key.partition("/")[0]
+
+
 Stroke = npt.NDArray[np.float32]
 """The points between pen-down and pen-up: float32 [num_points, 2], x to the right, y downward, in the file's units."""
 

@@ -35,6 +35,14 @@ class SourceInput(Section):
     sha256: str  # of the archive's bytes, or of a folder's sorted paths and contents
     rule: SplitRule  # assigns its inks to splits
     content: Content = "inkml"
+    dataset: str | None = None  # its name, if there are several
+
+
+class AnnotationNames(Section):
+    """The annotation types that may hold label and writer; the first that an ink has wins."""
+
+    labels: list[str]
+    writers: list[str]
 
 
 class PicturePlan(Section):
@@ -49,13 +57,15 @@ class PicturePlan(Section):
 class SourcePlan(Section):
     """All that ingest needs: `content` of the source manifest.
 
-    Label and writer are in the first of their annotation types that an ink has.
+    Label and writer are in the first of their annotation types that an ink has: those of the plan, or those of
+    `datasets` if there are several. The keys of several datasets begin with their names.
     """
 
     inputs: list[SourceInput]
     label_annotations: list[str]
     writer_annotations: list[str]
     pictures: PicturePlan | None = None  # None if there are none
+    datasets: dict[str, AnnotationNames] = {}  # by name, if there are several
 
     @classmethod
     def from_content(cls, content: Any, *, where: Path) -> "SourcePlan":
@@ -67,6 +77,21 @@ class SourcePlan(Section):
             raise LatexifyError(
                 f"{where} is of another version ({problem['loc']}: {problem['msg']}): run `latexify source` again"
             ) from None
+
+    def to_content(self) -> dict[str, Any]:
+        """Return what the manifest holds; of a single dataset without what only several have."""
+        content = self.model_dump()
+        if not self.datasets:
+            del content["datasets"]
+            for item in content["inputs"]:
+                del item["dataset"]
+        return content
+
+    def names_for(self, dataset: str | None) -> AnnotationNames:
+        """Return the annotation types of a dataset; None if it is the only one."""
+        if dataset is not None:
+            return self.datasets[dataset]
+        return AnnotationNames(labels=self.label_annotations, writers=self.writer_annotations)
 
 
 def kind_of(path: Location) -> Kind:

@@ -43,10 +43,7 @@ def scan_inputs(specs: Sequence[InputSpec], *, base: Path) -> list[SourceInput]:
 
     Raises LatexifyError if an input is missing, damaged, holds no InkML, or is named twice.
     """
-    names = Counter(str(spec.path.resolve() if is_local(spec.path) else spec.path) for spec in specs)
-    repeated = [name for name, count in names.items() if count > 1]
-    if repeated:
-        raise LatexifyError(f"{repeated[0]} is named twice in params.yaml: name each folder or archive once")
+    require_distinct(specs)
     listings = [_scan(spec) for spec in specs]
     prefixes = key_prefixes([spec.path.name for spec in specs], [listing.names for listing in listings])
     return [
@@ -63,6 +60,14 @@ def scan_inputs(specs: Sequence[InputSpec], *, base: Path) -> list[SourceInput]:
         )
         for spec, listing, prefix in zip(specs, listings, prefixes, strict=True)
     ]
+
+
+def require_distinct(specs: Sequence[InputSpec]) -> None:
+    """Raise LatexifyError if a folder or archive is named twice; one may hold both inks and pictures."""
+    names = Counter((str(spec.path.resolve() if is_local(spec.path) else spec.path), spec.content) for spec in specs)
+    repeated = [name for (name, _), count in names.items() if count > 1]
+    if repeated:
+        raise LatexifyError(f"{repeated[0]} is named twice in params.yaml: name each folder or archive once")
 
 
 def _relative(path: Location, *, base: Path) -> str:

@@ -15,7 +15,7 @@ from latexify.artifacts.location import Location, store_trouble
 from latexify.common.errors import LatexifyError
 from latexify.common.package_data import resolve_base
 from latexify.common.progress import notice
-from latexify.pipeline.config import ComposedParams, DatasetParams, DatasetSection
+from latexify.pipeline.config import SECTIONS, ComposedParams, DatasetParams
 from latexify.pipeline.inputs.inputs import resolve_path
 from latexify.pipeline.inputs.raw_files import ContentHashes
 
@@ -29,7 +29,7 @@ def run(  # noqa: PLR0913  # parameters of several stages; all but the first are
     change, or reports that it is missing.
 
     Args:
-        params: The dataset, its section and the seed.
+        params: The datasets with their sections and weights, and the seed.
         composed: Section `composed`.
         base: `model.base`.
         tokenizer: `vocab.tokenizer`.
@@ -41,14 +41,14 @@ def run(  # noqa: PLR0913  # parameters of several stages; all but the first are
         out / "source.json", _source_inputs(params, composed, raw=raw, known=_read(out / "source.json"), cache=cache)
     )
     version = _base_inputs(base, known=_read(out / "train.json"))
-    write_json(out / "train.json", version)
+    write_json(out / "train.json", version | ({} if params.weights is None else {"weights": params.weights}))
     write_json(out / "vocab.json", version if tokenizer == "base" else {})
 
 
 def _source_inputs(
     params: DatasetParams, composed: ComposedParams, *, raw: Location, known: Mapping[str, Any], cache: Path
 ) -> dict[str, Any]:
-    """Return what `source` depends on: the section in use, and a hash of each file that it names."""
+    """Return what `source` depends on: the sections in use, and a hash of each file that they name."""
     hashes = ContentHashes(cache)
     recorded = known.get("files", {}) if known.get("raw") == params.raw else {}
     files = {}
@@ -57,8 +57,10 @@ def _source_inputs(
             found = hashes.of(location)
         files[path] = found or _recorded(path, recorded, where=str(location))
     hashes.save()
-    values: dict[str, Any] = {"dataset": params.dataset, "seed": params.seed, "raw": params.raw}
-    values[params.section_name] = getattr(params, params.section_name).identity()
+    names = list(params.sections)
+    chosen: dict[str, Any] = {"dataset": names[0]} if len(names) == 1 else {"datasets": names}
+    values = chosen | {"seed": params.seed, "raw": params.raw}
+    values |= {SECTIONS.get(name, name): section.identity() for name, section in params.sections.items()}
     if composed.num_inks:
         values["composed"] = composed.identity()
     return values | {"files": files}
@@ -66,9 +68,11 @@ def _source_inputs(
 
 def raw_locations(params: DatasetParams, composed: ComposedParams, *, raw: Location) -> dict[str, Location]:
     """Return the files and folders that `source` reads as they are, by their names in params.yaml, in order."""
-    section = getattr(params, params.section_name)
-    paths = section.raw_paths() if isinstance(section, DatasetSection) else None
-    names = ["."] if paths is None else sorted({*paths, *composed.raw_paths()})
+    named = [section.raw_paths() for section in params.sections.values()]
+    known = [paths for paths in named if paths is not None]
+    names = sorted({path for paths in [*known, composed.raw_paths()] for path in paths})
+    if len(known) < len(named):
+        names = ["."]
     return {name: resolve_path(name, raw=raw) for name in names}
 
 

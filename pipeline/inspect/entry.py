@@ -22,6 +22,7 @@ class Entry:
 
     key: str
     source: str = ""  # archive and member it came from
+    dataset: str | None = None  # if there are several
     split: str | None = None
     label: str | None = None  # normalised if possible
     num_tokens: int | None = None  # LaTeX tokens, or token ids including the end id if `has_ids`

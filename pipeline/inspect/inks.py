@@ -1,6 +1,7 @@
 """Collections of inks: InkML files, the Parquet of ingest, and rejections."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pyarrow.compute as pc
 from latexify.artifacts.files import open_parquet, read_parquet
 from latexify.artifacts.location import Location
 from latexify.artifacts.manifest import read_manifest
-from latexify.artifacts.names import INKS, MANIFEST_NAME, SOURCE
+from latexify.artifacts.names import DATASETS_KEY, INKS, MANIFEST_NAME, SOURCE
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.config import IngestParams, InkmlParams
 from latexify.pipeline.drawing.draw import Canvas, draw_ink
@@ -19,7 +20,7 @@ from latexify.pipeline.drawing.pictures import draw_rows
 from latexify.pipeline.ingest.labels import read_label
 from latexify.pipeline.inkml.document import parse_inkml
 from latexify.pipeline.inkml.xml import UnusableInkError
-from latexify.pipeline.inks.ink import Reason, Stroke
+from latexify.pipeline.inks.ink import Reason, Stroke, dataset_of
 from latexify.pipeline.inks.table import inks_of, read_inks_manifest
 from latexify.pipeline.inputs.archives import Member, is_ink, iter_members
 from latexify.pipeline.inputs.inputs import SourcePlan, is_inkml_name, key_of, printable, resolve_input
@@ -31,11 +32,15 @@ _FACTS = ["key", "source", "split", "normalized_label", "points", "num_strokes",
 
 
 class InkCollection:
-    """Inks of Parquet files, in stored order."""
+    """Inks of Parquet files, in stored order; `is_mixture`: of several datasets."""
 
-    def __init__(self, parts: Sequence[Location], *, title: str) -> None:
+    def __init__(self, parts: Sequence[Location], *, title: str, is_mixture: bool = False) -> None:
         self._parts = parts
-        self.entries = [entry for batch in _ink_batches(parts, columns=_FACTS) for entry in _ink_entries(batch)]
+        self.entries = [
+            replace(entry, dataset=dataset_of(entry.key)) if is_mixture else entry
+            for batch in _ink_batches(parts, columns=_FACTS)
+            for entry in _ink_entries(batch)
+        ]
         self.title = f"{title}: {len(self.entries):,} inks in {len(parts)} Parquet files"
 
     def pictures(self, entries: Sequence[Entry], canvas: Canvas) -> list[Picture | None]:
@@ -50,8 +55,9 @@ class InkCollection:
 
 def open_inks(folder: Location) -> InkCollection:
     """Open an inks folder. Raises LatexifyError if it is incomplete."""
-    parts = read_inks_manifest(folder).content["parts"]
-    return InkCollection([folder / part["name"] for part in parts], title=f"{folder}: inks")
+    content = read_inks_manifest(folder).content
+    parts = [folder / part["name"] for part in content["parts"]]
+    return InkCollection(parts, title=f"{folder}: inks", is_mixture=DATASETS_KEY in content)
 
 
 def _ink_batches(parts: Sequence[Location], *, columns: list[str] | None) -> Iterator[pa.RecordBatch]:

@@ -49,6 +49,8 @@ class ShardCollection:
             for row, (key, label) in enumerate(zip(keys, labels, strict=True)):
                 self._rows[key] = (split, row)
                 facts = _describe(reader, row) if _is_chosen(key, share) else {}
+                if index.dataset_ids is not None:
+                    facts["dataset"] = index.datasets[index.dataset_ids[row]]
                 facts |= {"num_tokens": int(index.num_tokens[row]), "num_bytes": int(index.png_bytes[row])}
                 self.entries.append(Entry(key=key, split=split, label=label, has_ids=True, **facts))
 

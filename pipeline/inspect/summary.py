@@ -15,6 +15,9 @@ NUM_SOURCES_SHOWN = 8
 def summary_lines(entries: Sequence[Entry]) -> Iterator[str]:
     """Yield lines on splits, sources, lengths, sizes, tokens and faults of the entries."""
     good = [entry for entry in entries if entry.reason is None]
+    datasets = Counter(entry.dataset for entry in entries if entry.dataset)
+    if datasets:
+        yield _line("datasets", _counts(datasets.items()))
     splits = Counter(entry.split for entry in good if entry.split)
     if splits:
         yield _line("splits", _counts(splits.items()))

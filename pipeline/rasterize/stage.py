@@ -17,10 +17,10 @@ import joblib
 import pyarrow as pa
 
 from latexify.artifacts.draft import draft_of, keep_only
-from latexify.artifacts.files import write_json, write_parquet
+from latexify.artifacts.files import open_parquet, write_json, write_parquet
 from latexify.artifacts.location import Location
 from latexify.artifacts.manifest import Manifest, read_manifest, require_input, write_manifest
-from latexify.artifacts.names import INDEX_NAME, INKS, PICTURES_KEY, REJECTS_NAME, SHARDS, TOKENIZER
+from latexify.artifacts.names import DATASETS_KEY, INDEX_NAME, INKS, PICTURES_KEY, REJECTS_NAME, SHARDS, TOKENIZER
 from latexify.common.progress import Progress
 from latexify.pipeline.config import RasterizeParams
 from latexify.pipeline.drawing.draw import Canvas
@@ -49,11 +49,12 @@ def run(  # noqa: PLR0913  # the contract of every stage: parameters, inputs, ou
     """Draw every ink and write the shard folder `out`, or continue an interrupted run; see docs/reference/shards.md.
 
     `seed` decides the variants. Returns what it writes into `metrics`: counts of samples, shards, bytes and rejections,
-    and the mean number of tokens. Raises LatexifyError if an input is missing, was made from other inks, or leaves no
-    sample.
+    and the mean number of tokens; if there are several datasets, also the samples of each. Raises LatexifyError if an
+    input is missing, was made from other inks, or leaves no sample.
     """
     manifest = _manifest(params, seed=seed, inks=inks, tokenizer=tokenizer)
-    settings = _settings(params, seed=seed, manifest=manifest)
+    datasets = list(read_manifest(inks, INKS).content.get(DATASETS_KEY, ()))
+    settings = replace(_settings(params, seed=seed, manifest=manifest), datasets=datasets)
     with (
         draft_of(out, build_key=settings.build_key) as draft,
         plan_shards(params, inks=inks, tokenizer=tokenizer, draft=draft, engine=engine) as plan,
@@ -66,6 +67,9 @@ def run(  # noqa: PLR0913  # the contract of every stage: parameters, inputs, ou
         keep_only(draft, {INDEX_NAME, REJECTS_NAME, *(shard.name for shard in shards)})
         content = {"splits": splits, "num_rejected": len(plan.rejected), "index": index}
         summary = _summarise(shards, splits, plan.rejected)
+        if datasets:
+            content[DATASETS_KEY] = datasets
+            summary[DATASETS_KEY] = _count_datasets(draft, datasets)
         write_json(metrics, summary)  # before `out` exists: a run killed here is repeated quickly
         write_manifest(draft, replace(manifest, content=content))
     return summary
@@ -134,6 +138,15 @@ def _splits(shards: list[ShardRecord], planned: list[ShardRows]) -> dict[str, An
         entry["num_samples"] += shard.num_samples
         entry["shards"].append({name: getattr(shard, name) for name in ("name", "num_samples", "num_bytes", "sha256")})
     return splits
+
+
+def _count_datasets(folder: Location, datasets: list[str]) -> dict[str, dict[str, int]]:
+    """Count the samples of each dataset by split, from the index."""
+    counts: Counter[tuple[str, str]] = Counter()
+    with open_parquet(folder / INDEX_NAME) as file:
+        for batch in file.iter_batches(columns=["dataset", "split"]):
+            counts.update(zip(batch["dataset"].to_pylist(), batch["split"].to_pylist(), strict=True))
+    return {name: {split: counts[name, split] for split in SPLITS} for name in datasets}
 
 
 def _summarise(shards: list[ShardRecord], splits: dict[str, Any], rejected: list[Rejection]) -> dict[str, Any]:

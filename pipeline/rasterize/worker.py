@@ -4,7 +4,7 @@ Separate from `latexify.pipeline.rasterize.stage` so that workers do not import 
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -22,7 +22,7 @@ from latexify.common.errors import LatexifyError
 from latexify.pipeline.drawing.draw import Canvas, Pixels, Scales, draw_coverage, encode_coverage
 from latexify.pipeline.drawing.pictures import fit_picture
 from latexify.pipeline.engine.versions import differences, versions
-from latexify.pipeline.inks.ink import CroppedPicture
+from latexify.pipeline.inks.ink import CroppedPicture, dataset_of
 from latexify.pipeline.rasterize.prepare import PICTURE, STROKE_SCALE, ScratchRows
 from latexify.pipeline.rasterize.variants import Variation, VariedInk, variant_key, vary_ink
 from latexify.shards.format.index import index_schema
@@ -44,6 +44,7 @@ class RenderSettings:
     canvas: Canvas
     variation: Variation
     versions: Mapping[str, str]  # of code and libraries, see `latexify.pipeline.engine.versions`
+    datasets: Sequence[str] = ()  # names, if there are several
 
     @property
     def build_key(self) -> str:
@@ -77,7 +78,7 @@ def draw_shard(index: int, task: ShardTask, *, draft: Location, settings: Render
         split=task.split,
         number=task.number,
         samples=_samples(task, draft, settings),
-        schema=index_schema(asdict(settings.canvas)),
+        schema=index_schema(asdict(settings.canvas), with_datasets=bool(settings.datasets)),
     )
     write_record(draft, record, rows, build_key=settings.build_key)
     return index, record
@@ -111,7 +112,21 @@ def _draw_together(inks: pa.RecordBatch, variants: list[int], settings: RenderSe
         # no null: libraries that infer types from the first samples could not read the others
         description |= {"writer": description["writer"] or "", "extent": extent, "variant": variant}
         label = description["normalized_label"]
-        yield EncodedSample(key=key, label=label, png=png, token_ids=ids, description=description)
+        dataset = _dataset(key, settings.datasets)
+        if dataset is not None:
+            description["dataset"] = dataset
+        yield EncodedSample(key=key, label=label, png=png, token_ids=ids, description=description, dataset=dataset)
+
+
+def _dataset(key: str, datasets: Sequence[str]) -> str | None:
+    """Return the dataset of an ink; None if there is only one. Raises LatexifyError if it is none of `datasets`."""
+    if not datasets:
+        return None
+    if dataset_of(key) not in datasets:
+        raise LatexifyError(
+            f"ink {key!r} is of none of the datasets {', '.join(datasets)}: run `latexify ingest` again"
+        )
+    return dataset_of(key)
 
 
 def _pictures(inks: pa.RecordBatch, keys: list[str], variants: list[int], settings: RenderSettings) -> Iterator[Pixels]:

@@ -197,8 +197,3 @@ DATASETS: Mapping[DatasetName, Dataset] = {
         origin=Origin(title="the publisher's own labelled pictures", terms="as the publisher states", licence=None),
     ),
 }
-
-
-def section_of(params: Any, dataset: DatasetName) -> Any:
-    """Return the section of `params` (fields as in `DatasetParams`) that belongs to a dataset."""
-    return getattr(params, DATASETS[dataset].section)

@@ -13,6 +13,7 @@ from latexify.common.errors import LatexifyError
 from latexify.eval.metrics.registry import METRICS
 from latexify.eval.report.previous_run import flatten
 from latexify.serve.hub.facts import CardFacts
+from latexify.serve.hub.licences import ORIGINS
 
 TAGS = ["handwriting", "handwritten-text-recognition", "inkml", "latex", "mathematics", "ocr", "trocr"]
 
@@ -54,8 +55,8 @@ def front_matter(facts: CardFacts, *, repo: str, licence: str) -> str:
         EvalResult(
             task_type="image-to-text",
             task_name="handwritten mathematics to LaTeX",
-            dataset_type=facts.dataset,
-            dataset_name=facts.origins[0].title,
+            dataset_type="+".join(facts.datasets),
+            dataset_name="; ".join(ORIGINS[name].title for name in facts.datasets),
             dataset_split=score["split"],
             metric_type=metric.hub_name,
             metric_name=f"{metric.title} (%)",

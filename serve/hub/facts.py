@@ -21,9 +21,8 @@ from latexify.artifacts.manifest import Manifest, read_manifest
 from latexify.artifacts.names import ARTIFACTS, MODEL, PREDICTIONS
 from latexify.common.errors import LatexifyError, one_line
 from latexify.pipeline.source.datasets import Origin
-from latexify.serve.hub.licences import ORIGINS, origins
+from latexify.serve.hub.licences import ORIGINS, PERMISSIVE, common_licence, dataset_names, origins
 
-PERMISSIVE = "apache-2.0"  # licence of generated data. It adds no terms to those of a base model.
 REQUIRED_FILES = (
     *(names.CONFIG_NAME, names.GEOMETRY_NAME, names.WEIGHTS_NAME),
     *("preprocessor_config.json", "tokenizer_config.json"),
@@ -73,8 +72,8 @@ class CardFacts:
     geometry: Mapping[str, float | None]  # the canvas, as in latexify.json
     num_parameters: int
     num_vocabulary: int  # rows of the decoder's embedding
-    dataset: str  # its name in params.yaml
-    origins: list[Origin]  # of the dataset, and of the data that it was enriched with
+    datasets: list[str]  # their names in params.yaml
+    origins: list[Origin]  # of the datasets, and of the data that they were enriched with
     base_licence: str | None  # on the card of the base model, if that is a folder with a card
     num_samples: Mapping[str, int]  # by split, if the shards are available
     num_bytes: int  # size of the weights' file
@@ -89,7 +88,7 @@ class CardFacts:
     @property
     def licence(self) -> str | None:
         """Licence that follows from data and base model; None if only the publisher can know it."""
-        own = self.origins[0].licence
+        own = common_licence(self.datasets)
         if self.base_licence in {None, own}:
             return own
         return self.base_licence if own == PERMISSIVE else None
@@ -117,7 +116,7 @@ def read_facts(
         geometry=json.loads((model / names.GEOMETRY_NAME).read_text(encoding="utf-8")),
         num_parameters=num_parameters,
         num_vocabulary=int(config["decoder"]["vocab_size"]),
-        dataset=str(source["dataset"]),
+        datasets=dataset_names(source),
         origins=origins(source),
         base_licence=_read_licence(Path(str(manifest.params["model"]["base"])).expanduser() / names.CARD_NAME),
         num_samples={split: int(facts["num_samples"]) for split, facts in splits.items()},

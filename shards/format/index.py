@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from latexify.artifacts.files import open_parquet
 from latexify.artifacts.location import Location, is_local, store_trouble
 from latexify.artifacts.manifest import read_manifest
-from latexify.artifacts.names import INDEX_NAME, MANIFEST_NAME, SHARDS
+from latexify.artifacts.names import DATASETS_KEY, INDEX_NAME, MANIFEST_NAME, SHARDS
 from latexify.common.errors import LatexifyError
 
 _SHARD_NAME = re.compile(r"[a-z]+-\d{5,}\.tar")
@@ -41,19 +41,38 @@ INDEX_SCHEMA = pa.schema(
     ]
 )
 
-WIDTHS_INDEX_SCHEMA = INDEX_SCHEMA.append(pa.field("width_px", pa.int32(), nullable=False))
-"""The schema of shards whose pictures differ in width."""
-SIZES_INDEX_SCHEMA = WIDTHS_INDEX_SCHEMA.append(pa.field("height_px", pa.int32(), nullable=False))
-"""The schema of shards whose pictures differ in height, and perhaps in width."""
-SCHEMAS = (INDEX_SCHEMA, WIDTHS_INDEX_SCHEMA, SIZES_INDEX_SCHEMA)
+SIZE_COLUMNS = frozenset({"height_px", "width_px"})
+DATASET_COLUMN = "dataset"
+_WIDTH, _HEIGHT = (pa.field(name, pa.int32(), nullable=False) for name in ("width_px", "height_px"))
+_DATASET = pa.field(DATASET_COLUMN, pa.string(), nullable=False)
 
 
-def index_schema(params: Mapping[str, Any]) -> pa.Schema:
-    """Return the schema of the index of shards with these parameters of their pictures."""
-    if params.get("height_step_px") is not None:
-        return SIZES_INDEX_SCHEMA
-    return INDEX_SCHEMA if params.get("width_step_px") is None else WIDTHS_INDEX_SCHEMA
+def index_schema(params: Mapping[str, Any], *, with_datasets: bool) -> pa.Schema:
+    """Return the schema of an index.
 
+    `INDEX_SCHEMA`, and the columns `width_px` if pictures differ in size, `height_px` if they differ in height, and
+    `dataset` if there are several datasets.
+
+    Args:
+        params: Of the pictures: `width_step_px` and `height_step_px` are None or missing if they are all equal.
+        with_datasets: Whether there are several datasets.
+    """
+    has_heights = params.get("height_step_px") is not None
+    schema = INDEX_SCHEMA
+    if has_heights or params.get("width_step_px") is not None:
+        schema = schema.append(_WIDTH)
+    if has_heights:
+        schema = schema.append(_HEIGHT)
+    return schema.append(_DATASET) if with_datasets else schema
+
+
+SCHEMAS = tuple(
+    index_schema(steps, with_datasets=many)
+    for steps in ({}, {"width_step_px": 2}, {"height_step_px": 2})
+    for many in (False, True)
+)
+"""The schemas that an index may have."""
+_COLUMNS = SCHEMAS[-1].names
 
 _NUMBERS = [field.name for field in INDEX_SCHEMA if pa.types.is_integer(field.type)]
 
@@ -86,6 +105,8 @@ class SplitIndex:
     sample_crc32: npt.NDArray[np.uint32]  # uint32 [n], of the PNG followed by the ids
     json_crc32: npt.NDArray[np.uint32]  # uint32 [n]
     sizes_px: npt.NDArray[np.int32]  # int32 [n, 2], height and width of each picture
+    datasets: tuple[str, ...] = ()  # names of all datasets of the folder, if there are several
+    dataset_ids: npt.NDArray[np.int32] | None = None  # int32 [n], index into `datasets`; None if there is only one
 
     def __len__(self) -> int:
         return len(self.num_tokens)
@@ -119,13 +140,14 @@ def _open_split(folder: Location, split: str) -> SplitIndex:
     shards = splits[split]["shards"]
     _check_names(shards, where=folder)
     _check_sizes(folder, shards)
-    table = _read_table(folder / INDEX_NAME, split)
+    datasets = tuple(manifest.content.get(DATASETS_KEY, ()))
+    table = _read_table(folder / INDEX_NAME, split, has_datasets=bool(datasets))
     # rows of other splits that stand between those of this one get no shard id
     shard_ids = pc.index_in(table["shard"], pa.array([shard["name"] for shard in shards], pa.string()))
     height_px, width_px = manifest.params["height_px"], manifest.params["width_px"]
-    sides = ("height_px", "width_px")
+    schema = index_schema(manifest.params, with_datasets=bool(datasets))
     sizes_px = np.tile(np.array([height_px, width_px], dtype=np.int32), (len(table), 1))
-    for column, name in enumerate(sides):
+    for column, name in enumerate(("height_px", "width_px")):
         if name in table.column_names:
             sizes_px[:, column] = table[name].to_numpy()
     index = SplitIndex(
@@ -133,7 +155,7 @@ def _open_split(folder: Location, split: str) -> SplitIndex:
         split=split,
         height_px=height_px,
         width_px=width_px,
-        has_sizes=index_schema(manifest.params) is not INDEX_SCHEMA,
+        has_sizes=not SIZE_COLUMNS.isdisjoint(schema.names),
         shards=[shard["name"] for shard in shards],
         shard_bytes=[shard["num_bytes"] for shard in shards],
         shard_sha256=[shard["sha256"] for shard in shards],
@@ -142,13 +164,24 @@ def _open_split(folder: Location, split: str) -> SplitIndex:
         labels=table["label"].combine_chunks(),
         **{name: table[name].to_numpy() for name in _NUMBERS},
         sizes_px=sizes_px,
+        datasets=datasets,
+        dataset_ids=_dataset_ids(table, datasets),
     )
-    expected = set(index_schema(manifest.params).names) & {*sides}
-    is_complete = len(index) == splits[split]["num_samples"] and expected == set(table.column_names) & {*sides}
+    own_columns = set(SCHEMAS[-1].names) - set(INDEX_SCHEMA.names)
+    is_complete = len(index) == splits[split]["num_samples"]
+    is_complete &= set(table.column_names) & own_columns == set(schema.names) & own_columns
     if not is_complete or not _lies_within(index):
         problem = "does not match the manifest beside it"
         raise LatexifyError(f"{folder / INDEX_NAME} {problem}: run `{SHARDS.producer}` again")
     return index
+
+
+def _dataset_ids(table: pa.Table, datasets: Sequence[str]) -> npt.NDArray[np.int32] | None:
+    """Return which of `datasets` each row is of, -1 for another one; None if the index does not say."""
+    if "dataset" not in table.column_names:
+        return None
+    ids: npt.NDArray[np.int32] = pc.index_in(table["dataset"], pa.array(datasets, pa.string())).fill_null(-1).to_numpy()
+    return ids
 
 
 def _check_names(shards: Sequence[Mapping[str, Any]], *, where: Location) -> None:
@@ -178,15 +211,16 @@ def _sizes(folder: Location) -> dict[str, int | None]:
     return {entry["name"].rstrip("/").rpartition("/")[2]: entry["size"] for entry in entries}
 
 
-def _read_table(path: Location, split: str) -> pa.Table:
-    """Return the rows of a split; the columns `split` and `shard` are dictionaries."""
+def _read_table(path: Location, split: str, *, has_datasets: bool) -> pa.Table:
+    """Return the rows of a split; the columns `split`, `shard` and `dataset` are dictionaries."""
+    dictionaries = ["split", "shard", *(["dataset"] if has_datasets else [])]
     try:
-        with open_parquet(path, dictionaries=("split", "shard")) as file:
+        with open_parquet(path, dictionaries=dictionaries) as file:
             if not set(INDEX_SCHEMA.names) <= set(file.schema_arrow.names):
                 raise LatexifyError(f"{path} was written by an older latexify: run `{SHARDS.producer}` again")
-            names = [name for name in SIZES_INDEX_SCHEMA.names if name in file.schema_arrow.names]
+            names = [name for name in _COLUMNS if name in file.schema_arrow.names]
             table = file.read(columns=names)
-    except (FileNotFoundError, pa.ArrowInvalid) as error:
+    except (FileNotFoundError, KeyError, pa.ArrowInvalid) as error:  # KeyError: a column is not there
         raise LatexifyError(f"{path} cannot be read ({error}): run `{SHARDS.producer}` again") from None
     # each split is contiguous, and a slice copies nothing, while a filter would copy all the strings
     rows = np.flatnonzero(pc.equal(table["split"], split).to_numpy())
@@ -198,6 +232,8 @@ def _lies_within(index: SplitIndex) -> bool:
     if index.shard_ids.min() < 0 or index.sizes_px.min() < 1:
         return False
     if (index.sizes_px > (index.height_px, index.width_px)).any():
+        return False
+    if index.dataset_ids is not None and index.dataset_ids.min() < 0:
         return False
     shard_bytes = np.array(index.shard_bytes, dtype=np.int64)[index.shard_ids]
     starts = (index.png_offset, index.ids_offset, index.json_offset)

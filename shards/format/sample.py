@@ -40,6 +40,7 @@ class EncodedSample:
     png: bytes
     token_ids: npt.NDArray[np.int32]
     description: Mapping[str, Any]
+    dataset: str | None = None  # its name, if there are several
 
 
 def check_key(key: str) -> None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from latexify.artifacts.files import atomic_file
 from latexify.artifacts.location import Location
-from latexify.shards.format.index import INDEX_SCHEMA
+from latexify.shards.format.index import DATASET_COLUMN, INDEX_SCHEMA, SIZE_COLUMNS
 from latexify.shards.format.png import png_size
 from latexify.shards.format.sample import IDS_SUFFIX, JSON_SUFFIX, PNG_SUFFIX, EncodedSample, check_key, encode_ids
 from latexify.shards.format.tar import TarWriter
@@ -48,8 +48,10 @@ def write_shard(
         rows = []
         for sample in samples:
             rows.append({"split": split, "shard": name, **_write_sample(tar, sample)})
-            if schema is not INDEX_SCHEMA:
+            if not SIZE_COLUMNS.isdisjoint(schema.names):
                 rows[-1]["width_px"], rows[-1]["height_px"] = png_size(sample.png)
+            if DATASET_COLUMN in schema.names:
+                rows[-1][DATASET_COLUMN] = sample.dataset
         tar.finish()
     record = ShardRecord(
         name=name,

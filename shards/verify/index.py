@@ -1,7 +1,7 @@
 """Check the index of a shard folder by itself and against the manifest."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -47,8 +47,10 @@ def rows_by_shard(index: pa.Table, shards: Sequence[ListedShard]) -> list[Rows]:
     return np.split(order, bounds)
 
 
-def index_findings(index: pa.Table, shards: Sequence[ListedShard], rows: Sequence[Rows]) -> Iterator[Finding]:
-    """Yield what is wrong with the index itself and in comparison with the manifest."""
+def index_findings(
+    index: pa.Table, shards: Sequence[ListedShard], rows: Sequence[Rows], *, datasets: Sequence[str]
+) -> Iterator[Finding]:
+    """Yield what is wrong with the index itself and in comparison with the manifest, which names `datasets`."""
     *of_shards, others = rows
     if len(others):
         yield Finding(problem=f"{INDEX_NAME}: {len(others)} rows are of shards that the manifest does not name")
@@ -61,7 +63,14 @@ def index_findings(index: pa.Table, shards: Sequence[ListedShard], rows: Sequenc
             yield Finding(problem="the index counts it to another split", split=shard.split, shard=shard.name)
     if len(others) == 0 and not np.array_equal(np.concatenate(of_shards), np.arange(len(index))):
         yield Finding(problem=f"{INDEX_NAME}: its rows are not in the order of the tars")
+    named = set(index["dataset"].unique().to_pylist()) if "dataset" in index.column_names else set()
+    if not named <= set(datasets) or bool(named) != bool(datasets):
+        yield Finding(problem=f"{INDEX_NAME}: its datasets ({_listed(named)}) are not the manifest's")
     yield from _repeated_keys(index)
+
+
+def _listed(names: Collection[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
 
 
 def _repeated_keys(index: pa.Table) -> Iterator[Finding]:

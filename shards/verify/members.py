@@ -61,6 +61,8 @@ def json_problems(data: bytes, *, row: IndexRow) -> Iterator[str]:
     yield from _field_problems(description)
     if description.get("normalized_label") != row.label:
         yield f"its label is {row.label!r} in the index, {description.get('normalized_label')!r} in the JSON"
+    if description.get("dataset") != row.dataset:
+        yield f"its dataset is {row.dataset!r} in the index, {description.get('dataset')!r} in the JSON"
 
 
 def _field_problems(description: Mapping[str, Any]) -> Iterator[str]:

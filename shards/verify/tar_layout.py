@@ -39,6 +39,7 @@ class IndexRow:
     json_crc32: int
     width_px: int | None = None  # only in an index of pictures that differ in size
     height_px: int | None = None  # the same
+    dataset: str | None = None  # only in an index of several datasets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

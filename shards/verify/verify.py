@@ -14,7 +14,7 @@ from latexify.artifacts.draft import BUILD_KEY_NAME
 from latexify.artifacts.files import read_parquet
 from latexify.artifacts.location import Location, store_trouble
 from latexify.artifacts.manifest import Manifest, read_manifest
-from latexify.artifacts.names import INDEX_NAME, MANIFEST_NAME, REJECTS_NAME, SHARDS
+from latexify.artifacts.names import DATASETS_KEY, INDEX_NAME, MANIFEST_NAME, REJECTS_NAME, SHARDS
 from latexify.common.errors import LatexifyError, first_line
 from latexify.common.progress import Progress
 from latexify.shards.verify.index import index_findings, read_index, rows_by_shard
@@ -107,7 +107,7 @@ def _findings(
     tables: Iterable[pa.Table | None] = itertools.repeat(None, len(shards))
     if index is not None:
         rows = rows_by_shard(index, shards)
-        yield from index_findings(index, shards, rows)
+        yield from index_findings(index, shards, rows, datasets=manifest.content.get(DATASETS_KEY, ()))
         tables = map(index.take, rows[: len(shards)])
     # made one by one, so that only a few are in memory
     tasks = (_task(shard, table, manifest, encode) for shard, table in zip(shards, tables, strict=True))

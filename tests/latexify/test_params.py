@@ -1,5 +1,6 @@
 """params.yaml is checked whole, and every mistake is reported at once."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -123,3 +124,55 @@ def names(value: object, prefix: str = "") -> set[str]:
     if not isinstance(value, dict):
         return {prefix}
     return {name for key, item in value.items() for name in names(item, f"{prefix}.{key}")}
+
+
+MIXED = "datasets: [{name: images, weight: 0.5}, {name: crohme}]\n"
+
+
+@pytest.mark.parametrize("text", [MIXED, "dataset: null\n" + MIXED])
+def test_several_datasets_have_sections_and_weights(tmp_path: Path, text: str) -> None:
+    """Their order in the file must not matter, since it would read all inks again."""
+    params = load_params(write(tmp_path, text))
+    assert list(params.sections) == ["crohme", "images"]
+    assert params.weights == {"crohme": 1.0, "images": 0.5}
+    assert params.dataset is None
+
+
+@pytest.mark.parametrize("text", ["dataset: crohme\ndatasets: [{name: crohme, weight: 0.5}]", "dataset: crohme"])
+def test_one_dataset_has_no_weights(tmp_path: Path, text: str) -> None:
+    """One dataset stays one, however it is named: nothing is prefixed or weighted."""
+    params = load_params(write(tmp_path, text))
+    assert list(params.sections) == ["crohme"]
+    assert params.weights is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("datasets: [{name: crome}, {name: images}]", "datasets.0.name: input should be 'synthetic', "),
+        ("datasets: [{name: crohme}, {nam: images}]", "datasets.1.nam: unknown parameter, did you mean `name`?"),
+        ("datasets: [crohme, images]", "datasets.0: input should be a valid dictionary"),
+        ("datasets: [{name: crohme}, {name: images}, {name: crohme}]", "datasets: names `crohme` twice"),
+        ("datasets: [{name: crohme, weight: -1}, {name: images}]", "datasets.0.weight: input should be greater than 0"),
+        ("datasets: [{name: crohme, weight: 0}, {name: images}]", "datasets.0.weight: input should be greater than 0"),
+        ("datasets: [{name: crohme, weight: .nan}]", "datasets.0.weight: input should be a finite number"),
+        ("datasets: [{name: crohme, weight: .inf}]", "datasets.0.weight: input should be a finite number"),
+        ("datasets: [{name: crohme, weight: 2000}]", "datasets.0.weight: input should be less than or equal to 1000"),
+        ("dataset: null", "dataset: name one, or several in datasets"),
+        (
+            "dataset: inkml\n" + MIXED,
+            "dataset: names `inkml`, and datasets names `images`, `crohme`: set dataset to null, or datasets to []",
+        ),
+    ],
+)
+def test_a_mistake_in_several_datasets_is_one_line(tmp_path: Path, text: str, message: str) -> None:
+    """Training on other data than was meant, or with a weight that means nothing, would be wrong in silence."""
+    with pytest.raises(LatexifyError, match=re.escape(message)) as error:
+        load_params(write(tmp_path, text))
+    assert all(line.startswith("  datas") for line in str(error.value).splitlines()[1:])
+
+
+def test_all_weights_of_zero_are_named_one_by_one(tmp_path: Path) -> None:
+    """There would be nothing to train on."""
+    with pytest.raises(LatexifyError, match="2 mistake"):
+        load_params(write(tmp_path, "datasets: [{name: crohme, weight: 0}, {name: images, weight: 0}]"))

@@ -20,6 +20,7 @@ from transformers import (
 from latexify.artifacts.files import write_parquet
 from latexify.artifacts.manifest import Manifest, write_manifest
 from latexify.artifacts.names import INDEX_NAME
+from latexify.shards.format.index import index_schema
 from latexify.shards.format.png import encode_png
 from latexify.shards.format.sample import EncodedSample
 from latexify.shards.format.writer import write_shard
@@ -67,7 +68,7 @@ def draw(symbols: list[int]) -> np.ndarray:
     return picture
 
 
-def make_sample(split: str, number: int, *, content_of: str) -> EncodedSample:
+def make_sample(split: str, number: int, *, content_of: str, dataset: str | None = None) -> EncodedSample:
     """A random formula of 1 to 6 symbols; `content_of` names the split that it is drawn for."""
     digest = hashlib.sha256(f"{content_of}{number}".encode()).digest()
     symbols = [byte % len(SYMBOLS) for byte in digest[1 : 2 + digest[0] % 6]]
@@ -78,20 +79,34 @@ def make_sample(split: str, number: int, *, content_of: str) -> EncodedSample:
         label=label,
         png=encode_png(draw(symbols)),
         token_ids=ids,
-        description={"label": label, "writer": f"w{number % 3}"},
+        description={"label": label, "writer": f"w{number % 3}"} | ({"dataset": dataset} if dataset else {}),
+        dataset=dataset,
     )
 
 
-def make_shards(folder: Path, *, num_train: int = 40, num_valid: int = 8, valid_is_train: bool = False) -> None:
-    """Two splits in two shards each, and the manifest that the rasterize stage writes."""
+def make_shards(
+    folder: Path,
+    *,
+    num_train: int = 40,
+    num_valid: int = 8,
+    valid_is_train: bool = False,
+    datasets: tuple[str, ...] = (),
+) -> None:
+    """Two splits in two shards each, and the manifest that the rasterize stage writes.
+
+    The n-th sample is of dataset n modulo 4, or of the last.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     rows, content = [], {}
     for split, count in (("train", num_train), ("valid", num_valid)):
         content_of = "train" if valid_is_train else split
-        samples = [make_sample(split, number, content_of=content_of) for number in range(count)]
+        names = [datasets[min(number % 4, len(datasets) - 1)] if datasets else None for number in range(count)]
+        samples = [make_sample(split, number, content_of=content_of, dataset=name) for number, name in enumerate(names)]
         half = count // 2
         shards = [
-            write_shard(folder, split=split, number=number, samples=part)
+            write_shard(
+                folder, split=split, number=number, samples=part, schema=index_schema({}, with_datasets=bool(datasets))
+            )
             for number, part in enumerate((samples[:half], samples[half:]))
         ]
         rows += [table for _, table in shards]
@@ -103,9 +118,9 @@ def make_shards(folder: Path, *, num_train: int = 40, num_valid: int = 8, valid_
         Manifest(
             kind="shards",
             version=1,
-            params={**GEOMETRY, "num_train": num_train, "valid_is_train": valid_is_train},
+            params={**GEOMETRY, "num_train": num_train, "valid_is_train": valid_is_train, "datasets": list(datasets)},
             inputs={"tokenizer": tokenizer_manifest().fingerprint},
-            content={"splits": content},
+            content={"splits": content, **({"datasets": list(datasets)} if datasets else {})},
         ),
     )
 
@@ -171,10 +186,10 @@ def quick_params(**changes: object) -> TrainParams:
     return quick.model_copy(update=changes)
 
 
-def make_training_data(folder: Path) -> Path:
-    """Shards, their tokenizer and a base model, in folders of these names."""
+def make_training_data(folder: Path, **shards: Any) -> Path:
+    """Shards (as `make_shards` takes them), their tokenizer and a base model, in folders of these names."""
     tokenizer = make_tokenizer(folder / "tokenizer")
-    make_shards(folder / "shards")
+    make_shards(folder / "shards", **shards)
     make_base(folder / "base", tokenizer)
     return folder
 
@@ -191,6 +206,7 @@ def stage_inputs(data: Path, place: Path, *, base: Path | str | None = None, **c
         "tokenizer": data / "tokenizer",
         "runs": place / "runs",
         "device": "cpu",
+        "weights": None,
     }
     inputs |= {name: changes.pop(name) for name in inputs.keys() & changes.keys()}
     return {"params": quick_params(**changes), **inputs}

@@ -8,7 +8,7 @@ import torch
 from latexify.common.errors import LatexifyError
 from latexify.trainer.dry_run import dry_run
 from latexify.trainer.train import open_trainer
-from tests.support.trainer_data import stage_inputs, train
+from tests.support.trainer_data import make_training_data, stage_inputs, train
 
 torch.set_num_threads(1)
 
@@ -51,3 +51,12 @@ def test_a_dry_run_knows_what_is_done_already(training_data: Path, tmp_path: Pat
     train(training_data, tmp_path)
     with pytest.raises(LatexifyError, match="is finished"):
         describe(training_data, tmp_path, num_steps=1)
+
+
+def test_a_dry_run_names_the_datasets_and_their_weights(tmp_path: Path) -> None:
+    """Whoever mixes wants to see how much of an epoch each dataset is before days of training."""
+    data = make_training_data(tmp_path / "data", datasets=("crohme", "images"))
+    with open_trainer(**stage_inputs(data, tmp_path, weights={"crohme": 2, "images": 0.5})) as trainer:
+        text = dry_run(trainer, num_steps=1)
+    assert "40 training inks (in an epoch crohme 10 x 2 + images 30 x 0.5), 8 for validation" in text
+    assert "8 inks each: 3.0 epochs of 4 steps" in text

@@ -1,4 +1,4 @@
-"""Augmentation of pictures on the device, different in each epoch.
+"""Augmentation of pictures on the device, different each time that a picture is drawn.
 
 An affine map (one call of `grid_sample` for a batch), thicker or thinner strokes, faint or dark ink, noisy paper.
 """
@@ -26,6 +26,8 @@ MAX_NOISE = 24.0
 """Largest standard deviation of the paper's grey, of 255."""
 NUM_DRAWS = 9
 
+Int64 = npt.NDArray[np.int64]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
@@ -34,14 +36,14 @@ class Augmentation:
     strength: float  # 0 (off) to 1
     seed: int  # of the run
 
-    def __call__(self, pixels: torch.Tensor, *, rows: npt.NDArray[np.int64], epoch: int) -> torch.Tensor:
-        """Augment pictures, uint8 [batch, height, width], ink 0, paper 255; what changes depends on (seed, epoch, row).
+    def __call__(self, pixels: torch.Tensor, *, rows: Int64, visits: Int64) -> torch.Tensor:
+        """Augment pictures, uint8 [batch, height, width], ink 0, paper 255; what changes depends on (seed, visit, row).
 
-        rows: of the split's index, [batch].
+        rows: of the split's index, [batch]. visits: how often each was drawn before, [batch].
         """
         if self.strength == 0:
             return pixels
-        draws = torch.from_numpy(self._draws(rows, epoch=epoch)).to(pixels.device)
+        draws = torch.from_numpy(self._draws(rows, visits=visits)).to(pixels.device)
         ink = (255 - pixels.float()).unsqueeze(1)  # paper is 0, so that padding is paper
         maps = _inverse_maps(draws, self.strength, aspect=pixels.shape[2] / pixels.shape[1])
         grid = nn.functional.affine_grid(maps, list(ink.shape), align_corners=False)
@@ -50,23 +52,25 @@ class Augmentation:
         bent = bent * (1 + self.strength * MAX_GAIN * draws[:, 6])[:, None, None]
         # in half of all cases the paper stays clean
         amplitude = self.strength * MAX_NOISE * draws[:, 8].clamp(min=0)
-        bent = bent + amplitude[:, None, None] * self._noise(bent, rows=rows, epoch=epoch)
+        bent = bent + amplitude[:, None, None] * self._noise(bent, rows=rows, visits=visits)
         return 255 - bent.clamp(0, 255).round().to(torch.uint8)
 
-    def _noise(self, like: torch.Tensor, *, rows: npt.NDArray[np.int64], epoch: int) -> torch.Tensor:
-        """Return white noise of variance 1 for every pixel, from (seed, epoch, row) only: float32, shaped as `like`.
+    def _noise(self, like: torch.Tensor, *, rows: Int64, visits: Int64) -> torch.Tensor:
+        """Return white noise of variance 1 for every pixel, from (seed, visit, row) only: float32, shaped as `like`.
 
         We hash the index of each pixel, since a generator on the device would have to be seeded for each sample.
         """
-        keys = [np.random.SeedSequence((self.seed, epoch, int(row), 1)).generate_state(1)[0] for row in rows]
+        pairs = zip(visits.tolist(), rows.tolist(), strict=True)
+        keys = [np.random.SeedSequence((self.seed, *pair, 1)).generate_state(1)[0] for pair in pairs]
         key = torch.tensor([int(key) for key in keys], device=like.device)[:, None]
         number = torch.arange(like[0].numel(), device=like.device)[None]
         uniform = _hash32(_hash32(number) ^ key).reshape(like.shape).float() / 2.0**32
         return (uniform - 0.5) * math.sqrt(12)
 
-    def _draws(self, rows: npt.NDArray[np.int64], *, epoch: int) -> npt.NDArray[np.float32]:
+    def _draws(self, rows: Int64, *, visits: Int64) -> npt.NDArray[np.float32]:
         """Return uniform numbers from -1 to 1 for each sample: float32 [batch, NUM_DRAWS]."""
-        seeds = [np.random.SeedSequence((self.seed, epoch, int(row))) for row in rows]
+        pairs = zip(visits.tolist(), rows.tolist(), strict=True)
+        seeds = [np.random.SeedSequence((self.seed, *pair)) for pair in pairs]
         raw = np.stack([np.random.Philox(seed).random_raw(NUM_DRAWS) for seed in seeds])
         return (raw / 2.0**63 - 1).astype(np.float32)
 

@@ -17,12 +17,13 @@ from latexify.artifacts.location import is_local
 from latexify.common.errors import LatexifyError
 from latexify.shards.format.index import SplitIndex
 from latexify.shards.reading.cache import ShardCache
+from latexify.shards.reading.mixture import Mixture
 from latexify.shards.reading.plan import num_micro_batches
 from latexify.shards.reading.reader import DamagedSampleError, SampleReader
 from latexify.trainer.config import TrainParams
 from latexify.trainer.data.collate import IGNORE_INDEX, pad_labels
 from latexify.trainer.data.loader_processes import ignore_signals
-from latexify.trainer.data.specs import MicroBatchSpec, Position, micro_batch_specs, with_lookahead
+from latexify.trainer.data.specs import MicroBatchSpec, Position, micro_batch_specs, samples_per_batch, with_lookahead
 from latexify.trainer.loop.ranks import SINGLE_RANK, Ranks
 
 PREFETCHED = 4
@@ -123,6 +124,7 @@ def open_loader(  # noqa: PLR0913  # all but the first two are named
     pin_memory: bool,
     by_length: bool = True,
     ranks: Ranks = SINGLE_RANK,
+    mixture: Mixture | None = None,
 ) -> DataLoader[MicroBatch | LatexifyError]:
     """Open an endless loader of micro-batches in the order of :func:`micro_batch_specs`.
 
@@ -141,14 +143,17 @@ def open_loader(  # noqa: PLR0913  # all but the first two are named
         pin_memory: Whether to put batches into page-locked memory, for CUDA.
         by_length: Whether batches hold labels of like length.
         ranks: This process among all; it reads its part of each global batch.
+        mixture: The weights of several datasets; None: each sample comes once an epoch.
     """
     num_ahead = _num_ahead(index, params)
 
     def specs() -> Iterator[MicroBatchSpec]:
-        found = micro_batch_specs(index, params, seed=seed, start=start, by_length=by_length, ranks=ranks)
+        found = micro_batch_specs(
+            index, params, seed=seed, start=start, by_length=by_length, ranks=ranks, mixture=mixture
+        )
         return with_lookahead(found, shard_ids=index.shard_ids, num_ahead=num_ahead) if num_ahead else found
 
-    batch = min(params.global_batch, len(index))
+    batch = samples_per_batch(index, params, mixture)
     num_micro_batches(batch, micro_batch=params.micro_batch_size, world_size=ranks.world_size)  # raises the error
     return DataLoader(
         _MicroBatches(index),

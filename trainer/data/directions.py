@@ -11,12 +11,15 @@ import torch
 from latexify.trainer.data.collate import IGNORE_INDEX
 
 
-def choose_reversed(rows: npt.NDArray[np.int64], *, fraction: float, seed: int, epoch: int) -> torch.Tensor:
-    """Choose the samples whose labels are reversed, from (seed, epoch, row) alone: bool [batch].
+def choose_reversed(
+    rows: npt.NDArray[np.int64], *, fraction: float, seed: int, visits: npt.NDArray[np.int64]
+) -> torch.Tensor:
+    """Choose the samples whose labels are reversed, from (seed, visit, row) alone: bool [batch].
 
-    rows: of the split's index, [batch].
+    rows: of the split's index, [batch]. visits: how often each was drawn before, [batch].
     """
-    seeds = (np.random.SeedSequence((seed, epoch, int(row), 2)) for row in rows)
+    pairs = zip(visits.tolist(), rows.tolist(), strict=True)
+    seeds = (np.random.SeedSequence((seed, visit, row, 2)) for visit, row in pairs)
     raw = np.array([seed.generate_state(1)[0] for seed in seeds])
     return torch.from_numpy(raw < fraction * 2.0**32)
 

@@ -1,5 +1,6 @@
 """The inputs of a training, checked before any of them is used, and the manifest that follows from them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from latexify.artifacts.names import MODEL, SHARDS, TOKENIZER
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.grammar.allowances import read_grammar
 from latexify.shards.format.index import SplitIndex, open_split
+from latexify.shards.reading.mixture import Mixture
 from latexify.trainer.config import ModelParams, TrainParams
 from latexify.trainer.loop.checkpoint import CHECKPOINT_VERSION
 from latexify.trainer.loop.optim import learns_batch_statistics
@@ -39,11 +41,15 @@ class TrainInputs:
     tokenizer: Manifest
     tokenizer_folder: Path
     train_index: SplitIndex
+    mixture: Mixture | None  # the weights of several datasets
     valid_index: SplitIndex
 
 
-def open_inputs(shards: Location, tokenizer: Path) -> TrainInputs:
-    """Read manifests and indexes. Raises LatexifyError if one is missing, damaged, empty, or made from other inputs."""
+def open_inputs(shards: Location, tokenizer: Path, *, weights: Mapping[str, float] | None) -> TrainInputs:
+    """Read manifests and indexes. `weights` are those of several datasets, None for one.
+
+    Raises LatexifyError if one is missing, damaged, empty, or made from other inputs or datasets.
+    """
     tokenizer_manifest = read_manifest(tokenizer, TOKENIZER)
     shards_manifest = read_manifest(shards, SHARDS)
     require_input(shards_manifest, tokenizer_manifest, where=shards)
@@ -52,13 +58,20 @@ def open_inputs(shards: Location, tokenizer: Path) -> TrainInputs:
             f"{shards} has no training samples, so there is nothing to learn from: name inks to train on in "
             "params.yaml, or evaluate another model on these (predict.model, or `latexify evaluate`)"
         )
+    train_index = open_split(shards, "train")
     return TrainInputs(
         shards=shards_manifest,
         tokenizer=tokenizer_manifest,
         tokenizer_folder=tokenizer,
-        train_index=open_split(shards, "train"),
+        train_index=train_index,
+        mixture=Mixture.of(train_index, weights),
         valid_index=open_split(shards, "valid"),
     )
+
+
+def _weights(mixture: Mixture | None) -> dict[str, dict[str, float]]:
+    """Return the weights of several datasets as the manifest has them; nothing for one."""
+    return {} if mixture is None else {"datasets": {name: float(each) for name, each in mixture.weights.items()}}
 
 
 def load_network(params: TrainParams, model: ModelParams, *, seed: int, inputs: TrainInputs) -> LoadedModel:
@@ -101,6 +114,7 @@ def run_manifest(  # noqa: PLR0913  # all that shapes a run; all but two are nam
             "model": base | ({"preset": model.preset} if model.base == "scratch" else {}),
             "seed": seed,
             "geometry": network.geometry.to_dict(),
+            **_weights(inputs.mixture),
         },
         inputs={manifest.kind: manifest.fingerprint for manifest in (inputs.shards, inputs.tokenizer)} | origin,
     )

@@ -14,10 +14,11 @@ from latexify.artifacts.manifest import Manifest
 from latexify.common.errors import LatexifyError
 from latexify.common.progress import Progress
 from latexify.shards.format.index import SplitIndex
+from latexify.shards.reading.mixture import Mixture
 from latexify.trainer.config import TrainParams
 from latexify.trainer.data.batches import GlobalBatch, MicroBatch, next_batch, open_loader
 from latexify.trainer.data.loader_processes import close_loader, explain_dead_workers
-from latexify.trainer.data.specs import plan
+from latexify.trainer.data.specs import plan, samples_per_batch
 from latexify.trainer.loop.checkpoint import Best, CheckpointFolder, RunState
 from latexify.trainer.loop.disk import DiskNeed, disk_need, explain_full_disk, warn_of_short_disk
 from latexify.trainer.loop.history import make_row
@@ -44,6 +45,7 @@ class RunInputs:
     params: TrainParams  # `micro_batch` is a number
     loaded: LoadedModel
     train_index: SplitIndex
+    mixture: Mixture | None  # the weights of several datasets
     valid_index: SplitIndex
     precision: Precision
     seed: int
@@ -99,7 +101,7 @@ class Trainer:
         """
         if self.state.finished:
             return
-        batch = min(self._params.global_batch, len(self.inputs.train_index))
+        batch = samples_per_batch(self.inputs.train_index, self._params, self.inputs.mixture)
         total = (self._params.max_steps - self.state.step) * batch
         batches = iter(self.open_loader())
         try:
@@ -187,8 +189,15 @@ class Trainer:
     def padding_waste(self) -> float:
         """Fraction of label slots that are padding in the first epoch's plan."""
         inputs = self.inputs
-        first = plan(inputs.train_index, self._params, seed=inputs.seed, epoch=0, by_length=self._by_length)
-        return first.waste(micro_batch=self._params.micro_batch_size)
+        first = plan(
+            inputs.train_index,
+            self._params,
+            seed=inputs.seed,
+            epoch=0,
+            by_length=self._by_length,
+            mixture=inputs.mixture,
+        )
+        return first.batches.waste(micro_batch=self._params.micro_batch_size)
 
     @property
     def _by_length(self) -> bool:
@@ -204,6 +213,7 @@ class Trainer:
             pin_memory=self.inputs.precision.device.type == "cuda",
             by_length=self._by_length,
             ranks=self._ranks,
+            mixture=self.inputs.mixture,
         )
 
     def _train_batch(self, batch: GlobalBatch, reporter: Reporter) -> StepResult:

@@ -106,7 +106,7 @@ class Stepper:
         """Add the gradient of one micro-batch; return the sum of its token losses."""
         seed_dropout(self._seed, micro.spec)
         pixels = micro.pixels.to(self._precision.device, non_blocking=True)
-        pixels = self._augment(pixels, rows=micro.spec.rows, epoch=micro.spec.position.epoch)
+        pixels = self._augment(pixels, rows=micro.spec.rows, visits=micro.spec.visits)
         parts = on_device(self._parts(micro), self._precision.device)
         with self._precision.autocast():
             loss: torch.Tensor = self._loss(pixels, parts)
@@ -119,8 +119,8 @@ class Stepper:
         fraction = self._params.backward_fraction
         if not fraction:
             return split_labels(micro.labels)
-        epoch = micro.spec.position.epoch
-        backward = choose_reversed(micro.spec.rows, fraction=fraction, seed=self._seed, epoch=epoch)
+        visits = micro.spec.visits
+        backward = choose_reversed(micro.spec.rows, fraction=fraction, seed=self._seed, visits=visits)
         return split_labels(reverse_labels(micro.labels, backward), backward)
 
     def _exchange(self, *, is_last: bool) -> contextlib.AbstractContextManager[object]:

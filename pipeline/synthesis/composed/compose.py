@@ -13,6 +13,7 @@ from typing import Any
 from joblib import delayed
 
 from latexify.artifacts.location import Location
+from latexify.artifacts.names import COMPOSED_DATASET
 from latexify.common.errors import LatexifyError
 from latexify.common.progress import Progress
 from latexify.pipeline.config import ComposedParams
@@ -54,13 +55,14 @@ def compose(  # noqa: PLR0913  # what, from what, where to, how
     try:
         bank = _bank(params, material, files.symbols, seed=seed)
         labels = _label_source(params, material, bank, raw=raw, folder=folder, engine=engine, refused=refused)
+        names = plan.names_for(COMPOSED_DATASET if plan.datasets else None)
         composer = Composer(
             bank=bank,
             labels=labels,
             seed=seed,
             variation=params.variation,
-            label_annotation=plan.label_annotations[0],
-            writer_annotation=(plan.writer_annotations or ["writer"])[0],
+            label_annotation=names.labels[0],
+            writer_annotation=(names.writers or ["writer"])[0],
         )
         (folder / _COMPOSER).write_bytes(pickle.dumps(composer))
         starts = range(0, params.num_inks, INKS_PER_TASK)

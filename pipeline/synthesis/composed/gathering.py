@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from joblib import delayed
 
+from latexify.artifacts.names import LABELS_NAME
 from latexify.common.progress import Progress
 from latexify.pipeline.config import IngestParams
 from latexify.pipeline.engine.engine import Engine
@@ -27,6 +28,7 @@ from latexify.pipeline.inkml.xml import UnusableInkError, parse_xml
 from latexify.pipeline.inks.ink import Stroke
 from latexify.pipeline.inks.table import content_hashes
 from latexify.pipeline.inputs.inputs import SourcePlan, key_of
+from latexify.pipeline.inputs.pictures import read_labels
 from latexify.pipeline.latex import normalize, tokenize
 
 LIMITS = IngestParams(max_file_bytes=1 << 28, max_points=5_000_000, max_label_chars=1_000_000)
@@ -84,13 +86,15 @@ class _Document(NamedTuple):
 
 
 def gather(plan: SourcePlan, *, base: Path, divisions: Divisions, engine: Engine) -> Material:
-    """Read every ink of a dataset; training inks with the strokes of a held-out ink are left out, as in ingest.
+    """Read every ink of the datasets; training inks with the strokes of a held-out ink are left out, as in ingest.
 
-    `base` is the source folder, `divisions` are the symbols of inks without trace groups. Raises LatexifyError if an
-    input is damaged or has changed.
+    Of pictures only the labels are needed, of those that are held out. `base` is the source folder, `divisions` are the
+    symbols of inks without trace groups. Raises LatexifyError if an input is damaged or has changed.
     """
     inks: list[tuple[TrainingInk, str, str]] = []
-    chunks = iter_chunks(plan, base=base, max_file_bytes=LIMITS.max_file_bytes, read_by_workers=False)
+    of_inks = [item for item in plan.inputs if item.content == "inkml"]
+    only_inks = plan.model_copy(update={"inputs": of_inks, "pictures": None})
+    chunks = iter_chunks(only_inks, base=base, max_file_bytes=LIMITS.max_file_bytes, read_by_workers=False)
     with Progress("source", total=None, unit="inks cut") as progress:
         calls = (delayed(_read_chunk)(chunk, plan=plan, divisions=_of_chunk(divisions, chunk)) for chunk in chunks)
         for batch in engine.run(calls, in_order=True):
@@ -100,8 +104,32 @@ def gather(plan: SourcePlan, *, base: Path, divisions: Divisions, engine: Engine
     hashes = {content_hash for _, content_hash in held_out}
     return Material(
         inks=[ink for ink, split, content_hash in inks if split == "train" and content_hash not in hashes],
-        held_out_labels=frozenset(label for label, _ in held_out),
+        held_out_labels=frozenset(label for label, _ in held_out) | _labels_of_held_out_pictures(plan, base=base),
     )
+
+
+def _labels_of_held_out_pictures(plan: SourcePlan, *, base: Path) -> frozenset[str]:
+    """Return the normalised labels of the pictures for validation and test."""
+    items = [item for item in plan.inputs if item.content == "pictures"]
+    if not items:
+        return frozenset()
+    held_out: set[str] = set()
+    item, normalize_once = items[0], cache(normalize)  # all pictures have one rule
+    for label in read_labels(base / LABELS_NAME):
+        try:
+            texts = read_texts(
+                label.annotations,
+                path=label.name,
+                item=item,
+                plan=plan,
+                max_label_chars=LIMITS.max_label_chars,
+                normalize=normalize_once,
+            )
+        except UnusableInkError:
+            continue
+        if texts.split != "train":
+            held_out.add(texts.normalized_label)
+    return frozenset(held_out)
 
 
 def _of_chunk(divisions: Divisions, chunk: Chunk) -> Divisions:

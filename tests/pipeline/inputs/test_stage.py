@@ -154,3 +154,35 @@ def test_a_commit_of_the_hub_that_moves_is_noted(
     assert "the commit of microsoft/trocr-base on the Hub is not known" in noted
     assert len(noted.splitlines()) == 1
     assert project.note(**{**sections, "model": {"base": "microsoft/other"}})["train"]["version"] is None
+
+
+MIXED: dict[str, Any] = {
+    "datasets": [{"name": "images", "weight": 0.5}, {"name": "crohme"}],
+    "crohme": {"train": ["a.tar"], "test": ["deep"]},
+    "images": {"paths": ["pictures"]},
+}
+
+
+def test_of_several_datasets_all_that_they_name_counts(project: Project) -> None:
+    """A change in one of them must run `source`; other sections, and the order of the names, must not."""
+    for name in ("a.tar", "deep/b.inkml", "pictures/c.png", "mine/d.inkml"):
+        project.write(name, name)
+    first = project.note(**MIXED)
+    assert first["source"]["datasets"] == ["crohme", "images"]
+    assert list(first["source"]["files"]) == ["a.tar", "deep", "pictures"]
+    assert {"crohme", "images"} <= set(first["source"])
+    turned = {**MIXED, "datasets": MIXED["datasets"][::-1], "inkml": {"paths": ["mine"]}}
+    assert project.note(**turned) == first
+    project.write("pictures/c.png", "another")
+    assert project.note(**MIXED)["source"] != first["source"]
+
+
+def test_a_weight_counts_for_the_training_only(project: Project) -> None:
+    """A changed weight must not read and draw all inks again."""
+    first = project.note(**MIXED)
+    assert first["train"]["weights"] == {"crohme": 1.0, "images": 0.5}
+    heavier = {**MIXED, "datasets": [{"name": "images", "weight": 2}, {"name": "crohme"}]}
+    second = project.note(**heavier)
+    assert second["train"] != first["train"]
+    assert (second["source"], second["vocab"]) == (first["source"], first["vocab"])
+    assert "weights" not in project.note(**CROHME)["train"]

@@ -7,7 +7,7 @@ import pytest
 
 from latexify.pipeline.config import CrohmeParams, DatasetName, DatasetParams, InkmlParams
 from latexify.pipeline.inputs.splits import AnnotationSplit, FolderSplit, HashSplit, InputSplit
-from latexify.pipeline.source.datasets import DATASETS, Context, section_of
+from latexify.pipeline.source.datasets import DATASETS, Context
 
 
 def test_every_name_in_params_yaml_is_registered() -> None:
@@ -18,8 +18,8 @@ def test_every_name_in_params_yaml_is_registered() -> None:
 @pytest.mark.parametrize("name", DATASETS)
 def test_every_dataset_has_a_section_and_terms_of_use(name: DatasetName) -> None:
     """Its parameters must be accepted, and a published model must say what it was trained on."""
-    assert section_of(DatasetParams(), name).model_dump()
-    assert DatasetParams(dataset=name).section_name == DATASETS[name].section
+    params = DatasetParams(dataset=name)
+    assert params.sections == {name: getattr(params, DATASETS[name].section)}
     assert DATASETS[name].origin.title
     assert DATASETS[name].origin.terms
 

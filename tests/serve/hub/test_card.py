@@ -5,7 +5,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from huggingface_hub import ModelCard, ModelCardData
@@ -15,7 +15,7 @@ from latexify.common.errors import LatexifyError
 from latexify.pipeline.config import DatasetName
 from latexify.serve.hub.card import build_card
 from latexify.serve.hub.facts import CardFacts, read_facts
-from latexify.serve.hub.licences import ORIGINS, origins
+from latexify.serve.hub.licences import ORIGINS, common_licence, dataset_names, origins
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +170,7 @@ def test_a_fine_tuned_model_inherits_the_terms_of_its_base(
     facts: CardFacts, data: str, base: str | None, expected: str | None
 ) -> None:
     """Fine-tuning a non-commercial model on free data does not make it free."""
-    assert replace(facts, origins=[ORIGINS[data]], base_licence=base).licence == expected
+    assert replace(facts, datasets=[data], base_licence=base).licence == expected
 
 
 def test_the_licence_of_the_base_is_read_from_its_card(copied: Path) -> None:
@@ -192,7 +192,7 @@ def test_the_licence_of_the_base_is_read_from_its_card(copied: Path) -> None:
 
 def test_an_unknown_licence_must_be_stated(facts: CardFacts) -> None:
     """Only the publisher knows the terms of their own inks."""
-    own = replace(facts, dataset="inkml", origins=[ORIGINS["inkml"]])
+    own = replace(facts, datasets=["inkml"], origins=[ORIGINS["inkml"]])
     with pytest.raises(LatexifyError, match="give one with --license"):
         build_card(own, repo="me/formulas")
     assert front_matter(build_card(own, repo="me/formulas", licence="mit")).license == "mit"
@@ -238,3 +238,13 @@ def test_the_sources_of_composed_inks_are_named() -> None:
         "as the publisher states",
     ]
     assert "own.txt" in all_origins[-1].title
+
+
+def test_a_mixture_names_all_its_datasets() -> None:
+    """A model of two datasets that was published under the licence of one would break the other's."""
+    source: dict[str, Any] = {"datasets": {"crohme": {}, "synthetic": {}}}
+    assert [origin.licence for origin in origins(source)] == ["cc-by-nc-sa-3.0", "apache-2.0"]
+    assert common_licence(dataset_names(source)) == "cc-by-nc-sa-3.0"
+    assert common_licence(["crohme", "mathwriting"]) is None
+    assert common_licence(["crohme", "images"]) is None
+    assert common_licence(["synthetic"]) == "apache-2.0"

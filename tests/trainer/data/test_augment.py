@@ -25,31 +25,33 @@ def rows(*numbers: int) -> np.ndarray:
 def test_strength_zero_changes_nothing() -> None:
     """The default must feed the very pictures of the shards."""
     pixels = pictures()
-    assert torch.equal(Augmentation(strength=0.0, seed=1)(pixels, rows=rows(0, 1, 2, 3, 4, 5), epoch=0), pixels)
+    assert torch.equal(
+        Augmentation(strength=0.0, seed=1)(pixels, rows=rows(0, 1, 2, 3, 4, 5), visits=rows(*[0] * 6)), pixels
+    )
 
 
 def test_a_sample_is_bent_alike_in_any_company() -> None:
     """Otherwise another micro-batch, or a resumed run, would see other pictures."""
     bend = Augmentation(strength=1.0, seed=1)
     pixels = pictures()
-    together = bend(pixels, rows=rows(7, 3, 9, 1, 4, 2), epoch=2)
-    alone = bend(pixels[2:3], rows=rows(9), epoch=2)
+    together = bend(pixels, rows=rows(7, 3, 9, 1, 4, 2), visits=rows(*[2] * 6))
+    alone = bend(pixels[2:3], rows=rows(9), visits=rows(2))
     assert torch.equal(together[2:3], alone)
 
 
-@pytest.mark.parametrize(("seed", "epoch", "row"), [(2, 0, 5), (1, 1, 5), (1, 0, 6)])
-def test_another_seed_epoch_or_row_bends_otherwise(seed: int, epoch: int, row: int) -> None:
+@pytest.mark.parametrize(("seed", "visit", "row"), [(2, 0, 5), (1, 1, 5), (1, 0, 6)])
+def test_another_seed_visit_or_row_bends_otherwise(seed: int, visit: int, row: int) -> None:
     """Bending every epoch alike would add nothing after the first."""
     pixels = pictures(1)
-    first = Augmentation(strength=1.0, seed=1)(pixels, rows=rows(5), epoch=0)
-    other = Augmentation(strength=1.0, seed=seed)(pixels, rows=rows(row), epoch=epoch)
+    first = Augmentation(strength=1.0, seed=1)(pixels, rows=rows(5), visits=rows(0))
+    other = Augmentation(strength=1.0, seed=seed)(pixels, rows=rows(row), visits=rows(visit))
     assert not torch.equal(first, other)
 
 
 def test_paper_stays_paper_and_shape_stays() -> None:
     """A dark rim from outside the picture would be read as ink."""
     blank = torch.full((64, 32, 96), 255, dtype=torch.uint8)
-    bent = Augmentation(strength=1.0, seed=3)(blank, rows=np.arange(64), epoch=0)
+    bent = Augmentation(strength=1.0, seed=3)(blank, rows=np.arange(64), visits=np.full(64, 0))
     assert bent.dtype == torch.uint8
     assert bent.shape == blank.shape
     assert bent.min() >= 255 - 2 * MAX_NOISE  # noise, but nothing that could be a stroke
@@ -62,7 +64,7 @@ def test_paper_stays_paper_and_shape_stays() -> None:
 def test_noise_is_white_and_of_the_size_it_says() -> None:
     """A pattern in the paper, the same for all, would be learnt; one too strong drowns the ink."""
     augmentation = Augmentation(strength=1.0, seed=3)
-    noise = augmentation._noise(torch.zeros(8, 64, 256), rows=np.arange(8), epoch=1)
+    noise = augmentation._noise(torch.zeros(8, 64, 256), rows=np.arange(8), visits=np.full(8, 1))
     assert noise.mean().abs() < 0.02
     assert noise.std() == pytest.approx(1, abs=0.02)
     flat = noise.flatten(1)
@@ -83,7 +85,7 @@ def test_ink_in_the_middle_is_kept() -> None:
     """Ink that leaves the canvas is a label that the picture does not hold."""
     pixels = pictures(1)
     many = pixels.expand(200, -1, -1)
-    bent = Augmentation(strength=1.0, seed=5)(many, rows=np.arange(200), epoch=0)
+    bent = Augmentation(strength=1.0, seed=5)(many, rows=np.arange(200), visits=np.full(200, 0))
     before, after = (255 - pixels.float()).sum(), (255 - bent.float()).sum(dim=(1, 2))
     # the area shrinks by at most the square of the least scale, times the stretch; darkness by at most a half, and thin
     # lines by up to a third; a line of one pixel may grow to nearly three, and noisy paper is not ink

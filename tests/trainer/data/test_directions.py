@@ -6,15 +6,16 @@ import torch
 from latexify.trainer.data.directions import choose_reversed, reverse_labels
 
 ROWS = np.arange(4000)
+VISITS = np.full(4000, 2)
 
 
-def test_the_choice_follows_from_seed_epoch_and_row() -> None:
+def test_the_choice_follows_from_seed_visit_and_row() -> None:
     """A resumed run, or one on several ranks, must learn the same labels in the same direction."""
-    chosen = choose_reversed(ROWS, fraction=0.3, seed=1, epoch=2)
+    chosen = choose_reversed(ROWS, fraction=0.3, seed=1, visits=VISITS)
     assert abs(chosen.float().mean() - 0.3) < 0.03
-    assert torch.equal(chosen[5:9], choose_reversed(ROWS[5:9], fraction=0.3, seed=1, epoch=2))
-    for other in ({"seed": 2, "epoch": 2}, {"seed": 1, "epoch": 3}):
-        assert not torch.equal(chosen, choose_reversed(ROWS, fraction=0.3, **other))
+    assert torch.equal(chosen[5:9], choose_reversed(ROWS[5:9], fraction=0.3, seed=1, visits=VISITS[5:9]))
+    for other in ({"seed": 2, "visits": VISITS}, {"seed": 1, "visits": VISITS + 1}):
+        assert not torch.equal(chosen, choose_reversed(ROWS, fraction=0.3, **other))  # type: ignore[arg-type]  # of a mapping
 
 
 def test_labels_are_reversed_up_to_their_end() -> None:

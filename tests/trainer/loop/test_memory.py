@@ -51,7 +51,7 @@ def test_the_largest_batch_that_fits_is_found() -> None:
 
 def test_measured_memory_grows_with_the_batch_and_is_about_right(training_data: Path) -> None:
     """The search trusts two measurements: they must tell samples apart, and not miss the logits."""
-    inputs = open_inputs(training_data / "shards", training_data / "tokenizer")
+    inputs = open_inputs(training_data / "shards", training_data / "tokenizer", weights=None)
     base = ModelParams(base=str(training_data / "base"))
     model = load_network(quick_params(), base, seed=1, inputs=inputs).model
 
@@ -82,7 +82,7 @@ def test_auto_micro_batch_changes_neither_the_run_nor_the_batch_norms(
     assert 1 <= found[0] <= 8
     run_names = [{path.name for path in (tmp_path / name / "runs").iterdir()} for name in ("auto", "fixed")]
     assert run_names[0] == run_names[1]
-    inputs = open_inputs(training_data / "shards", training_data / "tokenizer")
+    inputs = open_inputs(training_data / "shards", training_data / "tokenizer", weights=None)
     network = load_network(quick_params(), ModelParams(base="scratch"), seed=1, inputs=inputs)
     before = {name: value.clone() for name, value in network.model.named_buffers()}
     monkeypatch.setattr(memory, "free_bytes", lambda _device: 10**10)
@@ -117,7 +117,7 @@ def test_what_is_counted_is_what_a_step_takes(
     training_data: Path, ema_decay: float, precision: str, freeze: list[str]
 ) -> None:
     """Gradients, moments, EMA, copies in half precision and logits: what is left out is an error after an hour."""
-    inputs = open_inputs(training_data / "shards", training_data / "tokenizer")
+    inputs = open_inputs(training_data / "shards", training_data / "tokenizer", weights=None)
     params = quick_params(ema_decay=ema_decay, freeze=freeze, micro_batch=8)
     model = load_network(params, ModelParams(base=str(training_data / "base")), seed=1, inputs=inputs).model
     chosen = Precision(name=precision, device=torch.device("cpu"))
@@ -145,7 +145,7 @@ def test_what_is_counted_is_what_a_step_takes(
 
 def test_buckets_of_ranks_are_counted(training_data: Path, tmp_path: Path) -> None:
     """With two micro-batches a rank has gradients and the buckets that they are sent in."""
-    inputs = open_inputs(training_data / "shards", training_data / "tokenizer")
+    inputs = open_inputs(training_data / "shards", training_data / "tokenizer", weights=None)
     model = load_network(
         quick_params(), ModelParams(base=str(training_data / "base")), seed=1, inputs=inputs
     ).model.decoder

@@ -18,7 +18,7 @@ from latexify.trainer.loop.loop import Trainer
 from latexify.trainer.loop.precision import Precision
 from latexify.trainer.loop.ranks import Ranks
 from latexify.trainer.loop.resume import check_continues, common_precision
-from tests.support.trainer_data import make_base, make_shards, make_tokenizer, train
+from tests.support.trainer_data import make_base, make_shards, make_tokenizer, make_training_data, train
 
 torch.set_num_threads(1)
 
@@ -243,3 +243,28 @@ def test_a_run_under_old_parameter_names_can_be_resumed_from(training_data: Path
     assert "2 obstacle(s)" in str(caught.value)  # the other is max_steps
     longer: dict[str, Any] = {"max_steps": 14, "resume_from": str(run), "resume_changes": ["max_steps"]}
     assert train(training_data, tmp_path, **longer)["samples_seen"] == 14 * 8
+
+
+def test_a_run_on_a_mixture_goes_on_to_the_bit(tmp_path: Path) -> None:
+    """Stopping in the middle of an epoch of several datasets must not change which samples follow."""
+    data = make_training_data(tmp_path / "data", datasets=("crohme", "images"))
+    mixed = {"weights": {"crohme": 0.7, "images": 1.3}, "augment_strength": 0.5, "backward_fraction": 0.3}
+    for place in ("whole", "resumed"):
+        if place == "resumed":
+            begin(data, tmp_path / place, **mixed)
+        train_auto(data, tmp_path / place, **mixed)
+    expected = load_file(tmp_path / "whole/model/model.safetensors")
+    for name, value in load_file(tmp_path / "resumed/model/model.safetensors").items():
+        assert torch.equal(value, expected[name]), name
+
+
+def test_other_weights_are_another_run(tmp_path: Path) -> None:
+    """A run that changed its weights half-way would give a model that no parameters describe."""
+    data = make_training_data(tmp_path / "data", datasets=("crohme", "images"))
+    short = {"max_steps": 2, "warmup_steps": 0}
+    train(data, tmp_path, weights={"crohme": 1, "images": 1}, **short)
+    [first] = (tmp_path / "runs").iterdir()
+    train(data, tmp_path, weights={"crohme": 1, "images": 2}, **short)
+    assert len(list((tmp_path / "runs").iterdir())) == 2
+    with pytest.raises(LatexifyError, match=r"datasets\.images: 1\.0 there, 3\.0 here \(set it back, or start"):
+        train(data, tmp_path, weights={"crohme": 1, "images": 3}, resume_from=str(first), **short)

@@ -128,7 +128,7 @@ def test_gradient_checkpointing_keeps_the_gradient_and_saves_memory(training_dat
     """It is asked for to fit a T4; it must fit more, and train the same model."""
     found = {}
     for checkpointing in (False, True):
-        inputs = open_inputs(training_data / "shards", training_data / "tokenizer")
+        inputs = open_inputs(training_data / "shards", training_data / "tokenizer", weights=None)
         params = quick_params(gradient_checkpointing=checkpointing, dropout=0.1)
         network = load_network(params, ModelParams(base=str(training_data / "base")), seed=1, inputs=inputs)
         with warnings.catch_warnings(action="error"):

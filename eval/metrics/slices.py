@@ -58,6 +58,17 @@ def error_by_group(
     return _rows(edits, chosen, column=column, num_resamples=num_resamples, seed=seed)
 
 
+def rates_by_group(edits: Edits, groups: Sequence[str], *, num_resamples: int, seed: int) -> dict[str, dict[str, Any]]:
+    """Compute number of samples and rates of each of `groups` (of each sample), by name; rates have intervals."""
+    metrics = [metric for metric in METRICS if metric.in_slices]
+    names, rates = np.array(groups), {}
+    for name in sorted(set(groups)):
+        part = edits.select(names == name)
+        measured = measure_rates(part.columns(), num_resamples=num_resamples, seed=seed, metrics=metrics)
+        rates[name] = {"num_samples": len(part), **measured}
+    return rates
+
+
 def _rows(
     edits: Edits, groups: Iterable[tuple[str, npt.NDArray[np.bool_]]], *, column: str, num_resamples: int, seed: int
 ) -> list[dict[str, Any]]:

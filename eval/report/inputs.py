@@ -17,6 +17,8 @@ from latexify.common.errors import LatexifyError
 
 COUNTED_STAGES = ("ingest", "vocab", "rasterize", "train")  # stages before the evaluation that write metrics
 SLICE_COLUMNS = ("num_samples", "cer", "cer_low", "cer_high", "exact_match", "exact_match_field")
+BY_DATASET = {"error_by_dataset": ("dataset", *SLICE_COLUMNS)}
+"""The table that is there only if there are several datasets."""
 TABLES = {
     "error_by_length": ("symbols", *SLICE_COLUMNS),
     "error_by_structure": ("structure", *SLICE_COLUMNS),
@@ -72,14 +74,18 @@ def read_inputs(  # noqa: PLR0913  # all are named
         rows=read_rows(predictions / PREDICTIONS_NAME, plots / SAMPLES_NAME),
         score=score,
         stages={name: read_metrics(metrics_folder, name) for name in stages},
-        tables=read_tables(plots),
+        tables=read_tables(plots, score=score),
         history=read_history(model, needed=not is_named),
     )
 
 
-def read_tables(plots: Path) -> dict[str, list[CsvRow]]:
-    """Read the tables that ``latexify score`` wrote. Raises LatexifyError if one is missing or of another version."""
-    return {name: read_table(plots / f"{name}.csv", columns) for name, columns in TABLES.items()}
+def read_tables(plots: Path, *, score: Mapping[str, Any]) -> dict[str, list[CsvRow]]:
+    """Read the tables that ``latexify score`` wrote with the content of score.json.
+
+    Raises LatexifyError if one is missing or of another version.
+    """
+    tables = {**BY_DATASET, **TABLES} if "datasets" in score else TABLES
+    return {name: read_table(plots / f"{name}.csv", columns) for name, columns in tables.items()}
 
 
 def read_history(model: Path, *, needed: bool) -> list[CsvRow]:

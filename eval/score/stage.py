@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -19,13 +19,13 @@ from latexify.eval.compare.columns import ColumnNames, read_pairs
 from latexify.eval.config import ScoreParams
 from latexify.eval.metrics.edits import EDITS, Edits, count_edits
 from latexify.eval.metrics.reliability import calibration_error, reliability
-from latexify.eval.metrics.slices import source_of
+from latexify.eval.metrics.slices import rates_by_group, source_of
 from latexify.eval.metrics.structure import STRUCTURES, structures_of_each
 from latexify.eval.metrics.visual import VisualScorer, measure_appearance
 from latexify.eval.score.summary import System, summarize
-from latexify.eval.score.tables import Table, build_tables, write_tables
+from latexify.eval.score.tables import BY_DATASET, Table, build_tables, write_tables
 from latexify.pipeline import latex
-from latexify.shards.format.index import open_split
+from latexify.shards.format.index import SplitIndex, open_split
 from latexify.shards.reading.reader import SampleReader
 
 
@@ -53,11 +53,38 @@ def run(  # noqa: PLR0913  # the stage's contract
         seed=seed,
         predictions=predictions,
         manifest=manifest,
-        writers_of=partial(_writers, shards, manifest=manifest, predictions=predictions),
+        origins_of=partial(_origins, shards, manifest=manifest, predictions=predictions),
         jobs=jobs,
     )
     scored.write(metrics=metrics, plots=plots)
     return scored.result
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origins:
+    """Where samples come from."""
+
+    writers: Sequence[str | None]  # of each sample; None if unknown
+    datasets: Sequence[str] | None = None  # of each sample; None if there is only one
+
+    @classmethod
+    def in_index(cls, index: SplitIndex, keys: Sequence[str]) -> Self:
+        """Look up samples in the shards of an index. Raises LatexifyError if one is damaged, KeyError if missing."""
+        row_of = {key: row for row, key in enumerate(index.keys.to_pylist())}
+        rows = [row_of[key] for key in keys]
+        with SampleReader(index) as reader:
+            writers = [description.get("writer") for description in reader.describe(rows)]
+        if index.dataset_ids is None:
+            return cls(writers=writers)
+        return cls(writers=writers, datasets=[index.datasets[number] for number in index.dataset_ids[rows].tolist()])
+
+    @property
+    def people(self) -> list[str | None]:
+        """The writer of each sample by a name that is unique among all datasets."""
+        if self.datasets is None:
+            return list(self.writers)
+        pairs = zip(self.datasets, self.writers, strict=True)
+        return [f"{dataset}/{writer}" if writer else None for dataset, writer in pairs]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +98,7 @@ class Scored:
 
     def write(self, *, metrics: Path, plots: Path) -> None:
         """Write the JSON file `metrics`, and the tables into the folder `plots`."""
+        (plots / f"{BY_DATASET}.csv").unlink(missing_ok=True)  # of an earlier mixture
         write_tables(plots, self.tables)
         write_parquet(plots / SAMPLES_NAME, self.samples)
         write_json(metrics, self.result)
@@ -82,7 +110,7 @@ def score_predictions(  # noqa: PLR0913  # all but the first are named
     seed: int,
     predictions: Path,
     manifest: Manifest,
-    writers_of: Callable[[Sequence[str]], Sequence[str | None]],
+    origins_of: Callable[[Sequence[str]], Origins],
     name: str = "",
     jobs: int = 1,
 ) -> Scored:
@@ -93,7 +121,7 @@ def score_predictions(  # noqa: PLR0913  # all but the first are named
         seed: Random seed of the bootstrap.
         predictions: The folder.
         manifest: Its manifest.
-        writers_of: Returns the writers of the samples with these keys; None if unknown.
+        origins_of: Returns writers and datasets of the samples with these keys.
         name: What comparisons call the predictions; empty: the folder.
         jobs: Processes that typeset formulas. The figures do not depend on it.
 
@@ -106,7 +134,7 @@ def score_predictions(  # noqa: PLR0913  # all but the first are named
             f"{predictions} does not name its samples (no column 'key'): run `{PREDICTIONS.producer}` again"
         )
     keys: list[str] = pairs.keys.to_pylist()
-    writers = writers_of(keys)
+    origins = origins_of(keys)
     edits = count_edits(pairs.references, pairs.predictions)
     calibration, reliability_table = _measure_calibration(predictions, edits, manifest)
     appearance = None
@@ -120,11 +148,16 @@ def score_predictions(  # noqa: PLR0913  # all but the first are named
         "calibration": calibration,
         "predictions": manifest.fingerprint,
     }
+    if origins.datasets is not None:
+        result["datasets"] = rates_by_group(edits, origins.datasets, **resampling)
     return Scored(
         system=system,
         result=result,
-        tables={"reliability": reliability_table, **build_tables(system, writers=writers, **resampling)},
-        samples=samples_table(system, keys=keys, writers=writers),
+        tables={
+            "reliability": reliability_table,
+            **build_tables(system, writers=origins.people, datasets=origins.datasets, **resampling),
+        },
+        samples=samples_table(system, keys=keys, origins=origins),
     )
 
 
@@ -144,21 +177,20 @@ def _measure_calibration(predictions: Path, edits: Edits, manifest: Manifest) ->
     return {"is_calibrated": is_calibrated, **errors}, rows
 
 
-def _writers(shards: Location, keys: Sequence[str], *, manifest: Manifest, predictions: Path) -> list[str | None]:
-    """The writer of each sample as recorded in the shards; None if unknown."""
+def _origins(shards: Location, keys: Sequence[str], *, manifest: Manifest, predictions: Path) -> Origins:
+    """Writer and dataset of each sample as recorded in the shards."""
     require_input(manifest, read_manifest(shards, SHARDS), where=predictions)
     index = open_split(shards, manifest.params["split"])
-    row_of = {key: row for row, key in enumerate(index.keys.to_pylist())}
-    unknown = next((key for key in keys if key not in row_of), None)
+    known = set(index.keys.to_pylist())
+    unknown = next((key for key in keys if key not in known), None)
     if unknown is not None:
         raise LatexifyError(
             f"{predictions} has sample {unknown!r}, {shards} does not: run `{PREDICTIONS.producer}` again"
         )
-    with SampleReader(index) as reader:
-        return [description.get("writer") for description in reader.describe([row_of[key] for key in keys])]
+    return Origins.in_index(index, keys)
 
 
-def samples_table(system: System, *, keys: Sequence[str], writers: Sequence[str | None]) -> pa.Table:
+def samples_table(system: System, *, keys: Sequence[str], origins: Origins) -> pa.Table:
     """Build one row for each sample: its counts, and the slices it belongs to."""
     columns: dict[str, Any] = {"key": pa.array(keys, pa.string())}
     columns |= {field.name: pa.array(getattr(system.edits, field.name).astype(np.int32)) for field in EDITS}
@@ -166,7 +198,9 @@ def samples_table(system: System, *, keys: Sequence[str], writers: Sequence[str 
         columns["renders"] = pa.array(system.appearance.renders)
         columns["visual"] = pa.array(system.appearance.visual, pa.float64(), from_pandas=True)
     columns["source"] = pa.array([source_of(key) for key in keys], pa.string())
-    columns["writer"] = pa.array(writers, pa.string())
+    columns["writer"] = pa.array(origins.writers, pa.string())
+    if origins.datasets is not None:
+        columns["dataset"] = pa.array(origins.datasets, pa.string())
     of_each = structures_of_each(system.pairs.references)
     structures = [[name for name in STRUCTURES if name in names] for names in of_each]
     columns["structures"] = pa.array(structures, pa.list_(pa.string()))

@@ -64,10 +64,19 @@ def format_summary(result: Mapping[str, Any]) -> str:
         [
             describe_samples(result),
             *(f"{metric.title:<22}{_format_rate(result[metric.name])}" for metric in METRICS if metric.name in result),
+            *_dataset_lines(result.get("datasets", {})),
             *_calibration_lines(result.get("calibration")),
             f"best constant answer: {constant['cer']:.1%} character error rate, with {constant['answer']!r}",
         ]
     )
+
+
+def _dataset_lines(datasets: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    return [
+        f"{name:<22}{_format_rate(rates['exact_match'])} exact of {rates['num_samples']:,}, "
+        f"character error rate {_format_rate(rates['cer']).strip()}"
+        for name, rates in datasets.items()
+    ]
 
 
 def describe_samples(result: Mapping[str, Any]) -> str:

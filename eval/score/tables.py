@@ -20,14 +20,25 @@ from latexify.eval.score.summary import System
 
 Table = list[dict[str, Any]]
 
+BY_DATASET = "error_by_dataset"
+"""The table that is there only if there are several datasets."""
+
 CONFUSIONS_SHOWN = 1000
 """Maximum rows of confusions.csv: in a large split, confusions that occur once or twice are not a pattern."""
 
 
 def build_tables(
-    system: System, *, writers: Sequence[str | None] | None = None, num_resamples: int, seed: int
+    system: System,
+    *,
+    writers: Sequence[str | None] | None = None,
+    datasets: Sequence[str] | None = None,
+    num_resamples: int,
+    seed: int,
 ) -> dict[str, Table]:
-    """Build every table, by file name. The table by source needs keys, the table by writer needs writers."""
+    """Build every table, by file name.
+
+    The table by source needs keys, the tables by writer and by dataset need those of each sample.
+    """
     resampling: dict[str, Any] = {"num_resamples": num_resamples, "seed": seed}
     edits, pairs = system.edits, system.pairs
     confusions = count_confusions(pairs.references, pairs.predictions)
@@ -44,6 +55,8 @@ def build_tables(
         tables["error_by_source"] = error_by_group(edits, sources, column="source", **resampling)
     if writers is not None:
         tables["error_by_writer"] = error_by_group(edits, writers, column="writer", **resampling)
+    if datasets is not None:
+        tables[BY_DATASET] = error_by_group(edits, datasets, column="dataset", **resampling)
     return tables
 
 

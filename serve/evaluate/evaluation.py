@@ -153,7 +153,7 @@ def _evaluate(settings: EvaluationSettings, *, model: Path, name: str, test_set:
             seed=settings.seed,
             predictions=out,
             manifest=manifest,
-            writers_of=test_set.writers,
+            origins_of=test_set.origins,
             name=name,
             jobs=settings.jobs,
         )
@@ -178,7 +178,7 @@ def _write_report(  # noqa: PLR0913  # all but two are named
         rows=read_rows(out / PREDICTIONS_NAME, out / SAMPLES_NAME),
         score=scored.result,
         stages={"evaluate": test_set.account.metrics(settings.predict.split)},
-        tables=read_tables(out),
+        tables=read_tables(out, score=scored.result),
         history=read_history(model, needed=False),
         how_to_list=[f"latexify inspect {REJECTS_NAME}"],
     )

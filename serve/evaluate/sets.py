@@ -12,21 +12,21 @@ import numpy.typing as npt
 
 from latexify.artifacts.location import Location
 from latexify.artifacts.manifest import Manifest, canonical_json, read_manifest
-from latexify.artifacts.names import ARTIFACTS, INKS, MANIFEST_NAME, SHARDS
+from latexify.artifacts.names import ARTIFACTS, DATASETS_KEY, INKS, MANIFEST_NAME, SHARDS
 from latexify.common.errors import LatexifyError
 from latexify.eval.metrics.structure import symbols_of
 from latexify.eval.predict.fit import describe
 from latexify.eval.predict.samples import EvaluationSample, EvaluationSamples, Rows, ShardSamples
+from latexify.eval.score.stage import Origins
 from latexify.pipeline.config import LABEL_ANNOTATIONS
 from latexify.pipeline.drawing.pictures import draw_rows, sizes_of
-from latexify.pipeline.inks.ink import Ink, StrokeColumns
+from latexify.pipeline.inks.ink import Ink, StrokeColumns, dataset_of
 from latexify.pipeline.inks.table import content_hashes, picture_hash, read_inks
 from latexify.serve.evaluate.account import Account
 from latexify.serve.evaluate.inks import LabelledInks, read_labelled_inks
 from latexify.serve.evaluate.pictures import Treatments, hold_pictures, read_labelled_pictures
 from latexify.serve.recognizer import canvas_of
 from latexify.shards.format.index import SplitIndex, open_split
-from latexify.shards.reading.reader import SampleReader
 from latexify.trainer.model.canvas import Geometry
 
 DRAWN_AT_ONCE = 64
@@ -43,8 +43,8 @@ class EvaluationSet(Protocol):
     def inputs(self) -> Mapping[str, str]:
         """Fingerprints of what it consists of, by kind."""
 
-    def writers(self, keys: Sequence[str]) -> list[str | None]:
-        """Return the writers of samples; None if unknown."""
+    def origins(self, keys: Sequence[str]) -> Origins:
+        """Return writers and datasets of samples."""
 
     def samples(self, geometry: Geometry) -> AbstractContextManager[EvaluationSamples]:
         """Open its samples, as a model of this canvas needs them. Raises LatexifyError if they cannot be drawn so."""
@@ -97,11 +97,13 @@ class InkSet:
     inks: Sequence[Ink]  # in the order of their keys
     account: Account
     inputs: Mapping[str, str]
+    is_mixture: bool = False  # whether they are of several datasets
 
-    def writers(self, keys: Sequence[str]) -> list[str | None]:
+    def origins(self, keys: Sequence[str]) -> Origins:
         """See `EvaluationSet`."""
         writers = {ink.key: ink.writer for ink in self.inks}
-        return [writers[key] for key in keys]
+        datasets = [dataset_of(key) for key in keys] if self.is_mixture else None
+        return Origins(writers=[writers[key] for key in keys], datasets=datasets)
 
     def samples(self, geometry: Geometry) -> AbstractContextManager[EvaluationSamples]:
         """See `EvaluationSet`."""
@@ -127,11 +129,9 @@ class ShardSet:
         """See `EvaluationSet`."""
         return {SHARDS.kind: self.manifest.fingerprint}
 
-    def writers(self, keys: Sequence[str]) -> list[str | None]:
+    def origins(self, keys: Sequence[str]) -> Origins:
         """See `EvaluationSet`."""
-        row_of = {key: row for row, key in enumerate(self.index.keys.to_pylist())}
-        with SampleReader(self.index) as reader:
-            return [description.get("writer") for description in reader.describe([row_of[key] for key in keys])]
+        return Origins.in_index(self.index, keys)
 
     @contextmanager
     def samples(self, geometry: Geometry) -> Iterator[EvaluationSamples]:
@@ -217,7 +217,12 @@ def _ink_set(folder: Location, *, split: str) -> InkSet:
     inks = sorted((ink for ink in read_inks(folder) if ink.split == split), key=lambda ink: ink.key)
     if not inks:
         raise LatexifyError(f"{folder} has no ink of the split {split!r}: name another with --split")
-    return InkSet(inks=inks, account=Account(num_scored=len(inks)), inputs={INKS.kind: manifest.fingerprint})
+    return InkSet(
+        inks=inks,
+        account=Account(num_scored=len(inks)),
+        inputs={INKS.kind: manifest.fingerprint},
+        is_mixture=DATASETS_KEY in manifest.content,
+    )
 
 
 def _kind(folder: Location) -> str:

@@ -10,19 +10,27 @@ import pytest
 from benchmarks.destroy.shard_damage import Here
 from latexify.artifacts.files import read_parquet
 from latexify.artifacts.manifest import read_manifest
-from latexify.artifacts.names import INKS, SHARDS, SOURCE
+from latexify.artifacts.names import INKS, MODEL, SHARDS, SOURCE
 from latexify.common.errors import LatexifyError
+from latexify.eval.compare.columns import Pairs
+from latexify.eval.metrics.edits import count_edits
+from latexify.eval.report.figures import draw_figures
+from latexify.eval.report.inputs import read_tables
+from latexify.eval.score.stage import Scored
+from latexify.eval.score.summary import System, format_summary
 from latexify.pipeline.config import ComposedParams, CrohmeParams, ImagesParams, InkmlParams, LabelShares
 from latexify.pipeline.inks.table import read_inks
 from latexify.pipeline.inspect.entry import Choice
 from latexify.pipeline.inspect.inspect import inspect
 from latexify.pipeline.source import stage as source
+from latexify.serve.evaluate.pictures import Treatments
+from latexify.serve.evaluate.sets import open_set
 from latexify.shards.format.index import open_split
 from latexify.shards.reading.mixture import Mixture
 from latexify.shards.verify.verify import verify
 from tests.support.mixture_data import NUM_INPUTS, SECTIONS, run_ingest, run_source, write_mixture
 from tests.support.picture_data import rejects, run_rasterize
-from tests.support.small_project import bytes_of
+from tests.support.small_project import bytes_of, train_and_judge
 
 WEIGHTS = {"crohme": 1.0, "inkml": 2.0, "images": 0.5}
 
@@ -30,7 +38,7 @@ WEIGHTS = {"crohme": 1.0, "inkml": 2.0, "images": 0.5}
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The offline stages, run on the mixture."""
-    at = tmp_path_factory.mktemp("mixture")
+    at = tmp_path_factory.mktemp("mixture") / "data"
     write_mixture(at / "raw")
     run_source(at)
     run_ingest(at)
@@ -200,3 +208,59 @@ def test_labels_split_by_different_fractions_are_named(
     other = InkmlParams(paths=["mine"], label_annotations=["latex"], test_fraction=0.3)
     run_source(tmp_path, inkml=other, images=pictures)
     assert "source: inkml and images are split by label, but by different fractions" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def judged(data: Path) -> Path:
+    """The project with a model of two steps, and its figures."""
+    train_and_judge(data.parent, weights=WEIGHTS)
+    return data.parent
+
+
+def test_figures_are_of_each_dataset(judged: Path) -> None:
+    """One figure for inks and pictures together hides that a model reads only one of them."""
+    result = json.loads((judged / "metrics/score.json").read_text())
+    assert {name: rates["num_samples"] for name, rates in result["datasets"].items()} == {
+        "crohme": 4,
+        "images": 2,
+        "inkml": 2,
+    }
+    edits = sum(rates["num_samples"] * rates["exact_match"]["value"] for rates in result["datasets"].values())
+    assert edits == pytest.approx(result["num_samples"] * result["exact_match"]["value"])
+    assert "images                " in format_summary(result)
+    rows = read_tables(judged / "data/plots", score=result)["error_by_dataset"]
+    assert [(row["dataset"], row["num_samples"]) for row in rows] == [("crohme", "4"), ("images", "2"), ("inkml", "2")]
+    assert float(rows[0]["cer"]) == result["datasets"]["crohme"]["cer"]["value"]
+    writers = read_tables(judged / "data/plots", score=result)["error_by_writer"]
+    assert {"crohme/w0", "inkml/w0", "unknown"} <= {row["writer"] for row in writers}
+    figures = draw_figures([], read_tables(judged / "data/plots", score=result), result)
+    assert "Error rate by dataset" in {figure.title for figure in figures.slices}
+
+
+def test_figures_of_one_dataset_leave_no_table_of_the_mixture(judged: Path, tmp_path: Path) -> None:
+    """The report would show the figures of an earlier training."""
+    shutil.copytree(judged / "data/plots", tmp_path / "plots")
+    samples = read_parquet(tmp_path / "plots/samples.parquet")
+    assert samples["dataset"].to_pylist() == [key.split("/")[0] for key in samples["key"].to_pylist()]
+    edits = count_edits(["x"], ["y"])
+    system = System(name="", pairs=Pairs(references=["x"], predictions=["y"], keys=None), edits=edits, appearance=None)
+    Scored(system=system, result={}, tables={}, samples=samples).write(
+        metrics=tmp_path / "score.json", plots=tmp_path / "plots"
+    )
+    assert not (tmp_path / "plots/error_by_dataset.csv").exists()
+
+
+def test_the_manifest_of_the_model_has_the_weights(judged: Path) -> None:
+    """Two runs with other weights would otherwise be taken for one."""
+    assert read_manifest(judged / "data/model", MODEL).params["datasets"] == WEIGHTS
+
+
+@pytest.mark.parametrize("folder", ["shards", "inks"])
+def test_an_evaluation_of_a_mixture_has_figures_of_each(judged: Path, folder: str) -> None:
+    """`latexify evaluate data/shards` must say no less than `latexify score`."""
+    path = judged / "data" / folder
+    opened = open_set([path], names=[folder], labels=None, lists=[], split="test", inks=path, treatments=Treatments())
+    keys = open_split(judged / "data/shards", "test").keys.to_pylist()
+    origins = opened.origins(keys)
+    assert origins.datasets == [key.split("/")[0] for key in keys]
+    assert {"crohme/w0", "inkml/w0", None} <= set(origins.people)

@@ -1,5 +1,6 @@
 """A small project whose offline half was run on this machine: what clusters and object stores are compared with."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -59,8 +60,11 @@ def bytes_of(folder: Location) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in paths}
 
 
-def train_and_judge(root: Path) -> None:
-    """Run the other stages up to the figures, for two steps of training, on the project in `root`."""
+def train_and_judge(root: Path, *, weights: Mapping[str, float] | None = None) -> None:
+    """Run the other stages up to the figures, for two steps of training, on the project in `root`.
+
+    weights: of its datasets, if there are several.
+    """
     from latexify.eval.config import PredictParams, ScoreParams
     from latexify.eval.predict import stage as predict
     from latexify.eval.score import stage as score  # torch loads only where it is needed
@@ -78,6 +82,7 @@ def train_and_judge(root: Path) -> None:
         tokenizer=data / "tokenizer",
         runs=root / "runs",
         device="cpu",
+        weights=weights,
     ) as trainer:
         train.run(trainer, out=data / "model", metrics=metrics / "train.json")
     quick = PredictParams(max_new_tokens=8)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from latexify.common.errors import LatexifyError
 from latexify.common.package_data import default_model
-from latexify.eval.predict.calibration import confidence_of, read_calibration, share_rest
+from latexify.eval.predict.calibration import Line, confidence_of, read_calibration, share_rest
 from latexify.pipeline.config import MAX_FILE_BYTES, MAX_POINTS
 from latexify.pipeline.drawing.draw import Canvas, draw_ink
 from latexify.pipeline.inks.ink import Stroke
@@ -214,21 +214,23 @@ class Recognizer:
             num_drawings=num_drawings,
             constraint=constraint,
         )
-        formulas = [self._to_latex(of_picture) for of_picture in hypotheses]
+        calibration = self._calibration
+        line = None if calibration is None else calibration.line(num_beams=num_beams, num_drawings=num_drawings)
+        formulas = [self._to_latex(of_picture, line) for of_picture in hypotheses]
         elapsed_s = (time.perf_counter() - started) / len(pictures)
         return [
             Recognition(latex=best.latex, confidence=best.confidence, alternatives=others, elapsed_s=elapsed_s)
             for best, *others in formulas
         ]
 
-    def _to_latex(self, hypotheses: list[Hypothesis]) -> list[LatexHypothesis]:
+    def _to_latex(self, hypotheses: list[Hypothesis], line: Line | None) -> list[LatexHypothesis]:
         """Convert to LaTeX, the best first; hypotheses that are the same formula become one, with their sum."""
         texts = self._trained.texts([hypothesis.ids for hypothesis in hypotheses])
         probabilities: dict[str, float] = {}
         for text, hypothesis in zip(texts, hypotheses, strict=True):
             latex = normalize(text)
             probabilities[latex] = probabilities.get(latex, 0.0) + hypothesis.probability
-        best = confidence_of(hypotheses[0].confidence, finished=hypotheses[0].finished, calibration=self._calibration)
+        best = confidence_of(hypotheses[0].confidence, finished=hypotheses[0].finished, line=line)
         confidences = [best, *share_rest(best, list(probabilities.values()))]
         formulas = [
             LatexHypothesis(latex=text, confidence=c) for text, c in zip(probabilities, confidences, strict=True)

@@ -20,7 +20,7 @@ from latexify.eval.config import ScoreParams
 from latexify.eval.metrics.edits import Edits, count_edits
 from latexify.eval.metrics.reliability import calibration_error, reliability
 from latexify.eval.metrics.visual import VisualScorer, measure_appearance
-from latexify.eval.predict.calibration import confidence_of, read_calibration
+from latexify.eval.predict.calibration import Calibration, Line, confidence_of, read_calibration
 from latexify.eval.score.summary import System, summarize
 from latexify.eval.score.tables import build_tables
 from latexify.params import Params
@@ -102,7 +102,7 @@ def measure(archive: Path) -> dict[str, Any]:
             **summarize(system, **resampling),
             "num_unfinished": sum(not hypothesis.finished for hypothesis in hypotheses),
             "calibration": {
-                "ece": _calibration_error(hypotheses, edits, calibration),
+                "ece": _calibration_error(hypotheses, edits, _line(calibration, decoding)),
                 "error_raw": calibration_error(
                     reliability([hypothesis.confidence for hypothesis in hypotheses], edits.symbol_errors == 0)
                 ),
@@ -178,10 +178,15 @@ def _recognize(
     return [hypotheses[i] for i in range(len(pictures))]
 
 
-def _calibration_error(hypotheses: Sequence[Hypothesis], edits: Edits, calibration: Any) -> float:
+def _line(calibration: Calibration | None, decoding: Decoding) -> Line | None:
+    if calibration is None:
+        return None
+    return calibration.line(num_beams=decoding.num_beams, num_drawings=decoding.num_drawings)
+
+
+def _calibration_error(hypotheses: Sequence[Hypothesis], edits: Edits, line: Line | None) -> float:
     confidences = [
-        confidence_of(hypothesis.confidence, finished=hypothesis.finished, calibration=calibration)
-        for hypothesis in hypotheses
+        confidence_of(hypothesis.confidence, finished=hypothesis.finished, line=line) for hypothesis in hypotheses
     ]
     return calibration_error(reliability(confidences, edits.symbol_errors == 0))
 

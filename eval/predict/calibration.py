@@ -3,11 +3,14 @@
 The map is Platt's (1999): a line between the log-odds of both, fitted to validation predictions. It has two numbers, so
 a few hundred predictions are enough. It is monotone, so it keeps their order. Unlike a temperature alone, it can also
 correct a model that is overconfident everywhere. Isotonic regression would need thousands of predictions.
+
+Each search has a line of its own: the best of several beams, or of the votes of several drawings, is more often right
+at the same probability.
 """
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,16 +29,18 @@ NUM_ITERATIONS = 100
 Float64 = npt.NDArray[np.float64]
 
 
+GREEDY, BEAMS, DRAWINGS = "greedy", "beams", "drawings"
+"""The kinds of searches, by what is searched."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Calibration:
+class Line:
     """The map, `sigmoid(offset + slope * log-odds of the probability)`, and what it was fitted to."""
 
     slope: float  # at least 0
     offset: float  # log-odds of being right at probability 0.5
-    model: str  # fingerprint
-    num_samples: int  # validation predictions (greedy) that it was fitted to
+    num_samples: int  # validation predictions that it was fitted to
     num_right: int  # of these
-    normalizer_version: int  # of the normal form that decides what is right
 
     def confidence(self, probability: float) -> float:
         """Return the fraction of predictions of this probability that are right; both 0 to 1."""
@@ -44,11 +49,29 @@ class Calibration:
         return 1 / (1 + math.exp(min(-odds, 700.0)))  # larger exponents overflow
 
 
-def confidence_of(probability: float, *, finished: bool, calibration: Calibration | None) -> float:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """The lines of a model, by kind of search."""
+
+    model: str  # fingerprint
+    normalizer_version: int  # of the normal form that decides what is right
+    searches: Mapping[str, Line]  # GREEDY, and any of BEAMS and DRAWINGS
+
+    def line(self, *, num_beams: int, num_drawings: int = 1) -> Line:
+        """Return the line of a search; where it was not fitted, that of the nearest simpler one."""
+        kinds = [GREEDY]
+        if num_beams > 1 or num_drawings > 1:
+            kinds.append(BEAMS)
+        if num_drawings > 1:
+            kinds.append(DRAWINGS)
+        return next(self.searches[kind] for kind in reversed(kinds) if kind in self.searches)
+
+
+def confidence_of(probability: float, *, finished: bool, line: Line | None) -> float:
     """Return a confidence, 0 to 1: 0 if the prediction is unfinished, the probability without a calibration."""
     if not finished:
         return 0.0
-    return probability if calibration is None else calibration.confidence(probability)
+    return probability if line is None else line.confidence(probability)
 
 
 def share_rest(best: float, probabilities: Sequence[float]) -> list[float]:
@@ -126,14 +149,13 @@ def read_calibration(model: Path, *, fingerprint: str) -> Calibration | None:
     """
     path = model / CALIBRATION_NAME
     try:
-        raw: Any = json.loads(path.read_text(encoding="utf-8"))
-        calibration = Calibration(**raw)
-        numbers = float(calibration.slope), float(calibration.offset)
+        calibration = _parse(json.loads(path.read_text(encoding="utf-8")))
+        numbers = [(float(line.slope), float(line.offset)) for line in calibration.searches.values()]
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise LatexifyError(f"{path} is damaged ({error}): run `{CALIBRATE}` again, or remove it") from None
-    if not all(map(math.isfinite, numbers)) or calibration.slope < 0:
+    if not all(math.isfinite(slope) and math.isfinite(offset) and slope >= 0 for slope, offset in numbers):
         raise LatexifyError(f"{path} has a slope or offset that is not valid: run `{CALIBRATE}` again, or remove it")
     if calibration.model != fingerprint:
         raise LatexifyError(
@@ -141,3 +163,14 @@ def read_calibration(model: Path, *, fingerprint: str) -> Calibration | None:
             "or remove it"
         )
     return calibration
+
+
+def _parse(raw: Any) -> Calibration:
+    """Raises ValueError, TypeError, KeyError or AttributeError if it is no calibration."""
+    facts = dict(raw)
+    if "searches" not in facts:  # written before searches had lines of their own: that of greedy search
+        facts["searches"] = {GREEDY: {name: facts.pop(name) for name in Line.__dataclass_fields__}}
+    searches = {str(kind): Line(**line) for kind, line in facts.pop("searches").items()}
+    if GREEDY not in searches:
+        raise ValueError("it has no line for greedy search")
+    return Calibration(**facts, searches=searches)

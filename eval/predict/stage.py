@@ -15,7 +15,7 @@ from latexify.artifacts.manifest import Manifest, read_manifest, write_manifest
 from latexify.artifacts.names import MANIFEST_NAME, MODEL, PREDICTIONS, PREDICTIONS_NAME, SHARDS
 from latexify.common.progress import Progress
 from latexify.eval.config import PredictParams
-from latexify.eval.predict.calibration import Calibration, confidence_of, read_calibration
+from latexify.eval.predict.calibration import Line, confidence_of, read_calibration
 from latexify.eval.predict.decoding import DecodedSample, Predictor, decode, open_predictor
 from latexify.eval.predict.fit import require_canvas, require_tokens
 from latexify.eval.predict.samples import EvaluationSamples, ShardSamples
@@ -67,7 +67,7 @@ def run(  # noqa: PLR0913  # the stage's contract
     if not is_named:
         require_tokens(predictor.trained, shards_manifest, index=index, model=model)
     with ShardSamples(index) as samples:
-        predictions = predict(predictor, samples, calibration=calibration_of(predictor, model=model))
+        predictions = predict(predictor, samples, line=line_of(predictor, model=model))
     out.mkdir(parents=True, exist_ok=True)
     (out / MANIFEST_NAME).unlink(missing_ok=True)
     pq.write_table(predictions.table, out / PREDICTIONS_NAME, compression="zstd")
@@ -84,7 +84,7 @@ class Predictions:
     summary: dict[str, Any]
 
 
-def predict(predictor: Predictor, samples: EvaluationSamples, *, calibration: Calibration | None) -> Predictions:
+def predict(predictor: Predictor, samples: EvaluationSamples, *, line: Line | None) -> Predictions:
     """Predict all samples, in their order. Raises LatexifyError if a batch does not fit into the device's memory."""
     started = time.perf_counter()
     decoded = _decode_all(predictor, samples)
@@ -93,15 +93,19 @@ def predict(predictor: Predictor, samples: EvaluationSamples, *, calibration: Ca
         "num_samples": len(decoded),
         "num_unfinished": sum(not sample.finished for sample in decoded),
         "is_constrained": predictor.constraint is not None,
-        "is_calibrated": calibration is not None,
+        "is_calibrated": line is not None,
         "seconds": round(elapsed_s, 2),
     }
-    return Predictions(table=_make_table(decoded, calibration), summary=summary)
+    return Predictions(table=_make_table(decoded, line), summary=summary)
 
 
-def calibration_of(predictor: Predictor, *, model: Path) -> Calibration | None:
-    """Read the calibration of the predictor's model; None if it has none."""
-    return read_calibration(model, fingerprint=predictor.trained.manifest.fingerprint)
+def line_of(predictor: Predictor, *, model: Path) -> Line | None:
+    """Read the calibration of the predictor's model for its search; None if it has none."""
+    calibration = read_calibration(model, fingerprint=predictor.trained.manifest.fingerprint)
+    params = predictor.params
+    if calibration is None:
+        return None
+    return calibration.line(num_beams=params.num_beams, num_drawings=params.num_drawings)
 
 
 def predictions_manifest(predictor: Predictor, predictions: Predictions, *, inputs: Mapping[str, str]) -> Manifest:
@@ -132,10 +136,10 @@ def _decode_all(predictor: Predictor, samples: EvaluationSamples) -> list[Decode
     return [decoded[row] for row in range(num_samples)]
 
 
-def _make_table(samples: list[DecodedSample], calibration: Calibration | None) -> pa.Table:
+def _make_table(samples: list[DecodedSample], line: Line | None) -> pa.Table:
     """Make a table of PREDICTION_SCHEMA, which leaves out the samples' other fields."""
     rows = []
     for sample in samples:
-        confidence = confidence_of(sample.probability, finished=sample.finished, calibration=calibration)
+        confidence = confidence_of(sample.probability, finished=sample.finished, line=line)
         rows.append({**asdict(sample), "confidence": confidence})
     return pa.Table.from_pylist(rows, schema=PREDICTION_SCHEMA)

@@ -100,12 +100,17 @@ def calibrate(
             help="Model folder, which is changed. Default: data/model, the one trained here.", show_default=False
         ),
     ] = None,
+    drawings: Annotated[
+        bool,
+        typer.Option("--drawings/--no-drawings", help="Also fit the votes of seven drawings, which takes far longer."),
+    ] = False,
     device: Device = None,
 ) -> None:
-    """Calibrate a model's confidences on the validation inks. `train` already does this."""
+    """Calibrate a model's confidences on the validation inks, by kind of search. `train` already does this."""
     workspace: Workspace = context.obj
     with extra_needed("evaluate"):
         from latexify.eval.predict import calibrate as command
+        from latexify.eval.predict.calibration import DRAWINGS
 
     folder = model or workspace.data("model")
     if model is None and not is_model(folder):
@@ -113,6 +118,9 @@ def calibrate(
             f"{folder} holds no model to calibrate: run `latexify train`, or name one with --model (the installed one "
             "is calibrated already and stays as it is)"
         )
-    fit = command.run(folder, shards=workspace.shards, seed=workspace.params_or_defaults.seed, device=device)
-    num_right = f"{fit.num_right} of {fit.num_samples} validation inks right"
-    print(f"{folder}: {num_right}; log-odds x {fit.slope} + {fit.offset}")
+    kinds = [kind for kind in command.SEARCHES if drawings or kind != DRAWINGS]
+    seed = workspace.params_or_defaults.seed
+    calibration = command.run(folder, shards=workspace.shards, seed=seed, device=device, kinds=kinds)
+    for kind, line in calibration.searches.items():
+        num_right = f"{line.num_right} of {line.num_samples} validation inks right"
+        print(f"{folder}: {kind}: {num_right}; log-odds x {line.slope} + {line.offset}")

@@ -27,7 +27,7 @@ from latexify.eval.compare.files import MAX_FILES, compare_systems
 from latexify.eval.config import PredictParams, ReportParams, ScoreParams
 from latexify.eval.predict.decoding import open_predictor
 from latexify.eval.predict.samples import EvaluationSamples
-from latexify.eval.predict.stage import calibration_of, predict, predictions_manifest
+from latexify.eval.predict.stage import line_of, predict, predictions_manifest
 from latexify.eval.report.inputs import ReportInputs, read_history, read_rows, read_tables
 from latexify.eval.report.previous_run import NoPreviousRun
 from latexify.eval.report.stage import build_page
@@ -144,7 +144,7 @@ def _evaluate(settings: EvaluationSettings, *, model: Path, name: str, test_set:
     """Evaluate one model, and write its results into `out`."""
     predictor = open_predictor(settings.predict, model=model, device=settings.device)
     with test_set.samples(predictor.trained.geometry) as samples:
-        predictions = predict(predictor, samples, calibration=calibration_of(predictor, model=model))
+        predictions = predict(predictor, samples, line=line_of(predictor, model=model))
         manifest = predictions_manifest(predictor, predictions, inputs=test_set.inputs)
         out.mkdir(parents=True, exist_ok=True)
         pq.write_table(predictions.table, out / PREDICTIONS_NAME, compression="zstd")

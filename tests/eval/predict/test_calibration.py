@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,11 @@ from latexify.eval.metrics.reliability import calibration_error, reliability
 from latexify.eval.predict import calibrate
 from latexify.eval.predict import stage as predict
 from latexify.eval.predict.calibration import (
+    BEAMS,
+    DRAWINGS,
+    GREEDY,
     Calibration,
+    Line,
     confidence_of,
     fit_line,
     read_calibration,
@@ -27,13 +32,19 @@ from latexify.eval.predict.calibration import (
 )
 from latexify.eval.report.charts import Dot, reliability_chart
 from latexify.serve.recognizer import Recognizer
+from latexify.shards.format.index import open_split
 from tests.support.reading_models import export_folder, make_loaded, random_pictures
 from tests.support.trainer_data import make_shards
 
 
+def line(*, slope: float, offset: float) -> Line:
+    """A line, as if it had been fitted."""
+    return Line(slope=slope, offset=offset, num_samples=10, num_right=5)
+
+
 def calibration(*, slope: float, offset: float, model: str = "") -> Calibration:
     """A calibration with this line."""
-    return Calibration(slope=slope, offset=offset, model=model, num_samples=10, num_right=5, normalizer_version=2)
+    return Calibration(model=model, normalizer_version=2, searches={GREEDY: line(slope=slope, offset=offset)})
 
 
 def sigmoid(odds: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -61,7 +72,7 @@ def test_confidence_is_better_on_unseen_predictions() -> None:
     """A confidence of 80 % should mean that four of five are right."""
     slope, offset = fit_line(*answers(500, slope=1.6, offset=-3.1, seed=2))
     probabilities, is_right = answers(5000, slope=1.6, offset=-3.1, seed=3)
-    fitted = calibration(slope=slope, offset=offset)
+    fitted = line(slope=slope, offset=offset)
     before = calibration_error(reliability(probabilities, is_right))
     after = calibration_error(reliability([fitted.confidence(p) for p in probabilities], is_right))
     assert before > 0.15
@@ -75,7 +86,7 @@ def test_confidence_is_better_on_unseen_predictions() -> None:
 )
 def test_confidence_keeps_the_order_and_is_a_share(slope: float, offset: float, probabilities: list[float]) -> None:
     """Alternatives must stay best first, and no fraction is above 100 %."""
-    confidences = [calibration(slope=slope, offset=offset).confidence(p) for p in probabilities]
+    confidences = [line(slope=slope, offset=offset).confidence(p) for p in probabilities]
     assert confidences == sorted(confidences)
     assert all(0 <= value <= 1 for value in confidences)
 
@@ -94,7 +105,7 @@ def test_any_predictions_have_a_line_that_does_not_fall(pairs: list[tuple[float,
 def test_all_confidences_are_equal_if_probable_predictions_are_wrong_more_often() -> None:
     """The probabilities of an untrained model say nothing; only the fraction of right predictions remains."""
     slope, offset = fit_line([0.9] * 20 + [0.1] * 20, [False] * 20 + [True] * 10 + [False] * 10)
-    fitted = calibration(slope=slope, offset=offset)
+    fitted = line(slope=slope, offset=offset)
     assert slope == 0
     assert fitted.confidence(0.9) == pytest.approx(0.25, abs=0.05)
 
@@ -121,11 +132,11 @@ def test_further_readings_share_what_the_first_leaves() -> None:
 
 def test_unfinished_predictions_have_confidence_0() -> None:
     """A long loop consists of very probable tokens."""
-    sure = calibration(slope=1, offset=5)
-    assert confidence_of(0.99, finished=False, calibration=sure) == 0
-    assert confidence_of(0.99, finished=False, calibration=None) == 0
-    assert confidence_of(0.5, finished=True, calibration=None) == 0.5
-    assert confidence_of(0.5, finished=True, calibration=sure) == pytest.approx(1 / (1 + math.exp(-5)))
+    sure = line(slope=1, offset=5)
+    assert confidence_of(0.99, finished=False, line=sure) == 0
+    assert confidence_of(0.99, finished=False, line=None) == 0
+    assert confidence_of(0.5, finished=True, line=None) == 0.5
+    assert confidence_of(0.5, finished=True, line=sure) == pytest.approx(1 / (1 + math.exp(-5)))
 
 
 def test_bins_and_their_error() -> None:
@@ -158,6 +169,9 @@ def test_the_chart_shows_every_bin() -> None:
     [
         ("{", "is damaged"),
         ('{"slope": 1}', "is damaged"),
+        ('{"model": "m", "normalizer_version": 3, "searches": {"beams": {}}}', "is damaged"),
+        ('{"model": "m", "normalizer_version": 3, "searches": {}}', "is damaged"),
+        ('{"model": "m", "normalizer_version": 3, "searches": [1]}', "is damaged"),
         ("[]", "is damaged"),
         ("NaN", "slope or offset that is not valid"),
         ("-1", "slope or offset that is not valid"),
@@ -169,7 +183,9 @@ def test_a_damaged_file_is_one_line(tmp_path: Path, text: str, message: str) -> 
     write_calibration(tmp_path, calibration(slope=1, offset=0, model="m"))
     path = tmp_path / "calibration.json"
     if not text.startswith(("{", "[")):
-        text = json.dumps({**json.loads(path.read_text(encoding="utf-8")), "slope": json.loads(text)})
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw["searches"][GREEDY]["slope"] = json.loads(text)
+        text = json.dumps(raw)
     path.write_text(text, encoding="utf-8")
     with pytest.raises(LatexifyError, match=message):
         read_calibration(tmp_path, fingerprint="m")
@@ -190,8 +206,49 @@ def test_a_calibration_reads_no_more_than_it_may(tmp_path: Path, capsys: pytest.
     model = export_folder(make_loaded("hybrid", tmp_path), tmp_path / "model")
     make_shards(tmp_path / "shards", num_train=2, num_valid=8)
     fitted = calibrate.run(model, shards=tmp_path / "shards", seed=1, device="cpu", max_samples=3)
-    assert fitted.num_samples <= 3
-    assert "calibrate: 3/3 inks" in capsys.readouterr().err
+    assert fitted.searches.keys() == {GREEDY, BEAMS}
+    assert all(each.num_samples <= 3 for each in fitted.searches.values())
+    shown = capsys.readouterr().err
+    assert "calibrate (greedy): 3/3 inks" in shown
+    assert "calibrate (beams): 3/3 inks" in shown
+
+
+def test_a_search_has_its_own_line_or_that_of_a_simpler_one() -> None:
+    """With the line of greedy search, the best of three beams was said to be right too rarely, or too often."""
+    lines = {kind: line(slope=1, offset=number) for number, kind in enumerate((GREEDY, BEAMS, DRAWINGS))}
+    every = Calibration(model="m", normalizer_version=3, searches=lines)
+    assert every.line(num_beams=1) == lines[GREEDY]
+    assert every.line(num_beams=3) == lines[BEAMS]
+    assert every.line(num_beams=1, num_drawings=7) == every.line(num_beams=3, num_drawings=2) == lines[DRAWINGS]
+    some = Calibration(model="m", normalizer_version=3, searches={GREEDY: lines[GREEDY], BEAMS: lines[BEAMS]})
+    assert some.line(num_beams=3, num_drawings=7) == lines[BEAMS]
+    assert calibration(slope=1, offset=0).line(num_beams=3) == line(slope=1, offset=0)
+
+
+def test_a_file_of_before_is_greedy_searchs(tmp_path: Path) -> None:
+    """Models that others have published keep their calibration."""
+    fitted = line(slope=1.5, offset=-2.0)
+    (tmp_path / "calibration.json").write_text(json.dumps({**asdict(fitted), "model": "m", "normalizer_version": 3}))
+    read = read_calibration(tmp_path, fingerprint="m")
+    assert read == Calibration(model="m", normalizer_version=3, searches={GREEDY: fitted})
+
+
+def test_formulas_of_training_are_left_out_where_others_suffice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A third of CROHME's validation formulas are training's: the confidence was too high for all others."""
+    torch.set_num_threads(1)
+    model = export_folder(make_loaded("hybrid", tmp_path), tmp_path / "model")
+    make_shards(tmp_path / "shards", num_train=4, num_valid=8, valid_is_train=True)
+    train, valid = (open_split(tmp_path / "shards", split) for split in ("train", "valid"))
+    unseen = sum(label not in train.labels.to_pylist() for label in valid.labels.to_pylist())
+    assert 0 < unseen < len(valid)
+    monkeypatch.setattr(calibrate, "MIN_UNSEEN", unseen)
+    calibrate.run(model, shards=tmp_path / "shards", seed=1, device="cpu", kinds=[GREEDY])
+    assert f"calibrate (greedy): {unseen}/{unseen} inks" in capsys.readouterr().err
+    monkeypatch.setattr(calibrate, "MIN_UNSEEN", unseen + 1)
+    calibrate.run(model, shards=tmp_path / "shards", seed=1, device="cpu", kinds=[GREEDY])
+    assert f"calibrate (greedy): {len(valid)}/{len(valid)} inks" in capsys.readouterr().err
 
 
 def test_recognize_and_predict_give_calibrated_confidences(tmp_path: Path) -> None:
@@ -208,13 +265,15 @@ def test_recognize_and_predict_give_calibrated_confidences(tmp_path: Path) -> No
     assert (plain.is_calibrated, calibrated.is_calibrated) == (False, True)
     for before, after in zip(plain.read(pictures, num_beams=2), calibrated.read(pictures, num_beams=2), strict=True):
         assert after.latex == before.latex
-        assert after.confidence == pytest.approx(fitted.confidence(before.confidence) if before.confidence else 0)
+        beams = fitted.line(num_beams=2)
+        assert after.confidence == pytest.approx(beams.confidence(before.confidence) if before.confidence else 0)
     params = PredictParams(split="valid", max_new_tokens=20)
     summary = predict.run(params, model=model, shards=tmp_path / "shards", out=tmp_path / "out", device="cpu")
     assert summary["is_calibrated"]
     rows = pq.read_table(tmp_path / "out" / "predictions.parquet").to_pylist()
     assert any(row["confidence"] for row in rows)
     for row in rows:
-        assert row["confidence"] in (0, pytest.approx(fitted.confidence(row["probability"]), abs=1e-6))
+        greedy = fitted.line(num_beams=1)
+        assert row["confidence"] in (0, pytest.approx(greedy.confidence(row["probability"]), abs=1e-6))
     export_folder(loaded, model)
     assert not Recognizer(model, device="cpu").is_calibrated

@@ -45,6 +45,10 @@ class AnnotationNames(Section):
     writers: list[str]
 
 
+COMPOSED_NAMES = AnnotationNames(labels=["label"], writers=["writer"])
+"""Of inks composed from those of several datasets."""
+
+
 class PicturePlan(Section):
     """What to do with pictures, whose labels are in ``labels.parquet`` beside the manifest."""
 

@@ -24,8 +24,8 @@ from latexify.common.section import Section
 from latexify.pipeline.config import ComposedParams, DatasetName
 from latexify.pipeline.engine.engine import Engine
 from latexify.pipeline.inks.table import rejects_table
-from latexify.pipeline.inputs.inputs import AnnotationNames, PicturePlan, SourcePlan
-from latexify.pipeline.inputs.pictures import LABEL_ANNOTATION, WRITER_ANNOTATION, write_labels
+from latexify.pipeline.inputs.inputs import COMPOSED_NAMES, AnnotationNames, PicturePlan, SourcePlan
+from latexify.pipeline.inputs.pictures import write_labels
 from latexify.pipeline.inputs.scan import InputSpec, require_distinct, scan_inputs
 from latexify.pipeline.inputs.splits import HashSplit, HeldOutSplit, InputSplit
 from latexify.pipeline.source.datasets import DATASETS, Context, Listing, PictureListing
@@ -179,8 +179,7 @@ def _with_composed(plan: SourcePlan, composed: ComposedParams, context: Context)
 
     out = context.out
     if plan.datasets:
-        names = AnnotationNames(labels=[LABEL_ANNOTATION], writers=[WRITER_ANNOTATION])
-        plan = plan.model_copy(update={"datasets": {**plan.datasets, COMPOSED_DATASET: names}})
+        plan = plan.model_copy(update={"datasets": {**plan.datasets, COMPOSED_DATASET: COMPOSED_NAMES}})
     tar = out / COMPOSED_NAME
     engine = Engine(backend="loky", jobs=context.jobs)
     counts = compose(composed, plan=plan, base=out, raw=context.raw, seed=context.seed, out=tar, engine=engine)

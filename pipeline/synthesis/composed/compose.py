@@ -13,13 +13,12 @@ from typing import Any
 from joblib import delayed
 
 from latexify.artifacts.location import Location
-from latexify.artifacts.names import COMPOSED_DATASET
 from latexify.common.errors import LatexifyError
 from latexify.common.progress import Progress
 from latexify.pipeline.config import ComposedParams
 from latexify.pipeline.engine.engine import Engine
 from latexify.pipeline.inkml.writer import write_archive
-from latexify.pipeline.inputs.inputs import SourcePlan, resolve_path
+from latexify.pipeline.inputs.inputs import COMPOSED_NAMES, SourcePlan, resolve_path
 from latexify.pipeline.synthesis.composed.bank import Bank, LooseSymbol
 from latexify.pipeline.synthesis.composed.boxed import BoxedFormulas, read_boxed, write_boxed
 from latexify.pipeline.synthesis.composed.composition import ComposedInk, Composer
@@ -55,7 +54,7 @@ def compose(  # noqa: PLR0913  # what, from what, where to, how
     try:
         bank = _bank(params, material, files.symbols, seed=seed)
         labels = _label_source(params, material, bank, raw=raw, folder=folder, engine=engine, refused=refused)
-        names = plan.names_for(COMPOSED_DATASET if plan.datasets else None)
+        names = COMPOSED_NAMES if plan.datasets else plan.names_for(None)
         composer = Composer(
             bank=bank,
             labels=labels,

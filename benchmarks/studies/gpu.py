@@ -7,6 +7,7 @@ computed twice), share of the time spent waiting for data, and peak memory.
 """
 
 import argparse
+import re
 import sys
 import tempfile
 import time
@@ -19,7 +20,8 @@ import pyarrow as pa
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast, VisionEncoderDecoderModel
+from transformers.models.trocr.modeling_trocr import TrOCRAttention
 
 from latexify.artifacts.files import write_parquet
 from latexify.artifacts.manifest import Manifest, write_manifest
@@ -29,7 +31,7 @@ from latexify.shards.format.png import encode_png
 from latexify.shards.format.sample import EncodedSample
 from latexify.shards.format.writer import write_shard
 from latexify.trainer.config import ModelParams, TrainParams
-from latexify.trainer.data.batches import next_batch, open_loader
+from latexify.trainer.data.batches import GlobalBatch, next_batch, open_loader
 from latexify.trainer.data.loader_processes import close_loader
 from latexify.trainer.data.specs import Position
 from latexify.trainer.loop.history import peak_bytes
@@ -63,6 +65,8 @@ class Result:
     flops: float
     wait_share: float
     peak_mib: float
+    calls: int = 0  # launches of kernels a step on a GPU, operators of torch on a CPU
+    waits: int = 0  # how often a step waits for the GPU, or reads a number on a CPU
 
 
 def make_tokenizer(size: int) -> PreTrainedTokenizerFast:
@@ -112,11 +116,13 @@ def measure(index: SplitIndex, params: TrainParams, *, options: argparse.Namespa
         tokenizer=tokenizer,
         height_px=index.height_px,
         width_px=index.width_px,
-        dropout=0.0,
+        dropout=params.dropout,
         seed=1,
     )
     fit_to_device(model, precision=precision, canvas_px=index.height_px * index.width_px)
     stepper = Stepper(model, params, precision=precision, seed=1)
+    if options.plain_attention:
+        use_plain_attention(model)
     is_cuda = precision.device.type == "cuda"
     batches = iter(open_loader(index, params, seed=1, start=Position(), pin_memory=is_cuda))
     wait_s = flops = started = 0.0
@@ -130,6 +136,8 @@ def measure(index: SplitIndex, params: TrainParams, *, options: argparse.Namespa
             stepper.step(batch.micro_batches, learning_rate=1e-5)
         _synchronize(precision.device)
         elapsed_s = time.perf_counter() - started
+        calls, waits = count_calls(stepper, batch, precision.device, trace=options.trace)
+        use_plain_attention(model)  # whose products torch counts on every device
         for micro in batch.micro_batches:
             with FlopCounterMode(display=False) as counter, precision.autocast():
                 token_loss(model, micro.pixels, micro.labels).backward()  # type: ignore[no-untyped-call]
@@ -143,7 +151,33 @@ def measure(index: SplitIndex, params: TrainParams, *, options: argparse.Namespa
         flops=flops,
         wait_share=wait_s / elapsed_s,
         peak_mib=peak_bytes(precision.device) / 2**20,
+        calls=calls,
+        waits=waits,
     )
+
+
+def use_plain_attention(model: VisionEncoderDecoderModel) -> None:
+    """Let the decoder compute its attention as transformers does, and as this project did before."""
+    for module in model.decoder.modules():
+        if isinstance(module, TrOCRAttention):
+            module.__class__ = TrOCRAttention
+
+
+def count_calls(stepper: Stepper, batch: GlobalBatch, device: torch.device, *, trace: Path | None) -> tuple[int, int]:
+    """Return launches and waits of one step. trace: file for the steps' trace, which chrome://tracing shows."""
+    kinds = [torch.profiler.ProfilerActivity.CPU]
+    kinds += [torch.profiler.ProfilerActivity.CUDA] if device.type == "cuda" else []
+    with torch.profiler.profile(activities=kinds) as profile:
+        stepper.step(batch.micro_batches, learning_rate=1e-5)
+        _synchronize(device)
+    if trace is not None:
+        profile.export_chrome_trace(str(trace))
+    counts = {event.key: event.count for event in profile.key_averages()}
+    if device.type == "cuda":
+        launches = sum(count for name, count in counts.items() if re.match(r"cu(da)?(GraphLaunch|Launch)", name))
+        return launches, sum(count for name, count in counts.items() if "Synchronize" in name) - 1  # ours, above
+    operators = sum(count for name, count in counts.items() if name.startswith("aten::"))
+    return operators, counts.get("aten::_local_scalar_dense", 0)
 
 
 def _synchronize(device: torch.device) -> None:
@@ -164,15 +198,15 @@ def peak_flops(device: torch.device, *, tflops: float | None) -> float | None:
 def table(results: list[Result], *, peak: float | None) -> str:
     """Markdown."""
     lines = [
-        "| precision | samples/s | step, s | TFLOP/s | of the peak | waiting for data | peak memory, MiB |",
-        "|---|---:|---:|---:|---:|---:|---:|",
+        "| precision | samples/s | step, s | TFLOP/s | of the peak | waiting | peak MiB | calls | waits |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for one in results:
         rate = one.flops / one.step_s
         share = f"{rate / peak:.1%}" if peak else "unknown"
         lines.append(
             f"| {one.precision} | {one.samples_per_s:.1f} | {one.step_s:.3f} | {rate / 1e12:.2f} | {share} | "
-            f"{one.wait_share:.2%} | {one.peak_mib:.0f} |"
+            f"{one.wait_share:.2%} | {one.peak_mib:.0f} | {one.calls} | {one.waits} |"
         )
     return "\n".join(lines)
 
@@ -192,6 +226,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--plain-attention", action="store_true", help="the decoder's attention as in transformers")
+    parser.add_argument("--extras", action="store_true", help="augmentation 0.5, dropout 0.1 and EMA 0.999")
+    parser.add_argument("--trace", type=Path, default=None, help="file for a trace of one step")
     parser.add_argument("--peak-tflops", type=float, default=None, help="of a device that is not in the table")
     return parser.parse_args(arguments)
 
@@ -208,6 +245,8 @@ def main(arguments: list[str]) -> str:
         gradient_checkpointing=options.gradient_checkpointing,
         compile=options.compile,
     )
+    if options.extras:
+        params = params.model_copy(update={"augment_strength": 0.5, "dropout": 0.1, "ema_decay": 0.999})
     results = []
     with tempfile.TemporaryDirectory() as folder:
         index = make_shards(

@@ -22,7 +22,7 @@ from latexify.trainer.config import ModelParams, TrainParams
 from latexify.trainer.data.batches import MicroBatch, open_loader
 from latexify.trainer.data.loader_processes import close_loader
 from latexify.trainer.data.specs import Position
-from latexify.trainer.loop.loss import LabelPart, TokenLoss, split_labels
+from latexify.trainer.loop.loss import TokenLoss, split_labels, whole_batch
 from latexify.trainer.loop.precision import Precision, choose_precision, fit_to_device
 from latexify.trainer.model.model import make_model
 
@@ -46,7 +46,7 @@ def step_s(loss: TokenLoss, batches: Sequence[MicroBatch], *, precision: Precisi
     """Mean seconds of a forward and backward pass."""
     started = time.perf_counter()
     for batch in batches:
-        parts = split_labels(batch.labels) if is_cut else [LabelPart(rows=None, labels=batch.labels)]
+        parts = split_labels(batch.labels) if is_cut else [whole_batch(batch.labels)]
         with precision.autocast():
             value = loss(batch.pixels, parts)
         value.backward()

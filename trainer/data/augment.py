@@ -1,8 +1,10 @@
 """Augmentation of pictures on the device, different each time that a picture is drawn.
 
-An affine map (one call of `grid_sample` for a batch), thicker or thinner strokes, faint or dark ink, noisy paper.
+An affine map (one call of `grid_sample` for a batch), thicker or thinner strokes, faint or dark ink, noisy paper. What
+a sample needs is computed for the whole batch on the CPU and copied at once, so that a GPU never waits for it.
 """
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -10,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
+
+from latexify.trainer.data.counters import random_bits
 
 MIN_SCALE = 0.7
 """Smallest scale of an ink at full strength. Inks are never enlarged: they fill the canvas already."""
@@ -43,79 +47,85 @@ class Augmentation:
         """
         if self.strength == 0:
             return pixels
-        draws = torch.from_numpy(self._draws(rows, visits=visits)).to(pixels.device)
+        plan = self._plan(rows, visits=visits, aspect=pixels.shape[2] / pixels.shape[1])
+        bits = torch.from_numpy(plan).to(pixels.device, non_blocking=True)
+        values = bits.view(torch.float32)
         ink = (255 - pixels.float()).unsqueeze(1)  # paper is 0, so that padding is paper
-        maps = _inverse_maps(draws, self.strength, aspect=pixels.shape[2] / pixels.shape[1])
-        grid = nn.functional.affine_grid(maps, list(ink.shape), align_corners=False)
+        grid = nn.functional.affine_grid(values[:, :6].reshape(-1, 2, 3), list(ink.shape), align_corners=False)
         bent = nn.functional.grid_sample(ink, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-        bent = _thicken(bent, self.strength * MAX_THICKENING * draws[:, 7]).squeeze(1)
-        bent = bent * (1 + self.strength * MAX_GAIN * draws[:, 6])[:, None, None]
-        # in half of all cases the paper stays clean
-        amplitude = self.strength * MAX_NOISE * draws[:, 8].clamp(min=0)
-        bent = bent + amplitude[:, None, None] * self._noise(bent, rows=rows, visits=visits)
-        return 255 - bent.clamp(0, 255).round().to(torch.uint8)
+        bent = _thicken(bent, values[:, 6], values[:, 7]).flatten(1)
+        bent = bent * values[:, 8:9] + _noise(bits[:, 10:], num_pixels=bent.shape[1]) * values[:, 9:10]
+        return (255 - bent.clamp_(0, 255).round_()).to(torch.uint8).view(pixels.shape)
 
-    def _noise(self, like: torch.Tensor, *, rows: Int64, visits: Int64) -> torch.Tensor:
-        """Return white noise of variance 1 for every pixel, from (seed, visit, row) only: float32, shaped as `like`.
+    def _plan(self, rows: Int64, *, visits: Int64, aspect: float) -> npt.NDArray[np.int32]:
+        """Return what is done to each sample, int32 [batch, 11].
 
-        We hash the index of each pixel, since a generator on the device would have to be seeded for each sample.
+        The columns are bits of float32: six of the affine map, the shares of wider and of narrower strokes, the factor
+        of the ink, the amplitude of the noise. The last is the noise's key.
         """
-        pairs = zip(visits.tolist(), rows.tolist(), strict=True)
-        keys = [np.random.SeedSequence((self.seed, *pair, 1)).generate_state(1)[0] for pair in pairs]
-        key = torch.tensor([int(key) for key in keys], device=like.device)[:, None]
-        number = torch.arange(like[0].numel(), device=like.device)[None]
-        uniform = _hash32(_hash32(number) ^ key).reshape(like.shape).float() / 2.0**32
-        return (uniform - 0.5) * math.sqrt(12)
+        raw = random_bits(rows, NUM_DRAWS + 1, key=(self.seed, 1), visits=visits)
+        draws = (raw[:, :NUM_DRAWS] >> np.uint64(40)) / 2.0**23 - 1  # uniform, -1 to 1
+        thickening = self.strength * MAX_THICKENING * draws[:, 7]
+        # in half of all cases the paper stays clean
+        noise = self.strength * MAX_NOISE * draws[:, 8].clip(min=0)
+        plan = np.empty((len(rows), 11), dtype=np.int32)
+        values = plan.view(np.float32)
+        values[:, :6] = _inverse_maps(draws, self.strength, aspect=aspect).reshape(-1, 6)
+        values[:, 6], values[:, 7] = thickening.clip(min=0), (-thickening / 2).clip(min=0)
+        values[:, 8], values[:, 9] = 1 + self.strength * MAX_GAIN * draws[:, 6], noise
+        plan[:, 10] = (raw[:, NUM_DRAWS] >> np.uint64(32)).astype(np.uint32).view(np.int32)
+        return plan
 
-    def _draws(self, rows: Int64, *, visits: Int64) -> npt.NDArray[np.float32]:
-        """Return uniform numbers from -1 to 1 for each sample: float32 [batch, NUM_DRAWS]."""
-        pairs = zip(visits.tolist(), rows.tolist(), strict=True)
-        seeds = [np.random.SeedSequence((self.seed, *pair)) for pair in pairs]
-        raw = np.stack([np.random.Philox(seed).random_raw(NUM_DRAWS) for seed in seeds])
-        return (raw / 2.0**63 - 1).astype(np.float32)
 
+def _noise(keys: torch.Tensor, *, num_pixels: int) -> torch.Tensor:
+    """Return white noise of variance 1, uniform: float32 [batch, num_pixels]. keys: int32 [batch, 1].
 
-def _hash32(number: torch.Tensor) -> torch.Tensor:
-    """Hash each number to 32 bits: int64 in, int64 from 0 to 2³² - 1 out.
-
-    Source: `lowbias32` of C. Wellons, "Prospecting for hash functions" (2018).
+    We hash the index of each pixel with the key of its picture, since a generator on the device would have to be seeded
+    for each sample. int32 wraps around on all devices.
     """
-    mixed = (number ^ (number >> 16)) * 0x7FEB352D & 0xFFFFFFFF
-    mixed = (mixed ^ (mixed >> 15)) * 0x846CA68B & 0xFFFFFFFF
-    return mixed ^ (mixed >> 16)
+    mixed = _pixel_hashes(num_pixels, keys.device) ^ keys
+    mixed.mul_(0x7FEB352D)
+    mixed.bitwise_xor_(mixed >> 15).mul_(0x846CA68B - 2**32)
+    return mixed * (math.sqrt(3) / 2.0**31)
 
 
-def _thicken(ink: torch.Tensor, amount: torch.Tensor) -> torch.Tensor:
-    """Mix each picture with its dilation (amount above 0) or its erosion (below, at half the effect).
+@functools.lru_cache(maxsize=64)
+def _pixel_hashes(num_pixels: int, device: torch.device) -> torch.Tensor:
+    """Return a random number for each index of a pixel, always the same: int32 [num_pixels]."""
+    bits = random_bits(np.arange(num_pixels), 1, key=(0,))[:, 0] >> np.uint64(32)
+    return torch.from_numpy(bits.astype(np.uint32).view(np.int32)).to(device)
 
-    ink: float32 [batch, 1, height, width], paper 0. amount: float32 [batch], -1 to 1.
+
+def _thicken(ink: torch.Tensor, wider: torch.Tensor, narrower: torch.Tensor) -> torch.Tensor:
+    """Mix each picture with its dilation, or with its erosion.
+
+    ink: float32 [batch, 1, height, width], paper 0. wider, narrower: shares, float32 [batch], 0 to 1; one of them is 0.
     """
-    share = amount[:, None, None, None]
-    wider = nn.functional.max_pool2d(ink, 3, stride=1, padding=1)
-    narrower = -nn.functional.max_pool2d(-ink, 3, stride=1, padding=1)
-    return ink + share.clamp(min=0) * (wider - ink) + (share / 2).clamp(max=0) * (ink - narrower)
+    dilated = nn.functional.max_pool2d(ink, 3, stride=1, padding=1)
+    eroded = nn.functional.max_pool2d(-ink, 3, stride=1, padding=1).neg_()
+    return ink.lerp(dilated, wider[:, None, None, None]).lerp(eroded, narrower[:, None, None, None])
 
 
-def _inverse_maps(draws: torch.Tensor, strength: float, *, aspect: float) -> torch.Tensor:
+def _inverse_maps(draws: npt.NDArray[np.float64], strength: float, *, aspect: float) -> npt.NDArray[np.float64]:
     """Return affine maps from the augmented picture back to the drawn one, as `affine_grid` takes them.
 
-    Its coordinates run from -1 to 1 on both axes of any canvas. aspect: width / height. Returns float32 [batch, 2, 3].
+    Its coordinates run from -1 to 1 on both axes of any canvas. aspect: width / height. Returns float64 [batch, 2, 3].
     """
     scale = 1 - strength * (1 - MIN_SCALE) * (draws[:, 0] + 1) / 2
     stretch = 1 + strength * MAX_STRETCH * draws[:, 1]
     # the wider axis is scaled by `scale`, so that ink stays on the canvas
-    largest = torch.maximum(stretch, 1 / stretch)
+    largest = np.maximum(stretch, 1 / stretch)
     scale_x, scale_y = scale * stretch / largest, scale / stretch / largest
     shear, angle = strength * MAX_SHEAR * draws[:, 2], strength * MAX_ROTATION_RAD * draws[:, 3]
-    cos, sin = angle.cos(), angle.sin()
-    # forward, in pixels: rotate · slant · scale
-    upper = torch.stack([cos * scale_x, (cos * shear - sin) * scale_y], dim=1)
-    lower = torch.stack([sin * scale_x, (sin * shear + cos) * scale_y], dim=1)
-    forward = torch.stack([upper, lower], dim=1)
-    backward = torch.linalg.inv(forward)
+    cos, sin = np.cos(angle), np.sin(angle)
+    # forward, in pixels: rotate · slant · scale; its inverse, with the axes of the grid
+    a, b = cos * scale_x, (cos * shear - sin) * scale_y
+    c, d = sin * scale_x, (sin * shear + cos) * scale_y
+    determinant = a * d - b * c
+    upper = np.stack([d, -b / aspect], axis=1)
+    lower = np.stack([-c * aspect, a], axis=1)
+    in_grid = np.stack([upper, lower], axis=1) / determinant[:, None, None]
     # the ink may move within the space that scaling left free
-    move = torch.stack([(1 - scale_x) * draws[:, 4], (1 - scale_y) * draws[:, 5]], dim=1)
-    axes = torch.tensor([aspect, 1.0], device=draws.device)
-    in_grid = backward / axes[None, :, None] * axes[None, None, :]
-    offset = -torch.einsum("bij,bj->bi", in_grid, move)
-    return torch.cat([in_grid, offset[:, :, None]], dim=2)
+    move = np.stack([(1 - scale_x) * draws[:, 4], (1 - scale_y) * draws[:, 5]], axis=1)
+    offset = -np.einsum("bij,bj->bi", in_grid, move)
+    return np.concatenate([in_grid, offset[:, :, None]], axis=2)

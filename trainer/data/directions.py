@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 
 from latexify.trainer.data.collate import IGNORE_INDEX
+from latexify.trainer.data.counters import random_bits
 
 
 def choose_reversed(
@@ -18,10 +19,8 @@ def choose_reversed(
 
     rows: of the split's index, [batch]. visits: how often each was drawn before, [batch].
     """
-    pairs = zip(visits.tolist(), rows.tolist(), strict=True)
-    seeds = (np.random.SeedSequence((seed, visit, row, 2)) for visit, row in pairs)
-    raw = np.array([seed.generate_state(1)[0] for seed in seeds])
-    return torch.from_numpy(raw < fraction * 2.0**32)
+    bits = random_bits(rows, 1, key=(seed, 2), visits=visits)[:, 0]
+    return torch.from_numpy(bits < fraction * 2.0**64)
 
 
 def reverse_labels(labels: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:

@@ -18,7 +18,7 @@ from latexify.trainer.data.specs import Position
 from latexify.trainer.loop.history import HistoryRow, RowWindow
 from latexify.trainer.runs.files import FINISHED_NAME, best_path, checkpoint_path, checkpoints_in, is_whole, surplus
 
-CHECKPOINT_VERSION = 5
+CHECKPOINT_VERSION = 6
 """Version of a checkpoint's content and of the arithmetic of a step; raised whenever a resumed run would differ."""
 CONTENT = frozenset({"version", "state", "model", "average", "optimizer", "scaler"})
 """Keys of a checkpoint; `average` holds the EMA."""

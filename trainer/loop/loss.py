@@ -22,6 +22,7 @@ class LabelPart(NamedTuple):
 
     rows: torch.Tensor | None  # which samples, int64 [n]; None for all
     labels: torch.Tensor  # int64 [n, longest], padded with `IGNORE_INDEX`
+    places: torch.Tensor  # of all that is not padding in the flattened labels, int64 [number of tokens]
     backward: torch.Tensor | None = None  # which labels run from right to left, bool [n]; None: none do
 
 
@@ -29,7 +30,7 @@ def split_labels(labels: torch.Tensor, backward: torch.Tensor | None = None) -> 
     """Cut a batch into parts of like length, if much of it is padding.
 
     Args:
-        labels: int64 [batch, longest].
+        labels: int64 [batch, longest], on the CPU, where no device has to be waited for.
         backward: Which of them run from right to left, bool [batch]; None: none do.
 
     The encoder of a model with batch norms needs all lengths in a batch. Without parts, the decoder would then spend as
@@ -38,16 +39,21 @@ def split_labels(labels: torch.Tensor, backward: torch.Tensor | None = None) -> 
     lengths = (labels != IGNORE_INDEX).sum(dim=1)
     num_parts = min(MAX_PARTS, len(labels) // MIN_PART)
     if num_parts < 2 or int(lengths.sum()) > (1 - MIN_WASTE) * labels.numel():
-        return [LabelPart(rows=None, labels=labels, backward=backward)]
+        return [whole_batch(labels, backward)]
     parts = lengths.argsort(stable=True).tensor_split(num_parts)
     return [
-        LabelPart(
-            rows=rows,
-            labels=labels[rows, : int(lengths[rows].max())],
-            backward=None if backward is None else backward[rows],
-        )
-        for rows in parts
+        LabelPart(rows=rows, labels=cut, places=_places(cut), backward=None if backward is None else backward[rows])
+        for rows, cut in ((rows, labels[rows, : int(lengths[rows].max())]) for rows in parts)
     ]
+
+
+def whole_batch(labels: torch.Tensor, backward: torch.Tensor | None = None) -> LabelPart:
+    """Return a batch as one part; arguments as for :func:`split_labels`."""
+    return LabelPart(rows=None, labels=labels, places=_places(labels), backward=backward)
+
+
+def _places(labels: torch.Tensor) -> torch.Tensor:
+    return (labels != IGNORE_INDEX).flatten().nonzero().squeeze(1)
 
 
 class TokenLoss(nn.Module):
@@ -59,18 +65,17 @@ class TokenLoss(nn.Module):
 
     def forward(self, pixels: torch.Tensor, parts: Sequence[LabelPart]) -> torch.Tensor:
         """Return the loss, float32 [], computed in float32. pixels: uint8 [batch, height, width]."""
-        inputs = model_input(pixels, self.model)
-        if parts[0].rows is None:
-            return self._decode(parts[0], pixel_values=inputs)
-        memory = self.model.encoder(pixel_values=inputs).last_hidden_state
-        losses = [self._decode(part, encoder_outputs=(memory[part.rows],)) for part in parts]
+        memory = self.model.encoder(pixel_values=model_input(pixels, self.model)).last_hidden_state
+        if hasattr(self.model, "enc_to_dec_proj"):  # the decoder has another size, and no projection of its own
+            memory = self.model.enc_to_dec_proj(memory)
+        losses = [self._decode(part, memory if part.rows is None else memory[part.rows]) for part in parts]
         return torch.stack(losses).sum()
 
-    def _decode(self, part: LabelPart, **picture: object) -> torch.Tensor:
-        """Return the sum over these labels. picture: the encoder's input or output, as an argument of the model.
+    def _decode(self, part: LabelPart, memory: torch.Tensor) -> torch.Tensor:
+        """Return the sum over these labels. memory: the encoder's output for them, [n, cells, size].
 
         We shift the labels and compute the loss ourselves: transformers' loss shifts twice in versions 4.50 to 4.57,
-        and averages over each micro-batch.
+        and averages over each micro-batch. Padding gets no logits, which take most of the memory of a large vocabulary.
         """
         config, labels = self.model.config, part.labels
         start = labels.new_full((len(labels), 1), config.decoder_start_token_id)
@@ -79,11 +84,12 @@ class TokenLoss(nn.Module):
         # padding follows the label, where the causal mask hides it from every position that counts
         previous = labels[:, :-1].masked_fill(labels[:, :-1] == IGNORE_INDEX, config.pad_token_id)
         ids = torch.cat([start, previous], dim=1)
-        logits = self.model(**picture, decoder_input_ids=ids, use_cache=False).logits
+        decoder = self.model.decoder
+        states = decoder.model.decoder(input_ids=ids, encoder_hidden_states=memory, use_cache=False).last_hidden_state
+        logits = decoder.output_projection(states.flatten(0, 1).index_select(0, part.places))
         return nn.functional.cross_entropy(
-            logits.float().flatten(0, 1),
-            labels.flatten(),
-            ignore_index=IGNORE_INDEX,
+            logits.float(),
+            labels.flatten().index_select(0, part.places),
             reduction="sum",
             label_smoothing=self._label_smoothing,
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from transformers import VisionEncoderDecoderModel
 
 from latexify.trainer.config import TrainParams
@@ -143,7 +143,7 @@ class WeightEma:
         self._model, self._decay = model, decay
         self._averaged = None
         if decay > 0:
-            self._averaged = AveragedModel(model, multi_avg_fn=self._average, use_buffers=True)
+            self._averaged = AveragedModel(model, use_buffers=True)  # its count stays on the CPU
             self._averaged.requires_grad_(requires_grad=False)
 
     @property
@@ -151,10 +151,22 @@ class WeightEma:
         """The model to validate and to export."""
         return self._model if self._averaged is None else self._averaged.module
 
+    @torch.no_grad()
     def update(self) -> None:
-        """Include the weights after a step."""
-        if self._averaged is not None:
-            self._averaged.update_parameters(self._model)
+        """Include the weights after a step: one call for all weights, and nothing that a GPU would be waited for."""
+        if self._averaged is None:
+            return
+        num_steps = int(self._averaged.n_averaged)
+        decay = min(self._decay, (1 + num_steps) / (EMA_WARMUP + num_steps))
+        averages, currents = _tensors(self._averaged.module), _tensors(self._model)
+        floats = [n for n, average in enumerate(averages) if average.is_floating_point()]
+        if num_steps == 0:
+            torch._foreach_copy_(averages, currents)  # as torch's own optimizers call it
+        else:
+            torch._foreach_lerp_([averages[n] for n in floats], [currents[n] for n in floats], 1 - decay)
+            for n in set(range(len(averages))) - set(floats):  # the batch norms' number of batches
+                averages[n].copy_(currents[n])
+        self._averaged.n_averaged += 1
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors for a checkpoint; empty if nothing is averaged."""
@@ -165,13 +177,7 @@ class WeightEma:
         if self._averaged is not None and state:
             self._averaged.load_state_dict(copy.copy(state))
 
-    @torch.no_grad()
-    def _average(self, averaged: Any, current: Any, num_averaged: Any) -> None:
-        """Move `averaged` towards `current`, both lists of tensors of one type."""
-        num_steps = int(num_averaged)
-        decay = min(self._decay, (1 + num_steps) / (EMA_WARMUP + num_steps))
-        if averaged[0].is_floating_point():
-            get_ema_multi_avg_fn(decay)(averaged, current, num_averaged)  # type: ignore[no-untyped-call]  # torch's own
-        else:  # the batch norms' number of batches
-            for count, current_count in zip(averaged, current, strict=True):
-                count.copy_(current_count)
+
+def _tensors(model: nn.Module) -> list[torch.Tensor]:
+    """Return weights and buffers, in an order that is that of a copy, too."""
+    return [*model.parameters(), *model.buffers()]

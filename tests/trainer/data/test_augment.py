@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from latexify.trainer.data.augment import MAX_NOISE, NUM_DRAWS, Augmentation, _inverse_maps, _thicken
+from latexify.trainer.data.augment import MAX_NOISE, NUM_DRAWS, Augmentation, _inverse_maps, _noise, _thicken
+from latexify.trainer.data.counters import random_bits
 
 
 def pictures(count: int = 6, *, height: int = 32, width: int = 96) -> torch.Tensor:
@@ -63,8 +64,8 @@ def test_paper_stays_paper_and_shape_stays() -> None:
 
 def test_noise_is_white_and_of_the_size_it_says() -> None:
     """A pattern in the paper, the same for all, would be learnt; one too strong drowns the ink."""
-    augmentation = Augmentation(strength=1.0, seed=3)
-    noise = augmentation._noise(torch.zeros(8, 64, 256), rows=np.arange(8), visits=np.full(8, 1))
+    plan = Augmentation(strength=1.0, seed=3)._plan(np.arange(8), visits=np.full(8, 1), aspect=4.0)
+    noise = _noise(torch.from_numpy(plan[:, 10:]), num_pixels=64 * 256).view(8, 64, 256)
     assert noise.mean().abs() < 0.02
     assert noise.std() == pytest.approx(1, abs=0.02)
     flat = noise.flatten(1)
@@ -76,9 +77,10 @@ def test_noise_is_white_and_of_the_size_it_says() -> None:
 def test_strokes_become_thicker_and_thinner() -> None:
     """Pens differ; a model that knows one width misreads the others."""
     ink = 255 - pictures(1).float()[:, None]
-    areas = [_thicken(ink, torch.tensor([amount])).sum().item() for amount in (-0.7, 0.0, 0.7)]
+    shares = [(0.0, 0.35), (0.0, 0.0), (0.7, 0.0)]
+    areas = [_thicken(ink, torch.tensor([wider]), torch.tensor([narrower])).sum().item() for wider, narrower in shares]
     assert areas[0] < 0.95 * areas[1] < areas[1] < 0.8 * areas[2]
-    assert torch.equal(_thicken(ink, torch.zeros(1)), ink)
+    assert torch.equal(_thicken(ink, torch.zeros(1), torch.zeros(1)), ink)
 
 
 def test_ink_in_the_middle_is_kept() -> None:
@@ -95,21 +97,63 @@ def test_ink_in_the_middle_is_kept() -> None:
 
 def test_no_draw_is_the_identity() -> None:
     """The map is centred: without shrinking, slant or turn every pixel stays where it is."""
-    draws = torch.zeros(1, NUM_DRAWS)
+    draws = np.zeros((1, NUM_DRAWS))
     draws[:, 0] = -1  # full size
-    expected = torch.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
-    torch.testing.assert_close(_inverse_maps(draws, 1.0, aspect=3.0), expected)
+    expected = np.array([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
+    np.testing.assert_allclose(_inverse_maps(draws, 1.0, aspect=3.0), expected, atol=1e-12)
 
 
 def test_slant_and_turn_keep_the_proportions_of_the_canvas() -> None:
     """Grid coordinates are stretched with the canvas: a turn must be one in pixels, on a wide canvas too."""
     pixels = torch.full((1, 64, 192), 255, dtype=torch.uint8)
     pixels[0, 31:33, 66:126] = 0  # a bar, 60 wide
-    draws = torch.zeros(1, NUM_DRAWS)
+    draws = np.zeros((1, NUM_DRAWS))
     draws[:, 0], draws[:, 3] = -1, 1  # turned by 5 degrees, nothing else
     ink = 255 - pixels.float().unsqueeze(1)
-    grid = torch.nn.functional.affine_grid(_inverse_maps(draws, 1.0, aspect=3.0), list(ink.shape), align_corners=False)
+    maps = torch.from_numpy(_inverse_maps(draws, 1.0, aspect=3.0)).float()
+    grid = torch.nn.functional.affine_grid(maps, list(ink.shape), align_corners=False)
     turned = torch.nn.functional.grid_sample(ink, grid, align_corners=False)[0, 0] > 128
     ys, xs = torch.nonzero(turned, as_tuple=True)
     slope = (ys[xs.argmax()] - ys[xs.argmin()]) / (xs.max() - xs.min())
     assert slope.item() == pytest.approx(np.tan(np.radians(5)), abs=0.03)
+
+
+def test_maps_are_the_inverse_of_what_is_said() -> None:
+    """They are inverted by hand, since the device would have to wait for a check of its own inversion."""
+    draws = np.random.default_rng(1).uniform(-1, 1, (50, NUM_DRAWS))
+    draws[:, 4:6] = 0
+    found = _inverse_maps(draws, 1.0, aspect=3.0)[:, :, :2]
+    scale, stretch = 1 - 0.3 * (draws[:, 0] + 1) / 2, 1 + 0.15 * draws[:, 1]
+    largest = np.maximum(stretch, 1 / stretch)
+    for number, (size, wide, most, shear, turn) in enumerate(
+        zip(scale, stretch, largest, 0.3 * draws[:, 2], np.radians(5) * draws[:, 3], strict=True)
+    ):
+        rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+        forward = rotation @ np.array([[1, shear], [0, 1]]) @ np.diag([size * wide / most, size / wide / most])
+        to_pixels = np.diag([3.0, 1.0])
+        np.testing.assert_allclose(found[number], np.linalg.inv(to_pixels) @ np.linalg.inv(forward) @ to_pixels)
+
+
+def test_noise_is_the_hash_that_it_says() -> None:
+    """Integers that overflow must wrap around, on every device: else noise differs, or is none."""
+    keys = torch.tensor([[5], [-7]], dtype=torch.int32)
+    counters = random_bits(np.arange(1000), 1, key=(0,))[:, 0] >> np.uint64(32)
+    mixed = (counters[None] ^ keys.numpy().astype(np.uint32)).astype(np.uint32) * np.uint32(0x7FEB352D)
+    mixed = (mixed ^ (mixed.view(np.int32) >> 15).view(np.uint32)) * np.uint32(0x846CA68B)
+    expected = mixed.view(np.int32) * (np.sqrt(3) / 2.0**31)
+    np.testing.assert_allclose(_noise(keys, num_pixels=1000).numpy(), expected, rtol=1e-6)
+
+
+def test_a_batch_costs_as_many_calls_as_a_sample() -> None:
+    """On a GPU each call is a launch of a kernel: a loop over samples, or a transfer back, would keep it waiting."""
+    bend = Augmentation(strength=1.0, seed=1)
+    calls = []
+    for count in (2, 64):
+        pixels = pictures(1).expand(count, -1, -1).contiguous()
+        bend(pixels, rows=np.arange(count), visits=np.full(count, 0))
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+            bend(pixels, rows=np.arange(count), visits=np.full(count, 0))
+        calls.append({event.key: event.count for event in profile.key_averages()})
+    assert calls[0] == calls[1]
+    assert not calls[0].keys() & {"aten::item", "aten::_local_scalar_dense", "aten::linalg_inv_ex"}
+    assert sum(count for name, count in calls[0].items() if name.startswith("aten::")) < 200

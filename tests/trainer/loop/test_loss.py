@@ -7,8 +7,9 @@ import torch
 
 from latexify.trainer.data.collate import IGNORE_INDEX
 from latexify.trainer.loop import loss
-from latexify.trainer.loop.loss import MIN_PART, split_labels, token_loss
+from latexify.trainer.loop.loss import MIN_PART, LabelPart, TokenLoss, split_labels, token_loss, whole_batch
 from latexify.trainer.model.architecture import build
+from latexify.trainer.model.model import model_input
 from tests.support.trainer_data import HEIGHT_PX, WIDTH_PX, make_tokenizer
 
 LENGTHS = [3, 40, 5, 2, 30, 7, 4, 12, 6, 25, 3, 9, 33, 2, 8, 5]
@@ -63,3 +64,44 @@ def test_parts_change_neither_loss_nor_gradient(tmp_path: Path, monkeypatch: pyt
     assert gradients.keys() == expected.keys()
     for name, gradient in gradients.items():
         torch.testing.assert_close(gradient, expected[name], rtol=1e-3, atol=1e-4, msg=name)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_padding_without_logits_has_the_loss_of_all_logits(tmp_path: Path, smoothing: float) -> None:
+    """The former way: logits of every position, by transformers' own model, and a loss that ignores padding."""
+    tokenizer = make_tokenizer(tmp_path / "tokenizer")
+    torch.manual_seed(1)
+    model = build("tiny", vocab_size=len(tokenizer), height_px=HEIGHT_PX, width_px=WIDTH_PX).train()
+    model.config.decoder_start_token_id, model.config.pad_token_id = tokenizer.eos_token_id, tokenizer.pad_token_id
+    pixels = torch.randint(0, 256, (4, HEIGHT_PX, WIDTH_PX), dtype=torch.uint8)
+    labels = labels_of([3, 9, 1, 5])
+    shapes = []
+    model.decoder.output_projection.register_forward_hook(lambda _m, _a, output: shapes.append(output.shape))
+    found = TokenLoss(model, label_smoothing=smoothing)(pixels, [whole_batch(labels)])
+    gradients = torch.autograd.grad(found, list(model.decoder.parameters()))
+    assert [tuple(shape) for shape in shapes] == [(18, len(tokenizer))], "18 tokens, 36 places"
+    start = torch.full((4, 1), tokenizer.eos_token_id)
+    ids = torch.cat([start, labels[:, :-1].masked_fill(labels[:, :-1] == IGNORE_INDEX, tokenizer.pad_token_id)], dim=1)
+    logits = model(pixel_values=model_input(pixels, model), decoder_input_ids=ids, use_cache=False).logits
+    expected = torch.nn.functional.cross_entropy(
+        logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORE_INDEX, reduction="sum", label_smoothing=smoothing
+    )
+    assert found.item() == pytest.approx(expected.item(), rel=1e-6)
+    for one, other in zip(gradients, torch.autograd.grad(expected, list(model.decoder.parameters())), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_a_part_of_damaged_samples_only_adds_nothing(tmp_path: Path) -> None:
+    """All of a micro-batch may be unreadable; its gradient is zero, and every rank still has one to exchange."""
+    tokenizer = make_tokenizer(tmp_path / "tokenizer")
+    model = build("tiny", vocab_size=len(tokenizer), height_px=HEIGHT_PX, width_px=WIDTH_PX)
+    model.config.decoder_start_token_id, model.config.pad_token_id = tokenizer.eos_token_id, tokenizer.pad_token_id
+    labels = torch.full((2, 4), IGNORE_INDEX)
+    part: LabelPart = whole_batch(labels)
+    assert not part.places.numel()
+    loss = TokenLoss(model)(torch.full((2, HEIGHT_PX, WIDTH_PX), 255, dtype=torch.uint8), [part])
+    assert loss.item() == 0
+    loss.backward()
+    gradient = model.decoder.output_projection.weight.grad
+    assert gradient is not None
+    assert not gradient.any()

@@ -166,7 +166,7 @@ def test_buckets_of_ranks_are_counted(training_data: Path, tmp_path: Path) -> No
         dist.destroy_process_group()
     one, two = (resident_bytes(model, quick_params(), world_size=number) for number in (1, 2))
     assert two - one == trained
-    assert 1.9 * trained < peak < 2.5 * trained
+    assert 1.9 * trained < peak < 3.5 * trained, "and what passes through for a moment"
 
 
 def no_memory_on_a_cpu() -> None:

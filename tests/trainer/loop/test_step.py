@@ -17,7 +17,7 @@ from latexify.trainer.data.batches import MicroBatch
 from latexify.trainer.data.collate import IGNORE_INDEX, collate
 from latexify.trainer.data.inputs import load_network, open_inputs
 from latexify.trainer.data.specs import Position, micro_batch_specs
-from latexify.trainer.loop.loss import token_loss
+from latexify.trainer.loop.loss import split_labels, token_loss
 from latexify.trainer.loop.memory import activation_bytes
 from latexify.trainer.loop.precision import Precision
 from latexify.trainer.loop.step import NonFiniteError, Stepper
@@ -80,7 +80,7 @@ def test_the_decoder_sees_the_label_one_step_late(model: VisionEncoderDecoderMod
     micro = _global_batch(shards, micro_batch=8)[0]
     model.eval()
     seen = {}
-    model.decoder.register_forward_pre_hook(lambda _m, _a, kwargs: seen.update(kwargs), with_kwargs=True)
+    model.decoder.model.decoder.register_forward_pre_hook(lambda _m, _a, kwargs: seen.update(kwargs), with_kwargs=True)
     token_loss(model, micro.pixels, micro.labels)
     fed = seen["input_ids"]
     assert (fed[:, 0] == 2).all()
@@ -156,3 +156,27 @@ def test_a_compiled_step_is_the_step(training_data: Path, tmp_path: Path) -> Non
         if not name.endswith("k_proj.bias"):  # attention ignores it: its gradient is rounding, which Adam blows up
             torch.testing.assert_close(compiled[name], value, rtol=1e-3, atol=1e-4, msg=name)
     VisionEncoderDecoderModel.from_pretrained(tmp_path / "compiled/model")
+
+
+def test_a_device_is_waited_for_once_a_step(
+    model: VisionEncoderDecoderModel, shards: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading a number back makes a GPU wait: not once a micro-batch, and not for the EMA or the augmentation.
+
+    Labels are cut into parts before, since on the CPU torch does not tell whose numbers are read. torch's own AdamW
+    reads its counts of steps, which on a GPU lie there.
+    """
+    params = quick_params(ema_decay=0.9, augment_strength=0.5)
+    stepper = Stepper(model, params, precision=CPU, seed=1)
+    monkeypatch.setattr(stepper.optimizer, "step", lambda *_, **__: None)
+    reads = {}
+    for size in (8, 1):
+        batches = _global_batch(shards, micro_batch=size)
+        parts = iter([split_labels(micro.labels) for micro in batches] * 2)
+        monkeypatch.setattr(stepper, "_parts", lambda _micro, parts=parts: next(parts))
+        stepper.step(batches, learning_rate=1e-3)
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+            stepper.step(batches, learning_rate=1e-3)
+        reads[len(batches)] = {e.key: e.count for e in profile.key_averages()}.get("aten::_local_scalar_dense", 0)
+    assert reads.keys() == {1, 8}
+    assert reads[1] == reads[8] <= 1, "the EMA's own count, which stays on the CPU"

@@ -30,6 +30,7 @@ class InferenceModel:
     start_id: int  # every sequence begins with it
     end_id: int  # every sequence ends with it
     backward_start_id: int | None = None  # what labels from right to left begin with; None: the model has learned none
+    geometry: Geometry | None = None  # of the pictures that it takes; None: drawings have the size of the picture
 
     def generate(  # noqa: PLR0913  # all but the pictures are named
         self,
@@ -64,7 +65,10 @@ class InferenceModel:
             stop_loops=stop_loops,
             constraint=constraint,
         )
-        found = [self._find(redraw(pixels, number), search) for number in range(num_drawings)]
+        height_px, width_px = pixels.shape[1:]
+        size_px = (height_px, width_px) if self.geometry is None else self.geometry.a_step_larger(height_px, width_px)
+        drawings = (redraw(pixels, number, size_px=size_px) for number in range(num_drawings))
+        found = [self._find(drawing, search) for drawing in drawings]
         ranked = found[0] if num_drawings == 1 else vote(found)
         return [hypotheses[:num_best] for hypotheses in ranked]
 

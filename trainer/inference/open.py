@@ -113,7 +113,8 @@ def open_model(
         else:
             inference = _open_weights(folder, config, device, num_threads, packed=packed)
         if inference is not None:
-            inference = replace(inference, backward_start_id=_backward_start_id(config, manifest))
+            backward_start_id = _backward_start_id(config, manifest)
+            inference = replace(inference, backward_start_id=backward_start_id, geometry=geometry)
             texts = _open_tokenizer(folder)
             return TrainedModel(inference=inference, texts=texts, geometry=geometry, manifest=manifest)
     except LatexifyError:
@@ -206,5 +207,6 @@ def _open_by_transformers(folder: Path, device: str | None, manifest: Manifest) 
     loaded = load_model(folder)
     loaded.model.to(choose_device(device))
     backward_start_id = _backward_start_id(loaded.model.config.to_dict(), manifest)
-    inference = replace(make_inference_model(loaded), backward_start_id=backward_start_id)
-    return TrainedModel(inference=inference, texts=loaded.texts, geometry=loaded.geometry, manifest=manifest)
+    geometry = loaded.geometry
+    inference = replace(make_inference_model(loaded), backward_start_id=backward_start_id, geometry=geometry)
+    return TrainedModel(inference=inference, texts=loaded.texts, geometry=geometry, manifest=manifest)

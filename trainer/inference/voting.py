@@ -31,21 +31,31 @@ DRAWINGS: tuple[tuple[tuple[float, float], tuple[float, float]], ...] = (
 """Maps of x to the right and y downward, rows of a matrix. The first is the picture as it is."""
 
 
-def redraw(pixels: Pixels, number: int) -> Pixels:
-    """Return drawing `number` of pictures, the ink in the middle and no larger than the canvas holds.
+def redraw(pixels: Pixels, number: int, *, size_px: tuple[int, int]) -> Pixels:
+    """Return drawing `number` of pictures, the ink in the middle and no larger than the drawing holds.
 
-    pixels: uint8 [n, height, width], ink 0, paper 255; the result has the same shape.
+    A picture that is cut to its ink has no room for a slant: unless its drawing may be larger, the ink has to shrink.
+
+    Args:
+        pixels: uint8 [n, height, width], ink 0, paper 255.
+        number: Of `DRAWINGS`; 0 is the picture as it is.
+        size_px: Height and width of the other drawings.
+
+    Returns:
+        uint8 [n, height, width], of the size of the pictures or of the drawings.
     """
     if number == 0:
         return pixels
-    return np.stack([_warp(picture, np.array(DRAWINGS[number])) for picture in pixels])
+    return np.stack([_warp(picture, np.array(DRAWINGS[number]), size_px) for picture in pixels])
 
 
-def _warp(picture: npt.NDArray[np.uint8], forward: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
-    height, width = picture.shape
+def _warp(
+    picture: npt.NDArray[np.uint8], forward: npt.NDArray[np.float64], size_px: tuple[int, int]
+) -> npt.NDArray[np.uint8]:
+    height, width = size_px
     rows, columns = np.nonzero(picture < INK)
     if not len(rows):
-        return picture
+        return np.full(size_px, PAPER, np.uint8)
     low, high = np.array([columns.min(), rows.min()]), np.array([columns.max(), rows.max()]) + 1
     half = np.abs(forward) @ ((high - low) / 2)
     room = np.array([width, height]) / 2 - MARGIN_PX

@@ -32,6 +32,11 @@ class Geometry:
         """Whether pictures may differ in size."""
         return self.steps_px != (self.height_px, self.width_px)
 
+    def a_step_larger(self, height_px: int, width_px: int) -> tuple[int, int]:
+        """Return height and width of a picture with a step more on each side; at most the canvas's."""
+        height_step_px, width_step_px = self.steps_px
+        return min(height_px + height_step_px, self.height_px), min(width_px + width_step_px, self.width_px)
+
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Self:
         """Make a geometry from the parameters of the shards, or from ``latexify.json``."""

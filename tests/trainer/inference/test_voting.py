@@ -23,7 +23,7 @@ def picture(width_px: int) -> np.ndarray:
 def test_no_drawing_cuts_ink_off(number: int, width_px: int) -> None:
     """A drawing without a fraction bar or a bracket would vote for another formula."""
     pixels = picture(width_px)
-    drawing = redraw(pixels, number)
+    drawing = redraw(pixels, number, size_px=(32, width_px))
     assert drawing.shape == pixels.shape
     assert drawing.dtype == np.uint8
     edges = drawing.copy()
@@ -35,7 +35,7 @@ def test_no_drawing_cuts_ink_off(number: int, width_px: int) -> None:
 def test_drawings_differ_and_the_first_is_the_picture_itself() -> None:
     """Equal drawings would vote for the same mistake."""
     pixels = picture(64)
-    drawings = [redraw(pixels, number) for number in range(len(DRAWINGS))]
+    drawings = [redraw(pixels, number, size_px=(32, 64)) for number in range(len(DRAWINGS))]
     assert np.array_equal(drawings[0], pixels)
     assert len({drawing.tobytes() for drawing in drawings}) == len(DRAWINGS)
 
@@ -43,7 +43,18 @@ def test_drawings_differ_and_the_first_is_the_picture_itself() -> None:
 def test_empty_paper_stays_empty() -> None:
     """A damaged or blank picture must not stop the others of its batch."""
     pixels = np.full((2, 16, 32), 255, np.uint8)
-    assert np.array_equal(redraw(pixels, 3), pixels)
+    assert np.array_equal(redraw(pixels, 3, size_px=(16, 32)), pixels)
+    assert np.array_equal(redraw(pixels, 3, size_px=(32, 48)), np.full((2, 32, 48), 255))
+
+
+@pytest.mark.parametrize("number", range(1, len(DRAWINGS)))
+def test_ink_keeps_its_size_where_the_drawing_has_room(number: int) -> None:
+    """Pictures are cut to their ink: turned ink that had to shrink was read worse than the picture itself."""
+    roomy = redraw(picture(64), number, size_px=(64, 128))
+    assert roomy.shape == (1, 64, 128)
+    rows, columns = np.nonzero(roomy[0] < 192)
+    expected = np.abs(np.array(DRAWINGS[number])) @ [60, 28]
+    assert [np.ptp(columns) + 1, np.ptp(rows) + 1] == pytest.approx(expected, abs=2.5)
 
 
 def found(**confidences: float) -> list[Hypothesis]:

@@ -29,6 +29,8 @@ PLACE = Path("/var/tmp/latexify-container")  # noqa: S108  # root's, and gigabyt
 PACKAGES = "buildah mmdebstrap"
 SOURCES = Path("/etc/apt/sources.list.d/debian.sources")
 TRUST = Path("/etc/ssl/certs/ca-certificates.crt")
+OTHER_USER = "20002:20002"
+"""Has no entry in the image's passwd file, and no home."""
 DEMO_HEALTH = ["env", "LATEXIFY_HEALTH_URL=http://127.0.0.1:8501/_stcore/health", "healthy"]
 """The health check as compose.yaml sets it for the demo."""
 SMALL_JOB = {
@@ -71,9 +73,13 @@ class Builder:
         """Build an image, and say which step is being done."""
         subprocess.run([*self._base, "build", *arguments], env=self._environment, stdout=sys.stderr, check=True)
 
-    def inside(self, container: str, *command: str, alone: bool = True) -> list[str]:
-        """The command line that runs `command` in a container; alone: with a loopback interface of its own only."""
-        run = [*self._base, "run", "--isolation", "chroot", container, "--", *command]
+    def inside(self, container: str, *command: str, alone: bool = True, user: str | None = None) -> list[str]:
+        """The command line that runs `command` in a container.
+
+        alone: with a loopback interface of its own only. user: instead of the image's, without capabilities.
+        """
+        other = [] if user is None else ["--user", user, "--cap-drop", "all"]
+        run = [*self._base, "run", "--isolation", "chroot", *other, container, "--", *command]
         return ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *run] if alone else run
 
 
@@ -118,12 +124,13 @@ def build(builder: Builder, *, wheels: Path | None) -> Step:
     )
 
 
-def try_in(builder: Builder, container: str, name: str, *command: str, expect: int = 0) -> Step:
-    """Run a command in the image, as its user."""
+def try_in(
+    builder: Builder, container: str, name: str, *command: str, expect: int = 0, user: str | None = None
+) -> Step:
+    """Run a command in the image, as its user or another."""
     started = time.monotonic()
-    done = subprocess.run(
-        builder.inside(container, *command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
+    inside = builder.inside(container, *command, user=user)
+    done = subprocess.run(inside, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     output = done.stdout.strip().splitlines()
     # buildah adds its own words on a command that ended with another code than 0
     own = ("subprocess exited", "error running", "Error: ")
@@ -226,6 +233,9 @@ def run_all(builder: Builder, *, with_service: bool) -> list[Step]:
         first = "tar -xf /tmp/latexify/data/source/test.tar -C /tmp && set -- $(find /tmp -name '*.inkml' | sort)"
         read = f'{first} && latexify recognize --model /opt/ml/model "$1"'
         steps.append(try_in(builder, container, "`latexify recognize` of an ink, by that model", "sh", "-c", read))
+        # who trains on a machine is seldom the user of the service that mounts the model
+        name = "the same as another user, without capabilities"
+        steps.append(try_in(builder, container, name, "sh", "-c", as_stranger(read), user=OTHER_USER))
         if with_service:
             check = config["Healthcheck"]["Test"][1:]
             steps.append(try_service(builder, container, command=config["Cmd"], check=check))
@@ -233,6 +243,11 @@ def run_all(builder: Builder, *, with_service: bool) -> list[Step]:
     finally:
         builder("rm", container)
     return steps
+
+
+def as_stranger(command: str) -> str:
+    """A command of the shell for a user who owns nothing: files that another one has unpacked are not its own."""
+    return f"mkdir /tmp/other && cd /tmp/other && {command.replace('-C /tmp', '-C .').replace('find /tmp', 'find .')}"
 
 
 def record(text: str) -> None:

@@ -80,6 +80,38 @@ def test_other_users_may_read_a_trained_model(finished_run: tuple[Path, dict[str
     assert set(modes.values()) == {0o666 & ~umask}
 
 
+@pytest.mark.skipif(not hasattr(os, "fork") or os.getuid() != 0, reason="needs to become other users")
+def test_one_user_exports_and_another_reads(finished_run: tuple[Path, dict[str, Any]]) -> None:
+    """As in the container: neither of the two is root, and the second owns nothing."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o777)
+        code = f"""
+import os
+from pathlib import Path
+import numpy as np
+from latexify.trainer.inference.open import open_model
+from latexify.trainer.model.export import export_model
+from latexify.trainer.model.model import load_model
+from latexify.artifacts.manifest import read_manifest
+from latexify.artifacts.names import MODEL
+source, folder = Path({str(finished_run[0] / "model")!r}), Path({name!r}) / "model"
+loaded, manifest = load_model(source), read_manifest(source, MODEL)
+open_model(source)  # imports all that it needs, perhaps from folders of this user's alone
+if os.fork() == 0:
+    os.setgid(20001); os.setuid(20001)
+    export_model(loaded, folder, manifest=manifest, rows=[])
+    os._exit(0)
+assert os.waitpid(-1, 0)[1] == 0
+assert folder.joinpath("model.safetensors").stat().st_uid == 20001
+os.setgid(20002); os.setuid(20002)
+model = open_model(folder)
+paper = np.full((1, model.geometry.height_px, model.geometry.width_px), 255, dtype=np.uint8)
+print(len(model.inference.generate(paper, max_tokens=4)), "read")
+"""
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=REPOSITORY)
+    assert done.stdout == "1 read\n", done.stderr
+
+
 @pytest.mark.skipif(not hasattr(os, "fork") or os.getuid() != 0, reason="needs to become another user")
 def test_a_model_that_may_not_be_read_is_called_that(finished_run: tuple[Path, dict[str, Any]]) -> None:
     """It was called missing, and the advice was to train again."""

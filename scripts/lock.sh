@@ -15,9 +15,9 @@ import os
 import sys
 import tomllib
 
-# extras. Each tracker of NOT_LOCKED pins packages that others need in newer versions
-NOT_LOCKED = {"mlflow", "wandb", "dvclive"}
-NOT_IN_IMAGE = {"cluster", "s3", "dvc", "tensorboard", "dev"}
+# extras. mlflow-skinny needs an older importlib-metadata than others do, wandb brings 20 MB
+NOT_LOCKED = {"mlflow", "wandb"}
+NOT_IN_IMAGE = {"cluster", "s3", "dvc", "tensorboard", "dvclive", "dev"}
 
 with open("pyproject.toml", "rb") as file:
     project = tomllib.load(file)["project"]

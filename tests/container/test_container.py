@@ -14,7 +14,7 @@ import pytest
 from ruamel.yaml import YAML
 
 ROOMS = ("eval", "latexify", "pipeline", "serve", "shards", "trainer")
-OPTIONAL = {"dask", "distributed", "dvc", "ray", "s3fs", "tensorboard"}
+OPTIONAL = {"dask", "distributed", "dvc", "dvclive", "ray", "s3fs", "tensorboard"}
 """Packages of extras that the image does without; the code says so where they are asked for."""
 
 

@@ -6,6 +6,7 @@ from scipy import ndimage
 
 from latexify.pipeline.image.binarize import BLUR_SIGMA_PX, MIN_INK_PIXELS, SMALL_PX, Grey, contrast_of, find_ink
 from latexify.pipeline.image.components import usual_size
+from latexify.pipeline.image.rectify import paper_of
 from latexify.pipeline.inks.ink import CroppedPicture
 from latexify.shards.format.png import encode_coverage
 
@@ -17,9 +18,11 @@ EDGE_PX = 1  # how far the soft edge of a stroke reaches beyond its pixels with 
 def crop_picture(grey: Grey) -> CroppedPicture:
     """Crop a picture, uint8 [height, width], to its ink: dark on light, whatever it was. Light may be uneven.
 
-    The ink is what `binarize` would find, without frames and ruled lines, but edges of strokes stay soft, and faint
-    strokes fainter than others. Raises PictureError if the picture is blank.
+    The ink is what `binarize` would find on the sheet, if the picture shows one on a desk, without frames and ruled
+    lines, but edges of strokes stay soft, and faint strokes fainter than others. Raises PictureError if the picture is
+    blank.
     """
+    grey = paper_of(grey)
     if max(grey.shape) > SMALL_PX // 2:
         grey = np.asarray(Image.fromarray(grey).filter(ImageFilter.GaussianBlur(BLUR_SIGMA_PX)))
     contrast = contrast_of(grey)

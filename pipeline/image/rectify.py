@@ -8,7 +8,7 @@ from PIL import Image
 from scipy import ndimage
 
 from latexify.pipeline.image.paper import paper_within
-from latexify.pipeline.image.sheet import Sheet
+from latexify.pipeline.image.sheet import Sheet, find_sheet
 
 Mask = npt.NDArray[np.bool_]
 Grey = npt.NDArray[np.uint8]
@@ -17,6 +17,12 @@ RIM = 3
 """In pixels of the sheet's area, which is small: the outermost are edge, shadow, and desk that is too narrow to see."""
 PAPER_WINDOWS = 12  # longest side of the area divided by the widest ink on it
 MIN_TURN_DEGREES = 1.0  # a sheet that is turned by less stays as it is
+
+
+def paper_of(grey: Grey) -> Grey:
+    """Return the sheet of paper on a picture, uint8 [height, width], or the picture if paper fills it."""
+    sheet = find_sheet(grey)
+    return grey if sheet is None else cut_out(grey, sheet)
 
 
 def cut_out(grey: Grey, sheet: Sheet) -> Grey:

@@ -68,6 +68,9 @@ def find_sheet(grey: Grey) -> Sheet | None:
     if min(small.shape) < 4 * RULE_PX:
         return None
     closed = 255 - dilate(255 - dilate(small, RULE_PX), RULE_PX)
+    rim = np.concatenate([closed[0], closed[-1], closed[:, 0], closed[:, -1]])
+    if rim.min() > MAX_DESK_BRIGHTNESS * np.percentile(closed, 98):
+        return None  # all around is paper, as in most pictures: no time for a search
     steps = ndimage.maximum_filter(closed, RULE_PX) - ndimage.minimum_filter(closed, RULE_PX)
     found: list[tuple[float, Mask, _Outline]] = []
     for light in _light_masks(closed, steps):

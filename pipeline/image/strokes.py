@@ -7,8 +7,7 @@ import numpy.typing as npt
 
 from latexify.pipeline.image.binarize import binarize
 from latexify.pipeline.image.components import label_components, usual_size
-from latexify.pipeline.image.rectify import cut_out
-from latexify.pipeline.image.sheet import find_sheet
+from latexify.pipeline.image.rectify import paper_of
 from latexify.pipeline.image.skeleton import skeletonize
 from latexify.pipeline.image.slim import slim
 from latexify.pipeline.inks.ink import Stroke
@@ -27,8 +26,7 @@ class TracedPicture:
 
 def trace_picture(grey: npt.NDArray[np.uint8]) -> TracedPicture:
     """Trace the ink of a picture, uint8 [height, width]. Raises PictureError if it is blank."""
-    sheet = find_sheet(grey)
-    mask, width_px = slim(*binarize(grey if sheet is None else cut_out(grey, sheet)))
+    mask, width_px = slim(*binarize(paper_of(grey)))
     strokes = skeletonize(mask, width_px=width_px)
     return TracedPicture(strokes=strokes, stroke_scale=_traced_size_fraction(strokes, mask, width_px))
 

@@ -65,3 +65,20 @@ def test_a_blank_picture_is_refused() -> None:
     """It would become a sample without ink."""
     with pytest.raises(LatexifyError, match="blank"):
         crop_picture(np.full((100, 100), 230, np.uint8))
+
+
+def test_a_sheet_on_a_desk_is_cropped_as_it_is_seen_from_above() -> None:
+    """Its edges became part of the formula, and made it small."""
+    random = np.random.default_rng(1)
+    sheet = 235 - 200 * ink() + random.normal(0, 3, ink().shape)
+    turned = Image.fromarray(sheet.clip(0, 255).astype(np.uint8)).rotate(
+        12, expand=True, resample=Image.Resampling.BICUBIC
+    )
+    desk = Image.new("L", (turned.width + 200, turned.height + 200), 60)
+    on_it = Image.new("L", (ink().shape[1], ink().shape[0]), 255).rotate(12, expand=True)
+    desk.paste(turned, (100, 100), on_it)
+    cropped = [
+        decode_png(crop_picture(np.asarray(each)).png) for each in (desk, Image.fromarray(sheet.astype(np.uint8)))
+    ]
+    assert cropped[0].shape == pytest.approx(cropped[1].shape, rel=0.05)
+    assert (cropped[0] < 128).mean() == pytest.approx((cropped[1] < 128).mean(), rel=0.15)

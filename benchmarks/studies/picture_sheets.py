@@ -160,6 +160,7 @@ SHEETS: dict[str, Kind] = {
     "sheet cut off, 60 %": partial(on_desk, place=Place(0.6, shift=0.2), margin_px=220),
     **{f"turned {degrees}°": partial(turned, degrees=degrees) for degrees in (5, 10)},
     "from aside": aside,
+    "not turned, in as wide a margin": partial(askew, degrees=0),
     "ruled, turned 10°": partial(askew, degrees=10, pattern=ruled),
     "squared, turned -7°": partial(askew, degrees=-7, pattern=squared),
     "dot grid, turned 5°": partial(askew, degrees=5, pattern=dotted),

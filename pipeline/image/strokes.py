@@ -9,6 +9,7 @@ from latexify.pipeline.image.binarize import binarize
 from latexify.pipeline.image.components import label_components, usual_size
 from latexify.pipeline.image.rectify import paper_of
 from latexify.pipeline.image.skeleton import skeletonize
+from latexify.pipeline.image.skew import turn_back
 from latexify.pipeline.image.slim import slim
 from latexify.pipeline.inks.ink import Stroke
 
@@ -28,6 +29,7 @@ def trace_picture(grey: npt.NDArray[np.uint8]) -> TracedPicture:
     """Trace the ink of a picture, uint8 [height, width]. Raises PictureError if it is blank."""
     mask, width_px = slim(*binarize(paper_of(grey)))
     strokes = skeletonize(mask, width_px=width_px)
+    strokes = turn_back(strokes, label_components(mask).boxes)
     return TracedPicture(strokes=strokes, stroke_scale=_traced_size_fraction(strokes, mask, width_px))
 
 

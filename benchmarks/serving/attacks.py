@@ -33,7 +33,7 @@ class Attack:
 
 def request(body: bytes, content_type: str, *, length: int | None = None) -> bytes:
     """Make a POST that claims `length` bytes (default: its real length)."""
-    head = f"POST /recognize HTTP/1.1\r\nHost: x\r\nContent-Type: {content_type}\r\nConnection: close\r\n"
+    head = f"POST /recognize HTTP/1.1\r\nHost: localhost\r\nContent-Type: {content_type}\r\nConnection: close\r\n"
     return f"{head}Content-Length: {len(body) if length is None else length}\r\n\r\n".encode() + body
 
 
@@ -75,7 +75,7 @@ def claim(rng: random.Random) -> Attack:
 
 def flood(_: random.Random) -> Attack:
     """Send chunks without end."""
-    head = b"POST /recognize HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = b"POST /recognize HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n"
     chunk = b"100000\r\n" + bytes(0x100000) + b"\r\n"
     return Attack(kind="chunked flood", pieces=[head] + [chunk] * 12, statuses=frozenset({413}))
 

@@ -41,12 +41,37 @@ def serve(  # noqa: PLR0913, PLR0917  # one parameter per option
         float, typer.Option(min=0, max=1000, help="Under load, how long a batch waits to grow as large as the last.")
     ] = 2,
     max_queue: Annotated[int, typer.Option(min=1, help="Items accepted at a time; more are refused.")] = 64,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Another name that requests may have in the header Host. On a loopback address only localhost and IP "
+            "addresses are allowed, elsewhere any unless one is named.",
+            show_default=False,
+        ),
+    ] = None,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Origin of pages that may use the service (CORS), such as https://example.org; * for all.",
+            show_default=False,
+        ),
+    ] = None,
+    api_key_file: Annotated[
+        Path | None, typer.Option(help="File of API keys, one a line; a request needs one.", show_default=False)
+    ] = None,
+    rate_limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="Requests a minute of each API key, or else of each address.", show_default=False),
+    ] = None,
 ) -> None:
     """Recognise images, InkML or strokes over HTTP (docs/guide/serving.md). SIGTERM finishes open requests."""
     workspace: Workspace = context.obj
     with extra_needed("serve"):
         from latexify.artifacts.names import MANIFEST_NAME
         from latexify.serve.http import server
+        from latexify.serve.http.access.access import Access
+        from latexify.serve.http.access.hosts import names_of
+        from latexify.serve.http.access.keys import read_keys
         from latexify.serve.http.worker import ServiceSettings
 
     if model is None and (SAGEMAKER_MODEL / MANIFEST_NAME).is_file():
@@ -61,7 +86,13 @@ def serve(  # noqa: PLR0913, PLR0917  # one parameter per option
         max_wait_s=max_wait_ms / 1000,
         max_queue=max_queue,
     )
-    server.run(settings, host=host, port=port, announce=_announce)
+    access = Access(
+        hosts=names_of(host, allow_host or ()),
+        origins=tuple(allow_origin or ()),
+        keys=read_keys(api_key_file) if api_key_file is not None else (),
+        per_minute=rate_limit,
+    )
+    server.run(settings, host=host, port=port, access=access, announce=_announce)
 
 
 def demo(  # noqa: PLR0913, PLR0917  # one parameter per option

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from latexify.serve.http.api.requests import JSON, RequestItem, parse_request
 from latexify.serve.http.drawing import draw_item
 from latexify.serve.http.http_errors import HttpError
 from latexify.serve.http.limits import Limits
-from latexify.serve.http.requests import JSON, RequestItem, parse_request
 from latexify.serve.recognizer import Picture, Recognition, Recognizer
 from latexify.trainer.inference.runtime import Runtime
 

@@ -12,8 +12,8 @@ from latexify.serve.demo.examples import DemoExample
 from latexify.serve.demo.inference import DemoFailure, DemoResult, SharedRecognizer
 from latexify.serve.demo.widgets import SERVICE_STATIC, candidates, sheet
 from latexify.serve.files import BY_CONTENT, INK_SUFFIXES
+from latexify.serve.http.api.requests import RequestItem
 from latexify.serve.http.limits import MAX_BEAMS
-from latexify.serve.http.requests import RequestItem
 
 BEAMS = 4  # default beam width
 

@@ -3,17 +3,19 @@
 import io
 import struct
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
+import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from latexify.common.errors import LatexifyError
+from latexify.pipeline.inks.ink import Stroke
 from latexify.pipeline.strokes.ink_file import looks_like_ink
+from latexify.serve.http.api.requests import RequestItem
 from latexify.serve.http.http_errors import HttpError, too_large, unsupported, unusable
 from latexify.serve.http.limits import Limits
-from latexify.serve.http.requests import RequestItem
 from latexify.serve.recognizer import Picture, Recognizer, read_ink
 
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
@@ -32,11 +34,13 @@ def draw_item(item: RequestItem, *, recognizer: Recognizer, limits: Limits) -> D
     """Draw an item as `Recognizer.draw` and `Recognizer.picture_of` do.
 
     Raises:
-        HttpError: 413 if the item is too large, 415 neither InkML nor an image, 422 damaged, blank or not finite.
+        HttpError: Its own; 413 if it is too large, 415 neither InkML nor an image, 422 damaged, blank or infinite.
     """
+    if item.error is not None:
+        raise item.error
     try:
         if item.strokes is not None:
-            return DrawnItem(picture=recognizer.draw(item.strokes), left_out=item.left_out)
+            return _draw_strokes(item.strokes, item.left_out, recognizer, limits)
         assert item.file is not None
         if looks_like_ink(item.file):
             return _draw_ink(item.file, recognizer, limits)
@@ -54,7 +58,16 @@ def _draw_ink(data: bytes, recognizer: Recognizer, limits: Limits) -> DrawnItem:
     ink = read_ink(data, max_file_bytes=limits.max_ink_bytes, max_points=limits.max_points)
     if len(ink.strokes) > limits.max_strokes:
         raise unusable(f"{len(ink.strokes)} strokes, the limit is {limits.max_strokes}: send less")
-    return DrawnItem(picture=recognizer.draw(ink.strokes), left_out=ink.left_out)
+    return _draw_strokes(ink.strokes, ink.left_out, recognizer, limits)
+
+
+def _draw_strokes(
+    strokes: Sequence[Stroke], left_out: Mapping[str, int], recognizer: Recognizer, limits: Limits
+) -> DrawnItem:
+    largest = max((float(np.abs(stroke).max()) for stroke in strokes if stroke.size), default=0.0)
+    if limits.max_coordinate < largest < float("inf"):  # others get the message of the recogniser
+        raise unusable(f"a coordinate is beyond {limits.max_coordinate:g}: send points in a smaller unit")
+    return DrawnItem(picture=recognizer.draw(strokes), left_out=left_out)
 
 
 @cache

@@ -1,5 +1,6 @@
 """Errors with an HTTP status and a one-line message that says what is wrong and how to fix it."""
 
+from collections.abc import Mapping
 from functools import partial
 from http import HTTPStatus
 
@@ -12,13 +13,16 @@ CLIENT_GONE = 499
 class HttpError(LatexifyError):
     """Why a request, or one of its items, gets no answer; `status` is 4xx or 5xx."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, *, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(one_line(message))
         self.status = int(status)
+        self._headers = headers
 
     @property
-    def headers(self) -> dict[str, str]:
-        """Headers that go with the status."""
+    def headers(self) -> Mapping[str, str]:
+        """Headers that go with the error."""
+        if self._headers is not None:
+            return self._headers
         return {"Retry-After": "1"} if self.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
 
 

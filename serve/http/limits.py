@@ -15,6 +15,7 @@ class Limits:
     max_items: int = 32  # inks and images in one request
     max_strokes: int = 2_000  # of all inks in one request together
     max_points: int = 50_000  # of all inks in one request together; a page of handwriting has about 10,000
+    max_coordinate: float = 1e30  # beyond this, distances between points overflow
     max_ink_bytes: int = 2_000_000
     """Of one InkML file. Parsing this much takes at most half a second, whatever it contains."""
     max_pixels: int = 50_000_000  # of one image, by its header. Phones take this many.

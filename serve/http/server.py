@@ -5,6 +5,8 @@ from collections.abc import Callable
 from math import ceil
 from typing import Literal
 
+from latexify.serve.http.access.access import Access
+from latexify.serve.http.access.hosts import names_of
 from latexify.serve.http.app import make_app
 from latexify.serve.http.sockets import listen, make_server, run_until_signalled, url_of
 from latexify.serve.http.worker import ServiceSettings
@@ -13,7 +15,14 @@ KEEP_ALIVE_S = 5  # time between two requests of a connection
 MAX_CONNECTIONS = 512  # below the usual limit of 1,024 open files for a process
 
 
-def run(settings: ServiceSettings, *, host: str, port: int, announce: Callable[[str], None]) -> None:
+def run(
+    settings: ServiceSettings,
+    *,
+    host: str,
+    port: int,
+    access: Access | None = None,
+    announce: Callable[[str], None],
+) -> None:
     """Serve until SIGTERM or SIGINT, finish the requests in progress, and return.
 
     Port 0 takes any free one. `announce` gets lines for the user: the service's URL once clients can connect.
@@ -29,7 +38,7 @@ def run(settings: ServiceSettings, *, host: str, port: int, announce: Callable[[
 
     listener = listen(host, port)
     server = make_server(
-        make_app(settings, on_failure=stop),
+        make_app(settings, access=access or Access(hosts=names_of(host, ())), on_failure=stop),
         http=choose_protocol(announce),
         ws="none",
         limit_concurrency=MAX_CONNECTIONS,
@@ -45,7 +54,7 @@ def run(settings: ServiceSettings, *, host: str, port: int, announce: Callable[[
 def choose_protocol(announce: Callable[[str], None]) -> type[asyncio.Protocol] | Literal["auto"]:
     """Return the protocol with timeouts, or uvicorn's own if the private class that it extends is missing."""
     try:
-        from latexify.serve.http.protocol import TimeoutH11Protocol  # noqa: PLC0415  # may be missing
+        from latexify.serve.http.connections.protocol import TimeoutH11Protocol  # noqa: PLC0415  # may be missing
     except ImportError as error:
         announce(
             f"no timeouts for slow clients, as this version of uvicorn does not support them ({error}): "

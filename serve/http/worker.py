@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 
 from latexify.common.errors import LatexifyError
 from latexify.serve.formats.formats import Format
+from latexify.serve.http.api.requests import Form, RequestItem, parse_request
 from latexify.serve.http.batching import Batcher, ItemSlots, SearchOptions
 from latexify.serve.http.drawing import draw_item
 from latexify.serve.http.http_errors import HttpError, busy, unusable
 from latexify.serve.http.limits import Limits
 from latexify.serve.http.metrics import ServiceMetrics
-from latexify.serve.http.requests import RequestItem, parse_request
 from latexify.serve.http.typesetting import parse_formulas, typeset_formula
 from latexify.serve.recognizer import Recognizer
 from latexify.trainer.inference.runtime import Runtime
@@ -39,6 +39,22 @@ class ServiceSettings:
     max_wait_s: float = 0.002
     max_queue: int = 64
     limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a request asks for, beside its items."""
+
+    options: SearchOptions
+    formats: Sequence[Format] = ()  # see `Recognition.to_answer`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """The answers to a request as JSON values, in the order of its items; in a list, also errors and their status."""
+
+    form: Form
+    results: Sequence[dict[str, Any]]
 
 
 class Worker:
@@ -89,12 +105,8 @@ class Worker:
         with self.slots.take(1):
             return
 
-    async def answer(
-        self, body: bytes, *, content_type: str, options: SearchOptions, formats: Sequence[Format] = ()
-    ) -> dict[str, Any]:
-        """Recognise all items of a body: an answer, or, for a list, `results` with an answer or error for each item.
-
-        Answers have `formats` if any are wanted (`Recognition.to_answer`).
+    async def answer(self, body: bytes, *, content_type: str, wanted: Wanted) -> Answers:
+        """Recognise all items of a body.
 
         Raises:
             HttpError: If the body or its only item cannot be read, the options do not suit the model, or the queue is
@@ -102,14 +114,14 @@ class Worker:
         """
         limits = self.settings.limits
         with self.slots.take(1):
-            if options.only is not None:
-                await self._in_thread(lambda: self._check(options))
+            if wanted.options.only is not None:
+                await self._in_thread(lambda: self._check(wanted.options))
             request = await self._in_thread(lambda: parse_request(body, content_type=content_type, limits=limits))
             with self.slots.take(len(request.items) - 1, already_taken=1):
-                if not request.is_list:
-                    return await self._read(request.items[0], options, formats)
-                results = await asyncio.gather(*(self._read_or_error(item, options, formats) for item in request.items))
-                return {"results": results}
+                if request.form == "one":
+                    return Answers(form="one", results=[await self._read(request.items[0], wanted)])
+                results = await asyncio.gather(*(self._read_or_error(item, wanted) for item in request.items))
+                return Answers(form=request.form, results=results)
 
     async def typeset(self, body: bytes) -> list[dict[str, Any]]:
         """Typeset the formulas of a body (`latexify.serve.http.typesetting`). Raises HttpError if it cannot be read."""
@@ -124,21 +136,19 @@ class Worker:
         except LatexifyError as error:
             raise unusable(f"only: {error}") from None
 
-    async def _read(self, item: RequestItem, options: SearchOptions, formats: Sequence[Format]) -> dict[str, Any]:
+    async def _read(self, item: RequestItem, wanted: Wanted) -> dict[str, Any]:
         recognizer, batcher, limits = self._recognizer, self.batcher, self.settings.limits
         assert recognizer is not None
         assert batcher is not None
         drawn = await self._in_thread(lambda: draw_item(item, recognizer=recognizer, limits=limits))
-        recognition = await batcher.read(drawn.picture, options)
+        recognition = await batcher.read(drawn.picture, wanted.options)
         answer = partial(recognition.to_answer, is_calibrated=recognizer.is_calibrated)
-        result = await self._in_thread(lambda: answer(formats=formats)) if formats else answer()
+        result = await self._in_thread(lambda: answer(formats=wanted.formats)) if wanted.formats else answer()
         return result | ({"left_out": dict(drawn.left_out)} if drawn.left_out else {})
 
-    async def _read_or_error(
-        self, item: RequestItem, options: SearchOptions, formats: Sequence[Format]
-    ) -> dict[str, Any]:
+    async def _read_or_error(self, item: RequestItem, wanted: Wanted) -> dict[str, Any]:
         try:
-            return await self._read(item, options, formats)
+            return await self._read(item, wanted)
         except HttpError as error:
             self._metrics.failures.labels(str(error.status)).inc()
             return {"error": str(error), "status": error.status}

@@ -10,7 +10,7 @@ import pytest
 
 from latexify.serve.demo.inference import DemoFailure, DemoResult, SharedRecognizer
 from latexify.serve.demo.state import DemoSettings, shared_recognizer
-from latexify.serve.http.requests import RequestItem
+from latexify.serve.http.api.requests import RequestItem
 from latexify.serve.recognizer import Recognizer
 from tests.support.handwriting import strokes
 

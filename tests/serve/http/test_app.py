@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from latexify.serve.http.app import PAGE_FILES, ROUTES
+from latexify.serve.http.app import ROUTES
+from latexify.serve.http.routes.page import PAGE_FILES
 from latexify.serve.recognizer import Recognition, Recognizer
 from tests.support.handwriting import encoded, ink, inkml, png_without_pixels, strokes
 from tests.support.http_service import STROKES, make_service, metric, wait_until
@@ -103,6 +104,28 @@ def test_a_list_is_answered_in_order_and_a_bad_item_does_not_affect_the_others(c
     assert metric(client, "latexify_item_failures_total", status="422") >= 3
 
 
+def test_a_batch_is_always_answered_by_a_list(client: TestClient) -> None:
+    """Clients that are typed need one form of answer a route; SageMaker's lines are answered by lines."""
+    alone = client.post("/recognize", json=STROKES).json()
+    for content in ({"items": [STROKES]}, [STROKES], STROKES):
+        assert client.post("/recognize/batch", json=content).json() == {"results": [alone]}
+    line = json.dumps(STROKES)
+    for path in ("/invocations", "/recognize/batch"):
+        answer = client.post(path, content=f"{line}\nno\n{line}\n", headers={"content-type": "application/jsonlines"})
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "application/jsonlines")
+        first, bad, last = map(json.loads, answer.text.splitlines())
+        assert first == last == alone
+        assert (bad["status"], "not JSON" in bad["error"]) == (400, True)
+    settings = client.get("/execution-parameters").json()
+    assert settings == {"MaxConcurrentTransforms": 16, "BatchStrategy": "SINGLE_RECORD", "MaxPayloadInMB": 7}
+
+
+def test_coordinates_that_overflow_are_refused(client: TestClient) -> None:
+    """The schema says so, too."""
+    answer = client.post("/recognize", json={"strokes": [[[0, 0], [1, 2e30]]]})
+    assert (answer.status_code, "beyond 1e+30" in answer.json()["error"]) == (422, True)
+
+
 HOSTILE: list[tuple[str, dict[str, str], bytes, int, str]] = [
     ("empty", {}, b"", 400, "empty"),
     ("bomb", {}, png_without_pixels(30_000, 30_000), 413, "pixels"),
@@ -189,7 +212,7 @@ def test_states_metrics_and_description(client: TestClient) -> None:
     for name in ("latexify_request_seconds_bucket", "latexify_batch_size_bucket", "latexify_queue_length 0.0"):
         assert name in text
     paths = client.get("/openapi.json").json()["paths"]
-    assert {"/recognize", "/health", "/ready", "/metrics"} == set(paths) < ROUTES
+    assert {"/recognize", "/recognize/batch", "/health", "/ready", "/metrics"} == set(paths) < ROUTES
     for example in paths["/recognize"]["post"]["requestBody"]["content"]["application/json"]["examples"].values():
         assert client.post("/recognize", json=example["value"]).status_code == 200
 

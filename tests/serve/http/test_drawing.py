@@ -10,10 +10,10 @@ import pytest
 
 from latexify.pipeline.drawing.draw import draw_ink
 from latexify.pipeline.image.trace import picture_of
+from latexify.serve.http.api.requests import RequestItem
 from latexify.serve.http.drawing import draw_item
 from latexify.serve.http.http_errors import HttpError
 from latexify.serve.http.limits import Limits
-from latexify.serve.http.requests import RequestItem
 from latexify.serve.recognizer import Recognizer
 from tests.support.handwriting import CANVAS, encoded, ink, inkml, strokes
 

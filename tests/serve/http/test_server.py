@@ -22,7 +22,8 @@ from benchmarks.serving.hostile import besiege
 from benchmarks.serving.load import WRK, load
 from benchmarks.serving.processes import Server
 from latexify.common.errors import LatexifyError
-from latexify.serve.http import protocol, server
+from latexify.serve.http import server
+from latexify.serve.http.connections import protocol
 from latexify.serve.http.sockets import listen
 from latexify.serve.http.worker import ServiceSettings
 from tests.support.handwriting import encoded, ink, inkml, strokes
@@ -81,7 +82,7 @@ def flood(connection: socket.socket) -> None:
 def test_a_chunked_flood_is_refused_and_cut_off(running: Service) -> None:
     """The client never stops sending: it gets an answer, then the connection is closed."""
     with socket.create_connection(running.address, timeout=30) as connection:
-        connection.sendall(b"POST /recognize HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        connection.sendall(b"POST /recognize HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
         with pytest.raises(OSError, match=r"reset|[Bb]roken"):
             flood(connection)
     with httpx2.Client(base_url=running.url) as client:
@@ -91,8 +92,8 @@ def test_a_chunked_flood_is_refused_and_cut_off(running: Service) -> None:
 
 def test_no_client_can_keep_a_connection_open_forever(running: Service) -> None:
     """With a body refused by its head, an endless head, or silence: the number of connections is limited."""
-    gigabyte = b"POST /recognize HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n"
-    endless = b"POST /recognize HTTP/1.1\r\nHost: x\r\nX-Slow: "
+    gigabyte = b"POST /recognize HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\n"
+    endless = b"POST /recognize HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
     started_s = time.monotonic()
     with ThreadPoolExecutor(3) as pool:
         claimed, half, silent = pool.map(lambda sent: talk(running.address, sent), (gigabyte, endless, b""))

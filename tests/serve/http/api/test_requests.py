@@ -3,15 +3,16 @@
 import base64
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from latexify.serve.http.api.requests import parse_request
 from latexify.serve.http.http_errors import HttpError
 from latexify.serve.http.limits import Limits
-from latexify.serve.http.requests import parse_request
 
 LIMITS = Limits(max_items=3, max_points=10, max_strokes=4)
 FORM = "multipart/form-data; boundary=b"
@@ -30,7 +31,7 @@ def strokes(*value: object) -> bytes:
 def test_strokes_arrive_as_they_were_sent() -> None:
     """Integers and fractions; strokes without points leave no ink."""
     request = parse_request(strokes([[1, 2.5], [-3, 4e3]], []), content_type="application/json", limits=LIMITS)
-    assert not request.is_list
+    assert request.form == "one"
     (item,) = request.items
     assert item.strokes is not None
     assert [stroke.tolist() for stroke in item.strokes] == [[[1, 2.5], [-3, 4000]]]
@@ -72,17 +73,52 @@ def test_every_way_to_send_a_file_gives_its_bytes() -> None:
     data = bytes(range(256)) + b"\r\n--a\r\n-"
     encoded = json.dumps([{"image": base64.b64encode(data).decode()}]).encode()
     sent = [
-        ("image/png", data, False),
-        ("application/octet-stream", data, False),
-        ("", data, False),
-        ("application/json; charset=utf-8", encoded, True),
-        (FORM, part(data) + b"--b--\r\n", True),
+        ("image/png", data, "one"),
+        ("application/octet-stream", data, "one"),
+        ("", data, "one"),
+        ("application/json; charset=utf-8", encoded, "list"),
+        (FORM, part(data) + b"--b--\r\n", "list"),
     ]
-    for content_type, body, is_list in sent:
+    for content_type, body, form in sent:
         request = parse_request(body, content_type=content_type, limits=LIMITS)
-        assert (request.items[0].file, request.is_list) == (data, is_list)
+        assert (request.items[0].file, request.form) == (data, form)
     several = parse_request(part(b"1") + part(b"") + part(b"3") + b"--b--", content_type=FORM, limits=LIMITS)
     assert [item.file for item in several.items] == [b"1", b"", b"3"]
+
+
+PIXELS = bytes(range(256))
+TEXT = base64.b64encode(PIXELS).decode()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"data:image/png;base64,{TEXT}",
+        f"data:image/svg+xml;charset=utf-8;base64,{TEXT}",
+        f"DATA:;BASE64,{TEXT}",
+        base64.encodebytes(PIXELS).decode(),
+        TEXT.replace("\n", "\r\n") + "\r\n",
+        base64.urlsafe_b64encode(PIXELS).decode(),
+        TEXT.rstrip("="),
+    ],
+)
+def test_images_arrive_in_every_dress_of_base64(text: str) -> None:
+    """`canvas.toDataURL()`, `base64 FILE`, Python's and Java's URL-safe form: all are what clients have at hand."""
+    body = json.dumps({"image": text}).encode()
+    (item,) = parse_request(body, content_type="application/json", limits=LIMITS).items
+    assert item.file == PIXELS
+
+
+def test_lines_of_json_are_items_and_each_has_its_own_error() -> None:
+    """SageMaker joins answers to lines by their number; one bad line must not lose a file of a million."""
+    body = strokes([[0, 0], [1, 1]]) + b'\n\n{"image": "*"}\r\n[1]\n'
+    request = parse_request(body, content_type="application/jsonlines", limits=replace(LIMITS, max_items=4))
+    assert request.form == "lines"
+    first, *others = request.items
+    assert first.strokes is not None
+    assert [item.error.status for item in others if item.error] == [400, 400, 400]
+    without_end = parse_request(strokes([[0, 0]]), content_type="application/x-ndjson; charset=utf-8", limits=LIMITS)
+    assert len(without_end.items) == 1
 
 
 @pytest.mark.parametrize(
@@ -95,7 +131,13 @@ def test_every_way_to_send_a_file_gives_its_bytes() -> None:
         (FORM, b"no form", 400, "cannot be parsed"),
         (FORM, part(b"1"), 400, "cut off"),
         (FORM, b"--b--\r\n", 400, "no file"),
-        (FORM, part(b"1") * 4 + b"--b--", 413, "more than 3 files"),
+        (FORM, part(b"1") + b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n{}\r\n--b--', 400, "part 2"),
+        (FORM, b"--b\r\nContent-Disp[: x\r\n\r\n", 400, "cannot be parsed"),
+        ("application/jsonlines", b" \n", 400, "empty"),
+        ("application/jsonlines", b"{}\n" * 4, 422, "4 items"),
+        ("application/json", b'{"image": "data:image/png,xyz"}', 400, "data URL without base64"),
+        ("application/json", b'{"items": 3}', 400, "neither"),
+        (FORM, part(b"1") * 4 + b"--b--", 422, "more than 3 files"),
         (f"multipart/form-data; boundary={'b' * 300}", b"x", 400, "cannot be parsed"),
         ("application/json", b"", 400, "not JSON"),
         ("application/json", b'{"strokes": [', 400, "not JSON"),
@@ -109,7 +151,7 @@ def test_every_way_to_send_a_file_gives_its_bytes() -> None:
         ("application/json", b'{"inkml": "\\ud800"}', 422, "UTF-16"),
         ("application/json", b'{"image": "***"}', 400, "base64"),
         ("application/json", '{"image": "ü"}'.encode(), 400, "base64"),
-        ("application/json", b"[" + b'{"strokes":[]},' * 3 + b'{"strokes":[]}]', 413, "4 items"),
+        ("application/json", b"[" + b'{"strokes":[]},' * 3 + b'{"strokes":[]}]', 422, "4 items"),
         ("application/json", b'{"strokes": [[[NaN, 1]]]}', 422, "NaN"),
         ("application/json", b'{"strokes": [[[1, -Infinity]]]}', 422, "Infinity"),
         ("application/json", b'{"strokes": "abc"}', 422, "known form"),
@@ -147,9 +189,10 @@ def test_deep_nesting_does_not_crash() -> None:
     assert refused.value.status == 400
 
 
-@given(
-    body=st.binary(max_size=300), content_type=st.sampled_from(["application/json", FORM, "image/png", "", "a;b=\0"])
-)
+TYPES = ["application/json", "application/jsonlines", FORM, "image/png", "", "a;b=\0"]
+
+
+@given(body=st.binary(max_size=300), content_type=st.sampled_from(TYPES))
 def test_any_bytes_give_items_or_an_error(body: bytes, content_type: str) -> None:
     """Any other exception would be status 500 and a stack trace in the log."""
     try:

@@ -1,45 +1,49 @@
 """Parse request bodies into inks and images. Any bytes give either items or an `HttpError`."""
 
-import base64
-import binascii
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from python_multipart.multipart import parse_options_header
 
 from latexify.pipeline.inkml.xml import UnusableInkError
 from latexify.pipeline.inks.ink import Reason, Stroke
 from latexify.pipeline.strokes.excalidraw import matches as is_excalidraw
 from latexify.pipeline.strokes.json_file import read_value
-from latexify.serve.http.http_errors import HttpError, malformed, too_large, unsupported, unusable
+from latexify.serve.http.api.base64_text import decode_base64
+from latexify.serve.http.api.forms import MULTIPART, files_of_form
+from latexify.serve.http.http_errors import HttpError, malformed, unsupported, unusable
 from latexify.serve.http.limits import Limits
 
 JSON = "application/json"
-MULTIPART = "multipart/form-data"
+JSON_LINES = "application/jsonlines"
+JSON_LINES_TYPES = (JSON_LINES, "application/x-jsonlines", "application/jsonl", "application/x-ndjson")
+"""Names of JSON lines: one JSON object a line; SageMaker's batch transform sends the first."""
 INKML = "application/inkml+xml"
 FILE_TYPES = (INKML, "application/xml", "text/xml", "application/octet-stream", "application/x-image")
 """These, and every ``image/*``, are one file; its content decides whether it is InkML or an image."""
 KINDS = ("strokes", "inkml", "image")  # names that a JSON object may have
+Form = Literal["one", "list", "lines"]
+"""Form of a request and its answer: one item, a list (even of one item), or JSON lines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestItem:
-    """One ink or image; exactly one of the first two fields is given."""
+    """One ink or image; exactly one of `file`, `strokes` and `error` is given."""
 
     file: bytes | None = None  # content of an InkML or image file
     strokes: Sequence[Stroke] | None = None  # each float32 [num_points, 2], x to the right, y downward
+    error: HttpError | None = None  # of a line of JSON lines that cannot be parsed
     left_out: Mapping[str, int] = field(default_factory=dict)  # beside the strokes: elements that are none, by kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedRequest:
-    """The items of a request, in its order; `is_list` says that the answer is a list too, even for one item."""
+    """The items of a request, in its order."""
 
     items: Sequence[RequestItem]
-    is_list: bool
+    form: Form
 
 
 def parse_request(body: bytes, *, content_type: str, limits: Limits) -> ParsedRequest:
@@ -52,76 +56,69 @@ def parse_request(body: bytes, *, content_type: str, limits: Limits) -> ParsedRe
     media_type = header.decode("latin-1").lower()
     if media_type == JSON:
         return _parse_json(body, limits)
+    if media_type in JSON_LINES_TYPES:
+        return _parse_lines(body, limits)
     if media_type == MULTIPART:
-        return _parse_form(body, options.get(b"boundary", b""), limits)
+        files = files_of_form(body, options.get(b"boundary", b""), max_files=limits.max_items)
+        return ParsedRequest(items=[RequestItem(file=file) for file in files], form="list")
     if media_type in FILE_TYPES or media_type.startswith("image/") or not media_type:
         if not body:
             raise malformed("the body is empty: send an image, InkML or strokes")
-        return ParsedRequest(items=[RequestItem(file=body)], is_list=False)
-    raise unsupported(f"content type {media_type[:80]}: send image/*, {INKML}, {JSON} or {MULTIPART}")
-
-
-def _parse_form(body: bytes, boundary: bytes, limits: Limits) -> ParsedRequest:
-    if not boundary:
-        raise malformed(f"{MULTIPART} without a boundary: let your HTTP library write the header")
-    try:
-        files = _split_form(body, boundary=boundary, max_files=limits.max_items)
-    except FormParserError as error:
-        raise malformed(f"the form cannot be parsed ({error}): let your HTTP library write it") from None
-    if not files:
-        raise malformed("the form has no file: send at least one, for example with curl -F file=@ink.inkml")
-    return ParsedRequest(items=[RequestItem(file=file) for file in files], is_list=True)
-
-
-def _split_form(body: bytes, *, boundary: bytes, max_files: int) -> list[bytes]:
-    """Contents of a form's parts (RFC 7578), whatever their names, without files on disk."""
-    files: list[bytearray] = []
-    is_complete = False
-
-    def on_part_begin() -> None:
-        if len(files) == max_files:
-            raise too_large(f"more than {max_files} files: send several requests")
-        files.append(bytearray())
-
-    def on_part_data(data: bytes, start: int, end: int) -> None:
-        files[-1].extend(memoryview(data)[start:end])
-
-    def on_end() -> None:
-        nonlocal is_complete
-        is_complete = True
-
-    parser = MultipartParser(
-        boundary,
-        {"on_part_begin": on_part_begin, "on_part_data": on_part_data, "on_end": on_end},
-        max_size=len(body) + 1,
-    )
-    parser.write(body)
-    parser.finalize()
-    if not is_complete:
-        raise malformed("the form is cut off: its last boundary is missing")
-    return [bytes(file) for file in files]
+        return ParsedRequest(items=[RequestItem(file=body)], form="one")
+    raise unsupported(f"content type {media_type[:80]}: send image/*, {INKML}, {JSON}, {JSON_LINES} or {MULTIPART}")
 
 
 def _parse_json(body: bytes, limits: Limits) -> ParsedRequest:
-    # every list and number becomes a Python object, many times the size of its text: count them before parsing
-    if body.count(b",") + body.count(b"[") + body.count(b"{") > 4 * (limits.max_points + limits.max_strokes):
-        raise unusable(f"the JSON has more values than {limits.max_points} points need: send less at a time")
+    _check_number_of_values(body, limits)
+    content = _load(body)
+    if isinstance(content, dict) and content.keys() == {"items"}:
+        content = content["items"]
+    elif isinstance(content, dict):
+        return ParsedRequest(items=_check_size([_parse_item(content, "")], limits), form="one")
+    if not isinstance(content, list) or not content:
+        raise malformed(f"the JSON is neither an object with one of {', '.join(KINDS)} nor a list of such objects")
+    _check_number_of_items(len(content), limits)
+    items = [_parse_item(value, f"item {i}: ") for i, value in enumerate(content)]
+    return ParsedRequest(items=_check_size(items, limits), form="list")
+
+
+def _parse_lines(body: bytes, limits: Limits) -> ParsedRequest:
+    """Parse JSON lines, of which each is an item; one that cannot be parsed does not affect the others."""
+    _check_number_of_values(body, limits)
+    if not body.strip():
+        raise malformed("the body is empty: send a JSON object on each line")
+    lines = body.removesuffix(b"\n").split(b"\n")
+    _check_number_of_items(len(lines), limits)
+    return ParsedRequest(items=_check_size([_item_or_error(line) for line in lines], limits), form="lines")
+
+
+def _item_or_error(line: bytes) -> RequestItem:
     try:
-        content = json.loads(body, parse_constant=_refuse_constant, parse_int=float)
+        return _parse_item(_load(line), "")
+    except HttpError as error:
+        return RequestItem(error=error)
+
+
+def _load(text: bytes) -> Any:
+    try:
+        return json.loads(text, parse_constant=_refuse_constant, parse_int=float)
     except HttpError:
         raise
     except RecursionError:
         raise malformed("the JSON is nested too deeply") from None
     except ValueError as error:  # of JSON or UTF-8
         raise malformed(f"the body is not JSON ({error})") from None
-    if isinstance(content, dict):
-        return ParsedRequest(items=_check_size([_parse_item(content, "")], limits), is_list=False)
-    if not isinstance(content, list) or not content:
-        raise malformed(f"the JSON is neither an object with one of {', '.join(KINDS)} nor a list of such objects")
-    if len(content) > limits.max_items:
-        raise too_large(f"{len(content)} items, the limit is {limits.max_items}: send several requests")
-    items = [_parse_item(value, f"item {i}: ") for i, value in enumerate(content)]
-    return ParsedRequest(items=_check_size(items, limits), is_list=True)
+
+
+def _check_number_of_values(body: bytes, limits: Limits) -> None:
+    """Every list and number becomes a Python object, many times the size of its text: count them before parsing."""
+    if body.count(b",") + body.count(b"[") + body.count(b"{") > 4 * (limits.max_points + limits.max_strokes):
+        raise unusable(f"the JSON has more values than {limits.max_points} points need: send less at a time")
+
+
+def _check_number_of_items(number: int, limits: Limits) -> None:
+    if number > limits.max_items:
+        raise unusable(f"{number} items, the limit is {limits.max_items}: send several requests")
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -138,12 +135,12 @@ def _parse_item(content: Any, prefix: str) -> RequestItem:
         return _parse_strokes(value, prefix)
     if not isinstance(value, str):
         raise malformed(f"{prefix}{kind} is not a string: send {'base64' if kind == 'image' else 'the XML'}")
+    if kind == "image":
+        return RequestItem(file=decode_base64(value, name=f"{prefix}image"))
     try:
-        return RequestItem(file=value.encode() if kind == "inkml" else base64.b64decode(value, validate=True))
+        return RequestItem(file=value.encode())
     except UnicodeEncodeError:
         raise unusable(f"{prefix}inkml has an unpaired surrogate of UTF-16") from None
-    except (binascii.Error, ValueError) as error:
-        raise malformed(f"{prefix}image is not base64 ({error})") from None
 
 
 def _parse_strokes(value: Any, prefix: str) -> RequestItem:

@@ -1,0 +1,1 @@
+"""Connections: their timeouts and their number."""

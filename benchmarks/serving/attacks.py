@@ -75,7 +75,8 @@ def claim(rng: random.Random) -> Attack:
 
 def flood(_: random.Random) -> Attack:
     """Send chunks without end."""
-    head = b"POST /recognize HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = b"POST /recognize HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
+    head += b"Transfer-Encoding: chunked\r\n\r\n"
     chunk = b"100000\r\n" + bytes(0x100000) + b"\r\n"
     return Attack(kind="chunked flood", pieces=[head] + [chunk] * 12, statuses=frozenset({413}))
 

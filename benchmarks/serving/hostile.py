@@ -101,7 +101,8 @@ async def _good_client(server: Server, outcome: Outcome) -> None:
 async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: bytes) -> int:
     """POST JSON on a connection that stays open; return the status."""
     head = (
-        f"POST /recognize HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        "POST /recognize HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
     )
     writer.write(head.encode() + body)
     answer = await reader.readuntil(b"\r\n\r\n")

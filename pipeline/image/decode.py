@@ -73,6 +73,18 @@ def decode_image(data: bytes) -> Grey:
         raise PictureError(Reason.DAMAGED_PICTURE, f"the image is damaged ({one_line(error)})") from None
 
 
+def decoding_bytes(image: Image.Image) -> int:
+    """Return about how much memory :func:`decode_image` takes for an image that was opened but not decoded."""
+    pixels = image.width * image.height
+    pixel_bytes = 1 if image.mode in {"1", "L", "P"} else 4
+    if image.format in {"JPEG", "MPO"}:
+        halvings = min(3, max(1, max(image.size) // WORKING_PX).bit_length() - 1)
+        reduced = (pixels * pixel_bytes) >> (2 * halvings)
+        # of a progressive one, all coefficients are held, of two bytes each
+        return reduced + (2 * pixels * len(image.getbands()) if "progressive" in image.info else 0)
+    return pixels * pixel_bytes * (2 if image.format in WHOLE_FORMATS else 1)
+
+
 def is_heif(data: bytes) -> bool:
     """Whether a file is in the format of iPhones, HEIF with HEVC, by the brands in its first box."""
     if data[4:8] != b"ftyp":

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from latexify.common.errors import LatexifyError
+from latexify.pipeline.image.decode import decoding_bytes
 from latexify.pipeline.inks.ink import Stroke
 from latexify.pipeline.strokes.ink_file import looks_like_ink
 from latexify.serve.http.api.requests import RequestItem
@@ -34,7 +35,7 @@ def draw_item(item: RequestItem, *, recognizer: Recognizer, limits: Limits) -> D
     """Draw an item as `Recognizer.draw` and `Recognizer.picture_of` do.
 
     Raises:
-        HttpError: Its own; 413 if it is too large, 415 neither InkML nor an image, 422 damaged, blank or infinite.
+        HttpError: Its own; 413 if it is too large, 415 neither InkML nor an image, 422 damaged or blank.
     """
     if item.error is not None:
         raise item.error
@@ -50,6 +51,17 @@ def draw_item(item: RequestItem, *, recognizer: Recognizer, limits: Limits) -> D
         raise
     except LatexifyError as error:
         raise unusable(str(error)) from None
+
+
+def decoding_cost(item: RequestItem, limits: Limits) -> int:
+    """Return about how much memory the decoding of an item takes, in bytes, by the header of its image; 0 for inks.
+
+    Raises:
+        HttpError: 413 if the image has too many pixels, 415 if it is neither an ink nor an image, 422 damaged.
+    """
+    if item.file is None or looks_like_ink(item.file):
+        return 0
+    return _check_image(item.file, limits)
 
 
 def _draw_ink(data: bytes, recognizer: Recognizer, limits: Limits) -> DrawnItem:
@@ -77,13 +89,14 @@ def _supported_formats() -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
-def _check_image(data: bytes, limits: Limits) -> None:
-    """Check format and size by the header alone, without decoding."""
+def _check_image(data: bytes, limits: Limits) -> int:
+    """Check format and size by the header alone, without decoding; return the memory that decoding takes."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=_supported_formats()) as image:
                 width, height = image.size
+                num_bytes = decoding_bytes(image)
     except UnidentifiedImageError:
         raise unsupported(f"this is neither InkML nor an image of a supported format ({', '.join(FORMATS)})") from None
     except Image.DecompressionBombError:
@@ -92,3 +105,9 @@ def _check_image(data: bytes, limits: Limits) -> None:
         raise unusable(f"the image is damaged ({error})") from None
     if width * height > limits.max_pixels:
         raise too_large(f"the image has {width} x {height} pixels, the limit is {limits.max_pixels:,}: make it smaller")
+    if num_bytes > limits.max_decoding_bytes:
+        raise too_large(
+            f"the image takes {num_bytes / 1e6:.0f} MB to decode, the limit is {limits.max_decoding_bytes / 1e6:.0f}: "
+            "make it smaller, or send it as JPEG"
+        )
+    return num_bytes

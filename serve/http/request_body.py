@@ -29,11 +29,15 @@ class BodyReceiver:
         """
         self._check_headers(headers)
         chunks: list[bytes] = []
+        num_bytes = 0
         try:
             await self._receive_chunks(receive, chunks)
-            yield b"".join(chunks)
+            body = b"".join(chunks)
+            num_bytes = len(body)
+            chunks.clear()  # else it would be held twice
+            yield body
         finally:
-            self.held_bytes -= sum(map(len, chunks))
+            self.held_bytes -= num_bytes or sum(map(len, chunks))
 
     async def _receive_chunks(self, receive: Receive, chunks: list[bytes]) -> None:
         num_bytes = 0

@@ -8,6 +8,7 @@ from typing import Literal
 from latexify.serve.http.access.access import Access
 from latexify.serve.http.access.hosts import names_of
 from latexify.serve.http.app import make_app
+from latexify.serve.http.memory import return_freed_memory
 from latexify.serve.http.sockets import listen, make_server, run_until_signalled, url_of
 from latexify.serve.http.worker import ServiceSettings
 
@@ -36,6 +37,7 @@ def run(
         failures.append(error)
         server.should_exit = True
 
+    return_freed_memory()
     listener = listen(host, port)
     server = make_server(
         make_app(settings, access=access or Access(hosts=names_of(host, ())), on_failure=stop),

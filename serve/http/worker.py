@@ -12,9 +12,10 @@ from latexify.common.errors import LatexifyError
 from latexify.serve.formats.formats import Format
 from latexify.serve.http.api.requests import Form, RequestItem, parse_request
 from latexify.serve.http.batching import Batcher, ItemSlots, SearchOptions
-from latexify.serve.http.drawing import draw_item
+from latexify.serve.http.drawing import decoding_cost, draw_item
 from latexify.serve.http.http_errors import HttpError, busy, unusable
 from latexify.serve.http.limits import Limits
+from latexify.serve.http.memory import DecodingBudget
 from latexify.serve.http.metrics import ServiceMetrics
 from latexify.serve.http.typesetting import parse_formulas, typeset_formula
 from latexify.serve.recognizer import Recognizer
@@ -68,6 +69,7 @@ class Worker:
         self._recognizer: Recognizer | None = None
         self._model_thread = ThreadPoolExecutor(1, "model")
         self._drawing_threads = ThreadPoolExecutor(NUM_DRAWING_THREADS, "draw")
+        self._decoding = DecodingBudget(settings.limits.max_decoding_bytes, self._drawing_threads)
 
     async def run(self) -> None:
         """Load the model, then recognise until cancelled. Raises LatexifyError if it cannot be loaded."""
@@ -140,7 +142,9 @@ class Worker:
         recognizer, batcher, limits = self._recognizer, self.batcher, self.settings.limits
         assert recognizer is not None
         assert batcher is not None
-        drawn = await self._in_thread(lambda: draw_item(item, recognizer=recognizer, limits=limits))
+        cost = 0 if item.file is None else await self._in_thread(lambda: decoding_cost(item, limits))
+        draw = partial(draw_item, item, recognizer=recognizer, limits=limits)
+        drawn = await self._decoding.run(draw, cost_bytes=cost)
         recognition = await batcher.read(drawn.picture, wanted.options)
         answer = partial(recognition.to_answer, is_calibrated=recognizer.is_calibrated)
         result = await self._in_thread(lambda: answer(formats=wanted.formats)) if wanted.formats else answer()

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from latexify.common.errors import LatexifyError
-from latexify.pipeline.image.decode import MAX_PIXELS, WORKING_PX, decode_image, is_heif
+from latexify.pipeline.image.decode import MAX_PIXELS, WORKING_PX, decode_image, decoding_bytes, is_heif
 from tests.support.handwriting import HEIGHT_PX, WIDTH_PX, encoded, ink, photographs, png_without_pixels
 
 
@@ -122,3 +122,23 @@ def test_heic_is_read_where_its_package_is_installed() -> None:
     assert np.abs(pixels.astype(float) - np.asarray(picture.convert("L"))).mean() < 5
     with pytest.raises(LatexifyError, match=r"damaged|not an image"):
         decode_image(buffer.getvalue()[:300])
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "options", "expected"),
+    [
+        ("L", "PNG", {}, 8_000_000),
+        ("RGBA", "PNG", {}, 32_000_000),
+        ("RGB", "WEBP", {}, 64_000_000),
+        ("RGB", "JPEG", {}, 8_000_000),
+        ("RGB", "JPEG", {"progressive": True}, 8_000_000 + 48_000_000),
+    ],
+)
+def test_the_memory_of_decoding_is_known_from_the_header(
+    mode: str, kind: str, options: dict[str, bool], expected: int
+) -> None:
+    """The service decodes only as much at a time as fits; a JPEG is decoded at a fraction of its size."""
+    file = io.BytesIO()
+    Image.new(mode, (4000, 2000)).save(file, kind, **options)
+    with Image.open(file) as image:
+        assert decoding_bytes(image) == expected

@@ -62,6 +62,7 @@ def test_an_image_is_traced() -> None:
         ({"file": inkml()}, {"max_strokes": 6}, 422, "7 strokes, the limit is 6"),
         ({"file": inkml()}, {"max_points": 20}, 422, "cannot be read"),
         ({"file": encoded(255 * ink())}, {"max_pixels": 1000}, 413, "700 x 420 pixels, the limit is 1,000"),
+        ({"file": encoded(255 * ink())}, {"max_decoding_bytes": 200_000}, 413, "takes 0 MB to decode"),
         ({"file": b"%!PS-Adobe-3.0 EPSF-3.0\n"}, {}, 415, "neither InkML nor an image"),
         ({"file": encoded(255 * ink())[:500]}, {}, 422, "damaged"),
         ({"file": encoded(np.full((80, 90), 255.0))}, {}, 422, "blank"),

@@ -30,9 +30,7 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104
         (EVERYWHERE, ["ink.example.org"], "10.0.0.1:8080", 200),
     ],
 )
-def test_names_that_are_not_of_the_service_are_refused(
-    address: str, named: list[str], host: str, status: int
-) -> None:
+def test_names_that_are_not_of_the_service_are_refused(address: str, named: list[str], host: str, status: int) -> None:
     """An attacker's own name points to 127.0.0.1, but stays in Host; IP addresses and local names are harmless."""
     answer = client_of(Access(hosts=names_of(address, named))).get("/", headers={"host": host})
     assert answer.status_code == status

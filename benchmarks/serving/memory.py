@@ -1,0 +1,103 @@
+"""Measure the peak memory of the service while clients send what takes most of it: large images and bodies.
+
+    python -m benchmarks.serving.memory
+
+Each attack begins with the peak reset (`/proc/PID/clear_refs`, Linux only).
+"""
+
+import argparse
+import base64
+import io
+import json
+import os
+import threading
+from collections import Counter
+from pathlib import Path
+
+import httpx2
+from PIL import Image, ImageDraw
+
+from benchmarks.machine import describe
+from benchmarks.serving.processes import Server, started
+
+TIMEOUT_S = 120
+
+
+def picture(mode: str, side_px: int, kind: str, **options: object) -> bytes:
+    """A cross on white paper as an image file, small in bytes."""
+    white, black = (255,) * len(mode), (0,) * (3 if mode != "L" else 1) + (255,) * mode.endswith("A")
+    image = Image.new(mode, (side_px, side_px), white if mode != "L" else 255)
+    low, high = side_px // 4, 3 * side_px // 4
+    draw = ImageDraw.Draw(image)
+    for line in ([(low, low), (high, high)], [(high, low), (low, high)]):
+        draw.line(line, fill=black if mode != "L" else 0, width=side_px // 60)
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def attacks() -> dict[str, tuple[list[bytes], str]]:
+    """Bodies to send at the same time, and their content type, by name."""
+    file, as_json = "application/octet-stream", "application/json"
+    image = json.dumps({"image": base64.b64encode(os.urandom(5_900_000)).decode()}).encode()
+    many = [{"image": base64.b64encode(picture("RGBA", 3000, "PNG")).decode()}] * 30
+    return {
+        "12 PNG, RGBA, 49 million pixels": ([picture("RGBA", 7000, "PNG")] * 12, file),
+        "4 WebP, RGB, 24 million": ([picture("RGB", 4900, "WEBP", lossless=True, method=0)] * 4, file),
+        "4 TIFF, RGBA, 24 million": ([picture("RGBA", 4900, "TIFF", compression="tiff_lzw")] * 4, file),
+        "4 progressive JPEG, 4:4:4, 30 million": (
+            [picture("RGB", 5500, "JPEG", progressive=True, subsampling=0)] * 4,
+            file,
+        ),
+        "4 JPEG, 49 million": ([picture("RGB", 7000, "JPEG")] * 4, file),
+        "16 PNG, RGBA, 10 million": ([picture("RGBA", 3100, "PNG")] * 16, file),
+        "2 lists of 30 PNG, RGBA, 9 million": ([json.dumps(many).encode()] * 2, as_json),
+        "40 bodies of 8 MB of base64": ([image] * 40, as_json),
+    }
+
+
+def peak_mib(server: Server) -> float:
+    """Largest resident memory since it was reset."""
+    lines = Path(f"/proc/{server.process.pid}/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+
+
+def send_all(server: Server, bodies: list[bytes], content_type: str) -> Counter[str]:
+    """Send at the same time; return the statuses, or the errors of connections that were closed."""
+    statuses: Counter[str] = Counter()
+
+    def send(body: bytes) -> None:
+        headers = {"content-type": content_type}
+        try:
+            answer = httpx2.post(f"{server.url}/recognize", content=body, headers=headers, timeout=TIMEOUT_S)
+            statuses[str(answer.status_code)] += 1
+        except httpx2.TransportError as error:
+            statuses[type(error).__name__] += 1
+
+    threads = [threading.Thread(target=send, args=(body,)) for body in bodies]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return statuses
+
+
+def main() -> None:
+    """Measure and print a table in Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, help="Model folder. Default: as latexify serve.")
+    arguments = parser.parse_args()
+    machine = describe()
+    print(f"{machine['date']}, commit {machine['commit']}, {machine['cpus']} CPUs ({machine['cpu']})\n")
+    print("| at the same time | statuses | peak, MiB | afterwards, MiB |\n|---|---|---:|---:|")
+    with started(["latexify", "serve", *(["--model", str(arguments.model)] if arguments.model else [])]) as server:
+        print(f"| nothing | | {peak_mib(server):.0f} | {server.memory_mib:.0f} |", flush=True)
+        for name, (bodies, content_type) in attacks().items():
+            Path(f"/proc/{server.process.pid}/clear_refs").write_text("5", encoding="ascii")
+            statuses = send_all(server, bodies, content_type)
+            seen = ", ".join(f"{status}: {count}" for status, count in sorted(statuses.items()))
+            print(f"| {name} | {seen} | {peak_mib(server):.0f} | {server.memory_mib:.0f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

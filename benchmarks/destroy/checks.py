@@ -18,7 +18,8 @@ from latexify.pipeline.drawing.draw import Canvas, draw_ink, encode_png
 from latexify.pipeline.ingest.chunks import Chunk, read_record
 from latexify.pipeline.ingest.worker import read_chunk
 from latexify.pipeline.inkml.xml import MAX_DETAIL_CHARS
-from latexify.pipeline.inks.ink import INK_SCHEMA, REJECT_SCHEMA, SPLITS, Ink, Reason, Rejection
+from latexify.pipeline.inks.ink import SPLITS, Ink, Reason, Rejection
+from latexify.pipeline.inks.schemas import INK_SCHEMA, REJECT_SCHEMA
 from latexify.pipeline.inks.table import inks_of, part_name
 from latexify.pipeline.inputs.archives import Member
 from latexify.pipeline.inputs.inputs import SourceInput, SourcePlan

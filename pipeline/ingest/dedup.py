@@ -22,7 +22,8 @@ from latexify.artifacts.location import Location
 from latexify.artifacts.names import REJECTS_NAME
 from latexify.pipeline.engine.engine import Engine
 from latexify.pipeline.ingest.chunks import read_record
-from latexify.pipeline.inks.ink import REJECT_SCHEMA, SPLITS, Reason, dataset_of
+from latexify.pipeline.inks.ink import SPLITS, Reason, dataset_of
+from latexify.pipeline.inks.schemas import REJECT_SCHEMA
 from latexify.pipeline.inks.table import part_name, rejects_table, write_part
 
 DEDUP_PLAN_NAME = "decision.json"

@@ -15,7 +15,8 @@ from latexify.pipeline.image.strokes import TracedPicture, trace_picture
 from latexify.pipeline.ingest.chunks import Chunk
 from latexify.pipeline.ingest.labels import InkTexts, Normalize, read_texts
 from latexify.pipeline.inkml.xml import UnusableInkError
-from latexify.pipeline.inks.ink import PICTURE_SCHEMA, CroppedPicture, Reason, Rejection, StrokeColumns
+from latexify.pipeline.inks.ink import CroppedPicture, Reason, Rejection, StrokeColumns
+from latexify.pipeline.inks.schemas import PICTURE_SCHEMA
 from latexify.pipeline.inks.table import picture_hash, table_of
 from latexify.pipeline.inputs.archives import Member, MemberReader
 from latexify.pipeline.inputs.inputs import SourceInput, SourcePlan, key_of, printable

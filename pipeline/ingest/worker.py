@@ -20,7 +20,8 @@ from latexify.pipeline.ingest.pictures import parse_pictures
 from latexify.pipeline.inkml.document import Document, no_strokes_error, read_document
 from latexify.pipeline.inkml.numbers import TraceTexts, parse_traces
 from latexify.pipeline.inkml.xml import UnusableInkError
-from latexify.pipeline.inks.ink import INK_SCHEMA, Reason, Rejection, StrokeColumns
+from latexify.pipeline.inks.ink import Reason, Rejection, StrokeColumns
+from latexify.pipeline.inks.schemas import INK_SCHEMA
 from latexify.pipeline.inks.table import part_name, table_of, write_part
 from latexify.pipeline.inputs.archives import Member, MemberReader
 from latexify.pipeline.inputs.inputs import SourceInput, SourcePlan, key_of, printable

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from latexify.pipeline.inkml.contexts import Meaning
+from latexify.pipeline.inkml.floats import parse_floats
 from latexify.pipeline.inkml.strokes import plain_texts
 from latexify.pipeline.inkml.values import MAX_VALUES_PER_POINT
 from latexify.pipeline.inkml.xml import UnusableInkError
@@ -122,7 +121,8 @@ def _columns(inks: Sequence[TraceTexts], *, max_points: int) -> StrokeColumns:
     ends_trace = kinds[ends] == _TRACE_END
     if kinds.max() == _ODD or np.count_nonzero(ends_trace) != num_traces.sum():
         raise UnusableInkError(Reason.BAD_POINTS, "not numbers")
-    values, counts = _numbers(text, lengths=ended - begun), _values_per_point(begun, ends)
+    values = parse_floats(text.translate(None, _NO_NUMERALS), lengths=ended - begun)
+    counts = _values_per_point(begun, ends)
 
     ink_of_trace = np.repeat(np.arange(len(inks)), num_traces)
     trace: npt.NDArray[np.int64] = np.cumsum(ends_trace) - ends_trace
@@ -168,22 +168,6 @@ def _number_bounds(kinds: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.int64],
     np.equal(kinds, _NUMERAL, out=in_number[1:])
     edges = np.flatnonzero(in_number[1:] != in_number[:-1])  # the last character ends a trace, so edges come in pairs
     return edges[::2], edges[1::2]
-
-
-def _numbers(text: bytes, *, lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    """Parse all numbers of the text. Arrow takes them as one contiguous string with offsets."""
-    offsets = np.zeros(len(lengths) + 1, np.int32)
-    np.cumsum(lengths, out=offsets[1:])
-    numerals = pa.StringArray.from_buffers(
-        len(lengths), pa.py_buffer(offsets), pa.py_buffer(text.translate(None, _NO_NUMERALS))
-    )
-    try:
-        values = np.from_dlpack(pc.cast(numerals, pa.float32()))  # `to_numpy` would import pandas
-    except pa.ArrowInvalid as error:
-        raise UnusableInkError(Reason.BAD_POINTS, str(error)) from None
-    if not np.isfinite(values).all():
-        raise UnusableInkError(Reason.BAD_POINTS, "a coordinate is too large for float32")
-    return np.asarray(values, dtype=np.float32)
 
 
 def _values_per_point(begun: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Read and write the inks folder: Parquet files with the schema `latexify.pipeline.inks.ink.INK_SCHEMA`."""
+"""Read and write the inks folder: Parquet files with the schema `latexify.pipeline.inks.schemas.INK_SCHEMA`."""
 
 import hashlib
 import itertools
@@ -14,7 +14,8 @@ from latexify.artifacts.files import open_parquet, write_parquet
 from latexify.artifacts.location import Location
 from latexify.artifacts.manifest import Manifest, read_manifest
 from latexify.artifacts.names import INKS
-from latexify.pipeline.inks.ink import INK_SCHEMA, REJECT_SCHEMA, CroppedPicture, Ink, Rejection, StrokeColumns
+from latexify.pipeline.inks.ink import CroppedPicture, Ink, Rejection, StrokeColumns
+from latexify.pipeline.inks.schemas import INK_SCHEMA, REJECT_SCHEMA
 from latexify.shards.format.png import decode_png
 
 

@@ -10,7 +10,7 @@ from latexify.artifacts.files import open_parquet, write_atomically
 from latexify.artifacts.location import Location, is_local
 from latexify.artifacts.names import INDEX_NAME, INKS, MANIFEST_NAME, SHARDS
 from latexify.common.errors import LatexifyError
-from latexify.pipeline.inks.ink import INK_SCHEMA, REJECT_SCHEMA
+from latexify.pipeline.inks.schemas import INK_SCHEMA, REJECT_SCHEMA
 from latexify.pipeline.inputs.inputs import is_inkml_name, kind_of
 from latexify.pipeline.inspect.contact_sheet import INK_CANVAS, draw_sheet
 from latexify.pipeline.inspect.entry import Choice, Collection, Entry, Picture, choose

@@ -26,7 +26,8 @@ from latexify.artifacts.location import Location
 from latexify.artifacts.names import COMPOSED_NAME
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.config import RasterizeParams
-from latexify.pipeline.inks.ink import INK_SCHEMA, PICTURE_SCHEMA, SPLITS, TOKEN_IDS, Reason, Rejection
+from latexify.pipeline.inks.ink import SPLITS, Reason, Rejection
+from latexify.pipeline.inks.schemas import INK_SCHEMA, PICTURE_SCHEMA, TOKEN_IDS
 from latexify.pipeline.rasterize.variants import VARIANT_MARK, variant_key
 
 if TYPE_CHECKING:  # workers that draw do not need tokenizers

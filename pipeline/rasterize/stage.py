@@ -26,7 +26,8 @@ from latexify.pipeline.config import RasterizeParams
 from latexify.pipeline.drawing.draw import Canvas
 from latexify.pipeline.engine.engine import Call, Engine
 from latexify.pipeline.engine.versions import versions
-from latexify.pipeline.inks.ink import REJECT_SCHEMA, SPLITS, Rejection
+from latexify.pipeline.inks.ink import SPLITS, Rejection
+from latexify.pipeline.inks.schemas import REJECT_SCHEMA
 from latexify.pipeline.rasterize.plan import ShardPlan, ShardRows, plan_shards
 from latexify.pipeline.rasterize.variants import Variation
 from latexify.pipeline.rasterize.worker import RenderSettings, ShardTask, draw_shard, find_shard

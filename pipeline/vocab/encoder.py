@@ -14,7 +14,7 @@ from latexify.artifacts.location import Location
 from latexify.artifacts.manifest import read_manifest
 from latexify.artifacts.names import TOKENIZER, TOKENIZER_NAME
 from latexify.common.errors import LatexifyError
-from latexify.pipeline.inks.ink import TOKEN_IDS
+from latexify.pipeline.inks.schemas import TOKEN_IDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

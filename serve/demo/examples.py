@@ -4,17 +4,19 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from latexify.artifacts.location import Location
 from latexify.artifacts.names import MANIFEST_NAME
+from latexify.common.extras import missing_extra
 from latexify.pipeline.inks.ink import Stroke
-from latexify.pipeline.inks.table import inks_of, read_batches
 from latexify.pipeline.latex import tokenize
 from latexify.serve.examples import example_inks
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 MAX_TOKENS = 24  # longest label of an example; longer ones do not fit on a phone
 MAX_POINTS = 2_000  # largest example; all examples are sent to the visitor's browser
@@ -33,13 +35,24 @@ def find_examples(inks: Location, *, count: int) -> list[DemoExample]:
     """Choose at most `count` examples, the same each time, from short to long.
 
     They are the shipped ones if the folder of inks is missing or has no test inks. Raises LatexifyError if it is
-    damaged.
+    damaged, or pyarrow is not installed, which reads it.
     """
-    examples = _from_test_split(inks, count) if (inks / MANIFEST_NAME).is_file() else []
-    return examples or _shipped(count)
+    if not (inks / MANIFEST_NAME).is_file():
+        return _shipped(count)
+    try:
+        return _from_test_split(inks, count) or _shipped(count)
+    except ModuleNotFoundError as error:
+        raise missing_extra(
+            "rasterize", package=error.name, needed_by=f"the inks of {inks}, shown as examples,"
+        ) from None
 
 
 def _from_test_split(inks: Location, count: int) -> list[DemoExample]:
+    import pyarrow as pa  # noqa: PLC0415  # only projects with inks of their own need it
+    import pyarrow.compute as pc  # noqa: PLC0415
+
+    from latexify.pipeline.inks.table import inks_of, read_batches  # noqa: PLC0415
+
     batches = read_batches(inks, columns=["key", "split", "normalized_label", "num_points"], max_rows=8192)
     keys = dict(chain.from_iterable(map(_candidates, batches)))
     if not keys:
@@ -54,8 +67,10 @@ def _from_test_split(inks: Location, count: int) -> list[DemoExample]:
     return [examples[key] for key in chosen]
 
 
-def _candidates(batch: pa.RecordBatch) -> Iterator[tuple[str, str]]:
+def _candidates(batch: "pa.RecordBatch") -> Iterator[tuple[str, str]]:
     """Yield key and label of the test inks that are small enough."""
+    import pyarrow.compute as pc  # noqa: PLC0415
+
     is_candidate = pc.and_(pc.equal(batch["split"], "test"), pc.less_equal(batch["num_points"], MAX_POINTS))
     rows = batch.filter(is_candidate)
     for key, label in zip(rows["key"].to_pylist(), rows["normalized_label"].to_pylist(), strict=True):

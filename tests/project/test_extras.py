@@ -72,7 +72,7 @@ def test_the_core_has_all_that_help_needs(requirements: dict[str, set[str]]) -> 
     """`latexify --help` and `latexify recipe` work without any extra."""
     modules = closure(["latexify.cli.app", "latexify.artifacts.files"], lazy=False)
     assert distributions(modules) <= requirements[""]
-    assert not {"torch", "transformers", "pycairo", "dvc", "matplotlib"} & requirements[""]
+    assert not {"torch", "transformers", "pyarrow", "pycairo", "dvc", "matplotlib"} & requirements[""]
 
 
 @pytest.mark.parametrize("extra", ENTRIES)
@@ -87,7 +87,7 @@ def test_an_extra_has_all_that_its_commands_import(extra: str, requirements: dic
     ("extra", "absent"),
     [
         ("rasterize", {"torch", "matplotlib"}),
-        ("recognize", {"torch", "transformers", "matplotlib"}),
+        ("recognize", {"torch", "transformers", "pyarrow", "tokenizers", "matplotlib"}),
         ("train", {"pycairo", "lxml", "hershey-fonts", "matplotlib", "dvc"}),
         ("evaluate", {"pycairo", "lxml", "hershey-fonts", "dvc"}),
     ],

@@ -19,7 +19,7 @@ from latexify.artifacts.location import Location
 from latexify.artifacts.manifest import Manifest, write_manifest
 from latexify.pipeline.config import RasterizeParams
 from latexify.pipeline.engine.engine import Engine
-from latexify.pipeline.inks.ink import INK_SCHEMA
+from latexify.pipeline.inks.schemas import INK_SCHEMA
 from latexify.pipeline.inks.table import part_name
 from latexify.pipeline.rasterize.stage import run
 from latexify.pipeline.rasterize.worker import draw_shard

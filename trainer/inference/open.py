@@ -1,13 +1,11 @@
 """Open a model folder for inference, with the runtime that can run it. Imports torch only where torch runs it."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-
-from tokenizers import Tokenizer
 
 from latexify.artifacts.manifest import Manifest, read_manifest
 from latexify.artifacts.names import CONFIG_NAME, EXPORT_ONNX, MODEL, TOKENIZER_NAME, WEIGHTS_NAME
@@ -15,6 +13,7 @@ from latexify.common.errors import LatexifyError, first_line
 from latexify.common.package_data import is_plain_trocr
 from latexify.trainer.inference.model import InferenceModel, TrainedModel
 from latexify.trainer.inference.runtime import Runtime
+from latexify.trainer.inference.texts import open_texts
 from latexify.trainer.model.canvas import read_geometry
 
 Config = Mapping[str, Any]
@@ -115,7 +114,7 @@ def open_model(
         if inference is not None:
             backward_start_id = _backward_start_id(config, manifest)
             inference = replace(inference, backward_start_id=backward_start_id, geometry=geometry)
-            texts = _open_tokenizer(folder)
+            texts = open_texts(folder)
             return TrainedModel(inference=inference, texts=texts, geometry=geometry, manifest=manifest)
     except LatexifyError:
         raise
@@ -161,13 +160,6 @@ def _open_weights(
         return None
     chosen = choose_device(device)
     return make_torch_model(config, load_weights(folder, device=chosen), device=chosen, packed=packed)
-
-
-def _open_tokenizer(folder: Path) -> Callable[[Sequence[list[int]]], list[str]]:
-    text = (folder / TOKENIZER_NAME).read_text(encoding="utf-8")
-    json.loads(text)  # tokenizers raises a bare `Exception` for a damaged file
-    tokenizer = Tokenizer.from_str(text)
-    return lambda sequences: tokenizer.decode_batch(list(sequences), skip_special_tokens=True)
 
 
 def manifest_of(model: Path) -> Manifest:

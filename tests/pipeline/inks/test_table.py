@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from latexify.artifacts.manifest import Manifest, write_manifest
 from latexify.common.errors import LatexifyError
-from latexify.pipeline.inks.ink import INK_SCHEMA, REJECT_SCHEMA, Ink, Reason, Rejection, Stroke, StrokeColumns
+from latexify.pipeline.inks.ink import Ink, Reason, Rejection, Stroke, StrokeColumns
+from latexify.pipeline.inks.schemas import INK_SCHEMA, REJECT_SCHEMA
 from latexify.pipeline.inks.table import content_hashes, inks_of, read_batches, read_inks, rejects_table, write_part
 from tests.support.ink_tables import ink_table
 

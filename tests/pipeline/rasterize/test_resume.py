@@ -23,7 +23,7 @@ from latexify.artifacts.manifest import Manifest, write_manifest
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.engine.engine import Engine
 from latexify.pipeline.engine.versions import versions
-from latexify.pipeline.inks.ink import INK_SCHEMA, TOKEN_IDS
+from latexify.pipeline.inks.schemas import INK_SCHEMA, TOKEN_IDS
 from latexify.pipeline.rasterize import worker as render
 from latexify.pipeline.rasterize.plan import find_rows
 from latexify.pipeline.rasterize.prepare import append_inks, scratch_folder, with_pictures

@@ -21,7 +21,7 @@ from latexify.artifacts.manifest import Manifest, read_manifest, write_manifest
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.config import VocabParams
 from latexify.pipeline.grammar.allowances import Allowances, read_grammar
-from latexify.pipeline.inks.ink import INK_SCHEMA
+from latexify.pipeline.inks.schemas import INK_SCHEMA
 from latexify.pipeline.latex import join_tokens, normalize, tokenize
 from latexify.pipeline.vocab.encoder import read_encoder
 from latexify.pipeline.vocab.stage import run

@@ -1,11 +1,14 @@
 """Examples are test inks of all lengths, or those that are shipped."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
+import pytest
 
 from latexify.artifacts.manifest import Manifest, write_manifest
+from latexify.common.errors import LatexifyError
 from latexify.pipeline.drawing.draw import draw_ink
 from latexify.pipeline.inks.ink import Ink
 from latexify.pipeline.latex import normalize
@@ -65,3 +68,11 @@ def test_without_test_inks_examples_are_the_shipped_ones(tmp_path: Path) -> None
     for example in nowhere:
         assert normalize(example.label) == example.label
         assert draw_ink(example.strokes, CANVAS).min() == 0
+
+
+def test_inks_without_pyarrow_name_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The demo is installed without it; a project with inks has it, unless it was copied to another machine."""
+    folder = inks_folder(tmp_path / "inks", [row(1, split="test", label="y+y"), row(2, split="valid", label="y")])
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(LatexifyError, match=r"needs the package pyarrow: run pip install -e '.\[rasterize\]'"):
+        find_examples(folder, count=6)

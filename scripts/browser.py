@@ -36,8 +36,8 @@ EVERYWHERE = """(selector) => {
 }"""
 """A function of JavaScript: all elements that fit a selector, also those in shadow roots."""
 TIMEOUT_S = 60
-CONNECTION: dict[str, Any] = {"max_size": 2**26, "close_timeout": 1}
-"""A message may be the picture of a page; Chromium does not take leave."""
+CONNECTION: dict[str, Any] = {"max_size": 2**26, "close_timeout": 1, "open_timeout": TIMEOUT_S, "ping_interval": None}
+"""A message may be the picture of a page; Chromium does not take leave, and is slow to answer on a busy machine."""
 
 
 class Page:
@@ -98,7 +98,7 @@ class Page:
     def wait_for(self, expression: str) -> None:
         """Until an expression is true, in JavaScript's sense. Raises TimeoutError."""
         end_s = time.monotonic() + TIMEOUT_S
-        while not self.value(f"Boolean({expression})"):
+        while not self.value(f"Promise.resolve({expression}).then(Boolean)"):
             if time.monotonic() > end_s:
                 raise TimeoutError(f"never true: {expression}; {self.complaints}")
             time.sleep(0.05)

@@ -51,7 +51,7 @@ def main() -> None:
     if command is None:
         sys.exit("report_pictures: needs chromium or google-chrome")
     url = arguments.report.resolve(strict=True).as_uri()
-    with tempfile.TemporaryDirectory() as folder, Chromium(command, Path(folder)) as browser:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, Chromium(command, Path(folder)) as browser:
         for name, look in LOOKS.items():
             with browser.page() as page:
                 path = arguments.out / f"report-{name}.png"

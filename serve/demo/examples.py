@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,6 +29,16 @@ class DemoExample:
     key: str
     label: str
     strokes: list[Stroke]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return name, LaTeX and strokes as JSON values, as the service's examples have them.
+
+        The strokes are rounded to thousandths of their extent, which gives the same picture.
+        """
+        low = np.min([stroke.min(axis=0) for stroke in self.strokes], axis=0)
+        extent = float(np.max([stroke.max(axis=0) for stroke in self.strokes] - low)) or 1.0
+        strokes = [np.round((stroke - low) * (1000 / extent), 1).tolist() for stroke in self.strokes]
+        return {"name": self.key, "latex": self.label, "strokes": strokes}
 
 
 def find_examples(inks: Location, *, count: int) -> list[DemoExample]:

@@ -47,33 +47,44 @@ class SharedRecognizer:
         """Width and height of the model's input."""
         return self._recognizer.canvas.width_px, self._recognizer.canvas.height_px
 
-    def read_ink(self, json: str, *, num_beams: int) -> DemoResult | DemoFailure:
-        """Recognise strokes from a browser, ``{"strokes": [[[x, y], …], …]}``, within the limits of the service."""
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether confidences are the fraction of such answers that are right."""
+        return self._recognizer.is_calibrated
+
+    def read_ink(
+        self, json: str, *, num_beams: int, num_drawings: int = 1
+    ) -> DemoResult | DemoFailure | list[DemoResult | DemoFailure]:
+        """Recognise strokes from a browser within the limits of the service.
+
+        ``{"strokes": [[[x, y], …], …]}`` is one ink; a list of such objects gives a list of results.
+        """
         try:
             body = json.encode("utf-8", "surrogatepass")
             if len(body) > self.limits.max_ink_bytes:
                 return DemoFailure(reason="there is too much ink on the sheet: clear it and write less")
-            items = parse_request(body, content_type=JSON, limits=self.limits).items
+            request = parse_request(body, content_type=JSON, limits=self.limits)
         except HttpError as error:
             return DemoFailure(reason=str(error))
-        return self.read(items[0], num_beams=num_beams)
+        results = [self.read(item, num_beams=num_beams, num_drawings=num_drawings) for item in request.items]
+        return results if request.is_list else results[0]
 
-    def read_file(self, data: bytes, *, num_beams: int) -> DemoResult | DemoFailure:
+    def read_file(self, data: bytes, *, num_beams: int, num_drawings: int = 1) -> DemoResult | DemoFailure:
         """Recognise the content of an InkML or image file, within the limits of the service."""
         if len(data) > self.limits.max_body_bytes:
             max_mb = self.limits.max_body_bytes // 1_000_000
             return DemoFailure(reason=f"the file is larger than {max_mb} MB: make it smaller")
-        return self.read(RequestItem(file=data), num_beams=num_beams)
+        return self.read(RequestItem(file=data), num_beams=num_beams, num_drawings=num_drawings)
 
-    def read(self, item: RequestItem, *, num_beams: int) -> DemoResult | DemoFailure:
-        """Recognise one ink or image; a beam width above 1 also returns alternatives."""
+    def read(self, item: RequestItem, *, num_beams: int, num_drawings: int = 1) -> DemoResult | DemoFailure:
+        """Recognise one ink or image; a beam width or a number of drawings above 1 also returns alternatives."""
         try:
             drawn = draw_item(item, recognizer=self._recognizer, limits=self.limits)
         except HttpError as error:
             return DemoFailure(reason=str(error))
-        recognition = self._recognize(drawn.picture, num_beams=num_beams)
+        recognition = self._recognize(drawn.picture, num_beams=num_beams, num_drawings=num_drawings)
         return DemoResult(picture=drawn.picture, recognition=recognition, left_out=drawn.left_out)
 
-    def _recognize(self, picture: Picture, *, num_beams: int) -> Recognition:
-        work = self._thread.submit(partial(self._recognizer.read, [picture], num_beams=num_beams))
-        return work.result()[0]
+    def _recognize(self, picture: Picture, *, num_beams: int, num_drawings: int = 1) -> Recognition:
+        read = partial(self._recognizer.read, [picture], num_beams=num_beams, num_drawings=num_drawings)
+        return self._thread.submit(read).result()[0]

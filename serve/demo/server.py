@@ -2,7 +2,7 @@
 
 import threading
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -53,10 +53,19 @@ def options() -> dict[str, str | int | bool]:
     }
 
 
-def run(settings: DemoSettings, *, host: str, port: int, open_browser: bool, announce: Callable[[str], None]) -> None:
+def run(  # noqa: PLR0913  # all but the settings are named
+    settings: DemoSettings,
+    *,
+    host: str,
+    port: int,
+    open_browser: bool,
+    announce: Callable[[str], None],
+    framed_by: Sequence[str] = (),
+) -> None:
     """Serve the demo until SIGTERM or SIGINT, and return.
 
-    Port 0 takes any free one. `announce` gets a line with the URL once browsers can connect.
+    Port 0 takes any free one. `announce` gets a line with the URL once browsers can connect. `framed_by` are origins
+    whose pages may show the demo in a frame.
 
     Raises:
         LatexifyError: If model, device or address cannot be used, or the inks are damaged; before anything is served.
@@ -65,7 +74,11 @@ def run(settings: DemoSettings, *, host: str, port: int, open_browser: bool, ann
     shared_recognizer(settings)
     shared_examples(settings)
     listener = listen(host, port)
-    app = App(SCRIPT, secrets={"latexify": settings.to_mapping()}, middleware=[Middleware(SameOriginOnly)])
+    app = App(
+        SCRIPT,
+        secrets={"latexify": settings.to_mapping()},
+        middleware=[Middleware(SameOriginOnly, framed_by=framed_by)],
+    )
     server = make_server(
         app,
         ws="websockets-sansio",
@@ -87,8 +100,9 @@ class SameOriginOnly:
     middleware refuses every origin but the requested host, and hides the header from Streamlit.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, framed_by: Sequence[str] = ()) -> None:
         self._app = app
+        self._policy = " ".join((POLICY, *framed_by))  # which ends with frame-ancestors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer an HTTP or WebSocket request."""
@@ -104,7 +118,7 @@ class SameOriginOnly:
 
         async def send_with_policy(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["Content-Security-Policy"] = POLICY
+                MutableHeaders(scope=message)["Content-Security-Policy"] = self._policy
             await send(message)
 
         await self._app(inner_scope, receive, send_with_policy)

@@ -4,24 +4,14 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from fastapi import FastAPI, Request
-from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 
 from latexify.serve.examples import EXAMPLES_PATH
 from latexify.serve.http.request_body import BodyReceiver
 from latexify.serve.http.worker import Worker
+from latexify.serve.web import parts
 
-PAGE_FILES = (
-    "write.css",
-    "sheet.js",
-    "clipboard.js",
-    "formula.js",
-    "readings.js",
-    "files.js",
-    "history.js",
-    "examples.js",
-    "write.js",
-)
-STATIC = Path(__file__).resolve().parents[1] / "static"
+PAGE_FILES = ("page.css", "writer.css", *parts.SCRIPTS, "page.js")
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -38,14 +28,14 @@ def add_page(app: FastAPI, worker: Worker, bodies: BodyReceiver) -> None:
             return JSONResponse({"results": await worker.typeset(body)})
 
     async def page() -> Response:
-        return FileResponse(STATIC / "write.html", headers={"Content-Security-Policy": PAGE_POLICY})
+        return HTMLResponse(parts.page(), headers={"Content-Security-Policy": PAGE_POLICY})
 
     app.post("/typeset", include_in_schema=False)(typeset)
     app.get("/", include_in_schema=False)(page)
     app.get("/examples.json", include_in_schema=False)(_file_route(EXAMPLES_PATH))
-    app.get("/favicon.ico", include_in_schema=False)(_file_route(STATIC / "icon.svg"))
+    app.get("/favicon.ico", include_in_schema=False)(_file_route(parts.STATIC / "icon.svg"))
     for name in PAGE_FILES:
-        app.get(f"/{name}", include_in_schema=False)(_file_route(STATIC / name))
+        app.get(f"/{name}", include_in_schema=False)(_file_route(parts.STATIC / name))
 
 
 def _file_route(path: Path) -> Callable[[], Awaitable[Response]]:

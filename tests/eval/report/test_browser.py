@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from latexify.eval.report.gallery import GalleryItem
 from latexify.eval.report.inputs import COUNTED_STAGES, ReportInputs
 from latexify.eval.report.page import CARDS_ON_A_PAGE, environment, render
 from latexify.eval.report.previous_run import NoPreviousRun
+from scripts.browser import Chromium
+from tests.support.write_page import violations
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 NUM_CARDS = 30
@@ -214,3 +217,18 @@ def test_keys_lead_from_formula_to_formula(seen: dict[str, Any]) -> None:
     assert (seen["left"], seen["home"], seen["stops"]) == ("mfr/ink28", "mfr/ink0", 1)
     assert numbers(seen["last page"]) == list(range(24, 30))
     assert seen["slash"] == "f-text"
+
+
+@pytest.mark.skipif(find_spec("axe_core_python") is None, reason="the package axe-core-python is not installed")
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width_px", [1280, 375])
+def test_axe_finds_nothing(browser: str, page: str, tmp_path: Path, *, width_px: int, dark: bool) -> None:
+    """Readers with a screen reader or weak eyes get the same report; and nothing is wider than a telephone."""
+    path = tmp_path / "report.html"
+    path.write_text(page, encoding="utf-8")
+    with Chromium(browser, tmp_path) as chromium, chromium.page() as tab:
+        tab.look_like(width_px=width_px, height_px=812, dark=dark, phone=width_px < 500)
+        tab.open(path.as_uri())
+        tab.wait_for("document.readyState === 'complete' && document.getElementById('gallery')")
+        assert violations(tab) == []
+        assert tab.value("document.documentElement.scrollWidth <= innerWidth")

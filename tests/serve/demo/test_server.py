@@ -11,6 +11,7 @@ from latexify.artifacts.names import MANIFEST_NAME
 from latexify.common.errors import LatexifyError
 from latexify.serve.demo.server import POLICY, SameOriginOnly, options, run
 from latexify.serve.demo.state import DemoSettings
+from tests.support.service_process import service
 
 
 def test_damaged_inks_are_reported_before_anything_is_served(settings: DemoSettings, tmp_path: Path) -> None:
@@ -68,3 +69,13 @@ def test_streamlit_sends_no_data_to_others() -> None:
     assert chosen["client.showErrorDetails"] == "none"
     assert chosen["server.enableAgentApi"] is False
     assert set(chosen) <= set(config.get_config_options())
+
+
+def test_the_demo_ends_on_sigterm_and_writes_nothing_at_home(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container is stopped by SIGTERM and killed ten seconds later; its home folder may be read-only."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with service(model, "--no-browser", name="demo", ready="/_stcore/health") as demo:
+        assert demo.stop() == 0
+    assert list(tmp_path.iterdir()) == []

@@ -30,8 +30,8 @@ function storedInk() {
   return strokes.every((stroke) => stroke.every(isPoint)) ? strokes : [];
 }
 
-// onChoose: called with the LaTeX that was chosen from the list. keep: called with a key and the value to store.
-function makeHistory(find, { onChoose, keep }) {
+// typeset: draws formulas. onChoose: called with the LaTeX that was chosen from the list. keep: called with a key and the value to store.
+function makeHistory(find, { typeset, onChoose, keep }) {
   let written = stored(WRITTEN_KEY).filter((latex) => typeof latex === "string" && latex);
 
   function add(latex) {
@@ -49,7 +49,7 @@ function makeHistory(find, { onChoose, keep }) {
 
   async function drawAll(formulas) {
     for (let start = 0; start < formulas.length; start += 8) {
-      const results = await typesetAll(formulas.slice(start, start + 8)).catch(() => []); // the LaTeX stands there
+      const results = await typeset(formulas.slice(start, start + 8)).catch(() => []); // the LaTeX stands there
       if (formulas !== written) return;
       results.forEach((formula, i) => {
         if (formula.svg) find("written").children[start + i].firstElementChild.prepend(drawingOf(formula));

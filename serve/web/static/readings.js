@@ -3,8 +3,8 @@
 const EDIT_PAUSE_MS = 200;
 const DOUBTFUL = 0.05; // answers of less confidence are almost certainly wrong
 
-// find: returns the element of an id. onCopy: called with the LaTeX that was copied.
-function makeReadings(find, { onCopy }) {
+// find: returns the element of an id. typeset: draws formulas. onCopy: called with the LaTeX that was copied.
+function makeReadings(find, { typeset, onCopy }) {
   let shown = []; // readings: latex, confidence, and `formula` once it is typeset
   let current = null; // the formula in the field, once it is typeset
   let drawing = null; // the pending request for it
@@ -21,7 +21,7 @@ function makeReadings(find, { onCopy }) {
     find("readings").replaceChildren(...all.map(lineOf));
     await put(all.length ? all[0].latex : "");
     if (all.length < 2) return;
-    const formulas = await typesetAll(all.map((reading) => reading.latex)).catch(() => null); // the LaTeX stands there
+    const formulas = await typeset(all.map((reading) => reading.latex)).catch(() => null); // the LaTeX stands there
     if (formulas === null || shown !== all) return;
     formulas.forEach((formula, i) => {
       all[i].formula = formula;
@@ -33,7 +33,7 @@ function makeReadings(find, { onCopy }) {
     const [line, choose, code, share] = ["li", "button", "code", "span"].map((name) => document.createElement(name));
     code.textContent = reading.latex || "(empty)";
     share.className = "share";
-    share.textContent = percent(reading.confidence);
+    share.textContent = reading.note && reading !== shown[0] ? reading.note : percent(reading.confidence);
     choose.append(code, share);
     choose.addEventListener("click", () => put(reading.latex));
     line.append(choose);
@@ -62,7 +62,7 @@ function makeReadings(find, { onCopy }) {
     }
     const request = (drawing = new AbortController());
     try {
-      const [formula] = await typesetAll([latex], request.signal);
+      const [formula] = await typeset([latex], request.signal);
       current = formula;
       find("preview").replaceChildren(drawingOf(formula));
       const { pretty } = formula.formats;

@@ -1,7 +1,7 @@
 "use strict";
-// Formulas typeset by the service, and written in each format.
+// Formulas in each format, and drawn.
 const FORMATS = [
-  // name on the page, and its text, of what /typeset answers
+  // name on the page, and its text, of a typeset formula
   ["LaTeX", (formula, latex) => latex],
   ["LaTeX with spaces", (formula) => formula.formats.pretty],
   ["$…$", (formula) => dollars(formula.formats.pretty)],
@@ -14,15 +14,6 @@ const FORMATS = [
 
 function dollars(text) {
   return text === null ? null : `$${text}$`;
-}
-
-// Returns what the service makes of each of the formulas.
-async function typesetAll(formulas, signal) {
-  const options = { method: "POST", body: JSON.stringify({ latex: formulas }), headers: { "Content-Type": "application/json" }, signal };
-  const answer = await fetch("/typeset", options);
-  const content = await answer.json();
-  if (!answer.ok) throw new Error(content.error);
-  return content.results;
 }
 
 let numDrawings = 0;

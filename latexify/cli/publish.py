@@ -26,6 +26,13 @@ def publish(  # noqa: PLR0913, PLR0917  # one parameter per option
     licence: Annotated[
         str | None, typer.Option("--license", help="License identifier of the Hub, instead of the data's license.")
     ] = None,
+    space: Annotated[
+        bool,
+        typer.Option(
+            "--space",
+            help="Also publish a Space of the same name: the demo with this model. Its folder is data/space.",
+        ),
+    ] = False,
     no_figures: Annotated[bool, typer.Option("--no-figures", help="Leave out the scores of metrics/.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Write data/card/README.md and list the files; upload nothing.")
@@ -37,8 +44,9 @@ def publish(  # noqa: PLR0913, PLR0917  # one parameter per option
         from latexify.artifacts.files import write_atomically
         from latexify.artifacts.names import CARD_NAME
         from latexify.serve.hub import publish as hub
-        from latexify.serve.hub.card import build_card
+        from latexify.serve.hub.card import build_card, licence_of
         from latexify.serve.hub.facts import check_model, read_facts
+        from latexify.serve.hub.space import make_space
 
     hub.check_repo_name(repo)
     folder = chosen_model(workspace, model)
@@ -57,15 +65,23 @@ def publish(  # noqa: PLR0913, PLR0917  # one parameter per option
             with_figures=not no_figures,
         )
         text = build_card(facts, repo=repo, licence=licence)
+    space_folder = workspace.data("space")
+    if space:
+        make_space(space_folder, model=folder, repo=repo, revision=revision, licence=licence_of(text))
     if dry_run:
         out = workspace.data("card") / CARD_NAME
         write_atomically(out, text.encode())
         for name, num_bytes in hub.list_files(folder, card=text).items():
             print(f"{num_bytes:>14,}  {name}")
         print(f"card: {out}")
+        if space:
+            print(f"space: {space_folder}")
         return
     done = hub.publish(folder, repo=repo, card=text, message=message, private=not public, revision=revision)
     print(f"{done.num_files} files, {done.num_bytes:,} bytes: {done.commit_url}")
+    if space:
+        done = hub.publish_space(space_folder, repo=done.repo, message=message, private=not public)
+        print(f"space: {done.num_files} files, {done.num_bytes:,} bytes: {done.commit_url}")
 
 
 def export_onnx(

@@ -3,6 +3,7 @@
 Front matter: https://huggingface.co/docs/hub/model-cards.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -75,6 +76,12 @@ def front_matter(facts: CardFacts, *, repo: str, licence: str) -> str:
         model_name=repo.rsplit("/", 1)[-1],
         eval_results=results or None,
     ).to_yaml()
+
+
+def licence_of(card: str) -> str | None:
+    """Return the licence in a card's front matter; None if it has none."""
+    found = re.search(r"^license: *(\S+)$", card.partition("---\n")[2].partition("\n---")[0], re.MULTILINE)
+    return found[1] if found else None
 
 
 def rates_of(score: Mapping[str, Any]) -> list[tuple[str, Mapping[str, float]]]:

@@ -62,6 +62,24 @@ def publish(  # noqa: PLR0913  # all keyword-only
     )
 
 
+def publish_space(space: Path, *, repo: str, message: str, private: bool = True) -> Publication:
+    """Upload the folder of a Space (`latexify.serve.hub.space`), which is created if it does not exist.
+
+    Takes and raises what :func:`publish` does.
+    """
+    token = get_token()
+    if token is None:
+        raise LatexifyError("no token for the Hub: run `hf auth login`, or set HF_TOKEN to a token with write access")
+    api = HfApi(token=token, library_name="latexify")
+    with _one_line_errors(api.endpoint, repo=repo):
+        url = api.create_repo(repo, repo_type="space", space_sdk="docker", private=private, exist_ok=True)
+        commit = api.upload_folder(
+            repo_id=url.repo_id, repo_type="space", folder_path=space, commit_message=message, delete_patterns="*"
+        )
+    sizes = [path.stat().st_size for path in space.rglob("*") if path.is_file()]
+    return Publication(repo=url.repo_id, commit_url=commit.commit_url, num_files=len(sizes), num_bytes=sum(sizes))
+
+
 def check_repo_name(repo: str) -> None:
     """Raise LatexifyError if `repo` is not a valid name of a repository."""
     try:

@@ -1,8 +1,8 @@
 """A local stand-in for the Hugging Face Hub, with the requests that huggingface_hub 2 makes to publish and load.
 
-It creates repositories and branches, checks front matter, and supports both upload modes: the LFS protocol (in one or
-several parts) and Xet (tokens only; the content store is a folder that hf_xet reads and writes). It takes commits and
-serves downloads.
+It creates repositories (those of Spaces are `spaces/NAMESPACE/NAME`) and branches, checks front matter, supports both
+upload modes: the LFS protocol (in one or several parts) and Xet (tokens only; the content store is a folder that hf_xet
+reads and writes). It takes commits and serves downloads.
 """
 
 import base64
@@ -102,7 +102,8 @@ class _Handler(BaseHTTPRequestHandler):
         ("POST", r"/(.+)\.git/info/lfs/objects/batch", "lfs_batch"),
         ("PUT", r"/lfs/(\w+)", "lfs_put"),
         ("POST", r"/lfs/(\w+)", "lfs_complete"),
-        ("GET", r"/api/models/([^/]+/[^/]+)(?:/revision/([^/]+))?", "info"),
+        ("GET", r"/api/models/((?:spaces/)?[^/]+/[^/]+)(?:/revision/([^/]+))?", "info"),
+        ("GET", r"/api/models/(.+)/tree/([^/]+)", "tree"),
         ("HEAD", r"/(.+)/resolve/([^/]+)/(.+)", "resolve"),
         ("GET", r"/(.+)/resolve/([^/]+)/(.+)", "resolve"),
     )
@@ -117,6 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer({"error": str(error)}, status=error.status, headers=extra)
 
     def _dispatch(self, path: str, body: bytes) -> None:
+        path = path.replace("/api/spaces/", "/api/models/spaces/")
         for start, status in self.hub.fail.items():
             if f"{self.command} {path}".startswith(start):
                 raise _HubError(status, "set by the test")
@@ -139,7 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise _HubError(401, "Invalid credentials in Authorization header")
 
     def _answer(
-        self, content: dict[str, Any] | bytes, *, status: int = 200, headers: dict[str, str] | None = None
+        self, content: dict[str, Any] | list[Any] | bytes, *, status: int = 200, headers: dict[str, str] | None = None
     ) -> None:
         data = content if isinstance(content, bytes) else json.dumps(content).encode()
         self.send_response(status)
@@ -164,7 +166,9 @@ class _Handler(BaseHTTPRequestHandler):
         owner = request["organization"] or OWNER
         if owner != OWNER:
             raise _HubError(403, f'You don\'t have the rights to create a model under the namespace "{owner}"')
-        repo = f"{owner}/{request['name']}"
+        is_space = request.get("type") == "space"
+        assert not is_space or request["sdk"] == "docker"
+        repo = f"{'spaces/' if is_space else ''}{owner}/{request['name']}"
         exists = repo in self.hub.repos
         self.hub.repos.setdefault(repo, request)
         self.hub.branches.setdefault(repo, {"main"})
@@ -183,11 +187,13 @@ class _Handler(BaseHTTPRequestHandler):
     def validate_yaml(self, body: bytes) -> None:
         """Check that huggingface_hub can read the front matter, and that some fields are strings."""
         request = json.loads(body)
-        assert request["repoType"] in {None, "model"}
+        assert request["repoType"] in {None, "model", "space"}
         card = ModelCard(request["content"]).data.to_dict()  # type: ignore[no-untyped-call]  # of huggingface_hub
         errors = [
             {"message": f'"{name}" must be a string'}
-            for name in ("license", "library_name", "pipeline_tag")
+            for name in (
+                ("title", "sdk") if request["repoType"] == "space" else ("license", "library_name", "pipeline_tag")
+            )
             if not isinstance(card.get(name), str)
         ]
         self._answer({"errors": errors, "warnings": []}, status=400 if errors else 200)
@@ -266,6 +272,12 @@ class _Handler(BaseHTTPRequestHandler):
         oid = _id(len(self.hub.commits.get(repo, [])))
         siblings = [{"rfilename": path} for path in files]
         self._answer({"id": repo, "modelId": repo, "sha": oid, "tags": [], "siblings": siblings})
+
+    def tree(self, _body: bytes, repo: str, revision: str) -> None:
+        self._require_repo(repo, revision)
+        files = self.hub.content(repo, revision).items()
+        sizes = [{"type": "file", "path": path, "size": len(content), "oid": _id(0)} for path, content in files]
+        self._answer(sizes)
 
     def resolve(self, _body: bytes, repo: str, revision: str, path: str) -> None:
         self._require_repo(repo, revision)

@@ -67,7 +67,7 @@ class SharedRecognizer:
         except HttpError as error:
             return DemoFailure(reason=str(error))
         results = [self.read(item, num_beams=num_beams, num_drawings=num_drawings) for item in request.items]
-        return results if request.is_list else results[0]
+        return results[0] if request.form == "one" else results
 
     def read_file(self, data: bytes, *, num_beams: int, num_drawings: int = 1) -> DemoResult | DemoFailure:
         """Recognise the content of an InkML or image file, within the limits of the service."""

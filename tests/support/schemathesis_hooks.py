@@ -19,7 +19,7 @@ schemathesis.openapi.format("symbols", st.sampled_from(["x 2", "x", "letters"]))
 schemathesis.openapi.media_type("application/octet-stream", st.sampled_from([*IMAGES, *INKS]))
 
 
-@schemathesis.hook  # type: ignore[untyped-decorator]
+@schemathesis.hook
 def filter_body(context: Any, body: Any) -> bool:
     """Leave out lists whose items only hold other texts than inks and images: each is an error of its item, not 4xx."""
     items = body.get("items") if context.operation.path == "/recognize/batch" and isinstance(body, dict) else None

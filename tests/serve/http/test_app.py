@@ -219,10 +219,10 @@ def test_states_metrics_and_description(client: TestClient) -> None:
 
 def test_the_page_uses_routes_that_exist(client: TestClient) -> None:
     """The page's addresses must exist, and it must not load anything from other servers."""
-    page, script = client.get("/"), client.get("/write.js")
+    page, script = client.get("/"), client.get("/page.js")
     assert page.headers["content-type"].startswith("text/html")
     assert script.headers["content-type"].startswith("text/javascript")
-    assert 'src="/write.js"' in page.text
+    assert 'src="/page.js"' in page.text
     assert "/recognize?${QUALITIES" in script.text
     for name in PAGE_FILES:
         assert f'"/{name}"' in page.text

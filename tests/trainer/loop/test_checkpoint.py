@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from latexify.artifacts import files
 from latexify.common.errors import LatexifyError
 from latexify.trainer.loop.checkpoint import CHECKPOINT_VERSION, CheckpointFolder, RunState
+from latexify.trainer.runs.files import FINISHED_NAME
 from tests.support.trainer_data import (
     train,
 )
@@ -137,6 +138,7 @@ def test_a_damaged_checkpoint_does_not_start_the_run_anew(training_data: Path, t
     train(training_data, tmp_path, max_steps=4, warmup_steps=0)
     latest = next(tmp_path.glob("runs/*/step-00000004.pt"))
     latest.write_bytes(latest.read_bytes()[:1000])
+    (latest.parent / FINISHED_NAME).unlink()  # a finished run needs no checkpoint
     with pytest.raises(LatexifyError, match=r"step-00000004\.pt cannot be read .* remove it"):
         train(training_data, tmp_path, max_steps=4, warmup_steps=0)
 

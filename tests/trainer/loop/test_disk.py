@@ -34,7 +34,7 @@ def test_the_room_that_is_said_is_what_files_take(training_data: Path, tmp_path:
     [run] = (tmp_path / "runs").iterdir()
     [checkpoint] = checkpoints_in(run).values()
     for said, path in ((need.checkpoint, checkpoint), (need.best, bests_in(run)[min(bests_in(run))])):
-        assert 0 <= path.stat().st_size - said < 40_000
+        assert 0 <= path.stat().st_size - said < 100_000, "some 300 bytes more for each of 208 tensors"
     assert need.peak == 3 * (need.checkpoint + need.best)
 
 

@@ -61,8 +61,10 @@ class Params(DatasetParams):
 
 def _combination_problems(params: Params) -> list[str]:  # noqa: C901, PLR0912  # a list of independent checks
     canvas, problems, sections = params.rasterize, _dataset_problems(params), params.sections
-    if params.vocab.tokenizer == "base" and params.model.base == "scratch":
-        problems.append("vocab.tokenizer: `base` needs a base model, but model.base is `scratch`: use `latex`")
+    if params.vocab.tokenizer != "latex" and params.model.base == "scratch":
+        problems.append(
+            f"vocab.tokenizer: `{params.vocab.tokenizer}` needs a base model, but model.base is `scratch`: use `latex`"
+        )
     if params.synthetic.min_tokens > params.synthetic.max_tokens:
         problems.append("synthetic.min_tokens: larger than synthetic.max_tokens")
     if params.composed.min_tokens > params.composed.max_tokens:

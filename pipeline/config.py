@@ -231,10 +231,11 @@ class IngestParams(Section):
 class VocabParams(Section):
     """The tokenizer of the labels."""
 
-    tokenizer: Literal["latex", "base"] = "latex"
-    """`latex`: one token per LaTeX token of the training labels. `base`: the tokenizer of `model.base`."""
+    tokenizer: Literal["latex", "latex_and_base", "base"] = "latex"
+    """`latex`: one token per LaTeX token of the training labels. `latex_and_base`: these, and the LaTeX tokens of
+    `model.base`, so that it forgets no symbol that the labels lack. `base`: the tokenizer of `model.base`."""
     min_count: Annotated[int, Ge(1)] = 1
-    """Rarer tokens of the training labels become the unknown token (`latex` only)."""
+    """Rarer tokens of the training labels become the unknown token (not with `base`)."""
 
 
 class RasterizeParams(Section):

@@ -42,7 +42,7 @@ def run(  # noqa: PLR0913  # parameters of several stages; all but the first are
     )
     version = _base_inputs(base, known=_read(out / "train.json"))
     write_json(out / "train.json", version | ({} if params.weights is None else {"weights": params.weights}))
-    write_json(out / "vocab.json", version if tokenizer == "base" else {})
+    write_json(out / "vocab.json", version if tokenizer in ("base", "latex_and_base") else {})
 
 
 def _source_inputs(

@@ -24,6 +24,7 @@ from latexify.pipeline.latex import NORMALIZER_VERSION, normalize, tokenize
 from latexify.pipeline.vocab.tokenizer import (
     build_latex_tokenizer,
     escape_own_special_tokens,
+    latex_words,
     load_base_tokenizer,
     special_facts,
 )
@@ -52,7 +53,7 @@ class Coverage:
 def run(params: VocabParams, *, base: str, inks: Location, out: Path, metrics: Path) -> dict[str, Any]:
     """Make the tokenizer folder `out` for the labels of an inks folder.
 
-    `base` is the base model, for `params.tokenizer` = `base`. Returns the metrics, which `metrics` (JSON) holds, too:
+    `base` is the base model, for `params.tokenizer` = `base` and `latex_and_base`. Returns the metrics, which `metrics` (JSON) holds, too:
     `size`, `splits` with the coverage of each, and for LaTeX tokens `grammar`: what the training labels need beyond the
     strict grammar (`allowances`), and how many distinct ones cannot be written even so (`num_refused`).
 
@@ -63,13 +64,18 @@ def run(params: VocabParams, *, base: str, inks: Location, out: Path, metrics: P
     if not any(labels.values()):
         raise LatexifyError(f"{inks} has no labels to make a tokenizer from: run `{INKS.producer}` again")
     facts: dict[str, Any] = {"tokenizer": params.tokenizer, "normalizer_version": NORMALIZER_VERSION}
-    if params.tokenizer == "latex":
-        tokenizer = build_latex_tokenizer(_vocabulary(_labels_to_learn(labels), min_count=params.min_count))
-        facts["min_count"] = params.min_count
-    else:
+    words: list[str] = []
+    if params.tokenizer != "latex":
         tokenizer = load_base_tokenizer(base)
         # a hub name or folder may later hold another tokenizer
         facts |= {"base": base, "sha256": hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()}
+        if params.tokenizer == "latex_and_base":
+            words = _words_of(tokenizer, base=base)
+    if params.tokenizer != "base":
+        learnt = _vocabulary(_labels_to_learn(labels), min_count=params.min_count)
+        # the base model's first, so that its tokens keep their ids
+        tokenizer = build_latex_tokenizer(dict.fromkeys([*words, *learnt]))
+        facts["min_count"] = params.min_count
     coverage, grammar = _measure_all(tokenizer, labels, params=params)
     _save(tokenizer, out)
     if grammar is not None:
@@ -141,6 +147,16 @@ def _labels_to_learn(labels: dict[str, Counter[str]]) -> Counter[str]:
     return sum(labels.values(), Counter())
 
 
+def _words_of(tokenizer: PreTrainedTokenizerBase, *, base: str) -> list[str]:
+    """Return the LaTeX tokens of a base model, by id."""
+    words = latex_words(tokenizer)
+    if words is None:
+        raise LatexifyError(
+            f"vocab.tokenizer: the tokens of {base!r} are pieces of text, not LaTeX tokens: use `latex` or `base`"
+        )
+    return words
+
+
 def _vocabulary(labels: Counter[str], *, min_count: int) -> list[str]:
     """Return the LaTeX tokens of the labels, most frequent first, ties by code point."""
     counts: Counter[str] = Counter()
@@ -161,7 +177,7 @@ def _measure_all(
         for split, each in coverage.items():
             if each.num_edits or each.unknown:
                 progress.message(_warning(split, each))
-        if params.tokenizer != "latex":
+        if params.tokenizer == "base":
             return coverage, None
         words = set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens)
         grammar = learn_grammar(sorted(labels["train"]), vocabulary=words)

@@ -15,7 +15,7 @@ from latexify.artifacts.manifest import read_manifest
 from latexify.artifacts.names import TOKENIZER
 from latexify.common.errors import LatexifyError, one_line
 from latexify.common.package_data import resolve_base
-from latexify.pipeline.latex import TOKEN_PATTERN
+from latexify.pipeline.latex import TOKEN_PATTERN, tokenize
 from latexify.pipeline.vocab.encoder import escape_special_tokens
 
 TokenIds: TypeAlias = npt.NDArray[np.int32]
@@ -96,6 +96,14 @@ def load_base_tokenizer(base: str) -> PreTrainedTokenizerBase:
     tokenizer.split_special_tokens = True
     tokenizer.init_kwargs["split_special_tokens"] = True
     return tokenizer
+
+
+def latex_words(tokenizer: PreTrainedTokenizerBase) -> list[str] | None:
+    """Return the tokens without special ones, by id; None if not every one is exactly one LaTeX token."""
+    special = set(tokenizer.all_special_tokens)
+    vocabulary: dict[str, int] = tokenizer.get_vocab()
+    words = sorted((word for word in vocabulary if word not in special), key=vocabulary.__getitem__)
+    return words if all(tokenize(word) == [word] for word in words) else None
 
 
 def load_tokenizer(folder: Location) -> PreTrainedTokenizerBase:

@@ -3,65 +3,23 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import PreTrainedTokenizerFast
 
 from latexify.artifacts import names
-from latexify.artifacts.manifest import Manifest, read_manifest, write_manifest
+from latexify.artifacts.manifest import read_manifest, write_manifest
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.config import VocabParams
 from latexify.pipeline.grammar.allowances import Allowances, read_grammar
-from latexify.pipeline.inks.schemas import INK_SCHEMA
 from latexify.pipeline.latex import join_tokens, normalize, tokenize
 from latexify.pipeline.vocab.encoder import read_encoder
 from latexify.pipeline.vocab.stage import run
 from latexify.pipeline.vocab.tokenizer import build_latex_tokenizer, encode_labels, load_tokenizer
-
-TRAIN = [r"\frac{1}{2}", r"x^{2}", r"\alpha b+\alpha", r"a<s>b", r"\mathbb{R}", r"x^{2}"]
-EVALUATION = [r"x_{1}", "</s>", r"\beta x"]
-
-
-def write_inks(folder: Path, labels: dict[str, list[str]]) -> Path:
-    """Write an inks folder that holds `labels` by split; strokes do not matter here."""
-    folder.mkdir()
-    empty: dict[str, Any] = {"points": [], "stroke_lengths": [], "writer": None, "source": "s", "content_hash": "h"}
-    rows = [
-        {"key": f"{split}/{index}", "split": split, "label": label, "normalized_label": label}
-        | empty
-        | {"num_strokes": 0, "num_points": 0}
-        for split, texts in labels.items()
-        for index, label in enumerate(texts)
-    ]
-    pq.write_table(pa.Table.from_pylist(rows, schema=INK_SCHEMA), folder / "part-00000.parquet")
-    parts = [{"name": "part-00000.parquet", "num_rows": len(rows)}]
-    write_manifest(folder, Manifest(kind="inks", version=1, params={}, inputs={}, content={"parts": parts}))
-    return folder
-
-
-def run_vocab(tmp_path: Path, *, base: str = "scratch", **params: Any) -> tuple[Path, dict[str, Any]]:
-    """Run the stage on TRAIN and EVALUATION; the tokenizer folder and the metrics."""
-    inks = write_inks(tmp_path / "inks", {"train": TRAIN, "valid": TRAIN[:1], "test": EVALUATION})
-    out = tmp_path / "tokenizer"
-    metrics = run(VocabParams(**params), base=base, inks=inks, out=out, metrics=tmp_path / "metrics/vocab.json")
-    return out, metrics
-
-
-def run_on(labels: list[str], tmp_path: Path, **params: Any) -> tuple[Path, dict[str, Any]]:
-    """Run the stage on these training labels; the tokenizer folder and the metrics."""
-    inks = write_inks(tmp_path / "inks", {"train": labels})
-    out = tmp_path / "tokenizer"
-    metrics = run(VocabParams(**params), base="scratch", inks=inks, out=out, metrics=tmp_path / "metrics/vocab.json")
-    return out, metrics
+from tests.support.vocab import EVALUATION, TRAIN, run_on, run_vocab, write_inks
 
 
 def test_what_labels_need_of_the_grammar_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -84,13 +42,6 @@ def test_labels_that_cannot_be_written_are_counted_and_shown(
     warning = capsys.readouterr().err
     assert "warning: constrained search cannot write 2 of the distinct training labels, such as" in warning
     assert "'a}'" in warning
-
-
-def test_a_base_tokenizer_has_no_grammar(tmp_path: Path) -> None:
-    """Its tokens are pieces of text: no search with them is constrained."""
-    out, metrics = run_vocab(tmp_path, base=str(save_byte_bpe(tmp_path / "base")), tokenizer="base")
-    assert "grammar" not in metrics
-    assert not (out / names.GRAMMAR_NAME).exists()
 
 
 def test_a_tokenizer_made_anew_keeps_nothing_of_the_last(tmp_path: Path) -> None:
@@ -191,61 +142,6 @@ def test_same_labels_give_the_same_bytes(tmp_path: Path) -> None:
     assert all(path.read_bytes() == (two / path.name).read_bytes() for path in one.iterdir())
 
 
-def save_byte_bpe(folder: Path) -> Path:
-    """Save a small byte-level BPE tokenizer that adds <s> … </s>, as RoBERTa does."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=300,
-        special_tokens=["<s>", "<pad>", "</s>", "<unk>"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(TRAIN, trainer)
-    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
-    return save_pretrained(tokenizer, folder)
-
-
-def save_unigram(folder: Path) -> Path:
-    """Save a small Unigram tokenizer with ▁ for spaces that adds <s> … </s>, as XLM-R does."""
-    pieces = ["<s>", "<pad>", "</s>", "<unk>", "▁", *sorted(set("".join(TRAIN)) - {" "})]
-    tokenizer = Tokenizer(models.Unigram([(piece, -float(i)) for i, piece in enumerate(pieces)], unk_id=3))
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-    tokenizer.decoder = decoders.Metaspace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
-    )
-    return save_pretrained(tokenizer, folder)
-
-
-def save_pretrained(tokenizer: Tokenizer, folder: Path) -> Path:
-    """Save as Transformers does."""
-    special = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(folder)
-    return folder
-
-
-@pytest.mark.parametrize(("save", "num_lost"), [(save_byte_bpe, 0), (save_unigram, 3)])
-def test_a_base_models_own_tokenizer(tmp_path: Path, save: Callable[[Path], Path], num_lost: int) -> None:
-    """Fine-tuning TrOCR with its own tokenizer: a doubled or missing end id would spoil every label."""
-    base = save(tmp_path / "base")
-    out, metrics = run_vocab(tmp_path, base=str(base), tokenizer="base")
-    tokenizer = load_tokenizer(out)
-    for label, ids in zip(TRAIN, encode_labels(tokenizer, TRAIN), strict=True):
-        assert ids.dtype == "int32"
-        assert (ids == 2).sum() == 1
-        assert ids[-1] == 2
-        assert 0 not in ids
-        assert normalize(tokenizer.decode(ids, skip_special_tokens=True)) == label
-    assert metrics["splits"]["train"]["num_edits"] == 0
-    assert metrics["splits"]["test"]["num_unknown"] == num_lost
-    assert encode_labels(tokenizer, []) == []
-    labels = [*TRAIN, *EVALUATION]
-    wanted = [ids.tolist() for ids in encode_labels(tokenizer, labels)]
-    assert read_encoder(out).encode(labels).to_pylist() == wanted, "rasterize encodes without transformers"
-
-
 @pytest.mark.parametrize("damage", ["lost", "cut off", "without facts"])
 def test_an_incomplete_tokenizer_folder_is_refused(tmp_path: Path, damage: str) -> None:
     """A partly copied tokenizer must not end in a traceback."""
@@ -259,19 +155,6 @@ def test_an_incomplete_tokenizer_folder_is_refused(tmp_path: Path, damage: str) 
         write_manifest(out, replace(read_manifest(out, names.TOKENIZER), content={}))
     with pytest.raises(LatexifyError, match=r"does not hold a complete tokenizer .*: run `latexify vocab` again"):
         read_encoder(out)
-
-
-@pytest.mark.parametrize("base", ["no/such-model", "not a name!", "."])
-def test_a_base_without_tokenizer_is_refused_in_one_sentence(
-    tmp_path: Path, base: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A misspelt `model.base` must not end in a traceback."""
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(LatexifyError, match=r"model\.base: no tokenizer could be loaded") as caught:
-        run_vocab(tmp_path, base=base, tokenizer="base")
-    assert "\n" not in str(caught.value)
-    assert not (tmp_path / "tokenizer/manifest.json").exists()
 
 
 def test_inks_must_be_there(tmp_path: Path) -> None:

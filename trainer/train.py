@@ -63,7 +63,7 @@ def open_trainer(  # noqa: PLR0913  # the stage's contract; all but the first tw
         precision = common_precision(choose_precision(params.precision, device=chosen), ranks=ranks)
         planned = make_manifest(params, precision=precision)
         params, precision = keep_auto_choices(params, precision, planned=planned, runs=runs, ranks=ranks)
-        fit_to_device(network.model, precision=precision, canvas_px=network.height_px * network.width_px)
+        fit_to_device(network.model, precision=precision)
         params = resolve_micro_batch(params, network, index=inputs.train_index, precision=precision, ranks=ranks)
         manifest = make_manifest(params, precision=precision)
         run_inputs = RunInputs(

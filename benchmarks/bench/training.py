@@ -85,7 +85,7 @@ def time_our_loop(  # noqa: PLR0913  # all but the first are named
     model, _ = _model(tokenizer_folder)
     params = TrainParams(global_batch=BATCH, micro_batch=BATCH, loader_workers=workers)
     precision = choose_precision(format_name, device=torch.device("cpu"))
-    fit_to_device(model, precision=precision, canvas_px=HEIGHT_PX * WIDTH_PX)
+    fit_to_device(model, precision=precision)
     stepper = Stepper(model, params, precision=precision, seed=seed)
     index = open_split(shards, "train")
     loader = open_loader(

@@ -119,7 +119,7 @@ def measure(index: SplitIndex, params: TrainParams, *, options: argparse.Namespa
         dropout=params.dropout,
         seed=1,
     )
-    fit_to_device(model, precision=precision, canvas_px=index.height_px * index.width_px)
+    fit_to_device(model, precision=precision)
     stepper = Stepper(model, params, precision=precision, seed=1)
     if options.plain_attention:
         use_plain_attention(model)

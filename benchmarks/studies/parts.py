@@ -66,7 +66,7 @@ def compare(preset: str, batches: Sequence[MicroBatch], *, rounds: int, requeste
         seed=1,
     )
     precision = choose_precision(requested, device=CPU)
-    fit_to_device(model, precision=precision, canvas_px=height_px * width_px)
+    fit_to_device(model, precision=precision)
     model.train()
     loss = TokenLoss(model)
     times = [

@@ -53,9 +53,10 @@ class Coverage:
 def run(params: VocabParams, *, base: str, inks: Location, out: Path, metrics: Path) -> dict[str, Any]:
     """Make the tokenizer folder `out` for the labels of an inks folder.
 
-    `base` is the base model, for `params.tokenizer` = `base` and `latex_and_base`. Returns the metrics, which `metrics` (JSON) holds, too:
-    `size`, `splits` with the coverage of each, and for LaTeX tokens `grammar`: what the training labels need beyond the
-    strict grammar (`allowances`), and how many distinct ones cannot be written even so (`num_refused`).
+    `base` is the base model, for `params.tokenizer` = `base` and `latex_and_base`. Returns the metrics, which
+    `metrics` (JSON) holds, too: `size`, `splits` with the coverage of each, and for LaTeX tokens `grammar`: what the
+    training labels need beyond the strict grammar (`allowances`), and how many distinct ones cannot be written even so
+    (`num_refused`).
 
     Raises LatexifyError if the inks are missing, or the base tokenizer cannot be loaded.
     """

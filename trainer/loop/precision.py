@@ -17,10 +17,6 @@ BF16_CAPABILITY = 8
 BF16_CPU_FLAGS = ("avx512_bf16", "amx_bf16")
 """torch's names of CPU instructions that multiply bfloat16: AMD from Zen 4, Intel from Cooper Lake and Sapphire Rapids.
 ARM's are left out because we have not measured them."""
-PLAIN_ATTENTION_PX = 128 * 256
-"""Largest canvas for which the encoder uses transformers' plain attention in bfloat16 on a CPU. A step of the preset
-`tiny` then takes a fifth less time than with torch's fused attention, measured at 32x128 and 64x256 pixels. With the
-577 cells of TrOCR's own canvas, fused attention is faster and needs less memory."""
 
 _DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -83,9 +79,11 @@ def cpu_capabilities() -> Mapping[str, Any]:
     return capabilities
 
 
-def fit_to_device(model: "VisionEncoderDecoderModel", *, precision: Precision, canvas_px: int) -> None:
-    """Move the model to its device, in the layout that is fastest for `canvas_px` pixels; exports stay the same."""
+def fit_to_device(model: "VisionEncoderDecoderModel", *, precision: Precision) -> None:
+    """Move the model to its device, in the layout that is fastest there; exports stay the same."""
     # convolutions are 10 % faster with the channels innermost, on a CPU too
     model.to(precision.device, memory_format=torch.channels_last)
-    if precision.name == "bf16" and precision.device.type == "cpu" and canvas_px <= PLAIN_ATTENTION_PX:
-        model.encoder.set_attn_implementation("eager")
+    if precision.name == "bf16" and precision.device.type == "cpu":
+        from latexify.trainer.model.cpu_attention import attend_by_pieces  # noqa: PLC0415  # it imports transformers
+
+        attend_by_pieces(model)

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from latexify.serve.http.access.access import Access, add_access
 from latexify.serve.http.api.openapi import describe
+from latexify.serve.http.connections.request_limit import RequestLimit
 from latexify.serve.http.metrics import RequestCounter, ServiceMetrics
 from latexify.serve.http.request_body import BodyReceiver
 from latexify.serve.http.routes.errors import add_error_handlers
@@ -71,6 +72,7 @@ def make_app(
         redoc_url=None,
     )
     access = access or Access()
+    app.add_middleware(RequestLimit, max_requests=settings.limits.max_requests)
     add_access(app, access)
     app.add_middleware(RequestCounter, metrics=metrics, routes=ROUTES)
     add_error_handlers(app)

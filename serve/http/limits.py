@@ -10,6 +10,7 @@ MAX_ONLY_CHARS = 2_000  # longest list of symbols that a request limits its answ
 class Limits:
     """Limits of one request, and of all requests together. They bound the memory and time of the service."""
 
+    max_requests: int = 512  # in progress, from the head to the end of the answer; probes do not count
     max_body_bytes: int = 8_000_000  # a phone's photograph has 2 to 6 MB
     max_held_bytes: int = 96_000_000  # bodies of all requests that are being received or processed
     max_items: int = 32  # inks and images in one request

@@ -13,7 +13,6 @@ from latexify.serve.http.sockets import listen, make_server, run_until_signalled
 from latexify.serve.http.worker import ServiceSettings
 
 KEEP_ALIVE_S = 5  # time between two requests of a connection
-MAX_CONNECTIONS = 512  # below the usual limit of 1,024 open files for a process
 
 
 def run(
@@ -43,7 +42,6 @@ def run(
         make_app(settings, access=access or Access(hosts=names_of(host, ())), on_failure=stop),
         http=choose_protocol(announce),
         ws="none",
-        limit_concurrency=MAX_CONNECTIONS,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=ceil(settings.limits.body_timeout_s + settings.limits.answer_timeout_s),
     )
@@ -54,13 +52,13 @@ def run(
 
 
 def choose_protocol(announce: Callable[[str], None]) -> type[asyncio.Protocol] | Literal["auto"]:
-    """Return the protocol with timeouts, or uvicorn's own if the private class that it extends is missing."""
+    """Return the protocol with limits, or uvicorn's own if the private class that it extends is missing."""
     try:
-        from latexify.serve.http.connections.protocol import TimeoutH11Protocol  # noqa: PLC0415  # may be missing
+        from latexify.serve.http.connections.protocol import LimitedH11Protocol  # noqa: PLC0415  # may be missing
     except ImportError as error:
         announce(
-            f"no timeouts for slow clients, as this version of uvicorn does not support them ({error}): "
-            "put a proxy in front of a public service"
+            "no limits for slow clients and idle connections, as this version of uvicorn does not support them "
+            f"({error}): put a proxy in front of a public service"
         )
         return "auto"
-    return TimeoutH11Protocol
+    return LimitedH11Protocol

@@ -9,7 +9,8 @@ from starlette.types import ASGIApp
 
 from latexify.common.errors import LatexifyError
 
-BACKLOG = 512  # connections that may wait to be accepted
+BACKLOG = 256
+"""Connections that may wait to be accepted. asyncio accepts as many at once, before it tells the protocol of any."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -36,7 +37,14 @@ def url_of(listener: socket.socket) -> str:
 def make_server(app: ASGIApp, **options: Any) -> uvicorn.Server:
     """Make a server that logs only errors, does not name its software, and does not trust headers of a proxy."""
     config = uvicorn.Config(
-        app, lifespan="on", log_level="error", access_log=False, server_header=False, proxy_headers=False, **options
+        app,
+        lifespan="on",
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        **options,
     )
     return uvicorn.Server(config)
 

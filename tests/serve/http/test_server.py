@@ -138,13 +138,13 @@ def test_a_failure_to_start_is_one_line(model: Path, tmp_path: Path, running: Se
 def test_the_service_starts_without_uvicorns_private_class(monkeypatch: pytest.MonkeyPatch) -> None:
     """A new release of uvicorn may move it: the user is told what is missing, and uvicorn's own protocol runs."""
     lines: list[str] = []
-    assert server.choose_protocol(lines.append) is protocol.TimeoutH11Protocol
+    assert server.choose_protocol(lines.append) is protocol.LimitedH11Protocol
     assert not lines
     monkeypatch.delitem(sys.modules, protocol.__name__)
     monkeypatch.delattr(h11_impl, "H11Protocol")
     assert server.choose_protocol(lines.append) == "auto"
     (line,) = lines
-    assert line.startswith("no timeouts for slow clients")
+    assert line.startswith("no limits for slow clients")
     assert "H11Protocol" in line
 
 

@@ -5,7 +5,7 @@ import resource
 import tempfile
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from multiprocessing.connection import Connection, wait
@@ -30,6 +30,8 @@ COMPANIONS = 100
 MAX_COMPANION_BYTES = 200_000
 Work = Callable[[Connection, str, range], None]
 """What a process does: it reads the files of a kind with some numbers, and sends what became of each."""
+Record = Callable[[str, int, Checked, float], None]
+"""Called for each file with its kind, its number, what was found and the peak of its process's memory in MiB."""
 MEMORY_FOLDER = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  # the shared memory of Linux
 
 
@@ -82,36 +84,46 @@ class _Worker:
 
 def fuzz(num_files: int, *, seed: int, sound: Sequence[bytes], jobs: int, lures: Lures) -> dict[str, Tally]:
     """Read `num_files` files in processes of limited memory; what became of them, by kind."""
-    return run_watched(counts(num_files), partial(_read_files, seed=seed, sound=sound, lures=lures), jobs=jobs)
-
-
-def run_watched(num_of_kinds: Mapping[str, int], work: Work, *, jobs: int) -> dict[str, Tally]:
-    """Have all files of all kinds read by `work` in other processes; what became of them, by kind.
-
-    `work` sends, for each number of a kind, what was found and the peak of its process's memory in MiB.
-    """
+    num_of_kinds = counts(num_files)
     tallies = {kind: Tally() for kind in num_of_kinds}
-    waiting = deque(
-        (kind, range(start, min(start + FILES_PER_PROCESS, count)))
-        for kind, count in num_of_kinds.items()
-        for start in range(0, count, FILES_PER_PROCESS)
-    )
+
+    def record(kind: str, number: int, checked: Checked, peak_mib: float) -> None:
+        tallies[kind].add(number, checked, peak_mib)
+
+    work = partial(_read_files, seed=seed, sound=sound, lures=lures)
+    run_watched(batches(num_of_kinds), work, jobs=jobs, record=record)
+    return tallies
+
+
+def batches(num_of_kinds: Mapping[str, int]) -> Iterator[tuple[str, range]]:
+    """Yield kinds and numbers of files for one process after another."""
+    for kind, count in num_of_kinds.items():
+        for start in range(0, count, FILES_PER_PROCESS):
+            yield kind, range(start, min(start + FILES_PER_PROCESS, count))
+
+
+def run_watched(todo: Iterable[tuple[str, range]], work: Work, *, jobs: int, record: Record) -> None:
+    """Have files read by `work` in other processes, one process for each kind and numbers of `todo`.
+
+    `work` sends, for each number, what was found and the peak of its process's memory in MiB. A file at which a process
+    dies or hangs is recorded as "crash" or "hang", and another process goes on behind it.
+    """
+    waiting = deque(todo)
     running: list[_Worker] = []
-    with Progress("fuzz", total=sum(num_of_kinds.values()), unit="files") as progress:
+    with Progress("fuzz", total=sum(len(numbers) for _, numbers in waiting), unit="files") as progress:
         while waiting or running:
             while waiting and len(running) < jobs:
                 running.append(_start(*waiting.popleft(), work))
             ready = set(wait([worker.connection for worker in running], timeout=1))
             for worker in list(running):
-                is_over = worker.connection in ready and not _hear(worker, tallies[worker.kind])
+                is_over = worker.connection in ready and not _hear(worker, record)
                 if not is_over and time.monotonic() - worker.heard_at < HANG_S:
                     continue
                 running.remove(worker)
-                rest = _bury(worker, tallies[worker.kind], hangs=not is_over)
+                rest = _bury(worker, record, hangs=not is_over)
                 progress.advance(len(worker.numbers) - len(rest))
                 if rest:
                     waiting.appendleft((worker.kind, rest))
-    return tallies
 
 
 def _start(kind: str, numbers: range, work: Work) -> _Worker:
@@ -146,19 +158,19 @@ def _read_files(  # noqa: PLR0913  # what makes the files, and where the results
             sender.send((checked, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
 
 
-def _hear(worker: _Worker, tally: Tally) -> bool:
+def _hear(worker: _Worker, record: Record) -> bool:
     """Take one message; False where the process has ended."""
     try:
         checked, peak_mib = worker.connection.recv()
     except EOFError:
         return False
-    tally.add(worker.numbers[worker.num_done], checked, peak_mib)
+    record(worker.kind, worker.numbers[worker.num_done], checked, peak_mib)
     worker.num_done += 1
     worker.heard_at = time.monotonic()
     return True
 
 
-def _bury(worker: _Worker, tally: Tally, *, hangs: bool) -> range:
+def _bury(worker: _Worker, record: Record, *, hangs: bool) -> range:
     """End the process; returns the numbers that it did not come to."""
     if hangs:
         worker.process.kill()
@@ -167,6 +179,6 @@ def _bury(worker: _Worker, tally: Tally, *, hangs: bool) -> range:
     if worker.num_done == len(worker.numbers):
         return range(0)
     outcome = "hang" if hangs else "crash"
-    tally.outcomes[outcome] += 1
-    tally.problems.append(f"{worker.numbers[worker.num_done]}: {outcome}, exit code {worker.process.exitcode}")
+    problem = f"{outcome}, exit code {worker.process.exitcode}"
+    record(worker.kind, worker.numbers[worker.num_done], Checked(outcome=outcome, read_s=0.0, problems=[problem]), 0.0)
     return worker.numbers[worker.num_done + 1 :]

@@ -16,6 +16,8 @@ Mask = npt.NDArray[np.bool_]
 THINNED_WIDTH_PX = 6.0
 """The mask is scaled to this stroke width before thinning: enough for smooth lines, and still fast."""
 MAX_SIDE_PX = 2400  # largest side of the scaled mask
+MAX_INK_PIXELS = 400_000
+"""Most ink on the scaled mask, which bounds the time: over 60,000 pixels of lines. A long formula has 20,000."""
 MIN_SPUR_FACTOR = 0.8  # branches shorter than this many stroke widths are the corners of a stroke's end, not strokes
 SMOOTHING_POINTS = 5  # width of the running mean over the points of a line; odd
 
@@ -26,7 +28,11 @@ def skeletonize(mask: Mask, *, width_px: float) -> list[Stroke]:
     Returns the lines in no particular order, each float32 [num_points, 2] of x and y in pixels of the mask. Lines are
     cut where they meet or cross. A dot is a line of one point.
     """
-    scale = min(THINNED_WIDTH_PX / width_px, MAX_SIDE_PX / max(mask.shape))
+    scale = min(
+        THINNED_WIDTH_PX / width_px,
+        MAX_SIDE_PX / max(mask.shape),
+        (MAX_INK_PIXELS / np.count_nonzero(mask)) ** 0.5,
+    )
     thin, pitch = _thin(_resize(mask, scale))
     lines = _remove_spurs(list(_lines(_neighbours(thin, pitch))), shorter_than=MIN_SPUR_FACTOR * width_px * scale)
     points = (np.array([divmod(pixel, pitch)[::-1] for pixel in line], np.float32) / scale for line in lines)

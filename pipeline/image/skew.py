@@ -17,6 +17,8 @@ MIN_DEGREES = 5.0
 MAX_DEGREES = 28.0
 MIN_SIZE = 0.4  # of the median size: smaller pieces are dots, commas and scripts, which lie below and above the line
 MIN_PIECES = 5  # smallest number of pieces that show a line
+MAX_PIECES = 500
+"""Ink of more pieces is no formula, such as a page of print or noise. Each piece is compared with each other."""
 MIN_DISTANCE = 2.0  # of the median size, between two pieces that show its direction
 MIN_PAIRS = 4
 MAX_RANGE_DEGREES = 12.0  # of the middle half of the directions
@@ -43,6 +45,8 @@ def turn_back(strokes: Sequence[Stroke], boxes: npt.NDArray[np.int64]) -> list[S
 
 def skew_of(strokes: Sequence[Stroke], boxes: npt.NDArray[np.int64]) -> float | None:
     """By how many degrees a formula is turned clockwise, at most `MAX_DEGREES`, or None if that cannot be told."""
+    if len(boxes) > MAX_PIECES:
+        return None
     degrees = _of_pieces(boxes.astype(np.float64))
     if degrees is None:
         degrees = _of_bars(strokes)

@@ -1,14 +1,21 @@
 """The short version of `make fuzz-pictures`: every damaged picture is read, or refused in one line."""
 
+import os
+import resource
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks.destroy import pictures
+from benchmarks.destroy.checks import Checked
 from benchmarks.destroy.picture_damage import SHARES, counts, mutant
 from benchmarks.destroy.picture_files import CONTENTS, encoded, formula, sound_pictures
+from benchmarks.destroy.picture_log import PictureLog
 from benchmarks.destroy.pictures import MAX_PICTURE_S, READ, check_picture
+from benchmarks.destroy.watch import run_watched
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.image.decode import decode_image
 from latexify.serve.recognizer import Recognizer
@@ -89,9 +96,61 @@ def test_the_command_writes_a_file_of_a_kind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sound: list[bytes]
 ) -> None:
     """To look at what failed."""
-    from benchmarks.destroy import pictures
-
     out = tmp_path / "file"
     monkeypatch.setattr("sys.argv", ["pictures", "--kind", "truncated", "--number", "7", "--write", str(out)])
     assert pictures.main() == 0
     assert out.read_bytes() == mutant("truncated", 7, seed=1, sound=sound)
+
+
+def run(log: PictureLog, count: int) -> None:
+    """Read `count` truncated files in another process."""
+    work = partial(pictures.read_pictures, seed=1, sound=sound_pictures(), read_every=2)
+    run_watched(log.missing([("truncated", range(count))]), work, jobs=1, record=log.record)
+
+
+def test_a_run_that_was_stopped_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recognizer: Recognizer
+) -> None:
+    """Hours of reading must not be lost with the machine."""
+    monkeypatch.setattr(pictures, "Recognizer", lambda **_: recognizer)
+    path = tmp_path / "log.jsonl"
+    run(PictureLog(path, seed=1), 2)
+    with path.open("a", encoding="utf-8") as file:
+        file.write('{"kind": "trunc')
+    log = PictureLog(path, seed=1)
+    assert list(log.missing([("truncated", range(5)), ("bombs", range(2))])) == [
+        ("truncated", range(2, 5)),
+        ("bombs", range(2)),
+    ]
+    run(log, 4)
+    [tally] = PictureLog(path, seed=1).tallies({"truncated": 4}).values()
+    assert tally.outcomes.total() == 4
+    assert not tally.problems
+    with pytest.raises(LatexifyError, match="was begun with"):
+        PictureLog(path, seed=2)
+
+
+def test_memory_is_that_of_reading_and_a_dead_process_is_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recognizer: Recognizer
+) -> None:
+    """Making a bomb takes more memory than reading it may take."""
+
+    def make(_kind: str, _number: int, *, sound: list[bytes], **_more: object) -> bytes:
+        pixels = np.ones(2**30, np.uint8)  # 1 GiB
+        return sound[int(pixels[0])]
+
+    def check(recognizer: Recognizer, data: bytes, *, is_read: bool) -> Checked:
+        if data == sound_pictures()[1] and is_read:
+            os._exit(9)
+        return check_picture(recognizer, data, is_read=False)
+
+    monkeypatch.setattr(pictures, "Recognizer", lambda **_: recognizer)
+    monkeypatch.setattr(pictures, "mutant", make)
+    monkeypatch.setattr(pictures, "check_picture", check)
+    log = PictureLog(tmp_path / "log.jsonl", seed=1)
+    run(log, 2)  # the first is also read by the model
+    [tally] = log.tallies({"truncated": 2}).values()
+    assert tally.outcomes == {"crash": 1, READ: 1}
+    assert tally.problems == ["0: crash, exit code 9"]
+    num_pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    assert 50 < tally.peak_mib < num_pages * resource.getpagesize() / 2**20 + 700

@@ -59,6 +59,14 @@ def test_the_scale_of_the_mask_makes_no_difference() -> None:
     assert np.ptp(large[:, 0]) / 3 == pytest.approx(np.ptp(line[:, 0]), abs=3)
 
 
+def test_noise_gives_a_bounded_number_of_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture full of ink took 6 s."""
+    mask = np.random.default_rng(1).random((160, 160)) < 0.5
+    assert sum(map(len, skeletonize(mask, width_px=2))) > 30_000
+    monkeypatch.setattr("latexify.pipeline.image.skeleton.MAX_INK_PIXELS", 4000)
+    assert sum(map(len, skeletonize(mask, width_px=2))) < 8000
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     arrays.arrays(np.bool_, st.tuples(st.integers(1, 20), st.integers(1, 20))).filter(np.any),

@@ -78,3 +78,10 @@ def test_a_picture_that_is_turned_is_traced_upright() -> None:
     turned[inside] = padded[source_rows[inside], source_columns[inside]]
     upright, back = (np.concatenate(trace_picture(picture).strokes) for picture in (grey, turned))
     assert np.ptp(back, axis=0) == pytest.approx(np.ptp(upright, axis=0), rel=0.1)
+
+
+def test_ink_of_very_many_pieces_stays() -> None:
+    """Noise of 100,000 pieces would have 5 billion pairs, which no memory holds."""
+    places = np.arange(100_000)
+    pieces = np.stack([places % 7, places * 10, places % 7 + 8, places * 10 + 8], axis=1)
+    assert skew_of([np.zeros((1, 2), np.float32)], pieces) is None

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from itertools import islice
+from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,9 @@ HEIF_SUFFIXES = {".heic", ".heif"}
 BY_CONTENT = (".json", ".svg", ".xml")
 """Suffixes of files that are taken if they hold an ink."""
 DOUBTFUL = 0.05  # answers of less confidence are doubtful
-CHUNK_SIZE = 64  # files that are drawn before the first of them is answered: enough to sort by length, and a short wait
+CHUNK_SIZES = (1, 4, 16, 64)
+"""Files that are drawn before the first of them is answered: few at first, so that answers come at once, and later
+enough to sort by length. The last size stays."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,8 +126,8 @@ def answer_files(
     Raises LatexifyError if `only` does not suit the model, see `Recognizer.read`.
     """
     recognizer.constraint(only)
-    remaining = iter(names)
-    while chunk := list(islice(remaining, CHUNK_SIZE)):
+    remaining, sizes = iter(names), chain(CHUNK_SIZES, repeat(CHUNK_SIZES[-1]))
+    while chunk := list(islice(remaining, next(sizes))):
         drawn = [_draw(recognizer, name) for name in chunk]
         pictures = [drawing.picture for drawing in drawn if isinstance(drawing, _Drawing)]
         recognitions = iter(recognizer.read(pictures, num_beams=num_beams, num_drawings=num_drawings, only=only))
@@ -176,6 +178,8 @@ def _read(name: str) -> bytes:
     """Return the content of a file, `-` for stdin. Raises LatexifyError if it cannot be read or is too large."""
     if name != STDIN and Path(name).is_dir():
         raise LatexifyError("the folder holds neither inks nor images")
+    if "://" in name and not Path(name).exists():
+        raise LatexifyError("addresses are not fetched: download the file, and name it")
     try:
         if name == STDIN:
             data = sys.stdin.buffer.read(MAX_FILE_BYTES + 1)

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+from typing_extensions import override
 
 from latexify.artifacts.location import store_errors
 from latexify.cli import compose, desktop, evaluate, inspect, publish, recipe, recognize, runs, score, serve, stages
@@ -14,10 +16,21 @@ from latexify.cli.options import Workspace
 from latexify.common.errors import LatexifyError, one_line
 from latexify.version import VERSION
 
+
+class Commands(TyperGroup):
+    """The commands; a file where a command is expected gets advice."""
+
+    @override
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and self.get_command(ctx, args[0]) is None and Path(args[0]).exists():
+            ctx.fail(f"No such command {args[0]!r}. To recognise a file, run `latexify recognize {args[0]}`.")
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
     name="latexify",
     no_args_is_help=True,
-    add_completion=False,
+    cls=Commands,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Recognise handwritten mathematics as LaTeX, and train the models that do it.\n\n"
@@ -89,7 +102,7 @@ def main_options(  # noqa: PLR0913, PLR0917  # one parameter per option
 def main() -> None:
     """Run the command line; an error that the user can fix is one message and exit code 1."""
     try:
-        app()
+        app(prog_name="latexify")
     except LatexifyError as error:
         message = str(error)
     except OSError as error:

@@ -69,7 +69,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one parameter per option
         from latexify.serve.evaluate.sets import open_set
 
     params = workspace.params_or_defaults
-    models = model or [chosen_model(workspace, None)]
+    models = [chosen_model(workspace, each) for each in model] if model else [chosen_model(workspace, None)]
     check_models(models)
     test_set = open_set(
         [location_of(path) for path in paths],

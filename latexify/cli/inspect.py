@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 import typer
 
 from latexify.artifacts.location import location_of
+from latexify.artifacts.manifest import read_manifest
+from latexify.artifacts.names import SHARDS
 from latexify.cli.options import Address, Backend, Jobs, Workspace, absolute, engine_for, extra_needed
 from latexify.common.errors import LatexifyError
 
@@ -31,6 +33,7 @@ def verify(  # noqa: PLR0913, PLR0917  # one parameter per option
     from latexify.shards.verify import verify as check
 
     location = absolute(location_of(folder) if folder is not None else workspace.shards)
+    read_manifest(location, SHARDS)
     round_trip = None
     if tokens:
         with extra_needed("rasterize"):

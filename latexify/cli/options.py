@@ -13,7 +13,7 @@ import typer
 from latexify.artifacts.location import Location, is_local, location_of
 from latexify.common.errors import LatexifyError
 from latexify.common.extras import Extra, missing_extra
-from latexify.common.package_data import default_model, is_model, list_models, resolve_base
+from latexify.common.package_data import default_model, is_model, is_plain_trocr, list_models, resolve_base
 from latexify.eval.config import MAX_DRAWINGS, TRAINED_HERE
 from latexify.params import Params, load_params
 
@@ -154,9 +154,14 @@ class Workspace:
 def chosen_model(workspace: Workspace, named: Path | None) -> Path:
     """Return the model folder to use: the named one, else the one trained here, else the installed one.
 
-    Where both of the latter exist and none was named, one line on stderr says which is used.
+    Where both of the latter exist and none was named, one line on stderr says which is used. Raises LatexifyError if
+    the named one is no folder and cannot be a name on the hub, or there is none at all.
     """
     if named is not None:
+        if named.exists() and not named.is_dir():
+            raise LatexifyError(f"{named} is a file: --model takes the folder of a model")
+        if not named.is_dir() and not is_plain_trocr(named):
+            raise LatexifyError(f"there is no folder {named}: --model takes a model folder, or a TrOCR on the hub")
         return named
     folder = default_model(trained_here=workspace.data("model"))
     installed = [path for path in list_models() if path != folder]

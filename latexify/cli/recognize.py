@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,10 +21,14 @@ from latexify.cli.options import (
     extra_needed,
 )
 from latexify.common.errors import LatexifyError
+from latexify.common.progress import Progress
 from latexify.serve.formats.formats import Format
 
 if TYPE_CHECKING:
     from latexify.serve.files import FileAnswer
+
+MANY_FILES = 20
+"""From so many files on, stderr shows the progress where stdout is no terminal."""
 
 
 def recognize(  # noqa: PLR0913, PLR0917  # one parameter per option
@@ -73,37 +78,65 @@ def recognize(  # noqa: PLR0913, PLR0917  # one parameter per option
     any_failed = False
     if sources.others:
         _say(sources.notice())
+    if image_out is not None:
+        _make_folder(image_out)
     answers = answer_files(recognizer, sources.names, num_beams=beams, num_drawings=drawings, only=only)
-    for number, answer in enumerate(answers, start=1):
-        if isinstance(answer, FileFailure):
-            any_failed = True
-            _say(f"{answer.name}: {answer.reason}")
-            continue
-        if answer.left_out:
-            others = ", ".join(f"{count:,} {kind}" for kind, count in sorted(answer.left_out.items()))
-            _say(f"{answer.name}: left out, because they are no strokes: {others}")
-        if answer.is_doubtful:
-            percent = 100 * answer.recognition.confidence
-            _say(f"{answer.name}: probably not a formula, or not cropped to one (confidence {percent:.0f} %)")
-        if image_out is not None:
-            _write_picture(image_out, number, answer)
-        if as_json:
-            formats = () if target == "latex" else (target,)
-            print(json.dumps(answer.to_dict(formats=formats), ensure_ascii=False), flush=True)
-            continue
-        try:
-            text = answer.recognition.to_format(target)
-        except LatexifyError as error:
-            any_failed = True
-            _say(f"{answer.name}: {error}")
-            continue
-        print(f"{answer.name}\t{text}" if with_names else text, flush=True)
+    with _progress(len(sources.names)) as progress:
+        for number, answer in enumerate(answers, start=1):
+            text = None
+            if isinstance(answer, FileFailure):
+                progress.message(f"latexify: {answer.name}: {answer.reason}")
+            else:
+                for doubt in _doubts(answer):
+                    progress.message(f"latexify: {answer.name}: {doubt}")
+                if image_out is not None:
+                    _write_picture(image_out, number, answer)
+                try:
+                    text = _line(answer, target=target, as_json=as_json, with_name=with_names)
+                except LatexifyError as error:
+                    progress.message(f"latexify: {answer.name}: {error}")
+            if text is None:
+                any_failed = True
+            else:
+                print(text, flush=True)
+            progress.advance()
     if any_failed:
         raise typer.Exit(1)
 
 
+def _progress(num_files: int) -> Progress:
+    """Show how far a long list is, unless the lines of the answers show it themselves."""
+    return Progress("recognize", total=num_files, unit="files", quiet=num_files < MANY_FILES or sys.stdout.isatty())
+
+
+def _doubts(answer: "FileAnswer") -> Iterator[str]:
+    """Say what may be wrong with an answer."""
+    if answer.left_out:
+        others = ", ".join(f"{count:,} {kind}" for kind, count in sorted(answer.left_out.items()))
+        yield f"left out, because they are no strokes: {others}"
+    if answer.is_doubtful:
+        percent = 100 * answer.recognition.confidence
+        yield f"probably not a formula, or not cropped to one (confidence {percent:.0f} %)"
+
+
+def _line(answer: "FileAnswer", *, target: Format, as_json: bool, with_name: bool) -> str:
+    """Return the line of an answer on stdout. Raises LatexifyError if it cannot be written in that format."""
+    if as_json:
+        formats = () if target == "latex" else (target,)
+        return json.dumps(answer.to_dict(formats=formats), ensure_ascii=False)
+    text = answer.recognition.to_format(target)
+    return f"{answer.name}\t{text}" if with_name else text
+
+
 def _say(text: str) -> None:
     print(f"latexify: {text}", file=sys.stderr, flush=True)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LatexifyError(f"--image-out: {folder} cannot be made a folder ({error.strerror}): name another") from None
 
 
 def _write_picture(folder: Path, number: int, answer: "FileAnswer") -> None:
@@ -111,5 +144,4 @@ def _write_picture(folder: Path, number: int, answer: "FileAnswer") -> None:
     from latexify.artifacts.files import write_atomically
     from latexify.shards.format.png import encode_png
 
-    folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / f"{number:05d}-{Path(answer.name).stem}.png", encode_png(answer.picture))

@@ -13,15 +13,15 @@ class Progress:
     """A bar with rate and remaining time on a terminal; elsewhere a plain line at most every ten seconds.
 
     Use it as a context manager. `total` is None if it is unknown. Of several processes that do the same work, all but
-    one should be `silent`.
+    one should be `silent`. With `quiet`, it shows messages only.
     """
 
-    def __init__(self, stage: str, *, total: int | None, unit: str, silent: bool = False) -> None:
-        self._stage, self._total, self._unit, self._silent = stage, total, unit, silent
+    def __init__(self, stage: str, *, total: int | None, unit: str, silent: bool = False, quiet: bool = False) -> None:
+        self._stage, self._total, self._unit, self._silent, self._quiet = stage, total, unit, silent, quiet
         self._done = 0
         self._started = self._last_line = time.monotonic()
         self._note = ""
-        is_terminal = sys.stderr.isatty() and not silent
+        is_terminal = sys.stderr.isatty() and not (silent or quiet)
         self._bar = tqdm(total=total, unit=f" {unit}", desc=stage, smoothing=0.1) if is_terminal else None
 
     def __enter__(self) -> Self:
@@ -51,7 +51,7 @@ class Progress:
             print(text, file=sys.stderr, flush=True)
 
     def _print_line(self) -> None:
-        if self._silent:
+        if self._silent or self._quiet:
             return
         now = time.monotonic()
         elapsed_s = max(now - self._started, 1e-9)

@@ -61,7 +61,9 @@ def decode_image(data: bytes) -> Grey:
                 image.load()
                 return np.asarray(_to_grey(_upright(_reduce(image), image)))
     except UnidentifiedImageError:
-        problem = "this is not an image (or Pillow does not support its format)"
+        problem = "this is not an image that Pillow can read, and no ink"
+        if data.startswith(b"%PDF"):
+            problem = "PDF files are not read: save the page, or the formula in it, as PNG"
         raise PictureError(Reason.NOT_PICTURE, problem) from None
     except Image.DecompressionBombError:
         raise PictureError(

@@ -32,7 +32,7 @@ from latexify.pipeline.inputs.inputs import (
     kind_of,
     resolve_input,
 )
-from latexify.pipeline.inputs.pictures import PictureLabel, is_picture_name
+from latexify.pipeline.inputs.pictures import ARCHIVE_SUFFIXES, PictureLabel, is_picture_name
 from latexify.pipeline.inputs.walk import walk_files
 
 FETCHED_AT_ONCE = 64  # files from an object store; one at a time, each would wait for the one before
@@ -100,9 +100,10 @@ def _archive_members(
             else:
                 yield from _tar_members(file, magic=magic, max_bytes=max_bytes, in_place=in_place, wanted=wanted)
     except _DAMAGE as error:
-        raise LatexifyError(
-            f"{path} cannot be read as a tar or zip archive ({error}): it is damaged or incomplete, fetch it again"
-        ) from error
+        advice = "it is damaged or incomplete, fetch it again"
+        if path.suffix and not path.name.lower().endswith(ARCHIVE_SUFFIXES):
+            advice = "name an ink, a folder or an archive (pictures are read by `latexify recognize`)"
+        raise LatexifyError(f"{path} cannot be read as a tar or zip archive ({error}): {advice}") from error
 
 
 def _folder_members(folder: Path, *, max_bytes: int | None, wanted: Callable[[str], bool]) -> Iterator[Member]:

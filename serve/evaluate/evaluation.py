@@ -102,7 +102,7 @@ def treatments_of(models: Sequence[Path]) -> Treatments:
             continue
         try:
             needed.add(read_geometry(model).pictures)
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError) as error:
             raise LatexifyError(f"{model / GEOMETRY_NAME} cannot be read ({one_line(error)})") from None
     return Treatments(traced="traced" in needed, fitted="fitted" in needed, whole=whole)
 

@@ -140,7 +140,7 @@ def _require_labels(account: Account, *, names: str, labels: Sequence[str]) -> N
     if account.num_scored:
         return
     if not account.num_inputs:
-        raise LatexifyError(f"{names} hold no inks to evaluate: name other paths")
+        raise LatexifyError(f"no inks to evaluate in {names}: name other paths")
     first = account.rejections[0]
     if account.rejected.keys() == {str(Reason.NO_LABEL)}:
         raise LatexifyError(

@@ -320,7 +320,7 @@ def test_files_are_read_a_few_at_a_time(recognizer: Recognizer, files: Path, mon
     """100,000 photos do not fit into memory; chunks must not change names, order or answers."""
     sources = list_sources([str(files)]).names
     whole = list(answer_files(recognizer, sources))
-    monkeypatch.setattr("latexify.serve.files.CHUNK_SIZE", 2)
+    monkeypatch.setattr("latexify.serve.files.CHUNK_SIZES", (1, 2))
     parts = list(answer_files(recognizer, sources))
     assert [part.name for part in parts] == sources
     for part, entire in zip(parts, whole, strict=True):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from latexify.artifacts.names import GEOMETRY_NAME
+from latexify.common.errors import first_line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,5 +55,13 @@ class Geometry:
 
 
 def read_geometry(model: Path) -> Geometry:
-    """Read the geometry of a model folder. Raises OSError, ValueError or TypeError if it is missing or damaged."""
-    return Geometry.from_params(json.loads((model / GEOMETRY_NAME).read_text(encoding="utf-8")))
+    """Read the geometry of a model folder. Raises OSError or ValueError if it is missing or damaged."""
+    params = json.loads((model / GEOMETRY_NAME).read_text(encoding="utf-8"))
+    try:
+        geometry = Geometry.from_params(params)
+        is_usable = min(geometry.height_px, geometry.width_px) > 0
+    except TypeError as error:
+        raise ValueError(f"{GEOMETRY_NAME}: {first_line(error).removeprefix('Geometry.__init__() ')}") from None
+    if not is_usable:
+        raise ValueError(f"{GEOMETRY_NAME}: a canvas of {geometry.height_px}x{geometry.width_px} pixels")
+    return geometry

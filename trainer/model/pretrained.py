@@ -1,11 +1,13 @@
 """Trained weights to start from: a TrOCR from the hub or a folder, fitted to our canvas and vocabulary."""
 
 import contextlib
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase, VisionEncoderDecoderModel
 from transformers import VisionEncoderDecoderConfig as Config
@@ -106,7 +108,7 @@ def fetch(auto_class: Any, base: str, what: str, *, role: str = ROLE, **options:
     try:
         with without_progress_bars() if looks_local else contextlib.nullcontext():
             return auto_class.from_pretrained(str(folder) if looks_local else base, **options)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, pickle.UnpicklingError, SafetensorError) as error:
         reason = first_line(error)
         fix = "correct the folder" if looks_local else "check the name and the network, or name a folder that holds it"
         raise LatexifyError(f"the {what} of {role} `{base}` cannot be loaded ({reason}): {fix}") from None

@@ -39,10 +39,16 @@ def choose_runs(runs: Path, names: Sequence[str], *, finished: bool) -> list[Run
         matches = [run for run in known if start and run.folder.name.startswith(start)]
         matches = [run for run in matches if run.folder.name == start] or matches
         if len(matches) != 1:
-            found = ", ".join(run.folder.name for run in matches) or "none"
-            raise LatexifyError(f"{name} is the beginning of {len(matches)} runs in {runs} ({found}): name one")
+            raise LatexifyError(_not_one(name, matches, runs))
         chosen[matches[0].folder] = matches[0]
     return list(chosen.values())
+
+
+def _not_one(name: str, matches: Sequence[Run], runs: Path) -> str:
+    if not matches:
+        return f"no run in {runs} has a name that begins with {name}: `latexify runs list` shows them"
+    found = ", ".join(run.folder.name for run in matches)
+    return f"{name} is the beginning of {len(matches)} runs in {runs} ({found}): name one"
 
 
 def plan_removal(run: Run, *, whole: bool) -> Removal:

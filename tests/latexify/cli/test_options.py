@@ -55,6 +55,7 @@ def test_with_no_installed_model_nothing_is_said(
     monkeypatch.setattr(options, "list_models", list)
     workspace = Workspace(project / "params.yaml", project, None, None)
     assert chosen_model(workspace, None) == project / "data" / "model"
+    (project / "other").mkdir()
     assert chosen_model(workspace, project / "other") == project / "other"
     assert capsys.readouterr().err == ""
 

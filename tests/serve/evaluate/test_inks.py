@@ -107,7 +107,7 @@ def test_no_input_is_lost(tmp_path: Path) -> None:
             {"a.inkml": "", "b.inkml": ink(None)},
             r"none of the 2 inks can be evaluated: empty-file \(1\), no-label \(1\)",
         ),
-        ({"a.txt": "x"}, "hold no inks"),
+        ({"a.txt": "x"}, "no inks to evaluate in"),
     ],
 )
 def test_a_test_set_without_labels_is_refused_in_one_line(tmp_path: Path, files: dict[str, str], words: str) -> None:

@@ -131,6 +131,11 @@ class Recognizer:
         self.canvas = canvas_of(self._trained.geometry)
 
     @property
+    def fingerprint(self) -> str:
+        """The fingerprint of the model, by its manifest."""
+        return self._trained.manifest.fingerprint
+
+    @property
     def is_calibrated(self) -> bool:
         """Whether confidences are the fraction of such answers that are right."""
         return self._calibration is not None

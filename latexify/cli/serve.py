@@ -36,6 +36,12 @@ def serve(  # noqa: PLR0913, PLR0917  # one parameter per option
     device: Device = None,
     runtime: RuntimeOption = None,
     threads: Threads = 1,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=1, max=64, help="Models that read at the same time; each further one is a process with its own memory."
+        ),
+    ] = 1,
     max_batch: Annotated[int, typer.Option(min=1, max=256, help="Largest number of pictures per batch.")] = 16,
     max_wait_ms: Annotated[
         float, typer.Option(min=0, max=1000, help="Under load, how long a batch waits to grow as large as the last.")
@@ -82,6 +88,7 @@ def serve(  # noqa: PLR0913, PLR0917  # one parameter per option
         constrained=constrained,
         runtime=runtime,
         threads=threads,
+        workers=workers,
         max_batch=max_batch,
         max_wait_s=max_wait_ms / 1000,
         max_queue=max_queue,

@@ -37,15 +37,28 @@ ROUTES = frozenset(
 
 
 def make_app(
-    settings: ServiceSettings, *, access: Access | None = None, on_failure: Callable[[BaseException], None]
+    settings: ServiceSettings,
+    *,
+    access: Access | None = None,
+    on_failure: Callable[[BaseException], None],
+    announce: Callable[[str], None] = print,
 ) -> FastAPI:
-    """Make the application, which loads the model when it starts, and calls `on_failure` if that fails."""
+    """Make the application, which loads the model when it starts.
+
+    Args:
+        settings: How it works.
+        access: Who may use it; None for everybody.
+        on_failure: Is called if the model cannot be loaded.
+        announce: Gets lines for the user about model processes that ended.
+    """
     metrics = ServiceMetrics()
-    worker = Worker(settings, metrics)
+    worker = Worker(settings, metrics, announce=announce)
     bodies = BodyReceiver(settings.limits)
     metrics.add_gauge("latexify_ready", "1 once the model is loaded.", lambda: worker.is_ready)
+    metrics.add_gauge("latexify_models_ready", "Models that are loaded.", lambda: worker.num_ready)
+    metrics.add_processes(worker.process_ids)
     metrics.add_gauge("latexify_items_in_progress", "Items in progress.", lambda: worker.slots.num_taken)
-    metrics.add_gauge("latexify_queue_length", "Pictures that wait for the model.", lambda: worker.num_waiting)
+    metrics.add_gauge("latexify_queue_length", "Pictures that wait for a model.", lambda: worker.batcher.num_waiting)
     metrics.add_gauge("latexify_held_body_bytes", "Bytes of bodies in memory.", lambda: bodies.held_bytes)
 
     def report_failure(work: asyncio.Task[None]) -> None:

@@ -1,10 +1,12 @@
 """Metrics of the service, in Prometheus's format."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from latexify.serve.http.http_errors import CLIENT_GONE
@@ -25,20 +27,45 @@ class ServiceMetrics:
         self.latency = histogram("latexify_request_seconds", text, ["route"], buckets=LATENCIES_S)
         self.batch_size = histogram("latexify_batch_size", "Pictures in a batch of the model.", buckets=BATCH_SIZES)
         self.batch_time = histogram("latexify_batch_seconds", "Time of the model for a batch.", buckets=LATENCIES_S)
+        self.pictures = counter("latexify_model_pictures", "Pictures that a model read.", ["model"])
+        self.ends = counter("latexify_model_process_ends", "Ends of model processes; each is started again.")
         self.failures = counter("latexify_item_failures", "Items of lists that failed, by status.", ["status"])
 
     def add_gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
         """Add a gauge whose value is computed whenever the metrics are read."""
         Gauge(name, text, registry=self.registry).set_function(value)
 
-    def batch_done(self, size: int, elapsed_s: float) -> None:
-        """Count a batch of the model."""
+    def add_processes(self, processes: Callable[[], Mapping[str, int]]) -> None:
+        """Add the metrics of other processes: `processes` returns their numbers by name."""
+        self.registry.register(_Processes(processes))
+
+    def batch_done(self, name: str, size: int, elapsed_s: float) -> None:
+        """Count a batch of a model."""
+        self.pictures.labels(name).inc(size)
         self.batch_size.observe(size)
         self.batch_time.observe(elapsed_s)
 
     def page(self) -> bytes:
         """Return the text of /metrics."""
         return generate_latest(self.registry)
+
+
+class _Processes(Collector):
+    """What Prometheus's client says of its own process, of others: the same metrics, with a label."""
+
+    def __init__(self, processes: Callable[[], Mapping[str, int]]) -> None:
+        self._processes = processes
+
+    def collect(self) -> Iterator[Metric]:
+        """Return each metric with a sample for each process."""
+        families: dict[str, Metric] = {}
+        for name, pid in self._processes().items():
+            for family in ProcessCollector(pid=partial(int, pid), registry=None).collect():
+                title = f"latexify_model_{family.name}"
+                mine = families.setdefault(title, Metric(title, f"{family.documentation} Of a model.", family.type))
+                for sample in family.samples:
+                    mine.add_sample(f"latexify_model_{sample.name}", {"model": name}, sample.value)
+        yield from families.values()
 
 
 class RequestCounter:

@@ -39,7 +39,7 @@ def run(
     return_freed_memory()
     listener = listen(host, port)
     server = make_server(
-        make_app(settings, access=access or Access(hosts=names_of(host, ())), on_failure=stop),
+        make_app(settings, access=access or Access(hosts=names_of(host, ())), on_failure=stop, announce=announce),
         http=choose_protocol(announce),
         ws="none",
         timeout_keep_alive=KEEP_ALIVE_S,

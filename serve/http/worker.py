@@ -1,4 +1,4 @@
-"""Recognise for many clients: draw in several threads, run the model in one, refuse what exceeds the limits."""
+"""Recognise for many clients: draw in several threads, let models read, refuse what exceeds the limits."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -17,8 +17,10 @@ from latexify.serve.http.http_errors import HttpError, busy, unusable
 from latexify.serve.http.limits import Limits
 from latexify.serve.http.memory import DecodingBudget
 from latexify.serve.http.metrics import ServiceMetrics
+from latexify.serve.http.models.loading import ModelOptions, load
+from latexify.serve.http.models.process import ModelProcess
 from latexify.serve.http.typesetting import parse_formulas, typeset_formula
-from latexify.serve.recognizer import Recognizer
+from latexify.serve.recognizer import Picture, Recognition, Recognizer
 from latexify.trainer.inference.runtime import Runtime
 
 T = TypeVar("T")
@@ -36,10 +38,22 @@ class ServiceSettings:
     constrained: bool | None = None
     runtime: Runtime | None = None
     threads: int = 1
+    workers: int = 1  # models that read at the same time; all but the first in processes of their own
     max_batch: int = 16
     max_wait_s: float = 0.002
     max_queue: int = 64
     limits: Limits = field(default_factory=Limits)
+
+    @property
+    def model_options(self) -> ModelOptions:
+        """What each model is loaded with."""
+        return ModelOptions(
+            model=self.model,
+            device=self.device,
+            runtime=self.runtime,
+            constrained=self.constrained,
+            num_threads=self.threads,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +75,18 @@ class Answers:
 class Worker:
     """A recogniser for one event loop; it loads its model when `run` starts."""
 
-    def __init__(self, settings: ServiceSettings, metrics: ServiceMetrics) -> None:
+    def __init__(
+        self, settings: ServiceSettings, metrics: ServiceMetrics, *, announce: Callable[[str], None] = print
+    ) -> None:
+        """Set it up; `announce` gets lines for the user about model processes that ended."""
         self.settings = settings
         self.slots = ItemSlots(settings.max_queue)
-        self.batcher: Batcher | None = None
+        self.batcher = Batcher(
+            max_batch=settings.max_batch, max_wait_s=settings.max_wait_s, on_batch=metrics.batch_done
+        )
+        self.processes: list[ModelProcess] = []
         self._metrics = metrics
+        self._announce = announce
         self._recognizer: Recognizer | None = None
         self._model_thread = ThreadPoolExecutor(1, "model")
         self._drawing_threads = ThreadPoolExecutor(NUM_DRAWING_THREADS, "draw")
@@ -74,31 +95,48 @@ class Worker:
     async def run(self) -> None:
         """Load the model, then recognise until cancelled. Raises LatexifyError if it cannot be loaded."""
         settings, loop = self.settings, asyncio.get_running_loop()
-        recognizer = await loop.run_in_executor(self._model_thread, lambda: _load(settings))
-        self.batcher = Batcher(
-            recognizer,
-            thread=self._model_thread,
-            max_batch=settings.max_batch,
-            max_wait_s=settings.max_wait_s,
-            on_batch=self._metrics.batch_done,
-        )
+        recognizer = await loop.run_in_executor(self._model_thread, load, settings.model_options)
+
+        async def read(pictures: Sequence[Picture], options: SearchOptions) -> list[Recognition]:
+            work = partial(recognizer.read, pictures, **options._asdict())
+            return await loop.run_in_executor(self._model_thread, work)
+
+        self.processes = [
+            ModelProcess(
+                str(number), settings.model_options, fingerprint=recognizer.fingerprint, on_end=self._process_ended
+            )
+            for number in range(2, settings.workers + 1)
+        ]
         self._recognizer = recognizer
-        await self.batcher.run()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.batcher.run(read, name="1"))
+            for process in self.processes:
+                group.create_task(process.run(self.batcher))
+
+    def _process_ended(self, text: str) -> None:
+        self._metrics.ends.inc()
+        self._announce(text)
 
     def close(self) -> None:
-        """Wait for the threads and end them."""
+        """End the model processes, wait for the threads and end them."""
+        for process in self.processes:
+            process.close()
         self._drawing_threads.shutdown(cancel_futures=True)
         self._model_thread.shutdown(cancel_futures=True)
 
     @property
     def is_ready(self) -> bool:
-        """Whether the model is loaded."""
+        """Whether a model is loaded."""
         return self._recognizer is not None
 
     @property
-    def num_waiting(self) -> int:
-        """Number of pictures that wait for the model."""
-        return self.batcher.num_waiting if self.batcher else 0
+    def num_ready(self) -> int:
+        """Number of models that are loaded."""
+        return int(self.is_ready) + sum(process.is_ready for process in self.processes)
+
+    def process_ids(self) -> dict[str, int]:
+        """Return the numbers of the model processes, by their names."""
+        return {process.name: process.pid for process in self.processes if process.pid is not None}
 
     def require_ready(self) -> None:
         """Raise HttpError (503) if a request could not be accepted now."""
@@ -139,13 +177,12 @@ class Worker:
             raise unusable(f"only: {error}") from None
 
     async def _read(self, item: RequestItem, wanted: Wanted) -> dict[str, Any]:
-        recognizer, batcher, limits = self._recognizer, self.batcher, self.settings.limits
+        recognizer, limits = self._recognizer, self.settings.limits
         assert recognizer is not None
-        assert batcher is not None
         cost = 0 if item.file is None else await self._in_thread(lambda: decoding_cost(item, limits))
         draw = partial(draw_item, item, recognizer=recognizer, limits=limits)
         drawn = await self._decoding.run(draw, cost_bytes=cost)
-        recognition = await batcher.read(drawn.picture, wanted.options)
+        recognition = await self.batcher.read(drawn.picture, wanted.options)
         answer = partial(recognition.to_answer, is_calibrated=recognizer.is_calibrated)
         result = await self._in_thread(lambda: answer(formats=wanted.formats)) if wanted.formats else answer()
         return result | ({"left_out": dict(drawn.left_out)} if drawn.left_out else {})
@@ -159,16 +196,3 @@ class Worker:
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._drawing_threads, work)
-
-
-def _load(settings: ServiceSettings) -> Recognizer:
-    """Load a recogniser and let it read one picture, as the first takes longer than all others."""
-    recognizer = Recognizer(
-        settings.model,
-        device=settings.device,
-        runtime=settings.runtime,
-        constrained=settings.constrained,
-        num_threads=settings.threads,
-    )
-    recognizer.read([recognizer.draw([[[0, 0], [1, 1]]])])
-    return recognizer

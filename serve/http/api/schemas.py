@@ -76,9 +76,10 @@ class AnswerList(BaseModel):
 
 
 class Status(BaseModel):
-    """The state of the service."""
+    """The state of the service, and how many of its models are loaded (`--workers`)."""
 
     status: str
+    models: int
 
 
 class _Body(BaseModel):

@@ -17,23 +17,23 @@ def add_status(app: FastAPI, worker: Worker, metrics: ServiceMetrics) -> None:
 
     async def health() -> Status:
         """Answer that the process is alive."""
-        return Status(status="alive")
+        return Status(status="alive", models=worker.num_ready)
 
     async def ready() -> Status:
         """Answer whether requests are accepted: 503 while the model is loading."""
         if not worker.is_ready:
             raise busy("the model is still loading: try again in a second")
-        return Status(status="ready")
+        return Status(status="ready", models=worker.num_ready)
 
     async def metrics_page() -> Response:
         """Return metrics in Prometheus's format."""
         return Response(metrics.page(), media_type=CONTENT_TYPE_LATEST)
 
     async def execution_parameters() -> dict[str, str | int]:
-        """Tell SageMaker's batch transform how to send: a line at a time, as many at once as make a batch."""
+        """Tell SageMaker's batch transform how to send: a line at a time, as many at once as fill all models."""
         settings = worker.settings
         return {
-            "MaxConcurrentTransforms": min(settings.max_batch, settings.max_queue),
+            "MaxConcurrentTransforms": min(settings.max_batch * settings.workers, settings.max_queue),
             "BatchStrategy": "SINGLE_RECORD",
             "MaxPayloadInMB": settings.limits.max_body_bytes // MIB,
         }

@@ -5,11 +5,12 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
 
-from latexify.serve.http.batching import Batcher, ItemSlots, SearchOptions
+from latexify.serve.http.batching import Batcher, ItemSlots, ModelEndedError, SearchOptions
 from latexify.serve.http.http_errors import HttpError
 from latexify.serve.recognizer import Picture, Recognition
 
@@ -35,8 +36,8 @@ class SlowRecognizer:
             raise RuntimeError("out of memory")
         return [Recognition(latex=str(number), confidence=1, elapsed_s=0) for number in numbers]
 
-    def batch_done(self, size: int, elapsed_s: float) -> None:
-        assert (size, elapsed_s > 0) == (len(self.batches[-1][1]), True)
+    def batch_done(self, name: str, size: int, elapsed_s: float) -> None:
+        assert (name, size, elapsed_s > 0) == ("1", len(self.batches[-1][1]), True)
 
 
 def picture(number: int) -> Picture:
@@ -51,8 +52,13 @@ def with_batcher(
 
     async def play() -> None:
         with ThreadPoolExecutor(1) as thread:
-            batcher = Batcher(slow, thread=thread, max_batch=max_batch, max_wait_s=max_wait_s, on_batch=slow.batch_done)
-            life = asyncio.create_task(batcher.run())
+
+            async def read(pictures: Sequence[Picture], options: SearchOptions) -> list[Recognition]:
+                work = partial(slow.read, pictures, **options._asdict())
+                return await asyncio.get_running_loop().run_in_executor(thread, work)
+
+            batcher = Batcher(max_batch=max_batch, max_wait_s=max_wait_s, on_batch=slow.batch_done)
+            life = asyncio.create_task(batcher.run(read, name="1"))
             try:
                 await scene(batcher)
             finally:
@@ -171,6 +177,84 @@ def test_a_batch_waits_for_more_only_after_a_batch_of_several() -> None:
         await batcher.read(picture(8), SearchOptions())  # the wait ends by itself
 
     with_batcher(slow, scene, max_wait_s=0.5)
+
+
+class Model:
+    """A model that reads only once its gate is open, and may end."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.batches: list[list[int]] = []
+        self.gate = asyncio.Event()
+        self.has_ended = False
+
+    async def read(self, pictures: Sequence[Picture], _: SearchOptions) -> list[Recognition]:
+        numbers = [int(picture[0, 0]) for picture in pictures]
+        self.batches.append(numbers)
+        await self.gate.wait()
+        if self.has_ended:
+            raise ModelEndedError
+        return [Recognition(latex=f"{self.name}{number}", confidence=1, elapsed_s=0) for number in numbers]
+
+
+async def turns() -> None:
+    """Let everything run that can."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def test_idle_models_share_what_waits() -> None:
+    """With two models, one must not take all four pictures while the other has nothing to do."""
+    sizes: list[tuple[str, int]] = []
+
+    async def play() -> None:
+        batcher = Batcher(max_batch=4, max_wait_s=0, on_batch=lambda name, size, _: sizes.append((name, size)))
+        models = [Model("a"), Model("b")]
+        lives = [asyncio.create_task(batcher.run(model.read, name=model.name)) for model in models]
+        await turns()
+        reads = [asyncio.create_task(batcher.read(picture(number), SearchOptions())) for number in range(4)]
+        await turns()
+        assert sorted(number for model in models for [*numbers] in model.batches for number in numbers) == [0, 1, 2, 3]
+        assert [list(map(len, model.batches)) for model in models] == [[2], [2]]
+        more = [asyncio.create_task(batcher.read(picture(number), SearchOptions())) for number in range(4, 7)]
+        await turns()
+        assert batcher.num_waiting == 3  # both are busy
+        models[1].gate.set()
+        assert [answer.latex for answer in await asyncio.gather(*more)] == ["b4", "b5", "b6"]
+        models[0].gate.set()
+        answers = [answer.latex for answer in await asyncio.gather(*reads)]
+        assert sorted(answer[0] for answer in answers) == ["a", "a", "b", "b"]
+        assert [answer[1:] for answer in answers] == ["0", "1", "2", "3"]
+        for life in lives:
+            life.cancel()
+
+    asyncio.run(play())
+    assert sorted(sizes) == [("a", 2), ("b", 2), ("b", 3)]
+
+
+def test_a_model_that_ends_stops_reading() -> None:
+    """Its batch gets the error; what waits is read by another model."""
+
+    async def play() -> None:
+        batcher = Batcher(max_batch=1, max_wait_s=0, on_batch=lambda *_: None)
+        ends, stays = Model("e"), Model("s")
+        life = asyncio.create_task(batcher.run(ends.read, name="e"))
+        await turns()
+        reads = [asyncio.create_task(batcher.read(picture(number), SearchOptions())) for number in range(3)]
+        await turns()
+        ends.has_ended = True
+        ends.gate.set()
+        with pytest.raises(ModelEndedError):
+            await life
+        with pytest.raises(HttpError) as failed:
+            await reads[0]
+        assert (failed.value.status, failed.value.headers) == (503, {"Retry-After": "1"})
+        stays.gate.set()
+        other = asyncio.create_task(batcher.run(stays.read, name="s"))
+        assert [answer.latex for answer in await asyncio.gather(*reads[1:])] == ["s1", "s2"]
+        other.cancel()
+
+    asyncio.run(play())
 
 
 def test_slots_are_released() -> None:

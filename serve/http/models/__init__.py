@@ -1,0 +1,1 @@
+"""Models that read the batches of the service: in its own process and, with `--workers`, in others."""

@@ -1,6 +1,6 @@
 """Send thousands of hostile requests while a good client keeps asking.
 
-    python -m benchmarks.serving.hostile --model data/model --requests 10000
+    python -m benchmarks.serving.hostile --requests 10000
 
 Each kind of attack (`benchmarks.serving.attacks`) has its right statuses. Any other is counted as wrong, and so is a
 good request without an answer. Memory is measured after each tenth: a service that leaks memory grows in all of them.
@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.machine import describe
+from benchmarks.machine import in_a_line
 from benchmarks.serving.attacks import CROSS, KINDS, Attack, Maker
 from benchmarks.serving.processes import Server, started
 
@@ -114,13 +114,14 @@ async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: 
 def main() -> None:
     """Attack and print tables in Markdown; exit with 1 if anything went wrong."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--model", type=Path, help="Model folder. Default: as latexify serve.")
+    parser.add_argument("--workers", type=int, default=1, help="Models that read at the same time.")
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--clients", type=int, default=32)
     arguments = parser.parse_args()
-    machine = describe()
-    print(f"{machine['date']}, commit {machine['commit']}, {machine['cpus']} CPUs ({machine['cpu']})\n")
-    with started(["latexify", "serve", "--model", str(arguments.model)]) as server:
+    print(f"{in_a_line()}\n")
+    options = ["--workers", str(arguments.workers), *(["--model", str(arguments.model)] if arguments.model else [])]
+    with started(["latexify", "serve", *options], num_models=arguments.workers) as server:
         outcomes, memory_mib = [], []
         for tenth in range(10):
             outcomes.append(
@@ -131,10 +132,11 @@ def main() -> None:
                 )
             )
             memory_mib.append(server.memory_mib)
-    sys.exit(_print_results(outcomes, memory_mib))
+        peak_mib = server.peak_mib
+    sys.exit(_print_results(outcomes, memory_mib, peak_mib))
 
 
-def _print_results(outcomes: list[Outcome], memory_mib: list[float]) -> bool:
+def _print_results(outcomes: list[Outcome], memory_mib: list[float], peak_mib: float) -> bool:
     """Print the results; return whether anything was wrong."""
     statuses = sum((outcome.statuses for outcome in outcomes), Counter())
     wrong = sum((outcome.wrong for outcome in outcomes), Counter())
@@ -150,7 +152,7 @@ def _print_results(outcomes: list[Outcome], memory_mib: list[float]) -> bool:
     print(
         f"\n{len(good_s)} good requests meanwhile, {num_failed} failed; median {median_ms:.0f} ms, p95 {p95_ms:.0f} ms."
     )
-    print(f"Memory after each tenth, MiB: {', '.join(f'{mib:.0f}' for mib in memory_mib)}.")
+    print(f"Memory after each tenth, MiB: {', '.join(f'{mib:.0f}' for mib in memory_mib)}; peak {peak_mib:.0f}.")
     return bool(wrong) or bool(num_failed)
 
 

@@ -1,9 +1,11 @@
 """Measure latency, throughput and errors with clients (wrk) that send a request after each answer.
 
-    python -m benchmarks.serving.load --model data/model --seconds 60
+    python -m benchmarks.serving.load --seconds 60 --workers 1 2 --against d06e7da d0264c3
 
-wrk is a load generator (`apt-get install wrk`). The service and the plain server (`benchmarks.serving.plain`) are
-measured one after the other, in processes of their own, with the same inks and clients.
+wrk is a load generator (`apt-get install wrk`). Servers run in processes of their own: this version with each number of
+`--workers`, earlier commits, and with `--plain` a plain server (`benchmarks.serving.plain`). All are started first, and
+take turns at each number of clients, so that disturbances hit all; who has no turn takes no time. They get the same
+inks. Without `--model`, each version reads by the model that it comes with, which was another one in older commits.
 """
 
 import argparse
@@ -12,12 +14,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from benchmarks.bench.inks import choose, synthetic_inks
-from benchmarks.machine import describe
-from benchmarks.serving.processes import Server, started
+from benchmarks.machine import in_a_line
+from benchmarks.serving.processes import Server, checked_out, started
+from latexify.common.package_data import MODELS, default_model
 from latexify.pipeline.inkml.document import parse_inkml
 
 WRK = "wrk"
@@ -81,35 +87,56 @@ def load(server: Server, inks: list[bytes], *, num_clients: int, seconds: int, w
 def main() -> None:
     """Measure and print a table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument(
+        "--model", type=Path, help="Model folder of all. Default: the one that each version comes with."
+    )
     parser.add_argument("--seconds", type=int, default=60)
-    parser.add_argument("--clients", type=int, nargs="+", default=[1, 4, 16])
-    parser.add_argument("--threads", type=int, default=1, help="Of torch, in both servers.")
-    parser.add_argument("--without-plain", action="store_true")
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 4, 16, 64])
+    parser.add_argument("--threads", type=int, default=1, help="Of each model, in all servers.")
+    parser.add_argument("--workers", type=int, nargs="+", default=[1], help="Models that read at the same time.")
+    parser.add_argument("--against", nargs="*", default=[], metavar="COMMIT", help="Earlier commits.")
+    parser.add_argument("--plain", action="store_true", help="Measure the plain server as well.")
     arguments = parser.parse_args()
     if shutil.which(WRK) is None:
         sys.exit("load: wrk is missing: apt-get install wrk")
     inks = bodies(NUM_INKS)
-    options = ["--model", str(arguments.model), "--threads", str(arguments.threads)]
-    servers = {"latexify serve": ["latexify", "serve", *options]}
-    if not arguments.without_plain:
-        servers["plain"] = ["benchmarks.serving.plain", *options]
-    machine = describe()
-    print(
-        f"{machine['date']}, commit {machine['commit']}, {machine['cpus']} CPUs ({machine['cpu']}), {arguments.model}\n"
-    )
-    print("| server | clients | requests/s | p50, ms | p95, ms | answers | errors | memory, MiB |")
-    print("|---|---:|---:|---:|---:|---:|---:|---:|")
-    for name, command in servers.items():
-        with started(command) as server:
-            for num_clients in arguments.clients:
+    print(f"{in_a_line()}, load average {psutil.getloadavg()[0]:.1f}, {arguments.seconds} s\n")
+    print("| clients | server | requests/s | times the first | p50, ms | p95, ms | answers | errors | memory, MiB |")
+    print("|---:|---|---:|---:|---:|---:|---:|---:|---:|")
+    with ExitStack() as stack:
+        servers = _start_all(stack, arguments)
+        for num_clients in arguments.clients:
+            first_per_second = 0.0
+            for name, server in servers.items():
                 result = load(server, inks, num_clients=num_clients, seconds=arguments.seconds)
+                first_per_second = first_per_second or result.per_second
+                ratio = result.per_second / first_per_second if first_per_second else float("nan")
                 print(
-                    f"| {name} | {num_clients} | {result.per_second:.1f} | {result.p50_ms:.0f} | "
-                    f"{result.p95_ms:.0f} | {result.num_answers} | {result.num_errors} | "
+                    f"| {num_clients} | {name} | {result.per_second:.1f} | {ratio:.2f} | "
+                    f"{result.p50_ms:.0f} | {result.p95_ms:.0f} | {result.num_answers} | {result.num_errors} | "
                     f"{server.memory_mib:.0f} |",
                     flush=True,
                 )
+
+
+def _start_all(stack: ExitStack, arguments: argparse.Namespace) -> dict[str, Server]:
+    """Start all servers until the end of the stack; return them by the names in the table."""
+
+    def options(models: Path = MODELS) -> list[str]:
+        model = arguments.model.resolve() if arguments.model else default_model(installed=models)
+        return ["--threads", str(arguments.threads), "--model", str(model)]
+
+    servers = {}
+    for number in arguments.workers:
+        command = ["latexify", "serve", *options(), "--workers", str(number)]
+        servers[f"workers {number}"] = stack.enter_context(started(command, num_models=number))
+    for commit in arguments.against:
+        version = stack.enter_context(checked_out(commit))
+        command = ["latexify", "serve", *options(version / "models")]
+        servers[commit] = stack.enter_context(started(command, version=version))
+    if arguments.plain:
+        servers["plain"] = stack.enter_context(started(["benchmarks.serving.plain", *options()]))
+    return servers
 
 
 if __name__ == "__main__":

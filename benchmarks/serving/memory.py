@@ -56,12 +56,6 @@ def attacks() -> dict[str, tuple[list[bytes], str]]:
     }
 
 
-def peak_mib(server: Server) -> float:
-    """Largest resident memory since it was reset."""
-    lines = Path(f"/proc/{server.process.pid}/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
-
-
 def send_all(server: Server, bodies: list[bytes], content_type: str) -> Counter[str]:
     """Send at the same time; return the statuses, or the errors of connections that were closed."""
     statuses: Counter[str] = Counter()
@@ -86,17 +80,19 @@ def main() -> None:
     """Measure and print a table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, help="Model folder. Default: as latexify serve.")
+    parser.add_argument("--workers", type=int, default=1, help="Models that read at the same time.")
     arguments = parser.parse_args()
     machine = describe()
     print(f"{machine['date']}, commit {machine['commit']}, {machine['cpus']} CPUs ({machine['cpu']})\n")
     print("| at the same time | statuses | peak, MiB | afterwards, MiB |\n|---|---|---:|---:|")
-    with started(["latexify", "serve", *(["--model", str(arguments.model)] if arguments.model else [])]) as server:
-        print(f"| nothing | | {peak_mib(server):.0f} | {server.memory_mib:.0f} |", flush=True)
+    options = ["--workers", str(arguments.workers), *(["--model", str(arguments.model)] if arguments.model else [])]
+    with started(["latexify", "serve", *options], num_models=arguments.workers) as server:
+        print(f"| nothing | | {server.peak_mib:.0f} | {server.memory_mib:.0f} |", flush=True)
         for name, (bodies, content_type) in attacks().items():
-            Path(f"/proc/{server.process.pid}/clear_refs").write_text("5", encoding="ascii")
+            server.reset_peak()
             statuses = send_all(server, bodies, content_type)
             seen = ", ".join(f"{status}: {count}" for status, count in sorted(statuses.items()))
-            print(f"| {name} | {seen} | {peak_mib(server):.0f} | {server.memory_mib:.0f} |", flush=True)
+            print(f"| {name} | {seen} | {server.peak_mib:.0f} | {server.memory_mib:.0f} |", flush=True)
 
 
 if __name__ == "__main__":

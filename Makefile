@@ -4,7 +4,7 @@ BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup repro test test-quick lint bench bench-scale results results-tables docs damage fuzz fuzz-pictures kill kill-training container-check lock clean
+.PHONY: help setup repro test test-quick lint bench bench-scale bench-mathwriting results results-tables docs damage fuzz fuzz-pictures kill kill-training container-check lock clean
 
 help:
 	@echo "make repro          set up, then run the pipeline: data, model, metrics, report"
@@ -13,6 +13,7 @@ help:
 	@echo "make lint           set up, then check style and types"
 	@echo "make bench          set up, then measure beside baselines and targets, into docs/log/performance.md"
 	@echo "make bench-scale    the same for time and memory of 10,000 and 100,000 inks"
+	@echo "make bench-mathwriting  650,000 inks in MathWriting's layout, from the archive to the report (long, 20 GB)"
 	@echo "make results        set up, then measure the shipped model on CROHME 2014 and write the tables of the documents"
 	@echo "make results-tables  write the tables of the documents from docs/results.json"
 	@echo "make docs           write the generated pages of the documents: commands, parameters, imports"
@@ -49,6 +50,9 @@ bench: setup
 
 bench-scale: setup
 	@python -m benchmarks --only scale
+
+bench-mathwriting: setup
+	@python -m benchmarks.mathwriting --write-docs
 
 results: setup
 	@python -m benchmarks.figures

@@ -27,7 +27,7 @@ def markdown(results: Mapping[str, Any]) -> str:
     """The whole report of one run."""
     measured = [Measured(**row) for row in results["measured"]]
     targets = [Target(**row) for row in results["targets"]]
-    blocks = [_heading(results), _target_table(targets)]
+    blocks = [heading(results), target_table(targets)]
     for part in dict.fromkeys(row.part for row in measured):
         rows = [row for row in measured if row.part == part]
         blocks.append(f"### {TITLES[part]}\n\n{_table(rows)}")
@@ -35,17 +35,23 @@ def markdown(results: Mapping[str, Any]) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def _heading(results: Mapping[str, Any]) -> str:
+def heading(results: Mapping[str, Any]) -> str:
+    """When, of which commit, by which command, on which machine, with which libraries, and how often."""
     machine, settings = results["machine"], results["settings"]
     libraries = ", ".join(f"{name} {version}" for name, version in machine["libraries"].items())
     return (
         f"{machine['date']}, commit {machine['commit']}, `{settings['command']}`; {machine['cpus']} CPUs of "
         f"{machine['cpu']}, {machine['memory_gib']} GiB, {machine['system']}, load average before "
-        f"{machine['load_average']:.1f}; {libraries}. Medians of {settings['repeats']} rounds."
+        f"{machine['load_average']:.1f}; {libraries}. {_rounds(settings['repeats'])}."
     )
 
 
-def _target_table(targets: Sequence[Target]) -> str:
+def _rounds(repeats: int) -> str:
+    return "Measured once" if repeats == 1 else f"Medians of {repeats} rounds"
+
+
+def target_table(targets: Sequence[Target]) -> str:
+    """What must be reached, and what is."""
     lines = ["| target | inks | must be | measured | |", "|---|---|---:|---:|---|"]
     for target in targets:
         sign = "≥" if target.at_least else "≤"
@@ -62,10 +68,10 @@ def _with_unit(value: float, unit: str) -> str:
         case "share" | "%":
             return f"{value * (100 if unit == 'share' else 1):.1f} %"
         case _:
-            return f"{_number(value)} {unit}"
+            return f"{number(value)} {unit}"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     """Three digits are all that a timing is worth."""
     if value == 0:
         return "0"
@@ -100,7 +106,7 @@ def _head(inks: str, cores: int) -> str:
 def _cell(row: Measured | None, *, is_bare: bool) -> str:
     if row is None:
         return ""
-    return _number(row.median) if is_bare or row.unit == "inks/s" else _with_unit(row.median, row.unit)
+    return number(row.median) if is_bare or row.unit == "inks/s" else _with_unit(row.median, row.unit)
 
 
 def _noise(measured: Sequence[Measured]) -> str:
@@ -113,11 +119,11 @@ def _noise(measured: Sequence[Measured]) -> str:
     )
 
 
-def write_into(document: Path, report: str) -> None:
+def write_into(document: Path, report: str, *, begin: str = BEGIN, end: str = END) -> None:
     """Replace what stands between the two marks of a Markdown file. Raises ValueError where it lacks them."""
     text = document.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{document} lacks the lines {BEGIN} and {END}")
-    document.write_text(f"{before}{BEGIN}\n\n{report}\n{END}{after}", encoding="utf-8")
+    before, first, rest = text.partition(begin)
+    _, last, after = rest.partition(end)
+    if not first or not last:
+        raise ValueError(f"{document} lacks the lines {begin} and {end}")
+    document.write_text(f"{before}{begin}\n\n{report}\n{end}{after}", encoding="utf-8")

@@ -17,7 +17,7 @@ from benchmarks.bench.cores import Pools, open_cores
 from benchmarks.bench.inks import RawInk, choose, copies, synthetic_inks
 from benchmarks.bench.measured import Job, Measured, Target, ratios, summed_rate, take_turns
 from benchmarks.bench.stages import Workspace
-from benchmarks.bench.steps import REST, time_steps
+from benchmarks.bench.stopwatch import REST, time_steps
 from benchmarks.studies import exam
 from latexify.pipeline.config import IngestParams
 from latexify.pipeline.inkml.document import parse_inkml

@@ -45,23 +45,12 @@ def compose(  # noqa: PLR0913  # what, from what, where to, how
     or a folder unless its name ends in `.tar`. Returns counts: inks by the part of the label mix, symbols, writers, and
     refused formulas by reason. Raises LatexifyError if data is missing or damaged, or if there is nothing to compose.
     """
-    symbol_files = [resolve_path(path, raw=raw) for path in params.symbol_files]
-    files = read_symbol_files(symbol_files, held_out_writers=params.held_out_writers)
-    material = gather(plan, base=base, divisions=files.divisions, engine=engine)
     refused, origins = Counter[str](), Counter[str]()
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-")).absolute()
     try:
-        bank = _bank(params, material, files.symbols, seed=seed)
-        labels = _label_source(params, material, bank, raw=raw, folder=folder, engine=engine, refused=refused)
-        names = COMPOSED_NAMES if plan.datasets else plan.names_for(None)
-        composer = Composer(
-            bank=bank,
-            labels=labels,
-            seed=seed,
-            variation=params.variation,
-            label_annotation=names.labels[0],
-            writer_annotation=(names.writers or ["writer"])[0],
+        composer, material = make_composer(
+            params, plan=plan, base=base, raw=raw, seed=seed, folder=folder, engine=engine, refused=refused
         )
         (folder / _COMPOSER).write_bytes(pickle.dumps(composer))
         starts = range(0, params.num_inks, INKS_PER_TASK)
@@ -70,6 +59,7 @@ def compose(  # noqa: PLR0913  # what, from what, where to, how
             write_archive(out, _members(engine.run(calls, in_order=True), origins, refused, progress))
     finally:
         shutil.rmtree(folder)
+    bank, labels = composer.bank, composer.labels
     return {
         "inks": dict(sorted(origins.items())),
         "training_inks": len(material.inks),
@@ -80,6 +70,39 @@ def compose(  # noqa: PLR0913  # what, from what, where to, how
         "boxed_formulas": len(labels.boxed),
         "refused": dict(refused.most_common()),
     }
+
+
+def make_composer(  # noqa: PLR0913  # what, from what, where to, how
+    params: ComposedParams,
+    *,
+    plan: SourcePlan,
+    base: Path,
+    raw: Location,
+    seed: int,
+    folder: Path,
+    engine: Engine,
+    refused: Counter[str],
+) -> tuple[Composer, Material]:
+    """Cut the symbols and read the labels that inks are composed of; return these, and what the dataset gave.
+
+    The composer reads formulas with boxes from a file in `folder`. Formulas that cannot be used are counted in
+    `refused`. The other arguments and errors are those of `compose`.
+    """
+    symbol_files = [resolve_path(path, raw=raw) for path in params.symbol_files]
+    files = read_symbol_files(symbol_files, held_out_writers=params.held_out_writers)
+    material = gather(plan, base=base, divisions=files.divisions, engine=engine)
+    bank = _bank(params, material, files.symbols, seed=seed)
+    labels = _label_source(params, material, bank, raw=raw, folder=folder, engine=engine, refused=refused)
+    names = COMPOSED_NAMES if plan.datasets else plan.names_for(None)
+    composer = Composer(
+        bank=bank,
+        labels=labels,
+        seed=seed,
+        variation=params.variation,
+        label_annotation=names.labels[0],
+        writer_annotation=(names.writers or ["writer"])[0],
+    )
+    return composer, material
 
 
 def describe(counts: Mapping[str, Any]) -> str:

@@ -28,6 +28,21 @@ _MOST_LABELS = 20
 """Parts of the label mix that are tried for an ink before composing fails."""
 
 
+class Composition(NamedTuple):
+    """An ink before it is written down.
+
+    points: px, y downward, float64 [num_points, 2], the strokes one after another. lengths: number of points of each
+    stroke. origin: the part of the label mix that its label is from.
+    """
+
+    sample_id: str
+    label: str
+    writer: str
+    points: Floats
+    lengths: list[int]
+    origin: str
+
+
 class ComposedInk(NamedTuple):
     """One ink. name: of the file, without folder. origin: the part of the label mix that its label is from."""
 
@@ -56,7 +71,19 @@ class Composer:
         return authors, list(itertools.accumulate(counts[writer] ** 0.5 for writer in authors))
 
     def ink(self, index: int) -> ComposedInk:
-        """Make the ink of this number. Raises LatexifyError if no formula is found that the symbols suffice for."""
+        """Make the InkML of this number. Raises LatexifyError if no formula is found that the symbols suffice for."""
+        made = self.compose(index)
+        annotations = {
+            self.label_annotation: made.label,
+            self.writer_annotation: made.writer,
+            "sampleId": made.sample_id,
+            "splitTagOriginal": "train",
+            "inkCreationMethod": METHOD,
+        }
+        return ComposedInk(made.sample_id, inkml(made.points, made.lengths, annotations, COMPACT), made.origin)
+
+    def compose(self, index: int) -> Composition:
+        """Make the strokes of this number. Raises LatexifyError as `ink` does."""
         digest = hashlib.sha256(f"{self.seed}/composed/{index}".encode()).digest()
         sample_id, rng = digest.hex()[:16], Random(digest)
         drawn = self._label(rng)
@@ -68,14 +95,7 @@ class Composer:
         box = fill_boxes(layout, hand) if isinstance(layout, BoxedFormula) else typeset(layout, hand)
         noise = np.random.default_rng(list(digest))
         points, lengths = write(box, np.random.default_rng(list(writer_digest)), noise, variation=self.variation)
-        annotations = {
-            self.label_annotation: drawn.label,
-            self.writer_annotation: writer.name,
-            "sampleId": sample_id,
-            "splitTagOriginal": "train",
-            "inkCreationMethod": METHOD,
-        }
-        return ComposedInk(sample_id, inkml(points, lengths, annotations, COMPACT), drawn.origin)
+        return Composition(sample_id, drawn.label, writer.name, points, lengths, drawn.origin)
 
     def _author(self, drawn: DrawnLabel, rng: Random) -> int:
         if drawn.origin == "symbols":  # by anyone who wrote it, so that lone symbols are as varied as the bank

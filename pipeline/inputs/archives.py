@@ -6,7 +6,6 @@ followed.
 """
 
 import bz2
-import gzip
 import itertools
 import lzma
 import os
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self, cast
 
+from isal import igzip, igzip_lib
 from upath import UPath
 
 from latexify.artifacts.location import Location, is_local
@@ -37,20 +37,22 @@ from latexify.pipeline.inputs.walk import walk_files
 
 FETCHED_AT_ONCE = 64  # files from an object store; one at a time, each would wait for the one before
 _DECOMPRESSORS: tuple[tuple[bytes, Callable[[IO[bytes]], object]], ...] = (
-    (b"\x1f\x8b", gzip.open),
+    (b"\x1f\x8b", igzip.open),  # reads twice as fast as `gzip`
     (b"BZh", bz2.open),
     (b"\xfd7zXZ\x00", lzma.open),
 )
 _ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")  # the second starts an empty archive
 _MAGIC_BYTES = 6
+_READ_AT_ONCE = 1 << 20
 # errors of headers, but for EOFHeaderError, the regular end of an archive; typeshed lacks them
 _HEADER_ERRORS = tuple(getattr(tarfile, f"{kind}HeaderError") for kind in ("Invalid", "Truncated", "Empty"))
-_DAMAGE = (
+_DAMAGE: tuple[type[Exception], ...] = (
     tarfile.TarError,
     zipfile.BadZipFile,
     zlib.error,
     lzma.LZMAError,
-    gzip.BadGzipFile,
+    igzip.BadGzipFile,
+    cast("type[Exception]", igzip_lib.IsalError),  # the stubs say that it is no class
     EOFError,
     NotImplementedError,  # zip: an unknown compression method
     RuntimeError,  # zip: encrypted
@@ -100,10 +102,18 @@ def _archive_members(
             else:
                 yield from _tar_members(file, magic=magic, max_bytes=max_bytes, in_place=in_place, wanted=wanted)
     except _DAMAGE as error:
-        advice = "it is damaged or incomplete, fetch it again"
-        if path.suffix and not path.name.lower().endswith(ARCHIVE_SUFFIXES):
-            advice = "name an ink, a folder or an archive (pictures are read by `latexify recognize`)"
-        raise LatexifyError(f"{path} cannot be read as a tar or zip archive ({error}): {advice}") from error
+        raise _damaged(path, error) from error
+    except OSError as error:
+        if type(error) is not OSError or error.errno is not None:
+            raise
+        raise _damaged(path, error) from error  # bz2 says damage so; the system's own errors have a number
+
+
+def _damaged(path: Location, error: Exception) -> LatexifyError:
+    advice = "it is damaged or incomplete, fetch it again"
+    if path.suffix and not path.name.lower().endswith(ARCHIVE_SUFFIXES):
+        advice = "name an ink, a folder or an archive (pictures are read by `latexify recognize`)"
+    return LatexifyError(f"{path} cannot be read as a tar or zip archive ({error}): {advice}")
 
 
 def _folder_members(folder: Path, *, max_bytes: int | None, wanted: Callable[[str], bool]) -> Iterator[Member]:
@@ -178,6 +188,9 @@ def _tar_members(
             content = archive.extractfile(info) if with_data and not (in_place and offset is not None) else None
             data = content.read() if content is not None else None
             yield Member(name=info.name, num_bytes=info.size, data=data, is_file=info.isreg(), offset=offset)
+        if stream is not file:
+            while stream.read(_READ_AT_ONCE):  # what follows the tar: the checksum of all that was read stands last
+                pass
 
 
 def _decompressed(file: IO[bytes], *, magic: bytes) -> IO[bytes]:

@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from latexify.common.errors import LatexifyError
 from latexify.common.package_data import default_model
-from latexify.eval.predict.calibration import Line, confidence_of, read_calibration, share_rest
+from latexify.eval.predict.calibration import Line, read_calibration
+from latexify.eval.predict.ranked import confidences_of, distinct_formulas
 from latexify.pipeline.config import MAX_FILE_BYTES, MAX_POINTS
 from latexify.pipeline.drawing.draw import Canvas, draw_ink
 from latexify.pipeline.inks.ink import Stroke
-from latexify.pipeline.latex import normalize
 from latexify.pipeline.strokes.content import InkFile
 from latexify.pipeline.strokes.ink_file import looks_like_ink, read_ink_file
 from latexify.serve.formats.formats import Format, convert, convert_to_each
@@ -229,18 +229,12 @@ class Recognizer:
         ]
 
     def _to_latex(self, hypotheses: list[Hypothesis], line: Line | None) -> list[LatexHypothesis]:
-        """Convert to LaTeX, the best first; hypotheses that are the same formula become one, with their sum."""
-        texts = self._trained.texts([hypothesis.ids for hypothesis in hypotheses])
-        probabilities: dict[str, float] = {}
-        for text, hypothesis in zip(texts, hypotheses, strict=True):
-            latex = normalize(text)
-            probabilities[latex] = probabilities.get(latex, 0.0) + hypothesis.probability
-        best = confidence_of(hypotheses[0].confidence, finished=hypotheses[0].finished, line=line)
-        confidences = [best, *share_rest(best, list(probabilities.values()))]
-        formulas = [
-            LatexHypothesis(latex=text, confidence=c) for text, c in zip(probabilities, confidences, strict=True)
-        ]
-        return sorted(formulas, key=lambda formula: -formula.confidence)
+        """Convert to LaTeX, the best first; hypotheses that are the same formula become one."""
+        first = hypotheses[0]
+        formulas = distinct_formulas(hypotheses, self._trained.texts([hypothesis.ids for hypothesis in hypotheses]))
+        confidences = confidences_of(formulas, probability=first.confidence, finished=first.finished, line=line)
+        found = [LatexHypothesis(latex=text, confidence=c) for text, c in zip(formulas, confidences, strict=True)]
+        return sorted(found, key=lambda formula: -formula.confidence)
 
 
 def canvas_of(geometry: Geometry) -> Canvas:

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 NUM_BINS = 10
+ALTERNATIVES = "alternatives"
+"""Kind of confidence: that of an answer's alternatives, in reliability.csv and as a column of predictions.parquet."""
 Z_95 = 1.959963985  # quantile of the normal distribution for 95 % intervals
 
 ConfidenceBin = dict[str, Any]

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from latexify.common.errors import LatexifyError
 from latexify.common.progress import Progress
 from latexify.eval.config import PredictParams
+from latexify.eval.predict.ranked import Formulas, distinct_formulas
 from latexify.eval.predict.samples import EvaluationSample, EvaluationSamples
 from latexify.pipeline.latex import normalize
 from latexify.shards.reading.plan import batches_by_size
@@ -49,6 +51,7 @@ class DecodedSample:
     finished: bool  # see `Hypothesis`
     num_tokens: int
     seconds: float
+    formulas: Formulas  # all that the search found
 
 
 def open_predictor(params: PredictParams, *, model: Path, device: str | None) -> Predictor:
@@ -99,6 +102,7 @@ def _decode_batch(predictor: Predictor, batch: _Batch) -> list[DecodedSample]:
             np.stack([sample.pixels for _, sample in batch]),
             max_tokens=params.max_new_tokens,
             num_beams=params.num_beams,
+            num_best=max(params.num_beams, params.num_drawings),
             num_drawings=params.num_drawings,
             constraint=predictor.constraint,
         )
@@ -107,8 +111,8 @@ def _decode_batch(predictor: Predictor, batch: _Batch) -> list[DecodedSample]:
             f"{len(batch)} pictures with {params.num_beams} beam(s) do not fit into the memory of "
             f"{trained.inference.device}: lower predict.batch_size"
         ) from None
-    best = [of_picture[0] for of_picture in hypotheses]
-    texts = trained.texts([hypothesis.ids for hypothesis in best])
+    found = iter(trained.texts([hypothesis.ids for of_picture in hypotheses for hypothesis in of_picture]))
+    texts = [list(islice(found, len(of_picture))) for of_picture in hypotheses]
     elapsed_s = (time.perf_counter() - started) / len(batch)
     return [
         DecodedSample(
@@ -116,12 +120,13 @@ def _decode_batch(predictor: Predictor, batch: _Batch) -> list[DecodedSample]:
             key=sample.key,
             label=sample.label,
             reference=sample.reference,
-            prediction=normalize(text),
-            prediction_raw=text,
-            probability=hypothesis.confidence,
-            finished=hypothesis.finished,
-            num_tokens=len(hypothesis.ids) + hypothesis.finished,
+            prediction=normalize(of_picture[0]),
+            prediction_raw=of_picture[0],
+            probability=best.confidence,
+            finished=best.finished,
+            num_tokens=len(best.ids) + best.finished,
             seconds=elapsed_s,
+            formulas=distinct_formulas([best, *others], of_picture),
         )
-        for (row, sample), text, hypothesis in zip(batch, texts, best, strict=True)
+        for (row, sample), of_picture, (best, *others) in zip(batch, texts, hypotheses, strict=True)
     ]

@@ -15,9 +15,10 @@ from latexify.artifacts.manifest import Manifest, read_manifest, write_manifest
 from latexify.artifacts.names import MANIFEST_NAME, MODEL, PREDICTIONS, PREDICTIONS_NAME, SHARDS
 from latexify.common.progress import Progress
 from latexify.eval.config import PredictParams
-from latexify.eval.predict.calibration import Line, confidence_of, read_calibration
+from latexify.eval.predict.calibration import Line, read_calibration
 from latexify.eval.predict.decoding import DecodedSample, Predictor, decode, open_predictor
 from latexify.eval.predict.fit import require_canvas, require_tokens
+from latexify.eval.predict.ranked import confidences_of
 from latexify.eval.predict.samples import EvaluationSamples, ShardSamples
 from latexify.pipeline.latex import NORMALIZER_VERSION
 from latexify.shards.format.index import open_split
@@ -36,6 +37,8 @@ PREDICTION_SCHEMA = pa.schema(
         pa.field("probability", pa.float32(), nullable=False),  # geometric mean of those of the tokens, 0 to 1
         pa.field("seconds", pa.float32(), nullable=False),  # share of its batch's time
         pa.field("num_tokens", pa.int32(), nullable=False),  # generated, end token included
+        # the other formulas that the search found, normalised, the best first; none of a greedy search
+        pa.field("alternatives", pa.list_(pa.struct([("prediction", pa.string()), ("confidence", pa.float32())]))),
     ]
 )
 
@@ -140,6 +143,12 @@ def _make_table(samples: list[DecodedSample], line: Line | None) -> pa.Table:
     """Make a table of PREDICTION_SCHEMA, which leaves out the samples' other fields."""
     rows = []
     for sample in samples:
-        confidence = confidence_of(sample.probability, finished=sample.finished, line=line)
-        rows.append({**asdict(sample), "confidence": confidence})
+        confidence, *others = confidences_of(
+            sample.formulas, probability=sample.probability, finished=sample.finished, line=line
+        )
+        _, *further = sample.formulas
+        alternatives = [
+            {"prediction": formula, "confidence": share} for formula, share in zip(further, others, strict=True)
+        ]
+        rows.append({**asdict(sample), "confidence": confidence, "alternatives": alternatives})
     return pa.Table.from_pylist(rows, schema=PREDICTION_SCHEMA)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from latexify.eval.metrics.reliability import expected_error
+from latexify.eval.metrics.reliability import ALTERNATIVES, expected_error
 from latexify.eval.report import charts
 from latexify.eval.report.charts import Bar, Dot, Series
 
@@ -126,10 +126,13 @@ def _distribution(table: Sequence[CsvRow]) -> Figure:
 
 def _reliability(table: Sequence[CsvRow], calibration: Mapping[str, Any]) -> Figure:
     """The reliability diagram: how often predictions are right, by confidence."""
-    kinds = {kind: [row for row in table if row["confidence"] == kind] for kind in ("calibrated", "raw")}
+    kinds = {kind: [row for row in table if row["confidence"] == kind] for kind in ("calibrated", "raw", ALTERNATIVES)}
     series = {kind: [_dot(row, rows) for row in rows] for kind, rows in kinds.items() if rows}
     title = "How often predictions are right, by confidence"
     error = f"Expected calibration error {_share(expected_error(calibration))}"
+    further = ""
+    if "ece_alternatives" in calibration:
+        further = f" Of {calibration['num_alternatives']:,} further answers: {_share(calibration['ece_alternatives'])}."
     return Figure(
         title=title,
         svg=charts.reliability_chart(series, title=title),
@@ -143,9 +146,12 @@ def _reliability(table: Sequence[CsvRow], calibration: Mapping[str, Any]) -> Fig
             ]
             for row in table
         ],
-        note=f"{error}, {_share(calibration['error_raw'])} before calibration."
-        if calibration["is_calibrated"]
-        else f"{error}; the model is not calibrated.",
+        note=(
+            f"{error}, {_share(calibration['error_raw'])} before calibration."
+            if calibration["is_calibrated"]
+            else f"{error}; the model is not calibrated."
+        )
+        + further,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from latexify.artifacts.files import write_json, write_parquet
@@ -15,10 +16,10 @@ from latexify.artifacts.location import Location
 from latexify.artifacts.manifest import Manifest, read_manifest, require_input
 from latexify.artifacts.names import PREDICTIONS, PREDICTIONS_NAME, SAMPLES_NAME, SHARDS
 from latexify.common.errors import LatexifyError
-from latexify.eval.compare.columns import ColumnNames, read_pairs
+from latexify.eval.compare.columns import ColumnNames, Pairs, read_pairs
 from latexify.eval.config import ScoreParams
 from latexify.eval.metrics.edits import EDITS, Edits, count_edits
-from latexify.eval.metrics.reliability import calibration_error, reliability
+from latexify.eval.metrics.reliability import ALTERNATIVES, calibration_error, reliability
 from latexify.eval.metrics.slices import rates_by_group, source_of
 from latexify.eval.metrics.structure import STRUCTURES, structures_of_each
 from latexify.eval.metrics.visual import VisualScorer, measure_appearance
@@ -136,7 +137,7 @@ def score_predictions(  # noqa: PLR0913  # all but the first are named
     keys: list[str] = pairs.keys.to_pylist()
     origins = origins_of(keys)
     edits = count_edits(pairs.references, pairs.predictions)
-    calibration, reliability_table = _measure_calibration(predictions, edits, manifest)
+    calibration, reliability_table = _measure_calibration(predictions, pairs, edits, manifest)
     appearance = None
     if params.visual:
         appearance = measure_appearance(pairs.references, pairs.predictions, scorer=VisualScorer(), jobs=jobs)
@@ -161,8 +162,10 @@ def score_predictions(  # noqa: PLR0913  # all but the first are named
     )
 
 
-def _measure_calibration(predictions: Path, edits: Edits, manifest: Manifest) -> tuple[dict[str, Any], Table]:
-    """The expected calibration error of the confidences, and the rows of reliability.csv."""
+def _measure_calibration(
+    predictions: Path, pairs: Pairs, edits: Edits, manifest: Manifest
+) -> tuple[dict[str, Any], Table]:
+    """The expected calibration errors of the confidences, and the rows of reliability.csv."""
     path = predictions / PREDICTIONS_NAME
     try:
         columns = pq.read_table(path, columns=["confidence", "probability"])
@@ -172,9 +175,24 @@ def _measure_calibration(predictions: Path, edits: Edits, manifest: Manifest) ->
     is_calibrated = bool(manifest.content.get("is_calibrated"))
     calibrated, raw = (reliability(columns[name].to_numpy(), is_right) for name in ("confidence", "probability"))
     kinds = {"calibrated": calibrated, "raw": raw} if is_calibrated else {"raw": raw}
+    errors: dict[str, Any] = {"ece": calibration_error(calibrated), "error_raw": calibration_error(raw)}
+    further = _alternatives(path, pairs.references)
+    if len(further):
+        kinds[ALTERNATIVES] = reliability(further["confidence"].to_numpy(), further["is_right"].to_numpy())
+        errors |= {"ece_alternatives": calibration_error(kinds[ALTERNATIVES]), "num_alternatives": len(further)}
     rows: Table = [{"confidence": kind, **row} for kind, bins in kinds.items() for row in bins]
-    errors = {"ece": calibration_error(calibrated), "error_raw": calibration_error(raw)}
     return {"is_calibrated": is_calibrated, **errors}, rows
+
+
+def _alternatives(path: Path, references: pa.ChunkedArray | pa.Array) -> pa.Table:
+    """Return the confidence of each further answer, and whether it is right; none in files of earlier versions."""
+    if ALTERNATIVES not in pq.read_schema(path).names:
+        return pa.table({"confidence": pa.array([], pa.float32()), "is_right": pa.array([], pa.bool_())})
+    column = pq.read_table(path, columns=[ALTERNATIVES])[ALTERNATIVES].combine_chunks()
+    further = pc.list_flatten(column)
+    wanted = pc.take(references, pc.list_parent_indices(column))
+    is_right = pc.equal(pc.struct_field(further, "prediction"), wanted)
+    return pa.table({"confidence": pc.struct_field(further, "confidence"), "is_right": is_right})
 
 
 def _origins(shards: Location, keys: Sequence[str], *, manifest: Manifest, predictions: Path) -> Origins:

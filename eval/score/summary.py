@@ -89,7 +89,11 @@ def _calibration_lines(calibration: Mapping[str, Any] | None) -> list[str]:
     if calibration is None:
         return []
     how = f"calibrated; {calibration['error_raw']:.1%} without" if calibration["is_calibrated"] else "not calibrated"
-    return [f"{'calibration error':<22}{expected_error(calibration):>7.1%}   {how}"]
+    lines = [f"{'calibration error':<22}{expected_error(calibration):>7.1%}   {how}"]
+    if "ece_alternatives" in calibration:
+        error, count = calibration["ece_alternatives"], calibration["num_alternatives"]
+        lines.append(f"{'of further answers':<22}{error:>7.1%}   {count:,} answers")
+    return lines
 
 
 def _format_rate(rate: Mapping[str, float | None]) -> str:

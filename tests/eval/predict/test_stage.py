@@ -54,6 +54,22 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export(scratch / "out", scratch=scratch, geometry=GEOMETRY, tokenizer=tokenizer_manifest().fingerprint)
 
 
+def test_alternatives_are_those_that_recognize_shows(model: Path, shards: Path, tmp_path: Path) -> None:
+    """Greedy search has none; with beams, all confidences of an ink are at most 1 together."""
+    answers = {}
+    for name, params in {"greedy": PARAMS, "beams": PARAMS.model_copy(update={"num_beams": 3})}.items():
+        run(params, model=model, shards=shards, out=tmp_path / name, device="cpu")
+        answers[name] = pq.read_table(tmp_path / name / "predictions.parquet").to_pylist()
+    assert not any(answer["alternatives"] for answer in answers["greedy"])
+    assert any(answer["alternatives"] for answer in answers["beams"])
+    for answer in answers["beams"]:
+        others = {other["prediction"]: other["confidence"] for other in answer["alternatives"]}
+        assert answer["prediction"] not in others
+        assert len(others) == len(answer["alternatives"]) <= 2
+        assert answer["confidence"] + sum(others.values()) <= 1 + 1e-6
+        assert max(others.values(), default=0) <= answer["confidence"]
+
+
 def test_every_ink_gets_a_prediction_in_index_order(model: Path, shards: Path, tmp_path: Path) -> None:
     """Missing inks, or predictions in the wrong row, would falsify every figure."""
     result = run(PARAMS, model=model, shards=shards, out=tmp_path / "out", device="cpu")

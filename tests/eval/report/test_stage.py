@@ -76,6 +76,7 @@ def inputs(tmp_path: Path) -> dict[str, Any]:
     columns = {"label": REFERENCES, "reference": REFERENCES, "prediction": PREDICTIONS, "prediction_raw": PREDICTIONS}
     sure = {"confidence": [0.75] * len(keys), "probability": [0.9] * len(keys)}
     constant = {**sure, "seconds": [0.0] * len(keys), "num_tokens": [1] * len(keys)}
+    constant["alternatives"] = [[{"prediction": REFERENCES[0], "confidence": 0.1}]] * len(keys)
     table = pa.table({"key": keys, **columns, **constant}, schema=PREDICTION_SCHEMA)
     pq.write_table(table, folders["predictions"] / "predictions.parquet")
     params = {"split": "valid", "normalizer_version": NORMALIZER_VERSION}

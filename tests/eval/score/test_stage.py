@@ -60,6 +60,28 @@ def test_confidence_is_held_against_what_was_right(tmp_path: Path, shards: Path)
     assert [(row["confidence"], row["num_samples"], row["right"]) for row in rows] == [("raw", "4", "0.5")]
 
 
+def test_confidence_of_further_answers_is_held_against_what_was_right(tmp_path: Path, shards: Path) -> None:
+    """Of four further answers one is right: 40 % and 20 % sure of the same bin are off by 60 % and 20 %."""
+    folder = write_predictions(tmp_path / "predictions", shards)
+    table = pq.read_table(folder / "predictions.parquet")
+    further = [
+        [],
+        [{"prediction": r"\frac{a}{b}", "confidence": 0.4}],
+        [{"prediction": "11", "confidence": 0.2}, {"prediction": "21", "confidence": 0.2}],
+        [{"prediction": "abcdef", "confidence": 0.2}],
+    ]
+    pq.write_table(table.append_column("alternatives", pa.array(further)), folder / "predictions.parquet")
+    metrics, plots = tmp_path / "score.json", tmp_path / "plots"
+    found = run(PARAMS, seed=1, predictions=folder, shards=shards, metrics=metrics, plots=plots)["calibration"]
+    assert found["ece_alternatives"] == pytest.approx((0.6 + 3 * 0.2) / 4)
+    assert found["num_alternatives"] == 4
+    rows = [row for row in rows_of(plots / "reliability.csv") if row["confidence"] == "alternatives"]
+    assert [(row["from"], row["num_samples"], float(row["right"])) for row in rows] == [
+        ("0.1", "3", 0.0),
+        ("0.3", "1", 1.0),
+    ]
+
+
 def test_predictions_of_an_older_version_are_made_anew(tmp_path: Path, shards: Path) -> None:
     """They do not say how probable the answers were."""
     folder = write_predictions(tmp_path / "predictions", shards)

@@ -149,6 +149,6 @@ def test_command_needs_no_parameters_and_gives_an_account(
     assert pq.read_table("data/evaluation/rejects.parquet").num_rows == 2
     assert pq.read_table("data/evaluation/predictions.parquet")["key"].to_pylist() == ["0", "1", "3"]
     wrong = CliRunner().invoke(app, [*command, "--model", "nowhere"])
-    assert str(wrong.exception) == "nowhere holds no model: correct --model, or run `latexify train`"
+    assert str(wrong.exception).startswith("there is no folder nowhere: --model takes a model folder")
     again = CliRunner().invoke(app, [*command, "--label", "Truth", "--out", "other"])
     assert "1 of 5 inks are evaluated" in again.stdout

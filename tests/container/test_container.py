@@ -157,3 +157,30 @@ def healthy(repository: Path, url: str) -> int:
     """Exit code of the image's health check."""
     command = [sys.executable, "-P", str(repository / "container/bin/healthy")]
     return subprocess.run(command, env={"LATEXIFY_HEALTH_URL": url}, capture_output=True, check=False).returncode
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, "--workers 1"),
+        ({"SAGEMAKER_MODEL_SERVER_WORKERS": "2"}, "--workers 2"),
+        ({"SAGEMAKER_MODEL_SERVER_WORKERS": "2", "LATEXIFY_WORKERS": "3"}, "--workers 3"),
+        ({"LATEXIFY_MODEL": "models/crohme-small"}, "--workers 1 --model models/crohme-small"),
+    ],
+)
+def test_the_environment_configures_the_service(
+    repository: Path, tmp_path: Path, environment: dict[str, str], expected: str
+) -> None:
+    """Platforms start the container by a fixed word, so nothing else can."""
+    program = tmp_path / "latexify"
+    program.write_text('#!/bin/sh\necho "$@"\n')
+    program.chmod(0o755)
+    done = subprocess.run(
+        ["sh", "container/bin/serve"],
+        cwd=repository,
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin", **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"serve --host 0.0.0.0 --port 8080 {expected}\n"

@@ -10,6 +10,9 @@ from latexify.serve.http.metrics import ServiceMetrics
 from latexify.serve.http.worker import Worker
 
 MIB = 2**20
+MAX_TRANSFORM_MB = 100
+"""Largest product of payload and concurrency that SageMaker's batch transform takes."""
+PAYLOAD_MB = 6  # SageMaker's own default; more would leave less concurrency than a batch has room for
 
 
 def add_status(app: FastAPI, worker: Worker, metrics: ServiceMetrics) -> None:
@@ -32,10 +35,12 @@ def add_status(app: FastAPI, worker: Worker, metrics: ServiceMetrics) -> None:
     async def execution_parameters() -> dict[str, str | int]:
         """Tell SageMaker's batch transform how to send: a line at a time, as many at once as fill all models."""
         settings = worker.settings
+        payload_mb = max(min(PAYLOAD_MB, settings.limits.max_body_bytes // MIB), 1)
+        num_together = settings.max_batch * settings.workers
         return {
-            "MaxConcurrentTransforms": min(settings.max_batch * settings.workers, settings.max_queue),
+            "MaxConcurrentTransforms": min(num_together, settings.max_queue, MAX_TRANSFORM_MB // payload_mb),
             "BatchStrategy": "SINGLE_RECORD",
-            "MaxPayloadInMB": settings.limits.max_body_bytes // MIB,
+            "MaxPayloadInMB": payload_mb,
         }
 
     app.get("/health", operation_id="health")(health)

@@ -118,7 +118,8 @@ def _first_of_equal(digests: Digests, default: Rows, *, order: Rows) -> Rows:
     """For each row in `order`, return the first row in that order with the same digest; for others, the default."""
     grouped = order[np.lexsort((digests[order, 1], digests[order, 0]))]
     is_first = np.ones(len(grouped), np.bool_)
-    is_first[1:] = (digests[grouped[1:]] != digests[grouped[:-1]]).any(axis=1)
+    first, second = digests[grouped, 0], digests[grouped, 1]
+    is_first[1:] = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
     result = default.copy()
     result[grouped] = grouped[is_first][np.cumsum(is_first) - 1]
     return result

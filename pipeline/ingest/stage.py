@@ -25,6 +25,7 @@ from latexify.artifacts.location import Location, is_local
 from latexify.artifacts.manifest import Manifest, read_manifest, write_manifest
 from latexify.artifacts.names import FITTED, INKS, MANIFEST_NAME, PICTURES_KEY, REJECTS_NAME, SOURCE
 from latexify.common.errors import LatexifyError
+from latexify.common.memory import release_free_memory
 from latexify.common.progress import Progress, notice
 from latexify.pipeline.config import IngestParams
 from latexify.pipeline.engine.engine import Call, Engine
@@ -66,6 +67,7 @@ def run(params: IngestParams, *, source: Path, out: Location, metrics: Location,
         final = _interrupted_plan(draft)
         if final is None:
             outcomes = _read_all(plan, params=params, source=source, out=draft, engine=engine)
+            release_free_memory()  # of the chunks, before the duplicates need as much
             final = dedup.plan_dedup(draft, outcomes, datasets=list(plan.datasets))
         else:
             require_unchanged(plan, base=source)

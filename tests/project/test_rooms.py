@@ -41,6 +41,7 @@ ENTRIES = {
 NO_RESULT = (
     "latexify.common.errors",
     "latexify.common.extras",
+    "latexify.common.memory",
     "latexify.common.package_data",  # where models and recipes lie; DVC tracks those that are used by content
     "latexify.common.progress",
     "latexify.common.renamed",  # old names of parameters, which are refused or read as the new ones

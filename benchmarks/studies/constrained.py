@@ -23,6 +23,7 @@ from latexify.common.errors import LatexifyError
 from latexify.eval.metrics.edits import count_edits
 from latexify.pipeline.latex import normalize
 from latexify.shards.format.index import open_split
+from latexify.shards.reading.plan import batches_by_size
 from latexify.shards.reading.reader import SampleReader
 from latexify.trainer.inference.constraint import Constraint
 from latexify.trainer.inference.model import TrainedModel
@@ -61,12 +62,11 @@ def load_task(trained: TrainedModel, shards: Path, *, split: str, num_beams: int
     index = open_split(shards, split)
     order = np.argsort(index.num_tokens, kind="stable")[::-1]
     with SampleReader(index) as reader:
-        samples = reader.read(order)
-    pixels = np.stack([sample.pixels for sample in samples])
+        batches = [reader.read(rows) for rows in batches_by_size(order, index.sizes_px, size=BATCH_SIZE)]
     return Task(
         trained=trained,
-        batches=[pixels[start : start + BATCH_SIZE] for start in range(0, len(pixels), BATCH_SIZE)],
-        references=[sample.label for sample in samples],
+        batches=[np.stack([sample.pixels for sample in batch]) for batch in batches],
+        references=[sample.label for batch in batches for sample in batch],
         num_beams=num_beams,
     )
 

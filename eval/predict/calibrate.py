@@ -28,6 +28,7 @@ from latexify.eval.predict.fit import require_canvas
 from latexify.eval.predict.samples import ShardSamples
 from latexify.pipeline.latex import NORMALIZER_VERSION
 from latexify.shards.format.index import SplitIndex, open_split
+from latexify.shards.format.train_labels import read_train_labels
 
 MAX_SAMPLES = 2000  # maximum number of inks: enough for the two numbers of a line
 MIN_UNSEEN = 150
@@ -87,10 +88,10 @@ def run(  # noqa: PLR0913  # all but the model are named
 
 def _unseen(index: SplitIndex, shards: Location) -> npt.NDArray[np.int64]:
     """Return the rows whose label is not in the training split; all if there are too few, or nothing is known."""
-    if not read_manifest(shards, SHARDS).content["splits"].get("train", {}).get("num_samples"):
+    train_labels = read_train_labels(shards)
+    if train_labels is None:
         return np.arange(len(index))
-    train = open_split(shards, "train")
-    unseen = np.flatnonzero(~pc.is_in(index.labels, value_set=pc.unique(train.labels)).to_numpy(zero_copy_only=False))
+    unseen = np.flatnonzero(~pc.is_in(index.labels, value_set=train_labels).to_numpy(zero_copy_only=False))
     return unseen if len(unseen) >= MIN_UNSEEN else np.arange(len(index))
 
 

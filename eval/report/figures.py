@@ -12,6 +12,7 @@ MOST_POINTS = 200  # maximum points of a curve: more cannot be seen, and a long 
 MOST_BARS = 12
 SLICES = {
     "error_by_dataset": ("dataset", "Error rate by dataset"),
+    "error_by_training": ("formula", "Error rate of formulas in training, and of new ones"),
     "error_by_length": ("symbols", "Error rate by length of the formula, in symbols"),
     "error_by_structure": ("structure", "Error rate by structure"),
     "error_by_source": ("source", "Error rate by source folder"),

@@ -17,8 +17,11 @@ from latexify.common.errors import LatexifyError
 
 COUNTED_STAGES = ("ingest", "vocab", "rasterize", "train")  # stages before the evaluation that write metrics
 SLICE_COLUMNS = ("num_samples", "cer", "cer_low", "cer_high", "exact_match", "exact_match_field")
-BY_DATASET = {"error_by_dataset": ("dataset", *SLICE_COLUMNS)}
-"""The table that is there only if there are several datasets."""
+OPTIONAL_TABLES = {
+    "datasets": {"error_by_dataset": ("dataset", *SLICE_COLUMNS)},
+    "formulas": {"error_by_training": ("formula", *SLICE_COLUMNS)},
+}
+"""Tables that are there only if score.json has this key."""
 TABLES = {
     "error_by_length": ("symbols", *SLICE_COLUMNS),
     "error_by_structure": ("structure", *SLICE_COLUMNS),
@@ -84,7 +87,10 @@ def read_tables(plots: Path, *, score: Mapping[str, Any]) -> dict[str, list[CsvR
 
     Raises LatexifyError if one is missing or of another version.
     """
-    tables = {**BY_DATASET, **TABLES} if "datasets" in score else TABLES
+    tables = dict(TABLES)
+    for key, columns in OPTIONAL_TABLES.items():
+        if key in score:
+            tables |= columns
     return {name: read_table(plots / f"{name}.csv", columns) for name, columns in tables.items()}
 
 

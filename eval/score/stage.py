@@ -24,9 +24,10 @@ from latexify.eval.metrics.slices import rates_by_group, source_of
 from latexify.eval.metrics.structure import STRUCTURES, structures_of_each
 from latexify.eval.metrics.visual import VisualScorer, measure_appearance
 from latexify.eval.score.summary import System, summarize
-from latexify.eval.score.tables import BY_DATASET, Table, build_tables, write_tables
+from latexify.eval.score.tables import IN_TRAINING, NEW, OPTIONAL, Table, build_tables, write_tables
 from latexify.pipeline import latex
 from latexify.shards.format.index import SplitIndex, open_split
+from latexify.shards.format.train_labels import read_train_labels
 from latexify.shards.reading.reader import SampleReader
 
 
@@ -67,17 +68,31 @@ class Origins:
 
     writers: Sequence[str | None]  # of each sample; None if unknown
     datasets: Sequence[str] | None = None  # of each sample; None if there is only one
+    is_trained: Sequence[bool] | None = None  # whether a training sample has its label; None if that is unknown
 
     @classmethod
-    def in_index(cls, index: SplitIndex, keys: Sequence[str]) -> Self:
-        """Look up samples in the shards of an index. Raises LatexifyError if one is damaged, KeyError if missing."""
+    def in_index(cls, index: SplitIndex, keys: Sequence[str], *, train_labels: pa.Array | None = None) -> Self:
+        """Look up samples in the shards of an index.
+
+        Args:
+            index: Of the split that holds them.
+            keys: Of the samples.
+            train_labels: The distinct labels of the training split; None if there is none, or this is it.
+
+        Raises:
+            LatexifyError: If a sample is damaged.
+            KeyError: If one is missing.
+        """
         row_of = {key: row for row, key in enumerate(index.keys.to_pylist())}
         rows = [row_of[key] for key in keys]
         with SampleReader(index) as reader:
             writers = [description.get("writer") for description in reader.describe(rows)]
-        if index.dataset_ids is None:
-            return cls(writers=writers)
-        return cls(writers=writers, datasets=[index.datasets[number] for number in index.dataset_ids[rows].tolist()])
+        datasets = is_trained = None
+        if index.dataset_ids is not None:
+            datasets = [index.datasets[number] for number in index.dataset_ids[rows].tolist()]
+        if train_labels is not None:
+            is_trained = pc.is_in(index.labels.take(pa.array(rows)), value_set=train_labels).to_pylist()
+        return cls(writers=writers, datasets=datasets, is_trained=is_trained)
 
     @property
     def people(self) -> list[str | None]:
@@ -99,7 +114,8 @@ class Scored:
 
     def write(self, *, metrics: Path, plots: Path) -> None:
         """Write the JSON file `metrics`, and the tables into the folder `plots`."""
-        (plots / f"{BY_DATASET}.csv").unlink(missing_ok=True)  # of an earlier mixture
+        for name in OPTIONAL:
+            (plots / f"{name}.csv").unlink(missing_ok=True)  # of earlier predictions
         write_tables(plots, self.tables)
         write_parquet(plots / SAMPLES_NAME, self.samples)
         write_json(metrics, self.result)
@@ -151,12 +167,21 @@ def score_predictions(  # noqa: PLR0913  # all but the first are named
     }
     if origins.datasets is not None:
         result["datasets"] = rates_by_group(edits, origins.datasets, **resampling)
+    if origins.is_trained is not None:
+        groups = [IN_TRAINING if each else NEW for each in origins.is_trained]
+        result["formulas"] = rates_by_group(edits, groups, **resampling)
     return Scored(
         system=system,
         result=result,
         tables={
             "reliability": reliability_table,
-            **build_tables(system, writers=origins.people, datasets=origins.datasets, **resampling),
+            **build_tables(
+                system,
+                writers=origins.people,
+                datasets=origins.datasets,
+                is_trained=origins.is_trained,
+                **resampling,
+            ),
         },
         samples=samples_table(system, keys=keys, origins=origins),
     )
@@ -196,7 +221,7 @@ def _alternatives(path: Path, references: pa.ChunkedArray | pa.Array) -> pa.Tabl
 
 
 def _origins(shards: Location, keys: Sequence[str], *, manifest: Manifest, predictions: Path) -> Origins:
-    """Writer and dataset of each sample as recorded in the shards."""
+    """Writer and dataset of each sample as recorded in the shards, and whether its label is trained on."""
     require_input(manifest, read_manifest(shards, SHARDS), where=predictions)
     index = open_split(shards, manifest.params["split"])
     known = set(index.keys.to_pylist())
@@ -205,7 +230,8 @@ def _origins(shards: Location, keys: Sequence[str], *, manifest: Manifest, predi
         raise LatexifyError(
             f"{predictions} has sample {unknown!r}, {shards} does not: run `{PREDICTIONS.producer}` again"
         )
-    return Origins.in_index(index, keys)
+    train_labels = None if index.split == "train" else read_train_labels(shards)
+    return Origins.in_index(index, keys, train_labels=train_labels)
 
 
 def samples_table(system: System, *, keys: Sequence[str], origins: Origins) -> pa.Table:

@@ -57,6 +57,10 @@ def summarize(system: System, *, num_resamples: int, seed: int) -> dict[str, Any
     }
 
 
+FORMULAS = {"in_training": "formulas in training", "new": "new formulas"}
+"""What the parts of `formulas` in score.json are called."""
+
+
 def format_summary(result: Mapping[str, Any]) -> str:
     """Format the result of :func:`summarize` for a terminal."""
     constant = result["constant_answer"]
@@ -64,18 +68,19 @@ def format_summary(result: Mapping[str, Any]) -> str:
         [
             describe_samples(result),
             *(f"{metric.title:<22}{_format_rate(result[metric.name])}" for metric in METRICS if metric.name in result),
-            *_dataset_lines(result.get("datasets", {})),
+            *_group_lines(result.get("datasets", {})),
+            *_group_lines({FORMULAS[name]: rates for name, rates in result.get("formulas", {}).items()}),
             *_calibration_lines(result.get("calibration")),
             f"best constant answer: {constant['cer']:.1%} character error rate, with {constant['answer']!r}",
         ]
     )
 
 
-def _dataset_lines(datasets: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _group_lines(groups: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return [
         f"{name:<22}{_format_rate(rates['exact_match'])} exact of {rates['num_samples']:,}, "
         f"character error rate {_format_rate(rates['cer']).strip()}"
-        for name, rates in datasets.items()
+        for name, rates in groups.items()
     ]
 
 

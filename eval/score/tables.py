@@ -22,22 +22,28 @@ Table = list[dict[str, Any]]
 
 BY_DATASET = "error_by_dataset"
 """The table that is there only if there are several datasets."""
+BY_TRAINING = "error_by_training"
+"""The table that is there only if the labels of the training are known."""
+OPTIONAL = (BY_DATASET, BY_TRAINING)
+IN_TRAINING, NEW = "in_training", "new"
+"""Formulas that are the label of a training sample, and those that are not."""
 
 CONFUSIONS_SHOWN = 1000
 """Maximum rows of confusions.csv: in a large split, confusions that occur once or twice are not a pattern."""
 
 
-def build_tables(
+def build_tables(  # noqa: PLR0913  # all but the first are named
     system: System,
     *,
     writers: Sequence[str | None] | None = None,
     datasets: Sequence[str] | None = None,
+    is_trained: Sequence[bool] | None = None,
     num_resamples: int,
     seed: int,
 ) -> dict[str, Table]:
     """Build every table, by file name.
 
-    The table by source needs keys, the tables by writer and by dataset need those of each sample.
+    The table by source needs keys; the tables by writer, by dataset and by training need those facts of each sample.
     """
     resampling: dict[str, Any] = {"num_resamples": num_resamples, "seed": seed}
     edits, pairs = system.edits, system.pairs
@@ -57,6 +63,9 @@ def build_tables(
         tables["error_by_writer"] = error_by_group(edits, writers, column="writer", **resampling)
     if datasets is not None:
         tables[BY_DATASET] = error_by_group(edits, datasets, column="dataset", **resampling)
+    if is_trained is not None:
+        groups = [IN_TRAINING if each else NEW for each in is_trained]
+        tables[BY_TRAINING] = error_by_group(edits, groups, column="formula", **resampling)
     return tables
 
 

@@ -27,6 +27,7 @@ from latexify.serve.evaluate.inks import LabelledInks, read_labelled_inks
 from latexify.serve.evaluate.pictures import Treatments, hold_pictures, read_labelled_pictures
 from latexify.serve.recognizer import canvas_of
 from latexify.shards.format.index import SplitIndex, open_split
+from latexify.shards.format.train_labels import read_train_labels
 from latexify.trainer.model.canvas import Geometry
 
 DRAWN_AT_ONCE = 64
@@ -98,12 +99,17 @@ class InkSet:
     account: Account
     inputs: Mapping[str, str]
     is_mixture: bool = False  # whether they are of several datasets
+    train_labels: frozenset[str] | None = None  # of the training inks beside them; None if there are none
 
     def origins(self, keys: Sequence[str]) -> Origins:
         """See `EvaluationSet`."""
         writers = {ink.key: ink.writer for ink in self.inks}
         datasets = [dataset_of(key) for key in keys] if self.is_mixture else None
-        return Origins(writers=[writers[key] for key in keys], datasets=datasets)
+        is_trained = None
+        if self.train_labels is not None:
+            label_of = {ink.key: ink.normalized_label for ink in self.inks}
+            is_trained = [label_of[key] in self.train_labels for key in keys]
+        return Origins(writers=[writers[key] for key in keys], datasets=datasets, is_trained=is_trained)
 
     def samples(self, geometry: Geometry) -> AbstractContextManager[EvaluationSamples]:
         """See `EvaluationSet`."""
@@ -131,7 +137,8 @@ class ShardSet:
 
     def origins(self, keys: Sequence[str]) -> Origins:
         """See `EvaluationSet`."""
-        return Origins.in_index(self.index, keys)
+        train_labels = None if self.index.split == "train" else read_train_labels(self.folder)
+        return Origins.in_index(self.index, keys, train_labels=train_labels)
 
     @contextmanager
     def samples(self, geometry: Geometry) -> Iterator[EvaluationSamples]:
@@ -214,7 +221,13 @@ def _read(
 def _ink_set(folder: Location, *, split: str) -> InkSet:
     """Open one split of a folder that the stage ingest wrote. Raises LatexifyError if it has no ink of it."""
     manifest = read_manifest(folder, INKS)
-    inks = sorted((ink for ink in read_inks(folder) if ink.split == split), key=lambda ink: ink.key)
+    inks, train_labels = [], set()
+    for ink in read_inks(folder):
+        if ink.split == split:
+            inks.append(ink)
+        elif ink.split == "train":
+            train_labels.add(ink.normalized_label)
+    inks.sort(key=lambda ink: ink.key)
     if not inks:
         raise LatexifyError(f"{folder} has no ink of the split {split!r}: name another with --split")
     return InkSet(
@@ -222,6 +235,7 @@ def _ink_set(folder: Location, *, split: str) -> InkSet:
         account=Account(num_scored=len(inks)),
         inputs={INKS.kind: manifest.fingerprint},
         is_mixture=DATASETS_KEY in manifest.content,
+        train_labels=frozenset(train_labels) if train_labels else None,
     )
 
 

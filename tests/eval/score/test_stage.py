@@ -2,6 +2,8 @@
 
 import csv
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from latexify.artifacts.manifest import Manifest, read_manifest, write_manifest
-from latexify.artifacts.names import SHARDS
+from latexify.artifacts.names import PREDICTIONS, SHARDS
 from latexify.common.errors import LatexifyError
 from latexify.eval.config import ScoreParams
-from latexify.eval.score.stage import run
+from latexify.eval.score.stage import Origins, run, score_predictions
+from latexify.eval.score.summary import format_summary
 from latexify.pipeline.latex import NORMALIZER_VERSION
 from latexify.shards.format.index import open_split
+from latexify.shards.format.train_labels import read_train_labels
 from tests.support.trainer_data import make_shards
 
 PARAMS = ScoreParams(bootstrap_samples=100)
@@ -58,6 +62,33 @@ def test_confidence_is_held_against_what_was_right(tmp_path: Path, shards: Path)
     assert found == {"is_calibrated": False, "ece": pytest.approx(0.35), "error_raw": pytest.approx(0.49)}
     rows = rows_of(plots / "reliability.csv")
     assert [(row["confidence"], row["num_samples"], row["right"]) for row in rows] == [("raw", "4", "0.5")]
+
+
+def test_formulas_in_training_are_told_from_new_ones(tmp_path: Path, shards: Path) -> None:
+    """A formula that is known by heart says little about the next one."""
+    trained = open_split(shards, "train").labels[0].as_py()
+    folder = write_predictions(tmp_path / "predictions", shards)
+    labels = pa.array([TRUE[0], TRUE[1], trained, trained])
+    index = replace(open_split(shards, "valid"), labels=labels)
+    found = Origins.in_index(index, index.keys.to_pylist()[1:3], train_labels=read_train_labels(shards))
+    assert found.is_trained == [False, True]
+    scored = score_predictions(
+        PARAMS,
+        seed=1,
+        predictions=folder,
+        manifest=read_manifest(folder, PREDICTIONS),
+        origins_of=lambda keys: Origins(writers=[None] * len(keys), is_trained=[True, False, False, True]),
+    )
+    scored.write(metrics=tmp_path / "score.json", plots=tmp_path / "plots")
+    rows = {row["formula"]: row for row in rows_of(tmp_path / "plots/error_by_training.csv")}
+    assert {name: (row["num_samples"], row["exact_match"]) for name, row in rows.items()} == {
+        "in_training": ("2", "1.0"),
+        "new": ("2", "0.0"),
+    }
+    assert scored.result["formulas"]["new"]["num_samples"] == 2
+    assert re.search(r"new formulas +0\.0% .* exact of 2", format_summary(scored.result))
+    run(PARAMS, seed=1, predictions=folder, shards=shards, metrics=tmp_path / "score.json", plots=tmp_path / "plots")
+    assert json.loads((tmp_path / "score.json").read_text(encoding="utf-8"))["formulas"].keys() == {"new"}
 
 
 def test_confidence_of_further_answers_is_held_against_what_was_right(tmp_path: Path, shards: Path) -> None:
@@ -159,7 +190,7 @@ def test_score_is_the_same_twice(shards: Path, tmp_path: Path) -> None:
         files: dict[str, Any] = {"metrics": tmp_path / name / "score.json", "plots": tmp_path / name}
         run(PARAMS, seed=3, predictions=predictions, shards=shards, **files)
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
-    assert len(names) == 11
+    assert len(names) == 12
     assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in names)
 
 

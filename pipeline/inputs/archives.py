@@ -1,4 +1,4 @@
-"""Iterate over the files of a folder, a tar (plain, gzip, bzip2, xz) or a zip, without unpacking it.
+"""Iterate over the files of a folder, a tar (plain, gzip, bzip2, xz), a zip, or a Parquet file that holds pictures.
 
 Folders and archives may be in an object store: tars are streamed; of zips and folders only the selected files are
 fetched. Nothing is written, so a member's name cannot escape the archive. Links and devices are reported, never
@@ -23,6 +23,7 @@ from upath import UPath
 from latexify.artifacts.location import Location, is_local
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.inkml.root import SNIFFED_BYTES, root_name
+from latexify.pipeline.inputs.embedded import PARQUET_MAGIC, embedded_pictures, picture_name
 from latexify.pipeline.inputs.inputs import (
     Content,
     SourceInput,
@@ -64,7 +65,7 @@ class Member:
     """One file of a folder or archive."""
 
     name: str  # path inside, with `/`; may hold surrogates if it is not UTF-8
-    num_bytes: int  # according to the archive
+    num_bytes: int  # according to the archive; 0 in a list of the pictures of a Parquet file
     data: bytes | None  # None if it is not a regular file, is larger than the limit, or was not asked for
     is_file: bool  # False for links and devices
     offset: int | None = None  # of the content in the archive; None in folders, and where it is compressed or in pieces
@@ -97,7 +98,9 @@ def _archive_members(
         with path.open("rb") as file:
             magic = file.read(_MAGIC_BYTES)
             file.seek(0)
-            if magic.startswith(_ZIP_MAGIC):
+            if magic.startswith(PARQUET_MAGIC):
+                yield from _parquet_members(file, name=path.name, max_bytes=max_bytes, wanted=wanted)
+            elif magic.startswith(_ZIP_MAGIC):
                 yield from _zip_members(file, max_bytes=max_bytes, wanted=wanted)
             else:
                 yield from _tar_members(file, magic=magic, max_bytes=max_bytes, in_place=in_place, wanted=wanted)
@@ -169,6 +172,16 @@ def _zip_members(file: IO[bytes], *, max_bytes: int | None, wanted: Callable[[st
             with_data = max_bytes is not None and info.file_size <= max_bytes and not is_link and wanted(name)
             data = archive.read(info) if with_data else None
             yield Member(name=name, num_bytes=info.file_size, data=data, is_file=not is_link)
+
+
+def _parquet_members(
+    file: IO[bytes], *, name: str, max_bytes: int | None, wanted: Callable[[str], bool]
+) -> Iterator[Member]:
+    for row, data in enumerate(embedded_pictures(file, name=name, with_data=max_bytes is not None)):
+        member = picture_name(name, row)
+        num_bytes = 0 if data is None else len(data)
+        with_data = data is not None and max_bytes is not None and num_bytes <= max_bytes and wanted(member)
+        yield Member(name=member, num_bytes=num_bytes, data=data if with_data else None, is_file=True)
 
 
 def _tar_members(

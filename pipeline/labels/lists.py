@@ -1,6 +1,7 @@
 """Read all lists of labels of some folders and archives of pictures."""
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
@@ -9,6 +10,7 @@ from typing import Literal
 from latexify.artifacts.location import Location, is_local
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.inputs.archives import iter_members
+from latexify.pipeline.inputs.embedded import is_parquet
 from latexify.pipeline.inputs.inputs import kind_of
 from latexify.pipeline.inputs.pictures import is_archive_name, is_picture_name
 from latexify.pipeline.inputs.walk import is_hidden
@@ -22,7 +24,7 @@ from latexify.pipeline.labels.layouts import (
 )
 from latexify.pipeline.labels.matching import LabelList
 from latexify.pipeline.labels.rows import ColumnNames, LabelRow, split_of_file
-from latexify.pipeline.labels.tables import read_table
+from latexify.pipeline.labels.tables import read_embedded, read_table
 from latexify.pipeline.labels.text import decode_text
 
 MAX_LIST_BYTES = 500_000_000
@@ -84,11 +86,13 @@ def list_files(path: Location, *, name: str) -> PictureFiles:
 def read_lists(inputs: Sequence[PictureFiles], settings: ListSettings) -> list[LabelList]:
     """Read the lists of labels that the settings name, or those among the files of the inputs.
 
-    If there are none, texts beside the pictures are read. Raises LatexifyError if a list cannot be read, lacks a
-    column, or it is unclear which files are lists.
+    If there are none, texts beside the pictures are read. Parquet files that hold pictures have their labels as well.
+    Raises LatexifyError if a list cannot be read, lacks a column, or it is unclear which files are lists.
     """
     files = _named(settings.lists, inputs) if settings.lists else _found(inputs)
     lists = _read(files, inputs, settings) if files else _beside(inputs, settings)
+    if not settings.lists:
+        lists += _embedded(inputs, settings)
     if settings.split_by != "file":
         return lists
     return [*lists, *_split_lists(settings, inputs)]
@@ -170,14 +174,34 @@ def _names_pictures(file: _File, settings: ListSettings) -> bool:
 
 def _table(file: _File, settings: ListSettings) -> list[LabelRow]:
     rows = read_table(file.data, source=file.name, names=settings.columns, encoding=settings.encoding)
+    return _with_split(rows, file.name, settings)
+
+
+def _embedded(inputs: Sequence[PictureFiles], settings: ListSettings) -> list[LabelList]:
+    holding = [item for item in inputs if is_parquet(item.path)]
+    repeated = [name for name, count in Counter(item.path.stem for item in holding).items() if count > 1]
+    if repeated:
+        raise LatexifyError(f"two Parquet files in images.paths are named {repeated[0]!r}: rename one")
+    return [
+        LabelList(
+            rows=_with_split(
+                read_embedded(item.path, source=item.name, names=settings.columns), item.path.name, settings
+            )
+        )
+        for item in holding
+    ]
+
+
+def _with_split(rows: list[LabelRow], name: str, settings: ListSettings) -> list[LabelRow]:
+    """Give the rows of a list the split that the settings say: that of a column, or of the name of its file."""
     if settings.split_by == "column":
         return rows
     split = None
     if settings.split_by == "file" and not settings.split_lists:
-        split = split_of_file(file.name)
+        split = split_of_file(name)
         if split is None:
             raise LatexifyError(
-                f"{file.name}: its name holds neither train, valid nor test: name lists for images.split_files, or "
+                f"{name}: its name holds neither train, valid nor test: name lists for images.split_files, or "
                 "choose another images.split_by"
             )
     return [replace(row, split=split) for row in rows]

@@ -3,18 +3,22 @@
 import io
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
-from typing import Any
+from typing import IO, Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from latexify.artifacts.location import Location
 from latexify.common.errors import LatexifyError, first_line
+from latexify.pipeline.inputs.embedded import open_embedded, picture_column, picture_name
 from latexify.pipeline.labels.delimited import read_delimited
-from latexify.pipeline.labels.rows import ColumnNames, LabelRow, find_columns, unknown_columns
+from latexify.pipeline.labels.rows import ColumnNames, Columns, LabelRow, find_columns, unknown_columns
 from latexify.pipeline.labels.text import decode_text
 
+_ROW = "the row's picture"  # the name of a column that is made here
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -33,6 +37,25 @@ def read_table(data: bytes, *, source: str, names: ColumnNames, encoding: str | 
         raise LatexifyError(f"{source}: {error}") from None
 
 
+def read_embedded(path: Location, *, source: str, names: ColumnNames) -> list[LabelRow]:
+    """Read the labels of a Parquet file that holds the pictures as well. Raises LatexifyError if it lacks a column."""
+    with path.open("rb") as opened:
+        file, pictures = open_embedded(cast("IO[bytes]", opened), name=source)
+        header = [*file.schema_arrow.names, _ROW]
+        header[header.index(pictures)] = ""  # neither name nor label
+        try:
+            columns = find_columns(header, replace(names, name=_ROW))
+            if columns is None:
+                raise unknown_columns(file.schema_arrow.names)
+            texts = _columns_of_text(file, [columns.label, columns.split, columns.writer])
+        except LatexifyError as error:
+            raise LatexifyError(f"{source}: {error}") from None
+        except (pa.ArrowException, OSError) as error:
+            raise LatexifyError(f"{source}: it is damaged ({first_line(error)})") from None
+        texts[columns.name] = [picture_name(path.name, row) for row in range(file.metadata.num_rows)]
+    return _rows(texts, columns, num_columns=len(header), source=source)
+
+
 def _read_parquet(data: bytes, *, source: str, names: ColumnNames) -> list[LabelRow]:
     try:
         file = pq.ParquetFile(io.BytesIO(data))
@@ -40,21 +63,35 @@ def _read_parquet(data: bytes, *, source: str, names: ColumnNames) -> list[Label
         columns = find_columns(header, names)
         if columns is None:
             raise unknown_columns(header)
-        wanted = [columns.name, columns.label, columns.split, columns.writer]
-        kept = {place: header[place] for place in wanted if place is not None}
-        for place, column in kept.items():
-            kind = file.schema_arrow.field(place).type
-            if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind)):
-                raise LatexifyError(f"the column {column!r} holds {kind}, not text: name another column")
-        table = file.read(columns=list(kept.values()))
-        texts = {place: table[column].cast(pa.string()).to_pylist() for place, column in kept.items()}
+        texts = _columns_of_text(file, [columns.name, columns.label, columns.split, columns.writer])
     except UnicodeDecodeError as error:
         raise LatexifyError(f"a text is no UTF-8 ({first_line(error)}): write the file again") from None
     except (pa.ArrowException, OSError) as error:
         raise LatexifyError(f"it is no Parquet file, or damaged ({first_line(error)})") from None
+    return _rows(texts, columns, num_columns=len(header), source=source)
+
+
+def _columns_of_text(file: pq.ParquetFile, wanted: Sequence[int | None]) -> dict[int, list[str | None]]:
+    """Read columns by their places; None is left out. Raises LatexifyError if one does not hold text."""
+    header = file.schema_arrow.names
+    kept = {place: header[place] for place in wanted if place is not None}
+    for place, column in kept.items():
+        kind = file.schema_arrow.field(place).type
+        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind)):
+            advice = "name another column"
+            if picture_column(file.schema_arrow) == column:
+                advice += ", or, if it holds the pictures, name the file in images.paths"
+            raise LatexifyError(f"the column {column!r} holds {kind}, not text: {advice}")
+    table = file.read(columns=list(kept.values()))
+    return {place: table[column].cast(pa.string()).to_pylist() for place, column in kept.items()}
+
+
+def _rows(
+    texts: Mapping[int, Sequence[str | None]], columns: Columns, *, num_columns: int, source: str
+) -> list[LabelRow]:
     rows = []
-    for number in range(table.num_rows):
-        values: list[str | None] = [None] * len(header)
+    for number in range(len(texts[columns.name])):
+        values: list[str | None] = [None] * num_columns
         for place, column_texts in texts.items():
             values[place] = column_texts[number]
         rows.append(columns.row(values, source=f"{source}:{number + 1}"))

@@ -13,6 +13,7 @@ from latexify.pipeline.ingest.pictures import read_picture
 from latexify.pipeline.inkml.xml import UnusableInkError
 from latexify.pipeline.inks.ink import Ink, Rejection
 from latexify.pipeline.inputs.archives import Member, is_ink, iter_members
+from latexify.pipeline.inputs.embedded import is_parquet
 from latexify.pipeline.inputs.inputs import key_of, printable
 from latexify.pipeline.inputs.pictures import (
     LABEL_ANNOTATION,
@@ -48,7 +49,7 @@ def hold_pictures(paths: Sequence[str]) -> bool:
     found = False
     for path in paths:
         place = location_of(path)
-        if not place.exists() or not (place.is_dir() or is_archive_name(path)):
+        if not place.exists() or not (place.is_dir() or is_archive_name(path) or is_parquet(place)):
             return False
         for member in iter_members(place, max_bytes=None):
             if is_ink(member):

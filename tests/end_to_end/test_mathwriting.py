@@ -21,7 +21,7 @@ from tests.support.dvc_project import Project
 COUNTS = {"train": 40, "valid": 8, "test": 6, "symbols": 5, "synthetic": 20}
 RECIPE = "mathwriting-small"
 TRAINING = {"max_steps": 3, "warmup_steps": 1, "validate_steps": 3, "validate_samples": 4, "checkpoint_steps": 3}
-SMALL = {
+SMALL: dict[str, dict[str, object]] = {
     "mathwriting": {"archive": "mathwriting-2024.tgz"},
     "train": {**TRAINING, "global_batch": 8, "micro_batch": 8},
     "score": {"bootstrap_samples": 100},

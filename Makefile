@@ -4,7 +4,7 @@ BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup repro test test-quick lint bench bench-scale bench-mathwriting results results-tables docs damage fuzz fuzz-pictures kill kill-training container-check lock clean
+.PHONY: help setup repro test test-quick lint bench bench-scale bench-mathwriting results results-tables docs damage fuzz fuzz-pictures kill kill-training kill-workers container-check lock clean
 
 help:
 	@echo "make repro          set up, then run the pipeline: data, model, metrics, report"
@@ -22,6 +22,7 @@ help:
 	@echo "make fuzz-pictures  set up, then read 20,000 damaged and hostile pictures (long)"
 	@echo "make kill           set up, then kill ingest and rasterize 100 times each (long)"
 	@echo "make kill-training  set up, then kill trainings 50 times (long)"
+	@echo "make kill-workers   set up, then kill workers of a Dask and of a Ray cluster at 50,000 inks (long)"
 	@echo "make container-check  build the container without Docker and run what is in it (root, buildah, mmdebstrap)"
 	@echo "make lock           regenerate requirements.lock and requirements-image.lock from pyproject.toml"
 	@echo "make clean          remove data, runs and metrics that the pipeline made (keeps data/raw and .venv)"
@@ -65,6 +66,9 @@ docs: setup
 
 kill-training: setup
 	@python -m benchmarks.destroy.kill_training
+
+kill-workers: setup
+	@python -m benchmarks.destroy.kill_workers
 
 damage: setup
 	@python -m benchmarks.destroy.shard_damage

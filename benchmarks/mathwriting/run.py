@@ -64,7 +64,7 @@ class Row:
 def measure(folder: Path, amount: Amount, *, material: Material, base: str) -> dict[str, Any]:
     """Make the archive, unless `folder` has it, and run all stages. base: the model that the training begins with."""
     archive = folder / "mathwriting-2024.tgz"
-    made = _archive(archive, amount, material)
+    made = archive_of(archive, amount, material)
     project = Project(folder=folder / "project", archive=archive)
     shutil.rmtree(project.folder, ignore_errors=True)
     project.metrics("all").parent.mkdir(parents=True)
@@ -93,7 +93,7 @@ def measure(folder: Path, amount: Amount, *, material: Material, base: str) -> d
     }
 
 
-def _archive(path: Path, amount: Amount, material: Material) -> dict[str, Any]:
+def archive_of(path: Path, amount: Amount, material: Material) -> dict[str, Any]:
     """Make the archive, or find the one that an earlier run with the same numbers made."""
     note, counts = path.with_suffix(".json"), folder_counts(amount.num_inks, num_valid=amount.num_valid)
     if note.exists():

@@ -122,7 +122,7 @@ def _run(task: Callable[..., Any], *arguments: Any) -> Any:
 
 def _result(reference: Any) -> Any:
     try:
-        return ray.get(reference, timeout=CONNECT_TIMEOUT_S)
+        return ray.get(reference, timeout=JOIN_TIMEOUT_S)  # the node may have to start a process for it
     except RayError as error:
         return error
 

@@ -112,10 +112,10 @@ def dask_processes(
 
 
 @contextmanager
-def ray_head(folder: Path, *, code: Path) -> Iterator[Callable[[], str]]:
-    """A Ray head with two CPUs that runs the latexify in `code`; yields what waits for it and returns its address."""
+def ray_head(folder: Path, *, code: Path, num_cpus: int = 2) -> Iterator[Callable[[], str]]:
+    """A Ray head that runs the latexify in `code`; yields what waits for it and returns its address."""
     port = free_port()
-    command = ["start", "--head", "--block", f"--node-ip-address={HOST}", f"--port={port}", "--num-cpus=2"]
+    command = ["start", "--head", "--block", f"--node-ip-address={HOST}", f"--port={port}", f"--num-cpus={num_cpus}"]
     # a store of the least size Ray takes
     command += [f"--object-store-memory={80 * 1024**2}", "--include-dashboard=false", "--disable-usage-stats"]
     command += [f"--ray-client-server-port={free_port()}", "--min-worker-port=0", "--max-worker-port=0"]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 WIDTH, HEIGHT = 400.0, 235.0
 LEFT, RIGHT, TOP, BOTTOM = 44.0, 66.0, 14.0, 42.0
+NAME_BEHIND = 0.8  # confidence from which a series' name stands behind its last dot, and else before it
 ROW_HEIGHT, LABELS_WIDTH, VALUES_WIDTH = 23.0, 158.0, 46.0
 
 
@@ -152,7 +153,9 @@ def reliability_chart(series: Mapping[str, Sequence[Dot]], *, title: str) -> str
         for point in points:
             radius = 2.5 + 5 * point.share**0.5
             _add(root, "circle", f"dot dot-{number}", note=point.note, cx=x_of(point.x), cy=y_of(point.y), r=radius)
-        _text(root, name, x_of(points[-1].x) + 10, end + 4, f"name name-{number}", anchor="start")
+        # behind its last dot, where there is room up to the margin
+        beside, anchor = (10, "start") if points[-1].x >= NAME_BEHIND else (-10, "end")
+        _text(root, name, x_of(points[-1].x) + beside, end + 4, f"name name-{number}", anchor=anchor)
     return ET.tostring(root, encoding="unicode")
 
 

@@ -28,8 +28,34 @@ def reliability(confidences: npt.ArrayLike, is_right: npt.ArrayLike) -> list[Con
         is_right: Whether each prediction is right, bool [num_samples].
     """
     confidence, right = np.asarray(confidences, np.float64), np.asarray(is_right, np.bool_)
-    bins = np.clip(np.ceil(confidence * NUM_BINS).astype(int) - 1, 0, NUM_BINS - 1)
+    bins = _bins_of(confidence)
     return [_bin(i, confidence[bins == i], right[bins == i]) for i in range(NUM_BINS) if (bins == i).any()]
+
+
+def _bins_of(confidence: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    return np.clip(np.ceil(confidence * NUM_BINS).astype(np.int64) - 1, 0, NUM_BINS - 1)
+
+
+def chance_error(confidences: npt.ArrayLike, *, num_resamples: int, seed: int) -> float:
+    """Return the calibration error that confidences would have on average if they were exactly true.
+
+    Shares of few predictions are never exactly their confidence, so the error of a perfect calibration is not 0: with
+    some hundred predictions it is a few percent.
+
+    Args:
+        confidences: From 0 to 1, [num_samples].
+        num_resamples: How often it is drawn which predictions are right.
+        seed: Seed of these draws.
+    """
+    confidence = np.asarray(confidences, np.float64)
+    in_bin = np.eye(NUM_BINS)[_bins_of(confidence)]
+    expected = confidence @ in_bin
+    random = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed)))
+    errors = [
+        np.abs((random.random(len(confidence)) < confidence) @ in_bin - expected).sum() / len(confidence)
+        for _ in range(num_resamples)
+    ]
+    return float(np.mean(errors))
 
 
 def _bin(index: int, confidence: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> ConfidenceBin:

@@ -132,8 +132,10 @@ def _reliability(table: Sequence[CsvRow], calibration: Mapping[str, Any]) -> Fig
     title = "How often predictions are right, by confidence"
     error = f"Expected calibration error {_share(expected_error(calibration))}"
     further = ""
+    if "ece_chance" in calibration:
+        further += f" Exactly true confidences would have {_share(calibration['ece_chance'])} by chance."
     if "ece_alternatives" in calibration:
-        further = f" Of {calibration['num_alternatives']:,} further answers: {_share(calibration['ece_alternatives'])}."
+        further += f" Of {calibration['num_alternatives']:,} further answers: {_share(calibration['ece_alternatives'])}."
     return Figure(
         title=title,
         svg=charts.reliability_chart(series, title=title),

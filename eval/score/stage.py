@@ -19,7 +19,7 @@ from latexify.common.errors import LatexifyError
 from latexify.eval.compare.columns import ColumnNames, Pairs, read_pairs
 from latexify.eval.config import ScoreParams
 from latexify.eval.metrics.edits import EDITS, Edits, count_edits
-from latexify.eval.metrics.reliability import ALTERNATIVES, calibration_error, reliability
+from latexify.eval.metrics.reliability import ALTERNATIVES, calibration_error, chance_error, reliability
 from latexify.eval.metrics.slices import rates_by_group, source_of
 from latexify.eval.metrics.structure import STRUCTURES, structures_of_each
 from latexify.eval.metrics.visual import VisualScorer, measure_appearance
@@ -29,6 +29,9 @@ from latexify.pipeline import latex
 from latexify.shards.format.index import SplitIndex, open_split
 from latexify.shards.format.train_labels import read_train_labels
 from latexify.shards.reading.reader import SampleReader
+
+NUM_DRAWS = 200
+"""Draws for the calibration error that is chance; their mean is then exact to a few hundredths of a percent."""
 
 
 def run(  # noqa: PLR0913  # the stage's contract
@@ -153,7 +156,7 @@ def score_predictions(  # noqa: PLR0913  # all but the first are named
     keys: list[str] = pairs.keys.to_pylist()
     origins = origins_of(keys)
     edits = count_edits(pairs.references, pairs.predictions)
-    calibration, reliability_table = _measure_calibration(predictions, pairs, edits, manifest)
+    calibration, reliability_table = _measure_calibration(predictions, pairs, edits, manifest, seed=seed)
     appearance = None
     if params.visual:
         appearance = measure_appearance(pairs.references, pairs.predictions, scorer=VisualScorer(), jobs=jobs)
@@ -188,7 +191,7 @@ def score_predictions(  # noqa: PLR0913  # all but the first are named
 
 
 def _measure_calibration(
-    predictions: Path, pairs: Pairs, edits: Edits, manifest: Manifest
+    predictions: Path, pairs: Pairs, edits: Edits, manifest: Manifest, *, seed: int
 ) -> tuple[dict[str, Any], Table]:
     """The expected calibration errors of the confidences, and the rows of reliability.csv."""
     path = predictions / PREDICTIONS_NAME
@@ -200,7 +203,11 @@ def _measure_calibration(
     is_calibrated = bool(manifest.content.get("is_calibrated"))
     calibrated, raw = (reliability(columns[name].to_numpy(), is_right) for name in ("confidence", "probability"))
     kinds = {"calibrated": calibrated, "raw": raw} if is_calibrated else {"raw": raw}
-    errors: dict[str, Any] = {"ece": calibration_error(calibrated), "error_raw": calibration_error(raw)}
+    errors: dict[str, Any] = {
+        "ece": calibration_error(calibrated),
+        "ece_chance": chance_error(columns["confidence"].to_numpy(), num_resamples=NUM_DRAWS, seed=seed),
+        "error_raw": calibration_error(raw),
+    }
     further = _alternatives(path, pairs.references)
     if len(further):
         kinds[ALTERNATIVES] = reliability(further["confidence"].to_numpy(), further["is_right"].to_numpy())

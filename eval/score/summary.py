@@ -94,6 +94,8 @@ def _calibration_lines(calibration: Mapping[str, Any] | None) -> list[str]:
     if calibration is None:
         return []
     how = f"calibrated; {calibration['error_raw']:.1%} without" if calibration["is_calibrated"] else "not calibrated"
+    if "ece_chance" in calibration:
+        how += f"; {calibration['ece_chance']:.1%} is chance"
     lines = [f"{'calibration error':<22}{expected_error(calibration):>7.1%}   {how}"]
     if "ece_alternatives" in calibration:
         error, count = calibration["ece_alternatives"], calibration["num_alternatives"]

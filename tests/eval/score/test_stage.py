@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -15,6 +16,7 @@ from latexify.artifacts.manifest import Manifest, read_manifest, write_manifest
 from latexify.artifacts.names import PREDICTIONS, SHARDS
 from latexify.common.errors import LatexifyError
 from latexify.eval.config import ScoreParams
+from latexify.eval.metrics.reliability import calibration_error, chance_error, reliability
 from latexify.eval.score.stage import Origins, run, score_predictions
 from latexify.eval.score.summary import format_summary
 from latexify.pipeline.latex import NORMALIZER_VERSION
@@ -59,9 +61,23 @@ def test_confidence_is_held_against_what_was_right(tmp_path: Path, shards: Path)
     folder = write_predictions(tmp_path / "predictions", shards)
     metrics, plots = tmp_path / "score.json", tmp_path / "plots"
     found = run(PARAMS, seed=1, predictions=folder, shards=shards, metrics=metrics, plots=plots)["calibration"]
+    assert found.pop("ece_chance") > 0
     assert found == {"is_calibrated": False, "ece": pytest.approx(0.35), "error_raw": pytest.approx(0.49)}
     rows = rows_of(plots / "reliability.csv")
     assert [(row["confidence"], row["num_samples"], row["right"]) for row in rows] == [("raw", "4", "0.5")]
+
+
+def test_chance_is_what_true_confidences_have() -> None:
+    """An error of 5 % of 300 predictions is no fault, of 30,000 it is one."""
+    generator = np.random.default_rng(1)
+    for number, most in ((300, 0.06), (30_000, 0.006)):
+        confidences = generator.random(number)
+        chance = chance_error(confidences, num_resamples=200, seed=1)
+        assert 0 < chance < most
+        assert chance == chance_error(confidences, num_resamples=200, seed=1)
+        own = [calibration_error(reliability(confidences, generator.random(number) < confidences)) for _ in range(100)]
+        assert chance == pytest.approx(np.mean(own), rel=0.1)
+    assert chance_error([0.0, 1.0], num_resamples=10, seed=1) == 0
 
 
 def test_formulas_in_training_are_told_from_new_ones(tmp_path: Path, shards: Path) -> None:

@@ -44,6 +44,7 @@ class Load:
         num_broken: Connections that failed or timed out.
         p50_ms: Median latency.
         p95_ms: 95th percentile of the latency.
+        cpu_s: Seconds of the CPU that the server took.
     """
 
     elapsed_s: float
@@ -52,6 +53,7 @@ class Load:
     num_broken: int
     p50_ms: float
     p95_ms: float
+    cpu_s: float
 
     @property
     def num_errors(self) -> int:
@@ -80,8 +82,9 @@ def load(server: Server, inks: list[bytes], *, num_clients: int, seconds: int, w
         for duration_s in (warming_s, seconds):
             command = [WRK, "--threads", "1", "--connections", str(num_clients), "--duration", f"{duration_s}s"]
             command += ["--timeout", f"{TIMEOUT_S}s", "--script", str(SCRIPT), server.url, "--", file.name]
+            before_s = server.cpu_s
             done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603  # as above
-    return Load(**json.loads(done.stderr.splitlines()[-1]))
+    return Load(**json.loads(done.stderr.splitlines()[-1]), cpu_s=server.cpu_s - before_s)
 
 
 def main() -> None:
@@ -101,8 +104,9 @@ def main() -> None:
         sys.exit("load: wrk is missing: apt-get install wrk")
     inks = bodies(NUM_INKS)
     print(f"{in_a_line()}, load average {psutil.getloadavg()[0]:.1f}, {arguments.seconds} s\n")
-    print("| clients | server | requests/s | times the first | p50, ms | p95, ms | answers | errors | memory, MiB |")
-    print("|---:|---|---:|---:|---:|---:|---:|---:|---:|")
+    columns = ["clients", "server", "requests/s", "times the first", "p50, ms", "p95, ms", "answers", "errors"]
+    columns += ["CPU, ms an answer", "memory, MiB"]
+    print(f"| {' | '.join(columns)} |\n|---:|---|{'---:|' * (len(columns) - 2)}")
     with ExitStack() as stack:
         servers = _start_all(stack, arguments)
         for num_clients in arguments.clients:
@@ -114,7 +118,7 @@ def main() -> None:
                 print(
                     f"| {num_clients} | {name} | {result.per_second:.1f} | {ratio:.2f} | "
                     f"{result.p50_ms:.0f} | {result.p95_ms:.0f} | {result.num_answers} | {result.num_errors} | "
-                    f"{server.memory_mib:.0f} |",
+                    f"{1000 * result.cpu_s / max(result.num_answers, 1):.0f} | {server.memory_mib:.0f} |",
                     flush=True,
                 )
 

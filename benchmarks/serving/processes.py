@@ -39,6 +39,11 @@ class Server:
         """Sum of the largest resident memory of each process since it started or :meth:`reset_peak` (Linux only)."""
         return sum(peak_mib(process.pid) for process in self._processes())
 
+    @property
+    def cpu_s(self) -> float:
+        """Seconds of the CPU that all its processes have taken; a busy machine hardly changes them."""
+        return sum(sum(process.cpu_times()[:2]) for process in self._processes())
+
     def reset_peak(self) -> None:
         """Begin a new measurement of the peak."""
         for process in self._processes():

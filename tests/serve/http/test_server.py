@@ -170,6 +170,7 @@ def test_the_load_benchmark_counts_answers_and_errors(target: Server) -> None:
     assert seen.num_errors == 0
     assert seen.num_answers > 3
     assert 0 < seen.p50_ms <= seen.p95_ms < 5000
+    assert 0 < seen.cpu_s < 3600
     refused = load(target, [b"{}"], num_clients=2, seconds=1, warming_s=1)
     assert refused.num_refused == refused.num_answers > 0
     assert refused.per_second == 0

@@ -5,7 +5,6 @@ LATEXIFY_REAL_DATA, and 20 GB of disk for 650,000 inks.
 """
 
 import json
-import os
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -54,7 +53,6 @@ def main(  # noqa: PLR0913  # the switches of a command
         raw = real_data()
         if raw is None:
             sys.exit("LATEXIFY_REAL_DATA must name the folder of CROHME (CONTRIBUTING.md): its symbols are used")
-        os.environ.setdefault("OMP_NUM_THREADS", "1")
         amount = run.Amount(num_inks=num_inks, num_valid=num_valid, train_steps=train_steps, unpacked=unpacked)
         about = machine.describe()
         with ExitStack() as stack:

@@ -94,16 +94,19 @@ class LimitedH11Protocol(H11Protocol):
         self._close()
 
     def _close_longest_idle(self) -> None:
-        """Close the connection that has been idle for longest; `RequestLimit` keeps some idle."""
-        idle = [(each.idle_until_s, each) for each in self.connections if isinstance(each, LimitedH11Protocol)]
-        _, longest = min(((until_s, each) for until_s, each in idle if until_s is not None), key=itemgetter(0))
+        """Close the connection that has waited for its client for longest, or this one if none has."""
+        waiting = [(each.waits_since_s, each) for each in self.connections if isinstance(each, LimitedH11Protocol)]
+        idle = [(since_s, each) for since_s, each in waiting if since_s is not None]
+        _, longest = min(idle, key=itemgetter(0), default=(0.0, self))
         self.connections.discard(longest)  # it counts until the loop's next turn otherwise
         longest.transport.abort()
 
     @property
-    def idle_until_s(self) -> float | None:
-        """When the connection is closed as its client sends nothing, by the clock of the loop; None if it is busy."""
-        return None if self._deadline is None else self._deadline.when()
+    def waits_since_s(self) -> float | None:
+        """Since when the client has to send or to read something, by the clock of the loop; None if it has not."""
+        if self._deadline is not None:
+            return self._deadline.when() - IDLE_TIMEOUT_S
+        return None if self._reading_deadline is None else self._reading_deadline.when() - READING_TIMEOUT_S
 
     def _update_deadline(self) -> None:
         """Run a deadline while the client has to send something that no application waits for."""

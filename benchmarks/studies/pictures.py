@@ -70,9 +70,14 @@ def count_right(kind: Kind, inks: Sequence[Ink], recognizer: Recognizer, *, out:
 
 def _files(kind: Kind, inks: Sequence[Ink]) -> Iterator[tuple[Ink, bytes]]:
     for number, ink in enumerate(inks):
-        buffer = io.BytesIO()
-        kind(ink.strokes, np.random.default_rng(number)).save(buffer, "PNG")
-        yield ink, buffer.getvalue()
+        yield ink, encode(kind(ink.strokes, np.random.default_rng(number)))
+
+
+def encode(picture: Image.Image) -> bytes:
+    """The picture as a PNG file."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def main(  # noqa: PLR0913, PLR0917  # one parameter per option

@@ -6,6 +6,8 @@ import pytest
 from benchmarks.studies.picture_kinds import KINDS, THICK_KINDS
 from benchmarks.studies.picture_sheets import SHEETS
 from benchmarks.studies.pictures import read_table
+from benchmarks.studies.thick_pens import drawn, topology
+from latexify.pipeline.inks.ink import Ink
 from tests.support.handwriting import strokes
 
 
@@ -31,3 +33,15 @@ def test_counts_of_another_commit_are_read_from_its_table() -> None:
     table = "| kind | right | of |\n|---|---:|---:|\n| plain | 22 | 24 |\n"
     assert read_table(table) == {"plain": "22"}
     assert read_table(table.replace("| 22", "| 20 | 22")) == {"plain": "22"}
+
+
+def test_a_thick_pen_fills_loops_and_joins_strokes() -> None:
+    """What it leaves is the most that tracing can reach."""
+    turn = np.linspace(0, 2 * np.pi, 60)
+    ring = np.stack([np.cos(turn), np.sin(turn)], axis=1).astype(np.float32)
+    bar = np.array([[6, -1], [6, 1]], np.float32)
+    small = 0.3 * ring + np.array([3, 0], np.float32)
+    strokes = [ring, small, bar, bar + np.array([0.5, 0], np.float32)]
+    ink = Ink(strokes=strokes, key="", source="", split="train", label="", normalized_label="", writer=None)
+    assert topology(drawn(ink, 0, 2)) == (4, 2)
+    assert topology(drawn(ink, 0, 10)) == (3, 1)

@@ -27,7 +27,9 @@ HEIF_SUFFIXES = {".heic", ".heif"}
 """Suffixes of pictures that are taken if the extra `heic` is installed."""
 BY_CONTENT = (".json", ".svg", ".xml")
 """Suffixes of files that are taken if they hold an ink."""
-DOUBTFUL = 0.05  # answers of less confidence are doubtful
+DOUBTFUL = 0.2
+"""Answers of less confidence are named: by the calibration, four of five of them are wrong. Pages of print, code and
+charts get up to 0.17."""
 CHUNK_SIZES = (1, 4, 16, 64)
 """Files that are drawn before the first of them is answered: few at first, so that answers come at once, and later
 enough to sort by length. The last size stays."""
@@ -95,7 +97,7 @@ class FileAnswer:
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether the answer is almost certainly wrong, as for a page of print. Without calibration nobody knows."""
+        """Whether the answer is probably wrong, as for a page of print. Without calibration nobody knows."""
         return self.is_calibrated and self.recognition.confidence < DOUBTFUL
 
     def to_dict(self, *, formats: Sequence[Format] = ()) -> dict[str, Any]:

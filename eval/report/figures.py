@@ -135,7 +135,8 @@ def _reliability(table: Sequence[CsvRow], calibration: Mapping[str, Any]) -> Fig
     if "ece_chance" in calibration:
         further += f" Exactly true confidences would have {_share(calibration['ece_chance'])} by chance."
     if "ece_alternatives" in calibration:
-        further += f" Of {calibration['num_alternatives']:,} further answers: {_share(calibration['ece_alternatives'])}."
+        number, error_of_them = calibration["num_alternatives"], _share(calibration["ece_alternatives"])
+        further += f" Of {number:,} further answers: {error_of_them}."
     return Figure(
         title=title,
         svg=charts.reliability_chart(series, title=title),

@@ -41,7 +41,7 @@ def clip(  # noqa: PLR0913, PLR0917  # one parameter per option
         recognizer = Recognizer(chosen_model(workspace, model), device=device, runtime=runtime, num_threads=threads)
     [answer] = recognizer.read([recognizer.picture_of(data)], num_beams=beams)
     if recognizer.is_calibrated and answer.confidence < DOUBTFUL:
-        _say("probably not a formula, or not cropped to one")
+        _say("probably wrong: not a formula, or not cropped to one?")
     text = answer.to_format(target)
     write_text(clipboard, text)
     print(text)

@@ -63,7 +63,7 @@ def recognize(  # noqa: PLR0913, PLR0917  # one parameter per option
     """Recognise handwritten mathematics: prints one line per ink or picture, in the order given.
 
     If a file cannot be read, stderr says why, the other files are still recognised, and the exit code is 1. stderr also
-    names files whose answers have a confidence under 5 %.
+    names files whose answers have a confidence under 20 %.
     """
     workspace: Workspace = context.obj
     with extra_needed("recognize"):
@@ -116,7 +116,7 @@ def _doubts(answer: "FileAnswer") -> Iterator[str]:
         yield f"left out, because they are no strokes: {others}"
     if answer.is_doubtful:
         percent = 100 * answer.recognition.confidence
-        yield f"probably not a formula, or not cropped to one (confidence {percent:.0f} %)"
+        yield f"probably wrong (confidence {percent:.0f} %): not a formula, or not cropped to one?"
 
 
 def _line(answer: "FileAnswer", *, target: Format, as_json: bool, with_name: bool) -> str:

@@ -312,7 +312,7 @@ def test_a_picture_without_a_formula_is_named(
     done = recognize("--model", folder, "--json", "page.png", folder=tmp_path)
     assert done.returncode == 0
     confidence = json.loads(done.stdout)["confidence"]
-    line = b"latexify: page.png: probably not a formula, or not cropped to one (confidence 0 %)\n"
+    line = b"latexify: page.png: probably wrong (confidence 0 %): not a formula, or not cropped to one?\n"
     assert done.stderr == (line if is_doubtful or confidence == 0 else b"")
 
 

@@ -1,7 +1,7 @@
 "use strict";
 // The readings of an ink or a picture, of which one is chosen, and its LaTeX, which can be edited and copied.
 const EDIT_PAUSE_MS = 200;
-const DOUBTFUL = 0.05; // answers of less confidence are almost certainly wrong
+const DOUBTFUL = 0.2; // by the calibration, four of five answers of less confidence are wrong
 
 // find: returns the element of an id. typeset: draws formulas. onCopy: called with the LaTeX that was copied.
 function makeReadings(find, { typeset, onCopy }) {
@@ -107,7 +107,7 @@ function percent(confidence) {
 function verdictOn({ latex, confidence, calibrated }) {
   if (latex === "") return ["Nothing was recognised. Is it a formula?", true];
   if (!calibrated) return ["Please check the formula.", false];
-  if (confidence < DOUBTFUL) return ["Probably not a formula, or more than one.", true];
+  if (confidence < DOUBTFUL) return ["Probably wrong: not a formula, or more than one?", true];
   if (confidence < 0.5) return [`Not sure (${percent(confidence)}): please check it, and the other readings.`, true];
   return [`${confidence < 0.9 ? "Probably right" : "Very likely right"} (${percent(confidence)})`, false];
 }

@@ -27,9 +27,11 @@ class TracedPicture:
 
 def trace_picture(grey: npt.NDArray[np.uint8]) -> TracedPicture:
     """Trace the ink of a picture, uint8 [height, width]. Raises PictureError if it is blank."""
-    mask, width_px = slim(*binarize(paper_of(grey)))
+    drawn, drawn_px = binarize(paper_of(grey))
+    mask, width_px = slim(drawn, drawn_px)
     strokes = skeletonize(mask, width_px=width_px)
-    strokes = turn_back(strokes, label_components(mask).boxes)
+    if mask is drawn:  # the lines of slimmed strokes lean where strokes overlapped, and say nothing of the paper
+        strokes = turn_back(strokes, label_components(mask).boxes)
     return TracedPicture(strokes=strokes, stroke_scale=_traced_size_fraction(strokes, mask, width_px))
 
 

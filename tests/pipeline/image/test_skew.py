@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from latexify.pipeline.drawing.draw import Canvas, draw_ink
 from latexify.pipeline.image.skew import skew_of, turn_back
 from latexify.pipeline.image.strokes import trace_picture
 from latexify.pipeline.inks.ink import Stroke
@@ -85,3 +86,14 @@ def test_ink_of_very_many_pieces_stays() -> None:
     places = np.arange(100_000)
     pieces = np.stack([places % 7, places * 10, places % 7 + 8, places * 10 + 8], axis=1)
     assert skew_of([np.zeros((1, 2), np.float32)], pieces) is None
+
+
+@pytest.mark.parametrize(("pen_px", "is_turned_back"), [(4.0, True), (16.0, False)])
+def test_thick_strokes_are_not_turned_back(pen_px: float, is_turned_back: bool) -> None:  # noqa: FBT001  # a table
+    """Of 58 short formulas drawn with a thick pen, 15 were turned by up to 28°, and six more were read wrong."""
+    turned = lines(EQUATION, 12)
+    grey = draw_ink(turned, Canvas(height_px=140, width_px=280, margin_px=10, pen_width_px=pen_px))
+    strokes = trace_picture(grey).strokes
+    degrees = [np.degrees(np.arctan2(*(line[-1] - line[0])[::-1])) for line in strokes if len(line) > 5]
+    flattest = min(abs((angle + 90) % 180 - 90) for angle in degrees)
+    assert (flattest < 5) == is_turned_back

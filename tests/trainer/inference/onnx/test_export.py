@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.grammar.allowances import read_grammar
-from latexify.serve.http.worker import ServiceSettings, _load
+from latexify.serve.http.models.loading import load
+from latexify.serve.http.worker import ServiceSettings
 from latexify.serve.recognizer import Recognizer
 from latexify.trainer.inference.model import InferenceModel
 from latexify.trainer.inference.onnx import export as onnx_export
@@ -130,7 +131,7 @@ def test_graphs_beside_weights_refer_to_them(tmp_path: Path, repository: Path) -
     require_equal_answers(open_model(both, runtime="onnx").inference, open_model(both, runtime="torch").inference)
     assert Recognizer(both, device="cpu").runtime == "onnx"
     assert Recognizer(both, runtime="torch").runtime == "torch"
-    assert _load(ServiceSettings(model=both, runtime="onnx")).runtime == "onnx"
+    assert load(ServiceSettings(model=both, runtime="onnx").model_options).runtime == "onnx"
     (both / "model.safetensors").write_bytes(before[:-100])
     with pytest.raises(LatexifyError, match=r"model.safetensors has .* bytes"):
         open_model(both, runtime="onnx")

@@ -14,5 +14,12 @@ RARE_SIGNS = _table("""
     nsubseteq ⊈ thicksim ∼ vartriangleleft ⊲ P ¶ S § amalg ⨿ approxeq ≊ blacktriangleright ▶ divideontimes ⋇ dotplus ∔
     eqslantless ⪕ gtreqless ⋛ gtreqqless ⪌ gtrless ≷ iiiint ⨌ lesseqgtr ⋚ lesseqqgtr ⪋ lessgtr ≶ lll ⋘ mho ℧
     nRightarrow ⇏ nshortparallel ∦ rightarrowtail ↣ shortparallel ∥ smallfrown ⌢ trianglelefteq ⊴
-""") | {"\\nleqslant": "⩽\u0338"}
+    Bbbk 𝕜 Finv Ⅎ circledS Ⓢ eqslantgtr ⪖ eth ð gneq ⪈ gneqq ≩ gvertneqq ≩ lessdot ⋖ ncong ≇ smallsmile ⌣ supseteqq ⫆
+    supsetneqq ⫌ varsupsetneqq ⫌
+""") | {
+    "\\nleqslant": "⩽\u0338",
+    "\\ngeqslant": "⩾\u0338",
+    "\\ngeqq": "≧\u0338",
+    "\\nsupseteqq": "⫆\u0338",
+}
 """By command."""

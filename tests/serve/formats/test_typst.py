@@ -8,6 +8,8 @@ from hypothesis import given, settings
 
 from latexify.common.errors import LatexifyError
 from latexify.pipeline.latex import normalize
+from latexify.serve.formats.mathml import to_mathml
+from latexify.serve.formats.rare_signs import RARE_SIGNS
 from latexify.serve.formats.typst import to_typst
 from tests.support.formulas import FORMULAS
 from tests.support.repository import REPOSITORY
@@ -68,6 +70,14 @@ def test_every_token_of_the_shipped_model_is_known() -> None:
     for token, text in written.items():
         compiles(to_typst(rf"\frac{{{token}}}{{2}}"))
         assert compiles(f"a {text} b") != compiles("a b"), token
+
+
+def test_every_rare_sign_is_known_in_typst_and_mathml() -> None:
+    """A model of someone else may write signs that the shipped one does not."""
+    assert len(RARE_SIGNS) > 50
+    for token, sign in RARE_SIGNS.items():
+        assert compiles(f"a {to_typst(token)} b") != compiles("a b"), token
+        assert sign in to_mathml(token), token
 
 
 def test_different_tokens_are_drawn_differently() -> None:

@@ -26,10 +26,11 @@ LOAD = """
 import json, sys
 from pathlib import Path
 from latexify.serve.http.app import make_app
-from latexify.serve.http.worker import ServiceSettings, _load
+from latexify.serve.http.models.loading import load
+from latexify.serve.http.worker import ServiceSettings
 settings = ServiceSettings(model=Path(sys.argv[1]))
 make_app(settings, on_failure=print)
-_load(settings)
+load(settings.model_options)
 print(json.dumps(sorted(sys.modules)))
 """
 

@@ -136,7 +136,7 @@ def test_a_dry_run_writes_the_card_and_sends_nothing(repository: Path, trained_p
     [
         (
             [REPO, "--model", "nowhere"],
-            "nowhere is missing or incomplete (no manifest.json): run `latexify train` first",
+            "there is no folder nowhere: --model takes a model folder",
         ),
         ([REPO, "--card", "nowhere.md"], "nowhere.md not found: correct --card"),
     ],

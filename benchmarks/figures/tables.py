@@ -17,7 +17,7 @@ from latexify.eval.metrics.reliability import expected_error
 RESULTS_PATH = Path("docs/results.json")
 CARD = Path("models/crohme-small/README.md")
 DEFAULT = "constrained, greedy"
-TRAINING = "4.5 hours on 1 to 2 CPU cores"
+TRAINING = "6.2 hours on 1 to 2 CPU cores"
 """Of the shipped model: its three rounds, see docs/log/results.md."""
 _BLOCK = re.compile(r"^<!-- results: (?P<name>[\w-]+) -->\n.*?^<!-- /results -->$", re.MULTILINE | re.DOTALL)
 

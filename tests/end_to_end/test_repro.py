@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.dvc_project import MINIATURE, Project
 
-SHIPPED_CANVAS = {"height_px": 64, "width_px": 512, "width_step_px": 64}
+SHIPPED_CANVAS = {"height_px": 128, "width_px": 1024, "height_step_px": 32, "width_step_px": 64}
 """Of the shipped model."""
 
 

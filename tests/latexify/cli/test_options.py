@@ -38,8 +38,9 @@ def test_after_a_training_that_model_reads_and_one_line_says_so(project: Path) -
     default = latexify("recognize", "ink.inkml", folder=project)
     assert by_own.stdout != by_shipped.stdout
     assert default.stdout == by_own.stdout
-    assert by_own.stderr == by_shipped.stderr == ""
-    assert default.stderr == f"latexify: using data/model, which was trained here (installed: --model {SHIPPED})\n"
+    line = f"latexify: using data/model, which was trained here (installed: --model {SHIPPED})\n"
+    assert default.stderr == line + by_own.stderr  # an answer may be doubtful besides
+    assert "using" not in by_own.stderr + by_shipped.stderr
 
 
 def test_without_a_training_nothing_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

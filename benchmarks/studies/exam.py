@@ -142,7 +142,7 @@ def _exam(folder: Path, archive: Path) -> Exam:
 
 def whole_canvas(model: Path) -> Geometry:
     """The canvas of a model, for pictures as wide as it: transformers' own loop takes no others."""
-    return replace(geometry_of(model), width_step_px=None)
+    return replace(geometry_of(model), width_step_px=None, height_step_px=None)
 
 
 def geometry_of(model: Path) -> Geometry:

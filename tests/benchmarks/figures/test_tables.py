@@ -18,7 +18,9 @@ def test_committed_tables_equal_the_recorded_figures(repository: Path) -> None:
 def test_readme_card_and_a_page_show_generated_tables(repository: Path) -> None:
     """Without marks the check above would compare nothing."""
     pages = [path.read_text(encoding="utf-8") for path in (repository / "docs").rglob("*.md")]
-    assert "<!-- results: overview -->" in (repository / "README.md").read_text(encoding="utf-8")
+    readme = (repository / "README.md").read_text(encoding="utf-8")
+    assert "<!-- results: headline -->" in readme
+    assert "<!-- results: overview -->" in readme
     assert "<!-- results: card-figures -->" in (repository / CARD).read_text(encoding="utf-8")
     assert any("<!-- results: decodings -->" in page for page in pages)
 

@@ -84,8 +84,8 @@ class TrainParams(Section):
     """Number format of the weights in the model folder. `float16` takes half the space; inference still computes in
     float32."""
     precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
-    """`auto`: bf16 if the device supports it natively (CUDA from Ampere, CPUs with AVX512-BF16 or AMX), else fp16 on
-    CUDA, else fp32; a run that resumes keeps the choice it started with."""
+    """`auto`: bf16 where it is faster (CUDA from Ampere, CPUs with AMX, AMD's with AVX512-BF16), else fp16 on CUDA,
+    else fp32; a run that resumes keeps the choice it started with."""
     log_steps: Annotated[int, Ge(1)] = 50
     """Steps between two rows of `history.csv`; every validation adds a row, too."""
     validate_steps: Annotated[int, Ge(1)] = 375

@@ -58,19 +58,32 @@ def choose_precision(requested: str, *, device: torch.device) -> Precision:
     """
     if requested != "auto":
         return Precision(name=requested, device=device)
-    if is_native("bf16", device=device):
+    if is_native("bf16", device=device) and not _is_bf16_slower(device):
         return Precision(name="bf16", device=device)
     return Precision(name="fp16" if device.type == "cuda" else "fp32", device=device)
 
 
 def is_native(name: str, *, device: torch.device) -> bool:
-    """Whether the device computes in this format faster than in fp32 (or it is fp32), rather than emulating it."""
+    """Whether the device computes in this format itself, rather than emulating it."""
     if name == "fp32":
         return True
     if device.type == "cuda":
         return name == "fp16" or torch.cuda.get_device_capability(device)[0] >= BF16_CAPABILITY
     # mkldnn's own check accepts any AVX-512, on which bfloat16 is about 30 times slower than float32
     return name == "bf16" and any(cpu_capabilities().get(flag) for flag in BF16_CPU_FLAGS)
+
+
+def _is_bf16_slower(device: torch.device) -> bool:
+    """Whether bf16 takes longer than fp32, although the device computes in it itself.
+
+    Intel's cores do as many bfloat16 products with AVX512-BF16 as float32 ones, and convert between both. A training
+    step of the preset `small` took 1.7 times as long in bf16 on a Xeon without AMX (docs/log/performance.md). AMD's
+    cores do twice as many products in bfloat16.
+    """
+    if device.type != "cpu":
+        return False
+    capabilities = cpu_capabilities()
+    return str(capabilities.get("cpu_name", "")).startswith("Intel") and not capabilities.get("amx_bf16")
 
 
 def cpu_capabilities() -> Mapping[str, Any]:

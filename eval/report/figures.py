@@ -19,6 +19,8 @@ SLICES = {
     "error_by_writer": ("writer", "Error rate by writer"),
 }
 """Tables of groups of samples: the column that names the group, and the chart's title."""
+PLAIN_NAMES = {"error_by_training": {"in_training": "in training"}}
+"""Groups whose name in a table is a code, as a reader is shown them."""
 LONGEST_NAME = 22
 
 CsvRow = Mapping[str, str]
@@ -92,22 +94,27 @@ def _slice(name: str, table: Sequence[CsvRow], *, cer: float) -> Figure | None:
     if len(measured) < 2:
         return None
     shown = measured[:MOST_BARS]
+    plain = PLAIN_NAMES.get(name, {})
+    names = [plain.get(row[column], row[column]) for row in shown]
     bars = [
         Bar(
-            label=f"{_short(row[column])}  ({row['num_samples']})",
+            label=f"{_short(group)}  ({row['num_samples']})",
             value=float(row["cer"]),
             low=float(row["cer_low"]) if row["cer_low"] else None,
             high=float(row["cer_high"]) if row["cer_high"] else None,
-            note=f"{row[column]}: {row['num_samples']} formulas, {float(row['exact_match']):.1%} exact",
+            note=f"{group}: {row['num_samples']} formulas, {float(row['exact_match']):.1%} exact",
         )
-        for row in shown
+        for group, row in zip(names, shown, strict=True)
     ]
     rates = ("cer", "cer_low", "cer_high", "exact_match", "exact_match_field")
     return Figure(
         title=title,
         svg=charts.interval_chart(bars, title=title, reference=cer),
         columns=[column, "formulas", "CER", "from", "to", "exact match", "exact match (field)"],
-        rows=[[row[column], int(row["num_samples"]), *(_share(row[rate]) for rate in rates)] for row in shown],
+        rows=[
+            [group, int(row["num_samples"]), *(_share(row[rate]) for rate in rates)]
+            for group, row in zip(names, shown, strict=True)
+        ],
         note=f"The largest {len(shown)} of {len(measured)} groups." if len(shown) < len(measured) else "",
     )
 

@@ -51,6 +51,19 @@
     byId("previous").disabled = page === 0;
     byId("next").disabled = page === pages - 1;
     byId("pager").hidden = pages === 1;
+    markWide();
+  }
+
+  // A formula that is wider than its card is scrolled; it has to be reached by keys for that.
+  function markWide() {
+    for (const box of list.querySelectorAll(".formula-box")) {
+      const isWide = box.scrollWidth > box.clientWidth;
+      const marks = { tabindex: 0, role: "group", "aria-label": "wide formula, to be scrolled" };
+      for (const [name, mark] of Object.entries(marks)) {
+        if (isWide) box.setAttribute(name, mark);
+        else box.removeAttribute(name);
+      }
+    }
   }
 
   function filter() {
@@ -103,6 +116,7 @@
   });
   addEventListener("beforeprint", () => list.replaceChildren(...matching.slice(0, 3 * pageSize).map((card) => card.element)));
   addEventListener("afterprint", show);
+  new ResizeObserver(markWide).observe(list);
   form.hidden = false;
   filter();
 })();

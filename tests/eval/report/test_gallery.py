@@ -9,7 +9,6 @@ from PIL import Image, ImageDraw
 
 from latexify.eval.report.cards import mark_differences, picture_uri
 from latexify.eval.report.charts import Bar, Series, column_chart, interval_chart, line_chart
-from latexify.eval.report.figures import MOST_POINTS, thinned
 from latexify.eval.report.gallery import GalleryCandidate, fill_gallery, gallery_order
 
 
@@ -88,15 +87,6 @@ def test_gallery_takes_each_sample_once_and_keeps_its_bounds() -> None:
     shown = fill_gallery(iter(named), make=lambda row: row, size_of=lambda _: 10, num_samples=3, max_bytes=100)
     assert {row: one.groups for row, one in shown.items()} == {4: ["random", "worst"], 2: ["class"], 1: ["worst"]}
     assert list(fill_gallery(iter(named), make=str, size_of=lambda _: 10, num_samples=9, max_bytes=25)) == [4, 2]
-
-
-def test_long_curves_are_thinned_but_keep_their_ends() -> None:
-    """A training with a hundred thousand rows must not fill the file."""
-    rows = [{"step": str(step)} for step in range(100_000)]
-    kept = thinned(rows)
-    assert len(kept) == MOST_POINTS
-    assert (kept[0], kept[-1]) == (rows[0], rows[-1])
-    assert thinned(rows[:5]) == rows[:5]
 
 
 def test_charts_stay_inside_and_escape() -> None:

@@ -96,6 +96,16 @@ def give_files(page: Page, kind: str, files: dict[str, bytes], *, media_type: st
     }})()""")
 
 
+def drop_paths(page: Page, paths: Sequence[Path]) -> None:
+    """Drop files or folders of this machine onto the sheet, as a person does from the file manager."""
+    page.value("find('sheet').scrollIntoView({block: 'center'})")
+    box = page.value("find('sheet').getBoundingClientRect().toJSON()")
+    place = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+    carried = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        page("Input.dispatchDragEvent", type=kind, data=carried, **place)
+
+
 def texts(page: Page, name: str, selector: str) -> list[str]:
     """The texts of the elements in the one with an id that fit a selector."""
     inner = f"find({json.dumps(name)}).querySelectorAll({json.dumps(selector)})"

@@ -1,6 +1,7 @@
 "use strict";
 // All parts together: what is written or opened is sent to a service, and its answer is shown.
 const PAUSES_MS = [250, 900]; // the shortest and the longest wait for another stroke
+const FOR_NOW = [408, 429]; // statuses that say nothing of the ink, as those from 500 on do
 
 // find: returns the element of an id.
 // service: recognize(item, quality, signal), with strokes, a list of inks or a file as the item, and
@@ -156,8 +157,10 @@ function makeWriter(find, service) {
     } catch (error) {
       if (request.signal.aborted) return;
       const isKnown = error instanceof ServiceError;
-      say(isKnown ? `It cannot be read: ${error.message}` : "No answer: the service or the network is gone. What you wrote is kept.", true);
-      find("again").hidden = isKnown && error.status < 500;
+      const isForNow = isKnown && (error.status >= 500 || FOR_NOW.includes(error.status));
+      const problem = isKnown ? `${isForNow ? "No answer now" : "It cannot be read"}: ${error.message}` : "No answer: the service or the network is gone. What you wrote is kept.";
+      say(problem, true);
+      find("again").hidden = isKnown && !isForNow;
       if (isKnown) show(null);
     }
   }

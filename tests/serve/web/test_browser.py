@@ -6,21 +6,10 @@ import pytest
 
 from latexify.serve.examples import example_inks
 from latexify.serve.recognizer import Recognizer
-from scripts.browser import Chromium, Page
+from scripts.browser import Page
 from tests.support.handwriting import encoded, ink, inkml
 from tests.support.service_process import Service
-from tests.support.write_page import (
-    ONE,
-    PLUS,
-    Kind,
-    give_file,
-    give_files,
-    open_page,
-    running,
-    texts,
-    wait_for_answer,
-    write,
-)
+from tests.support.write_page import ONE, PLUS, Kind, give_file, give_files, open_page, texts, wait_for_answer, write
 
 PNG = encoded(255 - 255 * ink())
 
@@ -165,24 +154,6 @@ def test_a_picture_is_pasted_or_dropped_anywhere(page: Page, recognizer: Recogni
     assert page.value("sheet.strokes.length") == 3
 
 
-def test_what_is_no_picture_is_named(page: Page) -> None:
-    """And the ink stays."""
-    write(page, PLUS)
-    wait_for_answer(page)
-    for way, data, name, words in [
-        ("drop", b"hello", "notes.txt", "cannot be read"),
-        ("paste", b"", "empty.png", "is empty"),
-    ]:
-        give_file(page, way, data, name=name)
-        page.wait_for(f"find('note').textContent.includes({json.dumps(words)})")
-        assert page.value("find('note').classList.contains('warn')")
-    empty = "{ clipboardData: new DataTransfer(), bubbles: true }"
-    page.value(f"document.body.dispatchEvent(new ClipboardEvent('paste', {empty}))")
-    page.wait_for("find('note').textContent.includes('no picture in the clipboard')")
-    assert page.value("sheet.strokes.length") == 2
-    page.complaints.clear()  # Chromium reports the service's refusal
-
-
 def test_several_files_are_listed_and_each_can_be_chosen(page: Page, recognizer: Recognizer) -> None:
     """A broken one does not affect the others."""
     files = {"a.inkml": inkml(), "b.png": PNG, "c.png": PNG[:500]}
@@ -199,63 +170,31 @@ def test_several_files_are_listed_and_each_can_be_chosen(page: Page, recognizer:
     page.complaints.clear()  # Chromium reports the refusal
 
 
-def test_what_no_browser_event_tells_is_said(page: Page) -> None:
-    """A folder that is dropped, a picture of 100 MB, and a camera that is refused; the ink stays."""
+def test_the_best_quality_reads_seven_drawings(page: Page, recognizer: Recognizer) -> None:
+    """What stands there is read again, without being written again."""
     write(page, [*PLUS, *ONE])
     wait_for_answer(page)
-    page.value("""(() => {
-      const item = { webkitGetAsEntry: () => ({ isDirectory: true }) };
-      const drop = new Event("drop", { bubbles: true, cancelable: true });
-      Object.defineProperty(drop, "dataTransfer", { value: { items: [item], files: [] } });
-      document.body.dispatchEvent(drop);
-    })()""")
-    page.wait_for("find('note').textContent.startsWith('That is a folder')")
-    page.value("""(() => {
-      const large = new File([new Uint8Array(1e8)], "large.png", { type: "image/png" });
-      const data = new DataTransfer();
-      data.items.add(large);
-      document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
-    })()""")
-    page.wait_for("find('note').textContent.startsWith('large.png has 100 MB, at most 8')")
-    page.value("find('camera').dispatchEvent(new Event('cancel'))")
-    page.wait_for("find('note').textContent.startsWith('There is no photo. If the camera is refused')")
-    assert page.value("sheet.strokes.length") == 3
+    page.value(
+        "(find('quality').value = 'best', find('quality').dispatchEvent(new Event('change', { bubbles: true })))"
+    )
+    strokes = [[[round(x, 2), round(y, 2)] for x, y in stroke] for stroke in page.value("sheet.strokes")]
+    [answer] = recognizer.read([recognizer.draw(strokes)], num_beams=4, num_drawings=7)
+    expected = [answer.latex, *(other.latex for other in answer.alternatives)]
+    found = "[...find('readings').querySelectorAll('code')].map((code) => code.textContent)"
+    page.wait_for(f"JSON.stringify({found}) === {json.dumps(json.dumps(expected, separators=(',', ':')))}")
 
 
-def test_an_example_is_read(page: Page) -> None:
-    """Whoever has no pen at hand sees what the page does."""
+def test_every_example_is_read(page: Page) -> None:
+    """Whoever has no pen at hand sees what the page does, on the page as by the command."""
     examples = example_inks()
     page.wait_for(f"find('examples').children.length === {len(examples)}")
-    page.click("find('examples').children[0]")
-    page.wait_for(f"readings.latex() === {json.dumps(examples[0].latex)}")
-    page.click("find('undo')")
+    for number, example in enumerate(examples):
+        page.click(f"find('examples').children[{number}]")
+        page.wait_for(f"readings.latex() === {json.dumps(example.latex)}")
+        assert page.value("find('expected').hidden")
+    for _ in examples:
+        page.click("find('undo')")
     assert page.value("sheet.strokes.length") == 0
-
-
-def test_a_full_storage_is_named(page: Page) -> None:
-    """Writing goes on."""
-    page.value("Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); }")
-    write(page, [*PLUS, *ONE])
-    page.wait_for("!find('full').hidden")
-    wait_for_answer(page)
-
-
-def test_a_service_that_is_gone_mid_stroke_is_named_and_the_ink_kept(chromium: Chromium, kind: Kind) -> None:
-    """It can be asked again, and the ink is there after a reload."""
-    with running(kind) as own, chromium.page() as page:
-        open_page(page, own.url, kind=kind)
-        write(page, PLUS)
-        wait_for_answer(page)
-        box = page.value("find('sheet').getBoundingClientRect().toJSON()")
-        pen = {"button": "left", "buttons": 1, "clickCount": 1}
-        page("Input.dispatchMouseEvent", type="mousePressed", x=box["x"] + 200, y=box["y"] + 60, **pen)
-        assert own.stop() == 0
-        page("Input.dispatchMouseEvent", type="mouseMoved", x=box["x"] + 202, y=box["y"] + 130, **pen)
-        page("Input.dispatchMouseEvent", type="mouseReleased", x=box["x"] + 202, y=box["y"] + 130, **pen)
-        page.wait_for("find('note').textContent.startsWith('No answer')")
-        assert page.value("sheet.strokes.length") == 3
-        assert page.value("find('again').hidden") is False
-        assert page.value("JSON.parse(localStorage.getItem('latexify.ink')).length") == 3
 
 
 def test_the_pause_adapts_to_the_writer(page: Page) -> None:

@@ -1,14 +1,15 @@
 """Compose the example inks of the pages: `python -m scripts.example_inks SYMBOLS.jsonl.xz --model MODEL`.
 
 The symbols are those of MathNote (Apache-2.0), written by hand by one person, one symbol at a time; no formula was
-copied from a dataset. Each formula is composed many times. The formulas are kept that are read right most often, of
-each the ink that the model is surest of, also when it is drawn slanted or stretched. It writes
-`serve/examples/examples.json`.
+copied from a dataset. Each formula is composed many times. Those of `WANTED` are kept, and of the others those that are
+read right most often; of each the ink that the model is surest of, also when it is drawn slanted or stretched. It
+writes `serve/examples/examples.json`, or fails if a wanted formula is never read right.
 """
 
 import argparse
 import json
 import re
+import sys
 from pathlib import Path
 from random import Random
 
@@ -22,6 +23,7 @@ from latexify.pipeline.synthesis.composed.filling import fill_bank
 from latexify.pipeline.synthesis.composed.formula import tree_of
 from latexify.pipeline.synthesis.composed.hand import ComposedHand, Habits, MissingSymbolError
 from latexify.pipeline.synthesis.composed.symbol_files import read_symbol_files
+from latexify.pipeline.synthesis.formulas.expression import Lines, Node
 from latexify.pipeline.synthesis.typeset.layout import typeset
 from latexify.serve.examples import EXAMPLES_PATH
 from latexify.serve.recognizer import Recognizer
@@ -39,6 +41,7 @@ FORMULAS = {
     "Golden ratio": r"\phi=\frac{1+\sqrt{5}}{2}",
     "Identity of sine and cosine": r"\sin^2x+\cos^2x=1",
     "Matrix": r"(\begin{matrix}a&b\\c&d\end{matrix})",
+    "Two equations": r"\begin{aligned}x+y&=3\\x-y&=1\end{aligned}",
     "Power rule": r"\int x^ndx=\frac{x^{n+1}}{n+1}",
     "Geometric series": r"\sum_{n=0}^\infty x^n=\frac{1}{1-x}",
     "Slope": r"m=\frac{y_2-y_1}{x_2-x_1}",
@@ -46,8 +49,18 @@ FORMULAS = {
     "Sum of fractions": r"\frac{1}{2}+\frac{1}{3}=\frac{5}{6}",
     "Difference of squares": r"a^2-b^2=(a+b)(a-b)",
 }
+WANTED = {
+    "Quadratic formula",
+    "Euler's identity",
+    "Gauss integral",
+    "Matrix",
+    "Two equations",
+    "Geometric series",
+}
+"""One of each kind: a root in a fraction, scripts, an integral, a matrix, two lines, a sum with limits."""
 STAND_INS = {"-": r"\frac", r"\surd": r"\sqrt"}
 """Symbols that are also written as another: a minus as a fraction bar, the sign of a root as a root."""
+_ALIGNED = re.compile(r"\\begin\{aligned\}(.*)\\end\{aligned\}")
 NUM_COUNT = 12  # examples to keep
 NUM_TRIES = 48
 VARIATION = 0.3  # of the writer's habits; the glyphs stay as they were written
@@ -69,7 +82,7 @@ def main() -> None:
             rng = Random(f"{name}/{number}")
             hand = ComposedHand(bank, 0, rng, Habits(Random(name), rng, variation=VARIATION))
             try:
-                box = typeset(tree_of(_spelled(label)), hand)
+                box = typeset(_tree(_spelled(label)), hand)
             except MissingSymbolError as error:
                 print(f"{name}: no symbol {error}")
                 break
@@ -90,7 +103,9 @@ def main() -> None:
         print(f"{name}: {right} of {len(inks)} read right, the best with {max(scores, default=0):.0%}", flush=True)
         if scores and scores[best] > 0:
             found.append((right, position, {"name": name, "latex": label, "strokes": _rounded(inks[best])}))
-    most_often = sorted(found, key=lambda each: -each[0])[:NUM_COUNT]
+    if missing := WANTED - {entry["name"] for _, _, entry in found}:
+        sys.exit(f"never read right: {', '.join(sorted(missing))}")
+    most_often = sorted(found, key=lambda each: (each[2]["name"] not in WANTED, -each[0]))[:NUM_COUNT]
     kept = [entry for _, _, entry in sorted(most_often, key=lambda each: each[1])]
     lines = ",\n".join(json.dumps(each, separators=(",", ":"), ensure_ascii=False) for each in kept)
     EXAMPLES_PATH.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
@@ -114,6 +129,14 @@ def _with_stand_ins(bank: Bank) -> Bank:
         stroke_lengths=np.concatenate([bank.stroke_lengths, *(glyph.stroke_lengths for glyph, _ in added)]),
         num_strokes=np.concatenate([bank.num_strokes, [len(glyph.stroke_lengths) for glyph, _ in added]]),
     )
+
+
+def _tree(label: str) -> Node:
+    """The tree of a formula, which may be of several aligned lines."""
+    if lines := _ALIGNED.fullmatch(label):
+        cells = [line.split("&") for line in lines[1].split(r"\\")]
+        return Lines("aligned", tuple(tuple(map(tree_of, line)) for line in cells))
+    return tree_of(label)
 
 
 def _spelled(label: str) -> str:

@@ -1,7 +1,8 @@
 """Reliability of first and further readings: `python -m benchmarks.figures.alternatives --inks data/inks`.
 
 It recognises the validation inks of a folder of `latexify ingest` with the model that `recognize` would use, with
-several beam widths, and prints a table in Markdown.
+several beam widths, and prints a table in Markdown. `--new` leaves out the inks whose formulas occur in training, of
+which the model recognises more than of others: confidences are calibrated without them (`latexify calibrate`).
 """
 
 import argparse
@@ -22,12 +23,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--inks", type=Path, required=True)
     parser.add_argument("--split", choices=["valid", "test"], default="valid")
+    parser.add_argument("--new", action="store_true", help="only formulas that do not occur in training")
     parser.add_argument("--model", type=Path)
     options = parser.parse_args()
     recognizer = Recognizer(options.model or default_model(), device="cpu", num_threads=1)
-    inks = [ink for ink in chain.from_iterable(map(inks_of, read_batches(options.inks))) if ink.split == options.split]
+    inks, in_training = [], set()
+    for ink in chain.from_iterable(map(inks_of, read_batches(options.inks))):
+        if ink.split == options.split:
+            inks.append(ink)
+        elif ink.split == "train":
+            in_training.add(ink.normalized_label)
+    if options.new:
+        inks = [ink for ink in inks if ink.normalized_label not in in_training]
     pictures = [recognizer.draw(ink.strokes) for ink in inks]
-    print(f"{len(inks)} inks of {options.split}, {in_a_line()}\n")
+    kind = "new formulas" if options.new else "formulas"
+    print(f"{len(inks)} inks of {options.split}, {kind}, {in_a_line()}\n")
     print("| beams | first: said, right, error | further: number, said, right, error | largest sum |")
     print("|---:|---:|---:|---:|")
     for num_beams in BEAMS:

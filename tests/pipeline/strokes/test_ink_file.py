@@ -175,3 +175,18 @@ def test_any_bytes_give_strokes_or_a_reason(data: bytes, beginning: bytes) -> No
 def test_files_of_a_folder_are_told_by_content(data: bytes, expected: bool) -> None:  # noqa: FBT001  # a table
     """A folder of photos may hold a package.json, which must not be an error."""
     assert holds_ink(data) is expected
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"", True),
+        (b"\xef\xbb\xbf <?xml", True),
+        ("<ink/>".encode("utf-16"), True),
+        (b"\x89PNG", False),
+        (b"GIF8", False),
+    ],
+)
+def test_inks_are_distinguished_from_images_by_content(data: bytes, expected: bool) -> None:  # noqa: FBT001  # a table
+    """Names may be wrong, and standard input has none."""
+    assert looks_like_ink(data) is expected

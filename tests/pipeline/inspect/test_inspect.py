@@ -1,6 +1,5 @@
 """`latexify inspect`: people find data faults with their eyes, so what they see must be what is there."""
 
-import io
 import json
 import re
 import shutil
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image, ImageFont
+from PIL import Image
 from typer.testing import CliRunner
 
 from benchmarks.destroy.shard_damage import make_folder
@@ -25,18 +24,9 @@ from latexify.pipeline.inks.table import part_name, rejects_table
 from latexify.pipeline.inputs.inputs import SourcePlan
 from latexify.pipeline.inputs.scan import InputSpec, scan_inputs
 from latexify.pipeline.inputs.splits import InputSplit
-from latexify.pipeline.inspect.contact_sheet import (
-    INK_CANVAS,
-    PICTURE_WIDTH_PX,
-    _font,
-    _shortened,
-    _wrapped,
-    draw_sheet,
-)
-from latexify.pipeline.inspect.entry import Choice, Entry, choose
+from latexify.pipeline.inspect.contact_sheet import INK_CANVAS
 from latexify.pipeline.inspect.inspect import open_collection
 from latexify.pipeline.inspect.summary import summary_lines
-from latexify.pipeline.latex import tokenize
 from tests.support.ink_tables import ink_table
 
 GOOD = {
@@ -200,110 +190,6 @@ def test_rejections_without_their_inks_are_still_told(data: Path, tmp_path: Path
     assert code == 0
     assert "empty-file        1" in said
     assert (tmp_path / "sheet.png").is_file()
-
-
-def entry(key: str, label: str, **facts: object) -> Entry:
-    """An entry of a training ink."""
-    return Entry(key=key, label=label, **{"split": "train", **facts})  # type: ignore[arg-type]
-
-
-ENTRIES = [
-    entry("a", r"\frac{1}{2}", num_tokens=7, num_strokes=4, extent=(10.0, 1.0)),
-    entry("b", "x+y", num_tokens=3, num_strokes=9, extent=(200.0, 100.0)),
-    entry("c", r"\dfrac1", num_tokens=3, num_strokes=2, extent=(3.0, 0.0), split="test"),
-    entry("d", "xy", source="archive/folder/d.inkml"),
-]
-
-
-@pytest.mark.parametrize(
-    ("options", "keys"),
-    [
-        ({"pick": "longest"}, "abcd"),
-        ({"pick": "widest"}, "cabd"),
-        ({"pick": "smallest"}, "cabd"),
-        ({"pick": "most-strokes"}, "bacd"),
-        ({"pick": "longest", "count": 1}, "a"),
-        ({"pick": "longest", "label": r"\frac"}, "a"),
-        ({"pick": "longest", "label": r"d?frac\{?1"}, "ac"),
-        ({"pick": "longest", "label": "^x"}, "bd"),
-        ({"pick": "longest", "label": "+"}, "b"),
-        ({"pick": "longest", "split": "test"}, "c"),
-        ({"pick": "longest", "key": "folder/"}, "d"),
-        ({"pick": "longest", "label": "nothing"}, ""),
-    ],
-)
-def test_choice(options: dict[str, object], keys: str) -> None:
-    """Who asks for the widest must see the widest; what has no size comes last, and is not lost."""
-    chosen, _ = choose(ENTRIES, Choice(**options))  # type: ignore[arg-type]
-    assert "".join(found.key for found in chosen) == keys
-
-
-def test_random_choice_depends_on_seed_and_keys_alone() -> None:
-    """Two people who talk about a sheet must have the same one before them."""
-    many = [entry(f"k{number}", "x") for number in range(200)]
-    first, num_matching = choose(many, Choice(count=10, seed=1))
-    again, _ = choose(many[::-1], Choice(count=10, seed=1))
-    other, _ = choose(many, Choice(count=10, seed=2))
-    assert (len(first), num_matching) == (10, 200)
-    assert first == again != other
-
-
-def test_a_wrong_expression_is_one_line() -> None:
-    """LaTeX is full of braces and backslashes: people mistype patterns."""
-    with pytest.raises(LatexifyError, match="--label"):
-        choose(ENTRIES, Choice(label=r"\frac{("))
-
-
-@pytest.mark.parametrize("count", [1, 2, 7, 100])
-def test_sheet_has_room_for_everything(count: int) -> None:
-    """Any number of pictures of any shape, with labels of any length, without a viewer that refuses the file."""
-    entries = [
-        entry(f"key/{'long' * 40}/{number}", r"\alpha" * (number * 3), reason="bad-label", fault="so " * 80)
-        for number in range(count)
-    ]
-    shapes = [(32, 128), (384, 384), (9, 2000), (1000, 8)]
-    pictures = [np.full(shapes[number % 4], 128, np.uint8) if number % 5 else None for number in range(count)]
-    sheet = Image.open(io.BytesIO(draw_sheet(entries, pictures, title="title " * 200)))
-    assert max(sheet.size) < 2**15
-    assert sheet.size[0] >= PICTURE_WIDTH_PX
-
-
-def test_sheet_is_the_same_each_time_and_shows_pixels_as_they_are() -> None:
-    """An enlarged sample that is smoothed hides what the model gets to see."""
-    picture = np.random.default_rng(1).choice(np.array([0, 255], np.uint8), (32, 128))
-    sheets = [draw_sheet([ENTRIES[0]], [picture], title="t") for _ in range(2)]
-    assert sheets[0] == sheets[1]
-    pixels = np.asarray(Image.open(io.BytesIO(sheets[0])).convert("L"))
-    enlarged = np.kron(picture, np.ones((2, 2), np.uint8))
-    rows, columns = np.nonzero(pixels == 0)
-    height, width = enlarged.shape
-    dark = np.argwhere(enlarged == 0)[0]
-    corners = zip(rows - dark[0], columns - dark[1], strict=True)
-    assert any(np.array_equal(pixels[y : y + height, x : x + width], enlarged) for y, x in corners)
-
-
-@pytest.mark.parametrize(
-    "label", ["", "x", r"\frac{1}{2}" * 9, "x" * 500, r"\operatorname" * 40, "\N{HANGUL SYLLABLE HAN}" * 90]
-)
-def test_labels_are_wrapped_within_their_picture(label: str) -> None:
-    """Captions that run into each other cannot be read; a command torn apart reads as another."""
-    font: ImageFont.FreeTypeFont = _font(13)
-    lines = _wrapped(tokenize(label), font)
-    assert len(lines) <= 3
-    assert all(font.getlength(line) <= PICTURE_WIDTH_PX for line in lines)
-    joined = "".join(lines)
-    assert joined == label or (joined.endswith("…") and label.startswith(joined[:-1]))
-    if "x" not in label:
-        assert not any(line.endswith("\\") for line in lines)
-
-
-def test_long_keys_lose_their_middle() -> None:
-    """Keys differ at their ends."""
-    font = _font(12)
-    short = _shortened(f"train/{'folder/' * 30}ink0123", font, PICTURE_WIDTH_PX)
-    assert short.startswith("train/")
-    assert short.endswith("ink0123")
-    assert font.getlength(short) <= PICTURE_WIDTH_PX
 
 
 def test_command_searches_and_draws(data: Path, tmp_path: Path) -> None:

@@ -1,33 +1,21 @@
 """Interrupted, broken and concurrent runs of the rasterize stage."""
 
-import errno
 import multiprocessing
 import os
 import random
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import psutil
-import pyarrow as pa
 import pytest
 
-from latexify.artifacts.draft import BUILD_KEY_NAME, RECORDS_NAME, draft_of, keep_only, require_draft
-from latexify.artifacts.files import write_json
+from latexify.artifacts.draft import RECORDS_NAME, draft_of, keep_only
 from latexify.artifacts.location import Location, location_of
 from latexify.artifacts.manifest import Manifest, write_manifest
 from latexify.common.errors import LatexifyError
-from latexify.pipeline.engine.engine import Engine
 from latexify.pipeline.engine.versions import versions
-from latexify.pipeline.inks.schemas import INK_SCHEMA, TOKEN_IDS
 from latexify.pipeline.rasterize import worker as render
-from latexify.pipeline.rasterize.plan import find_rows
-from latexify.pipeline.rasterize.prepare import append_inks, scratch_folder, with_pictures
-from latexify.shards.format import png
 from latexify.shards.format.index import open_split
 from latexify.shards.format.record import find_finished, record_path, recorded_shards
 from tests.support import rasterize_data
@@ -183,38 +171,6 @@ def test_a_killed_run_goes_on(tokenizer: Path, tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".out*"))
 
 
-@pytest.mark.parametrize("engine", [Engine(), Engine(jobs=2)], ids=["alone", "processes"])
-def test_a_full_disk_is_one_error(
-    rasterize: Rasterize, inks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Engine
-) -> None:
-    """The command line tells a full disk by its number, which must come through from a worker."""
-    monkeypatch.setattr("latexify.pipeline.rasterize.stage.draw_shard", rasterize_data.render_on_a_full_disk)
-    with pytest.raises(OSError, match="No space left") as error:
-        rasterize(inks, engine=engine)
-    assert error.value.errno == errno.ENOSPC
-    assert not (tmp_path / "out").exists()
-    assert not (tmp_path / ".out.draft" / "train-00002.tar").exists()
-    assert all((tmp_path / ".out.draft" / name).exists() for name in recorded_shards(tmp_path / ".out.draft"))
-    monkeypatch.undo()
-    rasterize(inks)
-    rasterize(inks, out="undisturbed")
-    assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "undisturbed")
-
-
-def test_a_dying_worker_is_one_error(
-    rasterize: Rasterize, inks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The system kills a worker for want of memory; waiting for it for ever would waste a night."""
-    monkeypatch.setattr("latexify.pipeline.rasterize.stage.draw_shard", rasterize_data.render_and_be_killed)
-    with pytest.raises(LatexifyError, match="worker process died") as error:
-        rasterize(inks, engine=Engine(jobs=2))
-    assert "\n" not in str(error.value)
-    monkeypatch.undo()
-    rasterize(inks, engine=Engine(jobs=2))
-    rasterize(inks, out="undisturbed")
-    assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "undisturbed")
-
-
 def test_a_folder_that_cannot_be_made_is_one_error(rasterize: Rasterize, inks: Path, tmp_path: Path) -> None:
     """A path that leads through a file is a typing mistake."""
     (tmp_path / "file").touch()
@@ -243,46 +199,6 @@ def test_a_second_run_at_the_same_time_is_refused(rasterize: Rasterize, inks: Pa
     out.rmdir()
     rasterize(inks)
     assert bytes_of(out) == bytes_of(tmp_path / "beside")
-
-
-def test_a_worker_that_outlived_its_run_writes_nothing(
-    rasterize: Rasterize, inks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Killed alone, the main process leaves workers behind, which finish their shard when the next run has begun."""
-
-    def encode_coverage(*args: Any) -> Any:
-        write_json(tmp_path / ".out.draft" / BUILD_KEY_NAME, {"recipe": "of the next run"})
-        return usual(*args)
-
-    usual = png.encode_coverage
-    monkeypatch.setattr("latexify.pipeline.rasterize.worker.encode_coverage", encode_coverage)
-    with pytest.raises(LatexifyError, match="being written by another run"):
-        rasterize(inks)
-    draft = tmp_path / ".out.draft"
-    assert {path.name for path in draft.iterdir()} == {BUILD_KEY_NAME, RECORDS_NAME}
-    assert not recorded_shards(draft)
-
-
-def test_a_worker_on_another_machine_must_see_the_draft(
-    rasterize: Rasterize, inks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It would write into a folder of its own that nobody ever looks into."""
-    with pytest.raises(LatexifyError, match="folder that all of them share, or a URL"):
-        require_draft(tmp_path / "elsewhere", build_key="a")
-    monkeypatch.setattr("latexify.pipeline.rasterize.stage.versions", lambda: {**versions(), "cairo": "0.1"})
-    with pytest.raises(LatexifyError, match=r"a worker has cairo .* \(here 0\.1\)"):
-        rasterize(inks)
-
-
-def test_workers_need_no_transformers() -> None:
-    """Each worker, and the main process, would take seconds and 200 MiB more."""
-    lines = (
-        "import sys, latexify.pipeline.rasterize.worker;"
-        "print({'transformers', 'torch', 'tokenizers'} & set(sys.modules));"
-        "import latexify.pipeline.rasterize.stage; print({'transformers', 'torch'} & set(sys.modules))"
-    )
-    answer = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, check=True)
-    assert answer.stdout.split() == ["set()", "set()"]
 
 
 def copy_to_store(folder: Path, place: Location) -> Location:
@@ -318,22 +234,6 @@ def test_a_sidecar_that_is_no_sidecar_is_not_believed(rasterize: Rasterize, inks
     sidecar.parent.mkdir()
     sidecar.write_bytes((out / "index.parquet").read_bytes())
     assert find_finished(out, "train-00000.tar", build_key="a") is None
-
-
-def test_memory_does_not_grow_with_the_inks(tmp_path: Path) -> None:
-    """Pages of the inks would add up until the main process holds all of them."""
-    row = {**ink_row(1, "train", "ab"), "points": [1.0] * 4000, "stroke_lengths": [2000]}
-    batch = with_pictures(pa.RecordBatch.from_pylist([row] * 500, schema=INK_SCHEMA))
-    ids = pa.array([[1, 2, 3]] * len(batch), TOKEN_IDS)
-    with scratch_folder(tmp_path) as folder, (folder / "inks").open("wb") as file:
-        pieces = [append_inks(file, batch, ids, path=folder / "inks") for _ in range(16)]
-        starts = np.arange(17) * 500
-        rows = np.random.default_rng(1).permutation(8000).reshape(-1, 100)  # of 128 MB
-        find_rows(rows[0], pieces=pieces, starts=starts).load()
-        before = psutil.Process().memory_info().rss
-        for some in rows:
-            assert find_rows(some, pieces=pieces, starts=starts).load().num_rows == 100
-        assert psutil.Process().memory_info().rss - before < 20e6
 
 
 def test_only_the_results_stay(tmp_path: Path) -> None:

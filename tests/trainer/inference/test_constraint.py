@@ -1,12 +1,7 @@
 """Constrained search: every answer is well formed, and what is well formed without it stays the same."""
 
-import lzma
-from dataclasses import dataclass
-from itertools import chain, islice, pairwise
-from pathlib import Path
-from typing import Any
+from itertools import pairwise
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -14,101 +9,10 @@ from hypothesis import strategies as st
 
 from benchmarks.studies.wellformed import flaw_of
 from latexify.eval.metrics.typeset import typeset
-from latexify.pipeline.grammar.kinds import END, kind_of
-from latexify.pipeline.grammar.latex import grammar_of
 from latexify.pipeline.latex import join_tokens, normalize, tokenize
-from latexify.trainer.inference.beams import beam_search
-from latexify.trainer.inference.constraint import Constraint
-from latexify.trainer.inference.decoder import TorchScorer
-from latexify.trainer.inference.onnx.runtime import NumpyScorer
-from latexify.trainer.inference.runtime import Floats, Ints, Scorer
-from latexify.trainer.inference.search import Hypothesis, Search, greedy_search
+from tests.support.constrained_search import END_ID, TOKENS, constraint_of, random_logits, search, text_of
 
-TOKENS = (
-    *"abclrxyz0123+-=(),.|*<'~",
-    *("{", "}", "[", "]", "_", "^", "&", "\\\\"),
-    *("\\alpha", "\\sum", "\\mathbb{R}", "\\prime", "\\%", "\\sin"),
-    *("\\frac", "\\sqrt", "\\hat", "\\overset", "\\mathrm", "\\not", "\\pmod"),
-    *("\\text", "\\textbf"),
-    *(f"\\{side}{{{name}}}" for name in ("matrix", "cases", "array", "aligned") for side in ("begin", "end")),
-    # what no label has, and no answer may have
-    *("\\left", "\\right", "\\over", "\\rm", "\\,", "$", "%", "\\begin{matrix*}", "\\end{matrix*}"),
-)
-START_ID = END_ID = 0
 SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-
-@dataclass
-class Rows:
-    """The cache of :class:`FixedDecoder`: the sample of each row, and its number of tokens."""
-
-    sample: Ints
-    length: int = 0
-
-    def keep_samples(self, _: Ints, *, rows: Ints) -> None:
-        self.keep_rows(rows)
-
-    def keep_rows(self, rows: Ints) -> None:
-        self.sample = self.sample[rows]
-
-
-class FixedDecoder:
-    """A decoder with given logits for each sample and step, whatever the tokens before."""
-
-    max_positions = 1000
-
-    def __init__(self, logits: torch.Tensor, *, by_torch: bool) -> None:
-        """logits: float32 [samples, steps, vocabulary]."""
-        self._logits, self._by_torch = logits.numpy(), by_torch
-
-    def start(self, encoded: Floats) -> Rows:
-        return Rows(sample=np.arange(len(encoded)))
-
-    def step(self, rows: Rows, _: Ints) -> Any:
-        rows.length += 1
-        logits = self._logits[rows.sample, rows.length - 1]
-        return torch.from_numpy(logits) if self._by_torch else logits
-
-    def scorer(self, penalties: Floats | None) -> Scorer:
-        if not self._by_torch:
-            return NumpyScorer(penalties)
-        return TorchScorer(None if penalties is None else torch.from_numpy(penalties))
-
-
-def search(
-    logits: torch.Tensor, constraint: Constraint | None, *, num_beams: int = 1, by_torch: bool = True
-) -> list[list[Hypothesis]]:
-    """Search with given logits; sequences have at most as many tokens as there are steps."""
-    samples, steps, _ = logits.shape
-    how = Search(
-        start_id=START_ID,
-        end_id=END_ID,
-        max_tokens=steps,
-        num_beams=num_beams,
-        num_best=num_beams,
-        constraint=constraint,
-    )
-    find: Any = greedy_search if num_beams == 1 else beam_search
-    decoder = FixedDecoder(logits, by_torch=by_torch)
-    hypotheses: list[list[Hypothesis]] = find(decoder, np.zeros((samples, 1, 1), np.float32), how)
-    return hypotheses
-
-
-def constraint_of(tokens: list[str]) -> Constraint:
-    """Make the constraint for a vocabulary of the end token and `tokens`."""
-    return Constraint(grammar_of([END, *map(kind_of, tokens)]))
-
-
-def text_of(hypothesis: Hypothesis, tokens: list[str]) -> str:
-    """Return the text, as the tokenizer would."""
-    return join_tokens([tokens[token_id - 1] for token_id in hypothesis.ids])
-
-
-def random_logits(seed: int, *, samples: int, steps: int, vocabulary: int, end: float) -> torch.Tensor:
-    """Return random logits. end: Added to the end token's."""
-    logits = 3 * torch.randn(samples, steps, vocabulary, generator=torch.Generator().manual_seed(seed))
-    logits[:, :, END_ID] += end
-    return logits
 
 
 @SETTINGS
@@ -223,40 +127,6 @@ def test_other_samples_change_nothing_under_a_constraint() -> None:
         assert len({len(hypotheses[0].ids) for hypotheses in together}) > 3
 
 
-@pytest.mark.parametrize(
-    ("formula", "is_one"),
-    [
-        (r"\sqrt[{}]{x}", False),
-        (r"\sqrt[{}_{1}]{x}", True),
-        (r"\sqrt[{a]}]{x}", True),
-        (r"\frac{{}}{x}", False),
-        (r"\frac{{a}}{x}", True),
-        (r"\frac{{}_{1}^{2}x}{{a+b}^{2}}", True),
-        (r"x_{{}}", False),
-        (r"\text{~}", False),
-        ("", True),
-    ],
-)
-def test_what_is_in_braces_counts_and_braces_alone_do_not(formula: str, is_one: bool) -> None:  # noqa: FBT001
-    """Braces alone are not an argument; braces around a base are part of the normal form."""
-    assert _is_sentence(constraint_of(list(TOKENS)), formula, list(TOKENS)) == is_one
-
-
-@pytest.mark.parametrize("num_beams", [1, 4])
-@pytest.mark.parametrize("constrained", [True, False])
-def test_numpy_and_torch_choose_the_same_tokens(num_beams: int, *, constrained: bool) -> None:
-    """Without torch the answers must be those that it gives, with the same confidence."""
-    tokens = list(TOKENS)
-    logits = random_logits(11, samples=20, steps=40, vocabulary=len(tokens) + 1, end=1.0)
-    constraint = constraint_of(tokens) if constrained else None
-    expected, results = (
-        list(chain.from_iterable(search(logits, constraint, num_beams=num_beams, by_torch=by_torch)))
-        for by_torch in (True, False)
-    )
-    assert [best.ids for best in results] == [best.ids for best in expected]
-    assert [best.confidence for best in results] == pytest.approx([best.confidence for best in expected], rel=1e-5)
-
-
 def test_confidence_is_the_models_own() -> None:
     """A token that is chosen because the likely one is forbidden has a low probability."""
     tokens = list(TOKENS)
@@ -305,27 +175,6 @@ def test_a_stopped_sample_changes_no_other() -> None:
     free = [hypothesis.ids for (hypothesis,) in search(logits, None)]
     assert 3 < sum(hypothesis.ids != ids for (hypothesis,), ids in zip(together, free, strict=True)) < 16
     assert [flaw_of(text_of(hypothesis, tokens)) for (hypothesis,) in together] == [""] * 16
-
-
-@pytest.mark.real
-def test_human_written_labels_are_sentences(real_data: Path) -> None:
-    """The model must be allowed to predict every well-formed label that it is trained on."""
-    with lzma.open(real_data / "labels" / "wikipedia-formulas.txt.xz", "rt", encoding="utf-8") as lines:
-        labels = [normalize(line) for line in islice(lines, 3000)]
-    labels = [label for label in labels if flaw_of(label) == ""]
-    tokens = sorted({token for label in labels for token in tokenize(label)} - {" "})
-    constraint = constraint_of(tokens)
-    assert len(labels) > 2900
-    assert [label for label in labels if not _is_sentence(constraint, label, tokens)] == []
-
-
-def _is_sentence(constraint: Constraint, label: str, tokens: list[str]) -> bool:
-    stack = constraint.start
-    for token_id in [*(tokens.index(token) + 1 for token in tokenize(label) if token != " "), END_ID]:
-        if constraint.table[constraint.case_of(stack, 1000), token_id] < 0:
-            return False
-        stack = constraint.after(stack, token_id)
-    return stack is None
 
 
 def _is_beyond(text: str) -> bool:

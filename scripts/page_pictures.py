@@ -14,7 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypedDict
 
+from latexify.artifacts.manifest import read_manifest
+from latexify.artifacts.names import MODEL
+from latexify.common.package_data import default_model
 from scripts.browser import Chromium, Page, every, find_browser, first
+from scripts.marked_pictures import write_marked
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -72,23 +76,23 @@ def main() -> None:
     """Take all of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=REPOSITORY / "docs/images", help="Folder for the PNG files.")
-    parser.add_argument("--model", help="As for `latexify demo`.")
+    parser.add_argument("--model", type=Path, default=default_model(), help="Model folder. Default: the shipped one.")
     parser.add_argument("--example", type=int, default=10, help="Which example is on the sheet, from 1.")
     arguments = parser.parse_args()
     browser_command = find_browser()
     if browser_command is None:
         sys.exit("page_pictures: needs chromium or google-chrome")
-    model = ["--model", arguments.model] if arguments.model else []
+    fingerprint = read_manifest(arguments.model, MODEL).fingerprint
     for kind, command in PAGES.items():
         with (
-            started([*command, *model]) as url,
+            started([*command, "--model", str(arguments.model)]) as url,
             tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
             Chromium(browser_command, Path(folder)) as browser,
         ):
             for name, look in LOOKS.items():
                 with browser.page() as page:
                     path = arguments.out / f"{kind}-{name}.png"
-                    path.write_bytes(take(page, url, look, example=arguments.example))
+                    write_marked(path, take(page, url, look, example=arguments.example), model=fingerprint)
                     print(path)
 
 

@@ -1,6 +1,7 @@
 """Take the pictures of a report that docs/guide/report.md shows: `python -m scripts.report_pictures REPORT.html`."""
 
 import argparse
+import re
 import sys
 import tempfile
 import time
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scripts.browser import Chromium, Page, find_browser
+from scripts.marked_pictures import write_marked
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SETTLING_S = 0.5
@@ -51,11 +53,14 @@ def main() -> None:
     if command is None:
         sys.exit("report_pictures: needs chromium or google-chrome")
     url = arguments.report.resolve(strict=True).as_uri()
+    model = re.search(r'<th scope="row">model</th><td><code>(\w+)</code>', arguments.report.read_text(encoding="utf-8"))
+    if model is None:
+        sys.exit(f'report_pictures: {arguments.report} names no model under "Made from"')
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, Chromium(command, Path(folder)) as browser:
         for name, look in LOOKS.items():
             with browser.page() as page:
                 path = arguments.out / f"report-{name}.png"
-                path.write_bytes(take(page, url, look))
+                write_marked(path, take(page, url, look), model=model[1])
                 print(path)
 
 

@@ -1,6 +1,7 @@
 """The container's files: checked without Docker. `make container-check` builds it and runs what is in it."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
+
+from scripts import container_check
 
 ROOMS = ("eval", "latexify", "pipeline", "serve", "shards", "trainer")
 OPTIONAL = {"dask", "distributed", "dvc", "dvclive", "ray", "s3fs", "tensorboard"}
@@ -110,6 +113,31 @@ def test_the_check_watches_what_compose_starts(repository: Path) -> None:
     assert demo["ports"] == [f"127.0.0.1:{port}:{port}"]
     assert f"--port {port} " in (repository / "container/bin/demo").read_text()
     assert f"EXPOSE 8080 {port}" in (repository / "Dockerfile").read_text()
+
+
+def test_the_check_trains_as_one_user_and_reads_as_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who trains is seldom the user of the service; weights that only their owner may read were found by nobody."""
+
+    class Builder(container_check.Builder):
+        def __call__(self, *arguments: str) -> str:
+            return json.dumps({"Docker": {"config": {}}}) if arguments[0] == "inspect" else "box"
+
+    ran: list[tuple[str, list[str]]] = []
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        ran.append((command[-1], command))
+        return subprocess.CompletedProcess(command, 0, stdout="")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    container_check.run_all(Builder(tmp_path), with_service=False)
+    trained, *_ = (command for last, command in ran if last == "train")
+    own, other = (command for last, command in ran if "latexify recognize" in last)
+    assert "--user" not in trained
+    assert "--user" not in own
+    assert other[other.index("--user") + 1] == container_check.OTHER_USER
+    assert other[other.index("--cap-drop") + 1] == "all"
+    assert "--model /opt/ml/model" in other[-1]
+    assert "find . " in other[-1], "in a folder of its own"
 
 
 def test_the_image_does_not_run_as_root(repository: Path) -> None:

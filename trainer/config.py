@@ -78,8 +78,10 @@ class TrainParams(Section):
     """Stop after this many hours of training, over all sessions."""
     gradient_checkpointing: bool = False
     """Recompute activations instead of keeping them: about half the memory, about a third more time."""
-    compile: bool = False
-    """Compile the forward and backward pass (torch.compile): minutes at the start, faster steps on a GPU."""
+    compile: bool | Literal["reduce-overhead"] = False
+    """Compile the forward and backward pass and the augmentation (torch.compile): minutes at the start, faster steps on
+    a GPU. `reduce-overhead` also records CUDA graphs, for models so small that starting kernels takes most of the
+    time."""
     export_dtype: Literal["float32", "float16"] = "float32"
     """Number format of the weights in the model folder. `float16` takes half the space; inference still computes in
     float32."""

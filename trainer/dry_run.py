@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from latexify.common.errors import LatexifyError
 from latexify.shards.reading.mixture import Mixture
 from latexify.trainer.data.batches import next_batch
+from latexify.trainer.data.copies import Peekable
 from latexify.trainer.data.loader_processes import close_loader
 from latexify.trainer.data.specs import samples_per_batch
 from latexify.trainer.loop.disk import mib
@@ -45,25 +46,26 @@ def dry_run(trainer: Trainer, *, num_steps: int = 5) -> str:
 
 def _measure_steps(trainer: Trainer, *, num_steps: int) -> _Measurement:
     """Train a few steps in memory and validate once."""
-    batches = iter(trainer.open_loader())
+    loader = iter(trainer.open_loader())
+    batches = Peekable(loader)
     try:
-        elapsed_s = wait_s = 0.0
+        elapsed_s = waited_s = 0.0
         for step in range(WARMUP_STEPS + num_steps):
-            started = time.perf_counter()
+            started, waited_before_s = time.perf_counter(), batches.waited_s
             batch = next_batch(batches, ranks=trainer.inputs.ranks, stop=False, time_limit_reached=False)
             rate = learning_rate(trainer.state.step, trainer.inputs.params)
-            trainer.stepper.step(batch.micro_batches, learning_rate=rate)
+            trainer.stepper.step(batch.micro_batches, learning_rate=rate, following=batches.peek)
             if step >= WARMUP_STEPS:
                 elapsed_s += time.perf_counter() - started
-                wait_s += batch.wait_s
+                waited_s += batches.waited_s - waited_before_s
     finally:
-        close_loader(batches)
+        close_loader(loader)
     started = time.perf_counter()
     trainer.validator.validate(trainer.trained)
     return _Measurement(
         num_steps=num_steps,
         step_s=elapsed_s / num_steps,
-        wait_share=wait_s / elapsed_s,
+        wait_share=waited_s / elapsed_s,
         validation_s=time.perf_counter() - started,
         peak_bytes=peak_bytes(trainer.inputs.precision.device),
     )

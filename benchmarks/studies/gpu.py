@@ -32,6 +32,7 @@ from latexify.shards.format.sample import EncodedSample
 from latexify.shards.format.writer import write_shard
 from latexify.trainer.config import ModelParams, TrainParams
 from latexify.trainer.data.batches import GlobalBatch, next_batch, open_loader
+from latexify.trainer.data.copies import Peekable
 from latexify.trainer.data.loader_processes import close_loader
 from latexify.trainer.data.specs import Position
 from latexify.trainer.loop.history import peak_bytes
@@ -53,6 +54,9 @@ PEAK_TFLOPS = {
 }
 """Dense half-precision peaks of tensor cores, 10^12 operations per second, from the makers' data sheets."""
 WARM_UP_STEPS = 3
+COMPILED_PASSES = 2
+"""Passes over the same batches before one is timed, if the model is compiled: the first compiles each shape, and of
+each the second records the graph."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +114,7 @@ def _sample(chance: np.random.Generator, *, key: str, height_px: int, width_px: 
 
 def measure(index: SplitIndex, params: TrainParams, *, options: argparse.Namespace, precision: Precision) -> Result:
     """Train `options.steps` global batches, after a few that are not counted."""
+    torch.compiler.reset()  # what rows before have compiled
     tokenizer = make_tokenizer(options.vocabulary)
     model = make_model(
         ModelParams(base="scratch", preset=options.preset),
@@ -123,37 +128,48 @@ def measure(index: SplitIndex, params: TrainParams, *, options: argparse.Namespa
     stepper = Stepper(model, params, precision=precision, seed=1)
     if options.plain_attention:
         use_plain_attention(model)
-    is_cuda = precision.device.type == "cuda"
-    batches = iter(open_loader(index, params, seed=1, start=Position(), pin_memory=is_cuda))
-    wait_s = flops = started = 0.0
-    try:
-        for step in range(WARM_UP_STEPS + options.steps):
-            if step == WARM_UP_STEPS:
-                _synchronize(precision.device)
-                wait_s, started = 0.0, time.perf_counter()
-            batch = next_batch(batches, ranks=Ranks(), stop=False, time_limit_reached=False)
-            wait_s += batch.wait_s
-            stepper.step(batch.micro_batches, learning_rate=1e-5)
-        _synchronize(precision.device)
-        elapsed_s = time.perf_counter() - started
-        calls, waits = count_calls(stepper, batch, precision.device, trace=options.trace)
-        use_plain_attention(model)  # whose products torch counts on every device
-        for micro in batch.micro_batches:
-            with FlopCounterMode(display=False) as counter, precision.autocast():
-                token_loss(model, micro.pixels, micro.labels).backward()  # type: ignore[no-untyped-call]
-            flops += counter.get_total_flops()
-    finally:
-        close_loader(batches)
+    for _ in range(COMPILED_PASSES if params.compile else 0):
+        train(stepper, index, params, options=options)
+    elapsed_s, waited_s, batch = train(stepper, index, params, options=options)
+    calls, waits = count_calls(stepper, batch, precision.device, trace=options.trace)
+    use_plain_attention(model)  # whose products torch counts on every device
+    flops = 0.0
+    for micro in batch.micro_batches:
+        with FlopCounterMode(display=False) as counter, precision.autocast():
+            token_loss(model, micro.pixels, micro.labels).backward()  # type: ignore[no-untyped-call]
+        flops += counter.get_total_flops()
     return Result(
         precision=precision.name,
         samples_per_s=options.steps * params.global_batch / elapsed_s,
         step_s=elapsed_s / options.steps,
         flops=flops,
-        wait_share=wait_s / elapsed_s,
+        wait_share=waited_s / elapsed_s,
         peak_mib=peak_bytes(precision.device) / 2**20,
         calls=calls,
         waits=waits,
     )
+
+
+def train(
+    stepper: Stepper, index: SplitIndex, params: TrainParams, *, options: argparse.Namespace
+) -> tuple[float, float, GlobalBatch]:
+    """Train on the first global batches; return the seconds of all but a few, those of waiting, and the last batch."""
+    device = stepper.model.device
+    loader = iter(open_loader(index, params, seed=1, start=Position(), pin_memory=device.type == "cuda"))
+    batches = Peekable(loader)
+    following = None if options.no_lookahead else batches.peek
+    started = waited_s = 0.0
+    try:
+        for step in range(WARM_UP_STEPS + options.steps):
+            if step == WARM_UP_STEPS:
+                _synchronize(device)
+                started, waited_s = time.perf_counter(), batches.waited_s
+            batch = next_batch(batches, ranks=Ranks(), stop=False, time_limit_reached=False)
+            stepper.step(batch.micro_batches, learning_rate=1e-5, following=following)
+        _synchronize(device)
+        return time.perf_counter() - started, batches.waited_s - waited_s, batch
+    finally:
+        close_loader(loader)
 
 
 def use_plain_attention(model: VisionEncoderDecoderModel) -> None:
@@ -223,7 +239,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--global-batch", type=int, default=64)
     parser.add_argument("--micro-batch", type=int, default=64, help="8 is about what a T4 holds")
     parser.add_argument("--gradient-checkpointing", action="store_true")
-    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--compile", nargs="?", const="true", default="false", choices=["true", "reduce-overhead"])
+    parser.add_argument("--no-lookahead", action="store_true", help="prepare a batch only when it is needed")
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--plain-attention", action="store_true", help="the decoder's attention as in transformers")
@@ -243,7 +260,7 @@ def main(arguments: list[str]) -> str:
         micro_batch=options.micro_batch,
         loader_workers=options.workers,
         gradient_checkpointing=options.gradient_checkpointing,
-        compile=options.compile,
+        compile={"true": True, "false": False}.get(options.compile, options.compile),
     )
     if options.extras:
         params = params.model_copy(update={"augment_strength": 0.5, "dropout": 0.1, "ema_decay": 0.999})

@@ -1,8 +1,8 @@
 """What decoding a batch in parts of like length saves: `python -m benchmarks.studies.parts --shards data/shards`.
 
 The same batches of the training split, lengths mixed, through forward and backward pass of a preset: their decoder
-once over the whole batch and once over its parts (`latexify.trainer.loop.loss`), in turns. The saving is the median of
-the rounds.
+once over the whole batch and once over its parts (`latexify.trainer.data.label_parts`), in turns. The saving is the
+median of the rounds.
 """
 
 import argparse
@@ -20,9 +20,10 @@ from benchmarks.studies.gpu import make_tokenizer
 from latexify.shards.format.index import open_split
 from latexify.trainer.config import ModelParams, TrainParams
 from latexify.trainer.data.batches import MicroBatch, open_loader
+from latexify.trainer.data.label_parts import split_labels, whole_batch
 from latexify.trainer.data.loader_processes import close_loader
 from latexify.trainer.data.specs import Position
-from latexify.trainer.loop.loss import TokenLoss, split_labels, whole_batch
+from latexify.trainer.loop.loss import TokenLoss
 from latexify.trainer.loop.precision import Precision, choose_precision, fit_to_device
 from latexify.trainer.model.model import make_model
 

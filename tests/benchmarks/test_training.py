@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.studies import contention, parts
-from latexify.trainer.loop.loss import split_labels
+from latexify.trainer.data.label_parts import split_labels
 
 
 def test_parts_are_compared_with_the_whole(project: Path) -> None:

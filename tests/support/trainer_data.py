@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from latexify.shards.format.png import encode_png
 from latexify.shards.format.sample import EncodedSample
 from latexify.shards.format.writer import write_shard
 from latexify.trainer.config import ModelParams, TrainParams
+from latexify.trainer.data.collate import IGNORE_INDEX
 from latexify.trainer.loop.history import CLOCK_COLUMNS
 from latexify.trainer.model.positions import grid_sinusoids
 from latexify.trainer.train import open_trainer, run
@@ -32,7 +34,17 @@ from latexify.trainer.train import open_trainer, run
 HEIGHT_PX, WIDTH_PX, CELL_PX = 16, 64, 8
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>"]
 SYMBOLS = ["x", "y", "2", "+", "\\frac", "{", "}"]
+LENGTHS = [3, 40, 5, 2, 30, 7, 4, 12, 6, 25, 3, 9, 33, 2, 8, 5]
+"""Of labels that are decoded in parts."""
 GEOMETRY = {"height_px": HEIGHT_PX, "width_px": WIDTH_PX, "margin_px": 2.0, "pen_width_px": 1.5, "max_stroke_px": None}
+
+
+def labels_of(lengths: Sequence[int]) -> torch.Tensor:
+    """Labels of these lengths: int64 [batch, longest]."""
+    labels = torch.full((len(lengths), max(lengths)), IGNORE_INDEX)
+    for row, length in enumerate(lengths):
+        labels[row, :length] = torch.arange(length) % 5 + 3
+    return labels
 
 
 def make_tokenizer(folder: Path) -> PreTrainedTokenizerFast:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -91,8 +91,10 @@ def test_a_skipped_step_is_not_counted(training_data: Path, tmp_path: Path, monk
     rates: list[float] = []
     positions: list[Position] = []
 
-    def overflowing(self: Stepper, micro_batches: Sequence[MicroBatch], *, learning_rate: float) -> StepResult:
-        result = step(self, micro_batches, learning_rate=learning_rate)
+    def overflowing(
+        self: Stepper, micro_batches: Sequence[MicroBatch], *, learning_rate: float, following: Callable[[], object]
+    ) -> StepResult:
+        result = step(self, micro_batches, learning_rate=learning_rate, following=following)
         rates.append(learning_rate)
         positions.append(micro_batches[0].spec.position)
         return replace(result, applied=len(rates) not in {2, 3}, grad_norm=1.0)

@@ -6,6 +6,7 @@ a sample needs is computed for the whole batch on the CPU and copied at once, so
 
 import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,29 +34,41 @@ NUM_DRAWS = 9
 Int64 = npt.NDArray[np.int64]
 
 
+def change(pixels: torch.Tensor, plan: torch.Tensor, hashes: torch.Tensor) -> torch.Tensor:
+    """Augment pictures by their plan. hashes: a random number for each pixel of a picture, int32 [height * width]."""
+    values = plan.view(torch.float32)
+    ink = (255 - pixels.float()).unsqueeze(1)  # paper is 0, so that padding is paper
+    grid = nn.functional.affine_grid(values[:, :6].reshape(-1, 2, 3), list(ink.shape), align_corners=False)
+    bent = nn.functional.grid_sample(ink, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    bent = _thicken(bent, values[:, 6], values[:, 7]).flatten(1)
+    bent = bent * values[:, 8:9] + _noise(plan[:, 10:], hashes) * values[:, 9:10]
+    return (255 - bent.clamp_(0, 255).round_()).to(torch.uint8).view(pixels.shape)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """Augments batches."""
+    """Augments batches: plans on the CPU what is done to each sample, and does it on the device."""
 
     strength: float  # 0 (off) to 1
     seed: int  # of the run
+    function: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor] = change  # or the same, compiled
 
-    def __call__(self, pixels: torch.Tensor, *, rows: Int64, visits: Int64) -> torch.Tensor:
-        """Augment pictures, uint8 [batch, height, width], ink 0, paper 255; what changes depends on (seed, visit, row).
+    def plan(self, pixels: torch.Tensor, *, rows: Int64, visits: Int64) -> torch.Tensor | None:
+        """Return what is done to each picture, int32 [batch, 11] on the CPU; None if nothing is.
 
-        rows: of the split's index, [batch]. visits: how often each was drawn before, [batch].
+        It depends on (seed, visit, row). pixels: [batch, height, width]. rows: of the split's index, [batch]. visits:
+        how often each was drawn before, [batch].
         """
         if self.strength == 0:
+            return None
+        return torch.from_numpy(self._plan(rows, visits=visits, aspect=pixels.shape[2] / pixels.shape[1]))
+
+    def __call__(self, pixels: torch.Tensor, plan: torch.Tensor | None) -> torch.Tensor:
+        """Augment pictures, uint8 [batch, height, width], ink 0, paper 255, by their plan, on the device of both."""
+        if plan is None:
             return pixels
-        plan = self._plan(rows, visits=visits, aspect=pixels.shape[2] / pixels.shape[1])
-        bits = torch.from_numpy(plan).to(pixels.device, non_blocking=True)
-        values = bits.view(torch.float32)
-        ink = (255 - pixels.float()).unsqueeze(1)  # paper is 0, so that padding is paper
-        grid = nn.functional.affine_grid(values[:, :6].reshape(-1, 2, 3), list(ink.shape), align_corners=False)
-        bent = nn.functional.grid_sample(ink, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-        bent = _thicken(bent, values[:, 6], values[:, 7]).flatten(1)
-        bent = bent * values[:, 8:9] + _noise(bits[:, 10:], num_pixels=bent.shape[1]) * values[:, 9:10]
-        return (255 - bent.clamp_(0, 255).round_()).to(torch.uint8).view(pixels.shape)
+        hashes = _pixel_hashes(pixels.shape[1] * pixels.shape[2], pixels.device)
+        return self.function(pixels, plan, hashes)
 
     def _plan(self, rows: Int64, *, visits: Int64, aspect: float) -> npt.NDArray[np.int32]:
         """Return what is done to each sample, int32 [batch, 11].
@@ -77,13 +90,13 @@ class Augmentation:
         return plan
 
 
-def _noise(keys: torch.Tensor, *, num_pixels: int) -> torch.Tensor:
-    """Return white noise of variance 1, uniform: float32 [batch, num_pixels]. keys: int32 [batch, 1].
+def _noise(keys: torch.Tensor, hashes: torch.Tensor) -> torch.Tensor:
+    """Return white noise of variance 1, uniform: float32 [batch, pixels]. keys: int32 [batch, 1]. hashes: [pixels].
 
     We hash the index of each pixel with the key of its picture, since a generator on the device would have to be seeded
     for each sample. int32 wraps around on all devices.
     """
-    mixed = _pixel_hashes(num_pixels, keys.device) ^ keys
+    mixed = hashes ^ keys
     mixed.mul_(0x7FEB352D)
     mixed.bitwise_xor_(mixed >> 15).mul_(0x846CA68B - 2**32)
     return mixed * (math.sqrt(3) / 2.0**31)

@@ -17,6 +17,7 @@ from latexify.shards.format.index import SplitIndex
 from latexify.shards.reading.mixture import Mixture
 from latexify.trainer.config import TrainParams
 from latexify.trainer.data.batches import GlobalBatch, MicroBatch, next_batch, open_loader
+from latexify.trainer.data.copies import Peekable
 from latexify.trainer.data.loader_processes import close_loader, explain_dead_workers
 from latexify.trainer.data.specs import plan, samples_per_batch
 from latexify.trainer.loop.checkpoint import Best, CheckpointFolder, RunState
@@ -34,6 +35,7 @@ from latexify.trainer.loop.validation import Validation, Validator, allowances_o
 from latexify.trainer.model.model import LoadedModel
 from latexify.trainer.tracking.callback import RunFacts
 
+Batches = Peekable[MicroBatch | LatexifyError]
 MAX_SKIPPED = 30
 """fp16 steps that may be skipped in a row; after that many, the loss scale has fallen from 65,536 below 1e-4."""
 
@@ -124,7 +126,7 @@ class Trainer:
                     reporter.log(notice)
                 reporter.start(self._params, self.state)
                 try:
-                    self._train_until_done(batches, signals, reporter)
+                    self._train_until_done(Peekable(batches), signals, reporter)
                 finally:
                     reporter.end(self.state)
         finally:
@@ -135,9 +137,7 @@ class Trainer:
         manifest = self.inputs.manifest
         return RunFacts(fingerprint=manifest.fingerprint, folder=self.inputs.folder, params=manifest.params)
 
-    def _train_until_done(
-        self, batches: Iterator[MicroBatch | LatexifyError], signals: StopSignals, reporter: Reporter
-    ) -> None:
+    def _train_until_done(self, batches: Batches, signals: StopSignals, reporter: Reporter) -> None:
         while not self.state.finished:
             batch = next_batch(
                 batches,
@@ -145,7 +145,7 @@ class Trainer:
                 stop=signals.received is not None,
                 time_limit_reached=self._time_limit_reached(),
             )
-            result = self._train_batch(batch, reporter)
+            result = self._train_batch(batch, batches, reporter)
             reporter.advance(result.num_samples, self.state)
             if result.applied:
                 self._after_step(
@@ -216,18 +216,18 @@ class Trainer:
             mixture=self.inputs.mixture,
         )
 
-    def _train_batch(self, batch: GlobalBatch, reporter: Reporter) -> StepResult:
-        """Train on one global batch, count it, and move to the next position."""
+    def _train_batch(self, batch: GlobalBatch, batches: Batches, reporter: Reporter) -> StepResult:
+        """Train on one global batch, count it, and move to the next position. batches: those that follow."""
         state, index = self.state, self.inputs.train_index
         reporter.count_damage(batch, state, index=index, max_fraction=self._params.max_damaged_fraction)
-        started = time.perf_counter()
+        started, waited_s = time.perf_counter(), batches.waited_s
         rate = learning_rate(state.step, self._params)
         try:
-            result = self.stepper.step(batch.micro_batches, learning_rate=rate)
+            result = self.stepper.step(batch.micro_batches, learning_rate=rate, following=batches.peek)
         except NonFiniteError as error:
             raise reporter.failure(batch, str(error), index=index, step=state.step) from None
         elapsed_s = batch.wait_s + time.perf_counter() - started
-        state.window.add(result, wait_s=batch.wait_s, elapsed_s=elapsed_s)
+        state.window.add(result, wait_s=batch.wait_s + batches.waited_s - waited_s, elapsed_s=elapsed_s)
         state.position = batch.spec.next_position
         state.samples_seen += result.num_samples
         state.step += result.applied

@@ -1,59 +1,14 @@
 """The loss: the cross-entropy of every label token, by teacher forcing."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import nn
 from transformers import VisionEncoderDecoderModel
 
 from latexify.trainer.data.collate import IGNORE_INDEX
+from latexify.trainer.data.label_parts import LabelPart, split_labels
 from latexify.trainer.model.model import model_input
-
-MAX_PARTS = 4
-MIN_PART = 8
-"""Samples of a part at least: smaller matrix products cost more than the padding saved. Not tuned further."""
-MIN_WASTE = 0.25
-"""Fraction of padding from which a batch is decoded in parts."""
-
-
-class LabelPart(NamedTuple):
-    """Samples of a batch that are decoded together; a plain tuple, which torch.compile and DDP can look into."""
-
-    rows: torch.Tensor | None  # which samples, int64 [n]; None for all
-    labels: torch.Tensor  # int64 [n, longest], padded with `IGNORE_INDEX`
-    places: torch.Tensor  # of all that is not padding in the flattened labels, int64 [number of tokens]
-    backward: torch.Tensor | None = None  # which labels run from right to left, bool [n]; None: none do
-
-
-def split_labels(labels: torch.Tensor, backward: torch.Tensor | None = None) -> list[LabelPart]:
-    """Cut a batch into parts of like length, if much of it is padding.
-
-    Args:
-        labels: int64 [batch, longest], on the CPU, where no device has to be waited for.
-        backward: Which of them run from right to left, bool [batch]; None: none do.
-
-    The encoder of a model with batch norms needs all lengths in a batch. Without parts, the decoder would then spend as
-    many steps on a short label as on the longest.
-    """
-    lengths = (labels != IGNORE_INDEX).sum(dim=1)
-    num_parts = min(MAX_PARTS, len(labels) // MIN_PART)
-    if num_parts < 2 or int(lengths.sum()) > (1 - MIN_WASTE) * labels.numel():
-        return [whole_batch(labels, backward)]
-    parts = lengths.argsort(stable=True).tensor_split(num_parts)
-    return [
-        LabelPart(rows=rows, labels=cut, places=_places(cut), backward=None if backward is None else backward[rows])
-        for rows, cut in ((rows, labels[rows, : int(lengths[rows].max())]) for rows in parts)
-    ]
-
-
-def whole_batch(labels: torch.Tensor, backward: torch.Tensor | None = None) -> LabelPart:
-    """Return a batch as one part; arguments as for :func:`split_labels`."""
-    return LabelPart(rows=None, labels=labels, places=_places(labels), backward=backward)
-
-
-def _places(labels: torch.Tensor) -> torch.Tensor:
-    return (labels != IGNORE_INDEX).flatten().nonzero().squeeze(1)
 
 
 class TokenLoss(nn.Module):
@@ -88,19 +43,8 @@ class TokenLoss(nn.Module):
         states = decoder.model.decoder(input_ids=ids, encoder_hidden_states=memory, use_cache=False).last_hidden_state
         logits = decoder.output_projection(states.flatten(0, 1).index_select(0, part.places))
         return nn.functional.cross_entropy(
-            logits.float(),
-            labels.flatten().index_select(0, part.places),
-            reduction="sum",
-            label_smoothing=self._label_smoothing,
+            logits.float(), part.targets, reduction="sum", label_smoothing=self._label_smoothing
         )
-
-
-def on_device(parts: Sequence[LabelPart], device: torch.device) -> list[LabelPart]:
-    """Move parts to a device."""
-    return [
-        LabelPart._make(None if value is None else value.to(device, non_blocking=True) for value in part)
-        for part in parts
-    ]
 
 
 def token_loss(
@@ -111,9 +55,9 @@ def token_loss(
     Args:
         model: The model, on its device.
         pixels: uint8 [batch, height, width], ink 0, paper 255.
-        labels: int64 [batch, longest], padded with `IGNORE_INDEX`, which adds nothing.
+        labels: int64 [batch, longest] on the CPU, padded with `IGNORE_INDEX`, which adds nothing.
         label_smoothing: As `torch.nn.functional.cross_entropy` takes it.
     """
-    parts = on_device(split_labels(labels), model.device)
+    parts = [part.to(model.device) for part in split_labels(labels)]
     loss: torch.Tensor = TokenLoss(model, label_smoothing=label_smoothing)(pixels, parts)
     return loss

@@ -4,8 +4,19 @@ import numpy as np
 import pytest
 import torch
 
-from latexify.trainer.data.augment import MAX_NOISE, NUM_DRAWS, Augmentation, _inverse_maps, _noise, _thicken
+from latexify.trainer.data.augment import (
+    MAX_NOISE,
+    NUM_DRAWS,
+    Augmentation,
+    _inverse_maps,
+    _noise,
+    _pixel_hashes,
+    _thicken,
+    change,
+)
 from latexify.trainer.data.counters import random_bits
+
+CPU = torch.device("cpu")
 
 
 def pictures(count: int = 6, *, height: int = 32, width: int = 96) -> torch.Tensor:
@@ -18,6 +29,12 @@ def pictures(count: int = 6, *, height: int = 32, width: int = 96) -> torch.Tens
     return pixels
 
 
+def bend(pixels: torch.Tensor, *, strength: float = 1.0, seed: int = 1, rows: np.ndarray, visit: int) -> torch.Tensor:
+    """Augment pictures that were all drawn as often before."""
+    augmentation = Augmentation(strength=strength, seed=seed)
+    return augmentation(pixels, augmentation.plan(pixels, rows=rows, visits=np.full(len(rows), visit)))
+
+
 def rows(*numbers: int) -> np.ndarray:
     """Row numbers as the loader gives them."""
     return np.array(numbers, dtype=np.int64)
@@ -26,17 +43,14 @@ def rows(*numbers: int) -> np.ndarray:
 def test_strength_zero_changes_nothing() -> None:
     """The default must feed the very pictures of the shards."""
     pixels = pictures()
-    assert torch.equal(
-        Augmentation(strength=0.0, seed=1)(pixels, rows=rows(0, 1, 2, 3, 4, 5), visits=rows(*[0] * 6)), pixels
-    )
+    assert torch.equal(bend(pixels, strength=0.0, rows=np.arange(6), visit=0), pixels)
 
 
 def test_a_sample_is_bent_alike_in_any_company() -> None:
     """Otherwise another micro-batch, or a resumed run, would see other pictures."""
-    bend = Augmentation(strength=1.0, seed=1)
     pixels = pictures()
-    together = bend(pixels, rows=rows(7, 3, 9, 1, 4, 2), visits=rows(*[2] * 6))
-    alone = bend(pixels[2:3], rows=rows(9), visits=rows(2))
+    together = bend(pixels, rows=rows(7, 3, 9, 1, 4, 2), visit=2)
+    alone = bend(pixels[2:3], rows=rows(9), visit=2)
     assert torch.equal(together[2:3], alone)
 
 
@@ -44,15 +58,15 @@ def test_a_sample_is_bent_alike_in_any_company() -> None:
 def test_another_seed_visit_or_row_bends_otherwise(seed: int, visit: int, row: int) -> None:
     """Bending every epoch alike would add nothing after the first."""
     pixels = pictures(1)
-    first = Augmentation(strength=1.0, seed=1)(pixels, rows=rows(5), visits=rows(0))
-    other = Augmentation(strength=1.0, seed=seed)(pixels, rows=rows(row), visits=rows(visit))
+    first = bend(pixels, rows=rows(5), visit=0)
+    other = bend(pixels, seed=seed, rows=rows(row), visit=visit)
     assert not torch.equal(first, other)
 
 
 def test_paper_stays_paper_and_shape_stays() -> None:
     """A dark rim from outside the picture would be read as ink."""
     blank = torch.full((64, 32, 96), 255, dtype=torch.uint8)
-    bent = Augmentation(strength=1.0, seed=3)(blank, rows=np.arange(64), visits=np.full(64, 0))
+    bent = bend(blank, seed=3, rows=np.arange(64), visit=0)
     assert bent.dtype == torch.uint8
     assert bent.shape == blank.shape
     assert bent.min() >= 255 - 2 * MAX_NOISE  # noise, but nothing that could be a stroke
@@ -65,7 +79,7 @@ def test_paper_stays_paper_and_shape_stays() -> None:
 def test_noise_is_white_and_of_the_size_it_says() -> None:
     """A pattern in the paper, the same for all, would be learnt; one too strong drowns the ink."""
     plan = Augmentation(strength=1.0, seed=3)._plan(np.arange(8), visits=np.full(8, 1), aspect=4.0)
-    noise = _noise(torch.from_numpy(plan[:, 10:]), num_pixels=64 * 256).view(8, 64, 256)
+    noise = _noise(torch.from_numpy(plan[:, 10:]), _pixel_hashes(64 * 256, CPU)).view(8, 64, 256)
     assert noise.mean().abs() < 0.02
     assert noise.std() == pytest.approx(1, abs=0.02)
     flat = noise.flatten(1)
@@ -87,7 +101,7 @@ def test_ink_in_the_middle_is_kept() -> None:
     """Ink that leaves the canvas is a label that the picture does not hold."""
     pixels = pictures(1)
     many = pixels.expand(200, -1, -1)
-    bent = Augmentation(strength=1.0, seed=5)(many, rows=np.arange(200), visits=np.full(200, 0))
+    bent = bend(many, seed=5, rows=np.arange(200), visit=0)
     before, after = (255 - pixels.float()).sum(), (255 - bent.float()).sum(dim=(1, 2))
     # the area shrinks by at most the square of the least scale, times the stretch; darkness by at most a half, and thin
     # lines by up to a third; a line of one pixel may grow to nearly three, and noisy paper is not ink
@@ -141,19 +155,34 @@ def test_noise_is_the_hash_that_it_says() -> None:
     mixed = (counters[None] ^ keys.numpy().astype(np.uint32)).astype(np.uint32) * np.uint32(0x7FEB352D)
     mixed = (mixed ^ (mixed.view(np.int32) >> 15).view(np.uint32)) * np.uint32(0x846CA68B)
     expected = mixed.view(np.int32) * (np.sqrt(3) / 2.0**31)
-    np.testing.assert_allclose(_noise(keys, num_pixels=1000).numpy(), expected, rtol=1e-6)
+    np.testing.assert_allclose(_noise(keys, _pixel_hashes(1000, CPU)).numpy(), expected, rtol=1e-6)
 
 
 def test_a_batch_costs_as_many_calls_as_a_sample() -> None:
     """On a GPU each call is a launch of a kernel: a loop over samples, or a transfer back, would keep it waiting."""
-    bend = Augmentation(strength=1.0, seed=1)
     calls = []
     for count in (2, 64):
         pixels = pictures(1).expand(count, -1, -1).contiguous()
-        bend(pixels, rows=np.arange(count), visits=np.full(count, 0))
+        bend(pixels, rows=np.arange(count), visit=0)
         with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
-            bend(pixels, rows=np.arange(count), visits=np.full(count, 0))
+            bend(pixels, rows=np.arange(count), visit=0)
         calls.append({event.key: event.count for event in profile.key_averages()})
     assert calls[0] == calls[1]
     assert not calls[0].keys() & {"aten::item", "aten::_local_scalar_dense", "aten::linalg_inv_ex"}
     assert sum(count for name, count in calls[0].items() if name.startswith("aten::")) < 200
+
+
+@pytest.mark.slow
+def test_compiled_it_is_the_same_in_a_few_calls() -> None:
+    """With `train.compile` all of it becomes a few kernels; rounding may make a pixel one grey lighter or darker."""
+    compiled = Augmentation(strength=1.0, seed=1, function=torch.compile(change, dynamic=True))
+    pixels = pictures()
+    plan = compiled.plan(pixels, rows=np.arange(6), visits=np.zeros(6, dtype=np.int64))
+    expected = bend(pixels, rows=np.arange(6), visit=0)
+    difference = (compiled(pixels, plan).int() - expected.int()).abs()
+    assert difference.max() <= 1
+    assert (difference > 0).float().mean() < 0.01
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        compiled(pixels, plan)
+    names = [event.key for event in profile.key_averages()]
+    assert not [name for name in names if "grid_sampler" in name or "max_pool" in name]

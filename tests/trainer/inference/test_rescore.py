@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from latexify.trainer.data.directions import reverse_labels
+from latexify.trainer.data.label_parts import split_labels
 from latexify.trainer.inference.from_transformers import make_inference_model
 from latexify.trainer.inference.rescore import backward_scores, rescore
 from latexify.trainer.inference.search import Hypothesis
-from latexify.trainer.loop.loss import TokenLoss, split_labels
+from latexify.trainer.loop.loss import TokenLoss
 from latexify.trainer.model.canvas import Geometry
 from latexify.trainer.model.model import LoadedModel, set_special_ids
 from latexify.trainer.model.pretrained import load_base

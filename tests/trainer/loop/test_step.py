@@ -1,23 +1,28 @@
 """One optimizer step: what is summed, divided, ignored and decayed."""
 
+import gc
 import math
 import warnings
+import weakref
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch._dynamo.testing import CompileCounter
 from transformers import VisionEncoderDecoderModel
 
+from latexify.common.errors import LatexifyError
 from latexify.shards.format.index import open_split
 from latexify.shards.reading.reader import SampleReader
-from latexify.trainer.config import ModelParams
+from latexify.trainer.config import ModelParams, TrainParams
 from latexify.trainer.data.batches import MicroBatch
 from latexify.trainer.data.collate import IGNORE_INDEX, collate
 from latexify.trainer.data.inputs import load_network, open_inputs
 from latexify.trainer.data.specs import Position, micro_batch_specs
-from latexify.trainer.loop.loss import split_labels, token_loss
+from latexify.trainer.loop.loss import token_loss
 from latexify.trainer.loop.memory import activation_bytes
 from latexify.trainer.loop.precision import Precision
 from latexify.trainer.loop.step import NonFiniteError, Stepper
@@ -163,20 +168,134 @@ def test_a_device_is_waited_for_once_a_step(
 ) -> None:
     """Reading a number back makes a GPU wait: not once a micro-batch, and not for the EMA or the augmentation.
 
-    Labels are cut into parts before, since on the CPU torch does not tell whose numbers are read. torch's own AdamW
-    reads its counts of steps, which on a GPU lie there.
+    torch's own AdamW reads its counts of steps, which on a GPU lie there.
     """
-    params = quick_params(ema_decay=0.9, augment_strength=0.5)
+    params = quick_params(ema_decay=0.9, augment_strength=0.5, backward_fraction=0.5)
     stepper = Stepper(model, params, precision=CPU, seed=1)
     monkeypatch.setattr(stepper.optimizer, "step", lambda *_, **__: None)
     reads = {}
     for size in (8, 1):
         batches = _global_batch(shards, micro_batch=size)
-        parts = iter([split_labels(micro.labels) for micro in batches] * 2)
-        monkeypatch.setattr(stepper, "_parts", lambda _micro, parts=parts: next(parts))
         stepper.step(batches, learning_rate=1e-3)
         with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
             stepper.step(batches, learning_rate=1e-3)
         reads[len(batches)] = {e.key: e.count for e in profile.key_averages()}.get("aten::_local_scalar_dense", 0)
     assert reads.keys() == {1, 8}
     assert reads[1] == reads[8] <= 1, "the EMA's own count, which stays on the CPU"
+
+
+def test_the_next_batch_is_begun_before_the_device_is_waited_for(
+    model: VisionEncoderDecoderModel, shards: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A GPU that is waited for first has nothing to do while the CPU prepares."""
+    stepper = Stepper(model, quick_params(), precision=CPU, seed=1)
+    batches = _global_batch(shards, micro_batch=4)
+    events: list[str] = []
+
+    def note(owner: object, name: str, event: str) -> None:
+        function = getattr(owner, name)
+
+        def noted(*arguments: object) -> Any:
+            events.append(event)
+            return function(*arguments)
+
+        monkeypatch.setattr(owner, name, noted)
+
+    note(stepper._copies, "take", "take")
+    note(stepper._copies, "begin", "begin")
+    note(torch.Tensor, "tolist", "wait")
+    stepper.step(batches, learning_rate=1e-3, following=lambda: batches[0])
+    stepper.step(batches, learning_rate=1e-3, following=lambda: LatexifyError("a shard that cannot be read"))
+    assert events == ["take", "begin", "take", "begin", "wait", "take", "begin", "take", "wait"]
+
+
+def test_looking_ahead_changes_no_bit(training_data: Path, shards: Path) -> None:
+    """It is about time alone."""
+    found = []
+    for ahead in (False, True):
+        stepper = _stepper(training_data, quick_params(dropout=0.1, augment_strength=0.5))
+        batches = _global_batch(shards, micro_batch=3)
+        for _ in range(2):
+            following = (lambda: batches[0]) if ahead else None  # noqa: B023
+            stepper.step(batches, learning_rate=1e-3, following=following)
+        found.append(stepper.model.state_dict())
+    for name, value in found[0].items():
+        assert torch.equal(found[1][name], value), name
+
+
+def _stepper(data: Path, params: TrainParams) -> Stepper:
+    """A stepper with a model of its own, always the same at first."""
+    inputs = open_inputs(data / "shards", data / "tokenizer", weights=None)
+    network = load_network(params, ModelParams(base=str(data / "base")), seed=1, inputs=inputs)
+    return Stepper(network.model, params, precision=CPU, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("value", "mode"), [(False, "not compiled"), (True, None), ("reduce-overhead", "reduce-overhead")]
+)
+def test_the_parameter_reaches_the_compiler(
+    model: VisionEncoderDecoderModel, monkeypatch: pytest.MonkeyPatch, *, value: bool | str, mode: str | None
+) -> None:
+    """CUDA graphs are a mode of it; and one compilation must do for all lengths."""
+    calls = []
+
+    def noted(function: object, **options: object) -> object:
+        calls.append(options)
+        return function
+
+    monkeypatch.setattr(torch, "compile", noted)
+    Stepper(model, quick_params(compile=value), precision=CPU, seed=1)
+    if mode == "not compiled":
+        assert not calls
+    else:
+        loss, augmentation = calls
+        assert loss == {"dynamic": True, "mode": mode}
+        assert augmentation == {"dynamic": True, "mode": None}
+
+
+def test_gradients_that_graphs_may_overwrite_are_kept_outside(
+    training_data: Path, shards: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A graph's next run writes over what it returned; adding to tensors of our own must train the same, to the bit."""
+    monkeypatch.setattr(torch, "compile", lambda function, **_: function)
+    found = []
+    for how in (True, "reduce-overhead"):
+        stepper = _stepper(training_data, quick_params(compile=how, weight_decay=0.1))
+        batches = _global_batch(shards, micro_batch=3)
+        places = []
+        for _ in range(3):
+            stepper.step(batches, learning_rate=1e-3)
+            places.append([p.grad.data_ptr() for p in stepper.model.parameters() if p.grad is not None])
+        found.append(stepper.model.state_dict())
+    assert places[0] == places[1] == places[2], "the last one's, with graphs"
+    for name, value in found[0].items():
+        assert torch.equal(found[1][name], value), name
+
+
+@pytest.mark.slow
+def test_new_lengths_are_not_compiled_again(training_data: Path, shards: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A compilation takes a minute or two; one for each length of labels would take longer than the training."""
+    counter, compiler = CompileCounter(), torch.compile
+    monkeypatch.setattr(torch, "compile", lambda function, **_: compiler(function, backend=counter, dynamic=True))
+    stepper = _stepper(training_data, quick_params(compile=True))
+    (micro,) = _global_batch(shards, micro_batch=8)
+    counts = []
+    for length in (6, 20, 30, 17, 25):
+        padding = torch.full((8, length - micro.labels.shape[1]), IGNORE_INDEX)
+        stepper.step([replace(micro, labels=torch.cat([micro.labels, padding], dim=1))], learning_rate=1e-3)
+        counts.append(counter.frame_count)
+    assert counts[0] > 0
+    assert counts[-1] == counts[1]
+
+
+def test_a_stepper_that_is_done_with_is_gone(model: VisionEncoderDecoderModel, shards: Path) -> None:
+    """Gradients, moments and EMA take gigabytes; a cycle of references would keep them until Python looks for it."""
+    stepper = Stepper(model, quick_params(), precision=CPU, seed=1)
+    stepper.step(_global_batch(shards, micro_batch=4), learning_rate=1e-3)
+    gone = weakref.ref(stepper)
+    gc.disable()
+    try:
+        del stepper
+        assert gone() is None
+    finally:
+        gc.enable()

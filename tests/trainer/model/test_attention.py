@@ -1,13 +1,16 @@
 """The decoder's fused attention: the function that transformers computes, forward and backward."""
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
 from transformers import VisionEncoderDecoderModel
 
 from latexify.trainer.loop.loss import token_loss
+from latexify.trainer.model.architecture import build
 from latexify.trainer.model.attention import fuse_attention
+from tests.support.trainer_data import HEIGHT_PX, WIDTH_PX, make_tokenizer
 
 torch.set_num_threads(1)
 
@@ -42,6 +45,19 @@ def test_fused_attention_takes_fewer_calls(model: VisionEncoderDecoderModel) -> 
     assert calls[1]["aten::scaled_dot_product_attention"] - calls[0]["aten::scaled_dot_product_attention"] == 2 * layers
     assert calls[0]["aten::bmm"] - calls[1].get("aten::bmm", 0) >= 4 * layers
     assert sum(calls[1].values()) < sum(calls[0].values())
+
+
+@pytest.mark.parametrize("kind", ["vit", "hybrid"])
+def test_the_encoder_attends_by_fused_kernels_too(model: VisionEncoderDecoderModel, tmp_path: Path, kind: str) -> None:
+    """Transformers chooses them by itself; a version that no longer does would make training slower without a word."""
+    if kind == "hybrid":
+        tokens = len(make_tokenizer(tmp_path))
+        model = build("tiny", vocab_size=tokens, height_px=HEIGHT_PX, width_px=WIDTH_PX)
+    pixels = torch.zeros(2, model.config.encoder.num_channels, 16, 64)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        model.encoder.train()(pixel_values=pixels)
+    calls = {event.key: event.count for event in profile.key_averages()}
+    assert calls["aten::scaled_dot_product_attention"] == model.config.encoder.num_hidden_layers
 
 
 def test_weights_and_cached_decoding_do_not_depend_on_it(model: VisionEncoderDecoderModel) -> None:

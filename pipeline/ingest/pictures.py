@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from latexify.pipeline.config import IngestParams
@@ -85,15 +87,8 @@ def read_picture(
     member: Member, *, trace: bool, max_file_bytes: int, max_points: int
 ) -> TracedPicture | CroppedPicture:
     """Trace or crop a picture. Raises UnusableInkError if it cannot be read, is blank or too large."""
-    if not member.is_file:
-        raise UnusableInkError(Reason.NOT_PICTURE, "a link or a device, not a file")
-    if member.data is None:
-        problem = f"{member.num_bytes} bytes, at most {max_file_bytes} are allowed"
-        raise UnusableInkError(Reason.TOO_LARGE, problem)
-    if not member.data:
-        raise UnusableInkError(Reason.EMPTY_FILE, "the file is empty")
+    grey = decode_member(member, max_file_bytes=max_file_bytes)
     try:
-        grey = decode_image(member.data)
         if not trace:
             return crop_picture(grey)
         traced = trace_picture(grey)
@@ -104,6 +99,21 @@ def read_picture(
         problem = f"{num_points} points were traced, at most {max_points} are allowed"
         raise UnusableInkError(Reason.TOO_LARGE, problem)
     return traced
+
+
+def decode_member(member: Member, *, max_file_bytes: int) -> npt.NDArray[np.uint8]:
+    """Decode a picture to grey, uint8 [height, width]. Raises UnusableInkError if it cannot be read or is too large."""
+    if not member.is_file:
+        raise UnusableInkError(Reason.NOT_PICTURE, "a link or a device, not a file")
+    if member.data is None:
+        problem = f"{member.num_bytes} bytes, at most {max_file_bytes} are allowed"
+        raise UnusableInkError(Reason.TOO_LARGE, problem)
+    if not member.data:
+        raise UnusableInkError(Reason.EMPTY_FILE, "the file is empty")
+    try:
+        return decode_image(member.data)
+    except PictureError as error:
+        raise UnusableInkError(error.reason, str(error)) from None
 
 
 def _table(rows: Sequence[_Row]) -> pa.Table:

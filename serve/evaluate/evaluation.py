@@ -95,16 +95,16 @@ def check_models(models: Sequence[Path]) -> None:
 
 def treatments_of(models: Sequence[Path]) -> Treatments:
     """Return what models need of pictures. Raises LatexifyError if the geometry of one cannot be read."""
-    needed, whole = set(), None
+    needed = set()
     for model in models:
         if is_plain_trocr(model):
-            whole = str(model)
+            needed.add("whole")
             continue
         try:
             needed.add(read_geometry(model).pictures)
         except (OSError, ValueError) as error:
             raise LatexifyError(f"{model / GEOMETRY_NAME} cannot be read ({one_line(error)})") from None
-    return Treatments(traced="traced" in needed, fitted="fitted" in needed, whole=whole)
+    return Treatments(traced="traced" in needed, fitted="fitted" in needed, whole="whole" in needed)
 
 
 def _folders(models: Sequence[Path]) -> dict[str, str]:
@@ -143,7 +143,7 @@ def _manifest(settings: EvaluationSettings, *, models: Sequence[Path], test_set:
 def _evaluate(settings: EvaluationSettings, *, model: Path, name: str, test_set: EvaluationSet, out: Path) -> Scored:
     """Evaluate one model, and write its results into `out`."""
     predictor = open_predictor(settings.predict, model=model, device=settings.device)
-    with test_set.samples(predictor.trained.geometry) as samples:
+    with test_set.samples(predictor.trained.geometry, resize=predictor.trained.resize) as samples:
         predictions = predict(predictor, samples, line=line_of(predictor, model=model))
         manifest = predictions_manifest(predictor, predictions, inputs=test_set.inputs)
         out.mkdir(parents=True, exist_ok=True)

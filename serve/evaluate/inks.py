@@ -1,8 +1,8 @@
 """Read labelled inks from files, folders and archives, all of them into memory."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from latexify.artifacts.location import Location, location_of
@@ -31,6 +31,8 @@ class LabelledInks:
 
     inks: Sequence[Ink]
     account: Account
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """The picture files by key, where a model takes pictures whole. Their inks may have neither strokes nor picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

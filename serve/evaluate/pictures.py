@@ -9,7 +9,7 @@ from latexify.common.progress import Progress
 from latexify.pipeline.config import ImagesParams, IngestParams
 from latexify.pipeline.image.strokes import TracedPicture
 from latexify.pipeline.ingest.labels import read_label
-from latexify.pipeline.ingest.pictures import read_picture
+from latexify.pipeline.ingest.pictures import decode_member, read_picture
 from latexify.pipeline.inkml.xml import UnusableInkError
 from latexify.pipeline.inks.ink import Ink, Rejection
 from latexify.pipeline.inputs.archives import Member, is_ink, iter_members
@@ -37,11 +37,11 @@ MAX_FILE_BYTES = ImagesParams().max_file_bytes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Treatments:
-    """What the models need of pictures: traced to strokes, fitted as they are, or both."""
+    """What the models need of pictures: traced to strokes, fitted, whole, or several of these."""
 
     traced: bool = True
     fitted: bool = False
-    whole: str | None = None  # a plain TrOCR, which takes pictures whole
+    whole: bool = False  # as the file has it, for a plain TrOCR
 
 
 def hold_pictures(paths: Sequence[str]) -> bool:
@@ -73,11 +73,6 @@ def read_labelled_pictures(
     Raises:
         LatexifyError: If a path is missing or damaged, a list cannot be read, or no picture has a label.
     """
-    if treatments.whole is not None:
-        raise LatexifyError(
-            f"{treatments.whole} is a plain TrOCR, which can be evaluated on inks: `latexify recognize --model "
-            f"{treatments.whole}` reads pictures, and `latexify score` compares its answers"
-        )
     for path in paths:
         if is_picture_name(path) and location_of(path).is_file():
             raise LatexifyError(f"{path}: a single picture has no list of labels: name its folder")
@@ -87,6 +82,7 @@ def read_labelled_pictures(
     )
     matched = match_pictures(inputs, settings)
     inks: dict[str, Ink] = {}
+    files: dict[str, bytes] = {}
     rejections = list(matched.rejections)
     with Progress("read", total=len(matched.labels), unit="pictures") as progress:
         for key, source, member, label in _members(inputs, matched.labels):
@@ -95,6 +91,10 @@ def read_labelled_pictures(
             except UnusableInkError as error:
                 detail = printable(error.detail)
                 rejections.append(Rejection(key=key, source=source, reason=error.reason, detail=detail))
+            else:
+                if treatments.whole:
+                    assert member.data is not None, "it was decoded"
+                    files[key] = member.data
             progress.advance()
     account = Account(num_scored=len(inks), rejections=rejections, noun="pictures")
     if not inks:
@@ -103,7 +103,7 @@ def read_labelled_pictures(
             f"none of the {len(matched.labels):,} pictures in {', '.join(paths)} can be evaluated{first}: name a list "
             "of labels with --labels"
         )
-    return LabelledInks(inks=[inks[key] for key in sorted(inks)], account=account)
+    return LabelledInks(inks=[inks[key] for key in sorted(inks)], account=account, files=files)
 
 
 def _members(
@@ -131,6 +131,8 @@ def _ink(  # noqa: PLR0913  # all that a row holds
     limits = {"max_file_bytes": MAX_FILE_BYTES, "max_points": LIMITS.max_points}
     traced = read_picture(member, trace=True, **limits) if treatments.traced else None
     cropped = read_picture(member, trace=False, **limits) if treatments.fitted else None
+    if treatments.whole and traced is None and cropped is None:
+        decode_member(member, max_file_bytes=MAX_FILE_BYTES)
     assert traced is None or isinstance(traced, TracedPicture)
     assert cropped is None or not isinstance(cropped, TracedPicture)
     return Ink(

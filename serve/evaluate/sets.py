@@ -4,33 +4,27 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
+from itertools import compress
 from typing import Protocol
-
-import numpy as np
-import numpy.typing as npt
 
 from latexify.artifacts.location import Location
 from latexify.artifacts.manifest import Manifest, canonical_json, read_manifest
 from latexify.artifacts.names import ARTIFACTS, DATASETS_KEY, INKS, MANIFEST_NAME, SHARDS
 from latexify.common.errors import LatexifyError
-from latexify.eval.metrics.structure import symbols_of
 from latexify.eval.predict.fit import describe
-from latexify.eval.predict.samples import EvaluationSample, EvaluationSamples, Rows, ShardSamples
+from latexify.eval.predict.samples import EvaluationSamples, ShardSamples
 from latexify.eval.score.stage import Origins
 from latexify.pipeline.config import LABEL_ANNOTATIONS
-from latexify.pipeline.drawing.pictures import draw_rows, sizes_of
 from latexify.pipeline.inks.ink import Ink, StrokeColumns, dataset_of
 from latexify.pipeline.inks.table import content_hashes, picture_hash, read_inks
 from latexify.serve.evaluate.account import Account
 from latexify.serve.evaluate.inks import LabelledInks, read_labelled_inks
 from latexify.serve.evaluate.pictures import Treatments, hold_pictures, read_labelled_pictures
-from latexify.serve.recognizer import canvas_of
+from latexify.serve.evaluate.samples import DrawnInks, Resize, WholePictures
 from latexify.shards.format.index import SplitIndex, open_split
 from latexify.shards.format.train_labels import read_train_labels
 from latexify.trainer.model.canvas import Geometry
-
-DRAWN_AT_ONCE = 64
 
 
 class EvaluationSet(Protocol):
@@ -47,48 +41,11 @@ class EvaluationSet(Protocol):
     def origins(self, keys: Sequence[str]) -> Origins:
         """Return writers and datasets of samples."""
 
-    def samples(self, geometry: Geometry) -> AbstractContextManager[EvaluationSamples]:
-        """Open its samples, as a model of this canvas needs them. Raises LatexifyError if they cannot be drawn so."""
+    def samples(self, geometry: Geometry, *, resize: Resize | None = None) -> AbstractContextManager[EvaluationSamples]:
+        """Open its samples, as a model of this canvas needs them. Raises LatexifyError if they cannot be drawn so.
 
-
-class DrawnInks:
-    """Samples drawn in memory, as the stage rasterize draws them, a batch at a time."""
-
-    def __init__(self, inks: Sequence[Ink], geometry: Geometry) -> None:
-        self._inks = [_for_model(ink, geometry) for ink in inks]
-        self._canvas = canvas_of(geometry)
-        lengths = [len(symbols_of(ink.normalized_label)) + 1 for ink in inks]  # the end token is one more
-        self._num_tokens = np.array(lengths, dtype=np.int32)
-        self._sizes_px = sizes_of(self._inks, self._canvas)
-
-    @property
-    def num_tokens(self) -> npt.NDArray[np.int32]:
-        """See `EvaluationSamples`."""
-        return self._num_tokens
-
-    @property
-    def sizes_px(self) -> npt.NDArray[np.int32]:
-        """See `EvaluationSamples`."""
-        return self._sizes_px
-
-    def read(self, rows: Rows) -> list[EvaluationSample]:
-        """See `EvaluationSamples`."""
-        inks = [self._inks[int(row)] for row in rows]
-        return [
-            EvaluationSample(key=ink.key, label=ink.label, reference=ink.normalized_label, pixels=pixels)
-            for ink, pixels in zip(inks, draw_rows(inks, self._canvas), strict=True)
-        ]
-
-
-def _for_model(ink: Ink, geometry: Geometry) -> Ink:
-    """Return what a model needs of an ink or picture. Raises LatexifyError if it is a picture that was not traced."""
-    if ink.picture is None or geometry.pictures == "fitted":
-        return ink
-    if not ink.strokes:
-        raise LatexifyError(
-            f"{ink.source} was not traced, and the model needs traced pictures: name the folder of the pictures instead"
-        )
-    return replace(ink, picture=None)
+        `resize` fits whole picture files to the canvas, if the model takes them whole, see `TrainedModel.resize`.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +57,7 @@ class InkSet:
     inputs: Mapping[str, str]
     is_mixture: bool = False  # whether they are of several datasets
     train_labels: frozenset[str] | None = None  # of the training inks beside them; None if there are none
+    files: Mapping[str, bytes] = field(default_factory=dict)  # see `LabelledInks`
 
     def origins(self, keys: Sequence[str]) -> Origins:
         """See `EvaluationSet`."""
@@ -111,8 +69,11 @@ class InkSet:
             is_trained = [label_of[key] in self.train_labels for key in keys]
         return Origins(writers=[writers[key] for key in keys], datasets=datasets, is_trained=is_trained)
 
-    def samples(self, geometry: Geometry) -> AbstractContextManager[EvaluationSamples]:
+    def samples(self, geometry: Geometry, *, resize: Resize | None = None) -> AbstractContextManager[EvaluationSamples]:
         """See `EvaluationSet`."""
+        if resize is not None and self.files:
+            size_px = (geometry.height_px, geometry.width_px)
+            return nullcontext(WholePictures(self.inks, self.files, resize=resize, size_px=size_px))
         return nullcontext(DrawnInks(self.inks, geometry))
 
 
@@ -141,7 +102,7 @@ class ShardSet:
         return Origins.in_index(self.index, keys, train_labels=train_labels)
 
     @contextmanager
-    def samples(self, geometry: Geometry) -> Iterator[EvaluationSamples]:
+    def samples(self, geometry: Geometry, *, resize: Resize | None = None) -> Iterator[EvaluationSamples]:  # noqa: ARG002  # shards hold no files
         """See `EvaluationSet`."""
         drawn = Geometry.from_params(self.manifest.params)
         if drawn == geometry:
@@ -193,7 +154,8 @@ def open_set(  # noqa: PLR0913  # all that may say what a test set is
     artifacts = [name for path, name in zip(paths, names, strict=True) if _kind(path) in ARTIFACTS]
     if not artifacts:
         read = _read(names, labels=labels, lists=lists, split=split, treatments=treatments)
-        return InkSet(inks=read.inks, account=read.account, inputs={INKS.kind: _fingerprint(read.inks)})
+        fingerprint = _fingerprint(read.inks, files=read.files)
+        return InkSet(inks=read.inks, account=read.account, inputs={INKS.kind: fingerprint}, files=read.files)
     if len(paths) > 1:
         raise LatexifyError(f"{artifacts[0]} is a folder of this project's data: name it without others")
     [folder] = paths
@@ -249,9 +211,17 @@ def _kind(folder: Location) -> str:
     return str(manifest.get("kind", "")) if isinstance(manifest, dict) else ""
 
 
-def _fingerprint(inks: Sequence[Ink]) -> str:
-    """Return a hash of what is evaluated: keys, labels and strokes."""
-    strokes = iter(content_hashes(StrokeColumns.of([ink.strokes for ink in inks if ink.picture is None])))
-    hashes = [next(strokes) if ink.picture is None else picture_hash(ink.picture) for ink in inks]
-    facts = [[ink.key, ink.label, content] for ink, content in zip(inks, hashes, strict=True)]
+def _fingerprint(inks: Sequence[Ink], *, files: Mapping[str, bytes]) -> str:
+    """Return a hash of what is evaluated: keys, labels, and strokes, pictures or files."""
+    is_drawn = [bool(ink.strokes) and ink.picture is None for ink in inks]
+    strokes = iter(content_hashes(StrokeColumns.of([ink.strokes for ink in compress(inks, is_drawn)])))
+    facts = []
+    for ink, drawn in zip(inks, is_drawn, strict=True):
+        facts.append([ink.key, ink.label])
+        if drawn:
+            facts[-1].append(next(strokes))
+        if ink.picture is not None:
+            facts[-1].append(picture_hash(ink.picture))
+        if ink.key in files:
+            facts[-1].append(hashlib.sha256(files[ink.key]).hexdigest())
     return hashlib.sha256(canonical_json(facts).encode()).hexdigest()[:16]

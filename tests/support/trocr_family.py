@@ -20,6 +20,7 @@ from transformers import (
     VisionEncoderDecoderConfig,
     VisionEncoderDecoderModel,
     ViTConfig,
+    ViTImageProcessor,
     XLMRobertaTokenizer,
 )
 
@@ -41,6 +42,13 @@ def make_checkpoint(folder: Path, kind: str) -> Path:
     model.generation_config.max_length = 20
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    return folder
+
+
+def make_plain(folder: Path, kind: str = "base-handwritten") -> Path:
+    """Write a checkpoint with random weights and its image processor, as the hub has it."""
+    make_checkpoint(folder, kind)
+    ViTImageProcessor(size={"height": SIDE_PX, "width": SIDE_PX}).save_pretrained(folder)
     return folder
 
 

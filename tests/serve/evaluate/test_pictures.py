@@ -18,7 +18,8 @@ from latexify.pipeline.inks.ink import Ink
 from latexify.serve.evaluate.evaluation import EvaluationSettings, run, treatments_of
 from latexify.serve.evaluate.inks import LabelledInks
 from latexify.serve.evaluate.pictures import Treatments, hold_pictures, read_labelled_pictures
-from latexify.serve.evaluate.sets import DrawnInks, InkSet, open_set
+from latexify.serve.evaluate.samples import DrawnInks
+from latexify.serve.evaluate.sets import InkSet, open_set
 from latexify.serve.recognizer import canvas_of
 from latexify.trainer.model.canvas import Geometry
 from tests.support.picture_data import picture, put, table

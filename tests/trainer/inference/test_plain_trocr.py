@@ -16,23 +16,16 @@ from latexify.trainer.inference.onnx.export import export_onnx
 from latexify.trainer.inference.open import manifest_of, open_model
 from latexify.trainer.model.pretrained import store_positions
 from tests.support.handwriting import encoded, ink, inkml
-from tests.support.trocr_family import SIDE_PX, make_checkpoint
+from tests.support.trocr_family import SIDE_PX, make_plain
 
 KINDS = ("base-handwritten", "large-stage1", "small-handwritten")
 MAX_TOKENS = 12
 
 
-def plain(folder: Path, kind: str = "base-handwritten") -> Path:
-    """A checkpoint with random weights and its image processor, as the hub has it."""
-    make_checkpoint(folder, kind)
-    ViTImageProcessor(size={"height": SIDE_PX, "width": SIDE_PX}).save_pretrained(folder)
-    return folder
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_answer_is_that_of_transformers(tmp_path: Path, kind: str) -> None:
     """Users compare with their own script: processor, generate, decode."""
-    folder = plain(tmp_path / "model", kind)
+    folder = make_plain(tmp_path / "model", kind)
     picture = np.random.default_rng(2).integers(0, 255, (50, 120), dtype=np.uint8)
     processor, tokenizer = AutoImageProcessor.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
     network = VisionEncoderDecoderModel.from_pretrained(folder).eval()
@@ -48,7 +41,7 @@ def test_the_answer_is_that_of_transformers(tmp_path: Path, kind: str) -> None:
 
 def test_inks_and_images_are_recognised(tmp_path: Path) -> None:
     """Inks are drawn on a canvas of the processor's size; images are not traced."""
-    recognizer = Recognizer(str(plain(tmp_path / "model")))
+    recognizer = Recognizer(str(make_plain(tmp_path / "model")))
     drawn, photo = recognizer.picture_of(inkml()), recognizer.picture_of(encoded(255 - 255 * ink()))
     assert drawn.shape == photo.shape == (SIDE_PX, SIDE_PX)
     assert not recognizer.is_calibrated
@@ -59,7 +52,7 @@ def test_inks_and_images_are_recognised(tmp_path: Path) -> None:
 
 def test_weights_change_the_fingerprint(tmp_path: Path) -> None:
     """Evaluations of two fine-tunings in one folder must not be taken for the same."""
-    folder = plain(tmp_path / "model")
+    folder = make_plain(tmp_path / "model")
     before = manifest_of(folder).fingerprint
     network = VisionEncoderDecoderModel.from_pretrained(folder)
     with torch.no_grad():
@@ -87,7 +80,7 @@ def test_what_cannot_be_used_is_one_line(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(LatexifyError, match=r"configuration of the model `nobody/nothing` cannot be loaded"):
         open_model(Path("nobody/nothing"))
-    folder = plain(tmp_path / "model")
+    folder = make_plain(tmp_path / "model")
     with pytest.raises(LatexifyError, match="which torch runs"):
         open_model(folder, runtime="onnx")
     with pytest.raises(LatexifyError, match="is a plain TrOCR: train from it"):

@@ -12,6 +12,7 @@ import json
 import os
 import threading
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx2
@@ -36,31 +37,35 @@ def picture(mode: str, side_px: int, kind: str, **options: object) -> bytes:
     return file.getvalue()
 
 
-def attacks() -> dict[str, tuple[list[bytes], str]]:
-    """Bodies to send at the same time, and their content type, by name."""
-    file, as_json = "application/octet-stream", "application/json"
-    image = json.dumps({"image": base64.b64encode(os.urandom(5_900_000)).decode()}).encode()
-    many = [{"image": base64.b64encode(picture("RGBA", 3000, "PNG")).decode()}] * 30
-    return {
-        "12 PNG, RGBA, 49 million pixels": ([picture("RGBA", 7000, "PNG")] * 12, file),
-        "4 WebP, RGB, 24 million": ([picture("RGB", 4900, "WEBP", lossless=True, method=0)] * 4, file),
-        "4 TIFF, RGBA, 24 million": ([picture("RGBA", 4900, "TIFF", compression="tiff_lzw")] * 4, file),
-        "4 progressive JPEG, 4:4:4, 30 million": (
-            [picture("RGB", 5500, "JPEG", progressive=True, subsampling=0)] * 4,
-            file,
-        ),
-        "4 JPEG, 49 million": ([picture("RGB", 7000, "JPEG")] * 4, file),
-        "16 PNG, RGBA, 10 million": ([picture("RGBA", 3100, "PNG")] * 16, file),
-        "2 lists of 30 PNG, RGBA, 9 million": ([json.dumps(many).encode()] * 2, as_json),
-        "40 bodies of 8 MB of base64": ([image] * 40, as_json),
-    }
+def item(image: bytes) -> dict[str, str]:
+    """An image as a request in JSON."""
+    return {"image": base64.b64encode(image).decode()}
 
 
-def send_all(server: Server, bodies: list[bytes], content_type: str) -> Counter[str]:
-    """Send at the same time; return the statuses, or the errors of connections that were closed."""
+ATTACKS: dict[str, tuple[int, Callable[[], bytes]]] = {
+    "12 PNG, RGBA, 49 million pixels": (12, lambda: picture("RGBA", 7000, "PNG")),
+    "4 WebP, RGB, 24 million": (4, lambda: picture("RGB", 4900, "WEBP", lossless=True, method=0)),
+    "4 TIFF, RGBA, 24 million": (4, lambda: picture("RGBA", 4900, "TIFF", compression="tiff_lzw")),
+    "4 progressive JPEG, 4:4:4, 30 million": (
+        4,
+        lambda: picture("RGB", 5500, "JPEG", progressive=True, subsampling=0),
+    ),
+    "4 JPEG, 49 million": (4, lambda: picture("RGB", 7000, "JPEG")),
+    "16 PNG, RGBA, 10 million": (16, lambda: picture("RGBA", 3100, "PNG")),
+    "2 lists of 30 PNG, RGBA, 9 million": (2, lambda: json.dumps([item(picture("RGBA", 3000, "PNG"))] * 30).encode()),
+    "40 bodies of 8 MB of base64": (40, lambda: json.dumps(item(os.urandom(5_900_000))).encode()),
+}
+"""How many bodies are sent at the same time, and what makes one, by name."""
+
+
+def attack(server: Server, name: str) -> Counter[str]:
+    """Send all bodies of an attack at the same time; return the statuses, or the errors of closed connections."""
+    count, make = ATTACKS[name]
+    body = make()
+    content_type = "application/json" if body[:1] in b"[{" else "application/octet-stream"
     statuses: Counter[str] = Counter()
 
-    def send(body: bytes) -> None:
+    def send() -> None:
         headers = {"content-type": content_type}
         try:
             answer = httpx2.post(f"{server.url}/recognize", content=body, headers=headers, timeout=TIMEOUT_S)
@@ -68,7 +73,7 @@ def send_all(server: Server, bodies: list[bytes], content_type: str) -> Counter[
         except httpx2.TransportError as error:
             statuses[type(error).__name__] += 1
 
-    threads = [threading.Thread(target=send, args=(body,)) for body in bodies]
+    threads = [threading.Thread(target=send) for _ in range(count)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -88,9 +93,9 @@ def main() -> None:
     options = ["--workers", str(arguments.workers), *(["--model", str(arguments.model)] if arguments.model else [])]
     with started(["latexify", "serve", *options], num_models=arguments.workers) as server:
         print(f"| nothing | | {server.peak_mib:.0f} | {server.memory_mib:.0f} |", flush=True)
-        for name, (bodies, content_type) in attacks().items():
+        for name in ATTACKS:
             server.reset_peak()
-            statuses = send_all(server, bodies, content_type)
+            statuses = attack(server, name)
             seen = ", ".join(f"{status}: {count}" for status, count in sorted(statuses.items()))
             print(f"| {name} | {seen} | {server.peak_mib:.0f} | {server.memory_mib:.0f} |", flush=True)
 

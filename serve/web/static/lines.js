@@ -49,7 +49,8 @@ function heightOf(box) {
   return box.bottom - box.top;
 }
 
-// Joins the answers for the whole sheet and for each of its lines: the surer way first, the other one behind it.
+// Joins the answers for the whole sheet and for each of its lines: the surer way first, the other one behind it, unless
+// both give the same formula.
 function joined(whole, lines) {
   const confidence = lines.reduce((product, line) => product * line.confidence, 1);
   const asLines = { latex: linesLatex(lines.map((line) => line.latex)), confidence, note: `as ${lines.length} lines` };
@@ -63,8 +64,10 @@ function joined(whole, lines) {
     }
   });
   others.sort((a, b) => b.confidence - a.confidence);
-  if (confidence > whole.confidence) return { ...whole, ...asLines, alternatives: [...others.slice(0, 3), asOne] };
-  return { ...whole, alternatives: [...whole.alternatives, asLines] };
+  const [best, rest, last] = confidence > whole.confidence ? [asLines, others.slice(0, 3), asOne] : [whole, whole.alternatives, asLines];
+  const alternatives = rest.filter((other) => other.latex !== last.latex);
+  if (best.latex !== last.latex) alternatives.push(last);
+  return { ...whole, ...best, alternatives };
 }
 
 // One formula of several lines, aligned at their first relation signs if each has one.

@@ -7,7 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from benchmarks.serving.memory import attack
+from benchmarks.serving.processes import started
 from latexify.serve.http.memory import DecodingBudget, return_freed_memory
+
+DOCUMENTED_BYTES = 700e6  # docs/guide/serving.md
 
 
 class Work:
@@ -69,3 +73,14 @@ def test_a_client_that_leaves_does_not_free_memory_that_is_still_in_use() -> Non
 def test_malloc_is_told_to_return_memory() -> None:
     """Without it the process keeps several hundred MB after a few large images."""
     assert return_freed_memory()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.system() != "Linux", reason="needs Linux: the peak of a process's memory")
+@pytest.mark.parametrize("name", ["12 PNG, RGBA, 49 million pixels", "4 WebP, RGB, 24 million"])
+def test_no_attack_takes_more_than_the_docs_say(name: str) -> None:
+    """A container is given as much; these two took most of what was tried. On a busy machine, answers may be late."""
+    with started(["latexify", "serve", "--device", "cpu"]) as server:
+        statuses = attack(server, name)
+        assert server.peak_mib * 2**20 < DOCUMENTED_BYTES
+    assert set(statuses) <= {"200", "504"}

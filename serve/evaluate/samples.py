@@ -19,14 +19,13 @@ Pixels = npt.NDArray[np.uint8]
 Resize = Callable[[Pixels], Pixels]
 
 
-class DrawnInks:
-    """Samples drawn in memory, as the stage rasterize draws them, a batch at a time."""
+class _Sized:
+    """Lengths of labels and sizes of pictures, by which samples are put into batches."""
 
-    def __init__(self, inks: Sequence[Ink], geometry: Geometry) -> None:
-        self._inks = [_for_model(ink, geometry) for ink in inks]
-        self._canvas = canvas_of(geometry)
-        self._num_tokens = _num_tokens_of(inks)
-        self._sizes_px = sizes_of(self._inks, self._canvas)
+    def __init__(self, inks: Sequence[Ink], sizes_px: npt.NDArray[np.int32]) -> None:
+        # the end token is one more
+        self._num_tokens = np.array([len(symbols_of(ink.normalized_label)) + 1 for ink in inks], dtype=np.int32)
+        self._sizes_px = sizes_px
 
     @property
     def num_tokens(self) -> npt.NDArray[np.int32]:
@@ -37,6 +36,15 @@ class DrawnInks:
     def sizes_px(self) -> npt.NDArray[np.int32]:
         """See `EvaluationSamples`."""
         return self._sizes_px
+
+
+class DrawnInks(_Sized):
+    """Samples drawn in memory, as the stage rasterize draws them, a batch at a time."""
+
+    def __init__(self, inks: Sequence[Ink], geometry: Geometry) -> None:
+        self._inks = [_for_model(ink, geometry) for ink in inks]
+        self._canvas = canvas_of(geometry)
+        super().__init__(inks, sizes_of(self._inks, self._canvas))
 
     def read(self, rows: Rows) -> list[EvaluationSample]:
         """See `EvaluationSamples`."""
@@ -47,26 +55,15 @@ class DrawnInks:
         ]
 
 
-class WholePictures:
+class WholePictures(_Sized):
     """Picture files, each fitted to the canvas by the image processor of a plain TrOCR."""
 
     def __init__(
         self, inks: Sequence[Ink], files: Mapping[str, bytes], *, resize: Resize, size_px: tuple[int, int]
     ) -> None:
         """Take the files by key, and height and width of the pictures that `resize` returns."""
+        super().__init__(inks, np.tile(np.array(size_px, np.int32), (len(inks), 1)))
         self._inks, self._files, self._resize = inks, files, resize
-        self._num_tokens = _num_tokens_of(inks)
-        self._sizes_px = np.tile(np.array(size_px, np.int32), (len(inks), 1))
-
-    @property
-    def num_tokens(self) -> npt.NDArray[np.int32]:
-        """See `EvaluationSamples`."""
-        return self._num_tokens
-
-    @property
-    def sizes_px(self) -> npt.NDArray[np.int32]:
-        """See `EvaluationSamples`."""
-        return self._sizes_px
 
     def read(self, rows: Rows) -> list[EvaluationSample]:
         """See `EvaluationSamples`."""
@@ -80,11 +77,6 @@ class WholePictures:
             )
             for ink in inks
         ]
-
-
-def _num_tokens_of(inks: Sequence[Ink]) -> npt.NDArray[np.int32]:
-    """Return the lengths of the labels in tokens, int32 [num_inks]; the end token is one more."""
-    return np.array([len(symbols_of(ink.normalized_label)) + 1 for ink in inks], dtype=np.int32)
 
 
 def _for_model(ink: Ink, geometry: Geometry) -> Ink:
